@@ -1,0 +1,3 @@
+//! `attar`: distil BERT-class models into students of a few megabytes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What an encoder is: configuration, named weights, model directories, size and FLOPs.

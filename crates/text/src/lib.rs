@@ -1,0 +1,1 @@
+//! Text: vocabulary, tokenisation, labelled data, batches, metrics.
