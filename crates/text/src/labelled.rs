@@ -1,0 +1,199 @@
+//! Labelled data: texts or pairs of texts with a class, a score or no label.
+//!
+//! [`load`] reads a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
+//! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
+//! it was read from.
+
+mod error;
+mod load;
+mod sample;
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+pub use error::DataError;
+pub use load::{LabelledSpec, TargetSpec, load};
+pub(crate) use load::{RawRow, from_rows};
+
+use crate::table::hexadecimal;
+use crate::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
+
+/// One text, or pair of texts, and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// The text, or the first of two.
+    pub text: String,
+    /// The second text.
+    pub pair: Option<String>,
+    /// Its label.
+    pub label: Label,
+}
+
+/// What is known of an example.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Label {
+    /// Its class: a position in the [`LabelSet`].
+    Class(u32),
+    /// Its score, finite and in the range of the [`Target`].
+    Score(f32),
+    /// Nothing.
+    Absent,
+}
+
+/// The classes there are, in order: names differ and none is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelSet {
+    /// The name of class 0, class 1, …
+    pub names: Vec<String>,
+}
+
+/// What is to be predicted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// One of these classes.
+    Classes(LabelSet),
+    /// A number.
+    Regression {
+        /// The smallest there can be.
+        low: f32,
+        /// The largest there can be.
+        high: f32,
+    },
+}
+
+/// Examples that belong together. There is at least one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// The examples, in the order of the source.
+    pub examples: Vec<Example>,
+    /// What is to be predicted of them.
+    pub target: Target,
+    /// What to call them in a report, such as "SST-2 dev".
+    pub name: String,
+    /// SHA-256 of the bytes they were read from, in hexadecimal; the same for every part of them.
+    pub sha256: String,
+    /// The file or folder they were read from; `None` for data made in memory.
+    pub path: Option<PathBuf>,
+}
+
+impl LabelSet {
+    /// The class of this name.
+    pub fn class(&self, name: &str) -> Option<u32> {
+        self.names.iter().position(|known| known == name).map(|class| class as u32)
+    }
+
+    /// The name of this class.
+    pub fn name(&self, class: u32) -> Option<&str> {
+        self.names.get(class as usize).map(String::as_str)
+    }
+
+    /// Number of classes K; 0 only where no label is known.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no class.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+impl Target {
+    /// Number of outputs of a model for it: one for each class, or one number.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Regression { .. } => 1,
+        }
+    }
+
+    /// The classes, if there are classes.
+    pub fn labels(&self) -> Option<&LabelSet> {
+        match self {
+            Self::Classes(labels) => Some(labels),
+            Self::Regression { .. } => None,
+        }
+    }
+}
+
+impl Dataset {
+    /// Number of examples N, never 0.
+    #[expect(clippy::len_without_is_empty, reason = "a data set is never empty")]
+    pub fn len(&self) -> usize {
+        self.examples.len()
+    }
+
+    /// The class of each example, `[N]`; `None` unless every one has a class.
+    pub fn classes(&self) -> Option<Vec<u32>> {
+        let class = |example: &Example| match example.label {
+            Label::Class(class) => Some(class),
+            Label::Score(_) | Label::Absent => None,
+        };
+        self.examples.iter().map(class).collect()
+    }
+
+    /// The score of each example, `[N]`; `None` unless every one has a score.
+    pub fn scores(&self) -> Option<Vec<f64>> {
+        let score = |example: &Example| match example.label {
+            Label::Score(score) => Some(f64::from(score)),
+            Label::Class(_) | Label::Absent => None,
+        };
+        self.examples.iter().map(score).collect()
+    }
+
+    /// Whether examples are pairs of texts.
+    pub fn has_pairs(&self) -> bool {
+        self.examples.iter().any(|example| example.pair.is_some())
+    }
+
+    /// How many examples each class has, `[K]`; empty for regression.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.target.labels().map_or(0, LabelSet::len)];
+        for example in &self.examples {
+            if let Label::Class(class) = example.label
+                && let Some(count) = counts.get_mut(class as usize)
+            {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// All examples as token ids, in order, on all cores.
+    ///
+    /// # Errors
+    /// [`EncodeError::Row`] with the first example, counted from 0, that the tokenizer refuses.
+    pub fn encode(&self, tokenizer: &Tokenizer, limit: Limit) -> Result<Vec<Encoding>, EncodeError> {
+        let rows: Vec<(&str, Option<&str>)> =
+            self.examples.iter().map(|example| (example.text.as_str(), example.pair.as_deref())).collect();
+        tokenizer.encode_all(&rows, limit)
+    }
+
+    /// SHA-256 of the examples themselves (texts, labels, order), in hexadecimal.
+    ///
+    /// Unlike `sha256` it tells a part from the whole, and does not change with the format of a file.
+    pub fn content_hash(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut text = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        for name in self.target.labels().into_iter().flat_map(|labels| &labels.names) {
+            text(name);
+        }
+        for example in &self.examples {
+            text(&example.text);
+            match &example.pair {
+                Some(pair) => text(&format!("+{pair}")),
+                None => text("-"),
+            }
+            match example.label {
+                Label::Class(class) => text(&format!("class {class}")),
+                Label::Score(score) => text(&format!("score {:08x}", score.to_bits())),
+                Label::Absent => text(""),
+            }
+        }
+        hexadecimal(&hash.finalize())
+    }
+}

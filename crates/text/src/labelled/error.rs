@@ -1,0 +1,171 @@
+//! What can be wrong with labelled data.
+
+use std::path::{Path, PathBuf};
+
+use crate::layout::Split;
+use crate::nearest::nearest;
+use crate::table::TableError;
+
+/// Why labelled data could not be read or divided.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The rows could not be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file without examples.
+    #[error("{}: no examples, expected at least one row", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A label that is none of those named.
+    #[error("{}: line {line}: unknown label {label:?}{hint}; expected one of {}", path.display(), list(.known))]
+    UnknownLabel {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The label.
+        label: String,
+        /// The nearest label there is, as half a sentence, or nothing.
+        hint: String,
+        /// The labels there are.
+        known: Vec<String>,
+    },
+    /// No text where a label was expected.
+    #[error("{}: line {line}: the label is empty", path.display())]
+    EmptyLabel {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// No number in range where one was expected.
+    #[error("{}: line {line}: expected a score from {low} to {high}, found {found:?}", path.display())]
+    Score {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+        /// The smallest score there can be.
+        low: f32,
+        /// The largest.
+        high: f32,
+    },
+    /// Classes that cannot be told apart.
+    #[error("the names of classes must be different and not empty, found {name:?} {}", if name.is_empty() { "among them" } else { "twice" })]
+    ClassNames {
+        /// The name.
+        name: String,
+    },
+    /// A range of scores that holds none.
+    #[error("expected a range of scores from a smaller to a larger finite number, found {low} to {high}")]
+    Range {
+        /// The lower end.
+        low: f32,
+        /// The upper end.
+        high: f32,
+    },
+    /// Two files that belong together line by line and do not match.
+    #[error("{} has {texts} lines and {} has {labels}, expected as many of one as of the other", text_path.display(), label_path.display())]
+    LineCounts {
+        /// The file of texts.
+        text_path: PathBuf,
+        /// Its lines.
+        texts: usize,
+        /// The file of labels.
+        label_path: PathBuf,
+        /// Its lines.
+        labels: usize,
+    },
+    /// A JSON file of another form.
+    #[error("{}: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// A part of a data set that it does not have.
+    #[error("{}: {name} has no {split} split here; there are {}", dir.display(), list(.present))]
+    NoSplit {
+        /// The folder.
+        dir: PathBuf,
+        /// The data set.
+        name: &'static str,
+        /// The part asked for.
+        split: &'static str,
+        /// The parts whose files are there.
+        present: Vec<String>,
+    },
+    /// A name that no data set has.
+    #[error("no data set {name:?}{hint}; there are {}", list(.known))]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// The nearest name there is, as half a sentence, or nothing.
+        hint: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A folder whose files are of no known data set.
+    #[error("{}: not the folder of a known data set, found {}; there are {}", dir.display(), list(.found), list(.known))]
+    UnknownLayout {
+        /// The folder.
+        dir: PathBuf,
+        /// The files there.
+        found: Vec<String>,
+        /// The data sets there are.
+        known: Vec<String>,
+    },
+    /// A share that leaves one side of a division empty.
+    #[error("cannot hold out a share of {share} of {rows} examples: expected both parts to have at least one")]
+    Share {
+        /// The share.
+        share: f64,
+        /// Examples to divide.
+        rows: usize,
+    },
+}
+
+impl DataError {
+    pub(crate) fn unknown_label(path: PathBuf, line: usize, label: &str, known: &[String]) -> Self {
+        let hint = hint(label, known);
+        Self::UnknownLabel { path, line, label: label.to_owned(), hint, known: known.to_vec() }
+    }
+
+    pub(crate) fn no_split(dir: &Path, name: &'static str, split: Split, present: impl Fn(&Split) -> bool) -> Self {
+        let present = Split::ALL.iter().filter(|split| present(split)).map(|split| split.name().to_owned());
+        Self::NoSplit { dir: dir.to_owned(), name, split: split.name(), present: present.collect() }
+    }
+
+    pub(crate) fn unknown_name(name: &str, known: Vec<String>) -> Self {
+        Self::UnknownName { name: name.to_owned(), hint: hint(name, &known), known }
+    }
+}
+
+fn hint(wanted: &str, known: &[String]) -> String {
+    let nearest = nearest(wanted, known.iter().map(String::as_str));
+    nearest.map_or_else(String::new, |nearest| format!(", the nearest is {nearest:?}"))
+}
+
+/// The names, the first twenty if there are many.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count > SHOWN => format!("{} and {} more", names[..SHOWN].join(", "), count - SHOWN),
+        _ => names.join(", "),
+    }
+}

@@ -1,0 +1,128 @@
+//! SNIPS (two files of lines), CLINC150 (one JSON file) and AG News (tab-separated, no header).
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::{Layout, Split};
+use crate::files;
+use crate::labelled::{self, DataError, Dataset, LabelledSpec, RawRow, TargetSpec, from_rows};
+use crate::table::{Column, ExtraColumns, Format, Header, Quoting, TableError, TableSpec, hexadecimal};
+
+pub(super) fn detect(dir: &Path) -> Option<Layout> {
+    if dir.join("train").join("seq.in").exists() {
+        return Some(Layout::Snips);
+    }
+    if dir.join(clinc_file(Split::Train)).exists() {
+        return Some(Layout::Clinc150);
+    }
+    let bytes = std::fs::read(dir.join("dev.tsv")).ok()?;
+    let first = String::from_utf8_lossy(files::lines(&bytes).next()?).into_owned();
+    let topic = first.split('\t').collect::<Vec<_>>();
+    matches!(topic[..], [_, topic] if AG_NEWS_TOPICS.contains(&topic)).then_some(Layout::AgNews)
+}
+
+pub(super) fn snips_file(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train/seq.in",
+        Split::Dev => "valid/seq.in",
+        Split::Test | Split::TestLabelled => "test/seq.in",
+    }
+}
+
+pub(super) fn clinc_file(_: Split) -> &'static str {
+    "data_full.json"
+}
+
+pub(super) fn ag_news_file(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train.tsv",
+        Split::Dev => "dev.tsv",
+        Split::Test | Split::TestLabelled => "test.tsv",
+    }
+}
+
+/// Utterances line by line beside their intents. Words are separated by runs of white space, which
+/// become single spaces, so that words and slot tags stay in step.
+pub(super) fn snips(dir: &Path, split: Split) -> Result<Dataset, DataError> {
+    let text_path = dir.join(snips_file(split));
+    let label_path = text_path.with_file_name("label");
+    let (texts, labels) = (read(&text_path)?, read(&label_path)?);
+    let lines = |bytes: &[u8], path: &Path| -> Result<Vec<String>, DataError> {
+        let line = |(index, line): (usize, &[u8])| match std::str::from_utf8(line) {
+            Ok(line) => Ok(line.to_owned()),
+            Err(_) => Err(TableError::NotUtf8 { path: path.to_owned(), line: index + 1 }.into()),
+        };
+        files::lines(bytes).enumerate().map(line).collect()
+    };
+    let mut hash = Sha256::new();
+    hash.update(&texts);
+    hash.update(&labels);
+    let (texts, labels) = (lines(&texts, &text_path)?, lines(&labels, &label_path)?);
+    if texts.len() != labels.len() {
+        return Err(DataError::LineCounts { text_path, texts: texts.len(), label_path, labels: labels.len() });
+    }
+    let rows = texts.iter().zip(labels).enumerate().map(|(index, (text, label))| RawRow {
+        line: index + 1,
+        text: text.split_whitespace().collect::<Vec<_>>().join(" "),
+        pair: None,
+        label: Some(label),
+    });
+    let target = TargetSpec::Named(SNIPS_INTENTS.map(str::to_owned).to_vec());
+    from_rows(rows.collect(), &target, String::new(), hexadecimal(&hash.finalize()), label_path)
+        .map(|dataset| Dataset { path: Some(text_path), ..dataset })
+}
+
+/// Lists of text and intent by the name of the part.
+pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
+    let path = dir.join(clinc_file(Split::Train));
+    let bytes = read(&path)?;
+    let wrong = |reason: String| DataError::Json { path: path.clone(), reason };
+    let mut parts: HashMap<String, Vec<(String, String)>> =
+        serde_json::from_slice(&bytes).map_err(|e| wrong(format!("expected lists of [text, intent]: {e}")))?;
+    let key = match split {
+        Split::Train => "train",
+        Split::Dev => "val",
+        Split::Test | Split::TestLabelled => "test",
+    };
+    let rows = parts.remove(key).ok_or_else(|| wrong(format!("expected a list {key:?}, found none")))?;
+    if let Some(row) = rows.iter().position(|(_, intent)| intent.trim().is_empty()) {
+        return Err(wrong(format!("row {row} of {key:?}, counted from 0, has an empty intent")));
+    }
+    let row = |(index, (text, label))| RawRow { line: index + 1, text, pair: None, label: Some(label) };
+    let rows: Vec<RawRow> = rows.into_iter().enumerate().map(row).collect();
+    from_rows(rows, &TargetSpec::Discover, String::new(), hexadecimal(&Sha256::digest(&bytes)), path.clone())
+}
+
+pub(super) fn ag_news(dir: &Path, split: Split) -> Result<Dataset, DataError> {
+    labelled::load(&LabelledSpec {
+        table: TableSpec {
+            path: dir.join(ag_news_file(split)),
+            format: Format::Tsv,
+            header: Header::Absent,
+            quoting: Quoting::Off,
+            extra_columns: ExtraColumns::Refused,
+        },
+        text: Column::Number(1),
+        pair: None,
+        label: Some(Column::Number(2)),
+        target: TargetSpec::Named(AG_NEWS_TOPICS.map(str::to_owned).to_vec()),
+    })
+}
+
+const SNIPS_INTENTS: [&str; 7] = [
+    "AddToPlaylist",
+    "BookRestaurant",
+    "GetWeather",
+    "PlayMusic",
+    "RateBook",
+    "SearchCreativeWork",
+    "SearchScreeningEvent",
+];
+
+const AG_NEWS_TOPICS: [&str; 4] = ["World", "Sports", "Business", "Sci/Tech"];
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })
+}

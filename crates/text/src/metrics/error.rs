@@ -1,0 +1,55 @@
+//! Why a metric cannot be computed.
+
+use super::metric::Metric;
+
+/// Why a metric cannot be computed at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricError {
+    /// A metric of classes for numbers, or the other way round.
+    #[error("{metric} needs predicted {}, found {}", if .metric.is_of_classes() { "classes" } else { "scores" },
+        if .metric.is_of_classes() { "scores" } else { "classes" })]
+    Kind {
+        /// The metric.
+        metric: Metric,
+    },
+    /// A metric of two classes for another number of them.
+    #[error("{metric} is defined for 2 classes, found {classes}; use macro_f1")]
+    NotBinary {
+        /// The metric.
+        metric: Metric,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A name that no metric has.
+    #[error("no metric {name:?}{hint}; there are {}", Metric::ALL.map(Metric::name).join(", "))]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// The nearest name there is, as half a sentence, or nothing.
+        hint: String,
+    },
+    /// Two systems that were not measured on the same rows.
+    #[error("the true labels of the two systems differ, expected predictions of the same rows")]
+    DifferentRows,
+    /// A tag that is neither inside, nor the beginning, nor outside of an entity.
+    #[error("sentence {sentence}, word {word}: expected O, B-… or I-…, found {tag:?}")]
+    Tag {
+        /// Counted from 0.
+        sentence: usize,
+        /// Counted from 0.
+        word: usize,
+        /// The tag.
+        tag: String,
+    },
+    /// More or fewer predicted tags than words.
+    #[error("sentence {sentence}: expected {expected} tags, found {found}")]
+    TagCount {
+        /// Counted from 0.
+        sentence: usize,
+        /// True tags.
+        expected: usize,
+        /// Predicted tags.
+        found: usize,
+    },
+}

@@ -1,0 +1,214 @@
+//! Metrics by name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::classification::Confusion;
+use super::correlation::{mean_absolute_error, mean_squared_error, pearson, spearman};
+use super::error::MetricError;
+use super::predictions::Predictions;
+use crate::nearest::nearest;
+
+/// One number that says how good predictions are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of rows predicted right.
+    Accuracy,
+    /// F1 of class 1, of two classes.
+    F1,
+    /// Mean of accuracy and F1 of class 1, as GLUE averages for MRPC.
+    AccuracyF1Mean,
+    /// Mean F1 of the classes that are true or predicted anywhere.
+    MacroF1,
+    /// F1 weighted by the number of rows of each class.
+    WeightedF1,
+    /// Matthews correlation.
+    Matthews,
+    /// Pearson correlation.
+    Pearson,
+    /// Spearman correlation.
+    Spearman,
+    /// Mean of the two correlations, as GLUE averages for STS-B.
+    PearsonSpearmanMean,
+    /// Mean of the squared differences; less is better.
+    MeanSquaredError,
+    /// Mean of the absolute differences; less is better.
+    MeanAbsoluteError,
+}
+
+impl Metric {
+    /// All metrics.
+    pub const ALL: [Self; 11] = [
+        Self::Accuracy,
+        Self::F1,
+        Self::AccuracyF1Mean,
+        Self::MacroF1,
+        Self::WeightedF1,
+        Self::Matthews,
+        Self::Pearson,
+        Self::Spearman,
+        Self::PearsonSpearmanMean,
+        Self::MeanSquaredError,
+        Self::MeanAbsoluteError,
+    ];
+
+    /// Its name in recipes and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::F1 => "f1",
+            Self::AccuracyF1Mean => "accuracy_f1_mean",
+            Self::MacroF1 => "macro_f1",
+            Self::WeightedF1 => "weighted_f1",
+            Self::Matthews => "matthews",
+            Self::Pearson => "pearson",
+            Self::Spearman => "spearman",
+            Self::PearsonSpearmanMean => "pearson_spearman_mean",
+            Self::MeanSquaredError => "mean_squared_error",
+            Self::MeanAbsoluteError => "mean_absolute_error",
+        }
+    }
+
+    /// The metric of this [`name`](Self::name); case, spaces, `-` and `_` do not matter.
+    ///
+    /// # Errors
+    /// [`MetricError::UnknownName`] with the nearest name.
+    pub fn from_name(name: &str) -> Result<Self, MetricError> {
+        let plain = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
+        Self::ALL.into_iter().find(|metric| plain(metric.name()) == plain(name)).ok_or_else(|| {
+            let hint = nearest(name, Self::ALL.iter().map(|metric| metric.name()));
+            let hint = hint.map_or_else(String::new, |nearest| format!(", the nearest is {nearest:?}"));
+            MetricError::UnknownName { name: name.to_owned(), hint }
+        })
+    }
+
+    /// Whether more is better; so for all but the errors.
+    pub const fn higher_is_better(self) -> bool {
+        !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)
+    }
+
+    /// Whether it is about classes, and not about numbers.
+    pub const fn is_of_classes(self) -> bool {
+        match self {
+            Self::Accuracy | Self::F1 | Self::AccuracyF1Mean | Self::MacroF1 | Self::WeightedF1 | Self::Matthews => {
+                true
+            }
+            Self::Pearson
+            | Self::Spearman
+            | Self::PearsonSpearmanMean
+            | Self::MeanSquaredError
+            | Self::MeanAbsoluteError => false,
+        }
+    }
+
+    /// Its value; `None` where it is undefined.
+    ///
+    /// # Errors
+    /// [`MetricError::Kind`] and [`MetricError::NotBinary`] if it does not fit the predictions.
+    ///
+    /// # Panics
+    /// If there are more predictions than truths or fewer, or a class is out of range.
+    #[track_caller]
+    pub fn compute(self, predictions: &Predictions<'_>) -> Result<Option<f64>, MetricError> {
+        match *predictions {
+            Predictions::Classes { truth, predicted, classes } => {
+                self.of_confusion(&Confusion::new(truth, predicted, classes))
+            }
+            Predictions::Scores { truth, predicted } => self.of_scores(truth, predicted),
+        }
+    }
+
+    fn of_confusion(self, confusion: &Confusion) -> Result<Option<f64>, MetricError> {
+        let classes = confusion.classes();
+        if matches!(self, Self::F1 | Self::AccuracyF1Mean) && classes != 2 {
+            return Err(MetricError::NotBinary { metric: self, classes });
+        }
+        match self {
+            Self::Accuracy => Ok(confusion.accuracy()),
+            Self::F1 => Ok(confusion.f1(1)),
+            Self::AccuracyF1Mean => Ok(mean(confusion.accuracy(), confusion.f1(1))),
+            Self::MacroF1 => Ok(confusion.macro_f1()),
+            Self::WeightedF1 => Ok(confusion.weighted_f1()),
+            Self::Matthews => Ok(confusion.matthews()),
+            _ => Err(MetricError::Kind { metric: self }),
+        }
+    }
+
+    #[track_caller]
+    fn of_scores(self, truth: &[f64], predicted: &[f64]) -> Result<Option<f64>, MetricError> {
+        match self {
+            Self::Pearson => Ok(pearson(truth, predicted)),
+            Self::Spearman => Ok(spearman(truth, predicted)),
+            Self::PearsonSpearmanMean => Ok(mean(pearson(truth, predicted), spearman(truth, predicted))),
+            Self::MeanSquaredError => Ok(mean_squared_error(truth, predicted)),
+            Self::MeanAbsoluteError => Ok(mean_absolute_error(truth, predicted)),
+            _ => Err(MetricError::Kind { metric: self }),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn mean(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    Some((a? + b?) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        for metric in Metric::ALL {
+            assert_eq!(Metric::from_name(metric.name()), Ok(metric));
+            assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
+            assert_eq!(metric.to_string(), metric.name());
+        }
+        assert_eq!(Metric::from_name("Macro-F1"), Ok(Metric::MacroF1));
+        let error = Metric::from_name("acuracy").unwrap_err().to_string();
+        assert!(
+            error.starts_with("no metric \"acuracy\", the nearest is \"accuracy\"; there are accuracy, f1, "),
+            "{error}"
+        );
+        assert!(Metric::from_name("bleu").unwrap_err().to_string().starts_with("no metric \"bleu\"; there are "));
+    }
+
+    #[test]
+    fn metrics_must_fit() {
+        let classes = Predictions::Classes { truth: &[0, 2], predicted: &[0, 2], classes: 3 };
+        let scores = Predictions::Scores { truth: &[0.0, 2.0], predicted: &[0.0, 2.0] };
+        for metric in Metric::ALL {
+            let (fits, other) = if metric.is_of_classes() { (classes, scores) } else { (scores, classes) };
+            assert_eq!(metric.compute(&other), Err(MetricError::Kind { metric }));
+            match metric {
+                Metric::F1 | Metric::AccuracyF1Mean => {
+                    assert_eq!(metric.compute(&fits), Err(MetricError::NotBinary { metric, classes: 3 }));
+                }
+                _ => assert_eq!(metric.compute(&fits), Ok(Some(f64::from(u8::from(metric.higher_is_better()))))),
+            }
+        }
+        assert_eq!(
+            Metric::Pearson.compute(&classes).unwrap_err().to_string(),
+            "pearson needs predicted scores, found classes"
+        );
+        assert_eq!(
+            Metric::F1.compute(&classes).unwrap_err().to_string(),
+            "f1 is defined for 2 classes, found 3; use macro_f1"
+        );
+    }
+
+    #[test]
+    fn means_are_means() {
+        let classes = Predictions::Classes { truth: &[0, 1, 1, 0], predicted: &[1, 1, 0, 0], classes: 2 };
+        let value = |metric: Metric| metric.compute(&classes).unwrap().unwrap();
+        assert_eq!(value(Metric::AccuracyF1Mean), (value(Metric::Accuracy) + value(Metric::F1)) / 2.0);
+        let undefined = Predictions::Classes { truth: &[0, 0], predicted: &[0, 0], classes: 2 };
+        assert_eq!(Metric::AccuracyF1Mean.compute(&undefined), Ok(None));
+    }
+}

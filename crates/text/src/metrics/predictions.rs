@@ -1,0 +1,60 @@
+//! True and predicted labels side by side.
+
+use super::metric::Metric;
+
+/// What was true and what was predicted, for N rows.
+#[derive(Debug, Clone, Copy)]
+pub enum Predictions<'a> {
+    /// Classes below `classes`, `[N]` each.
+    Classes {
+        /// The true class of each row.
+        truth: &'a [u32],
+        /// The predicted class of each row.
+        predicted: &'a [u32],
+        /// Number of classes there are.
+        classes: usize,
+    },
+    /// Numbers, `[N]` each.
+    Scores {
+        /// The true number of each row.
+        truth: &'a [f64],
+        /// The predicted number of each row.
+        predicted: &'a [f64],
+    },
+}
+
+impl Predictions<'_> {
+    /// Number of rows N.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Classes { truth, .. } => truth.len(),
+            Self::Scores { truth, .. } => truth.len(),
+        }
+    }
+
+    /// The metric on these rows, each as often as it is drawn; `None` where it is undefined or does
+    /// not fit.
+    pub(super) fn resampled(&self, metric: Metric, rows: &[u32]) -> Option<f64> {
+        let value = match *self {
+            Self::Classes { truth, predicted, classes } => {
+                let (truth, predicted): (Vec<u32>, Vec<u32>) =
+                    rows.iter().map(|&row| (truth[row as usize], predicted[row as usize])).unzip();
+                metric.compute(&Predictions::Classes { truth: &truth, predicted: &predicted, classes })
+            }
+            Self::Scores { truth, predicted } => {
+                let (truth, predicted): (Vec<f64>, Vec<f64>) =
+                    rows.iter().map(|&row| (truth[row as usize], predicted[row as usize])).unzip();
+                metric.compute(&Predictions::Scores { truth: &truth, predicted: &predicted })
+            }
+        };
+        value.ok().flatten()
+    }
+
+    pub(super) fn same_truth(&self, other: &Predictions<'_>) -> bool {
+        match (self, other) {
+            (Self::Classes { truth: a, .. }, Predictions::Classes { truth: b, .. }) => a == b,
+            (Self::Scores { truth: a, .. }, Predictions::Scores { truth: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What can be wrong with a table.
+
+use std::path::{Path, PathBuf};
+
+use crate::nearest::nearest;
+
+/// Why a table could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An extension that says nothing about the format.
+    #[error(
+        "{}: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl or .ndjson; \
+         state the format instead", path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row that is too narrow or too wide.
+    #[error("{}: line {line}: expected {expected} columns, found {found}", path.display())]
+    Width {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Columns of the header or the first row.
+        expected: usize,
+        /// Columns of this row.
+        found: usize,
+    },
+    /// A line that is not text.
+    #[error("{}: line {line}: not UTF-8, save the file in that encoding", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A quoted value that runs to the end of the file.
+    #[error(
+        "{}: line {line}: a quotation mark in the row that begins here is never closed; if \" is an ordinary \
+         character in this file, switch quoting off", path.display()
+    )]
+    Unclosed {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A name that no column has.
+    #[error("{}: no column {name:?}{hint}; there are {}", path.display(), list(.columns))]
+    UnknownName {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// The nearest name there is, as half a sentence, or nothing.
+        hint: String,
+        /// The names there are.
+        columns: Vec<String>,
+    },
+    /// A name that two columns have.
+    #[error("{}: columns {first} and {second} are both named {name:?}, ask for one by its number", path.display())]
+    AmbiguousName {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Number of the first such column.
+        first: usize,
+        /// Number of the second.
+        second: usize,
+    },
+    /// A name where the first row is not a header.
+    #[error(
+        "{}: column {name:?} is asked for by name, but the file is read without a header; state that there is one, \
+         or give a number from 1 to {columns}", path.display()
+    )]
+    NameWithoutHeader {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Columns of the first row.
+        columns: usize,
+    },
+    /// A number beyond the last column.
+    #[error("{}: no column {number}, there are {columns}, counted from 1", path.display())]
+    NoSuchNumber {
+        /// The file.
+        path: PathBuf,
+        /// The number.
+        number: usize,
+        /// Columns of the first row.
+        columns: usize,
+    },
+    /// A number where columns have names only.
+    #[error("{}: JSON lines have no column {number}, ask for a key by its name", path.display())]
+    NumberInJson {
+        /// The file.
+        path: PathBuf,
+        /// The number.
+        number: usize,
+    },
+    /// A line that is not a JSON object.
+    #[error("{}: line {line}: expected a JSON object: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser reports.
+        reason: String,
+    },
+    /// A JSON object without this key.
+    #[error("{}: line {line}: no key {name:?}{hint}; there are {}", path.display(), list(.columns))]
+    MissingKey {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The key.
+        name: String,
+        /// The nearest key there is, as half a sentence, or nothing.
+        hint: String,
+        /// The keys there are.
+        columns: Vec<String>,
+    },
+    /// A value that is no text.
+    #[error("{}: line {line}: expected {name:?} to be a string, a number or a boolean, found {found}", path.display())]
+    JsonValue {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The key.
+        name: String,
+        /// Kind of the value there.
+        found: &'static str,
+    },
+}
+
+impl TableError {
+    pub(super) fn unknown_name<'a>(path: &Path, name: &str, columns: impl Iterator<Item = &'a str> + Clone) -> Self {
+        Self::UnknownName {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            hint: nearest_hint(name, columns.clone()),
+            columns: columns.map(str::to_owned).collect(),
+        }
+    }
+
+    pub(super) fn missing_key<'a>(
+        path: &Path,
+        line: usize,
+        name: &str,
+        keys: impl Iterator<Item = &'a str> + Clone,
+    ) -> Self {
+        Self::MissingKey {
+            path: path.to_owned(),
+            line,
+            name: name.to_owned(),
+            hint: nearest_hint(name, keys.clone()),
+            columns: keys.map(str::to_owned).collect(),
+        }
+    }
+}
+
+fn nearest_hint<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, names).map_or_else(String::new, |nearest| format!(", the nearest is {nearest:?}"))
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,93 @@
+//! Separated values with quotation: a quoted value may hold separators, line ends and `""`.
+
+use csv::{ByteRecord, ReaderBuilder, Terminator};
+
+use super::{Places, Row, Separated, TableError};
+
+pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, TableError> {
+    let mut reader = ReaderBuilder::new()
+        .delimiter(table.separator)
+        .terminator(Terminator::Any(b'\n'))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(body);
+    let mut rows = Vec::new();
+    let mut places: Option<Places> = None;
+    let mut record = ByteRecord::new();
+    let mut counted = Lines { at: 0, line: 1 };
+    while reader.read_byte_record(&mut record).map_err(|e| io_error(table, e))? {
+        let start = record.position().map_or(0, |position| position.byte() as usize);
+        let end = reader.position().byte() as usize;
+        let raw = &body[start..end];
+        let line = counted.line_of_first_content(body, start);
+        if end == body.len() && ends_inside_quotation(raw, table.separator) {
+            return Err(TableError::Unclosed { path: table.path.to_owned(), line });
+        }
+        if raw.iter().all(|byte| b"\r\n".contains(byte)) {
+            continue;
+        }
+        let values = values(&record).ok_or(TableError::NotUtf8 { path: table.path.to_owned(), line })?;
+        match &places {
+            Some(places) => rows.push(table.pick(places, line, &values)?),
+            None => {
+                let found = table.places(&values)?;
+                if !table.header {
+                    rows.push(table.pick(&found, line, &values)?);
+                }
+                places = Some(found);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The values as text, less the `\r` of a line that ends in `\r\n`.
+fn values(record: &ByteRecord) -> Option<Vec<&str>> {
+    let mut values = record.iter().map(|value| std::str::from_utf8(value).ok()).collect::<Option<Vec<&str>>>()?;
+    if let Some(last) = values.last_mut() {
+        *last = last.strip_suffix('\r').unwrap_or(last);
+    }
+    Some(values)
+}
+
+/// Whether a row ends before its last quotation does, which the reader takes for the end of both.
+fn ends_inside_quotation(raw: &[u8], separator: u8) -> bool {
+    enum State {
+        ValueStart,
+        Plain,
+        Quoted,
+        QuoteInQuoted,
+    }
+    let mut state = State::ValueStart;
+    for &byte in raw {
+        state = match (state, byte) {
+            (State::ValueStart | State::QuoteInQuoted, b'"') => State::Quoted,
+            (State::Quoted, b'"') => State::QuoteInQuoted,
+            (State::Quoted, _) => State::Quoted,
+            (_, b'\n') => State::ValueStart,
+            (_, byte) if byte == separator => State::ValueStart,
+            _ => State::Plain,
+        };
+    }
+    matches!(state, State::Quoted)
+}
+
+/// Counts lines from where it last stood.
+struct Lines {
+    at: usize,
+    line: usize,
+}
+
+impl Lines {
+    /// The line of the row at byte `start`; blank lines before it, which the reader skips, are not its own.
+    fn line_of_first_content(&mut self, body: &[u8], start: usize) -> usize {
+        let blank = body[start..].iter().take_while(|&&byte| byte == b'\n').count();
+        self.line += body[self.at..start + blank].iter().filter(|&&byte| byte == b'\n').count();
+        self.at = start + blank;
+        self.line
+    }
+}
+
+fn io_error(table: &Separated<'_>, error: csv::Error) -> TableError {
+    TableError::Io { path: table.path.to_owned(), source: error.into() }
+}

@@ -1,0 +1,177 @@
+//! What can be wrong with a tokenizer or with a text for it.
+
+use std::path::PathBuf;
+
+use super::{Limit, Truncation};
+use crate::vocabulary::VocabularyError;
+
+/// Why a tokenizer could not be read, made or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// Neither of the two files a tokenizer is read from.
+    #[error("{}: neither tokenizer.json nor vocab.txt is here{}", dir.display(), merges_hint(.has_merges))]
+    NoFiles {
+        /// The folder.
+        dir: PathBuf,
+        /// Whether the two files of the older BPE format are there.
+        has_merges: bool,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not JSON of the expected form.
+    #[error("{}: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found, with line and column where known.
+        reason: String,
+    },
+    /// An added token whose stated id is not the one it gets.
+    #[error("{}: added token {token:?} states id {stated}, but its id is {actual}", path.display())]
+    AddedTokenId {
+        /// The file.
+        path: PathBuf,
+        /// The token.
+        token: String,
+        /// The id in `added_tokens`.
+        stated: u32,
+        /// The id in the vocabulary, or the next free one.
+        actual: u32,
+    },
+    /// Ids so far apart that an embedding table for them would be mostly empty.
+    #[error("{}: the largest id is {largest} for {tokens} tokens, expected ids without large gaps", path.display())]
+    ScatteredIds {
+        /// The file.
+        path: PathBuf,
+        /// The largest id.
+        largest: u32,
+        /// Number of tokens.
+        tokens: usize,
+    },
+    /// `tokenizer.json` and `tokenizer_config.json` tokenise differently.
+    #[error(
+        "{}: {key} is {config}, but tokenizer.json says {tokenizer}; make the two agree, since `transformers` \
+         follows the one and `tokenizers` the other", path.display()
+    )]
+    Contradiction {
+        /// `tokenizer_config.json`.
+        path: PathBuf,
+        /// The key there.
+        key: &'static str,
+        /// Its value there, with what follows from it.
+        config: bool,
+        /// What `tokenizer.json` says.
+        tokenizer: bool,
+    },
+    /// A token without which the tokenizer cannot work.
+    #[error("the vocabulary has no {token:?}{}", nearest_hint(.nearest))]
+    MissingToken {
+        /// The token.
+        token: String,
+        /// The most similar token there is, if any is similar.
+        nearest: Option<String>,
+    },
+    /// `vocab.txt`, or a vocabulary given.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
+    /// Nothing to train on.
+    #[error("no word in the training text, expected at least one")]
+    NoText,
+    /// Special tokens and single characters alone are too many.
+    #[error(
+        "a vocabulary of {wanted} tokens is too small: {needed} are needed for the special tokens and the single \
+         characters; allow {needed} or more, or fewer characters than {characters}"
+    )]
+    VocabularyTooSmall {
+        /// The size asked for.
+        wanted: usize,
+        /// The size without any token of several characters.
+        needed: usize,
+        /// Different characters kept.
+        characters: usize,
+    },
+    /// The `tokenizers` library refused.
+    #[error("the tokenizers library reports: {0}")]
+    Library(String),
+}
+
+/// Why a text could not be encoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// No room for text.
+    #[error("a limit of {max_tokens} tokens leaves no room for text beside {special} special tokens")]
+    LimitTooSmall {
+        /// The limit.
+        max_tokens: usize,
+        /// Special tokens of such an input.
+        special: usize,
+    },
+    /// The text that may be cut is too short to meet the limit.
+    #[error(
+        "{} of {first_length} + {second_length} tokens and {special} special ones cannot meet a limit of {} tokens; \
+         cut the longest first, or allow more tokens",
+        cutting(.limit), .limit.max_tokens
+    )]
+    CannotTruncate {
+        /// The limit.
+        limit: Limit,
+        /// Special tokens of such an input.
+        special: usize,
+        /// Tokens of the first text.
+        first_length: usize,
+        /// Tokens of the second text, 0 if there is none.
+        second_length: usize,
+    },
+    /// The `tokenizers` library refused.
+    #[error("the tokenizers library reports: {0}")]
+    Library(String),
+    /// Any of the above, in this row.
+    #[error("row {row}: {source}")]
+    Row {
+        /// Counted from 0.
+        row: usize,
+        /// What is wrong with it.
+        source: Box<EncodeError>,
+    },
+}
+
+impl From<tokenizers::Error> for TokenizerError {
+    fn from(error: tokenizers::Error) -> Self {
+        Self::Library(error.to_string())
+    }
+}
+
+impl From<tokenizers::Error> for EncodeError {
+    fn from(error: tokenizers::Error) -> Self {
+        Self::Library(error.to_string())
+    }
+}
+
+fn merges_hint(has_merges: &bool) -> &'static str {
+    if *has_merges {
+        "; vocab.json and merges.txt are: let `transformers` write a tokenizer.json from them with \
+         AutoTokenizer.from_pretrained(…).save_pretrained(…)"
+    } else {
+        ""
+    }
+}
+
+fn nearest_hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!(", the nearest is {nearest:?}"))
+}
+
+fn cutting(limit: &Limit) -> &'static str {
+    match limit.truncation {
+        Truncation::LongestFirst => "cutting the longest text",
+        Truncation::OnlyFirst => "cutting only the first text",
+        Truncation::OnlySecond => "cutting only the second text",
+    }
+}

@@ -1,0 +1,261 @@
+//! A WordPiece vocabulary from text.
+//!
+//! The merging procedure is the usual one (byte-pair merges by frequency, inside of words marked
+//! with `##`), written here because the library's trainer numbers characters and breaks ties in the
+//! order of a randomly seeded hash map: two runs on the same text give two vocabularies. Here every
+//! choice is by count, then by id, so the same text gives the same bytes on every machine.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+use rayon::prelude::*;
+use tokenizers::{NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use super::{Tokenizer, TokenizerError, WordPieceOptions};
+use crate::vocabulary::Vocabulary;
+
+/// What kind of vocabulary to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// Tokens wanted, special tokens included. Fewer come out where the text does not offer so many.
+    pub vocabulary_size: usize,
+    /// A token of several characters must have come up at least this often.
+    pub min_frequency: u64,
+    /// Most different characters; words with a rarer one are left out, as they will be `[UNK]`.
+    pub characters: usize,
+    /// Whether text is lower-cased and accents dropped, or both kept.
+    pub lowercase: bool,
+}
+
+impl TrainOptions {
+    /// A vocabulary of this size in lower case, from tokens that come up at least twice, with at most
+    /// 1,000 different characters.
+    pub const fn new(vocabulary_size: usize) -> Self {
+        Self { vocabulary_size, min_frequency: 2, characters: 1000, lowercase: true }
+    }
+}
+
+/// Makes a WordPiece tokenizer from text, one item a line, sentence or document.
+///
+/// `[PAD]` is token 0, then `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`, the characters, the characters inside
+/// of words, and the merged tokens, the most frequent first. The order of the texts does not matter.
+///
+/// # Errors
+/// [`TokenizerError::NoText`] and [`TokenizerError::VocabularyTooSmall`].
+pub fn train_wordpiece<T>(
+    texts: impl IntoIterator<Item = T>,
+    options: TrainOptions,
+) -> Result<Tokenizer, TokenizerError>
+where
+    T: AsRef<str> + Send + Sync,
+{
+    let cleaning = if options.lowercase { WordPieceOptions::uncased() } else { WordPieceOptions::cased() };
+    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
+    // Only its normaliser and word splitter are used, so that training sees the words encoding will see.
+    let cleaner = Tokenizer::from_vocabulary(Vocabulary::from_tokens(specials.to_vec())?, cleaning)?;
+    let words = count_words(texts, &cleaner)?;
+    let words = keep_frequent_characters(words, options.characters);
+    if words.is_empty() {
+        return Err(TokenizerError::NoText);
+    }
+    let mut merger = Merger::new(specials.to_vec(), &words);
+    if merger.tokens.len() > options.vocabulary_size {
+        let characters: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars()).collect();
+        return Err(TokenizerError::VocabularyTooSmall {
+            wanted: options.vocabulary_size,
+            needed: merger.tokens.len(),
+            characters: characters.len(),
+        });
+    }
+    merger.merge_until(options.vocabulary_size, options.min_frequency);
+    Tokenizer::from_vocabulary(Vocabulary::from_tokens(merger.tokens)?, cleaning)
+}
+
+/// Words longer than this are `[UNK]` to WordPiece, so nothing is to be learnt from them.
+const LONGEST_WORD: usize = 100;
+
+/// Every different word with its count, in alphabetical order.
+fn count_words<T: AsRef<str> + Send + Sync>(
+    texts: impl IntoIterator<Item = T>,
+    cleaner: &Tokenizer,
+) -> Result<Vec<(String, u64)>, TokenizerError> {
+    let mut total: HashMap<String, u64> = HashMap::new();
+    let mut texts = texts.into_iter();
+    loop {
+        // A portion at a time: the whole corpus need not fit in memory.
+        let portion: Vec<T> = texts.by_ref().take(8192).collect();
+        if portion.is_empty() {
+            break;
+        }
+        let counts = portion
+            .par_iter()
+            .try_fold(HashMap::new, |mut counts: HashMap<String, u64>, text| {
+                each_word(text.as_ref(), cleaner, |word| match counts.get_mut(word) {
+                    Some(count) => *count += 1,
+                    None => _ = counts.insert(word.to_owned(), 1),
+                })?;
+                Ok::<_, tokenizers::Error>(counts)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        for (word, count) in counts.into_iter().flatten() {
+            *total.entry(word).or_default() += count;
+        }
+    }
+    let mut words: Vec<(String, u64)> = total.into_iter().collect();
+    words.sort_unstable();
+    Ok(words)
+}
+
+fn each_word(text: &str, cleaner: &Tokenizer, mut visit: impl FnMut(&str)) -> tokenizers::Result<()> {
+    let mut normalized = NormalizedString::from(text);
+    if let Some(normalizer) = cleaner.inner.get_normalizer() {
+        normalizer.normalize(&mut normalized)?;
+    }
+    let mut words = PreTokenizedString::from(normalized);
+    if let Some(splitter) = cleaner.inner.get_pre_tokenizer() {
+        splitter.pre_tokenize(&mut words)?;
+    }
+    for (word, _, _) in words.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+        if word.chars().count() <= LONGEST_WORD {
+            visit(word);
+        }
+    }
+    Ok(())
+}
+
+/// Drops the words with a character that is not among the most frequent ones (ties by code point).
+fn keep_frequent_characters(mut words: Vec<(String, u64)>, most: usize) -> Vec<(String, u64)> {
+    let mut counts: HashMap<char, u64> = HashMap::new();
+    for (word, count) in &words {
+        for character in word.chars() {
+            *counts.entry(character).or_default() += count;
+        }
+    }
+    if counts.len() > most {
+        let mut ranked: Vec<(Reverse<u64>, char)> = counts.into_iter().map(|(c, count)| (Reverse(count), c)).collect();
+        ranked.sort_unstable();
+        let kept: BTreeSet<char> = ranked.into_iter().take(most).map(|(_, c)| c).collect();
+        words.retain(|(word, _)| word.chars().all(|c| kept.contains(&c)));
+    }
+    words
+}
+
+type Pair = (u32, u32);
+
+/// The state of merging: words as sequences of token ids, and how often each pair of neighbours
+/// comes up.
+struct Merger {
+    tokens: Vec<String>,
+    ids: HashMap<String, u32>,
+    words: Vec<(Vec<u32>, u64)>,
+    counts: HashMap<Pair, u64>,
+    /// Words that had this pair at some time; may name words that have it no longer.
+    places: HashMap<Pair, Vec<u32>>,
+    /// The most frequent pair first, then the one with the smallest ids; counts may be outdated.
+    queue: BinaryHeap<(u64, Reverse<Pair>)>,
+}
+
+impl Merger {
+    fn new(specials: Vec<String>, words: &[(String, u64)]) -> Self {
+        let characters: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars()).collect();
+        let inside: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars().skip(1)).collect();
+        let mut merger = Self {
+            tokens: Vec::new(),
+            ids: HashMap::new(),
+            words: Vec::with_capacity(words.len()),
+            counts: HashMap::new(),
+            places: HashMap::new(),
+            queue: BinaryHeap::new(),
+        };
+        let characters = characters.iter().map(char::to_string);
+        for token in specials.into_iter().chain(characters).chain(inside.iter().map(|c| format!("##{c}"))) {
+            merger.token_id(token);
+        }
+        for (word, count) in words {
+            let token =
+                |(index, c): (usize, char)| merger.ids[&if index == 0 { c.to_string() } else { format!("##{c}") }];
+            let sequence: Vec<u32> = word.chars().enumerate().map(token).collect();
+            let place = merger.words.len() as u32;
+            for pair in sequence.windows(2) {
+                let pair = (pair[0], pair[1]);
+                *merger.counts.entry(pair).or_default() += count;
+                push_new(merger.places.entry(pair).or_default(), place);
+            }
+            merger.words.push((sequence, *count));
+        }
+        merger.queue = merger.counts.iter().map(|(&pair, &count)| (count, Reverse(pair))).collect();
+        merger
+    }
+
+    fn merge_until(&mut self, vocabulary_size: usize, min_frequency: u64) {
+        while self.tokens.len() < vocabulary_size {
+            let Some((count, Reverse(pair))) = self.queue.pop() else { break };
+            let current = self.counts.get(&pair).copied().unwrap_or(0);
+            if current < count {
+                // Outdated: queue it again at its true place.
+                if current > 0 {
+                    self.queue.push((current, Reverse(pair)));
+                }
+                continue;
+            }
+            if count < min_frequency.max(1) {
+                break;
+            }
+            self.merge(pair);
+        }
+    }
+
+    fn merge(&mut self, pair: Pair) {
+        let (left, right) = (&self.tokens[pair.0 as usize], &self.tokens[pair.1 as usize]);
+        let merged = self.token_id(format!("{left}{}", right.strip_prefix("##").unwrap_or(right)));
+        self.counts.remove(&pair);
+        let mut increased = BTreeSet::new();
+        for place in self.places.remove(&pair).unwrap_or_default() {
+            let (sequence, count) = &mut self.words[place as usize];
+            let before = std::mem::take(sequence);
+            let mut at = 0;
+            while at < before.len() {
+                if at + 1 < before.len() && (before[at], before[at + 1]) == pair {
+                    sequence.push(merged);
+                    at += 2;
+                } else {
+                    sequence.push(before[at]);
+                    at += 1;
+                }
+            }
+            if sequence.len() == before.len() {
+                continue;
+            }
+            for old in before.windows(2) {
+                if let Some(total) = self.counts.get_mut(&(old[0], old[1])) {
+                    *total -= *count;
+                }
+            }
+            for new in sequence.windows(2) {
+                let new = (new[0], new[1]);
+                *self.counts.entry(new).or_default() += *count;
+                push_new(self.places.entry(new).or_default(), place);
+                increased.insert(new);
+            }
+        }
+        for pair in increased {
+            self.queue.push((self.counts[&pair], Reverse(pair)));
+        }
+    }
+
+    /// The id of a token, a new one if it is new: two different pairs can spell the same token.
+    fn token_id(&mut self, token: String) -> u32 {
+        let tokens = &mut self.tokens;
+        *self.ids.entry(token).or_insert_with_key(|token| {
+            tokens.push(token.clone());
+            tokens.len() as u32 - 1
+        })
+    }
+}
+
+/// Appends a place unless it is the last one already: a word may hold a pair twice.
+fn push_new(places: &mut Vec<u32>, place: u32) {
+    if places.last() != Some(&place) {
+        places.push(place);
+    }
+}

@@ -1,0 +1,114 @@
+//! What a `tokenizer.json` must satisfy beyond its syntax, so that encoding can neither panic nor
+//! give other ids than the file states.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokenizers::NormalizerWrapper;
+
+use super::TokenizerError;
+use super::load::flag;
+
+#[derive(Deserialize)]
+struct Skeleton {
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
+    #[serde(default)]
+    post_processor: Value,
+}
+
+#[derive(Deserialize)]
+struct AddedToken {
+    id: u32,
+    content: String,
+}
+
+/// Checks the templates of the post-processor, which the library trusts blindly.
+pub(super) fn check(path: &Path, text: &[u8]) -> Result<(), TokenizerError> {
+    let skeleton = skeleton(path, text)?;
+    let reason = match template_problem(&skeleton.post_processor) {
+        Some(reason) => reason,
+        None => return Ok(()),
+    };
+    Err(TokenizerError::Json { path: path.to_owned(), reason: format!("in post_processor: {reason}") })
+}
+
+/// Checks that every added token got the id that the file states for it, and that no id is absurd.
+pub(super) fn check_ids(path: &Path, text: &[u8], inner: &tokenizers::Tokenizer) -> Result<(), TokenizerError> {
+    for AddedToken { id: stated, content: token } in skeleton(path, text)?.added_tokens {
+        match inner.token_to_id(&token) {
+            Some(actual) if actual != stated => {
+                return Err(TokenizerError::AddedTokenId { path: path.to_owned(), token, stated, actual });
+            }
+            _ => {}
+        }
+    }
+    let vocabulary = inner.get_vocab(true);
+    let (tokens, largest) = (vocabulary.len(), vocabulary.into_values().max().unwrap_or(0));
+    if largest as usize >= tokens + MOST_GAPS {
+        return Err(TokenizerError::ScatteredIds { path: path.to_owned(), largest, tokens });
+    }
+    Ok(())
+}
+
+/// Ids without a token that a file may have. Published ones have a few thousand at most.
+const MOST_GAPS: usize = 1 << 16;
+
+/// Checks that `tokenizer_config.json`, where it speaks, says what the normaliser does.
+///
+/// `transformers` rebuilds the normaliser from the former and `tokenizers` uses the latter, so a
+/// model whose files disagree has two tokenizers and nobody knows which one it was trained with.
+pub(super) fn check_agreement(
+    path: &Path,
+    config: &Map<String, Value>,
+    inner: &tokenizers::Tokenizer,
+) -> Result<(), TokenizerError> {
+    let Some(NormalizerWrapper::BertNormalizer(normalizer)) = inner.get_normalizer() else { return Ok(()) };
+    let lowercase = flag(path, config, "do_lower_case")?;
+    // Accents follow lower-casing unless said otherwise, on either side.
+    let strip = match config.get("strip_accents") {
+        None => None,
+        Some(_) => flag(path, config, "strip_accents")?.or(lowercase),
+    };
+    let pairs = [
+        ("do_lower_case", lowercase, normalizer.lowercase),
+        ("strip_accents", strip, normalizer.strip_accents.unwrap_or(normalizer.lowercase)),
+        ("tokenize_chinese_chars", flag(path, config, "tokenize_chinese_chars")?, normalizer.handle_chinese_chars),
+    ];
+    for (key, config, tokenizer) in pairs {
+        if let Some(config) = config.filter(|&config| config != tokenizer) {
+            return Err(TokenizerError::Contradiction { path: path.to_owned(), key, config, tokenizer });
+        }
+    }
+    Ok(())
+}
+
+fn skeleton(path: &Path, text: &[u8]) -> Result<Skeleton, TokenizerError> {
+    serde_json::from_slice(text).map_err(|e| TokenizerError::Json { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// What is wrong with a post-processor, if anything.
+fn template_problem(processor: &Value) -> Option<String> {
+    if let Some(parts) = processor.get("processors").and_then(Value::as_array) {
+        return parts.iter().find_map(template_problem);
+    }
+    let known = processor.get("special_tokens");
+    for (key, sequences) in [("single", &["A"][..]), ("pair", &["A", "B"])] {
+        let pieces = processor.get(key).and_then(Value::as_array).into_iter().flatten();
+        let mut used = Vec::new();
+        for piece in pieces {
+            if let Some(id) = piece.pointer("/SpecialToken/id").and_then(Value::as_str)
+                && known.and_then(|known| known.get(id)).is_none()
+            {
+                return Some(format!("{key} uses {id:?}, which is not among special_tokens"));
+            }
+            used.extend(piece.pointer("/Sequence/id").and_then(Value::as_str));
+        }
+        used.sort_unstable();
+        if processor.get(key).is_some() && used != sequences {
+            return Some(format!("expected {key} to hold the texts {sequences:?} once each, found {used:?}"));
+        }
+    }
+    None
+}
