@@ -1,0 +1,231 @@
+//! Files and directories that are there completely or not at all.
+//!
+//! New content is written beside its place under a temporary name that begins with a dot, made durable
+//! (`fsync`), and moved into place; the move is made durable too. Whatever goes wrong on the way, a full disk
+//! included, what was there before stays as it was. A process that is killed may leave the temporary name
+//! behind, never a half-written target.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::error::Error;
+
+/// What to do when the target of a directory exists and is not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteMode {
+    /// Refuse.
+    New,
+    /// Replace it, once the new one is complete.
+    Replace,
+}
+
+/// Writes a file, replacing the one that is there. Links are followed: the file they lead to is replaced.
+///
+/// A path that is no regular file, like `/dev/stdout` or a pipe, is written to directly.
+///
+/// # Errors
+/// [`Error::Write`] naming the path; the file that was there is unchanged.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |source| Error::Write { path: path.into(), source };
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => write_through(path, bytes).map_err(failed),
+        Ok(metadata) => {
+            let target = fs::canonicalize(path).map_err(failed)?;
+            replace_file(&target, bytes, Some(metadata.permissions())).map_err(failed)
+        }
+        Err(_) => replace_file(path, bytes, None).map_err(failed),
+    }
+}
+
+/// Writes a directory: `fill` gets the path of an empty one and writes into it what it likes.
+///
+/// Every file and directory in it is made durable before it is moved into place. Missing parents of `path` are
+/// made. With [`WriteMode::Replace`] the old directory stays until the new one is complete; on Linux, where the
+/// file system can, the two change places in one step, so that at no moment there is none.
+///
+/// ```
+/// use attar_model::atomic::{WriteMode, write_dir, write_file};
+///
+/// # let root = tempfile::tempdir()?;
+/// let place = root.path().join("student");
+/// write_dir(&place, WriteMode::New, |dir| write_file(&dir.join("config.json"), b"{}"))?;
+/// assert!(write_dir(&place, WriteMode::New, |_| Ok::<_, attar_model::Error>(())).is_err());
+/// assert_eq!(std::fs::read(place.join("config.json"))?, b"{}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// What `fill` returns, [`Error::Exists`], [`Error::NotADirectory`], or [`Error::Write`] naming the path; the
+/// directory that was there is unchanged. Two errors say otherwise: [`Error::Leftover`] means that the new one
+/// is in place, [`Error::Stranded`] that neither is.
+pub fn write_dir<E: From<Error>>(
+    path: &Path,
+    mode: WriteMode,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let failed = |source| Error::Write { path: path.into(), source };
+    let target = resolved(path).map_err(failed)?;
+    refuse_occupied(&target, mode)?;
+    fs::create_dir_all(parent_of(&target)).map_err(failed)?;
+    let temporary = temporary_dir(&target).map_err(failed)?;
+    fill(temporary.path())?;
+    sync_tree(temporary.path())?;
+    // Somebody may have come first; a rename onto a directory that is not empty fails by itself.
+    let path = move_into_place(temporary, &target, mode)?;
+    sync_dir(parent_of(&path)).map_err(|source| Error::Write { path, source }.into())
+}
+
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.flush()
+}
+
+fn replace_file(path: &Path, bytes: &[u8], permissions: Option<fs::Permissions>) -> io::Result<()> {
+    let mut file = temporary_file(path)?;
+    file.write_all(bytes)?;
+    if let Some(permissions) = permissions {
+        file.as_file().set_permissions(permissions)?;
+    }
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_dir(parent_of(path))
+}
+
+/// The parent to write beside: the current directory for a bare name.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Where a link leads; a path that does not exist is itself.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.into()),
+        result => result,
+    }
+}
+
+fn refuse_occupied(path: &Path, mode: WriteMode) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::Write { path: path.into(), source }),
+        Ok(metadata) if !metadata.is_dir() => Err(Error::NotADirectory { path: path.into() }),
+        Ok(_) if mode == WriteMode::Replace => Ok(()),
+        Ok(_) => {
+            let mut entries = fs::read_dir(path).map_err(|source| Error::Read { path: path.into(), source })?;
+            if entries.next().is_none() { Ok(()) } else { Err(Error::Exists { path: path.into() }) }
+        }
+    }
+}
+
+/// Makes everything in a directory durable. Links are not followed.
+fn sync_tree(dir: &Path) -> Result<(), Error> {
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).map_err(|source| Error::Read { path: dir.clone(), source })? {
+            let entry = entry.map_err(|source| Error::Read { path: dir.clone(), source })?;
+            let path = entry.path();
+            let kind = entry.file_type().map_err(|source| Error::Read { path: path.clone(), source })?;
+            if kind.is_dir() {
+                open.push(path);
+            } else if kind.is_file() {
+                let synced = File::open(&path).and_then(|file| file.sync_all());
+                synced.map_err(|source| Error::Write { path, source })?;
+            }
+        }
+        sync_dir(&dir).map_err(|source| Error::Write { path: dir, source })?;
+    }
+    Ok(())
+}
+
+/// Puts the finished directory where it belongs and removes the one it replaces.
+fn move_into_place(temporary: TempDir, target: &Path, mode: WriteMode) -> Result<PathBuf, Error> {
+    let failed = |source| Error::Write { path: target.into(), source };
+    if mode == WriteMode::New || !target.exists() {
+        rename_over_empty(temporary.path(), target).map_err(failed)?;
+        _ = temporary.keep();
+        return Ok(target.into());
+    }
+    if exchange(temporary.path(), target) {
+        // The temporary name now holds the old directory.
+        return remove_old(&temporary.keep(), target);
+    }
+    let aside = temporary_dir(target).map_err(failed)?;
+    let old = aside.path().join("old");
+    fs::rename(target, &old).map_err(failed)?;
+    if let Err(source) = fs::rename(temporary.path(), target) {
+        // Back to what was there. If even that fails, keep it where it is and say so.
+        if fs::rename(&old, target).is_err() {
+            return Err(Error::Stranded { path: target.into(), old: aside.keep().join("old"), source });
+        }
+        return Err(failed(source));
+    }
+    _ = temporary.keep();
+    remove_old(&aside.keep(), target)
+}
+
+/// Removes the old directory, once it is certain that the new one will still be there after a crash.
+fn remove_old(old: &Path, target: &Path) -> Result<PathBuf, Error> {
+    match sync_dir(parent_of(target)).and_then(|()| fs::remove_dir_all(old)) {
+        Ok(()) => Ok(target.into()),
+        Err(source) => Err(Error::Leftover { path: target.into(), old: old.into(), source }),
+    }
+}
+
+/// Renames a directory; an empty one at the target gives way (on Windows it has to be removed first).
+fn rename_over_empty(from: &Path, to: &Path) -> io::Result<()> {
+    if cfg!(windows) && to.is_dir() {
+        fs::remove_dir(to)?;
+    }
+    fs::rename(from, to)
+}
+
+/// Lets two directories change places in one step. `false` where that is not possible.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_one: &Path, _other: &Path) -> bool {
+    false
+}
+
+/// Directories can be opened and made durable on Unix only.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// Start of a temporary name beside a path. A long name is cut, for the system has a limit to the whole.
+fn temporary_prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{}.", name.chars().take(32).collect::<String>())
+}
+
+fn temporary_file(path: &Path) -> io::Result<NamedTempFile> {
+    let prefix = temporary_prefix(path);
+    with_mode(tempfile::Builder::new().prefix(&prefix), 0o666).tempfile_in(parent_of(path))
+}
+
+fn temporary_dir(path: &Path) -> io::Result<TempDir> {
+    let prefix = temporary_prefix(path);
+    with_mode(tempfile::Builder::new().prefix(&prefix), 0o777).tempdir_in(parent_of(path))
+}
+
+type Builder<'a> = tempfile::Builder<'a, 'static>;
+
+/// Gives new files and directories the usual permissions, less the umask, not the private ones of temporary files.
+#[cfg(unix)]
+fn with_mode<'b, 'a>(builder: &'b mut Builder<'a>, mode: u32) -> &'b mut Builder<'a> {
+    use std::os::unix::fs::PermissionsExt;
+    builder.permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn with_mode<'b, 'a>(builder: &'b mut Builder<'a>, _mode: u32) -> &'b mut Builder<'a> {
+    builder
+}

@@ -1,0 +1,252 @@
+//! From a model directory to a configuration and weights under canonical names.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+
+use crate::config::{EncoderConfig, Head};
+use crate::error::Error;
+use crate::family_names::{Meaning, Names, family_name};
+use crate::files::read_optional_json;
+use crate::hf_config;
+use crate::names::{expected_shapes, is_encoder};
+use crate::shards::{Shards, read_index};
+use crate::weights::{Tensor, Weights};
+use crate::weights_file::WeightsFile;
+
+/// The files weights are read from, in order of preference.
+pub const WEIGHTS_FILES: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+/// A model as it was found in a directory.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration. Where a bare encoder has no pooler in its weights, `pooler` says so.
+    pub config: EncoderConfig,
+    /// The weights under canonical names, in the order of [`expected_shapes`], less what is [`missing`](Self::missing).
+    pub weights: Weights,
+    /// Names in the files that are known and not needed: stored constants, second names of shared tensors,
+    /// optimiser state, projections of a distillation, and heads this configuration does not have.
+    pub ignored: Vec<String>,
+    /// Names in the files that attar does not know. Worth a warning: the files may be of another model.
+    pub unexpected: Vec<String>,
+    /// Canonical names of pooler and head tensors that are not in the files and have to be initialised.
+    pub missing: Vec<String>,
+    /// The files the weights came from, in the order in which they were read.
+    pub sources: Vec<Source>,
+}
+
+/// A file weights were read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub length: usize,
+    /// SHA-256 of its bytes, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Reads `config.json` and the weights of a Hugging Face model directory.
+///
+/// Weights are taken from the first of [`WEIGHTS_FILES`] that exists, read once, and decoded only where the
+/// configuration asks for them and the shape agrees. f16, bf16 and f64 become f32.
+///
+/// ```no_run
+/// let loaded = attar_model::checkpoint::load("bert-base-uncased".as_ref())?;
+/// println!("{} tensors from {}", loaded.weights.len(), loaded.sources[0].path.display());
+/// # Ok::<(), attar_model::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error`] naming the file and what is wrong in it: no or unusable configuration, no weights, a broken file, a
+/// tensor of another shape, an encoder tensor that is missing. Missing tensors of pooler and head are no error.
+pub fn load(dir: &Path) -> Result<Loaded, Error> {
+    load_config(dir, read_config(dir)?)
+}
+
+/// As [`load`], but under another head than the one `config.json` names: a language model as the start of a
+/// classifier, say. What the files lack of the new head is in [`Loaded::missing`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_as(dir: &Path, head: Head) -> Result<Loaded, Error> {
+    let config = read_config(dir)?.with_head(head);
+    config.validate().map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;
+    load_config(dir, config)
+}
+
+/// Reads `config.json` of a model directory.
+///
+/// # Errors
+/// [`Error::NoConfig`], [`Error::Config`], or as reading files can fail.
+pub fn read_config(dir: &Path) -> Result<EncoderConfig, Error> {
+    let path = dir.join("config.json");
+    match read_optional_json(&path)? {
+        Some(json) => hf_config::parse(json).map_err(|source| Error::Config { path, source: source.into() }),
+        None => Err(Error::NoConfig { dir: dir.into() }),
+    }
+}
+
+fn load_config(dir: &Path, mut config: EncoderConfig) -> Result<Loaded, Error> {
+    let found = WEIGHTS_FILES.iter().map(|name| dir.join(name)).find(|path| path.exists());
+    let Some(path) = found else {
+        return Err(Error::NoWeights { dir: dir.into(), looked_for: &WEIGHTS_FILES });
+    };
+    let is_index = path.extension().is_some_and(|extension| extension == "json");
+    let (files, names): (Vec<Part>, Vec<String>) = if is_index {
+        let shards = read_index(&path)?;
+        let names = shards.values().flatten().cloned().collect();
+        (parts(&path, shards)?, names)
+    } else {
+        let file = WeightsFile::read(&path)?;
+        let names = file.tensors().iter().map(|(name, _)| name.clone()).collect();
+        (vec![Part::Whole(Box::new(file))], names)
+    };
+
+    if config.head == Head::None && config.pooler && !has_pooler(&config, &names) {
+        config.pooler = false;
+    }
+    let plan = Plan::of(&config, &path, names)?;
+    let mut reading = Reading { tensors: BTreeMap::new(), unexpected: plan.unexpected, sources: Vec::new() };
+    for part in files {
+        reading.read(part, &plan.wanted)?;
+    }
+
+    let Reading { mut tensors, unexpected, sources } = reading;
+    let mut weights = Weights::new();
+    let mut missing = Vec::new();
+    for (name, _) in expected_shapes(&config) {
+        match tensors.remove(&name) {
+            Some(tensor) => _ = weights.insert(name, tensor),
+            None => missing.push(name),
+        }
+    }
+    Ok(Loaded { config, weights, ignored: plan.ignored, unexpected, missing, sources })
+}
+
+fn has_pooler(config: &EncoderConfig, names: &[String]) -> bool {
+    let meanings = Names::of(config);
+    names.iter().any(|name| matches!(meanings.meaning(name), Meaning::Tensor(name) if name.starts_with("pooler.")))
+}
+
+/// A file of a checkpoint: read already, or a shard that is still to be read, so that only one is in memory.
+enum Part {
+    Whole(Box<WeightsFile>),
+    Shard { path: PathBuf, tensors: Vec<String> },
+}
+
+fn parts(index: &Path, shards: Shards) -> Result<Vec<Part>, Error> {
+    let dir = index.parent().unwrap_or(Path::new("."));
+    let part = |(shard, tensors): (String, Vec<String>)| {
+        let path = dir.join(&shard);
+        if path.exists() {
+            Ok(Part::Shard { path, tensors })
+        } else {
+            Err(Error::NoShard { path: index.into(), shard })
+        }
+    };
+    shards.into_iter().map(part).collect()
+}
+
+/// Which name of the files becomes which tensor.
+struct Plan {
+    /// By name in the file: canonical name and expected shape.
+    wanted: BTreeMap<String, (String, Vec<usize>)>,
+    ignored: Vec<String>,
+    unexpected: Vec<String>,
+}
+
+impl Plan {
+    fn of(config: &EncoderConfig, path: &Path, names: Vec<String>) -> Result<Self, Error> {
+        let meanings = Names::of(config);
+        let example = names.first().cloned().unwrap_or_else(|| "nothing".into());
+        let mut by_canonical: BTreeMap<String, String> = BTreeMap::new();
+        let mut aliases = Vec::new();
+        let (mut ignored, mut unexpected) = (Vec::new(), Vec::new());
+        for name in names {
+            match meanings.meaning(&name) {
+                Meaning::Tensor(tensor) => {
+                    if let Some(first) = by_canonical.get(&tensor).cloned() {
+                        let (tensor, first, second) = (tensor.into(), first.into(), name.into());
+                        return Err(Error::Twice { path: path.into(), tensor, first, second });
+                    }
+                    by_canonical.insert(tensor, name);
+                }
+                Meaning::Alias(tensor) => aliases.push((tensor, name)),
+                Meaning::Ignored => ignored.push(name),
+                Meaning::Unknown => unexpected.push(name),
+            }
+        }
+        for (tensor, name) in aliases {
+            match by_canonical.entry(tensor) {
+                Entry::Occupied(_) => ignored.push(name),
+                Entry::Vacant(free) => _ = free.insert(name),
+            }
+        }
+        ignored.sort();
+
+        let shapes = expected_shapes(config);
+        let absent = |(name, _): &&(String, Vec<usize>)| is_encoder(name) && !by_canonical.contains_key(name);
+        if let Some((tensor, _)) = shapes.iter().find(absent) {
+            let (tensor, count) = (family_name(config, tensor), shapes.iter().filter(absent).count());
+            return Err(Error::NoEncoder { path: path.into(), tensor, count, example });
+        }
+        let wanted = shapes.into_iter().filter_map(|(tensor, shape)| {
+            let name = by_canonical.get(&tensor)?.clone();
+            Some((name, (tensor, shape)))
+        });
+        Ok(Plan { wanted: wanted.collect(), ignored, unexpected })
+    }
+}
+
+struct Reading {
+    /// By canonical name.
+    tensors: BTreeMap<String, Tensor>,
+    unexpected: Vec<String>,
+    sources: Vec<Source>,
+}
+
+impl Reading {
+    fn read(&mut self, part: Part, wanted: &BTreeMap<String, (String, Vec<usize>)>) -> Result<(), Error> {
+        let file = match part {
+            Part::Whole(file) => {
+                let names = file.tensors().iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+                self.take(&file, names, wanted)?;
+                *file
+            }
+            Part::Shard { path, tensors } => {
+                let file = WeightsFile::read(&path)?;
+                let strangers = file.tensors().iter().filter(|(name, _)| tensors.binary_search(name).is_err());
+                self.unexpected.extend(strangers.map(|(name, _)| name.clone()));
+                self.take(&file, tensors, wanted)?;
+                file
+            }
+        };
+        self.unexpected.extend(file.others().iter().cloned());
+        let (path, length, sha256) = (file.path().into(), file.length(), file.sha256().into());
+        self.sources.push(Source { path, length, sha256 });
+        Ok(())
+    }
+
+    /// Decodes those tensors of a file that are wanted.
+    fn take(
+        &mut self,
+        file: &WeightsFile,
+        names: Vec<String>,
+        wanted: &BTreeMap<String, (String, Vec<usize>)>,
+    ) -> Result<(), Error> {
+        for name in names {
+            let Some(stored) = file.tensor(&name) else {
+                return Err(Error::NotInShard { path: file.path().into(), tensor: name });
+            };
+            let Some((canonical, shape)) = wanted.get(&name) else { continue };
+            if stored.shape() != shape {
+                let (expected, got) = (shape.as_slice().into(), stored.shape().into());
+                return Err(Error::Shape { path: file.path().into(), tensor: name.into(), expected, got });
+            }
+            self.tensors.insert(canonical.clone(), file.floats(&name)?);
+        }
+        Ok(())
+    }
+}

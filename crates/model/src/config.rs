@@ -1,0 +1,263 @@
+//! The configuration of an encoder: what decides the shapes of its weights and the meaning of its numbers.
+
+mod error;
+mod validate;
+
+use serde_json::{Map, Value};
+
+pub use error::ConfigError;
+pub(crate) use validate::DISTILBERT_LAYER_NORM_EPS;
+
+/// Everything that is to be known of an encoder besides its weights.
+///
+/// Dimension letters: H hidden, A heads, D = H / A head width, F feed-forward, V vocabulary, L layers.
+///
+/// The fields are public so that a student can be described with struct update syntax, which also
+/// means that nothing stops a contradiction: [`validate`](Self::validate) finds it, and every reader and
+/// writer of this crate calls it.
+///
+/// ```
+/// use attar_model::EncoderConfig;
+///
+/// let tinybert4 = EncoderConfig { layers: 4, hidden: 312, feed_forward: 1200, ..EncoderConfig::bert_base() };
+/// tinybert4.validate()?;
+/// assert_eq!(tinybert4.head_width(), 26);
+/// # Ok::<(), attar_model::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderConfig {
+    /// Which of the three architectures.
+    pub family: Family,
+    /// L, the number of Transformer layers.
+    pub layers: usize,
+    /// H, the width of a hidden state.
+    pub hidden: usize,
+    /// A, the number of attention heads; divides H.
+    pub heads: usize,
+    /// F, the inner width of the feed-forward block.
+    pub feed_forward: usize,
+    /// V, the number of word pieces.
+    pub vocabulary: usize,
+    /// Rows of the position table. RoBERTa leaves its first rows unused, see [`usable_positions`](Self::usable_positions).
+    pub positions: usize,
+    /// Rows of the token-type (segment) table; 0 in DistilBERT, which has none.
+    pub types: usize,
+    /// The function inside the feed-forward block.
+    pub activation: Activation,
+    /// What layer normalisation adds to the variance inside the root.
+    pub layer_norm_eps: f64,
+    /// Id of the padding piece.
+    pub pad_id: u32,
+    /// Dropout rate of embeddings and of each block's output, in training only.
+    pub hidden_dropout: f64,
+    /// Dropout rate of attention probabilities, in training only.
+    pub attention_dropout: f64,
+    /// Dropout rate before the classifier, in training only; `None` means that of the hidden states.
+    pub classifier_dropout: Option<f64>,
+    /// Standard deviation of freshly initialised weights.
+    pub initializer_range: f64,
+    /// Whether there is a dense layer over the state of the first token (`pooler.dense`).
+    pub pooler: bool,
+    /// What stands on the encoder.
+    pub head: Head,
+    /// Keys of the user's `config.json` that attar has no use for; they are written back as they came.
+    pub extra: Map<String, Value>,
+}
+
+/// One of the architectures attar reads. They share the encoder and differ in embeddings, heads and names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// BERT (Devlin et al. 2019), and TinyBERT, MiniLM and others that use its code.
+    Bert,
+    /// DistilBERT (Sanh et al. 2019): no token types, no pooler.
+    DistilBert,
+    /// RoBERTa (Liu et al. 2019): positions counted from the padding id.
+    Roberta,
+}
+
+/// The activation of the feed-forward block. The two GELUs are different functions and never swapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `x/2 (1 + erf(x/√2))`.
+    Gelu,
+    /// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+    GeluNew,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+/// The activation between the dense layer over the first token and what stands on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolerActivation {
+    /// BERT and RoBERTa.
+    Tanh,
+    /// DistilBERT.
+    Relu,
+}
+
+/// What stands on the encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// Nothing: hidden states, and the pooled vector where there is a pooler.
+    None,
+    /// A class or a number for the whole text: `classifier(act(pooler(h_0)))`.
+    Classification {
+        /// What it answers.
+        target: Target,
+    },
+    /// A class for each token: `classifier(h_t)`.
+    TokenClassification {
+        /// Names of the classes, by id.
+        labels: Vec<String>,
+    },
+    /// The masked-language-model head, its decoder tied to the word embeddings.
+    MaskedLm,
+    /// The masked-language-model head and the next-sentence head; BERT only.
+    Pretraining,
+}
+
+/// What a classification head answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One of these classes, by id.
+    Labels(Vec<String>),
+    /// One number.
+    Regression,
+}
+
+impl EncoderConfig {
+    /// BERT-base uncased without a head: 12 layers, 768 wide, 12 heads, 30,522 pieces, 512 positions.
+    /// The starting point for other shapes by struct update.
+    pub fn bert_base() -> Self {
+        EncoderConfig {
+            family: Family::Bert,
+            layers: 12,
+            hidden: 768,
+            heads: 12,
+            feed_forward: 3072,
+            vocabulary: 30_522,
+            positions: 512,
+            types: 2,
+            activation: Activation::Gelu,
+            layer_norm_eps: 1e-12,
+            pad_id: 0,
+            hidden_dropout: 0.1,
+            attention_dropout: 0.1,
+            classifier_dropout: None,
+            initializer_range: 0.02,
+            pooler: true,
+            head: Head::None,
+            extra: Map::new(),
+        }
+    }
+
+    /// The same encoder under another head, with the pooler that head needs.
+    ///
+    /// A bare encoder keeps the pooler it has, except in DistilBERT, where only the classifier has one.
+    #[must_use]
+    pub fn with_head(mut self, head: Head) -> Self {
+        self.pooler = match head {
+            Head::Classification { .. } | Head::Pretraining => true,
+            Head::TokenClassification { .. } | Head::MaskedLm => false,
+            Head::None => self.pooler && self.family != Family::DistilBert,
+        };
+        self.head = head;
+        self
+    }
+
+    /// D, the width of one attention head.
+    pub fn head_width(&self) -> usize {
+        self.hidden.checked_div(self.heads).unwrap_or(0)
+    }
+
+    /// Row of the position table that the first token uses: 0, or the padding id + 1 in RoBERTa.
+    pub fn position_offset(&self) -> usize {
+        match self.family {
+            Family::Bert | Family::DistilBert => 0,
+            Family::Roberta => self.pad_id as usize + 1,
+        }
+    }
+
+    /// Most tokens a text may have, special tokens included.
+    pub fn usable_positions(&self) -> usize {
+        self.positions.saturating_sub(self.position_offset())
+    }
+
+    /// The activation after `pooler.dense`.
+    pub fn pooler_activation(&self) -> PoolerActivation {
+        match self.family {
+            Family::Bert | Family::Roberta => PoolerActivation::Tanh,
+            Family::DistilBert => PoolerActivation::Relu,
+        }
+    }
+
+    /// The activation inside the masked-language-model head: that of the encoder, but always the erf
+    /// GELU in RoBERTa.
+    pub fn masked_lm_activation(&self) -> Activation {
+        match self.family {
+            Family::Bert | Family::DistilBert => self.activation,
+            Family::Roberta => Activation::Gelu,
+        }
+    }
+
+    /// Dropout rate before the classifier, in training only.
+    pub fn classifier_dropout_rate(&self) -> f64 {
+        self.classifier_dropout.unwrap_or(self.hidden_dropout)
+    }
+
+    /// Width of the classifier's answer: classes, 1 for regression, 0 without a classifier.
+    pub fn outputs(&self) -> usize {
+        self.head.outputs()
+    }
+}
+
+impl Head {
+    /// Width of the classifier's answer: classes, 1 for regression, 0 without a classifier.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Head::Classification { target: Target::Labels(labels) } | Head::TokenClassification { labels } => {
+                labels.len()
+            }
+            Head::Classification { target: Target::Regression } => 1,
+            Head::None | Head::MaskedLm | Head::Pretraining => 0,
+        }
+    }
+
+    /// Names of the classes, by id; empty where there are none.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Head::Classification { target: Target::Labels(labels) } | Head::TokenClassification { labels } => labels,
+            _ => &[],
+        }
+    }
+
+    /// Whether there is a masked-language-model head.
+    pub fn has_masked_lm(&self) -> bool {
+        matches!(self, Head::MaskedLm | Head::Pretraining)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_start_after_the_padding_id_in_roberta_only() {
+        let bert = EncoderConfig::bert_base();
+        assert_eq!((bert.position_offset(), bert.usable_positions()), (0, 512));
+        let roberta = EncoderConfig { family: Family::Roberta, pad_id: 1, positions: 514, types: 1, ..bert };
+        assert_eq!((roberta.position_offset(), roberta.usable_positions()), (2, 512));
+    }
+
+    #[test]
+    fn a_head_brings_the_pooler_it_needs() {
+        let labels = || vec!["no".into(), "yes".into()];
+        let bert = EncoderConfig::bert_base();
+        assert!(bert.clone().with_head(Head::Pretraining).pooler);
+        assert!(!bert.clone().with_head(Head::MaskedLm).pooler);
+        let classifier = bert.with_head(Head::Classification { target: Target::Labels(labels()) });
+        assert!(classifier.pooler && classifier.validate().is_ok());
+        let tagger = classifier.with_head(Head::TokenClassification { labels: labels() });
+        assert!(!tagger.pooler && tagger.validate().is_ok());
+    }
+}

@@ -1,0 +1,297 @@
+//! Names of tensors in files, by family, and how they map to canonical names.
+//!
+//! A family's files differ in three ways: the names of the parts (DistilBERT, RoBERTa's heads), the prefix
+//! (`bert.` where a head stands on the encoder, none for a bare one; readers accept both) and age (`gamma` and
+//! `beta` for `weight` and `bias` of a layer normalisation).
+
+use std::collections::BTreeMap;
+
+use crate::config::{EncoderConfig, Family, Head};
+use crate::names::expected_shapes;
+
+/// The name a tensor has in the file that `transformers` loads with the class of this configuration.
+///
+/// ```
+/// use attar_model::{EncoderConfig, Head, family_name};
+///
+/// let bare = EncoderConfig::bert_base();
+/// assert_eq!(family_name(&bare, "pooler.dense.bias"), "pooler.dense.bias");
+/// let language_model = bare.with_head(Head::MaskedLm);
+/// assert_eq!(family_name(&language_model, "embeddings.LayerNorm.bias"), "bert.embeddings.LayerNorm.bias");
+/// ```
+pub fn family_name(config: &EncoderConfig, canonical: &str) -> String {
+    let part = family_part(config, canonical);
+    let under_head = config.head != Head::None && is_inside_encoder(&part);
+    if under_head { format!("{}{part}", prefix(config.family)) } else { part }
+}
+
+/// What a name in a file means for a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The tensor of this canonical name.
+    Tensor(String),
+    /// A second name of this tensor, which shares its numbers: used if the first is absent.
+    Alias(String),
+    /// Known and not needed: buffers, optimiser state, projections of a distillation, other heads.
+    Ignored,
+    /// Not known.
+    Unknown,
+}
+
+/// The meanings of names in files, for one configuration.
+pub(crate) struct Names {
+    family: Family,
+    /// Canonical name by family name without prefix.
+    canonical: BTreeMap<String, String>,
+}
+
+impl Names {
+    pub(crate) fn of(config: &EncoderConfig) -> Self {
+        let names = expected_shapes(config).into_iter().map(|(name, _)| (family_part(config, &name), name));
+        Names { family: config.family, canonical: names.collect() }
+    }
+
+    pub(crate) fn meaning(&self, file_name: &str) -> Meaning {
+        let part = modern(unprefixed(self.family, file_name));
+        if let Some(name) = self.canonical.get(&part) {
+            return Meaning::Tensor(name.clone());
+        }
+        if let Some(name) = alias(&part).filter(|name| self.canonical.values().any(|known| known == name)) {
+            return Meaning::Alias(name.into());
+        }
+        if is_ignorable(&part) { Meaning::Ignored } else { Meaning::Unknown }
+    }
+}
+
+fn prefix(family: Family) -> &'static str {
+    match family {
+        Family::Bert => "bert.",
+        Family::DistilBert => "distilbert.",
+        Family::Roberta => "roberta.",
+    }
+}
+
+/// Whether a name without prefix belongs to what the prefix is for.
+fn is_inside_encoder(part: &str) -> bool {
+    ["embeddings.", "encoder.", "transformer.", "pooler."].iter().any(|start| part.starts_with(start))
+}
+
+fn unprefixed(family: Family, name: &str) -> &str {
+    name.strip_prefix(prefix(family)).filter(|part| is_inside_encoder(part)).unwrap_or(name)
+}
+
+/// The name as it is written today.
+fn modern(part: &str) -> String {
+    match part.rsplit_once('.') {
+        Some((start, "gamma")) => format!("{start}.weight"),
+        Some((start, "beta")) => format!("{start}.bias"),
+        _ => part.into(),
+    }
+}
+
+/// The family's name of a canonical tensor, without prefix.
+fn family_part(config: &EncoderConfig, canonical: &str) -> String {
+    let renamed = |table: &[(&str, &str)]| {
+        let found = table.iter().find_map(|(from, to)| canonical.strip_prefix(from).map(|rest| format!("{to}{rest}")));
+        found.unwrap_or_else(|| canonical.into())
+    };
+    match config.family {
+        Family::Bert => canonical.into(),
+        Family::Roberta => match config.head {
+            Head::Classification { .. } => {
+                renamed(&[("pooler.dense.", "classifier.dense."), ("classifier.", "classifier.out_proj.")])
+            }
+            _ => renamed(&[
+                ("cls.predictions.transform.dense.", "lm_head.dense."),
+                ("cls.predictions.transform.LayerNorm.", "lm_head.layer_norm."),
+                ("cls.predictions.", "lm_head."),
+            ]),
+        },
+        Family::DistilBert => match canonical.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) {
+            Some((layer, part)) => distilbert_layer_part(layer, part),
+            None => renamed(&[
+                ("pooler.dense.", "pre_classifier."),
+                ("cls.predictions.transform.dense.", "vocab_transform."),
+                ("cls.predictions.transform.LayerNorm.", "vocab_layer_norm."),
+                ("cls.predictions.", "vocab_projector."),
+            ]),
+        },
+    }
+}
+
+fn distilbert_layer_part(layer: &str, part: &str) -> String {
+    const PARTS: [(&str, &str); 8] = [
+        ("attention.self.query.", "attention.q_lin."),
+        ("attention.self.key.", "attention.k_lin."),
+        ("attention.self.value.", "attention.v_lin."),
+        ("attention.output.dense.", "attention.out_lin."),
+        ("attention.output.LayerNorm.", "sa_layer_norm."),
+        ("intermediate.dense.", "ffn.lin1."),
+        ("output.dense.", "ffn.lin2."),
+        ("output.LayerNorm.", "output_layer_norm."),
+    ];
+    let renamed = PARTS.iter().find_map(|(from, to)| part.strip_prefix(from).map(|rest| format!("{to}{rest}")));
+    format!("transformer.layer.{layer}.{}", renamed.unwrap_or_else(|| part.into()))
+}
+
+/// The tensor that shares its numbers with this one: the decoder of a masked-language-model head is the word
+/// embedding matrix, and its bias stands under two names.
+fn alias(part: &str) -> Option<&'static str> {
+    match part {
+        "cls.predictions.decoder.weight" | "lm_head.decoder.weight" | "vocab_projector.weight" => {
+            Some("embeddings.word_embeddings.weight")
+        }
+        "cls.predictions.decoder.bias" | "lm_head.decoder.bias" => Some("cls.predictions.bias"),
+        _ => None,
+    }
+}
+
+fn is_ignorable(part: &str) -> bool {
+    // Constants that old versions stored; projections of TinyBERT's general and task distillation; other heads.
+    const ENDS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
+    const STARTS: [&str; 11] = [
+        "fit_dense.",
+        "fit_denses.",
+        "pooler.dense.",
+        "classifier.",
+        "pre_classifier.",
+        "cls.predictions.",
+        "cls.seq_relationship.",
+        "lm_head.",
+        "vocab_transform.",
+        "vocab_layer_norm.",
+        "vocab_projector.",
+    ];
+    // State of an optimiser, under the names of TensorFlow's and PyTorch's checkpoints.
+    const OPTIMISER: [&str; 3] = ["adam_m", "adam_v", "global_step"];
+    let last = part.rsplit(['.', '/']).next().unwrap_or(part);
+    ENDS.iter().any(|end| part.ends_with(end))
+        || STARTS.iter().any(|start| part.starts_with(start))
+        || part.starts_with("optimizer.")
+        || last.starts_with("AdamWeightDecayOptimizer")
+        || OPTIMISER.contains(&last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Target;
+
+    fn config(family: Family, head: Head) -> EncoderConfig {
+        let types = if family == Family::DistilBert { 0 } else { 2 };
+        EncoderConfig { family, types, layers: 2, ..EncoderConfig::bert_base() }.with_head(head)
+    }
+
+    fn labels() -> Vec<String> {
+        vec!["a".into(), "b".into()]
+    }
+
+    fn heads() -> Vec<Head> {
+        vec![
+            Head::None,
+            Head::Classification { target: Target::Labels(labels()) },
+            Head::TokenClassification { labels: labels() },
+            Head::MaskedLm,
+            Head::Pretraining,
+        ]
+    }
+
+    #[test]
+    fn every_written_name_is_read_back_with_and_without_its_prefix() {
+        let mut checked = 0;
+        for family in [Family::Bert, Family::DistilBert, Family::Roberta] {
+            for head in heads() {
+                let config = config(family, head);
+                if config.validate().is_err() {
+                    continue;
+                }
+                let names = Names::of(&config);
+                for (canonical, _) in expected_shapes(&config) {
+                    let written = family_name(&config, &canonical);
+                    assert_eq!(names.meaning(&written), Meaning::Tensor(canonical.clone()), "{written}");
+                    let bare = unprefixed(family, &written);
+                    assert_eq!(names.meaning(bare), Meaning::Tensor(canonical.clone()), "{bare}");
+                    if is_inside_encoder(bare) {
+                        let full = format!("{}{bare}", prefix(family));
+                        assert_eq!(names.meaning(&full), Meaning::Tensor(canonical.clone()), "{full}");
+                    }
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 13 * 30, "only {checked} names checked");
+    }
+
+    #[test]
+    fn names_of_the_families() {
+        let classifier = || Head::Classification { target: Target::Labels(labels()) };
+        for (family, head, canonical, expected) in [
+            (Family::Roberta, classifier(), "pooler.dense.weight", "classifier.dense.weight"),
+            (Family::Roberta, classifier(), "classifier.bias", "classifier.out_proj.bias"),
+            (Family::Roberta, Head::TokenClassification { labels: labels() }, "classifier.bias", "classifier.bias"),
+            (Family::Roberta, Head::None, "pooler.dense.weight", "pooler.dense.weight"),
+            (Family::Roberta, Head::MaskedLm, "cls.predictions.bias", "lm_head.bias"),
+            (
+                Family::Roberta,
+                Head::MaskedLm,
+                "cls.predictions.transform.LayerNorm.weight",
+                "lm_head.layer_norm.weight",
+            ),
+            (Family::DistilBert, classifier(), "pooler.dense.weight", "pre_classifier.weight"),
+            (Family::DistilBert, Head::MaskedLm, "cls.predictions.bias", "vocab_projector.bias"),
+            (
+                Family::DistilBert,
+                Head::None,
+                "encoder.layer.1.attention.output.LayerNorm.bias",
+                "transformer.layer.1.sa_layer_norm.bias",
+            ),
+            (
+                Family::DistilBert,
+                Head::MaskedLm,
+                "encoder.layer.0.output.dense.weight",
+                "distilbert.transformer.layer.0.ffn.lin2.weight",
+            ),
+        ] {
+            assert_eq!(family_name(&config(family, head), canonical), expected);
+        }
+    }
+
+    #[test]
+    fn old_names_aliases_and_leftovers() {
+        let names = Names::of(&config(Family::Bert, Head::MaskedLm));
+        let tensor = |name: &str| Meaning::Tensor(name.into());
+        assert_eq!(names.meaning("bert.embeddings.LayerNorm.gamma"), tensor("embeddings.LayerNorm.weight"));
+        assert_eq!(
+            names.meaning("cls.predictions.transform.LayerNorm.beta"),
+            tensor("cls.predictions.transform.LayerNorm.bias")
+        );
+        assert_eq!(
+            names.meaning("cls.predictions.decoder.weight"),
+            Meaning::Alias("embeddings.word_embeddings.weight".into())
+        );
+        for leftover in [
+            "bert.embeddings.position_ids",
+            "bert.pooler.dense.weight",
+            "cls.seq_relationship.bias",
+            "fit_dense.weight",
+            "fit_denses.3.bias",
+            "bert/encoder/layer_0/output/dense/kernel/adam_m",
+        ] {
+            assert_eq!(names.meaning(leftover), Meaning::Ignored, "{leftover}");
+        }
+        for stranger in
+            ["bert.encoder.layer.2.output.dense.bias", "bert.cls.predictions.bias", "qa_outputs.bias", "cls.x", ""]
+        {
+            assert_eq!(names.meaning(stranger), Meaning::Unknown, "{stranger}");
+        }
+        // Without the head that uses it, the bias of the decoder is not needed under any name.
+        let bare = Names::of(&config(Family::Bert, Head::None));
+        assert_eq!(bare.meaning("cls.predictions.decoder.bias"), Meaning::Ignored);
+    }
+
+    #[test]
+    fn the_pooler_of_a_bare_roberta_is_not_its_classifier() {
+        let names = Names::of(&config(Family::Roberta, Head::Classification { target: Target::Regression }));
+        assert_eq!(names.meaning("roberta.pooler.dense.weight"), Meaning::Ignored);
+    }
+}

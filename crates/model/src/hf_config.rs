@@ -1,0 +1,111 @@
+//! Hugging Face's `config.json`, for the three families.
+//!
+//! [`parse`] takes what `transformers` would take and refuses, with the key and the reason, what attar
+//! does not compute. [`emit`] writes what `transformers` loads. Keys without meaning for attar travel in
+//! [`EncoderConfig::extra`](crate::EncoderConfig::extra) and are written back as they came.
+//!
+//! What is read leniently, as `transformers` does: sizes must be there, everything else has the default of
+//! the family's configuration class; without `id2label` and `num_labels` there are two classes; one class
+//! means regression; a file without `model_type` (TinyBERT's own) is told by `architectures` or its keys.
+
+mod labels;
+mod read;
+mod write;
+
+pub use read::parse;
+pub use write::emit;
+
+use crate::config::{Family, Head, Target};
+
+/// Keys whose meaning lies in the fields of the configuration, by family.
+struct SizeKeys {
+    layers: &'static str,
+    hidden: &'static str,
+    heads: &'static str,
+    feed_forward: &'static str,
+    activation: &'static str,
+    hidden_dropout: &'static str,
+    attention_dropout: &'static str,
+    classifier_dropout: &'static str,
+}
+
+impl SizeKeys {
+    fn of(family: Family) -> Self {
+        match family {
+            Family::Bert | Family::Roberta => SizeKeys {
+                layers: "num_hidden_layers",
+                hidden: "hidden_size",
+                heads: "num_attention_heads",
+                feed_forward: "intermediate_size",
+                activation: "hidden_act",
+                hidden_dropout: "hidden_dropout_prob",
+                attention_dropout: "attention_probs_dropout_prob",
+                classifier_dropout: "classifier_dropout",
+            },
+            Family::DistilBert => SizeKeys {
+                layers: "n_layers",
+                hidden: "dim",
+                heads: "n_heads",
+                feed_forward: "hidden_dim",
+                activation: "activation",
+                hidden_dropout: "dropout",
+                attention_dropout: "attention_dropout",
+                classifier_dropout: "seq_classif_dropout",
+            },
+        }
+    }
+}
+
+/// Default of DistilBERT's `seq_classif_dropout`, where the other families follow the hidden states.
+const DISTILBERT_CLASSIFIER_DROPOUT: f64 = 0.2;
+
+/// Says that a bare BERT or RoBERTa has no pooler. `transformers` has no key for that, only the argument
+/// `add_pooling_layer` of the model, which a key of the same name would hide: without it, it makes up a pooler
+/// and says so.
+const POOLER: &str = "attar_pooler";
+
+/// The classes attar reads: family, kind of head, name.
+const ARCHITECTURES: [(Family, HeadKind, &str); 13] = [
+    (Family::Bert, HeadKind::None, "BertModel"),
+    (Family::Bert, HeadKind::Classification, "BertForSequenceClassification"),
+    (Family::Bert, HeadKind::TokenClassification, "BertForTokenClassification"),
+    (Family::Bert, HeadKind::MaskedLm, "BertForMaskedLM"),
+    (Family::Bert, HeadKind::Pretraining, "BertForPreTraining"),
+    (Family::DistilBert, HeadKind::None, "DistilBertModel"),
+    (Family::DistilBert, HeadKind::Classification, "DistilBertForSequenceClassification"),
+    (Family::DistilBert, HeadKind::TokenClassification, "DistilBertForTokenClassification"),
+    (Family::DistilBert, HeadKind::MaskedLm, "DistilBertForMaskedLM"),
+    (Family::Roberta, HeadKind::None, "RobertaModel"),
+    (Family::Roberta, HeadKind::Classification, "RobertaForSequenceClassification"),
+    (Family::Roberta, HeadKind::TokenClassification, "RobertaForTokenClassification"),
+    (Family::Roberta, HeadKind::MaskedLm, "RobertaForMaskedLM"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HeadKind {
+    None,
+    Classification,
+    TokenClassification,
+    MaskedLm,
+    Pretraining,
+}
+
+impl HeadKind {
+    fn of(head: &Head) -> Self {
+        match head {
+            Head::None => HeadKind::None,
+            Head::Classification { target: Target::Labels(_) | Target::Regression } => HeadKind::Classification,
+            Head::TokenClassification { .. } => HeadKind::TokenClassification,
+            Head::MaskedLm => HeadKind::MaskedLm,
+            Head::Pretraining => HeadKind::Pretraining,
+        }
+    }
+}
+
+fn model_type(family: Family) -> &'static str {
+    match family {
+        Family::Bert => "bert",
+        Family::DistilBert => "distilbert",
+        Family::Roberta => "roberta",
+    }
+}

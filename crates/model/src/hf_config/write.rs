@@ -1,0 +1,115 @@
+//! From a configuration to `config.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::labels::default_label;
+use super::{ARCHITECTURES, HeadKind, POOLER, SizeKeys, model_type};
+use crate::config::{Activation, ConfigError, EncoderConfig, Family, Head, Target};
+
+/// Writes the `config.json` of a configuration, keys in alphabetical order as `transformers` does.
+///
+/// A key attar writes itself wins over one of that name in [`EncoderConfig::extra`]. The two default classes
+/// `LABEL_0`, `LABEL_1` are left out, as `transformers` leaves them out.
+///
+/// [`parse`](super::parse) reads the result back to an equal configuration, except where `extra` holds keys
+/// that have a field of their own, and where a DistilBERT leaves its classifier's dropout open.
+///
+/// # Errors
+/// [`ConfigError`] if the configuration contradicts itself.
+pub fn emit(config: &EncoderConfig) -> Result<Value, ConfigError> {
+    config.validate()?;
+    let keys = SizeKeys::of(config.family);
+    let mut own: BTreeMap<&str, Value> = BTreeMap::new();
+    own.insert("model_type", json!(model_type(config.family)));
+    own.insert("architectures", json!([architecture(config)]));
+    own.insert(keys.layers, json!(config.layers));
+    own.insert(keys.hidden, json!(config.hidden));
+    own.insert(keys.heads, json!(config.heads));
+    own.insert(keys.feed_forward, json!(config.feed_forward));
+    own.insert("vocab_size", json!(config.vocabulary));
+    own.insert("max_position_embeddings", json!(config.positions));
+    own.insert(keys.activation, json!(activation(config.activation)));
+    own.insert("pad_token_id", json!(config.pad_id));
+    own.insert(keys.hidden_dropout, json!(config.hidden_dropout));
+    own.insert(keys.attention_dropout, json!(config.attention_dropout));
+    own.insert("initializer_range", json!(config.initializer_range));
+    if config.family != Family::DistilBert {
+        own.insert("type_vocab_size", json!(config.types));
+        own.insert("layer_norm_eps", json!(config.layer_norm_eps));
+    }
+    if config.family == Family::DistilBert {
+        own.insert(keys.classifier_dropout, json!(config.classifier_dropout_rate()));
+    } else if let Some(rate) = config.classifier_dropout {
+        own.insert(keys.classifier_dropout, json!(rate));
+    }
+    if config.head == Head::None && config.family != Family::DistilBert && !config.pooler {
+        own.insert(POOLER, json!(false));
+    }
+    write_labels(config, &mut own);
+
+    let kept = config.extra.iter().filter(|(key, value)| still_holds(&config.head, key, value));
+    let mut all: BTreeMap<&str, Value> = kept.map(|(key, value)| (key.as_str(), value.clone())).collect();
+    all.append(&mut own);
+    Ok(Value::Object(all.into_iter().map(|(key, value)| (key.to_string(), value)).collect::<Map<_, _>>()))
+}
+
+/// The class `transformers` loads the model with.
+pub(crate) fn architecture(config: &EncoderConfig) -> &'static str {
+    let kind = HeadKind::of(&config.head);
+    let class = ARCHITECTURES.iter().find(|(family, its, _)| *family == config.family && *its == kind);
+    // The table lacks only the next-sentence head outside BERT, which `validate` refuses.
+    class.map_or("BertForPreTraining", |(.., class)| class)
+}
+
+fn activation(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Gelu => "gelu",
+        Activation::GeluNew => "gelu_new",
+        Activation::Relu => "relu",
+    }
+}
+
+/// Whether a key of the user's file still says the truth under this head: what was said of other classes, or of
+/// a pooler, does not.
+fn still_holds(head: &Head, key: &str, value: &Value) -> bool {
+    let names_classes = matches!(key, "id2label" | "label2id" | "num_labels");
+    match head {
+        _ if key == POOLER => false,
+        Head::Classification { target: Target::Labels(_) } => {
+            !names_classes && (key != "problem_type" || *value == "single_label_classification")
+        }
+        Head::TokenClassification { .. } => !names_classes,
+        Head::Classification { target: Target::Regression } => match key {
+            "num_labels" => false,
+            "id2label" | "label2id" => names_one_output(value),
+            _ => true,
+        },
+        Head::None | Head::MaskedLm | Head::Pretraining => true,
+    }
+}
+
+fn names_one_output(value: &Value) -> bool {
+    value.as_object().is_some_and(|names| names.len() == 1)
+}
+
+fn write_labels(config: &EncoderConfig, own: &mut BTreeMap<&str, Value>) {
+    let labels = match &config.head {
+        Head::Classification { target: Target::Regression } => {
+            own.insert("problem_type", json!("regression"));
+            if config.extra.get("id2label").is_some_and(names_one_output) {
+                return;
+            }
+            vec![default_label(0)]
+        }
+        head => head.labels().to_vec(),
+    };
+    if labels.is_empty() || labels == [default_label(0), default_label(1)] {
+        return;
+    }
+    let by_id: Map<String, Value> = labels.iter().enumerate().map(|(id, name)| (id.to_string(), json!(name))).collect();
+    let by_name: Map<String, Value> = labels.iter().enumerate().map(|(id, name)| (name.clone(), json!(id))).collect();
+    own.insert("id2label", Value::Object(by_id));
+    own.insert("label2id", Value::Object(by_name));
+}

@@ -1,0 +1,91 @@
+//! From the dictionary a pickle built to tensors in the file.
+
+use std::collections::BTreeMap;
+
+use super::error::TorchError;
+use super::pickle::{Object, Pickled, StorageRef, Value, View};
+use crate::stored::{Storage, StoredTensor, ViewError};
+use crate::weights_file::Index;
+
+/// All storages a program refers to, by key. The program must have built a dictionary.
+pub(super) fn storages<'p, 'a>(pickled: &'p Pickled<'a>) -> Result<BTreeMap<&'a str, &'p StorageRef<'a>>, TorchError> {
+    dictionary(pickled)?;
+    let mut storages: BTreeMap<&str, &StorageRef> = BTreeMap::new();
+    for object in &pickled.objects {
+        let Object::Storage(storage) = object else { continue };
+        let known = storages.entry(storage.key).or_insert(storage);
+        if (known.element, known.count) != (storage.element, storage.count) {
+            return Err(TorchError::Ambiguous { key: storage.key.into() });
+        }
+    }
+    Ok(storages)
+}
+
+/// Bytes of a storage by the program; numbers that cannot be counted are as good as infinite.
+pub(super) fn expected_length(storage: &StorageRef) -> u64 {
+    (storage.count as u64).saturating_mul((storage.element.bits() / 8) as u64)
+}
+
+/// The tensors of the dictionary. `starts` gives the first byte in the file of each storage, all of which lies
+/// inside the file.
+pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result<Index, TorchError> {
+    // As in Python, the last of several equal keys counts.
+    let mut tensors = BTreeMap::new();
+    let mut others = Vec::new();
+    for (key, value) in dictionary(pickled)? {
+        let Value::Text(name) = *key else {
+            others.push(format!("{key:?}"));
+            continue;
+        };
+        let object = match *value {
+            Value::Object(object) => pickled.objects.get(object),
+            _ => None,
+        };
+        match object {
+            Some(Object::Tensor(view)) => _ = tensors.insert(name.to_string(), tensor(name, view, pickled, starts)?),
+            _ => others.push(name.to_string()),
+        }
+    }
+    Ok(Index { tensors: tensors.into_iter().collect(), others })
+}
+
+fn dictionary<'p, 'a>(pickled: &'p Pickled<'a>) -> Result<&'p [(Value<'a>, Value<'a>)], TorchError> {
+    let root = match pickled.root {
+        Value::Object(root) => pickled.objects.get(root),
+        _ => None,
+    };
+    match root {
+        Some(Object::Dict(items)) => Ok(items),
+        _ => Err(TorchError::NotADictionary),
+    }
+}
+
+fn tensor(
+    name: &str,
+    view: &View,
+    pickled: &Pickled,
+    starts: &BTreeMap<&str, usize>,
+) -> Result<StoredTensor, TorchError> {
+    let Some(Object::Storage(storage)) = pickled.objects.get(view.storage) else {
+        return Err(TorchError::NotADictionary);
+    };
+    let Some(start) = starts.get(storage.key) else {
+        return Err(TorchError::NoStorage { key: storage.key.into() });
+    };
+    let (first, count) = storage.part;
+    // The part lies inside the storage, and all of that inside the file.
+    let start = start + first * (storage.element.bits() / 8);
+    let whole = Storage { element: storage.element, start, count };
+    StoredTensor::view(whole, view.offset, view.shape.clone(), view.strides.clone()).map_err(|error| TorchError::View {
+        tensor: name.into(),
+        offset: view.offset,
+        shape: view.shape.as_slice().into(),
+        strides: view.strides.as_slice().into(),
+        problem: match error {
+            ViewError::Rank => "has shape and strides of different lengths in",
+            ViewError::Repeats => "has more elements than",
+            ViewError::Outside => "reaches beyond",
+        },
+        elements: count,
+    })
+}

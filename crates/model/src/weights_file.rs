@@ -1,0 +1,140 @@
+//! A file of tensors in memory: what it holds and where.
+//!
+//! Both formats, safetensors and PyTorch's, come down to the same: raw little-endian numbers in the file and,
+//! for each name, where a tensor lies among them. Opening a file reads it whole and checks that every tensor
+//! lies inside; nothing is decoded, so nothing is allocated, until a tensor is asked for.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::hash::Sha256Hex;
+use crate::stored::{ElementType, StoredTensor};
+use crate::weights::{Tensor, Weights};
+use crate::{files, safetensors_file, torch_file};
+
+/// A safetensors or PyTorch file, read whole.
+///
+/// ```no_run
+/// use attar_model::WeightsFile;
+///
+/// let file = WeightsFile::read("model.safetensors".as_ref())?;
+/// for (name, tensor) in file.tensors() {
+///     println!("{name}: {} {:?}", tensor.element_type().name(), tensor.shape());
+/// }
+/// let table = file.floats("embeddings.word_embeddings.weight")?;
+/// # Ok::<(), attar_model::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct WeightsFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    sha256: String,
+    tensors: Vec<(String, StoredTensor)>,
+    others: Vec<String>,
+}
+
+impl WeightsFile {
+    /// Reads a file, telling the format by its first bytes: a zip archive or a PyTorch stream, else safetensors.
+    ///
+    /// # Errors
+    /// [`Error::Read`] and its like if the file cannot be read, otherwise as [`from_bytes`](Self::from_bytes).
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::from_bytes(path, files::read(path)?)
+    }
+
+    /// As [`read`](Self::read), for bytes that are in memory. The path is for errors, and a name that ends in
+    /// `.safetensors` decides what bytes without a mark are.
+    ///
+    /// # Errors
+    /// [`Error::Safetensors`] or [`Error::Torch`] if the bytes are broken, [`Error::LfsPointer`] if they are the
+    /// text Git LFS leaves in place of a file.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        if bytes.starts_with(b"version https://git-lfs.github.com/") {
+            return Err(Error::LfsPointer { path: path.into() });
+        }
+        let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+        let index = if torch_file::is_torch(&bytes) || !is_safetensors {
+            torch_file::index(&bytes).map_err(|source| Error::Torch { path: path.into(), source: source.into() })?
+        } else {
+            safetensors_file::index(&bytes).map_err(|source| Error::Safetensors { path: path.into(), source })?
+        };
+        let sha256 = Sha256Hex::of(&bytes);
+        Ok(WeightsFile { path: path.into(), bytes, sha256, tensors: index.tensors, others: index.others })
+    }
+
+    /// The path it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length of the file in bytes.
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// SHA-256 of the file, 64 hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The tensors, sorted by name.
+    pub fn tensors(&self) -> &[(String, StoredTensor)] {
+        &self.tensors
+    }
+
+    /// Entries at the top of a PyTorch file that are no tensors.
+    pub fn others(&self) -> &[String] {
+        &self.others
+    }
+
+    /// What is known of one tensor.
+    pub fn tensor(&self, name: &str) -> Option<&StoredTensor> {
+        let at = self.tensors.binary_search_by(|(its, _)| its.as_str().cmp(name)).ok()?;
+        self.tensors.get(at).map(|(_, tensor)| tensor)
+    }
+
+    /// The numbers of a tensor of floats (f32, f16, bf16 or f64), rounded to f32.
+    ///
+    /// # Errors
+    /// [`Error::NoTensor`], or [`Error::Element`] if it does not hold floats.
+    pub fn floats(&self, name: &str) -> Result<Tensor, Error> {
+        let stored = self.stored(name)?;
+        let data = stored.floats(&self.bytes).ok_or_else(|| self.wrong_element(name, stored.element_type()))?;
+        Ok(Tensor { shape: stored.shape().to_vec(), data })
+    }
+
+    /// The numbers of a tensor of integers or booleans, in row-major order.
+    ///
+    /// # Errors
+    /// [`Error::NoTensor`], or [`Error::Element`] if it holds floats.
+    pub fn integers(&self, name: &str) -> Result<Vec<i64>, Error> {
+        let stored = self.stored(name)?;
+        stored.integers(&self.bytes).ok_or_else(|| self.wrong_element(name, stored.element_type()))
+    }
+
+    /// All tensors of floats under the names of the file, sorted by name; integer tensors are left out.
+    ///
+    /// # Errors
+    /// As [`floats`](Self::floats).
+    pub fn all_floats(&self) -> Result<Weights, Error> {
+        let floats = self.tensors.iter().filter(|(_, tensor)| tensor.element_type().is_float());
+        floats.map(|(name, _)| Ok((name.clone(), self.floats(name)?))).collect()
+    }
+
+    fn stored(&self, name: &str) -> Result<&StoredTensor, Error> {
+        self.tensor(name).ok_or_else(|| Error::NoTensor { path: self.path.clone(), tensor: name.into() })
+    }
+
+    fn wrong_element(&self, name: &str, element: ElementType) -> Error {
+        Error::Element { path: self.path.clone(), tensor: name.into(), got: element.name() }
+    }
+}
+
+/// What a reader of one format finds.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// Tensors, sorted by name, each name once.
+    pub(crate) tensors: Vec<(String, StoredTensor)>,
+    /// Names of entries that are no tensors.
+    pub(crate) others: Vec<String>,
+}

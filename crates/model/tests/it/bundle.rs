@@ -1,0 +1,160 @@
+//! A model directory with all that belongs to it.
+
+use std::fs;
+
+use attar_model::atomic::WriteMode;
+use attar_model::{Bundle, EncoderConfig, Error, Pooling, PoolingMode, Tensor, Weights, WeightsError, expected_shapes};
+use serde_json::json;
+
+fn bundle() -> Bundle {
+    let config = EncoderConfig {
+        layers: 1,
+        hidden: 6,
+        heads: 2,
+        feed_forward: 8,
+        vocabulary: 11,
+        positions: 7,
+        ..EncoderConfig::bert_base()
+    };
+    let weights: Weights =
+        expected_shapes(&config).into_iter().map(|(name, shape)| (name, Tensor::zeros(shape))).collect();
+    Bundle {
+        tokenizer_files: vec![("tokenizer.json".into(), b"{}".to_vec()), ("vocab.txt".into(), b"[PAD]\n".to_vec())],
+        pooling: Some(Pooling { mode: PoolingMode::Mean, normalise: true }),
+        max_tokens: Some(5),
+        provenance: Some(json!({"recipe": "abc", "scores": [0.5]})),
+        card: Some("---\n---\n\n# x\n".into()),
+        ..Bundle::new(config, weights)
+    }
+}
+
+#[test]
+fn everything_is_written_and_read_back() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("student");
+    let bundle = bundle();
+    bundle.write(&dir, WriteMode::New).unwrap();
+    assert_eq!(Bundle::read(&dir).unwrap(), bundle);
+
+    let mut names: Vec<String> =
+        fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "1_Pooling",
+            "2_Normalize",
+            "README.md",
+            "attar.json",
+            "config.json",
+            "config_sentence_transformers.json",
+            "model.safetensors",
+            "modules.json",
+            "sentence_bert_config.json",
+            "tokenizer.json",
+            "vocab.txt"
+        ]
+    );
+
+    // Without the extras, none of their files.
+    let bare = Bundle::new(bundle.config.clone(), bundle.weights.clone());
+    bare.write(&dir, WriteMode::Replace).unwrap();
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
+    assert_eq!(Bundle::read(&dir).unwrap(), bare);
+    assert_eq!(bare.fingerprint(), bundle.fingerprint());
+}
+
+#[test]
+fn the_longest_text_is_that_of_the_tokenizer_unless_said_otherwise() {
+    let root = tempfile::tempdir().unwrap();
+    let max_tokens = |name: &str, tokenizer: &str, max_tokens: Option<usize>| {
+        let mut bundle = Bundle { max_tokens, ..bundle() };
+        bundle.tokenizer_files.push(("tokenizer_config.json".into(), tokenizer.into()));
+        let dir = root.path().join(name);
+        bundle.write(&dir, WriteMode::New).unwrap();
+        Bundle::read(&dir).unwrap().max_tokens
+    };
+    assert_eq!(max_tokens("tokenizer", r#"{"model_max_length": 6}"#, None), Some(6));
+    assert_eq!(max_tokens("said", r#"{"model_max_length": 6}"#, Some(5)), Some(5));
+    // The table has 7 rows, so these are no limits.
+    assert_eq!(max_tokens("table", r#"{"model_max_length": 7}"#, None), None);
+    assert_eq!(max_tokens("huge", r#"{"model_max_length": 1000000000000000019884624838656}"#, None), None);
+    assert_eq!(max_tokens("none", "{}", None), None);
+}
+
+#[test]
+fn parts_that_do_not_fit_are_not_written() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("student");
+    let refused = |bundle: Bundle| bundle.write(&dir, WriteMode::New).unwrap_err();
+
+    let mut bent = bundle();
+    bent.config.heads = 4;
+    assert!(matches!(refused(bent), Error::Config { .. }));
+    let mut short = bundle();
+    short.weights.remove("pooler.dense.bias");
+    assert!(matches!(refused(short), Error::Weights { source, .. } if matches!(*source, WeightsError::Missing { .. })));
+    for name in ["../up", "/root", "a/b", "config.json", "1_Pooling", "", ".."] {
+        let mut named = bundle();
+        named.tokenizer_files.push((name.into(), Vec::new()));
+        assert!(matches!(refused(named), Error::FileName { name: its } if its == name), "{name}");
+    }
+    let mut twice = bundle();
+    twice.tokenizer_files.push(("vocab.txt".into(), Vec::new()));
+    assert!(matches!(refused(twice), Error::FileName { .. }));
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_write_that_fails_half_way_leaves_the_old_bundle() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("student");
+    let old = bundle();
+    old.write(&dir, WriteMode::New).unwrap();
+    assert!(matches!(old.write(&dir, WriteMode::New), Err(Error::Exists { .. })));
+
+    let mut new = bundle();
+    new.provenance = None;
+    // Longer than any file system takes: the error comes after configuration and weights are written.
+    new.tokenizer_files.push(("x".repeat(300), Vec::new()));
+    match new.write(&dir, WriteMode::Replace) {
+        Err(Error::Write { path, .. }) => assert!(path.ends_with("x".repeat(300))),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(Bundle::read(&dir).unwrap(), old);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_not_a_model_is_not_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("documents");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("letter.txt"), "dear").unwrap();
+    assert!(matches!(bundle().write(&dir, WriteMode::Replace), Err(Error::NotAModel { path }) if path == dir));
+    assert_eq!(fs::read(dir.join("letter.txt")).unwrap(), b"dear");
+    fs::remove_file(dir.join("letter.txt")).unwrap();
+    bundle().write(&dir, WriteMode::Replace).unwrap();
+    bundle().write(&dir, WriteMode::Replace).unwrap();
+}
+
+#[test]
+fn broken_side_files_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("student");
+    bundle().write(&dir, WriteMode::New).unwrap();
+    for (name, content) in [
+        ("attar.json", &b"{"[..]),
+        ("README.md", &[0xff]),
+        ("modules.json", b"null"),
+        ("1_Pooling/config.json", b"[]"),
+        ("sentence_bert_config.json", b"nonsense"),
+    ] {
+        let path = dir.join(name);
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, content).unwrap();
+        let error = Bundle::read(&dir).unwrap_err().to_string();
+        assert!(error.contains(name), "expected `{name}` in `{error}`");
+        fs::write(&path, good).unwrap();
+    }
+}
