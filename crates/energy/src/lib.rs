@@ -1,1 +1,76 @@
-//! Energy, carbon and cost of computing.
+//! Energy, carbon and cost of computing, each number with its interval and its method.
+//!
+//! A [`Meter`] keeps account of time and energy by *phase*. It reads [`source`]s: energy counters
+//! that have proved themselves alive, and a model from load and published tables where there are
+//! none. What it reads becomes [`Window`]s, one line each of an append-only [`Ledger`]; windows add
+//! up to [`Totals`], and totals with a [`Grid`] and a [`Tariff`] to a [`Bill`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use attar_energy::source::SourceChoice;
+//! use attar_energy::{Bill, Grid, Host, ManualClock, Meter, MeterOptions, PuePreset, Tariff, Watts};
+//!
+//! // A machine of 50 W and a clock turned by hand; `Meter::start` takes the real ones.
+//! let clock = ManualClock::new();
+//! let options = MeterOptions { sources: SourceChoice::Fixed(Watts::new(50.0)?), ..MeterOptions::default() };
+//! let mut meter = Meter::start_on(&Host::local(), Box::new(clock.clone()), options, None)?;
+//!
+//! meter.enter("load");
+//! clock.advance(Duration::from_secs(60), Duration::ZERO);
+//! meter.enter("compute");
+//! clock.advance(Duration::from_secs(7140), Duration::ZERO);
+//!
+//! let totals = meter.finish();
+//! let tariff = Tariff::own_machine().with_pue(PuePreset::named("uptime2024")?.pue);
+//! let bill = Bill::new(&totals, &Grid::of("FR")?, &tariff);
+//! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "156 Wh");
+//! assert_eq!(bill.total.carbon_g.unwrap().to_string(), "8.74 g CO2e");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In reading order: quantities ([`Joules`], [`Watts`], [`KilowattHours`], [`GramsCo2e`], …) whose
+//! only products are physical ones; [`Estimate`] and [`Method`], which go with every number;
+//! [`source`]; [`Meter`]; [`Ledger`]; [`Bill`].
+//!
+//! Rules that hold throughout:
+//! - Nothing is zero because it is not known: it is absent, and a [`Gap`] or a reason says why.
+//! - A total is as weak as its weakest part, and a bill says what it leaves out.
+//! - Nothing goes over the network, and no place is guessed: without a region the world's average
+//!   stands in, loudly.
+//! - Time and system files come through a [`Clock`] and a [`Host`], so a test can replace both.
+
+mod bill;
+mod clock;
+mod estimate;
+mod gap;
+mod grid;
+mod host;
+mod ledger;
+mod meter;
+mod money;
+mod quantity;
+pub mod source;
+mod split;
+mod table;
+mod tariff;
+mod totals;
+mod window;
+mod words;
+
+pub use bill::{Bill, BillLine, UnitCost};
+pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
+pub use gap::{Gap, GapKind};
+pub use grid::{Grid, GridChoice, GridError};
+pub use host::{Host, HostFacts};
+pub use ledger::{Contents, LEDGER_SCHEMA, Ledger, LedgerError, Torn};
+pub use meter::{Meter, MeterError, MeterOptions};
+pub use money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
+pub use quantity::{
+    GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Pue, Quantity, QuantityError,
+    SECONDS_PER_HOUR, Seconds, Watts,
+};
+pub use split::Split;
+pub use tariff::{PuePreset, PuePresetError, Tariff};
+pub use totals::{PhaseTotals, Totals};
+pub use window::{ComponentEnergy, Header, Window};

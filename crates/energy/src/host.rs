@@ -1,0 +1,53 @@
+//! The machine: where its files are, which processor it has, and the facts that a record names.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::source::{Cpu, proc};
+
+/// A machine as sources see it. The roots are fields so that a test can show another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Root of sysfs.
+    pub sys: PathBuf,
+    /// Root of procfs.
+    pub proc: PathBuf,
+    /// The processor.
+    pub cpu: Cpu,
+}
+
+/// What a ledger says about the machine. No names of host, user or network are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Operating system and architecture, such as `linux x86_64`.
+    pub system: String,
+    /// Version of the kernel, where it tells.
+    pub kernel: Option<String>,
+    /// The processor.
+    pub cpu: Cpu,
+    /// Hardware threads that are online, where the system tells.
+    pub threads: Option<usize>,
+    /// Main memory in bytes, where the system tells.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Host {
+    /// The machine that this runs on.
+    pub fn local() -> Self {
+        let proc = Path::new("/proc");
+        Self { sys: PathBuf::from("/sys"), proc: proc.to_owned(), cpu: Cpu::detect(proc) }
+    }
+
+    /// What a record says about it.
+    pub fn facts(&self) -> HostFacts {
+        let kernel = std::fs::read_to_string(self.proc.join("sys/kernel/osrelease"));
+        HostFacts {
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            kernel: kernel.ok().map(|version| version.trim().to_owned()),
+            cpu: self.cpu.clone(),
+            threads: proc::threads(&self.proc),
+            memory_bytes: proc::memory_bytes(&self.proc),
+        }
+    }
+}

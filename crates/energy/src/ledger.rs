@@ -1,0 +1,197 @@
+//! The ledger: an append-only record, one JSON object a line.
+//!
+//! Every line carries the schema's number and says what it is: `host` (a [`Header`], written by
+//! each meter that starts) or `window`. A line is written whole with its line end in one call. A
+//! crash can tear the last line; reading skips and reports it, and appending begins on a fresh
+//! line, so nothing else is ever lost.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::window::{Header, Window};
+
+/// Number of the schema that this version writes, and the only one that it reads.
+pub const LEDGER_SCHEMA: u32 = 1;
+
+/// A ledger open for appending.
+#[derive(Debug)]
+pub struct Ledger {
+    file: File,
+    path: PathBuf,
+    /// Whether the file ends inside a line.
+    torn: bool,
+}
+
+/// What a ledger holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Contents {
+    /// One for each meter that wrote to it, in order.
+    pub headers: Vec<Header>,
+    /// All windows, in order.
+    pub windows: Vec<Window>,
+    /// Lines that were torn by a crash, and skipped.
+    pub torn: Vec<Torn>,
+}
+
+/// A line that is no JSON object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torn {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Its length in bytes.
+    pub bytes: usize,
+}
+
+/// Why a ledger cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The system refused.
+    #[error("cannot {action} ledger {}: {error}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A line of another schema.
+    #[error("{} line {line}: schema must be {LEDGER_SCHEMA}, got {got}; read it with the version that wrote it", path.display())]
+    Schema {
+        /// Which file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What the line says.
+        got: String,
+    },
+    /// A whole line with other contents than its kind must have.
+    #[error("{} line {line}: {error}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What is wrong.
+        #[source]
+        error: serde_json::Error,
+    },
+}
+
+/// A line's contents behind its schema number.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "lowercase")]
+enum Entry<H, W> {
+    Host(H),
+    Window(W),
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    entry: Entry<&'a Header, &'a Window>,
+}
+
+impl Ledger {
+    /// Opens a ledger to append to, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn append_to(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
+        let path = path.as_ref().to_owned();
+        let open = || {
+            let mut file = File::options().read(true).append(true).create(true).open(&path)?;
+            let mut last = [b'\n'];
+            if file.seek(SeekFrom::End(0))? > 0 {
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+            }
+            Ok((file, last != [b'\n']))
+        };
+        match open() {
+            Ok((file, torn)) => Ok(Self { file, path, torn }),
+            Err(error) => Err(LedgerError::File { action: "open", path, error }),
+        }
+    }
+
+    /// Reads a ledger.
+    ///
+    /// # Errors
+    /// If the system refuses, or if a whole line has another schema or other contents. A torn line
+    /// is no error: see [`Contents::torn`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Contents, LedgerError> {
+        let path = path.as_ref();
+        let bytes =
+            std::fs::read(path).map_err(|error| LedgerError::File { action: "read", path: path.to_owned(), error })?;
+        let mut contents = Contents::default();
+        for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+            if text.is_empty() {
+                continue;
+            }
+            let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(text) else {
+                contents.torn.push(Torn { line, bytes: text.len() });
+                continue;
+            };
+            let schema = fields.remove("schema").unwrap_or(Value::Null);
+            if schema != LEDGER_SCHEMA {
+                return Err(LedgerError::Schema { path: path.to_owned(), line, got: schema.to_string() });
+            }
+            match serde_json::from_value(Value::Object(fields)) {
+                Ok(Entry::Host(header)) => contents.headers.push(header),
+                Ok(Entry::Window(window)) => contents.windows.push(window),
+                Err(error) => return Err(LedgerError::Line { path: path.to_owned(), line, error }),
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Appends a header.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn write_header(&mut self, header: &Header) -> Result<(), LedgerError> {
+        self.write(Entry::Host(header))
+    }
+
+    /// Appends a window.
+    ///
+    /// # Errors
+    /// If the system refuses. The window can be written again.
+    pub fn write_window(&mut self, window: &Window) -> Result<(), LedgerError> {
+        self.write(Entry::Window(window))
+    }
+
+    /// Waits until everything is on the disk.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn finish(self) -> Result<(), LedgerError> {
+        self.file.sync_all().map_err(|error| LedgerError::File { action: "sync", path: self.path, error })
+    }
+
+    /// A ledger that refuses every write.
+    #[cfg(test)]
+    pub(crate) fn refusing(path: &Path) -> Self {
+        Self { file: File::open(path).unwrap(), path: path.to_owned(), torn: false }
+    }
+
+    fn write(&mut self, entry: Entry<&Header, &Window>) -> Result<(), LedgerError> {
+        let path = || self.path.clone();
+        let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut text, &Line { schema: LEDGER_SCHEMA, entry })
+            .map_err(|error| LedgerError::File { action: "write", path: path(), error: error.into() })?;
+        text.push(b'\n');
+        // Until the whole line is out, the file may end inside it.
+        self.torn = true;
+        self.file.write_all(&text).map_err(|error| LedgerError::File { action: "write", path: path(), error })?;
+        self.torn = false;
+        Ok(())
+    }
+}

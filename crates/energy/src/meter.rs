@@ -1,0 +1,437 @@
+//! The meter: keeps account of time and energy by phase.
+//!
+//! No thread of its own. A counter of 65 kJ wraps in 65 s at a kilowatt, so a read every ten
+//! seconds misses nothing, and a thread beside the measured work would use CPU time of its own and
+//! race with the change of phases. Instead every [`Meter::enter`] and [`Meter::tick`] looks at the
+//! clock and reads the sources when an interval is over. The price: a phase that runs for minutes
+//! without a tick gets one long window (its energy is still right, unless a counter wrapped twice,
+//! which is then said), and a crash loses at most the interval that had begun.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Clock, Moment, SystemClock};
+use crate::estimate::Estimate;
+use crate::gap::{Gap, GapKind};
+use crate::host::Host;
+use crate::ledger::{Ledger, LedgerError};
+use crate::quantity::{Seconds, Watts};
+use crate::source::{self, Component, GpuChoice, Part, Scope, Selection, Source, SourceChoice};
+use crate::split::{self, Share};
+use crate::totals::Totals;
+use crate::window::{ComponentEnergy, Header, Window};
+
+/// What a meter reads and how often.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeterOptions {
+    /// Where energy comes from.
+    pub sources: SourceChoice,
+    /// Which graphics boards are read.
+    pub gpus: GpuChoice,
+    /// Whose energy a model charges.
+    pub scope: Scope,
+    /// Least time between two reads of the sources, 10 s by default and 30 s at most.
+    pub flush: Duration,
+}
+
+impl Default for MeterOptions {
+    fn default() -> Self {
+        Self {
+            sources: SourceChoice::Auto,
+            gpus: GpuChoice::All,
+            scope: Scope::Machine,
+            flush: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a meter cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeterError {
+    /// The interval is too long.
+    #[error("flush must be at most {} s, got {} s: a counter could wrap unseen", MAX_FLUSH.as_secs(), got.as_secs_f64())]
+    Flush {
+        /// What was asked for.
+        got: Duration,
+    },
+    /// The ledger refuses the first line.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Longest interval: less than half of the 65 s in which the smallest known counter (65 kJ) wraps
+/// at a kilowatt.
+const MAX_FLUSH: Duration = Duration::from_secs(30);
+
+/// Keeps account of time and energy by phase. For one thread: its owner tells it what is being done.
+///
+/// Dropping it writes what it has, as [`finish`](Self::finish) does.
+pub struct Meter {
+    clock: Box<dyn Clock>,
+    sources: Vec<Box<dyn Source>>,
+    reasons: Vec<String>,
+    ledger: Option<Ledger>,
+    unwritten: Vec<Window>,
+    ledger_error: Option<LedgerError>,
+    flush: Duration,
+    /// How often some source wants to be sampled, and when next.
+    poll: Option<(Duration, Duration)>,
+
+    origin: Duration,
+    begin: (Duration, Timestamp),
+    last: Moment,
+    suspended: Duration,
+    phases: Vec<(String, Share)>,
+    current: usize,
+    gaps: Vec<Gap>,
+
+    totals: Totals,
+    power: Option<Estimate<Watts>>,
+    overhead: Duration,
+    finished: bool,
+}
+
+impl Meter {
+    /// The phase before the first [`enter`](Self::enter).
+    pub const FIRST_PHASE: &'static str = "start";
+
+    /// Starts on this machine. Probing the sources keeps one core busy for up to some 200 ms, and
+    /// half a second for each graphics board.
+    ///
+    /// # Errors
+    /// If the interval is too long or the ledger cannot be written.
+    pub fn start(options: MeterOptions, ledger: Option<Ledger>) -> Result<Self, MeterError> {
+        Self::start_on(&Host::local(), Box::new(SystemClock::new()), options, ledger)
+    }
+
+    /// Starts on a machine and a clock of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_on(
+        host: &Host,
+        clock: Box<dyn Clock>,
+        options: MeterOptions,
+        ledger: Option<Ledger>,
+    ) -> Result<Self, MeterError> {
+        let selection = source::select(options.sources, &options.gpus, options.scope, host, &*clock);
+        Self::start_with(selection, host, clock, options.flush, ledger)
+    }
+
+    /// Starts with sources that the caller has chosen and probed.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        selection: Selection,
+        host: &Host,
+        clock: Box<dyn Clock>,
+        flush: Duration,
+        mut ledger: Option<Ledger>,
+    ) -> Result<Self, MeterError> {
+        if flush > MAX_FLUSH {
+            return Err(MeterError::Flush { got: flush });
+        }
+        let Selection { mut sources, reasons } = selection;
+        let start = clock.utc();
+        if let Some(ledger) = &mut ledger {
+            ledger.write_header(&Header {
+                start,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                host: host.facts(),
+                sources: sources.iter().map(|source| source.describe()).collect(),
+                reasons: reasons.clone(),
+            })?;
+        }
+        let now = clock.now();
+        let mut gaps = Vec::new();
+        for source in &mut sources {
+            // The first read only sets the start: without it the next one does.
+            match source.read(now) {
+                Ok(reading) => gaps.extend(reading.gaps),
+                Err(error) => gaps.push(failed(&**source, Seconds::ZERO, &error)),
+            }
+        }
+        let polls = sources.iter().filter_map(|source| source.describe().poll);
+        let every = polls.map(|every| Duration::from_secs_f64(every.get())).min();
+        Ok(Self {
+            suspended: clock.suspended(),
+            clock,
+            sources,
+            reasons,
+            ledger,
+            unwritten: Vec::new(),
+            ledger_error: None,
+            flush,
+            poll: every.map(|every| (every, now.elapsed + every)),
+            origin: now.elapsed,
+            begin: (now.elapsed, start),
+            last: now,
+            phases: vec![(Self::FIRST_PHASE.to_owned(), Share::default())],
+            current: 0,
+            gaps,
+            totals: Totals::default(),
+            power: None,
+            overhead: Duration::ZERO,
+            finished: false,
+        })
+    }
+
+    /// From now on time and energy belong to this phase. Costs two clock reads (about half a
+    /// microsecond), except when an interval is over: then the sources are read too. Names are few:
+    /// every one is kept.
+    pub fn enter(&mut self, phase: &str) {
+        self.look();
+        if self.phases[self.current].0 != phase {
+            self.current = self.phases.iter().position(|(name, _)| name == phase).unwrap_or_else(|| {
+                self.phases.push((phase.to_owned(), Share::default()));
+                self.phases.len() - 1
+            });
+        }
+    }
+
+    /// Stays in the phase, and reads the sources if an interval is over. For phases that last long.
+    pub fn tick(&mut self) {
+        self.look();
+    }
+
+    /// Time and energy up to the last read of the sources.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Mean power of the last interval, all components together; nothing before the first read or
+    /// where no source gave anything.
+    pub fn power(&self) -> Option<Estimate<Watts>> {
+        self.power
+    }
+
+    /// Why these sources and not others, a sentence each.
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// Time spent so far in reading sources and writing the ledger. It is inside the measured time.
+    pub fn overhead(&self) -> Seconds {
+        self.overhead.into()
+    }
+
+    /// Why the last write to the ledger failed. Its windows are kept and tried again with the next.
+    pub fn ledger_error(&self) -> Option<&LedgerError> {
+        self.ledger_error.as_ref()
+    }
+
+    /// Ends the last interval, completes the ledger and hands out the totals. Windows that the
+    /// ledger would not take are named among [`Totals::gaps`].
+    pub fn finish(mut self) -> Totals {
+        self.close();
+        std::mem::take(&mut self.totals)
+    }
+
+    /// Books the time since the last look to the current phase, and ends the interval if it is over.
+    fn look(&mut self) {
+        let now = self.book();
+        if now.elapsed - self.begin.0 >= self.flush {
+            self.settle(now);
+        } else if let Some((every, next)) = &mut self.poll
+            && now.elapsed >= *next
+        {
+            *next = now.elapsed + *every;
+            self.sources.iter_mut().for_each(|source| source.poll(now));
+        }
+    }
+
+    fn book(&mut self) -> Moment {
+        let now = self.clock.now();
+        let share = &mut self.phases[self.current].1;
+        share.wall += now.elapsed.saturating_sub(self.last.elapsed);
+        if let (Some(cpu), Some(before)) = (now.cpu, self.last.cpu) {
+            share.cpu += cpu.saturating_sub(before);
+        }
+        // A steady clock that steps back is none: time then stands still for the meter.
+        self.last = Moment { elapsed: now.elapsed.max(self.last.elapsed), cpu: now.cpu };
+        self.last
+    }
+
+    /// Reads the sources and shares the energy of the interval among the phases seen in it.
+    fn settle(&mut self, now: Moment) {
+        let (begin, start) = self.begin;
+        if now.elapsed == begin {
+            return;
+        }
+        let end = self.clock.utc();
+        let length = Seconds::from(now.elapsed - begin);
+        let parts = self.read(now, length);
+        self.power = parts
+            .iter()
+            .filter(|part| !part.over.is_zero())
+            .map(|part| part.energy.map(|energy| energy / Seconds::from(part.over)))
+            .reduce(|a, b| a + b);
+
+        let seen: Vec<usize> = (0..self.phases.len()).filter(|i| self.phases[*i].1 != Share::default()).collect();
+        let shares: Vec<Share> = seen.iter().map(|i| self.phases[*i].1).collect();
+        let mut windows: Vec<Window> = seen
+            .iter()
+            .zip(&shares)
+            .map(|(i, share)| Window {
+                phase: self.phases[*i].0.clone(),
+                start,
+                end,
+                start_s: (begin - self.origin).into(),
+                end_s: (now.elapsed - self.origin).into(),
+                active_s: share.wall.into(),
+                cpu_s: now.cpu.map(|_| share.cpu.into()),
+                energy: Default::default(),
+                split: split::rule(&shares),
+                gaps: Vec::new(),
+            })
+            .collect();
+        for part in &parts {
+            for (window, joules) in windows.iter_mut().zip(split::split(part, &shares)) {
+                let energy = ComponentEnergy { joules, method: part.method };
+                window.energy.entry(part.component).and_modify(|so_far| so_far.add(energy)).or_insert(energy);
+            }
+        }
+        if let Some(first) = windows.first_mut() {
+            first.gaps = std::mem::take(&mut self.gaps);
+        }
+        windows.iter().for_each(|window| self.totals.add(window));
+        if self.ledger.is_some() {
+            self.unwritten.extend(windows);
+        }
+        self.write();
+
+        self.phases.iter_mut().for_each(|(_, share)| *share = Share::default());
+        self.begin = (now.elapsed, end);
+        if let Some((every, next)) = &mut self.poll {
+            *next = now.elapsed + *every;
+        }
+        self.overhead += self.clock.now().elapsed.saturating_sub(now.elapsed);
+    }
+
+    fn read(&mut self, now: Moment, length: Seconds) -> Vec<Part> {
+        let suspended = self.clock.suspended();
+        // The two clocks are not read at one instant, so a little is noise.
+        let slept = suspended.saturating_sub(self.suspended);
+        if slept > Duration::from_millis(100) {
+            let detail = "counters may have lost their place".to_owned();
+            self.gaps.push(Gap::new("machine", GapKind::Suspended, slept.into(), detail));
+        }
+        self.suspended = suspended;
+        let mut parts = Vec::new();
+        for source in &mut self.sources {
+            match source.read(now) {
+                Ok(reading) => {
+                    parts.extend(reading.parts);
+                    self.gaps.extend(reading.gaps);
+                }
+                Err(error) => self.gaps.push(failed(&**source, length, &error)),
+            }
+        }
+        parts
+    }
+
+    /// Writes what waits for the ledger, in order, until it refuses.
+    fn write(&mut self) {
+        let Some(ledger) = &mut self.ledger else { return };
+        self.ledger_error = None;
+        while let Some(window) = self.unwritten.first() {
+            match ledger.write_window(window) {
+                Ok(()) => drop(self.unwritten.remove(0)),
+                Err(error) => return self.ledger_error = Some(error),
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let now = self.book();
+        let total = Seconds::from(now.elapsed - self.origin);
+        for source in &self.sources {
+            let description = source.describe();
+            // Ten periods of a counter: below that its edges are a good part of the reading.
+            if total > Seconds::ZERO && total.get() < description.resolution.get() * 10.0 {
+                let detail = format!("{} is renewed every {}", description.name, description.resolution);
+                let of = description.components.iter().map(Component::to_string).collect::<Vec<_>>().join(" ");
+                self.gaps.push(Gap::new(of, GapKind::BelowResolution, total, detail));
+            }
+        }
+        self.settle(now);
+        if let Some(ledger) = self.ledger.take() {
+            self.ledger_error = ledger.finish().err().or(self.ledger_error.take());
+        }
+        if let Some(error) = &self.ledger_error {
+            let seconds = self.unwritten.iter().map(|window| window.active_s).sum();
+            let detail = format!("{} windows: {error}", self.unwritten.len());
+            self.totals.gaps.push(Gap::new("ledger", GapKind::Unwritten, seconds, detail));
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn failed(source: &dyn Source, seconds: Seconds, error: &dyn std::error::Error) -> Gap {
+    Gap::new(source.describe().name, GapKind::ReadFailed, seconds, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::ledger::Contents;
+
+    // The disk fills up, and is freed again.
+    #[test]
+    fn windows_that_the_ledger_refuses_are_kept_and_written_later() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let clock = ManualClock::new();
+        let start = || {
+            let options = MeterOptions {
+                sources: SourceChoice::Fixed(Watts::raw(10.0)),
+                flush: Duration::from_secs(1),
+                ..MeterOptions::default()
+            };
+            let ledger = Ledger::append_to(&path).unwrap();
+            Meter::start_on(&Host::local(), Box::new(clock.clone()), options, Some(ledger)).unwrap()
+        };
+        let run = |meter: &mut Meter| {
+            for phase in ["a", "b", "a"] {
+                meter.enter(phase);
+                clock.advance(Duration::from_secs(2), Duration::ZERO);
+            }
+            meter.tick();
+        };
+        let read = || -> Contents { Ledger::read(&path).unwrap() };
+
+        let mut meter = start();
+        run(&mut meter);
+        let sound = meter.ledger.replace(Ledger::refusing(&path));
+        run(&mut meter);
+        assert!(meter.ledger_error().unwrap().to_string().starts_with("cannot write ledger"));
+        assert_eq!(read().windows.len(), 3);
+        meter.ledger = sound;
+        run(&mut meter);
+        assert!(meter.ledger_error().is_none());
+        let totals = meter.finish();
+        assert_eq!(Totals::from_windows(&read().windows), totals);
+        assert_eq!(totals.active().get(), 18.0);
+
+        // It stays full: the totals live, and say what the ledger lacks.
+        let mut meter = start();
+        meter.ledger = Some(Ledger::refusing(&path));
+        run(&mut meter);
+        let totals = meter.finish();
+        assert_eq!(totals.energy().unwrap().value().get(), 60.0);
+        let gap = totals.gaps.last().unwrap();
+        assert_eq!((gap.kind, gap.seconds.get()), (GapKind::Unwritten, 6.0));
+        assert!(gap.detail.starts_with("3 windows: cannot write ledger"), "{gap}");
+    }
+}

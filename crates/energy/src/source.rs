@@ -1,0 +1,225 @@
+//! Sources: things that read energy.
+//!
+//! A [`Source`] hands out the energy since its last successful read, because that is what a window
+//! needs and what survives a failed read: nothing is lost, the next read covers both spans. The
+//! arithmetic of counters stands apart, in [`Counter`]; a source must prove itself alive
+//! ([`Source::probe`]) before anything it says is called measured.
+
+mod counter;
+mod cpu;
+mod files;
+mod fixed;
+mod gpu;
+mod metered;
+mod modelled;
+#[cfg(feature = "nvml")]
+mod nvml;
+pub(crate) mod proc;
+mod rapl;
+mod select;
+mod watts;
+mod zones;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, Moment};
+use crate::estimate::{Estimate, Method, Spread};
+use crate::gap::Gap;
+use crate::quantity::{Joules, Seconds};
+
+pub use counter::{Advance, Counter};
+pub use cpu::Cpu;
+pub use fixed::Fixed;
+pub use gpu::{GpuBoard, GpuError, Gpus};
+pub use modelled::{IdleShare, Modelled, Scope};
+#[cfg(feature = "nvml")]
+pub use nvml::nvidia_boards;
+pub use rapl::{Domains, Rapl};
+pub use select::{GpuChoice, Selection, SourceChoice, select};
+pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts};
+
+/// A thing that reads energy.
+pub trait Source: Send {
+    /// What it is, what it covers and how far to trust it. Complete only after [`probe`](Self::probe).
+    fn describe(&self) -> Description;
+
+    /// Finds out whether it really measures, keeping a core busy for up to half a second. Call it
+    /// once, before the first read.
+    fn probe(&mut self, clock: &dyn Clock) -> Liveness;
+
+    /// The energy since the last successful read; the first read gives none and sets the start.
+    ///
+    /// # Errors
+    /// If nothing could be read. What was consumed meanwhile comes with the next read.
+    fn read(&mut self, now: Moment) -> Result<Reading, SourceError>;
+
+    /// Takes a sample between reads, for sources that must integrate power themselves and say so
+    /// in [`Description::poll`].
+    fn poll(&mut self, now: Moment) {
+        _ = now;
+    }
+}
+
+/// Whether a source measures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Liveness {
+    /// It does.
+    Alive,
+    /// It does not, and why.
+    Dead(String),
+}
+
+/// A part of a computer whose energy is booked apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Component {
+    /// A processor package, or all processors where a model cannot tell them apart.
+    Cpu(u16),
+    /// Main memory of one package, or all of it.
+    Memory(u16),
+    /// A graphics board.
+    Gpu(u16),
+    /// The whole computer. Never beside the others: it contains them.
+    Machine,
+}
+
+/// What a source is and how far to trust it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Short name, such as `powercap`.
+    pub name: String,
+    /// What it reads.
+    pub components: Vec<Component>,
+    /// How its numbers come about.
+    pub method: Method,
+    /// 90 % interval of its numbers, as factors.
+    pub spread: Spread,
+    /// Shortest time over which it tells something: the period of its counter.
+    #[serde(rename = "resolution_s")]
+    pub resolution: Seconds,
+    /// If it must be sampled between reads, how often.
+    #[serde(rename = "poll_s")]
+    pub poll: Option<Seconds>,
+    /// Whose energy it is.
+    pub scope: String,
+    /// What else a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// What one read gives.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// Energy by component. A component without news is absent, not zero.
+    pub parts: Vec<Part>,
+    /// What went wrong.
+    pub gaps: Vec<Gap>,
+}
+
+/// Energy of one component since the last read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Which component.
+    pub component: Component,
+    /// Its energy.
+    pub energy: Estimate<Joules>,
+    /// The share of the value that this process did not cause by computing: idle power and other
+    /// processes. Phases share it by time. Zero where it is not known, as with counters, which do
+    /// not tell: then all of a processor's energy goes by CPU time.
+    pub background: Joules,
+    /// How long that took: longer than the window where earlier reads failed.
+    pub over: Duration,
+    /// How the number came about.
+    pub method: Method,
+}
+
+/// Why a source could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A file could not be read.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A file holds something else.
+    #[error("{} must hold {expected}, got `{got}`", path.display())]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// What belongs there.
+        expected: &'static str,
+        /// The beginning of what stands there.
+        got: String,
+    },
+    /// Nothing of the source could be read.
+    #[error("{what} gave nothing: {reason}")]
+    Nothing {
+        /// Which source.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A name that is no component.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("component must be machine, cpuN, memoryN or gpuN with a number N, got `{got}`")]
+pub struct ComponentError {
+    /// What was given.
+    pub got: String,
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu(index) => write!(f, "cpu{index}"),
+            Self::Memory(index) => write!(f, "memory{index}"),
+            Self::Gpu(index) => write!(f, "gpu{index}"),
+            Self::Machine => f.write_str("machine"),
+        }
+    }
+}
+
+impl TryFrom<String> for Component {
+    type Error = ComponentError;
+    fn try_from(name: String) -> Result<Self, ComponentError> {
+        let index = |prefix| name.strip_prefix(prefix).and_then(|digits: &str| digits.parse().ok());
+        if name == "machine" {
+            return Ok(Self::Machine);
+        }
+        (index("cpu").map(Self::Cpu))
+            .or(index("memory").map(Self::Memory))
+            .or(index("gpu").map(Self::Gpu))
+            .ok_or(ComponentError { got: name.clone() })
+    }
+}
+
+impl From<Component> for String {
+    fn from(component: Component) -> String {
+        component.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_go_through_their_names() {
+        for component in [Component::Machine, Component::Cpu(0), Component::Memory(1), Component::Gpu(65535)] {
+            assert_eq!(Component::try_from(component.to_string()), Ok(component));
+        }
+        for bad in ["", "cpu", "cpu-1", "gpu99999", "disk0"] {
+            let error = Component::try_from(bad.to_owned()).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{bad}`")));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What Linux's procfs tells about load and size, below a root (`/proc`).
+
+use std::path::Path;
+
+use super::{SourceError, files};
+
+/// Ticks of `/proc/stat` in a second, the same on every architecture that Rust's Linux runs on
+/// (USER_HZ).
+pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
+
+/// CPU seconds that all processes together have used since boot.
+///
+/// User, nice, system and interrupt time. Guests' time is already inside user time, so it is not
+/// added again; stolen time was spent by someone else; waiting is idle.
+pub(crate) fn busy_seconds(proc: &Path) -> Result<f64, SourceError> {
+    const EXPECTED: &str = "a line `cpu` with at least four tick counts";
+    let path = proc.join("stat");
+    let text = files::text(&path)?;
+    let first = text.lines().next().unwrap_or_default();
+    let mut words = first.split_ascii_whitespace();
+    let ticks: Option<Vec<u64>> =
+        (words.next() == Some("cpu")).then(|| words.map_while(|word| word.parse().ok()).collect());
+    match ticks.as_deref() {
+        Some([user, nice, system, _idle, rest @ ..]) => {
+            // After idle: waiting, interrupts, soft interrupts, stolen, guest, guest nice.
+            let interrupts = rest.iter().skip(1).take(2);
+            let busy: u128 = [user, nice, system].into_iter().chain(interrupts).map(|ticks| u128::from(*ticks)).sum();
+            Ok(busy as f64 / TICKS_PER_SECOND)
+        }
+        _ => Err(files::content(&path, EXPECTED, first)),
+    }
+}
+
+/// Hardware threads that are online.
+pub(crate) fn threads(proc: &Path) -> Option<usize> {
+    let text = files::text(&proc.join("stat")).ok()?;
+    let numbered =
+        |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    Some(text.lines().filter(numbered).count()).filter(|count| *count > 0)
+}
+
+/// Main memory in bytes.
+pub(crate) fn memory_bytes(proc: &Path) -> Option<u64> {
+    let text = files::text(&proc.join("meminfo")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proc(stat: &str, meminfo: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("stat"), stat).unwrap();
+        std::fs::write(dir.path().join("meminfo"), meminfo).unwrap();
+        dir
+    }
+
+    #[test]
+    fn busy_time_leaves_out_idle_stolen_and_guests_counted_twice() {
+        let stat = "cpu  100 20 30 4000 500 6 7 80 90 10\ncpu0 50 10 15 2000 0 0 0\ncpu1 50 10 15 2000\nintr 1\n";
+        let dir = proc(stat, "MemTotal:       24684084 kB\nMemFree: 1 kB\n");
+        assert_eq!(busy_seconds(dir.path()).unwrap(), 1.63);
+        assert_eq!(threads(dir.path()), Some(2));
+        assert_eq!(memory_bytes(dir.path()), Some(24_684_084 * 1024));
+    }
+
+    #[test]
+    fn other_content_is_an_error_that_names_the_file() {
+        for bad in ["", "cpu", "cpu 1 2 3", "cpu a b c d", "intr 1 2 3 4 5", "\0\0\0"] {
+            let dir = proc(bad, "MemTotal: lots\n");
+            let error = busy_seconds(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("stat must hold a line `cpu`"), "{error}");
+            assert_eq!((threads(dir.path()), memory_bytes(dir.path())), (None, None));
+        }
+        let nowhere = Path::new("/nonexistent");
+        assert!(matches!(busy_seconds(nowhere), Err(SourceError::File { .. })));
+        assert_eq!((threads(nowhere), memory_bytes(nowhere)), (None, None));
+    }
+}

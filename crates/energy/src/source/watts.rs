@@ -1,0 +1,197 @@
+//! Watts of one hardware thread by microarchitecture, for machines without counters.
+
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use super::Cpu;
+use crate::estimate::Spread;
+use crate::quantity::Watts;
+use crate::table;
+
+/// Power of main memory in watts per gigabyte (10^9 bytes) installed, whatever the load: Green
+/// Algorithms (GreenAlgorithms/green-algorithms-tool `data/latest/referenceValues.csv` @30df2fea,
+/// CC-BY-4.0), which cites doi 10.1145/3076113.3076117.
+pub const MEMORY_WATTS_PER_GB: f64 = 0.3725;
+
+/// What one hardware thread draws, its share of the whole server included (wall power).
+#[derive(Debug, Clone, PartialEq)]
+pub struct CpuWatts {
+    /// Microarchitecture, or what is known of the processor.
+    pub microarchitecture: String,
+    /// One thread's share of an idle machine.
+    pub idle: Watts,
+    /// One thread's share of a machine at full load.
+    pub full: Watts,
+    /// 90 % interval, as factors.
+    pub spread: Spread,
+    /// Whose figures these are, and what is doubtful about them.
+    pub remarks: Vec<String>,
+}
+
+/// The figures for a processor. One that no table knows gets the mean of the table and a wider
+/// interval.
+pub fn cpu_watts(cpu: &Cpu) -> CpuWatts {
+    let known = models().iter().find(|model| {
+        model.vendor == cpu.vendor
+            && model.family == cpu.family
+            && (model.model_first..=model.model_last).contains(&cpu.model)
+            && (model.stepping_first..=model.stepping_last).contains(&cpu.stepping)
+    });
+    // A test holds that every row named in the one table stands in the other.
+    let found = known.and_then(|model| Some((model, row(&model.row)?)));
+    let Some((model, listed)) = found else { return unknown(cpu) };
+    let used = listed.stand_in.as_deref().and_then(row).unwrap_or(listed);
+    let factor = model.factor.max(listed.factor).max(used.factor);
+    let mut remarks = vec![format!("Cloud Carbon Footprint's figures for {} ({})", used.row, used.licence)];
+    if model.factor > listed.factor {
+        remarks
+            .push(format!("{} is a near relation of {}, so the interval is wider", model.row, model.microarchitecture));
+    }
+    if used.row != listed.row {
+        remarks.push(format!("{} stands in for {}, so the interval is wider", used.row, listed.row));
+    }
+    remarks.extend(listed.remark.clone().map(|remark| format!("{}: {remark}", listed.row)));
+    CpuWatts {
+        microarchitecture: model.microarchitecture.clone(),
+        idle: Watts::raw(used.idle_watts),
+        full: Watts::raw(used.full_watts),
+        spread: Spread::factor(factor),
+        remarks,
+    }
+}
+
+/// The mean of the rows that are nobody's copy and no outlier.
+fn unknown(cpu: &Cpu) -> CpuWatts {
+    let sound: Vec<&Row> = rows().iter().filter(|row| row.remark.is_none()).collect();
+    let mean = |of: fn(&Row) -> f64| Watts::raw(sound.iter().map(|row| of(row)).sum::<f64>() / sound.len() as f64);
+    let identity = format!("{} family {} model {}", cpu.vendor, cpu.family, cpu.model);
+    let identity = if cpu.vendor.is_empty() { "unknown processor".to_owned() } else { identity };
+    CpuWatts {
+        remarks: vec![format!(
+            "{identity} is in no table: mean of {} microarchitectures of Cloud Carbon Footprint, with a wider interval",
+            sound.len()
+        )],
+        microarchitecture: identity,
+        idle: mean(|row| row.idle_watts),
+        full: mean(|row| row.full_watts),
+        spread: Spread::factor(3.0),
+    }
+}
+
+/// A row of `data/cpu-watts.csv`.
+#[derive(Debug, Deserialize)]
+struct Row {
+    row: String,
+    idle_watts: f64,
+    full_watts: f64,
+    stand_in: Option<String>,
+    factor: f64,
+    remark: Option<String>,
+    licence: String,
+}
+
+/// A row of `data/cpu-models.csv`.
+#[derive(Debug, Deserialize)]
+struct Model {
+    vendor: String,
+    family: u32,
+    model_first: u32,
+    model_last: u32,
+    stepping_first: u32,
+    stepping_last: u32,
+    microarchitecture: String,
+    row: String,
+    factor: f64,
+}
+
+fn row(name: &str) -> Option<&'static Row> {
+    rows().iter().find(|row| row.row == name)
+}
+
+fn rows() -> &'static [Row] {
+    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
+    ROWS.get_or_init(|| table::embedded(include_str!("../../data/cpu-watts.csv")))
+}
+
+fn models() -> &'static [Model] {
+    static MODELS: OnceLock<Vec<Model>> = OnceLock::new();
+    MODELS.get_or_init(|| table::embedded(include_str!("../../data/cpu-models.csv")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cpu(vendor: &str, family: u32, model: u32, stepping: u32) -> Cpu {
+        Cpu { vendor: vendor.into(), family, model, stepping, ..Cpu::default() }
+    }
+
+    #[test]
+    fn the_tables_are_sound() {
+        assert_eq!(rows().len(), 20);
+        for (i, a) in rows().iter().enumerate() {
+            assert!(0.1 < a.idle_watts && a.idle_watts < a.full_watts && a.full_watts < 10.0, "{a:?}");
+            assert!((2.0..=3.0).contains(&a.factor), "{a:?}");
+            assert!(a.stand_in.as_deref().is_none_or(|name| row(name).is_some()), "{a:?}");
+            assert!(rows()[i + 1..].iter().all(|b| a.row != b.row), "{} stands twice", a.row);
+        }
+        assert!(models().len() > 40);
+        for (i, a) in models().iter().enumerate() {
+            assert!(row(&a.row).is_some(), "{a:?}");
+            assert!(a.model_first <= a.model_last && a.stepping_first <= a.stepping_last, "{a:?}");
+            assert!((2.0..=3.0).contains(&a.factor), "{a:?}");
+            let apart = |b: &Model| {
+                a.vendor != b.vendor
+                    || a.family != b.family
+                    || a.model_last < b.model_first
+                    || b.model_last < a.model_first
+                    || a.stepping_last < b.stepping_first
+                    || b.stepping_last < a.stepping_first
+            };
+            assert!(models()[i + 1..].iter().all(apart), "{a:?} overlaps another row");
+        }
+    }
+
+    // The unused figures of the outlier stay in the table; nothing else strays that far.
+    #[test]
+    fn only_the_known_outlier_strays() {
+        for row in rows().iter().filter(|row| row.stand_in.is_none() && row.row.starts_with("EPYC")) {
+            assert!(row.idle_watts < 1.0 && row.full_watts < 3.0, "{row:?}");
+        }
+        let outlier = rows().iter().find(|row| row.row == "EPYC 5th Gen").unwrap();
+        assert!(outlier.idle_watts > 3.0 && outlier.stand_in.as_deref() == Some("EPYC 4th Gen"));
+    }
+
+    #[test]
+    fn processors_are_known_by_number() {
+        let emerald = cpu_watts(&cpu("GenuineIntel", 6, 207, 2));
+        assert_eq!(emerald.microarchitecture, "Emerald Rapids");
+        assert_eq!((emerald.idle.get(), emerald.full.get()), (0.814_010_416_666_666_6, 4.482_031_25));
+        assert_eq!(emerald.spread, Spread::factor(2.0));
+        for (stepping, expected) in [(4, "Skylake"), (7, "Cascade Lake"), (11, "Cooper Lake")] {
+            assert_eq!(cpu_watts(&cpu("GenuineIntel", 6, 85, stepping)).microarchitecture, expected);
+        }
+        assert_eq!(cpu_watts(&cpu("AuthenticAMD", 25, 17, 1)).microarchitecture, "Zen 4");
+        assert_eq!(cpu_watts(&cpu("arm-0x41", 8, 0xd40, 1)).spread, Spread::factor(3.0));
+    }
+
+    #[test]
+    fn zen_5_borrows_from_zen_4_and_says_so() {
+        let zen5 = cpu_watts(&cpu("AuthenticAMD", 26, 2, 1));
+        let zen4 = cpu_watts(&cpu("AuthenticAMD", 25, 17, 1));
+        assert_eq!(zen5.microarchitecture, "Zen 5");
+        assert_eq!((zen5.idle, zen5.full), (zen4.idle, zen4.full));
+        assert!(zen5.spread.high() > zen4.spread.high());
+        assert!(zen5.remarks.iter().any(|remark| remark.contains("stands in for EPYC 5th Gen")), "{:?}", zen5.remarks);
+    }
+
+    #[test]
+    fn an_unknown_processor_gets_the_mean_and_a_wider_interval() {
+        let unknown = cpu_watts(&cpu("GenuineIntel", 6, 183, 1));
+        assert!(unknown.remarks[0].contains("family 6 model 183"), "{:?}", unknown.remarks);
+        assert!(0.5 < unknown.idle.get() && unknown.idle < unknown.full && unknown.full.get() < 6.0, "{unknown:?}");
+        assert_eq!(unknown.spread, Spread::factor(3.0));
+        assert_eq!(cpu_watts(&Cpu::default()).microarchitecture, "unknown processor");
+    }
+}

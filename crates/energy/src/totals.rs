@@ -1,0 +1,145 @@
+//! Totals: what windows add up to, by phase and as a whole.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::{Estimate, Method};
+use crate::gap::{self, Gap};
+use crate::quantity::{Joules, Quantity, Seconds};
+use crate::source::Component;
+use crate::split::Split;
+use crate::window::{ComponentEnergy, Window};
+
+/// Time and energy of a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Each phase, in the order of their first windows.
+    pub phases: Vec<PhaseTotals>,
+    /// Each component over all phases. Nothing is split here, so a measured component stays measured.
+    pub components: BTreeMap<Component, ComponentEnergy>,
+    /// What went wrong, each kind once for each thing.
+    pub gaps: Vec<Gap>,
+}
+
+/// Time and energy of one phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseTotals {
+    /// Its name.
+    pub phase: String,
+    /// How long it was active.
+    pub active: Seconds,
+    /// CPU time of the process in it; nothing where the system did not tell throughout.
+    pub cpu: Option<Seconds>,
+    /// Its energy by component. Where phases took turns between two reads, the method is at best
+    /// apportioned; the split itself is taken as exact.
+    pub components: BTreeMap<Component, ComponentEnergy>,
+}
+
+impl Totals {
+    /// Adds up windows, those of several ledgers too. Over the windows that a meter wrote this
+    /// equals what the meter itself says.
+    pub fn from_windows(windows: &[Window]) -> Self {
+        let mut totals = Self::default();
+        windows.iter().for_each(|window| totals.add(window));
+        totals
+    }
+
+    /// Adds one window.
+    pub fn add(&mut self, window: &Window) {
+        let place = self.phases.iter().position(|known| known.phase == window.phase).unwrap_or_else(|| {
+            self.phases.push(PhaseTotals {
+                phase: window.phase.clone(),
+                active: Seconds::ZERO,
+                cpu: Some(Seconds::ZERO),
+                components: BTreeMap::new(),
+            });
+            self.phases.len() - 1
+        });
+        let phase = &mut self.phases[place];
+        phase.active += window.active_s;
+        phase.cpu = phase.cpu.zip(window.cpu_s).map(|(so_far, more)| so_far + more);
+        for (component, energy) in &window.energy {
+            book(&mut self.components, *component, *energy);
+            let method =
+                if window.split == Split::Whole { energy.method } else { energy.method.max(Method::Apportioned) };
+            book(&mut phase.components, *component, ComponentEnergy { method, ..*energy });
+        }
+        window.gaps.iter().for_each(|gap| gap::note(&mut self.gaps, gap));
+    }
+
+    /// What the same phases would come to in all of `seconds` at the powers and shares of time that
+    /// they had: a forecast, and so modelled, whatever its beginnings were. The phases left out by
+    /// `keep` are not in it.
+    ///
+    /// Without any time to go by, there is nothing to forecast.
+    pub fn forecast(&self, seconds: Seconds, keep: impl Fn(&str) -> bool) -> Self {
+        let mut forecast = Self::default();
+        let phases: Vec<&PhaseTotals> = self.phases.iter().filter(|phase| keep(&phase.phase)).collect();
+        let active: Seconds = phases.iter().map(|phase| phase.active).sum();
+        if active == Seconds::ZERO {
+            return forecast;
+        }
+        let factor = seconds.get() / active.get();
+        for phase in phases {
+            let mut components = BTreeMap::new();
+            for (component, energy) in &phase.components {
+                let energy = ComponentEnergy { joules: energy.joules.scaled(factor), method: Method::Modelled };
+                book(&mut components, *component, energy);
+                book(&mut forecast.components, *component, energy);
+            }
+            let scaled = |time: Seconds| time.with(time.get() * factor);
+            forecast.phases.push(PhaseTotals {
+                phase: phase.phase.clone(),
+                active: scaled(phase.active),
+                cpu: phase.cpu.map(scaled),
+                components,
+            });
+        }
+        forecast
+    }
+
+    /// One phase by name.
+    pub fn phase(&self, name: &str) -> Option<&PhaseTotals> {
+        self.phases.iter().find(|phase| phase.phase == name)
+    }
+
+    /// Energy of all components and phases; nothing where none was read, which is not zero.
+    pub fn energy(&self) -> Option<Estimate<Joules>> {
+        sum(&self.components)
+    }
+
+    /// The weakest method of all components; nothing where none was read.
+    pub fn method(&self) -> Option<Method> {
+        weakest(&self.components)
+    }
+
+    /// Time of all phases.
+    pub fn active(&self) -> Seconds {
+        self.phases.iter().map(|phase| phase.active).sum()
+    }
+}
+
+impl PhaseTotals {
+    /// Energy of all its components; nothing where none was read, which is not zero.
+    pub fn energy(&self) -> Option<Estimate<Joules>> {
+        sum(&self.components)
+    }
+
+    /// The weakest method of its components; nothing where none was read.
+    pub fn method(&self) -> Option<Method> {
+        weakest(&self.components)
+    }
+}
+
+fn book(into: &mut BTreeMap<Component, ComponentEnergy>, component: Component, energy: ComponentEnergy) {
+    into.entry(component).and_modify(|so_far| so_far.add(energy)).or_insert(energy);
+}
+
+fn sum(components: &BTreeMap<Component, ComponentEnergy>) -> Option<Estimate<Joules>> {
+    components.values().map(|energy| energy.joules).reduce(|a, b| a + b)
+}
+
+fn weakest(components: &BTreeMap<Component, ComponentEnergy>) -> Option<Method> {
+    Method::weakest(components.values().map(|energy| energy.method))
+}

@@ -1,0 +1,79 @@
+//! Windows: spans of time with their energy, a line of the ledger each.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::{Estimate, Method};
+use crate::gap::Gap;
+use crate::host::HostFacts;
+use crate::quantity::{Joules, Seconds};
+use crate::source::{Component, Description};
+use crate::split::Split;
+
+/// What one phase used between two reads of the sources.
+///
+/// Windows of different phases cover the same span where the phases took turns in it: their
+/// `active_s` add up to the span.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// What was done, in the caller's words.
+    pub phase: String,
+    /// Begin of the span, UTC.
+    pub start: Timestamp,
+    /// End of the span, UTC.
+    pub end: Timestamp,
+    /// Begin of the span on the steady clock, from the start of the meter.
+    pub start_s: Seconds,
+    /// End of the span on the steady clock.
+    pub end_s: Seconds,
+    /// How much of the span belonged to this phase.
+    pub active_s: Seconds,
+    /// CPU time of the process in this phase, all threads together; nothing where the system does
+    /// not tell.
+    pub cpu_s: Option<Seconds>,
+    /// Energy by component. A component that gave nothing is absent, not zero.
+    pub energy: BTreeMap<Component, ComponentEnergy>,
+    /// How this phase's energy was told from that of the others in the span.
+    pub split: Split,
+    /// What went wrong in the span; noted in the first of its windows only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// Energy of one component.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ComponentEnergy {
+    /// Joules with their interval.
+    #[serde(flatten)]
+    pub joules: Estimate<Joules>,
+    /// How the source came by the number. A phase that shared its span has at best an apportioned
+    /// share of it.
+    pub method: Method,
+}
+
+/// The first line that a meter writes: where, with what, and why so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// When the meter started, UTC.
+    pub start: Timestamp,
+    /// Version of this crate.
+    pub version: String,
+    /// The machine.
+    pub host: HostFacts,
+    /// The sources that were read.
+    pub sources: Vec<Description>,
+    /// Why these and not others.
+    pub reasons: Vec<String>,
+}
+
+impl ComponentEnergy {
+    /// Adds another window's energy of the same component.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.joules = self.joules + other.joules;
+        self.method = self.method.max(other.method);
+    }
+}

@@ -1,0 +1,21 @@
+//! Tests through the public interface: fake system trees, scripted clocks and sources.
+
+// The attribute tells the linter that functions without `#[test]` are part of tests too.
+#[cfg(test)]
+mod bill;
+#[cfg(test)]
+mod gpus;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod meter;
+#[cfg(test)]
+mod modelled;
+#[cfg(test)]
+mod powercap;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod select;
+#[cfg(test)]
+mod tree;
