@@ -1,0 +1,353 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Distil BERT-class models into students of a few megabytes, and hand over the bill.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Threads that compute; all processors if left out.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(usize))]
+    pub(crate) threads: Option<usize>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a teacher and distil it, on a data set of attar's own: no download, under two minutes.
+    Quickstart(QuickstartArgs),
+    /// Fine-tune a model on labelled text.
+    Finetune(FinetuneArgs),
+    /// Distil a teacher into a smaller student.
+    Distill(DistillArgs),
+    /// Say what a recipe will cost before it runs: sizes, FLOPs, time, energy.
+    Plan(PlanArgs),
+    /// Score models side by side on labelled text.
+    Eval(EvalArgs),
+    /// Classify or score texts.
+    Predict(PredictArgs),
+    /// Turn texts into vectors.
+    Embed(EmbedArgs),
+    /// Show what a model directory holds.
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArgs {
+    /// Folder for teacher and student.
+    #[arg(long, default_value = "runs/quickstart")]
+    pub(crate) out: PathBuf,
+    /// Decides every random number.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FinetuneArgs {
+    /// Model directory, in the layout of Hugging Face; a bare encoder gets a new head.
+    #[arg(required_unless_present = "recipe")]
+    pub(crate) model: Option<PathBuf>,
+    /// Replace a head that was made for other labels.
+    #[arg(long)]
+    pub(crate) new_head: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DistillArgs {
+    /// Teacher: a model directory fine-tuned on the labels, or the folder of a `finetune` run.
+    #[arg(long, required_unless_present = "recipe")]
+    pub(crate) teacher: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    /// Learn from gold labels alone: the comparison that shows what the teacher is worth.
+    #[arg(long)]
+    pub(crate) gold_only: bool,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Shape of a new student.
+#[derive(Debug, Args)]
+pub(crate) struct ShapeArgs {
+    /// Layers of the student.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) layers: usize,
+    /// Hidden width of the student; a multiple of its heads.
+    #[arg(long, default_value_t = 192)]
+    pub(crate) hidden: usize,
+    /// Attention heads of the student; as many as the teacher's, for the attention objective.
+    #[arg(long, default_value_t = 12)]
+    pub(crate) heads: usize,
+    /// Feed-forward width of the student; four times the hidden width if left out.
+    #[arg(long)]
+    pub(crate) feed_forward: Option<usize>,
+}
+
+/// Labelled text.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
+    #[arg(long, required_unless_present = "recipe", value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+    /// Name of the known data set; told from its files if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layout: Option<String>,
+    /// File of rows to choose and score by; else a tenth of the rows is held out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dev: Option<PathBuf>,
+    /// Column of the text: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    pub(crate) text: String,
+    /// Column of the second text of a pair.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) pair: Option<String>,
+    /// Column of the label.
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub(crate) label: String,
+    /// Names of the classes in order; else those of the training rows.
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
+    pub(crate) labels: Option<Vec<String>>,
+    /// Labels are numbers between these two.
+    #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"])]
+    pub(crate) regression: Option<Vec<f32>>,
+    /// Kind of file; else by its extension.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArg>,
+    /// Whether the first row names the columns; else it does if a column is given by name.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) header: Option<bool>,
+    /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) quoting: Option<bool>,
+    /// Metric that chooses the best checkpoint.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Longest text in tokens, special tokens included; longer ones are cut.
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub(crate) max_tokens: usize,
+    /// Use only this many training rows, drawn by the seed.
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormatArg {
+    Tsv,
+    Csv,
+    Jsonl,
+}
+
+/// How training goes. What is left out has the default of the command.
+#[derive(Debug, Args)]
+pub(crate) struct TrainingArgs {
+    /// Passes over the training rows (of each stage).
+    #[arg(long, value_name = "N", conflicts_with = "steps")]
+    pub(crate) epochs: Option<usize>,
+    /// Updates (of each stage).
+    #[arg(long, value_name = "N")]
+    pub(crate) steps: Option<usize>,
+    /// Rows of a batch.
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub(crate) batch_rows: usize,
+    /// Most tokens of a batch.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_tokens: Option<usize>,
+    /// Highest learning rate (of each stage).
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<f64>,
+    /// Updates between two evaluations; once an epoch if left out.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) evaluate_every: usize,
+    /// Updates between two checkpoints.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) checkpoint_every: usize,
+    /// Decides every random number.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Where to compute: cpu, cuda, rocm, metal, vulkan or webgpu.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// How energy is read and billed.
+#[derive(Debug, Args)]
+pub(crate) struct EnergyArgs {
+    /// Source of energy readings: auto, modelled, fixed or off.
+    #[arg(long, default_value = "auto", value_name = "SOURCE")]
+    pub(crate) energy: String,
+    /// The machine's power, for `--energy fixed`.
+    #[arg(long)]
+    pub(crate) watts: Option<f64>,
+    /// Country whose grid supplies the machine: a name or an ISO code.
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// Power usage effectiveness of the building: a number or a preset such as aws.
+    #[arg(long)]
+    pub(crate) pue: Option<String>,
+    /// Price of a kilowatt-hour.
+    #[arg(long)]
+    pub(crate) price: Option<f64>,
+    /// Price of an hour of the machine.
+    #[arg(long)]
+    pub(crate) machine_hour: Option<f64>,
+    /// Currency of the prices.
+    #[arg(long)]
+    pub(crate) currency: Option<String>,
+}
+
+/// What belongs to every run.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Take everything from this recipe instead of flags.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Folder of the run; the same command goes on where a run was broken off.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the recipe that the flags mean to standard output and stop.
+    #[arg(long)]
+    pub(crate) print_recipe: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The recipe.
+    pub(crate) recipe: PathBuf,
+    /// Updates of each stage to run for the estimate of time and energy; 0 for none.
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    pub(crate) probe: usize,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Model directories or folders of runs; the first is what the others are compared with.
+    #[arg(required = true)]
+    pub(crate) models: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: EvalDataArgs,
+    /// Train a word-count baseline on the training rows and score it too.
+    #[arg(long)]
+    pub(crate) baseline: bool,
+    /// Leave out the measurement of speed and energy.
+    #[arg(long)]
+    pub(crate) no_speed: bool,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
+    /// Decides the bootstrap.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Labelled text to score by.
+#[derive(Debug, Args)]
+pub(crate) struct EvalDataArgs {
+    /// Folder of a known data set, or a TSV, CSV or JSONL file.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: PathBuf,
+    /// Name of the known data set; told from its files if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layout: Option<String>,
+    /// Part of a known data set: dev, test or train.
+    #[arg(long, value_enum, default_value = "dev")]
+    pub(crate) split: SplitArg,
+    /// Column of the text: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    pub(crate) text: String,
+    /// Column of the second text of a pair.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) pair: Option<String>,
+    /// Column of the label.
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub(crate) label: String,
+    /// Metric to report; else those usual for the data.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Longest text in tokens; else what the model was made for.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitArg {
+    Train,
+    Dev,
+    Test,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// Model directory or folder of a run.
+    pub(crate) model: PathBuf,
+    /// Texts; lines of standard input if there are none.
+    pub(crate) texts: Vec<String>,
+    /// Second text of a pair, for a model of pairs and a single text.
+    #[arg(long)]
+    pub(crate) pair: Option<String>,
+    /// Print a line of JSON for each text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// Model directory or folder of a run.
+    pub(crate) model: PathBuf,
+    /// Texts; lines of standard input if there are none.
+    pub(crate) texts: Vec<String>,
+    /// How token states become a vector; else what the model says, or the mean.
+    #[arg(long, value_enum)]
+    pub(crate) pooling: Option<PoolingArg>,
+    /// Scale vectors to length 1; else what the model says.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) normalise: Option<bool>,
+    /// Print a line of JSON for each text, with the text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PoolingArg {
+    Mean,
+    Cls,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Model directory or folder of a run.
+    pub(crate) model: PathBuf,
+    /// Length of the text that FLOPs are counted for.
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub(crate) tokens: usize,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

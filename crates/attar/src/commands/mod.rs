@@ -1,0 +1,12 @@
+//! One file for each command: parse, call, render.
+
+pub(crate) mod distill;
+pub(crate) mod embed;
+pub(crate) mod eval;
+pub(crate) mod finetune;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod quickstart;
+mod texts;
+mod training;

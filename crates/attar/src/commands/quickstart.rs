@@ -1,0 +1,122 @@
+//! `attar quickstart`: the whole way once, on data of attar's own, without network or download.
+
+use std::path::Path;
+
+use attar_distill::baseline::NgramBaseline;
+use attar_distill::data::LabelledData;
+use attar_distill::objectives::{Objective, Semantics};
+use attar_distill::recipe::{
+    CheckpointSpec, DataSpec, DeviceChoice, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec, TeacherSpec,
+};
+use attar_distill::{Delivery, Predictor, device};
+use attar_text::random::Streams;
+use attar_text::tokenizer::{TrainOptions, train_wordpiece};
+use serde_json::json;
+
+use crate::cli::QuickstartArgs;
+use crate::{console, recipes, tables};
+
+use super::eval::{Contender, compare, render};
+use super::training::execute;
+
+/// Tokens of the vocabulary that is learned from the training rows.
+const VOCABULARY: usize = 1200;
+
+pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
+    let spec = DataSpec::Embedded { rows: 6000, dev_rows: 1200, max_tokens: 32 };
+    let streams = Streams::new(args.seed);
+    let data = LabelledData::load(&spec, &streams)?;
+    console::note(format!(
+        "{} and {} rows of commands to a home and a shop, made by attar's own grammars",
+        tables::count(data.train.len() as u64),
+        tables::count(data.dev.len() as u64)
+    ));
+
+    let tokenizer_folder = args.out.join("tokenizer");
+    std::fs::create_dir_all(&tokenizer_folder)?;
+    let texts = data.train.examples.iter().map(|example| example.text.as_str());
+    train_wordpiece(texts, TrainOptions::new(VOCABULARY))?.save(&tokenizer_folder)?;
+
+    let teacher_folder = args.out.join("teacher");
+    let teacher = execute(teacher(args.seed, spec.clone(), &tokenizer_folder), &teacher_folder)?;
+    let student_folder = args.out.join("student");
+    let student = execute(student(args.seed, spec, &teacher_folder), &student_folder)?;
+
+    let device = device::open(DeviceChoice::Cpu)?;
+    let baseline = NgramBaseline::train(&data.train, &streams)?;
+    let mut contenders = Vec::new();
+    for (name, folder) in [("teacher", &teacher_folder), ("student", &student_folder)] {
+        let predictor = Box::new(Predictor::load(folder, &device)?);
+        contenders.push(Contender::Encoder { name: name.into(), predictor });
+    }
+    contenders.push(Contender::Baseline(baseline));
+    let (rows, _) = compare(&contenders, &data.dev, &data.metrics, Some(&EnergySpec::default()), args.seed)?;
+
+    if args.json {
+        let runs = json!({ "teacher": teacher, "student": student });
+        return console::json(&json!({ "models": rows, "runs": runs }));
+    }
+    console::say(format!("\nheld-out rows: {}\n", tables::count(data.dev.len() as u64)))?;
+    console::say(render(&rows))?;
+    for (what, delivery) in [("teacher, from scratch", &teacher), ("student, from the teacher", &student)] {
+        print_bill(what, delivery)?;
+    }
+    console::say(format!("\nstudent: {}", student.student.display()))?;
+    console::say(format!(
+        "try it:  attar predict {} \"could you dim the lights in the kitchen\"",
+        student_folder.display()
+    ))?;
+    Ok(())
+}
+
+fn print_bill(what: &str, delivery: &Delivery) -> anyhow::Result<()> {
+    console::say(format!("\nbill of the {what}\n{}", tables::bill(&delivery.bill)))?;
+    Ok(())
+}
+
+/// A teacher that begins with random weights.
+fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
+    let shape = StudentSpec::Shape {
+        layers: 4,
+        hidden: 128,
+        heads: 4,
+        feed_forward: 512,
+        tokenizer: Some(tokenizer.to_path_buf()),
+    };
+    let gold = vec![Objective::Gold { weight: 1.0 }];
+    let stages = vec![stage("teacher", gold, 6, 1e-3)];
+    recipe(seed, data, None, shape, stages)
+}
+
+/// A student of half the depth and three eighths of the width.
+fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
+    let shape = StudentSpec::Shape { layers: 2, hidden: 48, heads: 4, feed_forward: 192, tokenizer: None };
+    let inside = recipes::intermediate(4, 4);
+    let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
+    let stages = vec![stage("intermediate", inside, 5, 3e-3), stage("prediction", soft, 5, 2e-3)];
+    recipe(seed, data, Some(TeacherSpec { path: teacher.to_path_buf() }), shape, stages)
+}
+
+fn recipe(
+    seed: u64,
+    data: DataSpec,
+    teacher: Option<TeacherSpec>,
+    student: StudentSpec,
+    stages: Vec<StageSpec>,
+) -> Recipe {
+    Recipe {
+        seed,
+        semantics: Semantics::Clean,
+        device: DeviceChoice::Cpu,
+        data,
+        teacher,
+        student,
+        stages,
+        checkpoint: CheckpointSpec::default(),
+        energy: EnergySpec::default(),
+    }
+}
+
+fn stage(name: &str, objectives: Vec<Objective>, epochs: usize, rate: f64) -> StageSpec {
+    StageSpec { name: name.into(), length: StageLength::Epochs(epochs), rate, ..StageSpec::new(objectives) }
+}

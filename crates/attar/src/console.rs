@@ -1,0 +1,34 @@
+//! What reaches the terminal: results on standard output, everything else on standard error.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// A line of result.
+pub(crate) fn say(text: impl AsRef<str>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text.as_ref())
+}
+
+/// A result as one JSON document.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    say(serde_json::to_string_pretty(value)?)?;
+    Ok(())
+}
+
+/// A result as one line of JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    say(serde_json::to_string(value)?)?;
+    Ok(())
+}
+
+/// Something a user should know, beside the result.
+pub(crate) fn note(text: impl AsRef<str>) {
+    // If standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "note: {}", text.as_ref());
+}
+
+/// Why the command failed, with its causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    let _ = writeln!(io::stderr().lock(), "error: {error:#}");
+}

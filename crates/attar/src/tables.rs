@@ -1,0 +1,132 @@
+//! Tables for people.
+
+use attar_distill::Delivery;
+use attar_energy::{Bill, BillLine};
+use attar_text::metrics::Score;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+
+/// A table with a header line and no frame; all columns but the first are numbers.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header.to_vec());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// `0.9012 [0.8810, 0.9205]`, or why there is none.
+pub(crate) fn score(score: &Score) -> String {
+    match (score.value, score.interval) {
+        (Some(value), Some(i)) => format!("{value:.4} [{:.4}, {:.4}]", i.low, i.high),
+        (Some(value), None) => format!("{value:.4}"),
+        (None, _) => "undefined".into(),
+    }
+}
+
+/// `14.4 MB`, in units of a thousand.
+pub(crate) fn bytes(bytes: usize) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// `1.25 GFLOP`.
+pub(crate) fn flops(flops: f64) -> String {
+    let (scaled, unit) = match flops {
+        f if f < 1e6 => (f / 1e3, "k"),
+        f if f < 1e9 => (f / 1e6, "M"),
+        f if f < 1e12 => (f / 1e9, "G"),
+        f if f < 1e15 => (f / 1e12, "T"),
+        f => (f / 1e15, "P"),
+    };
+    format!("{scaled:.2} {unit}FLOP")
+}
+
+/// `1 h 05 min`, `4 min 10 s` or `3.2 s`.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// Thousands apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let groups = [&digits[..first]].into_iter().chain(digits.as_bytes()[first..].chunks(3).map(|group| {
+        // A chunk of ASCII digits.
+        std::str::from_utf8(group).unwrap_or_default()
+    }));
+    groups.filter(|group| !group.is_empty()).collect::<Vec<_>>().join(",")
+}
+
+/// The bill, a line for each phase.
+pub(crate) fn bill(bill: &Bill) -> String {
+    let mut table = table(&["phase", "time", "energy [90 %]", "CO2e [90 %]", "money", "method"]);
+    let dash = || "–".to_string();
+    let row = |line: &BillLine| {
+        vec![
+            line.phase.clone(),
+            seconds(line.active_s.get()),
+            line.facility_kwh.map_or_else(dash, |energy| energy.to_string()),
+            line.carbon_g.map_or_else(dash, |carbon| carbon.to_string()),
+            line.money.map_or_else(dash, |money| money.value().to_string()),
+            line.method.map_or_else(dash, |method| method.to_string()),
+        ]
+    };
+    for line in bill.phases.iter().chain([&bill.total]) {
+        table.add_row(row(line));
+    }
+    let place = format!("grid: {} ({})", bill.grid.region, bill.grid.g_per_kwh);
+    format!("{table}\n{place}; PUE {}\nleft out: {}", bill.tariff.pue().get(), bill.leaves_out.join("; "))
+}
+
+/// What a run handed over.
+pub(crate) fn delivery(delivery: &Delivery) -> String {
+    let mut text = String::new();
+    if let Some(scores) = &delivery.scores {
+        let mut table = table(&["on the dev rows", "student", "teacher"]);
+        for (index, student) in scores.student.iter().enumerate() {
+            let teacher = scores.teacher.as_ref().map_or("–".into(), |teacher| score(&teacher.scores[index]));
+            table.add_row([student.metric.name().to_string(), score(student), teacher]);
+        }
+        text += &format!("{table}\n");
+        if let Some(teacher) = &scores.teacher {
+            let d = &teacher.difference;
+            if let (Some(value), Some(i)) = (d.value, d.interval) {
+                text += &format!("student less teacher: {value:+.4} [{:+.4}, {:+.4}]", i.low, i.high);
+            }
+            if let Some(agreement) = teacher.agreement.value {
+                text += &format!("; they agree on {:.1} % of {} rows", 100.0 * agreement, teacher.agreement.rows);
+            }
+            text += "\n";
+        }
+    }
+    text += &format!(
+        "\n{}\n\nstudent: {} ({} parameters)",
+        bill(&delivery.bill),
+        delivery.student.display(),
+        count(delivery.parameters as u64)
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!([0, 7, 999, 1000, 1_234_567].map(count), ["0", "7", "999", "1,000", "1,234,567"]);
+        assert_eq!([12, 14_350, 57_400_000].map(bytes), ["12 B", "14.3 kB", "57.4 MB"]);
+        assert_eq!(flops(1.247e9), "1.25 GFLOP");
+        assert_eq!([3.21, 250.0, 3900.0].map(seconds), ["3.2 s", "4 min 10 s", "1 h 05 min"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! From the recipe's words to labelled rows.
+
+use std::path::Path;
+
+use attar_text::labelled::{DataError, Dataset, LabelledSpec, Target, TargetSpec, load};
+use attar_text::layout::{Layout, Split};
+use attar_text::metrics::Metric;
+use attar_text::random::Streams;
+use attar_text::synthetic;
+use attar_text::table::{Column, ExtraColumns, Format, Header, Quoting, TableSpec};
+
+use crate::Error;
+use crate::recipe::{DataSpec, TableFormat, TableKind};
+
+/// Labelled rows to learn from and to score by.
+#[derive(Debug, Clone)]
+pub struct LabelledData {
+    /// Rows to learn from.
+    pub train: Dataset,
+    /// Rows to choose and score by; none of them is learned from.
+    pub dev: Dataset,
+    /// The metric that decides, then the others that are reported.
+    pub metrics: Vec<Metric>,
+    /// Longest sequence in tokens.
+    pub max_tokens: usize,
+}
+
+impl LabelledData {
+    /// Reads what a recipe names.
+    ///
+    /// # Errors
+    /// If a file is missing or not what it is said to be.
+    pub fn load(spec: &DataSpec, streams: &Streams) -> Result<LabelledData, Error> {
+        let (train, dev, metrics, max_tokens) = match spec {
+            DataSpec::Known { layout, path, max_tokens, .. } => {
+                let layout = Layout::from_name(layout)?;
+                let (train, dev) = known(layout, path, streams)?;
+                (train, dev, layout.metrics().to_vec(), *max_tokens)
+            }
+            DataSpec::Table { metric, max_tokens, .. } => {
+                let (train, dev) = tables(spec, streams)?;
+                let metrics = match metric {
+                    Some(name) => vec![Metric::from_name(name)?],
+                    None => default_metrics(&train.target),
+                };
+                (train, dev, metrics, *max_tokens)
+            }
+            DataSpec::Embedded { rows, dev_rows, max_tokens } => {
+                let [train, dev] = [(Split::Train, rows), (Split::Dev, dev_rows)]
+                    .map(|(split, rows)| synthetic::generate(streams, *rows, split));
+                (train, dev, vec![Metric::Accuracy, Metric::MacroF1], *max_tokens)
+            }
+        };
+        let rows = match spec {
+            DataSpec::Known { rows, .. } | DataSpec::Table { rows, .. } => *rows,
+            DataSpec::Embedded { .. } => None,
+        };
+        let train = match rows {
+            Some(rows) => train.take(rows, streams),
+            None => train,
+        };
+        Ok(LabelledData { train, dev, metrics, max_tokens })
+    }
+}
+
+/// The metrics of a target of the user's own.
+pub fn default_metrics(target: &Target) -> Vec<Metric> {
+    match target {
+        Target::Classes(_) => vec![Metric::Accuracy, Metric::MacroF1],
+        Target::Regression { .. } => vec![Metric::PearsonSpearmanMean, Metric::Pearson, Metric::Spearman],
+    }
+}
+
+fn known(layout: Layout, path: &Path, streams: &Streams) -> Result<(Dataset, Dataset), Error> {
+    match layout.load(path, Split::Train) {
+        Ok(train) => Ok((train, layout.load(path, Split::Dev)?)),
+        // A set that has a single part is learned from and scored by parts of it.
+        Err(error @ DataError::NoSplit { .. }) => match layout.load(path, Split::Dev) {
+            Ok(whole) => Ok(whole.split(0.1, streams)?),
+            Err(_) => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tables(spec: &DataSpec, streams: &Streams) -> Result<(Dataset, Dataset), Error> {
+    let DataSpec::Table { train, dev, dev_share, text, pair, label, labels, regression, format, .. } = spec else {
+        unreachable!("the caller has a table")
+    };
+    let column = |name: &String| -> Result<Column, Error> { Ok(name.parse()?) };
+    let target = match (labels, regression) {
+        (Some(_), Some(_)) => {
+            return Err(Error::refused("data", "`labels` or `regression`, not both", "both", "leave one of them out"));
+        }
+        (Some(names), None) => TargetSpec::Named(names.clone()),
+        (None, Some([low, high])) => TargetSpec::Regression { low: *low, high: *high },
+        (None, None) => TargetSpec::Discover,
+    };
+    let labelled = |path: &Path, target: TargetSpec| -> Result<LabelledSpec, Error> {
+        Ok(LabelledSpec {
+            table: table(path, *format),
+            text: column(text)?,
+            pair: pair.as_ref().map(column).transpose()?,
+            label: Some(column(label)?),
+            target,
+        })
+    };
+    let learned = load(&labelled(train, target.clone())?)?;
+    let Some(dev) = dev else { return Ok(learned.split(*dev_share, streams)?) };
+    // The dev rows speak of the classes that the training rows have, in their order.
+    let target = match &learned.target {
+        Target::Classes(labels) => TargetSpec::Named(labels.names.clone()),
+        Target::Regression { .. } => target,
+    };
+    let dev = load(&labelled(dev, target)?)?;
+    Ok((learned, dev))
+}
+
+/// How a table of the user's own is read.
+pub fn table(path: &Path, format: TableFormat) -> TableSpec {
+    TableSpec {
+        path: path.to_path_buf(),
+        format: match format.kind {
+            None => Format::Auto,
+            Some(TableKind::Tsv) => Format::Tsv,
+            Some(TableKind::Csv) => Format::Csv,
+            Some(TableKind::Jsonl) => Format::Jsonl,
+        },
+        header: match format.header {
+            None => Header::Auto,
+            Some(true) => Header::Present,
+            Some(false) => Header::Absent,
+        },
+        quoting: match format.quoting {
+            None => Quoting::Auto,
+            Some(true) => Quoting::On,
+            Some(false) => Quoting::Off,
+        },
+        extra_columns: ExtraColumns::Refused,
+    }
+}

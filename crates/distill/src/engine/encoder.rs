@@ -1,0 +1,250 @@
+//! The differentiable encoder: embeddings, layers, pooler and heads of BERT, DistilBERT and
+//! RoBERTa, with a trace of what objectives compare.
+//!
+//! B sequences, N token rows, H hidden, A heads, F feed-forward, V vocabulary, L layers, K labels.
+
+use attar_model::{EncoderConfig, Family, Head, PoolerActivation};
+use burn::tensor::{Tensor, module};
+
+use super::dropout::{Dropout, Site};
+use super::input::Input;
+use super::operations::{
+    Linear, Norm, Scores, activation, attention_context, attention_scores, dropped, feed_forward, layer_norm, linear,
+    linear_residual_norm,
+};
+use super::parameters::{Cursor, Slot, Values};
+
+/// What a forward pass leaves for the objectives.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// Embeddings after LayerNorm and dropout, `[N, H]`: hidden state 0.
+    pub embeddings: Tensor<2>,
+    /// Of every layer, or of the last one alone if layers were not asked for.
+    pub layers: Vec<LayerTrace>,
+    /// Output of the pooler, `[B, H]`, where the model has one.
+    pub pooled: Option<Tensor<2>>,
+    /// Of the head: classes or a score `[B, K]`, tags `[N, K]`, or masked-token logits `[N, V]`.
+    pub logits: Option<Tensor<2>>,
+    /// Next-sentence logits `[B, 2]` of a pre-training head.
+    pub sequence_logits: Option<Tensor<2>>,
+}
+
+impl Trace {
+    /// Hidden state `index`: 0 is the embedding output, `l` the output of layer `l`. `[N, H]`
+    ///
+    /// # Panics
+    /// If the pass did not keep that layer.
+    #[track_caller]
+    pub fn hidden(&self, index: usize) -> &Tensor<2> {
+        match index {
+            0 => &self.embeddings,
+            layer => &self.layers[layer - 1].hidden,
+        }
+    }
+
+    /// Output of the last layer, or of the embeddings if there is none. `[N, H]`
+    pub fn last(&self) -> &Tensor<2> {
+        self.layers.last().map_or(&self.embeddings, |layer| &layer.hidden)
+    }
+}
+
+/// What a layer leaves for the objectives.
+#[derive(Debug, Clone)]
+pub struct LayerTrace {
+    /// Queries, keys and values side by side, `[N, 3H]`.
+    pub qkv: Tensor<2>,
+    /// Attention scores before mask and softmax.
+    pub scores: Scores,
+    /// Output of the layer, `[N, H]`.
+    pub hidden: Tensor<2>,
+}
+
+/// How much of a pass stays in its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The last layer and the head's output.
+    Output,
+    /// Every layer.
+    Layers,
+}
+
+/// An encoder: a configuration and the forward pass that it means.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    config: EncoderConfig,
+}
+
+impl Encoder {
+    /// The encoder of a configuration.
+    pub fn new(config: EncoderConfig) -> Encoder {
+        Encoder { config }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// The parameters in the order in which [`Encoder::forward`] reads them.
+    pub fn slots(&self) -> Vec<Slot> {
+        let c = &self.config;
+        let words = "embeddings.word_embeddings.weight";
+        let mut slots = vec![
+            // The decoder of a masked-language-model head reads the whole table.
+            if c.head.has_masked_lm() {
+                Slot::table(words, c.vocabulary, c.hidden)
+            } else {
+                Slot::lookup(words, c.vocabulary, c.hidden)
+            },
+            Slot::table("embeddings.position_embeddings.weight", c.positions, c.hidden),
+        ];
+        if c.types > 0 {
+            slots.push(Slot::table("embeddings.token_type_embeddings.weight", c.types, c.hidden));
+        }
+        slots.extend(norm_slots("embeddings.LayerNorm", c.hidden));
+        for layer in 0..c.layers {
+            let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+            let thirds =
+                |suffix: &str| ["query", "key", "value"].map(|p| name(&format!("attention.self.{p}.{suffix}")));
+            let square = Slot::linear("", c.hidden, c.hidden);
+            slots.push(Slot::joined(name("attention.self.qkv.weight"), thirds("weight").into(), square));
+            let vector = Slot::vector("", c.hidden);
+            slots.push(Slot::joined(name("attention.self.qkv.bias"), thirds("bias").into(), vector));
+            slots.extend(linear_slots(&name("attention.output.dense"), c.hidden, c.hidden));
+            slots.extend(norm_slots(&name("attention.output.LayerNorm"), c.hidden));
+            slots.extend(linear_slots(&name("intermediate.dense"), c.hidden, c.feed_forward));
+            slots.extend(linear_slots(&name("output.dense"), c.feed_forward, c.hidden));
+            slots.extend(norm_slots(&name("output.LayerNorm"), c.hidden));
+        }
+        if c.pooler {
+            slots.extend(linear_slots("pooler.dense", c.hidden, c.hidden));
+        }
+        match &c.head {
+            Head::None => {}
+            Head::Classification { .. } | Head::TokenClassification { .. } => {
+                slots.extend(linear_slots("classifier", c.hidden, c.outputs()));
+            }
+            Head::MaskedLm | Head::Pretraining => {
+                slots.extend(linear_slots("cls.predictions.transform.dense", c.hidden, c.hidden));
+                slots.extend(norm_slots("cls.predictions.transform.LayerNorm", c.hidden));
+                slots.push(Slot::vector("cls.predictions.bias", c.vocabulary));
+                if c.head == Head::Pretraining {
+                    slots.extend(linear_slots("cls.seq_relationship", c.hidden, 2));
+                }
+            }
+        }
+        slots
+    }
+
+    /// One forward pass over a batch. Without `dropout` the encoder is in evaluation mode.
+    pub fn forward(&self, all: &Values, input: &Input, keep: Keep, dropout: Option<Dropout<'_>>) -> Trace {
+        let c = &self.config;
+        let mut values = all.cursor();
+        let site = |index: usize, probability: f64| dropout.map(|d| d.site(index as u64, probability));
+
+        let mut x = values.look_up(&input.ids) + values.look_up(&input.positions);
+        if c.types > 0 {
+            x = x + values.look_up(&input.types);
+        }
+        let embeddings = dropped(layer_norm(x, &self.norm(&mut values)), site(0, c.hidden_dropout));
+
+        let mut x = embeddings.clone();
+        let mut layers = Vec::with_capacity(c.layers);
+        for layer in 0..c.layers {
+            let first = 1 + 3 * layer;
+            let attention = site(first, c.attention_dropout);
+            let hidden = [first + 1, first + 2].map(|index| site(index, c.hidden_dropout));
+            let trace = self.layer(x, &mut values, input, attention, hidden);
+            x = trace.hidden.clone();
+            if keep == Keep::Output {
+                layers.clear();
+            }
+            layers.push(trace);
+        }
+
+        let mut trace = Trace { embeddings, layers, pooled: None, logits: None, sequence_logits: None };
+        let head_sites = [0, 1].map(|i| site(1 + 3 * c.layers + i, c.classifier_dropout_rate()));
+        self.heads(&mut trace, &x, all, &mut values, input, head_sites);
+        trace
+    }
+
+    fn layer(
+        &self,
+        x: Tensor<2>,
+        values: &mut Cursor<'_>,
+        input: &Input,
+        attention: Option<Site<'_>>,
+        hidden: [Option<Site<'_>>; 2],
+    ) -> LayerTrace {
+        let c = &self.config;
+        let geometry = &input.geometry;
+        let qkv = linear(x.clone(), &self.linear(values));
+        let scores = attention_scores(&qkv, c.heads, geometry);
+        let context = attention_context(&qkv, &scores, c.heads, geometry, attention);
+        let (layer, norm) = (self.linear(values), self.norm(values));
+        let x = linear_residual_norm(context, &layer, x, &norm, hidden[0]);
+        let (inner, outer, norm) = (self.linear(values), self.linear(values), self.norm(values));
+        let hidden = feed_forward(x, [&inner, &outer], c.activation, &norm, hidden[1]);
+        LayerTrace { qkv, scores, hidden }
+    }
+
+    fn heads(
+        &self,
+        trace: &mut Trace,
+        last: &Tensor<2>,
+        all: &Values,
+        values: &mut Cursor<'_>,
+        input: &Input,
+        [before, after]: [Option<Site<'_>>; 2],
+    ) {
+        let c = &self.config;
+        if c.pooler {
+            let first = input.first_rows(last);
+            // RoBERTa's classifier drops its input too; the others drop the pooled vector alone.
+            let first = if c.family == Family::Roberta { dropped(first, before) } else { first };
+            let dense = linear(first, &self.linear(values));
+            trace.pooled = Some(match c.pooler_activation() {
+                PoolerActivation::Tanh => dense.tanh(),
+                PoolerActivation::Relu => burn::tensor::activation::relu(dense),
+            });
+        }
+        match &c.head {
+            Head::None => {}
+            Head::Classification { .. } => {
+                // A config whose classifier has no pooler is refused when it is read.
+                let pooled = trace.pooled.clone().expect("a classifier has a pooler");
+                trace.logits = Some(linear(dropped(pooled, after), &self.linear(values)));
+            }
+            Head::TokenClassification { .. } => {
+                trace.logits = Some(linear(dropped(last.clone(), after), &self.linear(values)));
+            }
+            Head::MaskedLm | Head::Pretraining => {
+                let dense = linear(last.clone(), &self.linear(values));
+                let transformed = activation(dense, c.masked_lm_activation());
+                let transformed = layer_norm(transformed, &self.norm(values));
+                let (words, bias) = (all.cursor().matrix(), values.vector());
+                trace.logits = Some(module::linear(transformed, words.transpose(), Some(bias)));
+                if c.head == Head::Pretraining {
+                    let pooled = trace.pooled.clone().expect("a pre-training head has a pooler");
+                    trace.sequence_logits = Some(linear(pooled, &self.linear(values)));
+                }
+            }
+        }
+    }
+
+    fn linear(&self, values: &mut Cursor<'_>) -> Linear {
+        Linear { weight: values.matrix(), bias: values.vector() }
+    }
+
+    fn norm(&self, values: &mut Cursor<'_>) -> Norm {
+        Norm { gain: values.vector(), bias: values.vector(), epsilon: self.config.layer_norm_eps }
+    }
+}
+
+fn linear_slots(name: &str, inputs: usize, outputs: usize) -> [Slot; 2] {
+    [Slot::linear(format!("{name}.weight"), inputs, outputs), Slot::vector(format!("{name}.bias"), outputs)]
+}
+
+fn norm_slots(name: &str, width: usize) -> [Slot; 2] {
+    [Slot::vector(format!("{name}.weight"), width), Slot::vector(format!("{name}.bias"), width)]
+}

@@ -1,0 +1,67 @@
+//! A batch of token ids on a device.
+
+use attar_model::{EncoderConfig, Family};
+use attar_text::batch::Batch;
+use burn::tensor::{Device, Int, Tensor};
+
+use super::layout::{Geometry, Layout, indices};
+
+/// Token ids, types and positions `[N]` of a batch and how its sequences lie.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The ids on this side, for gradients of looked-up rows.
+    id_list: Vec<u32>,
+    pub(super) ids: Tensor<1, Int>,
+    pub(super) types: Tensor<1, Int>,
+    pub(super) positions: Tensor<1, Int>,
+    /// The lengths, with their index tensors.
+    pub geometry: Geometry,
+}
+
+impl Input {
+    /// A batch without padding.
+    ///
+    /// Ids, types and lengths must fit the config: they come from a tokeniser that was checked
+    /// against it when the plan was made.
+    pub fn ragged(batch: &Batch, config: &EncoderConfig, device: &Device) -> Input {
+        Input::new(batch, Layout::ragged(&batch.lengths), config, device)
+    }
+
+    /// A batch in which every sequence is padded to the longest and padding counts as rows: what
+    /// the published TinyBERT code computes its losses on.
+    pub fn padded(batch: &Batch, config: &EncoderConfig, device: &Device) -> Input {
+        Input::new(batch, Layout::padded(&batch.lengths), config, device)
+    }
+
+    /// Token ids of the stored rows, `[N]`.
+    pub fn ids(&self) -> &[u32] {
+        &self.id_list
+    }
+
+    /// States of the first token of each sequence: `[N, H]` to `[B, H]`.
+    pub fn first_rows(&self, states: &Tensor<2>) -> Tensor<2> {
+        states.clone().select(0, self.geometry.firsts.clone())
+    }
+
+    fn new(batch: &Batch, layout: Layout, config: &EncoderConfig, device: &Device) -> Input {
+        let rows = layout.rows();
+        let pad = config.pad_id as usize;
+        let [mut ids, mut types, mut positions] = [(); 3].map(|()| Vec::with_capacity(rows));
+        let mut next = 0;
+        for (&stored, &real) in layout.stored().iter().zip(layout.real()) {
+            for i in 0..stored {
+                let padding = i >= real;
+                ids.push(if padding { pad } else { batch.ids[next + i] as usize });
+                types.push(if padding { 0 } else { batch.types[next + i] as usize });
+                positions.push(match (padding, config.family) {
+                    (true, Family::Roberta) => pad,
+                    _ => i + config.position_offset(),
+                });
+            }
+            next += real;
+        }
+        let id_list = ids.iter().map(|&id| id as u32).collect();
+        let [ids, types, positions] = [ids, types, positions].map(|values: Vec<usize>| indices(&values, device));
+        Input { id_list, ids, types, positions, geometry: Geometry::new(layout, device) }
+    }
+}

@@ -1,0 +1,34 @@
+//! Predictions: soft labels of the teacher (Hinton et al., arXiv 1503.02531; TinyBERT, eq. 10) and
+//! gold labels.
+
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Int, Tensor};
+
+use super::{Semantics, mean, mean_square};
+
+/// Cross-entropy of the student's logits against the teacher's soft labels, both `[B, K]`.
+///
+/// Clean: summed over classes, averaged over rows, times T². Reference: averaged over rows and
+/// classes, without T².
+pub fn soft_cross_entropy(student: Tensor<2>, teacher: Tensor<2>, temperature: f64, semantics: Semantics) -> Tensor<1> {
+    let classes = student.dims()[1] as f64;
+    let target = softmax(teacher / temperature, 1);
+    let product = mean(target * log_softmax(student / temperature, 1));
+    match semantics {
+        Semantics::Clean => product * (-classes * temperature * temperature),
+        Semantics::Reference => product.neg(),
+    }
+}
+
+/// Cross-entropy of logits `[B, K]` against class numbers `[B]`, averaged over rows.
+pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
+    let [rows, _] = logits.dims();
+    let picked = log_softmax(logits, 1).gather(1, classes.reshape([rows, 1]));
+    mean(picked).neg()
+}
+
+/// Mean squared difference of scores `[B, K]`: of a regression against gold scores, or of logits
+/// against the teacher's.
+pub fn regression(predicted: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+    mean_square(predicted, target)
+}

@@ -1,0 +1,324 @@
+//! Every term and its gradient against the fixtures, at the fixtures' own bounds: 1e-5 relative for
+//! a value, 2e-5 of the largest element for a gradient.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use attar_testing::{Array, assert_close, assert_close_relative, json, max_abs, shared, tensors};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use serde_json::Value;
+
+use super::*;
+use crate::engine::{Geometry, Layout, Linear, Scores, Trace};
+
+const VALUE: f64 = 1e-5;
+const GRADIENT: f64 = 2e-5;
+
+/// A fixture folder: inputs as leaves of the autodiff graph, expected values, expected gradients.
+struct Case {
+    dir: PathBuf,
+    inputs: BTreeMap<String, Array>,
+    leaves: BTreeMap<String, Leaf>,
+    values: Value,
+    gradients: BTreeMap<String, Array>,
+    compared: usize,
+}
+
+/// A leaf as a matrix: all dimensions but the last are rows.
+type Leaf = Tensor<2>;
+
+fn device() -> Device {
+    Device::flex()
+}
+
+impl Case {
+    fn load(name: &str) -> Option<Case> {
+        let dir = shared(&format!("fixtures/losses/{name}"))?;
+        let inputs = tensors(&dir.join("inputs.safetensors"));
+        let (values, gradients) = (json(&dir.join("expected.json")), tensors(&dir.join("grads.safetensors")));
+        Some(Case { dir, inputs, leaves: BTreeMap::new(), values, gradients, compared: 0 })
+    }
+
+    /// Starts a new graph.
+    fn begin(&mut self) {
+        let leaf = |array: &Array| constant(array).autodiff().require_grad();
+        self.leaves = self.inputs.iter().map(|(name, array)| (name.clone(), leaf(array))).collect();
+    }
+
+    fn leaf(&self, name: &str) -> Leaf {
+        self.leaves[name].clone()
+    }
+
+    fn constant(&self, name: &str) -> Tensor<2> {
+        constant(&self.inputs[name])
+    }
+
+    fn lengths(&self) -> Vec<u32> {
+        let mask = &self.inputs["attention_mask"];
+        mask.i64().chunks(mask.shape[1]).map(|row| row.iter().sum::<i64>() as u32).collect()
+    }
+
+    /// Rows of the real tokens among all `[B S]`.
+    fn real_rows(&self) -> Tensor<1, Int> {
+        let real = self.inputs["attention_mask"].i64();
+        let rows: Vec<i32> = (0..real.len()).filter(|&i| real[i] == 1).map(|i| i as i32).collect();
+        let count = rows.len();
+        Tensor::from_data(TensorData::new(rows, [count]), &device())
+    }
+
+    fn projection(&self) -> Projection {
+        let [weight, bias] = ["projection.weight", "projection.bias"].map(|name| self.leaf(name));
+        let width = bias.dims()[1];
+        Projection(Linear { weight: weight.transpose(), bias: bias.reshape([width]) })
+    }
+
+    /// Compares a value with `expected` and the gradients of all leaves with those under `prefix`.
+    fn check(&mut self, expected: &Value, prefix: &str, value: Tensor<1>) {
+        let what = format!("{} {prefix}", self.dir.display());
+        let mut tape = value.backward();
+        let value = f64::from(value.into_scalar::<f32>());
+        assert_close_relative(&what, value, expected.as_f64().unwrap(), VALUE);
+        let wanted =
+            self.gradients.iter().filter_map(|(name, g)| Some((name.strip_prefix(prefix)?.strip_prefix('.')?, g)));
+        let mut names = 0;
+        for (name, wanted) in wanted {
+            let got = gradient(&self.leaves[name], &mut tape);
+            assert_close(&format!("{what}: {name}"), &got, &wanted.data, GRADIENT * max_abs(&wanted.data));
+            names += 1;
+        }
+        assert!(names > 0, "{what}: no gradient to compare");
+        self.compared += 1;
+    }
+}
+
+fn constant(array: &Array) -> Tensor<2> {
+    let columns = *array.shape.last().unwrap();
+    let rows = array.data.len() / columns;
+    Tensor::from_data(TensorData::new(array.f32(), [rows, columns]), &device())
+}
+
+fn gradient(leaf: &Leaf, tape: &mut Gradients) -> Vec<f64> {
+    let gradient = leaf.grad_remove(tape).expect("a gradient");
+    gradient.try_to_vec_as::<f32>().unwrap().into_iter().map(f64::from).collect()
+}
+
+fn scores(leaf: Tensor<2>, sequences: usize, heads: usize) -> Scores {
+    let [rows, length] = leaf.dims();
+    assert_eq!(rows, sequences * heads * length);
+    Scores::from_padded(leaf.reshape([sequences, heads, length, length]))
+}
+
+#[test]
+fn tinybert_terms() {
+    let Some(mut case) = Case::load("tinybert") else { return };
+    let (values, lengths) = (case.values.clone(), case.lengths());
+    let (student_layers, teacher_layers, heads) = (2, 6, 4);
+    for semantics in [Semantics::Clean, Semantics::Reference] {
+        let (name, layout) = match semantics {
+            Semantics::Clean => ("clean", Layout::ragged(&lengths)),
+            Semantics::Reference => ("reference", Layout::padded(&lengths)),
+        };
+        assert_eq!(layout.longest(), case.inputs["attention_mask"].shape[1]);
+        let geometry = Geometry::new(layout, &device());
+        let rows = case.real_rows();
+        let states = |x: Tensor<2>| match semantics {
+            Semantics::Clean => x.select(0, rows.clone()),
+            Semantics::Reference => x,
+        };
+        let trace = |case: &Case, side: &str, layers: usize| {
+            let get = |name: String| if side == "student" { case.leaf(&name) } else { case.constant(&name) };
+            let layer = |l: usize| crate::engine::LayerTrace {
+                qkv: Tensor::zeros([1, 3], &device()),
+                scores: scores(get(format!("{side}_scores.{l}")), lengths.len(), heads),
+                hidden: states(get(format!("{side}_hidden.{}", l + 1))),
+            };
+            Trace {
+                embeddings: states(get(format!("{side}_hidden.0"))),
+                layers: (0..layers).map(layer).collect(),
+                pooled: None,
+                logits: Some(get(format!("{side}_logits"))),
+                sequence_logits: None,
+            }
+        };
+        let map = LayerMap::default;
+        let soft = |temperature| Objective::Soft { weight: 1.0, temperature };
+        let terms = [
+            ("attention", Objective::Attention { weight: 1.0, map: map() }),
+            ("hidden", Objective::Hidden { weight: 1.0, map: map() }),
+            ("embedding", Objective::Embedding { weight: 1.0 }),
+            ("soft_ce_T1", soft(1.0)),
+            ("soft_ce_T2", soft(2.0)),
+        ];
+        for (term, objective) in terms {
+            case.begin();
+            let [student, teacher] =
+                [("student", student_layers), ("teacher", teacher_layers)].map(|(s, n)| trace(&case, s, n));
+            let projections = [case.projection()];
+            let comparison = Comparison {
+                student: &student,
+                teacher: Some(&teacher),
+                gold: None,
+                projections: &projections,
+                geometry: &geometry,
+                semantics,
+            };
+            let value = comparison.term(&objective);
+            case.check(&values[name][term], &format!("{name}.{term}"), value);
+        }
+    }
+    case.begin();
+    let value = regression(case.leaf("student_logits"), case.constant("teacher_logits"));
+    case.check(&values["logit_mse"], "logit_mse", value);
+    assert_eq!(case.compared, 11);
+}
+
+#[test]
+fn reference_threshold() {
+    let Some(mut case) = Case::load("tinybert_threshold") else { return };
+    let geometry = Geometry::new(Layout::padded(&case.lengths()), &device());
+    case.begin();
+    let student = scores(case.leaf("student_scores"), 2, 4);
+    let teacher = scores(case.constant("teacher_scores"), 2, 4);
+    let value = attention(&student, &teacher, &geometry, Semantics::Reference);
+    let expected = case.values["reference"].clone();
+    case.check(&expected, "reference", value);
+}
+
+#[test]
+fn relations() {
+    let Some(mut case) = Case::load("minilm_relations") else { return };
+    let geometry = Geometry::new(Layout::ragged(&case.lengths()), &device());
+    let rows = case.real_rows();
+    for (name, heads) in [("R2", 2), ("R4", 4)] {
+        case.begin();
+        let mut terms = BTreeMap::new();
+        for part in ["q", "k", "v"] {
+            let student = case.leaf(&format!("student_{part}")).select(0, rows.clone());
+            let teacher = case.constant(&format!("teacher_{part}")).select(0, rows.clone());
+            terms.insert(part, relation(&student, &teacher, heads, &geometry));
+        }
+        let expected = case.values[name].clone();
+        for (part, term) in &terms {
+            let value = f64::from(term.clone().into_scalar::<f32>());
+            let pair = format!("{part}{part}");
+            assert_close_relative(&format!("{name} {pair}"), value, expected[&pair].as_f64().unwrap(), VALUE);
+        }
+        let sum = terms.into_values().reduce(|a, b| a + b).unwrap();
+        case.check(&expected["sum"], name, sum);
+    }
+    assert_eq!(case.compared, 2);
+}
+
+#[test]
+fn sentence_vectors() {
+    let Some(mut case) = Case::load("cosine_and_pooled") else { return };
+    let geometry = Geometry::new(Layout::ragged(&case.lengths()), &device());
+    let rows = case.real_rows();
+    let names = ["cosine_tokens", "cosine_pooled", "pooled_mse", "pooled_mse_normalised", "pooled_mse_projected"];
+    for name in names {
+        case.begin();
+        let pick = |x: Tensor<2>| x.select(0, rows.clone());
+        let (student, teacher) = (pick(case.leaf("student")), pick(case.constant("teacher")));
+        let [s, t] = [&student, &teacher].map(|x| mean_pool(x, &geometry));
+        let value = match name {
+            "cosine_tokens" => cosine_tokens(&student, &teacher),
+            "cosine_pooled" => cosine_pooled(&student, &teacher, &geometry),
+            "pooled_mse" => pooled_mse(s, t),
+            "pooled_mse_normalised" => pooled_mse(normalise(s), normalise(t)),
+            _ => {
+                let Projection(layer) = case.projection();
+                let small = mean_pool(&pick(case.leaf("student_small")), &geometry);
+                pooled_mse(crate::engine::linear(small, &layer), t)
+            }
+        };
+        let expected = case.values[name].clone();
+        case.check(&expected, name, value);
+    }
+    assert_eq!(case.compared, names.len());
+}
+
+#[test]
+fn masked_language_model() {
+    let Some(mut case) = Case::load("mlm") else { return };
+    let labels = case.inputs["labels"].i64();
+    let labelled: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] != -100).collect();
+    assert_eq!(labelled.len(), case.values["labelled_positions"].as_u64().unwrap() as usize);
+    let int = |values: Vec<i32>| {
+        let count = values.len();
+        Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device())
+    };
+    case.begin();
+    let rows = int(labelled.iter().map(|&i| i as i32).collect());
+    let tokens = int(labelled.iter().map(|&i| labels[i] as i32).collect());
+    let value = masked_lm(&case.leaf("logits"), rows, tokens).unwrap();
+    let expected = case.values["loss"].clone();
+    // The gradient file names the one input alone.
+    case.gradients = case.gradients.iter().map(|(name, g)| (format!("loss.{name}"), g.clone())).collect();
+    case.check(&expected, "loss", value);
+    assert!(masked_lm(&case.leaf("logits"), int(vec![]), int(vec![])).is_none());
+}
+
+#[test]
+fn shared_projections() {
+    let Some(mut case) = Case::load("shared_projection") else { return };
+    let values = case.values.clone();
+    let names: Vec<String> = values.as_object().unwrap().keys().cloned().collect();
+    for name in &names {
+        case.begin();
+        let case_ref = &case;
+        let (u, v) = (case_ref.leaf("U"), case_ref.leaf("V"));
+        let matrix = |down: bool, which: &str, v: &Tensor<2>| {
+            let (teacher, student) =
+                (case_ref.constant(&format!("W_T.{which}")), case_ref.leaf(&format!("W_S.{which}")));
+            let project = if down { project_down } else { project_up };
+            project(teacher, student, u.clone(), v.clone())
+        };
+        let [teacher, student] = [case_ref.constant("w_T.vector"), case_ref.leaf("w_S.vector")].map(flat);
+        let value = match name.as_str() {
+            "down" | "up" => matrix(name == "down", "0", &v),
+            "down_two_layers" | "up_two_layers" => {
+                let down = name == "down_two_layers";
+                matrix(down, "0", &v) + matrix(down, "1", &v)
+            }
+            "down_tied_UU" | "up_tied_UU" => matrix(name == "down_tied_UU", "square", &u),
+            "down_vector" => project_down_vector(teacher, student, u.clone()),
+            "up_vector" => project_up_vector(teacher, student, u.clone()),
+            other => panic!("unknown case {other}"),
+        };
+        case.check(&values[name], name, value);
+    }
+    assert_eq!(case.compared, 8);
+}
+
+fn flat(x: Tensor<2>) -> Tensor<1> {
+    let count = x.shape().num_elements();
+    x.reshape([count])
+}
+
+#[test]
+fn long_sums_equal_plain_ones() {
+    for length in [1, 4095, 4096, 4097, 10_000] {
+        let values: Vec<f32> = (0..length).map(|i| (i % 7) as f32).collect();
+        let expected: f32 = values.iter().sum();
+        let x = Tensor::<1>::from_data(TensorData::new(values, [length]), &device());
+        // Sums of small whole numbers below 2^24 are exact in any order.
+        assert_eq!(sum(x).into_scalar::<f32>(), expected);
+    }
+}
+
+/// The README of the fixtures lists what a wrong implementation would give; a comparison that let
+/// them pass would be worth nothing.
+#[test]
+fn a_wrong_term_is_noticed() {
+    let Some(mut case) = Case::load("tinybert") else { return };
+    let wrong = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        case.begin();
+        // Mean over classes instead of their sum.
+        let (s, t) = (case.leaf("student_logits"), case.constant("teacher_logits"));
+        let value = soft_cross_entropy(s, t, 1.0, Semantics::Reference);
+        let expected = case.values["clean"]["soft_ce_T1"].clone();
+        case.check(&expected, "clean.soft_ce_T1", value);
+    }));
+    assert!(wrong.is_err());
+    let _: &Path = &case.dir;
+}

@@ -1,0 +1,217 @@
+//! The checks that need no compute.
+
+use std::path::Path;
+
+use attar_model::{Bundle, EncoderConfig};
+use attar_text::labelled::Label;
+use attar_text::tokenizer::{Encoding, Tokenizer};
+
+use super::PlannedTeacher;
+use crate::data::LabelledData;
+use crate::objectives::{Objective, Semantics};
+use crate::recipe::{ProjectionSpec, Recipe, StageLength, StageSpec};
+use crate::{Error, model_directory};
+
+/// Numbers of the recipe that stand by themselves.
+pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
+    if recipe.stages.is_empty() {
+        return Err(Error::refused("recipe", "at least one stage", "none", "add a table `[[stage]]`"));
+    }
+    if recipe.checkpoint.every == 0 || recipe.checkpoint.keep == 0 {
+        return Err(Error::refused(
+            "checkpoint",
+            "`every` and `keep` of at least 1",
+            "0",
+            "leave the key out for its default",
+        ));
+    }
+    for stage in &recipe.stages {
+        numbers(stage)?;
+    }
+    Ok(())
+}
+
+fn numbers(stage: &StageSpec) -> Result<(), Error> {
+    let place = format!("stage {}", stage.name);
+    let need = |holds: bool, expected: &str, got: String| {
+        let out = "correct the recipe; a key that is left out has a sound default";
+        if holds { Ok(()) } else { Err(Error::refused(&place, expected, got, out)) }
+    };
+    let (StageLength::Epochs(length) | StageLength::Steps(length)) = stage.length;
+    need(length > 0, "a length of at least 1", length.to_string())?;
+    need(stage.batch_rows > 0, "`batch-rows` of at least 1", stage.batch_rows.to_string())?;
+    need(stage.batch_tokens != Some(0), "`batch-tokens` of at least 1", "0".into())?;
+    need(stage.accumulate > 0, "`accumulate` of at least 1", stage.accumulate.to_string())?;
+    need(stage.rate > 0.0 && stage.rate.is_finite(), "a `rate` above 0", stage.rate.to_string())?;
+    need((0.0..=1.0).contains(&stage.warmup), "a `warmup` from 0 to 1", stage.warmup.to_string())?;
+    need(stage.clip >= 0.0 && stage.clip.is_finite(), "a `clip` of at least 0", stage.clip.to_string())?;
+    let o = stage.optimiser;
+    need((0.0..1.0).contains(&o.beta1), "`beta1` from 0, below 1", o.beta1.to_string())?;
+    need((0.0..1.0).contains(&o.beta2), "`beta2` from 0, below 1", o.beta2.to_string())?;
+    need(o.epsilon > 0.0 && o.epsilon.is_finite(), "an `epsilon` above 0", o.epsilon.to_string())?;
+    need(
+        o.weight_decay >= 0.0 && o.weight_decay.is_finite(),
+        "a `weight-decay` of at least 0",
+        o.weight_decay.to_string(),
+    )?;
+    need(!stage.objectives.is_empty(), "at least one objective", "none".into())?;
+    for objective in &stage.objectives {
+        let (name, weight) = (objective.name(), objective.weight());
+        need(weight > 0.0 && weight.is_finite(), &format!("a weight above 0 for `{name}`"), weight.to_string())?;
+        if let Objective::Soft { temperature, .. } = objective {
+            need(*temperature > 0.0 && temperature.is_finite(), "a temperature above 0", temperature.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// What a stage asks of the student, the teacher and the data.
+pub(super) fn stage(
+    stage: &StageSpec,
+    student: &EncoderConfig,
+    teacher: Option<&PlannedTeacher>,
+    data: &LabelledData,
+    semantics: Semantics,
+) -> Result<(), Error> {
+    for objective in &stage.objectives {
+        let place = format!("stage {}, objective {}", stage.name, objective.name());
+        let refused = |expected: String, got: String, out: &str| Err(Error::refused(&place, expected, got, out));
+        if let Objective::Gold { .. } = objective {
+            let unlabelled = data.train.examples.iter().filter(|row| row.label == Label::Absent).count();
+            if unlabelled > 0 {
+                return refused(
+                    "a label on every training row".into(),
+                    format!("{unlabelled} rows without"),
+                    "learn from a teacher alone (`soft`)",
+                );
+            }
+            continue;
+        }
+        let Some(planned) = teacher else {
+            return refused("a teacher".into(), "none".into(), "add `[teacher]` with its `path`, or keep `gold` alone");
+        };
+        let teacher = &planned.bundle.config;
+        match objective {
+            Objective::Gold { .. } => {}
+            Objective::Embedding { .. } | Objective::Hidden { .. } => {
+                if stage.projection == ProjectionSpec::None && student.hidden != teacher.hidden {
+                    return refused(
+                        format!("equal widths without a projection, as the teacher's {}", teacher.hidden),
+                        format!("a student of {}", student.hidden),
+                        "set `projection = \"shared\"`",
+                    );
+                }
+            }
+            Objective::Cosine { .. } => {
+                if student.hidden != teacher.hidden {
+                    let (expected, got) =
+                        (format!("the teacher's width {}", teacher.hidden), student.hidden.to_string());
+                    return refused(expected, got, "use `hidden`, which projects, or `relation`");
+                }
+            }
+            Objective::Attention { .. } => {
+                if student.heads != teacher.heads {
+                    let (expected, got) = (format!("the teacher's {} heads", teacher.heads), student.heads.to_string());
+                    return refused(expected, got, "give the student as many heads, or use `relation`");
+                }
+            }
+            Objective::Relation { heads, layer, .. } => {
+                let divides = |width: usize| *heads > 0 && width.is_multiple_of(*heads);
+                if !divides(student.hidden) || !divides(teacher.hidden) {
+                    let expected = format!("relation heads that divide {} and {}", student.hidden, teacher.hidden);
+                    return refused(expected, heads.to_string(), "choose a common divisor of both widths");
+                }
+                if layer.is_some_and(|layer| layer == 0 || layer > teacher.layers) {
+                    let got = layer.unwrap_or(0).to_string();
+                    return refused(
+                        format!("a teacher layer from 1 to {}", teacher.layers),
+                        got,
+                        "leave `layer` out for the last one",
+                    );
+                }
+            }
+            Objective::Soft { .. } => {
+                let gold_instead = semantics == Semantics::Reference && data.train.scores().is_some();
+                if !gold_instead && !planned.answers(&data.train.target) {
+                    let got = format!("a head that answers something else ({} outputs)", teacher.outputs());
+                    let expected = format!("a teacher that answers the data's {} outputs", data.train.target.outputs());
+                    return refused(expected, got, "fine-tune the teacher on these labels first (`attar finetune`)");
+                }
+            }
+        }
+        if let Objective::Hidden { map, .. } | Objective::Attention { map, .. } = objective {
+            map.pairs(student.layers, teacher.layers)
+                .map_err(|got| Error::refused(&place, "a layer map that fits", got, "correct `map`"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a model has a row for every token and position.
+pub(super) fn tokenizer(
+    who: &str,
+    config: &EncoderConfig,
+    tokenizer: &Tokenizer,
+    max_tokens: usize,
+    notes: &mut Vec<String>,
+) -> Result<(), Error> {
+    let tokens = tokenizer.vocabulary_size();
+    if tokens > config.vocabulary {
+        let expected = format!("a vocabulary of at most {} tokens, the rows of its embedding table", config.vocabulary);
+        return Err(Error::refused(
+            who,
+            expected,
+            format!("{tokens} tokens"),
+            "use the tokenizer that belongs to the model",
+        ));
+    }
+    if tokens < config.vocabulary {
+        notes.push(format!("the {who}'s embedding table has {} rows for {tokens} tokens", config.vocabulary));
+    }
+    if max_tokens > config.usable_positions() {
+        let expected = format!("`max-tokens` of at most {}, the positions it has", config.usable_positions());
+        return Err(Error::refused(who, expected, max_tokens.to_string(), "lower `max-tokens`"));
+    }
+    if max_tokens < 3 {
+        return Err(Error::refused("data", "`max-tokens` of at least 3", max_tokens.to_string(), "raise `max-tokens`"));
+    }
+    Ok(())
+}
+
+/// Whether a student that exists and its teacher read the same tokens.
+pub(super) fn same_vocabulary(student: &Path, teacher: &Bundle, tokenizer: &Tokenizer) -> Result<(), Error> {
+    let directory = tempfile::tempdir().map_err(|source| Error::Io { path: "a temporary folder".into(), source })?;
+    for (name, bytes) in &teacher.tokenizer_files {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).map_err(|source| Error::Io { path, source })?;
+    }
+    let theirs = Tokenizer::from_dir(directory.path())?;
+    let size = tokenizer.vocabulary_size().max(theirs.vocabulary_size()) as u32;
+    match (0..size).find(|&id| tokenizer.token(id) != theirs.token(id)) {
+        None => Ok(()),
+        Some(id) => {
+            let show = |token: Option<String>| token.map_or("nothing".into(), |token| format!("{token:?}"));
+            Err(Error::refused(
+                format!("student {}", model_directory::locate(student).display()),
+                format!("the teacher's vocabulary, whose token {id} is {}", show(theirs.token(id))),
+                show(tokenizer.token(id)),
+                "distil into a student with the teacher's tokenizer",
+            ))
+        }
+    }
+}
+
+/// Whether a model has a row for every token type that occurs.
+pub(super) fn token_types(who: &str, config: &EncoderConfig, texts: &[Encoding]) -> Result<(), Error> {
+    let largest = texts.iter().flat_map(|text| &text.types).copied().max().unwrap_or(0) as usize;
+    if config.types > 0 && largest >= config.types {
+        let expected = format!("token types below {}, the rows of its table", config.types);
+        return Err(Error::refused(
+            who,
+            expected,
+            format!("type {largest}"),
+            "choose a model that takes pairs of texts",
+        ));
+    }
+    Ok(())
+}

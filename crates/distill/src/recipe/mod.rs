@@ -1,0 +1,427 @@
+//! The recipe: what the user wrote, as a TOML file.
+//!
+//! Every key has its meaning here and its default in [`Default`] or beside the field; an unknown key
+//! is refused with the nearest known one. The resolved recipe, with every default written out, is
+//! kept beside each run.
+
+mod parse;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::objectives::{Objective, Semantics};
+use crate::optimiser::{AdamWOptions, ScheduleKind};
+
+pub use parse::RecipeError;
+
+/// A whole recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipe {
+    /// Decides every random number of the run.
+    #[serde(default = "defaults::seed")]
+    pub seed: u64,
+    /// Which arithmetic the objectives follow.
+    #[serde(default)]
+    pub semantics: Semantics,
+    /// Where the run computes.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// What is learned from.
+    pub data: DataSpec,
+    /// Who teaches; nobody in a fine-tuning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherSpec>,
+    /// Who learns.
+    pub student: StudentSpec,
+    /// Training loops, one after the other.
+    #[serde(rename = "stage")]
+    pub stages: Vec<StageSpec>,
+    /// When the state of the run is written down.
+    #[serde(default)]
+    pub checkpoint: CheckpointSpec,
+    /// How energy is read and billed.
+    #[serde(default)]
+    pub energy: EnergySpec,
+}
+
+/// A compute device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceChoice {
+    /// The processor, through burn's `flex` engine.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU; needs the cargo feature `cuda`.
+    Cuda,
+    /// An AMD GPU; needs the cargo feature `rocm`.
+    Rocm,
+    /// An Apple GPU; needs the cargo feature `metal`.
+    Metal,
+    /// Any GPU with a Vulkan driver; needs the cargo feature `vulkan`.
+    Vulkan,
+    /// Any GPU through WebGPU; needs the cargo feature `webgpu`.
+    Webgpu,
+}
+
+impl DeviceChoice {
+    /// The cargo feature that builds its engine in; the processor's is always there.
+    pub fn feature(self) -> &'static str {
+        match self {
+            DeviceChoice::Cpu => "cpu",
+            DeviceChoice::Cuda => "cuda",
+            DeviceChoice::Rocm => "rocm",
+            DeviceChoice::Metal => "metal",
+            DeviceChoice::Vulkan => "vulkan",
+            DeviceChoice::Webgpu => "webgpu",
+        }
+    }
+}
+
+/// Labelled text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum DataSpec {
+    /// A data set whose files and columns are known by name, such as GLUE's SST-2.
+    Known {
+        /// Its name, such as `sst-2`.
+        layout: String,
+        /// The folder that holds its files.
+        path: PathBuf,
+        /// Longest sequence in tokens, special tokens included; longer texts are cut.
+        #[serde(default = "defaults::max_tokens")]
+        max_tokens: usize,
+        /// Use only this many training rows, drawn by the seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<usize>,
+    },
+    /// Tables of the user's own.
+    Table {
+        /// Training rows: TSV, CSV or JSONL.
+        train: PathBuf,
+        /// Rows to choose and score by; if left out, `dev-share` of the training rows is held out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dev: Option<PathBuf>,
+        /// Share of the training rows held out where there is no `dev` file.
+        #[serde(default = "defaults::dev_share")]
+        dev_share: f64,
+        /// Column of the text: a name, or a number from 1.
+        #[serde(default = "defaults::text")]
+        text: String,
+        /// Column of the second text of a pair.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pair: Option<String>,
+        /// Column of the label.
+        #[serde(default = "defaults::label")]
+        label: String,
+        /// Names of the classes in order; if left out they are found in the training rows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        labels: Option<Vec<String>>,
+        /// Lowest and highest score, if the label is a number to predict.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        regression: Option<[f32; 2]>,
+        /// What the table looks like on disk.
+        #[serde(default)]
+        format: TableFormat,
+        /// Metric that chooses the best checkpoint; accuracy, or the mean of Pearson and Spearman.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<String>,
+        /// Longest sequence in tokens, special tokens included; longer texts are cut.
+        #[serde(default = "defaults::max_tokens")]
+        max_tokens: usize,
+        /// Use only this many training rows, drawn by the seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<usize>,
+    },
+    /// Commands to a home and a shop, made by attar's own grammars: no file is needed.
+    Embedded {
+        /// Training rows to make.
+        #[serde(default = "defaults::embedded_rows")]
+        rows: usize,
+        /// Held-out rows to make.
+        #[serde(default = "defaults::embedded_dev_rows")]
+        dev_rows: usize,
+        /// Longest sequence in tokens, special tokens included; longer texts are cut.
+        #[serde(default = "defaults::embedded_max_tokens")]
+        max_tokens: usize,
+    },
+}
+
+/// What a table looks like on disk. What is left out is told from the file's name and its columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TableFormat {
+    /// `tsv`, `csv` or `jsonl`; else by the extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TableKind>,
+    /// Whether the first row names the columns; else it does if a column is asked for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quoting: Option<bool>,
+}
+
+/// A kind of table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableKind {
+    /// Fields separated by tabs.
+    Tsv,
+    /// Fields separated by commas.
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+/// Who teaches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TeacherSpec {
+    /// Model directory, or the directory of a run.
+    pub path: PathBuf,
+}
+
+/// Who learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum StudentSpec {
+    /// A model that exists, as in a fine-tuning.
+    Model {
+        /// Model directory, or the directory of a run.
+        path: PathBuf,
+        /// Replace a head that was made for other labels.
+        #[serde(default)]
+        new_head: bool,
+    },
+    /// A new encoder of a given shape, with random weights.
+    Shape {
+        /// L
+        layers: usize,
+        /// H
+        hidden: usize,
+        /// A
+        heads: usize,
+        /// F
+        feed_forward: usize,
+        /// Directory of the tokenizer; the teacher's if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
+    },
+}
+
+/// One training loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StageSpec {
+    /// Name in logs.
+    pub name: String,
+    /// How long the loop runs.
+    #[serde(default)]
+    pub length: StageLength,
+    /// Loss terms, added up with their weights.
+    #[serde(rename = "objective")]
+    pub objectives: Vec<Objective>,
+    /// How states of different widths are compared.
+    #[serde(default)]
+    pub projection: ProjectionSpec,
+    /// Most rows of a batch.
+    #[serde(default = "defaults::batch_rows")]
+    pub batch_rows: usize,
+    /// Most tokens of a batch; rows alone decide if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<usize>,
+    /// Batches whose gradients are averaged before an update.
+    #[serde(default = "defaults::accumulate")]
+    pub accumulate: usize,
+    /// Highest learning rate.
+    #[serde(default = "defaults::rate")]
+    pub rate: f64,
+    /// Share of the updates over which the rate rises from 0.
+    #[serde(default = "defaults::warmup")]
+    pub warmup: f64,
+    /// The curve of the rate after the warm-up.
+    #[serde(default)]
+    pub schedule: ScheduleKind,
+    /// Constants of AdamW.
+    #[serde(default)]
+    pub optimiser: AdamWOptions,
+    /// Global norm to which gradients are clipped; 0 leaves them alone.
+    #[serde(default = "defaults::clip")]
+    pub clip: f64,
+    /// Whether the student's dropout is active.
+    #[serde(default = "defaults::dropout")]
+    pub dropout: bool,
+    /// Updates between two evaluations on the dev rows; 0 evaluates once an epoch.
+    #[serde(default)]
+    pub evaluate_every: usize,
+    /// Which weights the stage hands on.
+    #[serde(default)]
+    pub keep: KeepWeights,
+}
+
+impl StageSpec {
+    /// A stage with these objectives and the defaults of a recipe.
+    pub fn new(objectives: Vec<Objective>) -> StageSpec {
+        StageSpec {
+            name: "stage".into(),
+            length: StageLength::default(),
+            objectives,
+            projection: ProjectionSpec::default(),
+            batch_rows: defaults::batch_rows(),
+            batch_tokens: None,
+            accumulate: defaults::accumulate(),
+            rate: defaults::rate(),
+            warmup: defaults::warmup(),
+            schedule: ScheduleKind::default(),
+            optimiser: AdamWOptions::default(),
+            clip: defaults::clip(),
+            dropout: defaults::dropout(),
+            evaluate_every: 0,
+            keep: KeepWeights::default(),
+        }
+    }
+}
+
+/// How long a stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StageLength {
+    /// Passes over the training rows.
+    Epochs(usize),
+    /// Updates.
+    Steps(usize),
+}
+
+impl Default for StageLength {
+    fn default() -> Self {
+        StageLength::Epochs(3)
+    }
+}
+
+/// How student states meet teacher states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectionSpec {
+    /// One learned projection for the embeddings and all layers, as in the published TinyBERT code.
+    #[default]
+    Shared,
+    /// One for each level, as in TinyBERT's later checkpoints.
+    PerLevel,
+    /// None: the widths are equal.
+    None,
+}
+
+/// Which weights a stage hands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepWeights {
+    /// Those with the best score on the dev rows, where the stage trains predictions; else the last.
+    #[default]
+    Best,
+    /// The last ones.
+    Last,
+}
+
+/// When the state of a run is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CheckpointSpec {
+    /// Updates between two checkpoints.
+    pub every: usize,
+    /// Checkpoints kept; older ones are removed once a newer one is complete.
+    pub keep: usize,
+}
+
+impl Default for CheckpointSpec {
+    fn default() -> Self {
+        CheckpointSpec { every: 500, keep: 2 }
+    }
+}
+
+/// How energy is read and billed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct EnergySpec {
+    /// Which source to trust.
+    pub source: EnergySource,
+    /// The machine's power in watts, for the source `fixed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watts: Option<f64>,
+    /// Country whose grid supplies the machine: a name or an ISO code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Power usage effectiveness of the building: a number, or a preset such as `aws`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pue: Option<String>,
+    /// Price of a kilowatt-hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<f64>,
+    /// Price of an hour of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_hour: Option<f64>,
+    /// Currency of the prices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+}
+
+/// A source of energy readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnergySource {
+    /// Counters that prove themselves alive; the model for what has none.
+    #[default]
+    Auto,
+    /// The model alone.
+    Modelled,
+    /// The user's own watts.
+    Fixed,
+    /// Nothing is read.
+    Off,
+}
+
+mod defaults {
+    pub(super) fn seed() -> u64 {
+        42
+    }
+    pub(super) fn max_tokens() -> usize {
+        128
+    }
+    pub(super) fn dev_share() -> f64 {
+        0.1
+    }
+    pub(super) fn text() -> String {
+        "text".into()
+    }
+    pub(super) fn label() -> String {
+        "label".into()
+    }
+    pub(super) fn embedded_rows() -> usize {
+        4000
+    }
+    pub(super) fn embedded_dev_rows() -> usize {
+        1000
+    }
+    pub(super) fn embedded_max_tokens() -> usize {
+        32
+    }
+    pub(super) fn batch_rows() -> usize {
+        32
+    }
+    pub(super) fn accumulate() -> usize {
+        1
+    }
+    pub(super) fn rate() -> f64 {
+        5e-5
+    }
+    pub(super) fn warmup() -> f64 {
+        0.1
+    }
+    pub(super) fn clip() -> f64 {
+        1.0
+    }
+    pub(super) fn dropout() -> bool {
+        true
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading and writing recipes.
+
+use std::path::{Path, PathBuf};
+
+use super::{DataSpec, Recipe, StudentSpec};
+
+/// Why a recipe was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The file could not be read.
+    #[error("{path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is not a recipe.
+    #[error("{path}: {text}", path = path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, what was expected and what stands there, and the nearest known key.
+        text: String,
+    },
+}
+
+impl Recipe {
+    /// Reads a recipe; relative paths in it are taken from its own folder.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not TOML, or holds an unknown key or a value of the wrong kind.
+    pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| RecipeError::Read { path: path.to_path_buf(), source })?;
+        let mut recipe = Recipe::parse(&text).map_err(|text| RecipeError::Syntax { path: path.to_path_buf(), text })?;
+        recipe.rebase(path.parent().unwrap_or(Path::new("")));
+        Ok(recipe)
+    }
+
+    /// Reads a recipe from text.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`]; the text says where, what was expected, and the nearest known key.
+    pub fn parse(text: &str) -> Result<Recipe, String> {
+        toml::from_str(text).map_err(|error| {
+            let complaint = error.to_string().trim_end().to_string();
+            match nearest_key(error.message()) {
+                Some(nearest) => format!("{complaint}\ndid you mean `{nearest}`?"),
+                None => complaint,
+            }
+        })
+    }
+
+    /// The recipe as TOML with every default written out.
+    ///
+    /// # Panics
+    /// Never: a recipe has no value that TOML cannot hold.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is representable in TOML")
+    }
+
+    /// Takes relative paths from `folder`.
+    fn rebase(&mut self, folder: &Path) {
+        let mut paths = Vec::new();
+        match &mut self.data {
+            DataSpec::Known { path, .. } => paths.push(path),
+            DataSpec::Table { train, dev, .. } => {
+                paths.push(train);
+                paths.extend(dev);
+            }
+            DataSpec::Embedded { .. } => {}
+        }
+        paths.extend(self.teacher.as_mut().map(|teacher| &mut teacher.path));
+        match &mut self.student {
+            StudentSpec::Model { path, .. } => paths.push(path),
+            StudentSpec::Shape { tokenizer, .. } => paths.extend(tokenizer),
+        }
+        for path in paths {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+/// The key nearest to an unknown one, out of those that the message of serde offers.
+fn nearest_key(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field ").or_else(|| message.strip_prefix("unknown variant "))?;
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    let closeness = |key: &&str| (strsim::jaro_winkler(unknown, key) * 1000.0) as u32;
+    let nearest = quoted.max_by_key(closeness).filter(|key| closeness(key) > 700)?;
+    Some(nearest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECIPE: &str = r#"
+        [data]
+        kind = "known"
+        layout = "sst-2"
+        path = "SST-2"
+
+        [teacher]
+        path = "teacher"
+
+        [student]
+        from = "shape"
+        layers = 4
+        hidden = 312
+        heads = 12
+        feed-forward = 1200
+
+        [[stage]]
+        name = "intermediate"
+        length = { epochs = 2 }
+        schedule = { kind = "constant" }
+        objective = [{ kind = "embedding" }, { kind = "hidden", map = "uniform" }, { kind = "attention", map = [[4, 12]] }]
+
+        [[stage]]
+        name = "prediction"
+        objective = [{ kind = "soft", temperature = 2.0 }, { kind = "gold", weight = 0.5 }]
+    "#;
+
+    #[test]
+    fn resolved_recipe_says_everything_and_reads_back() {
+        let recipe = Recipe::parse(RECIPE).unwrap();
+        let resolved = recipe.to_toml();
+        assert_eq!(Recipe::parse(&resolved).unwrap(), recipe);
+        for key in
+            ["seed", "semantics", "device", "weight-decay", "warmup", "clip", "batch-rows", "max-tokens", "every"]
+        {
+            assert!(resolved.contains(&format!("{key} = ")), "{key} is not in\n{resolved}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_in_every_table() {
+        let cases = [
+            ("[data]", "[data]\nlayuot = 1", "layout"),
+            ("[data]", "sede = 1\n[data]", "seed"),
+            ("[teacher]", "[teacher]\npaht = 1", "path"),
+            ("[student]", "[student]\nhiden = 1", "hidden"),
+            ("[[stage]]", "[checkpoint]\nevry = 1\n[[stage]]", "every"),
+            ("[[stage]]", "[energy]\nregoin = \"DE\"\n[[stage]]", "region"),
+            ("name = \"prediction\"", "name = \"prediction\"\nclipp = 1.0", "clip"),
+            ("name = \"prediction\"", "name = \"prediction\"\noptimiser = { beta3 = 0.9 }", "beta2"),
+            ("{ kind = \"embedding\" }", "{ kind = \"embedding\", wieght = 1.0 }", "weight"),
+            ("{ kind = \"embedding\" }", "{ kind = \"embeding\" }", "embedding"),
+            ("{ kind = \"constant\" }", "{ kind = \"polynomial\", powr = 2.0 }", "power"),
+            ("{ epochs = 2 }", "{ epohcs = 2 }", "epochs"),
+            ("kind = \"known\"", "kind = \"knwon\"", "known"),
+        ];
+        for (from, to, nearest) in cases {
+            let text = RECIPE.replacen(from, to, 1);
+            assert_ne!(text, RECIPE, "{from} is not in the recipe");
+            let error = Recipe::parse(&text).expect_err(to);
+            assert!(error.contains("unknown"), "{to}: {error}");
+            assert!(error.contains(&format!("did you mean `{nearest}`")), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_recipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("recipe.toml");
+        std::fs::write(&file, RECIPE).unwrap();
+        let recipe = Recipe::read(&file).unwrap();
+        assert_eq!(recipe.teacher.unwrap().path, folder.path().join("teacher"));
+        let missing = Recipe::read(&folder.path().join("nothing.toml")).unwrap_err();
+        assert!(missing.to_string().contains("nothing.toml"));
+    }
+}

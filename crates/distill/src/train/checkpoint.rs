@@ -1,0 +1,151 @@
+//! Checkpoints: a directory each, complete or absent.
+//!
+//! A checkpoint holds the parameters, the optimiser's moments and where the run stands. Everything
+//! else follows from the recipe and its seed, so that a run that was killed at any moment goes on to
+//! the same bytes.
+
+use std::path::{Path, PathBuf};
+
+use attar_model::atomic::{WriteMode, write_dir, write_file};
+use attar_model::{Weights, WeightsFile, safetensors_file};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+const PARAMETERS: &str = "parameters.safetensors";
+const MOMENTS: &str = "moments.safetensors";
+const STATE: &str = "state.json";
+const BEST: &str = "best.safetensors";
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Stage, counted from 0; the number of stages once all are done.
+    pub stage: usize,
+    /// Updates done in that stage.
+    pub step: usize,
+    /// The best score of that stage so far.
+    pub best: Option<Best>,
+}
+
+/// The best score of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Value of the metric that decides.
+    pub score: f64,
+    /// Updates that had been done.
+    pub step: usize,
+}
+
+/// A checkpoint that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Where the run stands.
+    pub state: State,
+    /// The parameters by name.
+    pub parameters: Weights,
+    /// The optimiser's moments by name; none at the beginning of a stage.
+    pub moments: Option<Weights>,
+}
+
+/// The folder of the checkpoints of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    /// The checkpoints in a folder, which need not exist yet.
+    pub fn new(folder: PathBuf) -> Checkpoints {
+        Checkpoints { folder }
+    }
+
+    /// Writes a checkpoint, then removes all but the newest `keep`.
+    ///
+    /// # Errors
+    /// If the disk is full or not writable; earlier checkpoints are then untouched.
+    pub fn write(&self, checkpoint: &Checkpoint, keep: usize) -> Result<PathBuf, Error> {
+        let path = self.folder.join(name(&checkpoint.state));
+        write_dir(&path, WriteMode::Replace, |folder| -> Result<(), Error> {
+            safetensors_file::write(&folder.join(PARAMETERS), &checkpoint.parameters)?;
+            if let Some(moments) = &checkpoint.moments {
+                safetensors_file::write(&folder.join(MOMENTS), moments)?;
+            }
+            let state = serde_json::to_vec_pretty(&checkpoint.state).map_err(|e| damaged(folder, e))?;
+            Ok(write_file(&folder.join(STATE), &state)?)
+        })?;
+        for old in self.all()?.into_iter().rev().skip(keep) {
+            std::fs::remove_dir_all(&old).map_err(|source| Error::Io { path: old, source })?;
+        }
+        Ok(path)
+    }
+
+    /// The newest checkpoint.
+    ///
+    /// # Errors
+    /// If it is damaged; the text names it and what to remove to go back to the one before.
+    pub fn latest(&self) -> Result<Option<Checkpoint>, Error> {
+        let Some(folder) = self.all()?.pop() else { return Ok(None) };
+        let path = folder.join(STATE);
+        let text = std::fs::read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let state = serde_json::from_slice(&text).map_err(|e| damaged(&folder, e))?;
+        let moments = folder.join(MOMENTS);
+        let moments = if moments.exists() { Some(weights(&moments, &folder)?) } else { None };
+        Ok(Some(Checkpoint { state, parameters: weights(&folder.join(PARAMETERS), &folder)?, moments }))
+    }
+
+    /// Writes the parameters with the best score of a stage.
+    ///
+    /// # Errors
+    /// If the disk is full or not writable; the file that was there stays.
+    pub fn write_best(&self, parameters: &Weights) -> Result<(), Error> {
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.clone(), source })?;
+        Ok(safetensors_file::write(&folder.join(BEST), parameters)?)
+    }
+
+    /// Reads what [`Checkpoints::write_best`] wrote.
+    ///
+    /// # Errors
+    /// If the file is missing or damaged.
+    pub fn best(&self) -> Result<Weights, Error> {
+        weights(&self.folder.join(BEST), &self.folder)
+    }
+
+    /// Folders of all checkpoints, the oldest first.
+    fn all(&self) -> Result<Vec<PathBuf>, Error> {
+        let failed = |source| Error::Io { path: self.folder.clone(), source };
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(failed(e)),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            // Temporary names begin with a dot; names of checkpoints sort by stage and step.
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("stage-")) {
+                all.push(path);
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+}
+
+fn name(state: &State) -> String {
+    format!("stage-{:03}-step-{:09}", state.stage, state.step)
+}
+
+fn weights(path: &Path, folder: &Path) -> Result<Weights, Error> {
+    let file = WeightsFile::read(path).map_err(|e| damaged(folder, e))?;
+    file.all_floats().map_err(|e| damaged(folder, e))
+}
+
+fn damaged(folder: &Path, problem: impl std::fmt::Display) -> Error {
+    Error::RunFile {
+        path: folder.to_path_buf(),
+        problem: format!("damaged: {problem}"),
+        way_out: "remove this folder to go back to the checkpoint before".into(),
+    }
+}

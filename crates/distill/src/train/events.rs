@@ -1,0 +1,189 @@
+//! What happens in a run, as it happens.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use attar_energy::{Estimate, Joules, Watts};
+use attar_text::metrics::Score;
+use serde::Serialize;
+
+use crate::Error;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began, or went on from a checkpoint.
+    Began {
+        /// Stage at which it goes on, counted from 0.
+        stage: usize,
+        /// Updates done in that stage.
+        step: usize,
+        /// Why energy is read as it is.
+        energy: Vec<String>,
+    },
+    /// A stage began or went on.
+    Stage {
+        /// Stage, counted from 0.
+        stage: usize,
+        /// Its name.
+        name: String,
+        /// Its updates.
+        steps: usize,
+        /// Updates done.
+        done: usize,
+    },
+    /// An update.
+    Step(Step),
+    /// A scoring on the dev rows.
+    Evaluated {
+        /// Stage, counted from 0.
+        stage: usize,
+        /// Updates done.
+        step: usize,
+        /// The score that decides.
+        score: Score,
+        /// True if it is the best of the stage so far.
+        best: bool,
+    },
+    /// A checkpoint is complete.
+    Checkpoint {
+        /// Stage, counted from 0.
+        stage: usize,
+        /// Updates done.
+        step: usize,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The student is written and the run is over.
+    Finished {
+        /// Where the student is.
+        student: PathBuf,
+    },
+}
+
+/// An update.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Stage, counted from 0.
+    pub stage: usize,
+    /// Updates done, this one included.
+    pub step: usize,
+    /// Weighted sum of the terms.
+    pub loss: f64,
+    /// The terms before their weights.
+    pub terms: BTreeMap<&'static str, f64>,
+    /// Norm of all gradients together before clipping.
+    pub norm: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Rows learned from.
+    pub rows: usize,
+    /// Real tokens learned from.
+    pub tokens: usize,
+    /// Seconds that the update took.
+    pub seconds: f64,
+    /// Energy of the run so far, as of the last reading.
+    pub joules: Option<Estimate<Joules>>,
+    /// Power at the last reading.
+    pub watts: Option<Estimate<Watts>>,
+}
+
+/// Looks on while a run goes.
+pub trait Observer {
+    /// Called for every event, every update included.
+    fn event(&mut self, event: &Event);
+}
+
+/// Looks at nothing.
+impl Observer for () {
+    fn event(&mut self, _: &Event) {}
+}
+
+/// Updates between two that are logged.
+const LOG_EVERY: usize = 10;
+
+/// The log of a run: a JSON object a line, appended.
+#[derive(Debug)]
+pub struct EventLog {
+    path: PathBuf,
+    file: File,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl EventLog {
+    /// Opens a log for appending; a line that a crash cut short is ended first.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn append_to(path: &Path) -> Result<EventLog, Error> {
+        let failed = |source| Error::Io { path: path.to_path_buf(), source };
+        let torn = std::fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&last| last != b'\n'));
+        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        if torn {
+            file.write_all(b"\n").map_err(failed)?;
+        }
+        Ok(EventLog { path: path.to_path_buf(), file })
+    }
+
+    /// Appends an event; of updates, every tenth.
+    ///
+    /// # Errors
+    /// If the disk is full or not writable.
+    pub fn write(&mut self, event: &Event) -> Result<(), Error> {
+        if let Event::Step(step) = event
+            && !step.step.is_multiple_of(LOG_EVERY)
+        {
+            return Ok(());
+        }
+        let line = Line { time: jiff::Timestamp::now().to_string(), event };
+        let failed = |source| Error::Io { path: self.path.clone(), source };
+        let mut text = serde_json::to_vec(&line).map_err(|e| failed(e.into()))?;
+        text.push(b'\n');
+        self.file.write_all(&text).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cut_short_is_ended_and_updates_are_thinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        std::fs::write(&path, "{\"event\":\"be").unwrap();
+        let mut log = EventLog::append_to(&path).unwrap();
+        for step in 1..=20 {
+            let terms = BTreeMap::from([("gold", 0.5)]);
+            let step = Step {
+                stage: 0,
+                step,
+                loss: 0.5,
+                terms,
+                norm: 1.0,
+                rate: 1e-5,
+                rows: 1,
+                tokens: 3,
+                seconds: 0.1,
+                joules: None,
+                watts: None,
+            };
+            log.write(&Event::Step(step)).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(lines.len(), 2);
+        let line: serde_json::Value = serde_json::from_str(lines[1]).unwrap();
+        assert_eq!((line["event"].as_str(), line["step"].as_u64()), (Some("step"), Some(20)));
+        assert_eq!(line["terms"]["gold"].as_f64(), Some(0.5));
+    }
+}

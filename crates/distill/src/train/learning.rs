@@ -1,0 +1,154 @@
+//! The arithmetic of a stage: from a batch to a loss.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::engine::{Dropout, Encoder, Input, Keep, Linear, Parameters, Slot, Trace, Values};
+use crate::objectives::{Comparison, Gold, Objective, Projection, Semantics};
+use crate::plan::Plan;
+use crate::recipe::ProjectionSpec;
+use crate::{Error, device};
+
+/// A model that is looked at and never changed.
+#[derive(Debug, Clone)]
+pub struct Teacher {
+    encoder: Encoder,
+    values: Values,
+    /// For each class of the data the teacher's number for it, where the two differ.
+    classes: Option<Vec<usize>>,
+}
+
+impl Teacher {
+    /// A teacher with its weights and, if its classes are in another order than the data's, the
+    /// teacher's number of each class of the data.
+    pub fn new(encoder: Encoder, values: Values, classes: Option<Vec<usize>>) -> Teacher {
+        Teacher { encoder, values, classes }
+    }
+
+    /// The teacher of a plan, on the plan's device.
+    ///
+    /// # Errors
+    /// If the device cannot be opened or refuses the weights.
+    pub fn of(plan: &Plan) -> Result<Option<Teacher>, Error> {
+        let Some(planned) = &plan.teacher else { return Ok(None) };
+        let encoder = Encoder::new(planned.bundle.config.clone());
+        let mut parameters = Parameters::empty(&device::open(plan.recipe.device)?);
+        parameters.load(encoder.slots(), &planned.bundle.weights)?;
+        Ok(Some(Teacher::new(encoder, parameters.values(), planned.classes.clone())))
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// A forward pass, its logits in the data's order of classes.
+    pub fn trace(&self, input: &Input, keep: Keep, dropout: Option<Dropout<'_>>) -> Trace {
+        let mut trace = self.encoder.forward(&self.values, input, keep, dropout);
+        if let Some(classes) = &self.classes {
+            let order: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
+            let order = Tensor::<1, Int>::from_data(TensorData::new(order, [classes.len()]), input.geometry.device());
+            trace.logits = trace.logits.map(|logits| logits.select(1, order));
+        }
+        trace
+    }
+}
+
+/// A student, what it is to learn, and how that is counted.
+#[derive(Debug, Clone)]
+pub struct Learning {
+    encoder: Encoder,
+    objectives: Vec<Objective>,
+    semantics: Semantics,
+    /// Width of the teacher's states and number of projections to it, where there are any.
+    projections: Option<(usize, usize)>,
+}
+
+/// The loss of a batch.
+#[derive(Debug)]
+pub struct Loss {
+    /// The weighted sum, `[1]`.
+    pub total: Tensor<1>,
+    /// The terms before their weights, `[1]` each.
+    pub terms: Vec<(&'static str, Tensor<1>)>,
+}
+
+impl Learning {
+    /// What `encoder` learns by these objectives from a teacher of hidden width `teacher`.
+    pub fn new(
+        encoder: Encoder,
+        objectives: Vec<Objective>,
+        semantics: Semantics,
+        projection: ProjectionSpec,
+        teacher: Option<usize>,
+    ) -> Learning {
+        let wanted = objectives.iter().any(Objective::projects);
+        let projections = match (teacher, projection) {
+            (Some(width), ProjectionSpec::Shared) if wanted => Some((width, 1)),
+            (Some(width), ProjectionSpec::PerLevel) if wanted => Some((width, encoder.config().layers + 1)),
+            _ => None,
+        };
+        Learning { encoder, objectives, semantics, projections }
+    }
+
+    /// The student.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Parameters of the projections, which follow the encoder's.
+    pub fn projection_slots(&self) -> Vec<Slot> {
+        let hidden = self.encoder.config().hidden;
+        let name = |level| match self.projections {
+            Some((_, 1)) => "projection".to_string(),
+            _ => format!("projection.{level}"),
+        };
+        let Some((width, count)) = self.projections else { return Vec::new() };
+        let slots = |level| {
+            let name = name(level);
+            [Slot::linear(format!("{name}.weight"), hidden, width), Slot::vector(format!("{name}.bias"), width)]
+        };
+        (0..count).flat_map(slots).collect()
+    }
+
+    /// How much of the passes the objectives look at.
+    pub fn keep(&self) -> Keep {
+        if self.objectives.iter().any(Objective::needs_layers) { Keep::Layers } else { Keep::Output }
+    }
+
+    /// True if an objective looks at a teacher.
+    pub fn needs_teacher(&self) -> bool {
+        self.objectives.iter().any(Objective::needs_teacher)
+    }
+
+    /// The loss of a batch. `values` are the encoder's, then the projections'.
+    pub fn loss(
+        &self,
+        values: &Values,
+        input: &Input,
+        teacher: Option<&Trace>,
+        gold: Option<&Gold>,
+        dropout: Option<Dropout<'_>>,
+    ) -> Loss {
+        let student = self.encoder.forward(values, input, self.keep(), dropout);
+        let mut rest = values.cursor_at(self.encoder.slots().len());
+        let count = self.projections.map_or(0, |(_, count)| count);
+        let projections: Vec<Projection> =
+            (0..count).map(|_| Projection(Linear { weight: rest.matrix(), bias: rest.vector() })).collect();
+        let comparison = Comparison {
+            student: &student,
+            teacher,
+            gold,
+            projections: &projections,
+            geometry: &input.geometry,
+            semantics: self.semantics,
+        };
+        let terms: Vec<(&'static str, Tensor<1>)> =
+            self.objectives.iter().map(|objective| (objective.name(), comparison.term(objective))).collect();
+        let weighted = self.objectives.iter().zip(&terms).map(|(objective, (_, term))| {
+            let weight = objective.weight();
+            if weight == 1.0 { term.clone() } else { term.clone() * weight }
+        });
+        let total = weighted.reduce(|a, b| a + b).expect("a stage has objectives");
+        Loss { total, terms }
+    }
+}

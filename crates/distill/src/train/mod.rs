@@ -1,0 +1,13 @@
+//! Training: the arithmetic of a stage, the update, the whole run, and what it leaves on disk.
+
+mod checkpoint;
+mod events;
+mod learning;
+mod run;
+mod trainer;
+
+pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
+pub use events::{Event, EventLog, Observer, Step};
+pub use learning::{Learning, Loss, Teacher};
+pub use run::{Trained, train};
+pub use trainer::{StepReport, Trainer, phase};

@@ -1,0 +1,212 @@
+//! A whole run: stages, evaluations, checkpoints, and the student at the end.
+
+use std::time::Instant;
+
+use attar_energy::{Ledger, Meter, MeterOptions, Totals};
+use attar_model::Weights;
+use attar_text::metrics::Score;
+use attar_text::random::Streams;
+
+use super::checkpoint::{Best, Checkpoint, Checkpoints, State};
+use super::events::{Event, EventLog, Observer, Step};
+use super::learning::Teacher;
+use super::trainer::{Trainer, phase};
+use crate::deliver::{Scores, TeacherScores};
+use crate::engine::{Encoder, Parameters};
+use crate::plan::Plan;
+use crate::recipe::KeepWeights;
+use crate::run_directory::RunDirectory;
+use crate::score::{Agreement, Answers, Truth};
+use crate::{Error, billing, device, evaluate};
+
+/// What a run leads to.
+#[derive(Debug)]
+pub struct Trained {
+    /// The student's weights.
+    pub weights: Weights,
+    /// How it does on the dev rows, and its teacher.
+    pub scores: Option<Scores>,
+    /// Time and energy of the run, its resumed parts included.
+    pub totals: Totals,
+}
+
+/// Trains what a plan says, from the newest checkpoint of the run if there is one.
+///
+/// # Errors
+/// If something cannot be read, written or computed; what was written before stays and a later call
+/// goes on from it.
+pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer) -> Result<Trained, Error> {
+    let ledger = Ledger::append_to(directory.ledger()).map_err(Error::energy)?;
+    let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
+    let meter = Meter::start(options, Some(ledger)).map_err(Error::energy)?;
+    let log = EventLog::append_to(&directory.events())?;
+    let truth = Truth::of(&plan.data.dev);
+    let mut run = Run { plan, checkpoints: directory.checkpoints(), log, observer, meter, truth };
+    let (weights, teacher) = run.stages()?;
+    let scores = run.scores(&weights, teacher)?;
+    run.tell(Event::Finished { student: directory.student() })?;
+    // The ledger holds what the meter knows, and parts of the run before a resumption.
+    let _ = run.meter.finish();
+    let windows = Ledger::read(directory.ledger()).map_err(Error::energy)?.windows;
+    Ok(Trained { weights, scores, totals: Totals::from_windows(&windows) })
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    checkpoints: Checkpoints,
+    log: EventLog,
+    observer: &'a mut dyn Observer,
+    meter: Meter,
+    truth: Option<Truth>,
+}
+
+impl Run<'_> {
+    /// All stages that are left; gives the student's weights and the teacher.
+    fn stages(&mut self) -> Result<(Weights, Option<Teacher>), Error> {
+        let latest = self.checkpoints.latest()?;
+        let mut checkpoint = latest.unwrap_or_else(|| Checkpoint {
+            state: State { stage: 0, step: 0, best: None },
+            parameters: self.plan.student.weights.clone(),
+            moments: None,
+        });
+        let State { stage, step, .. } = checkpoint.state;
+        self.tell(Event::Began { stage, step, energy: self.meter.reasons().to_vec() })?;
+        let teacher = Teacher::of(self.plan)?;
+        while checkpoint.state.stage < self.plan.stages.len() {
+            checkpoint = self.stage(checkpoint, teacher.clone())?;
+        }
+        let slots = Encoder::new(self.plan.student.config.clone()).slots();
+        let mut student = Weights::new();
+        for name in slots.into_iter().flat_map(|slot| slot.parts) {
+            // The parameters are those of the encoder, then projections.
+            if let Some(tensor) = checkpoint.parameters.remove(&name) {
+                student.insert(name, tensor);
+            }
+        }
+        Ok((student, teacher))
+    }
+
+    /// What is left of one stage; gives the beginning of the next.
+    fn stage(&mut self, from: Checkpoint, teacher: Option<Teacher>) -> Result<Checkpoint, Error> {
+        let plan = self.plan;
+        let index = from.state.stage;
+        let stage = &plan.stages[index];
+        let mut trainer = Trainer::new(plan, index, &from.parameters, teacher)?;
+        if let Some(moments) = &from.moments {
+            trainer.restore(moments, from.state.step)?;
+        }
+        drop(from.parameters);
+        drop(from.moments);
+        let mut best = from.state.best;
+        let (name, steps, done) = (stage.spec.name.clone(), stage.steps, from.state.step);
+        self.tell(Event::Stage { stage: index, name, steps, done })?;
+        for step in from.state.step..stage.steps {
+            let start = Instant::now();
+            let report = trainer.step(step, &mut self.meter)?;
+            let done = step + 1;
+            self.tell(Event::Step(Step {
+                stage: index,
+                step: done,
+                loss: report.loss,
+                terms: report.terms,
+                norm: report.norm,
+                rate: report.rate,
+                rows: report.rows,
+                tokens: report.tokens,
+                seconds: start.elapsed().as_secs_f64(),
+                joules: self.meter.totals().energy(),
+                watts: self.meter.power(),
+            }))?;
+            let due = match stage.spec.evaluate_every {
+                0 => stage.ends_epoch(step),
+                every => done.is_multiple_of(every) || done == stage.steps,
+            };
+            if due && stage.predicts() {
+                best = self.evaluate(&trainer, index, done, best)?;
+            }
+            if done.is_multiple_of(plan.recipe.checkpoint.every) && done < stage.steps {
+                self.meter.enter(phase::CHECKPOINT);
+                let state = State { stage: index, step: done, best };
+                let moments = Some(trainer.moments()?);
+                self.write(&Checkpoint { state, parameters: trainer.weights()?, moments })?;
+            }
+        }
+        let parameters = match (stage.spec.keep, best) {
+            (KeepWeights::Best, Some(_)) => self.checkpoints.best()?,
+            _ => trainer.weights()?,
+        };
+        let checkpoint =
+            Checkpoint { state: State { stage: index + 1, step: 0, best: None }, parameters, moments: None };
+        self.meter.enter(phase::CHECKPOINT);
+        self.write(&checkpoint)?;
+        Ok(checkpoint)
+    }
+
+    /// Scores the student on the dev rows and keeps its weights if they are the best so far.
+    fn evaluate(
+        &mut self,
+        trainer: &Trainer<'_>,
+        stage: usize,
+        step: usize,
+        best: Option<Best>,
+    ) -> Result<Option<Best>, Error> {
+        let Some(truth) = &self.truth else { return Ok(best) };
+        let plan = self.plan;
+        self.meter.enter(phase::EVALUATION);
+        let (encoder, values) = trainer.student();
+        let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, trainer.device(), |_| {})?;
+        let answers = Answers::from_logits(&logits, &plan.data.dev.target);
+        let score = truth.score(plan.data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
+        // An undefined score, as of constant answers under a correlation, is the worst there is.
+        let value = score.value.unwrap_or(f64::NEG_INFINITY);
+        let better = if plan.data.metrics[0].higher_is_better() { value } else { -value };
+        let is_best = best.is_none_or(|best| better > best.score);
+        if is_best {
+            self.checkpoints.write_best(&trainer.weights()?)?;
+        }
+        self.tell(Event::Evaluated { stage, step, score, best: is_best })?;
+        Ok(if is_best { Some(Best { score: better, step }) } else { best })
+    }
+
+    /// Scores the finished student, and its teacher on the same rows.
+    fn scores(&mut self, weights: &Weights, teacher: Option<Teacher>) -> Result<Option<Scores>, Error> {
+        let Some(truth) = &self.truth else { return Ok(None) };
+        let plan = self.plan;
+        let (data, streams) = (&plan.data, Streams::new(plan.recipe.seed));
+        self.meter.enter(phase::EVALUATION);
+        let device = device::open(plan.recipe.device)?;
+        let encoder = Encoder::new(plan.student.config.clone());
+        let mut parameters = Parameters::empty(&device);
+        parameters.load(encoder.slots(), weights)?;
+        let logits = evaluate::logits(&(&encoder, &parameters.values()), &plan.dev_texts, &device, |_| {})?;
+        let student = Answers::from_logits(&logits, &data.dev.target);
+        let scores = |answers: &Answers| -> Result<Vec<Score>, Error> {
+            data.metrics.iter().map(|&metric| truth.score(metric, answers, &streams)).collect()
+        };
+        let answering = plan.teacher.as_ref().is_some_and(|planned| planned.answers(&data.train.target));
+        let teacher = match teacher.filter(|_| answering) {
+            None => None,
+            Some(teacher) => {
+                let logits = evaluate::logits(&teacher, &plan.dev_texts, &device, |_| {})?;
+                let answers = Answers::from_logits(&logits, &data.dev.target);
+                Some(TeacherScores {
+                    scores: scores(&answers)?,
+                    difference: truth.difference(data.metrics[0], &student, &answers, &streams)?,
+                    agreement: Agreement::of(&student, &answers),
+                })
+            }
+        };
+        Ok(Some(Scores { student: scores(&student)?, teacher }))
+    }
+
+    fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let path = self.checkpoints.write(checkpoint, self.plan.recipe.checkpoint.keep)?;
+        let State { stage, step, .. } = checkpoint.state;
+        self.tell(Event::Checkpoint { stage, step, path })
+    }
+
+    fn tell(&mut self, event: Event) -> Result<(), Error> {
+        self.observer.event(&event);
+        self.log.write(&event)
+    }
+}

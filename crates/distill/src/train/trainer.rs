@@ -1,0 +1,232 @@
+//! One stage in memory: parameters, optimiser, and the update.
+
+use std::collections::BTreeMap;
+
+use attar_energy::Meter;
+use attar_model::{Tensor as Stored, Weights};
+use attar_text::batch::{Batch, assemble};
+use attar_text::labelled::Label;
+use attar_text::random::Streams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::learning::{Learning, Teacher};
+use crate::engine::{Dropout, Encoder, Input, Parameters, Storage, Trace, Values};
+use crate::objectives::{Gold, Semantics};
+use crate::optimiser::{AdamW, Gradients, Schedule};
+use crate::plan::{Plan, PlannedStage};
+use crate::{Error, device};
+
+/// Phases of a run as the meter names them.
+pub mod phase {
+    /// Forward passes of the teacher.
+    pub const TEACHER: &str = "teacher";
+    /// Forward and backward passes of the student, and its updates.
+    pub const STUDENT: &str = "student";
+    /// Scoring on dev rows.
+    pub const EVALUATION: &str = "evaluation";
+    /// Writing checkpoints and the student.
+    pub const CHECKPOINT: &str = "checkpoint";
+}
+
+/// A stage that is being trained.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    plan: &'a Plan,
+    stage: &'a PlannedStage,
+    index: usize,
+    learning: Learning,
+    teacher: Option<Teacher>,
+    parameters: Parameters,
+    optimiser: AdamW,
+    schedule: Schedule,
+    streams: Streams,
+    device: Device,
+}
+
+/// What an update did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// Weighted sum of the terms, averaged over micro-batches.
+    pub loss: f64,
+    /// The terms before their weights, averaged over micro-batches.
+    pub terms: BTreeMap<&'static str, f64>,
+    /// Norm of all gradients together before clipping.
+    pub norm: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Rows learned from.
+    pub rows: usize,
+    /// Real tokens learned from.
+    pub tokens: usize,
+}
+
+impl<'a> Trainer<'a> {
+    /// A stage that begins with `weights`: the student's, and projections of stages before.
+    ///
+    /// # Errors
+    /// If the device of the plan cannot be opened or refuses the weights.
+    pub fn new(plan: &'a Plan, index: usize, weights: &Weights, teacher: Option<Teacher>) -> Result<Self, Error> {
+        let stage = &plan.stages[index];
+        let streams = Streams::new(plan.recipe.seed);
+        let device = device::open(plan.recipe.device)?;
+        let encoder = Encoder::new(plan.student.config.clone());
+        let spec = &stage.spec;
+        let width = plan.teacher.as_ref().map(|teacher| teacher.bundle.config.hidden);
+        let learning = Learning::new(encoder, spec.objectives.clone(), plan.recipe.semantics, spec.projection, width);
+        let teacher = teacher.filter(|_| learning.needs_teacher());
+        let mut parameters = Parameters::empty(&device);
+        parameters.load(learning.encoder().slots(), weights)?;
+        let projections = projections(&learning, weights, plan.student.config.initializer_range, &streams);
+        parameters.load(learning.projection_slots(), &projections)?;
+        let optimiser = AdamW::new(spec.optimiser, &parameters);
+        let schedule = Schedule { kind: spec.schedule, peak: spec.rate, warmup: stage.warmup(), total: stage.steps };
+        Ok(Trainer { plan, stage, index, learning, teacher, parameters, optimiser, schedule, streams, device })
+    }
+
+    /// Update `step` of the stage, counted from 0.
+    ///
+    /// # Errors
+    /// If the device fails, or a loss or the gradient norm is not finite; the parameters are then as
+    /// they were before the update.
+    pub fn step(&mut self, step: usize, meter: &mut Meter) -> Result<StepReport, Error> {
+        let batches = self.stage.batches(step);
+        let share = 1.0 / batches.len() as f64;
+        let mut report = StepReport {
+            loss: 0.0,
+            terms: BTreeMap::new(),
+            norm: 0.0,
+            rate: self.schedule.rate(step),
+            rows: 0,
+            tokens: 0,
+        };
+        let mut gradients: Option<Gradients> = None;
+        for (micro, rows) in batches.iter().enumerate() {
+            let batch = assemble(rows, &self.plan.train_texts);
+            let place = [self.index as u64, step as u64, micro as u64];
+            let teacher = self.teach(&batch, place, meter);
+            meter.enter(phase::STUDENT);
+            let input = self.input(&batch, self.learning.encoder());
+            let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
+            let leaves = self.parameters.leaves(&input);
+            let gold = self.gold(rows);
+            let loss = self.learning.loss(&leaves, &input, teacher.as_ref(), gold.as_ref(), dropout);
+            for (name, term) in &loss.terms {
+                let value = self.finite(step, name, number(term)?, report.rate)?;
+                *report.terms.entry(name).or_default() += value * share;
+            }
+            report.loss += number(&loss.total)? * share;
+            report.rows += rows.len();
+            report.tokens += batch.tokens();
+            let tape = (loss.total * share).backward();
+            let more = Gradients::collect(leaves, input.ids(), tape)?;
+            gradients = Some(match gradients {
+                Some(sum) => sum.add(more),
+                None => more,
+            });
+        }
+        let Some(gradients) = gradients else { return Ok(report) };
+        report.norm = self.finite(step, "the gradient norm", gradients.norm()?, report.rate)?;
+        let clip = self.stage.spec.clip;
+        // The small number keeps the quotient finite, as in the usual implementations.
+        let scale = if clip > 0.0 { (clip / (report.norm + 1e-6)).min(1.0) } else { 1.0 };
+        self.optimiser.step(&mut self.parameters, gradients, report.rate, scale)?;
+        Ok(report)
+    }
+
+    /// The student and its parameters, for a pass without gradients.
+    pub fn student(&self) -> (&Encoder, Values) {
+        (self.learning.encoder(), self.parameters.values())
+    }
+
+    /// All parameters by name: the student's, then the projections'.
+    ///
+    /// # Errors
+    /// If the device fails to hand out a value.
+    pub fn weights(&self) -> Result<Weights, Error> {
+        self.parameters.weights()
+    }
+
+    /// The optimiser's moments by name.
+    ///
+    /// # Errors
+    /// If the device fails to hand out a value.
+    pub fn moments(&self) -> Result<Weights, Error> {
+        self.optimiser.state(&self.parameters)
+    }
+
+    /// Puts back the moments after `steps` updates.
+    ///
+    /// # Errors
+    /// If a moment is missing or has the wrong shape.
+    pub fn restore(&mut self, moments: &Weights, steps: usize) -> Result<(), Error> {
+        self.optimiser.restore(&self.parameters, moments, steps as u64)
+    }
+
+    /// The device of the stage.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn teach(&self, batch: &Batch, place: [u64; 3], meter: &mut Meter) -> Option<Trace> {
+        let teacher = self.teacher.as_ref()?;
+        meter.enter(phase::TEACHER);
+        // The published code never leaves training mode.
+        let reference = self.plan.recipe.semantics == Semantics::Reference;
+        let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
+        Some(teacher.trace(&self.input(batch, teacher.encoder()), self.learning.keep(), dropout))
+    }
+
+    fn input(&self, batch: &Batch, encoder: &Encoder) -> Input {
+        match self.plan.recipe.semantics {
+            Semantics::Clean => Input::ragged(batch, encoder.config(), &self.device),
+            Semantics::Reference => Input::padded(batch, encoder.config(), &self.device),
+        }
+    }
+
+    /// Labels of the rows, if all have one.
+    fn gold(&self, rows: &[u32]) -> Option<Gold> {
+        let labels: Vec<Label> = rows.iter().map(|&row| self.plan.data.train.examples[row as usize].label).collect();
+        let count = labels.len();
+        let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
+        if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
+            let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), &self.device);
+            return Some(Gold::Classes(classes));
+        }
+        let score = |label: &Label| if let Label::Score(score) = label { Some(*score) } else { None };
+        let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
+        Some(Gold::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), &self.device)))
+    }
+
+    fn finite(&self, step: usize, what: &str, value: f64, rate: f64) -> Result<f64, Error> {
+        if value.is_finite() {
+            return Ok(value);
+        }
+        let (stage, what) = (self.stage.spec.name.clone(), what.to_string());
+        Err(Error::NotFinite { stage, step, what, value, rate })
+    }
+}
+
+/// Projections of stages before, and new ones where there are none.
+fn projections(learning: &Learning, weights: &Weights, deviation: f64, streams: &Streams) -> Weights {
+    let mut projections = Weights::new();
+    for (index, slot) in learning.projection_slots().into_iter().enumerate() {
+        let known = weights.get(&slot.name).filter(|tensor| tensor.data.len() == slot.len());
+        let tensor = known.cloned().unwrap_or_else(|| {
+            let mut stream = streams.stream("projection", &[index as u64]);
+            let mut shape = slot.shape.clone();
+            if slot.storage == Storage::Transposed {
+                shape.reverse();
+            }
+            match shape.len() {
+                1 => Stored::zeros(shape),
+                _ => Stored::new(shape, (0..slot.len()).map(|_| (stream.normal() * deviation) as f32).collect()),
+            }
+        });
+        projections.insert(slot.name, tensor);
+    }
+    projections
+}
+
+fn number(value: &Tensor<1>) -> Result<f64, Error> {
+    value.clone().try_into_scalar::<f32>().map(f64::from).map_err(Error::device)
+}

@@ -1,0 +1,206 @@
+//! Gradients of whole models and a training trajectory against the fixtures, at the fixtures' own
+//! bounds.
+
+mod common;
+
+use std::path::Path;
+
+use attar_distill::engine::{Encoder, Input, Parameters};
+use attar_distill::objectives::{Gold, LayerMap, Objective, Semantics, masked_lm};
+use attar_distill::optimiser::{AdamW, AdamWOptions, Gradients, Schedule, ScheduleKind};
+use attar_distill::recipe::ProjectionSpec;
+use attar_distill::train::{Learning, Teacher};
+use attar_model::{Tensor as Stored, Weights};
+use attar_testing::{Array, assert_close, assert_close_relative, json, max_abs, relative_norm, shared, tensors};
+use attar_text::batch::Batch;
+use burn::tensor::{Int, Tensor, TensorData};
+use common::{Model, batch, batch_of, by_file_name, device, load};
+
+fn classes(labels: &[i64]) -> Gold {
+    Gold::Classes(int(labels.iter().map(|&l| l as i32).collect()))
+}
+
+fn int(values: Vec<i32>) -> Tensor<1, Int> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), &device())
+}
+
+/// Parameters in the names of the files against `expected`.
+fn compare(weights: &Weights, encoder: &Encoder, expected: &std::collections::BTreeMap<String, Array>, what: &str) {
+    let got = by_file_name(weights, encoder.config());
+    let mut pairs = Vec::new();
+    for (name, wanted) in expected {
+        let Some(got) = got.get(name) else {
+            // A term that needs no projection has none.
+            assert_eq!(max_abs(&wanted.data), 0.0, "{what}: no gradient of {name}");
+            continue;
+        };
+        let tolerance = 5e-5 * max_abs(&wanted.data) + 1e-6;
+        assert_close(&format!("{what}: {name}"), got, &wanted.data, tolerance);
+        pairs.push((got.as_slice(), wanted.data.as_slice()));
+    }
+    let difference = relative_norm(&pairs);
+    assert!(difference <= 2e-5, "{what}: gradients differ by {difference:.2e} of their norm");
+}
+
+fn gradient_weights(parameters: &Parameters, gradients: Gradients) -> Weights {
+    parameters.split(&gradients.into_dense(parameters)).unwrap()
+}
+
+#[test]
+fn classification() {
+    let Some(dir) = shared("fixtures/gradients/seqcls") else { return };
+    let Model { encoder, parameters } = load(&dir.join("model"));
+    let arrays = tensors(&dir.join("batch.safetensors"));
+    let learning = gold_only(encoder.clone());
+    let input = Input::ragged(&batch_of(&arrays), encoder.config(), &device());
+    let leaves = parameters.leaves(&input);
+    let loss = learning.loss(&leaves, &input, None, Some(&classes(&arrays["labels"].i64())), None).total;
+    let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
+    let expected = json(&dir.join("expected.json"));
+    assert_close_relative("loss", loss.into_scalar::<f32>().into(), expected["loss"].as_f64().unwrap(), 1e-5);
+    assert_close_relative("norm", gradients.norm().unwrap(), expected["grad_norm"].as_f64().unwrap(), 2e-5);
+    let weights = gradient_weights(&parameters, gradients);
+    compare(&weights, &encoder, &tensors(&dir.join("grads.safetensors")), "seqcls");
+}
+
+#[test]
+fn masked_language_model() {
+    let Some(dir) = shared("fixtures/gradients/mlm") else { return };
+    let Model { encoder, parameters } = load(&dir.join("model"));
+    let arrays = tensors(&dir.join("batch.safetensors"));
+    let batch = batch_of(&arrays);
+    // Labels of the real tokens, in ragged order.
+    let mask = arrays["attention_mask"].i64();
+    let labels: Vec<i64> =
+        arrays["labels"].i64().into_iter().zip(mask).filter(|(_, real)| *real == 1).map(|(l, _)| l).collect();
+    let rows: Vec<i32> = (0..labels.len()).filter(|&i| labels[i] != -100).map(|i| i as i32).collect();
+    let tokens: Vec<i32> = labels.iter().filter(|&&l| l != -100).map(|&l| l as i32).collect();
+    let input = Input::ragged(&batch, encoder.config(), &device());
+    let leaves = parameters.leaves(&input);
+    let trace = encoder.forward(&leaves, &input, attar_distill::engine::Keep::Output, None);
+    let loss = masked_lm(trace.logits.as_ref().unwrap(), int(rows), int(tokens)).unwrap();
+    let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
+    let expected = json(&dir.join("expected.json"));
+    assert_close_relative("loss", loss.into_scalar::<f32>().into(), expected["loss"].as_f64().unwrap(), 1e-5);
+    let weights = gradient_weights(&parameters, gradients);
+    compare(&weights, &encoder, &tensors(&dir.join("grads.safetensors")), "mlm");
+}
+
+/// Teacher, student, projection and what is learned in the fixtures' distillation.
+fn distillation(dir: &Path, objectives: Vec<Objective>) -> (Teacher, Learning, Parameters) {
+    let teacher = load(&dir.join("teacher"));
+    let Model { encoder, mut parameters } = load(&dir.join("student"));
+    let width = teacher.encoder.config().hidden;
+    let learning = Learning::new(encoder, objectives, Semantics::Clean, ProjectionSpec::Shared, Some(width));
+    let mut projection = Weights::new();
+    for (name, array) in tensors(&dir.join("projection.safetensors")) {
+        projection.insert(format!("projection.{name}"), Stored::new(array.shape.clone(), array.f32()));
+    }
+    // A term that needs no projection is learned without one.
+    parameters.load(learning.projection_slots(), &projection).unwrap();
+    (Teacher::new(teacher.encoder, teacher.parameters.values(), None), learning, parameters)
+}
+
+fn all_terms() -> Vec<Objective> {
+    vec![
+        Objective::Attention { weight: 1.0, map: LayerMap::default() },
+        Objective::Hidden { weight: 1.0, map: LayerMap::default() },
+        Objective::Embedding { weight: 1.0 },
+        Objective::Soft { weight: 1.0, temperature: 2.0 },
+    ]
+}
+
+#[test]
+fn tinybert() {
+    let Some(dir) = shared("fixtures/gradients/tinybert") else { return };
+    let expected = json(&dir.join("expected.json"));
+    let batch = batch_of(&tensors(&dir.join("batch.safetensors")));
+    let names = ["attention", "hidden", "embedding", "prediction"];
+    let single = |i: usize| (names[i], vec![all_terms().swap_remove(i)], &expected["terms"][names[i]]);
+    let cases = [single(0), single(1), single(2), single(3), ("total", all_terms(), &expected["total"])];
+    for (name, objectives, wanted) in cases {
+        let (teacher, learning, parameters) = distillation(&dir, objectives);
+        let input = Input::ragged(&batch, learning.encoder().config(), &device());
+        let trace = teacher.trace(&input, learning.keep(), None);
+        let leaves = parameters.leaves(&input);
+        let loss = learning.loss(&leaves, &input, Some(&trace), None, None).total;
+        let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
+        assert_close_relative(name, loss.into_scalar::<f32>().into(), wanted.as_f64().unwrap(), 1e-5);
+        assert_close_relative(name, gradients.norm().unwrap(), expected["grad_norm"][name].as_f64().unwrap(), 2e-5);
+        let weights = gradient_weights(&parameters, gradients);
+        compare(&weights, learning.encoder(), &tensors(&dir.join(format!("grads_{name}.safetensors"))), name);
+    }
+}
+
+fn gold_only(encoder: Encoder) -> Learning {
+    let objectives = vec![Objective::Gold { weight: 1.0 }];
+    Learning::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None)
+}
+
+/// The batch of one step out of arrays `[steps, B, S]`.
+fn step_batch(arrays: &std::collections::BTreeMap<String, Array>, step: usize) -> Batch {
+    let [_, rows, longest] = arrays["input_ids"].shape[..] else { panic!("three dimensions") };
+    let part = |name: &str| arrays[name].i64()[step * rows * longest..][..rows * longest].to_vec();
+    batch(&part("input_ids"), Some(&part("token_type_ids")), &part("attention_mask"), longest)
+}
+
+/// Replays the fixtures' 20 steps and compares losses, norms and final parameters.
+fn replay(
+    dir: &Path,
+    mut parameters: Parameters,
+    encoder: &Encoder,
+    skip: Option<&str>,
+    mut loss: impl FnMut(&attar_distill::engine::Values, usize, &Input) -> Tensor<1>,
+) {
+    let expected = json(&dir.join("expected.json"));
+    let list = |name: &str| expected[name].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+    let (losses, norms, rates) = (list("loss"), list("grad_norm"), list("lr"));
+    let arrays = tensors(&dir.join("batches.safetensors"));
+    let schedule = Schedule { kind: ScheduleKind::Linear {}, peak: 1e-3, warmup: 4, total: 20 };
+    let mut optimiser = AdamW::new(AdamWOptions::default(), &parameters);
+    for step in 0..losses.len() {
+        let input = Input::ragged(&step_batch(&arrays, step), encoder.config(), &device());
+        let leaves = parameters.leaves(&input);
+        let value = loss(&leaves, step, &input);
+        let gradients = Gradients::collect(leaves, input.ids(), value.backward()).unwrap();
+        assert_close_relative(&format!("loss {step}"), value.into_scalar::<f32>().into(), losses[step], 2e-5);
+        let norm = gradients.norm().unwrap();
+        assert_close_relative(&format!("norm {step}"), norm, norms[step], 2e-5);
+        assert_close("rate", &[schedule.rate(step)], &[rates[step]], 1e-15);
+        let scale = (1.0 / (norm + 1e-6)).min(1.0);
+        optimiser.step(&mut parameters, gradients, schedule.rate(step), scale).unwrap();
+    }
+    let got = by_file_name(&parameters.weights().unwrap(), encoder.config());
+    for (name, wanted) in tensors(&dir.join("final.safetensors")) {
+        if skip.is_some_and(|skip| name.ends_with(skip)) {
+            continue;
+        }
+        assert_close(&name, &got[&name], &wanted.data, 2e-5);
+    }
+}
+
+#[test]
+fn trajectory_of_classification() {
+    let Some(dir) = shared("fixtures/training/seqcls") else { return };
+    let Model { encoder, parameters } = load(&dir.join("../../gradients/seqcls/model"));
+    let arrays = tensors(&dir.join("batches.safetensors"));
+    let rows = arrays["labels"].shape[1];
+    let labels = arrays["labels"].i64();
+    let learning = gold_only(encoder.clone());
+    // Adam amplifies the rounding noise of the key bias, whose gradient is 0.
+    replay(&dir, parameters, &encoder, Some("attention.self.key.bias"), |leaves, step, input| {
+        let gold = classes(&labels[step * rows..][..rows]);
+        learning.loss(leaves, input, None, Some(&gold), None).total
+    });
+}
+
+#[test]
+fn trajectory_of_distillation() {
+    let Some(dir) = shared("fixtures/training/tinybert") else { return };
+    let (teacher, learning, parameters) = distillation(&dir.join("../../gradients/tinybert"), all_terms());
+    replay(&dir, parameters, learning.encoder(), None, |leaves, _, input| {
+        let trace = teacher.trace(input, learning.keep(), None);
+        learning.loss(leaves, input, Some(&trace), None, None).total
+    });
+}
