@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use attar_distill::train::{Event, Observer};
-use attar_energy::Joules;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows a run: stage, updates, loss, speed, power, energy, time left.
@@ -46,7 +45,7 @@ impl Observer for RunProgress {
                     message += &format!(" · {watts}");
                 }
                 if let Some(joules) = step.joules {
-                    message += &format!(" · {}", Joules::from(joules.value()));
+                    message += &format!(" · {}", joules.value());
                 }
                 self.bar.set_message(message + &self.last);
             }

@@ -1,11 +1,13 @@
 //! Forward passes against the fixtures, at the fixtures' own bounds.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use attar_distill::engine::{Encoder, Input, Keep, Parameters, Trace};
 use attar_distill::objectives::{mean_pool, normalise};
 use attar_model::{Head, checkpoint};
-use attar_testing::{assert_close, json, shared, tensors};
+use attar_testing::{assert_close, json, shared, teacher, tensors};
 use common::{Model, batch_of, device, load, numbers, real_pairs, real_rows, single};
 
 /// Hidden states, pooled vector, logits.
@@ -78,7 +80,7 @@ fn fixture_texts() {
             let batch = single(&text["input_ids"], text.get("token_type_ids"));
             let input = Input::ragged(&batch, model.encoder.config(), &device());
             let trace = forward(&model, &input);
-            let first = trace.last().clone().slice([0..1]);
+            let first = trace.last().clone().narrow(0, 0, 1);
             let got = [("logits", trace.logits.clone()), ("pooled", trace.pooled.clone()), ("cls", Some(first))];
             for (key, got) in got {
                 let Some(expected) = text.get(key) else { continue };
@@ -130,16 +132,12 @@ fn batch_and_padding_change_nothing() {
     }
 }
 
-/// The real teacher, where `ATTAR_TEACHER` names its directory.
+/// The real teacher.
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 fn teacher_embeddings() {
     let Some(dir) = shared("fixtures/minilm") else { return };
-    let Some(teacher) = std::env::var_os("ATTAR_TEACHER") else {
-        eprintln!("skipped: ATTAR_TEACHER does not name the directory of all-MiniLM-L6-v2");
-        return;
-    };
-    let loaded = checkpoint::load_as(teacher.as_ref(), Head::None).unwrap();
+    let Some(teacher) = teacher() else { return };
+    let loaded = checkpoint::load_as(&teacher, Head::None).unwrap();
     let encoder = Encoder::new(loaded.config);
     let mut parameters = Parameters::empty(&device());
     parameters.load(encoder.slots(), &loaded.weights).unwrap();
@@ -150,7 +148,7 @@ fn teacher_embeddings() {
         let input = Input::ragged(&single(&sentence["input_ids"], None), model.encoder.config(), &device());
         let trace = forward(&model, &input);
         embeddings.extend(numbers(normalise(mean_pool(trace.last(), &input.geometry))));
-        firsts.extend(numbers(trace.last().clone().slice([0..1])));
+        firsts.extend(numbers(trace.last().clone().narrow(0, 0, 1)));
     }
     assert_close("embeddings", &embeddings, &expected["embeddings"].data, 5e-6);
     assert_close("first states", &firsts, &expected["cls_hidden"].data, 3e-5);

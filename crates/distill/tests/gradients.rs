@@ -1,6 +1,8 @@
 //! Gradients of whole models and a training trajectory against the fixtures, at the fixtures' own
 //! bounds.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::path::Path;

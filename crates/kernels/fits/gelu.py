@@ -32,7 +32,7 @@ def fit(name, part, limit, degree):
     print(f"/// Largest error {error:.2e} (in f32, over [-{limit}, {limit}]).")
     print(f"const {name}: [f32; {degree + 1}] = [")
     for c in p:
-        print(f"    {c:.9e},")
+        print(f"    {np.format_float_scientific(c, unique=True)},")
     print("];")
 
 

@@ -12,6 +12,7 @@ mod labels;
 mod read;
 mod write;
 
+pub use labels::are_default_labels;
 pub use read::parse;
 pub use write::emit;
 

@@ -13,6 +13,8 @@
 
 mod compare;
 mod fixtures;
+mod teacher;
 
 pub use compare::{assert_close, assert_close_relative, max_abs, max_abs_difference, relative_norm};
 pub use fixtures::{Array, json, shared, tensors};
+pub use teacher::teacher;

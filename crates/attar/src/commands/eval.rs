@@ -1,14 +1,13 @@
 //! `attar eval`: models side by side on labelled text.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::{default_metrics, table};
 use attar_distill::recipe::{DeviceChoice, EnergySpec, TableFormat};
 use attar_distill::score::{Agreement, Answers, Truth};
 use attar_distill::{Predictor, Text, device};
-use attar_model::{Size, flops};
+use attar_model::hf_config::are_default_labels;
+use attar_model::{Size, Target, flops};
 use attar_text::labelled::{Dataset, LabelledSpec, TargetSpec, load};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::{Difference, Metric, Score};
@@ -70,7 +69,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         predictor.answer().with_context(|| format!("{} cannot be evaluated", path.display()))?;
         contenders.push(Contender::Encoder { name: name_of(path), predictor: Box::new(predictor) });
     }
-    let (data, metrics) = labelled(&args.data)?;
+    let first = contenders.iter().find_map(Contender::predictor);
+    let (data, metrics) = labelled(&args.data, first)?;
     if args.baseline {
         let train = training_rows(&args.data)?;
         contenders.push(Contender::Baseline(NgramBaseline::train(&train, &Streams::new(args.seed))?));
@@ -164,6 +164,13 @@ pub(crate) fn render(rows: &[Row]) -> String {
 }
 
 impl Contender {
+    fn predictor(&self) -> Option<&Predictor> {
+        match self {
+            Contender::Encoder { predictor, .. } => Some(predictor),
+            Contender::Baseline(_) => None,
+        }
+    }
+
     fn name(&self) -> &str {
         match self {
             Contender::Encoder { name, .. } => name,
@@ -257,7 +264,7 @@ fn name_of(path: &std::path::Path) -> String {
 }
 
 /// The rows to score by and the metrics that are usual for them.
-fn labelled(args: &EvalDataArgs) -> anyhow::Result<(Dataset, Vec<Metric>)> {
+fn labelled(args: &EvalDataArgs, first: Option<&Predictor>) -> anyhow::Result<(Dataset, Vec<Metric>)> {
     let (data, usual) = if args.data.is_dir() {
         let layout = layout(args)?;
         let data = match args.split {
@@ -271,7 +278,7 @@ fn labelled(args: &EvalDataArgs) -> anyhow::Result<(Dataset, Vec<Metric>)> {
         };
         (data, layout.metrics().to_vec())
     } else {
-        let data = table_rows(&args.data, args)?;
+        let data = table_rows(args, first)?;
         let usual = default_metrics(&data.target);
         (data, usual)
     };
@@ -293,12 +300,17 @@ fn layout(args: &EvalDataArgs) -> anyhow::Result<Layout> {
     })
 }
 
-fn table_rows(path: &PathBuf, args: &EvalDataArgs) -> anyhow::Result<Dataset> {
+/// Rows of a table, their labels read as the first model names them.
+fn table_rows(args: &EvalDataArgs, first: Option<&Predictor>) -> anyhow::Result<Dataset> {
     Ok(load(&LabelledSpec {
-        table: table(path, TableFormat::default()),
+        table: table(&args.data, TableFormat::default()),
         text: args.text.parse()?,
         pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
         label: Some(args.label.parse()?),
-        target: TargetSpec::Discover,
+        target: match first.map(Predictor::answer).transpose()? {
+            Some(Target::Regression) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
+            Some(Target::Labels(names)) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
+            _ => TargetSpec::Discover,
+        },
     })?)
 }

@@ -13,6 +13,7 @@ const CHUNK: usize = 1 << 14;
 
 /// The gradient of one parameter.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are some hundred of them, and nearly all are the large one")]
 pub enum Gradient {
     /// Of every element.
     Dense(Value),
@@ -56,7 +57,7 @@ impl Gradients {
     }
 
     /// Adds the gradients of another micro-batch of the same parameters.
-    pub fn add(self, other: Gradients) -> Gradients {
+    pub fn plus(self, other: Gradients) -> Gradients {
         let add = |pair| match pair {
             (Some(a), Some(b)) => Some(match (a, b) {
                 (Gradient::Dense(Value::Vector(a)), Gradient::Dense(Value::Vector(b))) => {
@@ -65,7 +66,7 @@ impl Gradients {
                 (Gradient::Dense(Value::Matrix(a)), Gradient::Dense(Value::Matrix(b))) => {
                     Gradient::Dense(Value::Matrix(a + b))
                 }
-                (Gradient::Rows(a), Gradient::Rows(b)) => Gradient::Rows(a.add(&b)),
+                (Gradient::Rows(a), Gradient::Rows(b)) => Gradient::Rows(a.plus(&b)),
                 _ => unreachable!("a parameter keeps its kind of gradient"),
             }),
             (a, None) => a,
@@ -134,7 +135,7 @@ impl RowGradients {
         RowGradients { rows, gradients: sums }
     }
 
-    fn add(&self, other: &RowGradients) -> RowGradients {
+    fn plus(&self, other: &RowGradients) -> RowGradients {
         let ids = [self.rows.as_slice(), &other.rows].concat();
         RowGradients::gather(&ids, &[self.gradients.as_slice(), &other.gradients].concat())
     }
@@ -162,7 +163,7 @@ mod tests {
         let rows = RowGradients::gather(&[7, 2, 7], &[1.0, 2.0, 10.0, 20.0, 100.0, 200.0]);
         assert_eq!(rows, RowGradients { rows: vec![2, 7], gradients: vec![10.0, 20.0, 101.0, 202.0] });
         let more = RowGradients { rows: vec![0, 7], gradients: vec![1.0, 1.0, 0.5, 0.5] };
-        let sum = rows.add(&more);
+        let sum = rows.plus(&more);
         assert_eq!(sum.rows, [0, 2, 7]);
         assert_eq!(sum.gradients, [1.0, 1.0, 10.0, 20.0, 101.5, 202.5]);
         assert_eq!(RowGradients::gather(&[], &[]), RowGradients { rows: vec![], gradients: vec![] });

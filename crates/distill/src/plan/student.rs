@@ -1,5 +1,6 @@
 //! Who learns, as it begins.
 
+use attar_model::hf_config::are_default_labels;
 use attar_model::{
     Bundle, EncoderConfig, Family, Head, Target as Answer, Tensor, Weights, checkpoint, expected_shapes,
 };
@@ -76,7 +77,6 @@ pub(super) fn answer(target: &Target) -> Answer {
 /// Whether a head of a model that exists is for these labels; a head for other labels is refused.
 fn fits(dir: &std::path::Path, head: &Head, answer: &Answer) -> Result<bool, Error> {
     let Head::Classification { target } = head else { return Ok(false) };
-    let generic = |names: &[String]| names.iter().enumerate().all(|(i, name)| *name == format!("LABEL_{i}"));
     let refused = |got: String, expected: String| {
         let out = "add `new-head = true` (`--new-head`) to replace the head";
         Err(Error::refused(format!("the head of {}", dir.display()), expected, got, out))
@@ -84,7 +84,9 @@ fn fits(dir: &std::path::Path, head: &Head, answer: &Answer) -> Result<bool, Err
     match (target, answer) {
         (Answer::Regression, Answer::Regression) => Ok(true),
         (Answer::Labels(theirs), Answer::Labels(ours)) if theirs == ours => Ok(true),
-        (Answer::Labels(theirs), Answer::Labels(ours)) if theirs.len() == ours.len() && generic(theirs) => Ok(true),
+        (Answer::Labels(theirs), Answer::Labels(ours)) if theirs.len() == ours.len() && are_default_labels(theirs) => {
+            Ok(true)
+        }
         (Answer::Labels(theirs), Answer::Labels(ours)) => {
             refused(format!("the labels {}", theirs.join(", ")), format!("the labels {}", ours.join(", ")))
         }

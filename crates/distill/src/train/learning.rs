@@ -121,6 +121,10 @@ impl Learning {
     }
 
     /// The loss of a batch. `values` are the encoder's, then the projections'.
+    ///
+    /// # Panics
+    /// If there is no objective, or one needs a teacher or labels that are not given; plans refuse that
+    /// before any compute.
     pub fn loss(
         &self,
         values: &Values,

@@ -120,7 +120,7 @@ impl<'a> Trainer<'a> {
             let tape = (loss.total * share).backward();
             let more = Gradients::collect(leaves, input.ids(), tape)?;
             gradients = Some(match gradients {
-                Some(sum) => sum.add(more),
+                Some(sum) => sum.plus(more),
                 None => more,
             });
         }

@@ -59,6 +59,11 @@ pub(super) fn default_label(id: usize) -> String {
     format!("LABEL_{id}")
 }
 
+/// Whether class names are those that `transformers` makes up, `LABEL_0`, `LABEL_1` and so on: they say nothing.
+pub fn are_default_labels(names: &[String]) -> bool {
+    names.iter().enumerate().all(|(id, name)| *name == default_label(id))
+}
+
 fn remove_names(map: &mut Map<String, Value>) {
     for key in ["id2label", "label2id", "num_labels"] {
         map.shift_remove(key);

@@ -1,21 +1,10 @@
 //! A real model, where there is one.
 
-use std::path::PathBuf;
-
 use attar_model::atomic::WriteMode;
 use attar_model::{Bundle, Head, Pooling, PoolingMode, Size, checkpoint};
 
 use crate::common::assert_same_bits;
-
-/// The directory of all-MiniLM-L6-v2.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn teacher() -> Option<PathBuf> {
-    let dir = std::env::var_os("ATTAR_TEACHER").map(PathBuf::from);
-    if dir.is_none() {
-        eprintln!("skipped: ATTAR_TEACHER does not name the directory of all-MiniLM-L6-v2");
-    }
-    dir
-}
+use attar_testing::teacher;
 
 #[test]
 fn the_sentence_encoder_is_read_whole() {
