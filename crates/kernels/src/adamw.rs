@@ -1,5 +1,6 @@
 //! AdamW (Loshchilov & Hutter, arXiv 1711.05101) as one pass over memory.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::CHUNK;
@@ -115,12 +116,14 @@ impl Step {
 
     #[inline(always)]
     fn apply(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
-        for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-            let g = g * self.scale;
-            *m = *m * self.beta1 + g * self.rest1;
-            *v = *v * self.beta2 + g * g * self.rest2;
-            *p = *p * self.kept - *m / ((*v * self.correction).sqrt() + self.epsilon) * self.rate;
-        }
+        Arch::new().dispatch(|| {
+            for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                let g = g * self.scale;
+                *m = *m * self.beta1 + g * self.rest1;
+                *v = *v * self.beta2 + g * g * self.rest2;
+                *p = *p * self.kept - *m / ((*v * self.correction).sqrt() + self.epsilon) * self.rate;
+            }
+        });
     }
 }
 

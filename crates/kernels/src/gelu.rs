@@ -4,6 +4,7 @@
 //! to the precision of a 32-bit float. There is no branch and no exponential in the loop, so that the
 //! compiler makes vector instructions of it on every processor. `fits/gelu.py` made the coefficients.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::CHUNK;
@@ -28,9 +29,11 @@ const SLOPE_LIMIT: f32 = 6.0;
 pub fn gelu(x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "gelu: the output is as long as the input");
     x.par_chunks(CHUNK).zip(y.par_chunks_mut(CHUNK)).for_each(|(x, y)| {
-        for (&x, y) in x.iter().zip(y) {
-            *y = x * saturated(x, CDF_LIMIT, &CDF);
-        }
+        Arch::new().dispatch(|| {
+            for (&x, y) in x.iter().zip(y) {
+                *y = x * saturated(x, CDF_LIMIT, &CDF);
+            }
+        });
     });
 }
 
@@ -43,9 +46,11 @@ pub fn gelu_backward(x: &[f32], g: &[f32], dx: &mut [f32]) {
     assert_eq!(x.len(), g.len(), "gelu_backward: the gradient is as long as the input");
     assert_eq!(x.len(), dx.len(), "gelu_backward: the output is as long as the input");
     x.par_chunks(CHUNK).zip(g.par_chunks(CHUNK)).zip(dx.par_chunks_mut(CHUNK)).for_each(|((x, g), dx)| {
-        for ((&x, &g), dx) in x.iter().zip(g).zip(dx) {
-            *dx = g * saturated(x, SLOPE_LIMIT, &SLOPE);
-        }
+        Arch::new().dispatch(|| {
+            for ((&x, &g), dx) in x.iter().zip(g).zip(dx) {
+                *dx = g * saturated(x, SLOPE_LIMIT, &SLOPE);
+            }
+        });
     });
 }
 

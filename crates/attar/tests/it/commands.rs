@@ -1,0 +1,138 @@
+//! What the commands print.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::common::{attar, student_recipe, succeed, workshop, write};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = succeed(workshop(), &["--help"]);
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn inspect_counts() {
+    let inspection = json(&succeed(workshop(), &["inspect", "teacher", "--json"]));
+    let parameters = inspection["parameters"].as_array().unwrap();
+    let sum: u64 = parameters.iter().map(|group| group[1].as_u64().unwrap()).sum();
+    assert_eq!(inspection["total_parameters"].as_u64(), Some(sum));
+    assert_eq!(inspection["labels"].as_array().unwrap().len(), 18);
+    assert_eq!(inspection["provenance"]["seed"], 1);
+    let shown = succeed(workshop(), &["inspect", "teacher"]);
+    assert!(shown.contains("word embeddings") && shown.contains("classification: 2 layers, 32 hidden"), "{shown}");
+}
+
+#[test]
+fn predict_reads_arguments_and_lines() {
+    let lines = succeed(workshop(), &["predict", "teacher", "--json", "turn on the lights", "order two lamps"]);
+    let answers: Vec<Value> = lines.lines().map(json).collect();
+    assert_eq!(answers.len(), 2);
+    for answer in &answers {
+        let sum: f64 = answer["probabilities"].as_array().unwrap().iter().map(|p| p[1].as_f64().unwrap()).sum();
+        // Eighteen rounded doubles.
+        assert!((sum - 1.0).abs() < 1e-12, "{sum}");
+    }
+    let mut child = attar(workshop(), &["predict", "teacher", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"turn on the lights\norder two lamps\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), lines);
+}
+
+#[test]
+fn embed_pools_as_it_is_told() {
+    let vector = |arguments: &[&str]| -> Vec<f64> {
+        let base = ["embed", "teacher", "turn on the lights"];
+        let text = succeed(workshop(), &[&base[..], arguments].concat());
+        text.split_whitespace().map(|number| number.parse().unwrap()).collect()
+    };
+    let mean = vector(&[]);
+    assert_eq!(mean.len(), 32);
+    let unit = vector(&["--normalise", "true"]);
+    let length: f64 = unit.iter().map(|x| x * x).sum::<f64>().sqrt();
+    // Thirty-two 32-bit floats.
+    assert!((length - 1.0).abs() < 1e-6, "{length}");
+    assert_ne!(mean, vector(&["--pooling", "cls"]));
+}
+
+#[test]
+fn plan_counts_and_probes() {
+    let folder = tempfile::tempdir().unwrap();
+    student_recipe(folder.path(), &[]);
+    let plan = json(&succeed(folder.path(), &["plan", "student.toml", "--probe", "2", "--json"]));
+    let stages = plan["cost"]["stages"].as_array().unwrap();
+    // 200 rows in batches of 32, six times; of 16 by twos, six times.
+    assert_eq!(stages[0]["steps"], 42);
+    assert_eq!(stages[1]["steps"], 42);
+    assert_eq!(stages[0]["rows"], 1200);
+    let estimate = &plan["estimate"];
+    let [low, value, high] = [&estimate["seconds_range"][0], &estimate["seconds"], &estimate["seconds_range"][1]]
+        .map(|v| v.as_f64().unwrap());
+    assert!(low > 0.0 && low <= value && value <= high, "{estimate}");
+    assert_eq!(estimate["bill"]["total"]["method"], "modelled");
+    let shown = succeed(folder.path(), &["plan", "student.toml", "--probe", "0"]);
+    assert!(shown.contains("times smaller"), "{shown}");
+}
+
+#[test]
+fn eval_compares_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    student_recipe(folder, &[("epochs = 6", "steps = 5")]);
+    let delivery = json(&succeed(folder, &["distill", "--recipe", "student.toml", "--out", "run", "--json"]));
+    assert_eq!(delivery["scores"]["student"][0]["rows"], 60);
+    assert!(delivery["bill"]["total"]["energy_kwh"]["value"].as_f64().unwrap() > 0.0);
+
+    let data =
+        attar_text::synthetic::generate(&attar_text::random::Streams::new(9), 40, attar_text::layout::Split::Test);
+    let labels = &data.target.labels().unwrap().names;
+    let classes = data.classes().unwrap();
+    let rows: String = data
+        .examples
+        .iter()
+        .zip(classes)
+        .map(|(e, class)| format!("{}\t{}\n", e.text, labels[class as usize]))
+        .collect();
+    write(folder, "rows.tsv", &format!("text\tlabel\n{rows}"));
+    let teacher = workshop().join("teacher").display().to_string();
+    let arguments = ["eval", &teacher, "run", "--data", "rows.tsv", "--energy", "fixed", "--watts", "10", "--json"];
+    let comparison = json(&succeed(folder, &arguments));
+    let models = comparison["models"].as_array().unwrap();
+    assert_eq!((models[0]["name"].as_str(), models[1]["name"].as_str()), (Some("teacher"), Some("run")));
+    assert!(models[0]["agreement"].is_null() && models[1]["agreement"]["rows"] == 40);
+    for model in models {
+        assert!(model["speed"]["micros"].as_f64().unwrap() > 0.0);
+        assert!(model["speed"]["joules_per_thousand"]["value"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn flags_print_their_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "rows.csv", "text,label\na,x\nb,y\n");
+    let teacher = workshop().join("teacher").display().to_string();
+    let recipe = succeed(
+        folder,
+        &["distill", "--teacher", &teacher, "--data", "rows.csv", "--heads", "4", "--hidden", "16", "--print-recipe"],
+    );
+    assert!(!folder.join("runs").exists());
+    write(folder, "printed.toml", &recipe);
+    // What is printed can be read again; these rows are too few to be run.
+    let complaint = crate::common::fail(folder, &["plan", "printed.toml"]);
+    assert!(
+        complaint.contains("rows.csv") || complaint.contains("classes") || complaint.contains("share"),
+        "{complaint}"
+    );
+}

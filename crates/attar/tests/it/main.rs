@@ -1,0 +1,8 @@
+//! The binary from outside: what it prints, what it leaves on disk, how it fails.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod commands;
+mod common;
+mod floors;
+mod kill;
