@@ -34,13 +34,14 @@ impl Observer for RunProgress {
             }
             Event::Step(step) => {
                 self.bar.set_position(step.step as u64);
-                self.recent.0 = 0.95 * self.recent.0 + step.tokens as f64;
+                self.recent.0 = 0.95 * self.recent.0 + step.report.tokens as f64;
                 self.recent.1 = 0.95 * self.recent.1 + step.seconds;
                 if self.drawn.elapsed() < Duration::from_millis(100) {
                     return;
                 }
                 self.drawn = Instant::now();
-                let mut message = format!("loss {:.4} · {:.0} tokens/s", step.loss, self.recent.0 / self.recent.1);
+                let mut message =
+                    format!("loss {:.4} · {:.0} tokens/s", step.report.loss, self.recent.0 / self.recent.1);
                 if let Some(watts) = step.watts {
                     message += &format!(" · {watts}");
                 }

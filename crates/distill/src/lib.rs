@@ -1,4 +1,52 @@
-//! Distillation of BERT-class encoders.
+//! Distillation of BERT-class encoders: from a recipe to a student, its scores and its bill.
+//!
+//! ```
+//! use attar_distill::plan::Plan;
+//! use attar_distill::recipe::Recipe;
+//! use attar_distill::train::train;
+//! use attar_distill::{Predictor, RunDirectory, deliver, device};
+//! # use attar_text::{random::Streams, synthetic, layout::Split, tokenizer::{TrainOptions, train_wordpiece}};
+//! # let folder = tempfile::tempdir()?;
+//! # std::env::set_current_dir(folder.path())?;
+//! # std::fs::create_dir("tokenizer")?;
+//! # let rows = synthetic::generate(&Streams::new(1), 60, Split::Train);
+//! # train_wordpiece(rows.examples.iter().map(|e| &e.text), TrainOptions::new(300))?.save("tokenizer".as_ref())?;
+//!
+//! // What the user wrote. Every key that is left out has a default; an unknown one is refused.
+//! let recipe = Recipe::parse(r#"
+//!     data = { kind = "embedded", rows = 60, dev-rows = 20, max-tokens = 24 }
+//!     student = { from = "shape", layers = 1, hidden = 16, heads = 2, feed-forward = 32, tokenizer = "tokenizer" }
+//!     stage = [{ name = "gold", objective = [{ kind = "gold" }], length = { steps = 3 } }]
+//! "#)?;
+//!
+//! // Read and checked before anything is computed.
+//! let plan = Plan::new(recipe)?;
+//! // The folder of the run; opened a second time, the run goes on from its last checkpoint.
+//! let directory = RunDirectory::open("run".as_ref(), &plan)?;
+//! let trained = train(&plan, &directory, &mut ())?;
+//! let delivery = deliver(&plan, &directory, trained)?;
+//! println!("{} parameters, {}", delivery.parameters, delivery.bill.total.energy_kwh.unwrap());
+//!
+//! let predictor = Predictor::load("run".as_ref(), &device::open(plan.recipe.device)?)?;
+//! let logits = predictor.logits(&[("lights on please", None)], |_| ())?;
+//! assert_eq!(logits[0].len(), plan.data.train.target.outputs());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The modules, in the order in which a run meets them
+//! - [`recipe`]: what the user wrote. [`plan`]: the same, read, checked and costed; [`data`] and
+//!   [`model_directory`] find what it names.
+//! - [`engine`]: the differentiable encoder over batches without padding; a forward pass leaves a
+//!   [`Trace`](engine::Trace). [`objectives`]: what traces of student and teacher are compared by.
+//! - [`optimiser`]: schedules, clipping, AdamW.
+//! - [`train`]: the update, the loop with its checkpoints and events, the folder of the run.
+//! - [`mod@evaluate`], [`score`] and [`baseline`]: how good a model is, and against what.
+//! - [`deliver()`]: the student as a model directory; [`Predictor`]: such a directory at work.
+//!
+//! # What holds throughout
+//! - Bad input is refused before any compute, with the way out; see [`Error`].
+//! - On the CPU, a run that was broken off and goes on ends in the same bytes as one that was not.
+//! - Objectives never see padding: clean semantics have none, and reference semantics count it as rows.
 
 pub mod baseline;
 mod billing;

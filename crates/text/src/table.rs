@@ -180,6 +180,27 @@ struct Places {
 }
 
 impl Separated<'_> {
+    /// Takes the next row of the file, of which the first says where the columns are.
+    fn take(
+        &self,
+        rows: &mut Vec<Row>,
+        places: &mut Option<Places>,
+        line: usize,
+        values: &[&str],
+    ) -> Result<(), TableError> {
+        match places {
+            Some(places) => rows.push(self.pick(places, line, values)?),
+            None => {
+                let found = self.places(values)?;
+                if !self.header {
+                    rows.push(self.pick(&found, line, values)?);
+                }
+                *places = Some(found);
+            }
+        }
+        Ok(())
+    }
+
     /// From the first row, which is the header or as wide as one.
     fn places(&self, first: &[&str]) -> Result<Places, TableError> {
         let names = self.header.then_some(first);

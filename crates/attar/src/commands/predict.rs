@@ -22,6 +22,8 @@ struct Prediction<'a> {
     label: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     probabilities: Vec<(&'a str, f64)>,
+    /// What the head gave, `[K]`.
+    logits: &'a [f32],
     /// The score of a regression.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
@@ -63,8 +65,8 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logits: &[f32]) -> Prediction<'a> {
-    let mut prediction = Prediction { text, pair, label: None, probabilities: Vec::new(), score: None };
+fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logits: &'a [f32]) -> Prediction<'a> {
+    let mut prediction = Prediction { text, pair, label: None, probabilities: Vec::new(), logits, score: None };
     match target {
         Target::Regression => prediction.score = logits.first().map(|&score| f64::from(score)),
         Target::Labels(names) => {
@@ -91,7 +93,8 @@ mod tests {
     #[test]
     fn logits_become_a_label_with_probabilities() {
         let target = Target::Labels(vec!["no".into(), "yes".into()]);
-        let p = prediction("t", None, &target, &[0.0, 3.0f32.ln()]);
+        let logits = [0.0, 3.0f32.ln()];
+        let p = prediction("t", None, &target, &logits);
         assert_eq!(p.label, Some("yes"));
         // exp(0) : exp(ln 3), to the precision of a 32-bit logarithm.
         assert!((p.probabilities[1].1 - 0.75).abs() < 1e-6);

@@ -5,11 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::common::{attar, student_recipe, succeed, workshop, write};
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
-}
+use crate::common::{attar, json, student_recipe, succeed, workshop, write};
 
 #[test]
 fn help_names_every_command() {

@@ -8,12 +8,16 @@ use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// `attar` with these arguments, one thread, in a folder of its own.
+/// `attar` with these arguments in a folder of its own; one thread if they say nothing else.
 pub(crate) fn attar(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attar"));
-    command.current_dir(folder).args(["--threads", "1"]).args(arguments);
+    if !arguments.contains(&"--threads") {
+        command.args(["--threads", "1"]);
+    }
+    command.current_dir(folder).args(arguments);
     command
 }
 
@@ -72,6 +76,10 @@ pub(crate) fn student_recipe(folder: &Path, changes: &[(&str, &str)]) -> PathBuf
         text = text.replace(from, to);
     }
     write(folder, "student.toml", &text)
+}
+
+pub(crate) fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
 }
 
 pub(crate) fn write(folder: &Path, name: &str, text: &str) -> PathBuf {

@@ -6,3 +6,4 @@ mod commands;
 mod common;
 mod floors;
 mod kill;
+mod real_data;

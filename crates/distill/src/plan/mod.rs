@@ -20,7 +20,7 @@ use crate::{Error, billing, device, model_directory};
 pub use cost::{Cost, StageCost};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
-pub use student::PlannedStudent;
+pub use student::{PlannedStudent, initialised};
 pub use teacher::PlannedTeacher;
 
 /// A checked recipe with everything it needs in memory.

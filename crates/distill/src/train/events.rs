@@ -1,6 +1,5 @@
 //! What happens in a run, as it happens.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use attar_energy::{Estimate, Joules, Watts};
 use attar_text::metrics::Score;
 use serde::Serialize;
 
+use super::trainer::StepReport;
 use crate::Error;
 
 /// Something that happened in a run.
@@ -71,18 +71,9 @@ pub struct Step {
     pub stage: usize,
     /// Updates done, this one included.
     pub step: usize,
-    /// Weighted sum of the terms.
-    pub loss: f64,
-    /// The terms before their weights.
-    pub terms: BTreeMap<&'static str, f64>,
-    /// Norm of all gradients together before clipping.
-    pub norm: f64,
-    /// Learning rate.
-    pub rate: f64,
-    /// Rows learned from.
-    pub rows: usize,
-    /// Real tokens learned from.
-    pub tokens: usize,
+    /// What it did.
+    #[serde(flatten)]
+    pub report: StepReport,
     /// Seconds that the update took.
     pub seconds: f64,
     /// Energy of the run so far, as of the last reading.
@@ -154,6 +145,8 @@ impl EventLog {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -164,19 +157,8 @@ mod tests {
         let mut log = EventLog::append_to(&path).unwrap();
         for step in 1..=20 {
             let terms = BTreeMap::from([("gold", 0.5)]);
-            let step = Step {
-                stage: 0,
-                step,
-                loss: 0.5,
-                terms,
-                norm: 1.0,
-                rate: 1e-5,
-                rows: 1,
-                tokens: 3,
-                seconds: 0.1,
-                joules: None,
-                watts: None,
-            };
+            let report = StepReport { loss: 0.5, terms, norm: 1.0, rate: 1e-5, rows: 1, tokens: 3 };
+            let step = Step { stage: 0, step, report, seconds: 0.1, joules: None, watts: None };
             log.write(&Event::Step(step)).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();

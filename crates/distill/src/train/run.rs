@@ -107,12 +107,7 @@ impl Run<'_> {
             self.tell(Event::Step(Step {
                 stage: index,
                 step: done,
-                loss: report.loss,
-                terms: report.terms,
-                norm: report.norm,
-                rate: report.rate,
-                rows: report.rows,
-                tokens: report.tokens,
+                report,
                 seconds: start.elapsed().as_secs_f64(),
                 joules: self.meter.totals().energy(),
                 watts: self.meter.power(),

@@ -8,6 +8,7 @@ use attar_text::batch::{Batch, assemble};
 use attar_text::labelled::Label;
 use attar_text::random::Streams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::Serialize;
 
 use super::learning::{Learning, Teacher};
 use crate::engine::{Dropout, Encoder, Input, Parameters, Storage, Trace, Values};
@@ -44,7 +45,7 @@ pub struct Trainer<'a> {
 }
 
 /// What an update did.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepReport {
     /// Weighted sum of the terms, averaged over micro-batches.
     pub loss: f64,

@@ -10,16 +10,7 @@ pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, Table
         let line = index + 1;
         let text = std::str::from_utf8(bytes).map_err(|_| TableError::NotUtf8 { path: table.path.to_owned(), line })?;
         let values: Vec<&str> = text.split(char::from(table.separator)).collect();
-        match &places {
-            Some(places) => rows.push(table.pick(places, line, &values)?),
-            None => {
-                let found = table.places(&values)?;
-                if !table.header {
-                    rows.push(table.pick(&found, line, &values)?);
-                }
-                places = Some(found);
-            }
-        }
+        table.take(&mut rows, &mut places, line, &values)?;
     }
     Ok(rows)
 }

@@ -27,16 +27,7 @@ pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, Table
             continue;
         }
         let values = values(&record).ok_or(TableError::NotUtf8 { path: table.path.to_owned(), line })?;
-        match &places {
-            Some(places) => rows.push(table.pick(places, line, &values)?),
-            None => {
-                let found = table.places(&values)?;
-                if !table.header {
-                    rows.push(table.pick(&found, line, &values)?);
-                }
-                places = Some(found);
-            }
-        }
+        table.take(&mut rows, &mut places, line, &values)?;
     }
     Ok(rows)
 }
