@@ -10,7 +10,7 @@ import pathlib
 import statistics
 import sys
 
-SEEDS = [1, 2, 3]
+SEEDS = [42, 1, 2]
 
 
 def read(path):
@@ -85,7 +85,7 @@ def main():
     for kind, (mean, deviation) in results["mean_and_deviation"].items():
         what = {"student": "distilled", "gold": "gold labels alone"}[kind]
         lines.append(f"- {what}: {mean:.4f} ± {deviation:.4f} over {len(SEEDS)} seeds")
-    lines.append(f"- encoder FLOPs, teacher / student: {flops['teacher'] / flops['student-1']:.2f}")
+    lines.append(f"- encoder FLOPs, teacher / student: {flops['teacher'] / flops[f'student-{SEEDS[0]}']:.2f}")
     lines.append(f"- method of all energies: {', '.join(sorted({r['method'] for r in runs}))}")
     (out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

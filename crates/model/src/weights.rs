@@ -39,7 +39,7 @@ impl Tensor {
 /// Tensors by name, in the order in which they were inserted.
 ///
 /// What [`checkpoint::load`](crate::checkpoint::load) returns is in the order of
-/// [`expected_shapes`](crate::expected_shapes), the parameter order of the project. Two weights are equal
+/// [`expected_shapes`], the parameter order of the project. Two weights are equal
 /// when they hold equal tensors under equal names, whatever the order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights {

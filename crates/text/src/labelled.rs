@@ -1,6 +1,6 @@
 //! Labelled data: texts or pairs of texts with a class, a score or no label.
 //!
-//! [`load`] reads a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
+//! [`load()`] reads a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
 //! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
 //! it was read from.
 

@@ -1,7 +1,7 @@
 //! How good predictions are, and how sure that is.
 //!
 //! A metric that is 0/0, such as an F1 where nothing is true and nothing was predicted, is `None`
-//! and never 0 or NaN. [`score`] adds an interval by bootstrap over rows; [`difference`] compares two
+//! and never 0 or NaN. [`score()`] adds an interval by bootstrap over rows; [`difference`] compares two
 //! systems on the same rows, which is far sharper than comparing their intervals.
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! Energy from load and tables, for machines without counters (most virtual ones).
 //!
 //! `P = threads · (idle + u · (full − idle))` with watts per hardware thread by microarchitecture
-//! ([`cpu_watts`](super::cpu_watts)), plus [`MEMORY_WATTS_PER_GB`] for all memory. The figures are
+//! ([`cpu_watts`]), plus [`MEMORY_WATTS_PER_GB`] for all memory. The figures are
 //! whole-server power at the wall, so power supply, fans, disks and some memory are already in
 //! them: nothing is added for those, and memory is counted partly twice, which leans to the high
 //! side. The form is linear in CPU time, so shares of processes add up to the machine.
