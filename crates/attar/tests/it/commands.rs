@@ -10,7 +10,7 @@ use crate::common::{attar, json, student_recipe, succeed, workshop, write};
 #[test]
 fn help_names_every_command() {
     let help = succeed(workshop(), &["--help"]);
-    insta::assert_snapshot!(help);
+    assert_eq!(help.trim_end(), include_str!("help.txt").trim_end());
 }
 
 #[test]
