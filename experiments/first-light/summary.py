@@ -1,4 +1,4 @@
-"""Gathers what the runs below a folder gave into results.json and results.md of another.
+"""Gathers what the runs below a folder gave into results.json of another and prints its tables.
 
     python3 summary.py runs/first-light experiments/first-light
 
@@ -87,7 +87,6 @@ def main():
         lines.append(f"- {what}: {mean:.4f} ± {deviation:.4f} over {len(SEEDS)} seeds")
     lines.append(f"- encoder FLOPs, teacher / student: {flops['teacher'] / flops[f'student-{SEEDS[0]}']:.2f}")
     lines.append(f"- method of all energies: {', '.join(sorted({r['method'] for r in runs}))}")
-    (out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
