@@ -14,7 +14,7 @@ use crate::cli::{DataArgs, DistillArgs, EnergyArgs, FinetuneArgs, FormatArg, Tra
 
 /// Learning rate of a fine-tuning (Devlin et al. choose among 2e-5, 3e-5, 5e-5).
 const FINETUNE_RATE: f64 = 5e-5;
-/// Learning rates of a student that begins with random weights, chosen on SST-2 (experiments/first-light).
+/// Learning rates of a student that begins with random weights: those of experiments/first-light.
 const INTERMEDIATE_RATE: f64 = 1e-3;
 const PREDICTION_RATE: f64 = 5e-4;
 
