@@ -1,9 +1,9 @@
 //! The ledger: an append-only record, one JSON object a line.
 //!
 //! Every line carries the schema's number and says what it is: `host` (a [`Header`], written by
-//! each meter that starts) or `window`. A line is written whole with its line end in one call. A
-//! crash can tear the last line; reading skips and reports it, and appending begins on a fresh
-//! line, so nothing else is ever lost.
+//! each meter that starts), `window` or `span`. A line is written whole with its line end in one
+//! call. A crash can tear the last line; reading skips and reports it, and appending begins on a
+//! fresh line, so nothing else is ever lost.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::window::{Header, Window};
+use crate::window::{Header, Span, Window};
 
 /// Number of the schema that this version writes, and the only one that it reads.
 pub const LEDGER_SCHEMA: u32 = 1;
@@ -33,6 +33,10 @@ pub struct Contents {
     pub headers: Vec<Header>,
     /// All windows, in order.
     pub windows: Vec<Window>,
+    /// For each header, how many windows come before it.
+    pub starts: Vec<usize>,
+    /// All spans, in the order of their ends, each with the number of its meter's header.
+    pub spans: Vec<(usize, Span)>,
     /// Lines that were torn by a crash, and skipped.
     pub torn: Vec<Torn>,
 }
@@ -87,16 +91,35 @@ pub enum LedgerError {
 /// A line's contents behind its schema number.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "lowercase")]
-enum Entry<H, W> {
+enum Entry<H, W, S> {
     Host(H),
     Window(W),
+    Span(S),
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
     schema: u32,
     #[serde(flatten)]
-    entry: Entry<&'a Header, &'a Window>,
+    entry: Entry<&'a Header, &'a Window, &'a Span>,
+}
+
+impl Contents {
+    /// What each meter wrote: its header and its windows. Windows before any header come without.
+    pub fn meters(&self) -> impl Iterator<Item = (Option<&Header>, &[Window])> {
+        let orphans = self.starts.first().copied().unwrap_or(self.windows.len());
+        let first = (orphans > 0).then(|| (None, &self.windows[..orphans]));
+        let ends = self.starts.iter().skip(1).copied().chain([self.windows.len()]);
+        let others = self.headers.iter().zip(self.starts.iter().zip(ends));
+        first.into_iter().chain(others.map(|(header, (start, end))| (Some(header), &self.windows[*start..end])))
+    }
+
+    /// The windows inside a span of the meter with this number.
+    pub fn inside(&self, meter: usize, span: &Span) -> impl Iterator<Item = &Window> {
+        let start = self.starts.get(meter).copied().unwrap_or(0);
+        let end = self.starts.get(meter + 1).copied().unwrap_or(self.windows.len());
+        self.windows[start..end].iter().filter(|window| span.holds(window))
+    }
 }
 
 impl Ledger {
@@ -144,7 +167,11 @@ impl Ledger {
                 return Err(LedgerError::Schema { path: path.to_owned(), line, got: schema.to_string() });
             }
             match serde_json::from_value(Value::Object(fields)) {
-                Ok(Entry::Host(header)) => contents.headers.push(header),
+                Ok(Entry::Host(header)) => {
+                    contents.headers.push(header);
+                    contents.starts.push(contents.windows.len());
+                }
+                Ok(Entry::Span(span)) => contents.spans.push((contents.headers.len().saturating_sub(1), span)),
                 Ok(Entry::Window(window)) => contents.windows.push(window),
                 Err(error) => return Err(LedgerError::Line { path: path.to_owned(), line, error }),
             }
@@ -168,6 +195,14 @@ impl Ledger {
         self.write(Entry::Window(window))
     }
 
+    /// Appends a span.
+    ///
+    /// # Errors
+    /// If the system refuses. The span can be written again.
+    pub fn write_span(&mut self, span: &Span) -> Result<(), LedgerError> {
+        self.write(Entry::Span(span))
+    }
+
     /// Waits until everything is on the disk.
     ///
     /// # Errors
@@ -182,7 +217,7 @@ impl Ledger {
         Self { file: File::open(path).unwrap(), path: path.to_owned(), torn: false }
     }
 
-    fn write(&mut self, entry: Entry<&Header, &Window>) -> Result<(), LedgerError> {
+    fn write(&mut self, entry: Entry<&Header, &Window, &Span>) -> Result<(), LedgerError> {
         let path = || self.path.clone();
         let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
         serde_json::to_writer(&mut text, &Line { schema: LEDGER_SCHEMA, entry })

@@ -39,9 +39,12 @@
 //!   stands in, loudly.
 //! - Time and system files come through a [`Clock`] and a [`Host`], so a test can replace both.
 
+mod attribution;
 mod bill;
+mod budget;
 mod clock;
 mod estimate;
+mod family;
 mod gap;
 mod grid;
 mod host;
@@ -57,14 +60,17 @@ mod totals;
 mod window;
 mod words;
 
+pub use attribution::{Attribution, Baseline, Idle, Shares};
 pub use bill::{Bill, BillLine, UnitCost};
+pub use budget::{Budget, BudgetError, BudgetState, Share as BudgetShare};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
+pub use family::FamilyClock;
 pub use gap::{Gap, GapKind};
 pub use grid::{Grid, GridChoice, GridError};
 pub use host::{Host, HostFacts};
 pub use ledger::{Contents, LEDGER_SCHEMA, Ledger, LedgerError, Torn};
-pub use meter::{Meter, MeterError, MeterOptions};
+pub use meter::{Meter, MeterError, MeterOptions, SpanId};
 pub use money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
 pub use quantity::{
     GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Pue, Quantity, QuantityError,
@@ -73,4 +79,4 @@ pub use quantity::{
 pub use split::Split;
 pub use tariff::{PuePreset, PuePresetError, Tariff};
 pub use totals::{PhaseTotals, Totals};
-pub use window::{ComponentEnergy, Header, Window};
+pub use window::{ComponentEnergy, Header, Span, Window};

@@ -7,20 +7,21 @@
 //! without a tick gets one long window (its energy is still right, unless a counter wrapped twice,
 //! which is then said), and a crash loses at most the interval that had begun.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Moment, SystemClock};
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, Method};
 use crate::gap::{Gap, GapKind};
 use crate::host::Host;
 use crate::ledger::{Ledger, LedgerError};
 use crate::quantity::{Seconds, Watts};
-use crate::source::{self, Component, GpuChoice, Part, Scope, Selection, Source, SourceChoice};
+use crate::source::{self, Component, GpuChoice, Part, Scope, Selection, Source, SourceChoice, proc};
 use crate::split::{self, Share};
 use crate::totals::Totals;
-use crate::window::{ComponentEnergy, Header, Window};
+use crate::window::{ComponentEnergy, Header, Span, Window};
 
 /// What a meter reads and how often.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,9 @@ pub struct MeterOptions {
     pub scope: Scope,
     /// Least time between two reads of the sources, 10 s by default and 30 s at most.
     pub flush: Duration,
+    /// The weakest method that will do: sources below it are left out, and a processor that is not
+    /// covered then is an error. Nothing: whatever there is.
+    pub require: Option<Method>,
 }
 
 impl Default for MeterOptions {
@@ -42,6 +46,7 @@ impl Default for MeterOptions {
             gpus: GpuChoice::All,
             scope: Scope::Machine,
             flush: Duration::from_secs(10),
+            require: None,
         }
     }
 }
@@ -55,6 +60,14 @@ pub enum MeterError {
     Flush {
         /// What was asked for.
         got: Duration,
+    },
+    /// No source is good enough.
+    #[error("energy must be {required} here, and no source of the processor's energy is: {}", reasons.join("; "))]
+    Method {
+        /// What was required.
+        required: Method,
+        /// What was found instead, a sentence each.
+        reasons: Vec<String>,
     },
     /// The ledger refuses the first line.
     #[error(transparent)]
@@ -73,7 +86,7 @@ pub struct Meter {
     sources: Vec<Box<dyn Source>>,
     reasons: Vec<String>,
     ledger: Option<Ledger>,
-    unwritten: Vec<Window>,
+    unwritten: Vec<Line>,
     ledger_error: Option<LedgerError>,
     flush: Duration,
     /// How often some source wants to be sampled, and when next.
@@ -86,11 +99,33 @@ pub struct Meter {
     phases: Vec<(String, Share)>,
     current: usize,
     gaps: Vec<Gap>,
+    spans: Vec<OpenSpan>,
+    spans_opened: u64,
+    proc: PathBuf,
+    /// CPU seconds of all processes at the last read, where the system tells.
+    machine_cpu: Option<f64>,
 
     totals: Totals,
     power: Option<Estimate<Watts>>,
     overhead: Duration,
     finished: bool,
+}
+
+/// A span that has begun, to end it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanId(u64);
+
+struct OpenSpan {
+    id: SpanId,
+    name: String,
+    start: Duration,
+    totals: Totals,
+}
+
+/// What waits for the ledger.
+enum Line {
+    Window(Window),
+    Span(Span),
 }
 
 impl Meter {
@@ -116,7 +151,10 @@ impl Meter {
         options: MeterOptions,
         ledger: Option<Ledger>,
     ) -> Result<Self, MeterError> {
-        let selection = source::select(options.sources, &options.gpus, options.scope, host, &*clock);
+        let mut selection = source::select(options.sources, &options.gpus, options.scope, host, &*clock);
+        if let Some(required) = options.require {
+            selection.require(required).map_err(|reasons| MeterError::Method { required, reasons })?;
+        }
         Self::start_with(selection, host, clock, options.flush, ledger)
     }
 
@@ -172,6 +210,10 @@ impl Meter {
             phases: vec![(Self::FIRST_PHASE.to_owned(), Share::default())],
             current: 0,
             gaps,
+            spans: Vec::new(),
+            spans_opened: 0,
+            machine_cpu: proc::busy_seconds(&host.proc).ok(),
+            proc: host.proc.clone(),
             totals: Totals::default(),
             power: None,
             overhead: Duration::ZERO,
@@ -195,6 +237,37 @@ impl Meter {
     /// Stays in the phase, and reads the sources if an interval is over. For phases that last long.
     pub fn tick(&mut self) {
         self.look();
+    }
+
+    /// Reads the sources now, whatever the interval: what was used so far and what comes after are in
+    /// windows of their own. Costs what a read costs, some tens of microseconds.
+    pub fn cut(&mut self) {
+        let now = self.book();
+        self.settle(now);
+    }
+
+    /// Begins a span, which may lie inside others or overlap them. Reads the sources.
+    pub fn begin_span(&mut self, name: &str) -> SpanId {
+        self.cut();
+        let id = SpanId(self.spans_opened);
+        self.spans_opened += 1;
+        let start = self.last.elapsed - self.origin;
+        self.spans.push(OpenSpan { id, name: name.to_owned(), start, totals: Totals::default() });
+        id
+    }
+
+    /// Ends a span and hands out what was used in it; nothing if it has ended before. Reads the
+    /// sources.
+    pub fn end_span(&mut self, id: SpanId) -> Option<(Span, Totals)> {
+        self.cut();
+        let open = self.spans.iter().position(|open| open.id == id).map(|place| self.spans.remove(place))?;
+        let end = self.last.elapsed - self.origin;
+        let span = Span { name: open.name, start_s: open.start.into(), end_s: end.into() };
+        if self.ledger.is_some() {
+            self.unwritten.push(Line::Span(span.clone()));
+        }
+        self.write();
+        Some((span, open.totals))
     }
 
     /// Time and energy up to the last read of the sources.
@@ -272,6 +345,7 @@ impl Meter {
 
         let seen: Vec<usize> = (0..self.phases.len()).filter(|i| self.phases[*i].1 != Share::default()).collect();
         let shares: Vec<Share> = seen.iter().map(|i| self.phases[*i].1).collect();
+        let others = self.others_cpu(&shares).map(|others| others / length.get());
         let mut windows: Vec<Window> = seen
             .iter()
             .zip(&shares)
@@ -283,6 +357,7 @@ impl Meter {
                 end_s: (now.elapsed - self.origin).into(),
                 active_s: share.wall.into(),
                 cpu_s: now.cpu.map(|_| share.cpu.into()),
+                others_cpu_s: others.map(|rate| Seconds::raw(rate * share.wall.as_secs_f64())),
                 energy: Default::default(),
                 split: split::rule(&shares),
                 gaps: Vec::new(),
@@ -297,9 +372,12 @@ impl Meter {
         if let Some(first) = windows.first_mut() {
             first.gaps = std::mem::take(&mut self.gaps);
         }
-        windows.iter().for_each(|window| self.totals.add(window));
+        for window in &windows {
+            self.totals.add(window);
+            self.spans.iter_mut().for_each(|span| span.totals.add(window));
+        }
         if self.ledger.is_some() {
-            self.unwritten.extend(windows);
+            self.unwritten.extend(windows.into_iter().map(Line::Window));
         }
         self.write();
 
@@ -309,6 +387,15 @@ impl Meter {
             *next = now.elapsed + *every;
         }
         self.overhead += self.clock.now().elapsed.saturating_sub(now.elapsed);
+    }
+
+    /// CPU seconds that other processes used since the last read. The machine's count is coarser than
+    /// the process's own and read a moment apart, so it never falls below it here.
+    fn others_cpu(&mut self, shares: &[Share]) -> Option<f64> {
+        let machine = proc::busy_seconds(&self.proc).ok();
+        let before = std::mem::replace(&mut self.machine_cpu, machine);
+        let own: f64 = shares.iter().map(|share| share.cpu.as_secs_f64()).sum();
+        self.last.cpu.and(Some((machine? - before? - own).max(0.0)))
     }
 
     fn read(&mut self, now: Moment, length: Seconds) -> Vec<Part> {
@@ -337,8 +424,12 @@ impl Meter {
     fn write(&mut self) {
         let Some(ledger) = &mut self.ledger else { return };
         self.ledger_error = None;
-        while let Some(window) = self.unwritten.first() {
-            match ledger.write_window(window) {
+        while let Some(line) = self.unwritten.first() {
+            let written = match line {
+                Line::Window(window) => ledger.write_window(window),
+                Line::Span(span) => ledger.write_span(span),
+            };
+            match written {
                 Ok(()) => drop(self.unwritten.remove(0)),
                 Err(error) => return self.ledger_error = Some(error),
             }
@@ -361,12 +452,17 @@ impl Meter {
             }
         }
         self.settle(now);
+        let open: Vec<SpanId> = self.spans.iter().map(|open| open.id).collect();
+        for id in open {
+            self.end_span(id);
+        }
         if let Some(ledger) = self.ledger.take() {
             self.ledger_error = ledger.finish().err().or(self.ledger_error.take());
         }
         if let Some(error) = &self.ledger_error {
-            let seconds = self.unwritten.iter().map(|window| window.active_s).sum();
-            let detail = format!("{} windows: {error}", self.unwritten.len());
+            let windows: Vec<Seconds> = self.unwritten.iter().filter_map(Line::active).collect();
+            let detail = format!("{} windows: {error}", windows.len());
+            let seconds = windows.into_iter().sum();
             self.totals.gaps.push(Gap::new("ledger", GapKind::Unwritten, seconds, detail));
         }
     }
@@ -375,6 +471,15 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl Line {
+    fn active(&self) -> Option<Seconds> {
+        match self {
+            Self::Window(window) => Some(window.active_s),
+            Self::Span(_) => None,
+        }
     }
 }
 

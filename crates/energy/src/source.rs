@@ -20,6 +20,7 @@ mod select;
 mod watts;
 mod zones;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::Gap;
-use crate::quantity::{Joules, Seconds};
+use crate::quantity::{Joules, Seconds, Watts};
 
 pub use counter::{Advance, Counter};
 pub use cpu::Cpu;
@@ -106,6 +107,9 @@ pub struct Description {
     pub poll: Option<Seconds>,
     /// Whose energy it is.
     pub scope: String,
+    /// Idle power of a component, where the source itself knows it, as a model does.
+    #[serde(rename = "idle_w", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub idle: BTreeMap<Component, Watts>,
     /// What else a reader should know.
     pub notes: Vec<String>,
 }

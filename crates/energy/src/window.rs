@@ -34,6 +34,10 @@ pub struct Window {
     /// CPU time of the process in this phase, all threads together; nothing where the system does
     /// not tell.
     pub cpu_s: Option<Seconds>,
+    /// CPU time that all other processes of the machine used meanwhile (of a shared span: its share
+    /// by time); nothing where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_cpu_s: Option<Seconds>,
     /// Energy by component. A component that gave nothing is absent, not zero.
     pub energy: BTreeMap<Component, ComponentEnergy>,
     /// How this phase's energy was told from that of the others in the span.
@@ -54,6 +58,19 @@ pub struct ComponentEnergy {
     pub method: Method,
 }
 
+/// A named stretch of time that need not follow the phases: spans nest and overlap. The sources are
+/// read at both of its ends, so the windows between them add up to its energy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// What it is about, in the caller's words.
+    pub name: String,
+    /// Its begin on the steady clock, from the start of the meter.
+    pub start_s: Seconds,
+    /// Its end.
+    pub end_s: Seconds,
+}
+
 /// The first line that a meter writes: where, with what, and why so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +85,13 @@ pub struct Header {
     pub sources: Vec<Description>,
     /// Why these and not others.
     pub reasons: Vec<String>,
+}
+
+impl Span {
+    /// Whether a window of the same meter lies inside.
+    pub fn holds(&self, window: &Window) -> bool {
+        self.start_s <= window.start_s && window.end_s <= self.end_s
+    }
 }
 
 impl ComponentEnergy {

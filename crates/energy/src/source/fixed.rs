@@ -1,5 +1,6 @@
 //! The user's own figure: a constant power for the whole machine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Component, Description, Liveness, Part, Reading, Source, SourceError};
@@ -32,6 +33,7 @@ impl Source for Fixed {
             resolution: Seconds::ZERO,
             poll: None,
             scope: "the whole machine".to_owned(),
+            idle: BTreeMap::new(),
             notes: vec![format!("{} as given by the user; its error is not known", self.power)],
         }
     }

@@ -8,6 +8,7 @@
 //! sensor looks only a quarter of the time (arXiv 2312.02741), so short or periodic loads can be
 //! further off. The energy counter is renewed every 20 to 100 ms.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::metered::Metered;
@@ -110,6 +111,7 @@ impl Source for Gpus {
             resolution: REFRESH.into(),
             poll: sampled.then_some(POLL.into()),
             scope: "whole boards, with everything that runs on them".to_owned(),
+            idle: BTreeMap::new(),
             notes: self.remarks.clone(),
         }
     }

@@ -10,6 +10,7 @@
 //! between 0.48 and 2.14 times the truth in nine cases of ten (CodeCarbon's load sweeps). Wider
 //! where the figures are borrowed or the load is not known.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,6 +115,12 @@ impl Modelled {
         Ok(State { elapsed: now.elapsed, machine, process: now.cpu.map(|cpu| cpu.as_secs_f64()) })
     }
 
+    /// What the machine draws when nothing runs.
+    fn idle(&self) -> BTreeMap<Component, Watts> {
+        let cpu = self.cpu.as_ref().map(|cpu| (Component::Cpu(0), Watts::raw(cpu.idle.get() * self.threads as f64)));
+        cpu.into_iter().chain(self.memory.map(|memory| (Component::Memory(0), memory))).collect()
+    }
+
     fn spread(&self, cpu: &CpuWatts) -> Spread {
         if self.load != Load::Assumed {
             return cpu.spread;
@@ -177,6 +184,7 @@ impl Source for Modelled {
             resolution: Seconds::raw(1.0 / proc::TICKS_PER_SECOND),
             poll: None,
             scope: format!("{} ({size})", self.scope),
+            idle: self.idle(),
             notes,
         }
     }

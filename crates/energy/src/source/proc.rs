@@ -31,6 +31,29 @@ pub(crate) fn busy_seconds(proc: &Path) -> Result<f64, SourceError> {
     }
 }
 
+/// CPU time of one process, in ticks.
+pub(crate) struct Times {
+    /// Of itself, all threads together.
+    pub(crate) own: u64,
+    /// Of its children that have ended and been waited for.
+    pub(crate) ended_children: u64,
+}
+
+/// What a process's `stat` file says; nothing if it is not there or holds something else.
+pub(crate) fn times(stat: &Path) -> Option<Times> {
+    let text = std::fs::read_to_string(stat).ok()?;
+    // The name in brackets may hold anything, so counting starts behind its last bracket.
+    let (_, rest) = text.rsplit_once(')')?;
+    let ticks: Vec<u64> = rest.split_ascii_whitespace().skip(11).take(4).map_while(|word| word.parse().ok()).collect();
+    match ticks.as_slice() {
+        [user, system, children_user, children_system] => Some(Times {
+            own: user.saturating_add(*system),
+            ended_children: children_user.saturating_add(*children_system),
+        }),
+        _ => None,
+    }
+}
+
 /// Hardware threads that are online.
 pub(crate) fn threads(proc: &Path) -> Option<usize> {
     let text = files::text(&proc.join("stat")).ok()?;

@@ -9,6 +9,7 @@
 //! numbers after published comparisons with external meters (Khan et al. 2018 for packages,
 //! Desrochers et al. 2016 for memory), not measurements of this crate.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,6 +92,7 @@ impl Source for Rapl {
             resolution: REFRESH.into(),
             poll: None,
             scope: "whole processor packages, with everything that runs on them".to_owned(),
+            idle: BTreeMap::new(),
             notes,
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Component, Domains, Fixed, GpuBoard, Gpus, Liveness, Modelled, Rapl, Scope, Source};
 use crate::clock::Clock;
+use crate::estimate::Method;
 use crate::host::Host;
 use crate::quantity::Watts;
 
@@ -105,6 +106,27 @@ fn select_from(
 }
 
 impl Selection {
+    /// Leaves out the sources whose method is weaker than this.
+    ///
+    /// # Errors
+    /// The reasons, if nothing that is left covers the processor or the whole machine.
+    pub fn require(&mut self, weakest: Method) -> Result<(), Vec<String>> {
+        let reasons = &mut self.reasons;
+        self.sources.retain(|source| {
+            let description = source.describe();
+            let good = description.method <= weakest;
+            if !good {
+                let components: Vec<String> = description.components.iter().map(Component::to_string).collect();
+                let (of, method) = (components.join(" and "), description.method);
+                reasons.push(format!("{of}: would be {method} (source {}), so not counted", description.name));
+            }
+            good
+        });
+        let covers = |component: &Component| matches!(component, Component::Cpu(_) | Component::Machine);
+        let covered = self.sources.iter().any(|source| source.describe().components.iter().any(covers));
+        if covered { Ok(()) } else { Err(self.reasons.clone()) }
+    }
+
     /// Probes a source and takes it if it lives.
     fn add<S: Source + 'static>(&mut self, what: &str, found: Result<S, String>, clock: &dyn Clock) {
         let alive = found.and_then(|mut source| match source.probe(clock) {

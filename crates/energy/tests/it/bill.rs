@@ -24,6 +24,7 @@ fn window(phase: &str, component: Component, watts: f64, seconds: f64, method: M
         end_s: Seconds::new(seconds).unwrap(),
         active_s: Seconds::new(seconds).unwrap(),
         cpu_s: None,
+        others_cpu_s: None,
         energy: BTreeMap::from([(component, ComponentEnergy { joules, method })]),
         split: Split::Whole,
         gaps: Vec::new(),

@@ -274,3 +274,76 @@ proptest! {
         assert_close_relative("P x t", joules, watts * seconds as f64, 1e-6);
     }
 }
+
+#[test]
+fn spans_nest_and_overlap_and_add_up_from_the_ledger() {
+    let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let clock = ManualClock::new();
+    let mut meter = meter(Scripted::new(&[CPU]), &clock, SECOND * 10, Some(Ledger::append_to(&file).unwrap()));
+    let pass = |seconds: u32| clock.advance(SECOND * seconds, SECOND);
+    let mut results = Vec::new();
+    meter.enter("work");
+    let outer = meter.begin_span("outer");
+    pass(3);
+    let inner = meter.begin_span("inner");
+    pass(2);
+    let overlapping = meter.begin_span("overlapping");
+    pass(25);
+    meter.tick();
+    results.push(meter.end_span(inner).unwrap());
+    pass(4);
+    results.push(meter.end_span(outer).unwrap());
+    meter.enter("more");
+    pass(1);
+    results.push(meter.end_span(overlapping).unwrap());
+    assert!(meter.end_span(inner).is_none());
+    meter.begin_span("never ended");
+    pass(7);
+    let all = meter.finish();
+
+    let expected = [("inner", 3.0, 30.0, 27.0), ("outer", 0.0, 34.0, 34.0), ("overlapping", 5.0, 35.0, 30.0)];
+    for ((span, totals), (name, start, end, seconds)) in results.iter().zip(expected) {
+        assert_eq!((span.name.as_str(), span.start_s.get(), span.end_s.get()), (name, start, end));
+        assert_close_relative(name, totals.energy().unwrap().value().get(), 80.0 * seconds, 1e-9);
+    }
+    assert_close_relative("all", all.energy().unwrap().value().get(), 80.0 * 42.0, 1e-9);
+    let contents = Ledger::read(&file).unwrap();
+    assert_eq!(contents.spans.len(), 4);
+    for ((meter, span), (live, totals)) in contents.spans.iter().zip(&results) {
+        assert_eq!(span, live);
+        let inside: Vec<_> = contents.inside(*meter, span).cloned().collect();
+        assert_eq!(Totals::from_windows(&inside), *totals);
+    }
+    let last = &contents.spans[3].1;
+    assert_eq!((last.name.as_str(), last.start_s.get(), last.end_s.get()), ("never ended", 35.0, 42.0));
+}
+
+proptest! {
+    // E[a,c] = E[a,b] + E[b,c], wherever the cuts lie and however often the meter looks.
+    #[test]
+    fn energy_is_additive_over_cuts_and_does_not_depend_on_the_rate(
+        steps in prop::collection::vec((1..5000_u64, any::<bool>()), 1..60),
+        flush in 1..30_u64,
+    ) {
+        let clock = ManualClock::new();
+        let mut meter = meter(Scripted::new(&[CPU, GPU]), &clock, SECOND * u32::try_from(flush).unwrap(), None);
+        let (mut parts, mut total) = (0.0, 0);
+        let mut span = meter.begin_span("part");
+        for (milliseconds, cut) in &steps {
+            clock.advance(Duration::from_millis(*milliseconds), Duration::ZERO);
+            total += milliseconds;
+            if *cut {
+                parts += meter.end_span(span).unwrap().1.energy().unwrap().value().get();
+                span = meter.begin_span("part");
+            } else {
+                meter.tick();
+            }
+        }
+        let rest = meter.end_span(span).unwrap().1.energy().map_or(0.0, |energy| energy.value().get());
+        let all = meter.finish().energy().unwrap().value().get();
+        // Shares are whole multiples of 2^-30 J, so a window is off by at most that.
+        let bound = 1e-9 * (steps.len() as f64 + 2.0) * 2.0;
+        prop_assert!((parts + rest - all).abs() <= bound, "{parts} + {rest} against {all}");
+        prop_assert!((all - 280.0 * total as f64 * 1e-3).abs() <= bound + all * 1e-12);
+    }
+}

@@ -39,6 +39,7 @@ impl Source for Scripted {
             resolution: Seconds::new(0.001).unwrap(),
             poll: Some(Seconds::new(0.1).unwrap()),
             scope: Scope::Machine.to_string(),
+            idle: Default::default(),
             notes: Vec::new(),
         }
     }

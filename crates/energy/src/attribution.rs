@@ -1,0 +1,353 @@
+//! Attribution: which part of what a machine drew is idle, and which part of the rest one process
+//! (with its children) caused.
+//!
+//! `machine = idle + active`, and active energy goes by CPU time: `own = active · cpu / all cpu`.
+//! So the shares of all processes add up to the active energy, and none exceeds the machine. Idle
+//! power is shown apart and charged to nobody. It is measured (phases in which the machine was left
+//! alone), or told by a model that knows its own idle power, or not known: then all energy counts
+//! as active and [`Attribution::notes`] says so.
+//!
+//! Whole machine, active, and own are three numbers. A total of one must never pass for another.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::estimate::{Estimate, Method};
+use crate::quantity::{Joules, Seconds, Watts};
+use crate::source::{Component, Description};
+use crate::window::Window;
+
+/// Power of a machine that is left alone, by component.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Baseline {
+    /// Idle power with its interval. A component that is absent has an unknown idle power.
+    pub components: BTreeMap<Component, Idle>,
+}
+
+/// Idle power of one component.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Idle {
+    /// Watts with their interval.
+    pub power: Estimate<Watts>,
+    /// How they came about: as the readings themselves, or modelled.
+    pub method: Method,
+    /// How long the machine was watched; nothing where a model tells.
+    #[serde(rename = "watched_s")]
+    pub watched: Option<Seconds>,
+}
+
+/// Where the energy of some windows went.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Attribution {
+    /// Each component apart.
+    pub components: BTreeMap<Component, Shares>,
+    /// What was assumed, in words.
+    pub notes: Vec<String>,
+}
+
+/// Where the energy of a component went: `machine = idle + active` and `active = own + others`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Shares {
+    /// All of it.
+    pub machine: Estimate<Joules>,
+    /// What the component would have drawn anyway; nothing where that is not known.
+    pub idle: Option<Estimate<Joules>>,
+    /// What it drew on top of that; all of it where idle power is not known.
+    pub active: Estimate<Joules>,
+    /// The share of the active energy that the process and its children caused; nothing where no
+    /// CPU time was told.
+    pub own: Option<Estimate<Joules>>,
+    /// The share of all other processes.
+    pub others: Option<Estimate<Joules>>,
+    /// How the shares came about: at best apportioned.
+    pub method: Method,
+}
+
+impl Baseline {
+    /// Idle power from the windows of the phases in which the machine was left alone, and from
+    /// what sources say of themselves where there are none.
+    ///
+    /// Where the machine was watched before and after, the two may differ: the value is the mean
+    /// over all the time, and the interval holds both.
+    pub fn new(windows: &[Window], is_idle: impl Fn(&str) -> bool, sources: &[Description]) -> Self {
+        let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
+            let spread =
+                sources.iter().find(|source| source.components.contains(component)).map(|source| source.spread);
+            let power = spread.map_or(Estimate::exact(*power), |spread| Estimate::spread(*power, spread));
+            (*component, Idle { power, method: Method::Modelled, watched: None })
+        });
+        let mut components: BTreeMap<Component, Idle> = told.collect();
+        let mut watched: BTreeMap<Component, BTreeMap<&str, Watched>> = BTreeMap::new();
+        for window in windows.iter().filter(|window| is_idle(&window.phase)) {
+            for (component, energy) in &window.energy {
+                let phase = watched.entry(*component).or_default().entry(&window.phase).or_default();
+                phase.seconds += window.active_s;
+                phase.energy = Some(phase.energy.map_or(energy.joules, |so_far| so_far + energy.joules));
+                phase.method = phase.method.max(Some(energy.method));
+            }
+        }
+        for (component, phases) in &watched {
+            if let Some(idle) = Idle::of(phases.values()) {
+                components.insert(*component, idle);
+            }
+        }
+        Self { components }
+    }
+
+    /// Idle power of all components that have one.
+    pub fn power(&self) -> Option<Estimate<Watts>> {
+        self.components.values().map(|idle| idle.power).reduce(|a, b| a + b)
+    }
+}
+
+struct Watched {
+    energy: Option<Estimate<Joules>>,
+    seconds: Seconds,
+    method: Option<Method>,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self { energy: None, seconds: Seconds::ZERO, method: None }
+    }
+}
+
+impl Idle {
+    fn of<'a>(phases: impl Iterator<Item = &'a Watched>) -> Option<Self> {
+        let sound = phases.filter(|phase| phase.seconds > Seconds::ZERO);
+        let parts: Vec<(Estimate<Joules>, Seconds, Method)> =
+            sound.filter_map(|phase| Some((phase.energy?, phase.seconds, phase.method?))).collect();
+        let seconds: Seconds = parts.iter().map(|(_, seconds, _)| *seconds).sum();
+        let energy = parts.iter().map(|(energy, ..)| *energy).reduce(|a, b| a + b)?;
+        let each = parts.iter().map(|(energy, seconds, _)| energy.map(|joules| joules / *seconds));
+        let all = energy.map(|joules| joules / seconds);
+        let power = each.fold(all, |all, one| {
+            let low = all.low().get().min(one.low().get());
+            let high = all.high().get().max(one.high().get());
+            all.between(Watts::raw(low), Watts::raw(high))
+        });
+        Some(Self { power, method: Method::weakest(parts.iter().map(|part| part.2))?, watched: Some(seconds) })
+    }
+}
+
+impl Attribution {
+    /// Attributes the energy of windows, those of the baseline's own phases left out by the caller.
+    pub fn new<'a>(windows: impl IntoIterator<Item = &'a Window>, baseline: &Baseline) -> Self {
+        let mut attribution = Self::default();
+        let mut without_cpu_time = false;
+        for window in windows {
+            let share = cpu_share(window);
+            without_cpu_time |= share.is_none();
+            for (component, energy) in &window.energy {
+                let idle = baseline.components.get(component);
+                let shares = Shares::new(*component, energy.joules, energy.method, idle, window.active_s, share);
+                let known = attribution.components.get(component).copied();
+                attribution.components.insert(*component, known.map_or(shares, |known| known.plus(shares)));
+            }
+        }
+        for component in attribution.components.keys().filter(|known| !baseline.components.contains_key(known)) {
+            attribution.notes.push(format!("idle power of {component} is not known: all its energy counts as active"));
+        }
+        if attribution.components.keys().any(|component| matches!(component, Component::Gpu(_))) {
+            let note = "graphics boards: all activity is charged to the command, for no share by process was told";
+            attribution.notes.push(note.to_owned());
+        }
+        if without_cpu_time {
+            attribution.notes.push("CPU time was not told throughout: no share by process".to_owned());
+        }
+        attribution
+    }
+
+    /// One of the shares over all components; nothing if some component has none.
+    pub fn total(&self, of: impl Fn(&Shares) -> Option<Estimate<Joules>>) -> Option<Estimate<Joules>> {
+        let mut parts = self.components.values().map(of);
+        let first = parts.next()??;
+        parts.try_fold(first, |sum, part| part.map(|part| sum + part))
+    }
+
+    /// Energy of the whole machine.
+    pub fn machine(&self) -> Option<Estimate<Joules>> {
+        self.total(|shares| Some(shares.machine))
+    }
+
+    /// What the machine would have drawn anyway; nothing where that is not known of every component.
+    pub fn idle(&self) -> Option<Estimate<Joules>> {
+        self.total(|shares| shares.idle)
+    }
+
+    /// What it drew on top.
+    pub fn active(&self) -> Option<Estimate<Joules>> {
+        self.total(|shares| Some(shares.active))
+    }
+
+    /// The share of the process and its children.
+    pub fn own(&self) -> Option<Estimate<Joules>> {
+        self.total(|shares| shares.own)
+    }
+}
+
+/// The part of all CPU time that the process had; nothing where one of the two was not told. A
+/// machine that did nothing at all gives it all of nothing.
+fn cpu_share(window: &Window) -> Option<f64> {
+    let (own, others) = (window.cpu_s?.get(), window.others_cpu_s?.get());
+    Some(if own + others > 0.0 { own / (own + others) } else { 1.0 })
+}
+
+impl Shares {
+    fn new(
+        component: Component,
+        machine: Estimate<Joules>,
+        method: Method,
+        idle: Option<&Idle>,
+        time: Seconds,
+        share: Option<f64>,
+    ) -> Self {
+        // A quiet moment can lie below the mean idle power: then all of it is idle.
+        let of = |of: fn(&Estimate<Watts>) -> Watts, most: Joules| {
+            idle.map(|idle| Joules::raw((of(&idle.power) * time).get().min(most.get())))
+        };
+        let idle_energy = of(Estimate::value, machine.value()).map(|value| {
+            let low = of(Estimate::low, value).unwrap_or(value);
+            let high = of(Estimate::high, machine.high()).unwrap_or(value);
+            Estimate::exact(value).between(low, Joules::raw(high.get().max(value.get())))
+        });
+        let active = idle_energy.map_or(machine, |idle| {
+            let less = |a: Joules, b: Joules| Joules::raw((a.get() - b.get()).max(0.0));
+            let value = less(machine.value(), idle.value());
+            let low = less(machine.low(), idle.high()).get().min(value.get());
+            let high = less(machine.high(), idle.low()).get().max(value.get());
+            Estimate::exact(value).between(Joules::raw(low), Joules::raw(high))
+        });
+        let part = |share: f64| active.scaled(share);
+        let share = if matches!(component, Component::Gpu(_)) { Some(1.0) } else { share };
+        let weakest = method.max(idle.map_or(Method::Apportioned, |idle| idle.method.max(Method::Apportioned)));
+        Self {
+            machine,
+            idle: idle_energy,
+            active,
+            own: share.map(part),
+            others: share.map(|share| part(1.0 - share)),
+            method: weakest,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let both = |a: Option<Estimate<Joules>>, b: Option<Estimate<Joules>>| a.zip(b).map(|(a, b)| a + b);
+        Self {
+            machine: self.machine + other.machine,
+            idle: both(self.idle, other.idle),
+            active: self.active + other.active,
+            own: both(self.own, other.own),
+            others: both(self.others, other.others),
+            method: self.method.max(other.method),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::Spread;
+    use crate::split::Split;
+    use crate::window::ComponentEnergy;
+    use proptest::prelude::*;
+
+    const CPU: Component = Component::Cpu(0);
+
+    fn window(phase: &str, seconds: f64, joules: f64, own: f64, others: f64) -> Window {
+        let joules = Estimate::spread(Joules::raw(joules), Spread::relative(0.1));
+        Window {
+            phase: phase.to_owned(),
+            start: jiff::Timestamp::UNIX_EPOCH,
+            end: jiff::Timestamp::UNIX_EPOCH,
+            start_s: Seconds::ZERO,
+            end_s: Seconds::raw(seconds),
+            active_s: Seconds::raw(seconds),
+            cpu_s: Some(Seconds::raw(own)),
+            others_cpu_s: Some(Seconds::raw(others)),
+            energy: BTreeMap::from([(CPU, ComponentEnergy { joules, method: Method::Measured })]),
+            split: Split::Whole,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn idle(phase: &str) -> bool {
+        phase.starts_with("idle")
+    }
+
+    #[test]
+    fn idle_is_watched_and_the_rest_goes_by_cpu_time() {
+        let windows = [
+            window("idle before", 10.0, 100.0, 0.0, 0.0),
+            window("command", 10.0, 500.0, 15.0, 5.0),
+            window("idle after", 10.0, 140.0, 0.0, 0.0),
+        ];
+        let baseline = Baseline::new(&windows, idle, &[]);
+        let power = baseline.power().unwrap();
+        // 10 W before and 14 W after, each 10 % either way: the interval holds both.
+        assert_eq!((power.value().get(), power.low().get()), (12.0, 9.0));
+        assert!((power.high().get() - 15.4).abs() < 1e-12);
+        assert_eq!(baseline.components[&CPU].watched, Some(Seconds::raw(20.0)));
+        let attribution = Attribution::new(windows.iter().filter(|window| !idle(&window.phase)), &baseline);
+        let shares = attribution.components[&CPU];
+        let values = [Some(shares.machine), shares.idle, Some(shares.active), shares.own, shares.others]
+            .map(|estimate| estimate.unwrap().value().get());
+        assert_eq!(values, [500.0, 120.0, 380.0, 285.0, 95.0]);
+        assert_eq!(shares.method, Method::Apportioned);
+        assert!((shares.active.low().get() - (450.0 - 154.0)).abs() < 1e-9);
+        assert!((shares.active.high().get() - (550.0 - 90.0)).abs() < 1e-9);
+        assert!(attribution.notes.is_empty(), "{:?}", attribution.notes);
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let mut told = window("command", 10.0, 500.0, 15.0, 5.0);
+        told.others_cpu_s = None;
+        let attribution = Attribution::new([&told], &Baseline::default());
+        let shares = attribution.components[&CPU];
+        assert_eq!((shares.idle, shares.own, shares.active), (None, None, shares.machine));
+        assert_eq!((attribution.idle(), attribution.own()), (None, None));
+        let notes = attribution.notes.join("\n");
+        assert!(notes.contains("idle power of cpu0 is not known") && notes.contains("CPU time"), "{notes}");
+        assert_eq!(Attribution::new([], &Baseline::default()).machine(), None);
+    }
+
+    proptest! {
+        // Processes that share a machine: each is metered apart, the others are its others.
+        #[test]
+        fn shares_of_all_processes_are_the_active_energy(
+            cpu in prop::collection::vec(0.0..100.0_f64, 1..6),
+            energies in prop::collection::vec(0.0..1e6_f64, 1..5),
+            idle_watts in prop::option::of(0.0..1e4_f64),
+        ) {
+            let all: f64 = cpu.iter().sum();
+            prop_assume!(all > 1e-6);
+            let mut baseline = Baseline::default();
+            if let Some(watts) = idle_watts {
+                let power = Estimate::spread(Watts::raw(watts), Spread::relative(0.2));
+                baseline.components.insert(CPU, Idle { power, method: Method::Measured, watched: None });
+            }
+            let mut sum = 0.0;
+            let mut active = 0.0;
+            for own in &cpu {
+                let windows: Vec<Window> =
+                    energies.iter().map(|joules| window("command", 10.0, *joules, *own, all - own)).collect();
+                let attribution = Attribution::new(&windows, &baseline);
+                let shares = attribution.components[&CPU];
+                let (machine, own) = (shares.machine.value().get(), shares.own.unwrap().value().get());
+                prop_assert!(0.0 <= own && own <= shares.active.value().get() * (1.0 + 1e-12));
+                prop_assert!(shares.active.value().get() <= machine * (1.0 + 1e-12));
+                let idle = shares.idle.map_or(0.0, |idle| idle.value().get());
+                prop_assert!((idle + shares.active.value().get() - machine).abs() <= 1e-9 * machine.max(1.0));
+                for estimate in [Some(shares.machine), shares.idle, Some(shares.active), shares.own, shares.others] {
+                    let Some(e) = estimate else { continue };
+                    prop_assert!(Estimate::new(e.value(), e.low(), e.high()).is_ok(), "{e:?}");
+                }
+                sum += own;
+                active = shares.active.value().get();
+            }
+            prop_assert!((sum - active).abs() <= 1e-9 * active.max(1.0), "{sum} against {active}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! CPU time of a process's children and their children, for a program that meters another one.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{Clock, Moment, SystemClock};
+use crate::source::proc::{self, TICKS_PER_SECOND};
+
+/// The clocks of this machine, with the CPU time of all that this process has started in place of
+/// its own: children, their children, and those of them that have ended.
+///
+/// Read from procfs, in ticks of 10 ms; costs some ten microseconds for each living process, so
+/// it is for meters that look once in a while. A grandchild whose parent ends before it is counted
+/// only where this process adopts it (on Linux: as its subreaper).
+#[derive(Clone)]
+pub struct FamilyClock {
+    system: SystemClock,
+    proc: PathBuf,
+    /// CPU time of ended children at the start, and the most seen since.
+    seen: Arc<Mutex<(f64, f64)>>,
+}
+
+impl FamilyClock {
+    /// Counts what is started from now on, as the procfs at `proc` (`/proc`) tells.
+    pub fn new(proc: &Path) -> Self {
+        let before = family_seconds(proc).unwrap_or(0.0);
+        Self { system: SystemClock::new(), proc: proc.to_owned(), seen: Arc::new(Mutex::new((before, 0.0))) }
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        let now = family_seconds(&self.proc)?;
+        // A panic elsewhere leaves the numbers whole, so a poisoned lock is still good.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A process that ends between two looks may be missing for a moment.
+        seen.1 = seen.1.max(now - seen.0);
+        Duration::try_from_secs_f64(seen.1).ok()
+    }
+}
+
+impl Clock for FamilyClock {
+    fn now(&self) -> Moment {
+        Moment { cpu: self.cpu(), ..self.system.now() }
+    }
+
+    fn utc(&self) -> Timestamp {
+        self.system.utc()
+    }
+
+    fn suspended(&self) -> Duration {
+        self.system.suspended()
+    }
+
+    fn spin(&self, duration: Duration) {
+        self.system.spin(duration);
+    }
+}
+
+/// CPU seconds of all descendants, living and ended.
+fn family_seconds(proc: &Path) -> Option<f64> {
+    // Ended children first: one that ends meanwhile is missing for now instead of counted twice.
+    let own = proc::times(&proc.join("self/stat"))?;
+    let mut ticks = own.ended_children;
+    let mut waiting = children(&proc.join("self"));
+    while let Some(process) = waiting.pop() {
+        let folder = proc.join(process.to_string());
+        // Gone in the meantime: its time is with its parent by now.
+        let Some(times) = proc::times(&folder.join("stat")) else { continue };
+        ticks = ticks.saturating_add(times.own).saturating_add(times.ended_children);
+        waiting.extend(children(&folder));
+    }
+    Some(ticks as f64 / TICKS_PER_SECOND)
+}
+
+/// The living children of a process, started by any of its threads.
+fn children(process: &Path) -> Vec<u32> {
+    let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().filter_map(Result::ok);
+    let listed = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    listed
+        .flat_map(|text| text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A process with its own ticks, those of its ended children, and its living children.
+    fn process(proc: &Path, name: &str, own: (u64, u64), ended: (u64, u64), children: &str) {
+        let task = proc.join(name).join("task/1");
+        fs::create_dir_all(&task).unwrap();
+        // A name may hold anything, closing brackets and blanks too.
+        let stat = format!(
+            "1 (a) b (c) S 1 1 1 0 -1 0 1 2 3 4 {} {} {} {} 20 0 1 0 100 1 1\n",
+            own.0, own.1, ended.0, ended.1
+        );
+        fs::write(proc.join(name).join("stat"), stat).unwrap();
+        fs::write(task.join("children"), children).unwrap();
+    }
+
+    #[test]
+    fn counts_children_living_and_ended_but_not_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let proc = dir.path();
+        process(proc, "self", (900, 900), (10, 5), "");
+        let clock = FamilyClock::new(proc);
+        assert_eq!(clock.now().cpu, Some(Duration::ZERO));
+        process(proc, "self", (999, 999), (10, 5), "7 8 ");
+        process(proc, "7", (100, 20), (3, 2), "9");
+        process(proc, "8", (0, 0), (0, 0), "");
+        process(proc, "9", (50, 0), (0, 0), "77");
+        assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
+        // 9 ends: 7 has its time. Then 7 ends, but is not yet collected: nothing falls back.
+        process(proc, "7", (100, 20), (53, 2), "");
+        fs::remove_dir_all(proc.join("9")).unwrap();
+        assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
+        fs::remove_dir_all(proc.join("7")).unwrap();
+        assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
+        process(proc, "self", (999, 999), (10 + 153, 5 + 22), "8");
+        assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
+    }
+
+    #[test]
+    fn without_procfs_nothing_is_told() {
+        assert_eq!(FamilyClock::new(Path::new("/nonexistent")).now().cpu, None);
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("self")).unwrap();
+        for bad in ["", "1 (a", "1 (a) S 1 2", "1 (a) S 1 1 1 0 -1 0 1 2 3 4 x y z w"] {
+            fs::write(dir.path().join("self/stat"), bad).unwrap();
+            assert_eq!(FamilyClock::new(dir.path()).now().cpu, None, "{bad}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_real_child_is_counted() {
+        let clock = FamilyClock::new(Path::new("/proc"));
+        let before = clock.now().cpu.unwrap();
+        let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());
+        let used = clock.now().cpu.unwrap() - before;
+        assert!(used >= Duration::from_millis(20), "{used:?}");
+    }
+}
