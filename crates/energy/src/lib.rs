@@ -42,8 +42,10 @@
 mod bill;
 mod clock;
 mod estimate;
+pub mod forecast;
 mod gap;
 mod grid;
+pub mod hardware;
 mod host;
 mod ledger;
 mod meter;
@@ -51,6 +53,7 @@ mod money;
 mod quantity;
 pub mod source;
 mod split;
+pub mod strubell;
 mod table;
 mod tariff;
 mod totals;
