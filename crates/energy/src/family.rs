@@ -30,6 +30,18 @@ impl FamilyClock {
         Self { system: SystemClock::new(), proc: proc.to_owned(), seen: Arc::new(Mutex::new((before, 0.0))) }
     }
 
+    /// The living descendants of this process.
+    pub fn members(&self) -> Vec<u32> {
+        let mut members = children(&self.proc.join("self"));
+        let mut next = 0;
+        while let Some(member) = members.get(next) {
+            let further = children(&self.proc.join(member.to_string()));
+            members.extend(further);
+            next += 1;
+        }
+        members
+    }
+
     fn cpu(&self) -> Option<Duration> {
         let now = family_seconds(&self.proc)?;
         // A panic elsewhere leaves the numbers whole, so a poisoned lock is still good.
@@ -113,6 +125,7 @@ mod tests {
         process(proc, "8", (0, 0), (0, 0), "");
         process(proc, "9", (50, 0), (0, 0), "77");
         assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
+        assert_eq!(clock.members(), [7, 8, 9, 77]);
         // 9 ends: 7 has its time. Then 7 ends, but is not yet collected: nothing falls back.
         process(proc, "7", (100, 20), (53, 2), "");
         fs::remove_dir_all(proc.join("9")).unwrap();

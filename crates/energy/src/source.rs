@@ -41,6 +41,7 @@ pub use modelled::{IdleShare, Modelled, Scope};
 pub use nvml::nvidia_boards;
 pub use rapl::{Domains, Rapl};
 pub use select::{GpuChoice, Selection, SourceChoice, select};
+pub(crate) use watts::design_power_share;
 pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts};
 
 /// A thing that reads energy.

@@ -23,7 +23,7 @@
 //! **Units with a mean power** (tensor processors): that mean, from 0.55 to 1.3 of it. Google's page
 //! of TPU v3 gives 123, 220 and 262 W as lowest, mean and highest, and Patterson et al. 2021 a mean of 283 W.
 //!
-//! **Processors**, package alone: thermal design power times 0.1 + 0.9 of the utilisation, from 0.4 to 1.65
+//! **Processors**, package alone: thermal design power times 0.05 + 0.95 of the utilisation, from 0.38 to 1.83
 //! of that; nothing known of the load: 0.55, from 0.12 to 1.3. Fitted to 96 points of CodeCarbon's load sweeps
 //! on five machines (MIT), whose 90 % they hold.
 
@@ -32,6 +32,7 @@ use serde::Serialize;
 use crate::estimate::Estimate;
 use crate::hardware::PowerFigure;
 use crate::quantity::Watts;
+use crate::source::design_power_share;
 
 /// A share of a nominal power, with its 90 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -75,8 +76,8 @@ pub fn processor_share(utilisation: Option<f64>) -> Share {
     match utilisation {
         None => Share { low: 0.12, value: 0.55, high: 1.3 },
         Some(u) => {
-            let value = 0.1 + 0.9 * u;
-            Share { low: 0.4 * value, value, high: 1.65 * value }
+            let (value, spread) = design_power_share(u);
+            Share { low: spread.low() * value, value, high: spread.high() * value }
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Energy from load and tables, for machines without counters (most virtual ones).
 //!
-//! `P = threads · (idle + u · (full − idle))` with watts per hardware thread by microarchitecture
-//! ([`cpu_watts`]), plus [`MEMORY_WATTS_PER_GB`] for all memory. The figures are
-//! whole-server power at the wall, so power supply, fans, disks and some memory are already in
-//! them: nothing is added for those, and memory is counted partly twice, which leans to the high
-//! side. The form is linear in CPU time, so shares of processes add up to the machine.
+//! `P = threads · (idle + u · (full − idle))` plus [`MEMORY_WATTS_PER_GB`] for all memory. The form
+//! is linear in CPU time, so shares of processes add up to the machine.
 //!
-//! Stated 90 % interval: half to double. Of 97 measured loads on five machines, a linear model was
-//! between 0.48 and 2.14 times the truth in nine cases of ten (CodeCarbon's load sweeps). Wider
+//! Watts per hardware thread are those of the packages by thermal design power where the machine is
+//! no guest and its processor is listed by name. Otherwise they go by microarchitecture
+//! ([`cpu_watts`](super::cpu_watts)): whole-server power at the wall, so power supply, fans, disks
+//! and some memory are in them: nothing is added for those, and memory is counted partly twice,
+//! which leans to the high side.
+//!
+//! Stated 90 % interval: from load sweeps on other machines, for a machine that is not among them
+//! (see `watts`): ×0.38 to ×1.83 by thermal design power, ×0.35 to ×3.8 by microarchitecture. Wider
 //! where the figures are borrowed or the load is not known.
 
 use std::collections::BTreeMap;
@@ -18,7 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Component, Cpu, CpuWatts, Description, Liveness, MEMORY_WATTS_PER_GB, Part, Reading, Source, SourceError};
-use super::{cpu_watts, proc};
+use super::{proc, watts};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::{Gap, GapKind};
@@ -85,10 +88,10 @@ const ASSUMED_SPREAD: Spread = Spread::between(0.2, 2.5);
 impl Modelled {
     /// A model of the machine whose procfs lies at `proc` (`/proc`) and whose processor this is.
     pub fn new(proc: &Path, cpu: &Cpu, scope: Scope) -> Self {
-        let cpu = cpu_watts(cpu);
-        let mut remarks = cpu.remarks.clone();
         let threads =
             proc::threads(proc).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let cpu = watts::machine_watts(cpu, proc::packages(proc), threads);
+        let mut remarks = cpu.remarks.clone();
         let memory = proc::memory_bytes(proc).map(|bytes| Watts::raw(bytes as f64 * 1e-9 * MEMORY_WATTS_PER_GB));
         if memory.is_none() {
             remarks.push("the amount of memory is not known: memory is not counted".to_owned());

@@ -1,5 +1,6 @@
 //! What Linux's procfs tells about load and size, below a root (`/proc`).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{SourceError, files};
@@ -60,6 +61,13 @@ pub(crate) fn threads(proc: &Path) -> Option<usize> {
     let numbered =
         |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     Some(text.lines().filter(numbered).count()).filter(|count| *count > 0)
+}
+
+/// Processor packages: one where the system does not tell.
+pub(crate) fn packages(proc: &Path) -> usize {
+    let text = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
+    let numbers = text.lines().filter_map(|line| line.split_once(':').filter(|(key, _)| key.trim() == "physical id"));
+    numbers.map(|(_, number)| number.trim()).collect::<BTreeSet<_>>().len().max(1)
 }
 
 /// Main memory in bytes.

@@ -18,4 +18,6 @@ mod scripted;
 #[cfg(test)]
 mod select;
 #[cfg(test)]
+mod sweeps;
+#[cfg(test)]
 mod tree;
