@@ -54,6 +54,7 @@ mod split;
 mod table;
 mod tariff;
 mod totals;
+mod user_table;
 mod window;
 mod words;
 
@@ -61,7 +62,7 @@ pub use bill::{Bill, BillLine, UnitCost};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
 pub use gap::{Gap, GapKind};
-pub use grid::{Grid, GridChoice, GridError};
+pub use grid::{Grid, GridChoice, GridError, GridTable, MarketError};
 pub use host::{Host, HostFacts};
 pub use ledger::{Contents, LEDGER_SCHEMA, Ledger, LedgerError, Torn};
 pub use meter::{Meter, MeterError, MeterOptions};
@@ -73,4 +74,5 @@ pub use quantity::{
 pub use split::Split;
 pub use tariff::{PuePreset, PuePresetError, Tariff};
 pub use totals::{PhaseTotals, Totals};
+pub use user_table::{TableError, TableFault};
 pub use window::{ComponentEnergy, Header, Window};
