@@ -41,6 +41,7 @@
 
 mod bill;
 mod clock;
+mod device_price;
 mod estimate;
 mod gap;
 mod grid;
@@ -48,6 +49,7 @@ mod host;
 mod ledger;
 mod meter;
 mod money;
+mod prices;
 mod quantity;
 pub mod source;
 mod split;
@@ -60,6 +62,7 @@ mod words;
 
 pub use bill::{Bill, BillLine, UnitCost};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use device_price::{DevicePrice, DevicePriceError};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
 pub use gap::{Gap, GapKind};
 pub use grid::{Grid, GridChoice, GridError, GridTable, MarketError};
@@ -67,6 +70,7 @@ pub use host::{Host, HostFacts};
 pub use ledger::{Contents, LEDGER_SCHEMA, Ledger, LedgerError, Torn};
 pub use meter::{Meter, MeterError, MeterOptions};
 pub use money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
+pub use prices::{Offer, PriceBook, PriceError};
 pub use quantity::{
     GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Pue, Quantity, QuantityError,
     SECONDS_PER_HOUR, Seconds, Watts,

@@ -19,3 +19,5 @@ mod scripted;
 mod select;
 #[cfg(test)]
 mod tree;
+#[cfg(test)]
+mod user_files;
