@@ -42,7 +42,9 @@
 mod bill;
 mod clock;
 mod device_price;
+mod embodied;
 mod estimate;
+mod factors;
 mod gap;
 mod grid;
 mod host;
@@ -51,19 +53,24 @@ mod meter;
 mod money;
 mod prices;
 mod quantity;
+mod sci;
 pub mod source;
 mod split;
 mod table;
 mod tariff;
 mod totals;
+mod unit;
 mod user_table;
+mod water;
 mod window;
 mod words;
 
-pub use bill::{Bill, BillLine, UnitCost};
+pub use bill::{Bill, BillLine};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use device_price::{DevicePrice, DevicePriceError};
+pub use embodied::{Embodied, EmbodiedError};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
+pub use factors::Factors;
 pub use gap::{Gap, GapKind};
 pub use grid::{Grid, GridChoice, GridError, GridTable, MarketError};
 pub use host::{Host, HostFacts};
@@ -75,8 +82,11 @@ pub use quantity::{
     GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Pue, Quantity, QuantityError,
     SECONDS_PER_HOUR, Seconds, Watts,
 };
+pub use sci::{Sci, SciError, SciScore};
 pub use split::Split;
 pub use tariff::{PuePreset, PuePresetError, Tariff};
 pub use totals::{PhaseTotals, Totals};
+pub use unit::{Unit, UnitCost};
 pub use user_table::{TableError, TableFault};
+pub use water::{Litres, LitresPerKwh, Water};
 pub use window::{ComponentEnergy, Header, Window};
