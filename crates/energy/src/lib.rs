@@ -40,9 +40,12 @@
 //! - Time and system files come through a [`Clock`] and a [`Host`], so a test can replace both.
 
 mod bill;
+mod break_even;
 mod clock;
+mod count;
 mod device_price;
 mod embodied;
+mod equivalents;
 mod estimate;
 mod factors;
 mod gap;
@@ -66,9 +69,12 @@ mod window;
 mod words;
 
 pub use bill::{Bill, BillLine};
+pub use break_even::{BreakEven, BreakEvenError, Erring};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
+pub use count::Count;
 pub use device_price::{DevicePrice, DevicePriceError};
 pub use embodied::{Embodied, EmbodiedError};
+pub use equivalents::{Equivalent, equivalents};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
 pub use factors::Factors;
 pub use gap::{Gap, GapKind};
