@@ -45,7 +45,7 @@ pub(super) struct Row {
 }
 
 impl GridTable {
-    /// The tables that are compiled in.
+    /// The tables that are compiled in; their sources and licences stand in [`licences`](crate::licences()).
     pub fn embedded() -> &'static Self {
         static TABLE: OnceLock<GridTable> = OnceLock::new();
         TABLE.get_or_init(|| {
