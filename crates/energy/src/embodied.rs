@@ -65,7 +65,7 @@ impl Embodied {
     /// The table's number is the making of the **whole server** under the instance, the same for all
     /// sizes of a family (`m5.large` and `m5.24xlarge` alike), not of the instance's part. So the
     /// share must be given: Cloud Carbon Footprint takes the instance's vCPUs divided by those of
-    /// the largest instance of its family (2/96 for `m5.large`). Where a type may run on several
+    /// the largest instance of its family (`m5.large` with 2 beside `m5.24xlarge` with 96: 2/96). Where a type may run on several
     /// processors, the interval spans them; elsewhere it is a point, because the source states no
     /// error, not because there is none.
     ///

@@ -9,6 +9,28 @@ use crate::water::Water;
 
 /// Grid, prices, water and hardware: what a bill is computed with. What is absent here is absent in
 /// the bill, which then says so.
+///
+/// ```
+/// use attar_energy::{
+///     Bill, DevicePrice, Embodied, Factors, Grid, LitresPerKwh, PuePreset, Tariff, Totals, Water,
+/// };
+///
+/// let grid = Grid::of("gcp/us-central1")?;
+/// let market = grid.market()?;
+/// let tariff = Tariff::own_machine().with_pue(PuePreset::named("gcp")?.pue);
+/// let tariff = DevicePrice::named("V100")?.on(tariff, 1.0)?;
+/// let factors = Factors {
+///     price_source: Some("strubell2019".to_owned()),
+///     ..Factors::new(grid, tariff)
+/// }
+/// .with_market(market)
+/// .with_water(Water { site: LitresPerKwh::new(1.1)?, source: None })
+/// .with_embodied(Embodied::of_instance("gcp/n1-standard-8", Embodied::CCF_LIFETIME, 8.0 / 96.0)?);
+///
+/// let bill = Bill::with(&Totals::default(), &factors);
+/// assert!(bill.leaves_out.contains(&"water for making the electricity".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Factors {

@@ -26,8 +26,8 @@ pub struct Grid {
     /// Under which licence they say so; empty where none is needed or known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub licence: String,
-    /// Share of carbon-free energy in what a cloud buys in this region, from 0 to 1, hour by hour;
-    /// only Google publishes it.
+    /// Share of carbon-free energy (CFE) that a cloud states for this region, from 0 to 1; only
+    /// Google's table has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carbon_free: Option<f64>,
     /// Whether the user chose it.

@@ -226,8 +226,8 @@ impl Offer {
             amount.map(|amount| PricePerHour::new(amount, currency).map_err(|_| row.wrong(column, wanted))).transpose()
         };
         let count = |column| row.number(column, "a number of at least 0, or nothing", |x| x >= 0.0);
-        let instance = row.text("InstanceType");
-        let accelerator = row.text("AcceleratorName");
+        let instance = row.name("InstanceType")?;
+        let accelerator = row.name("AcceleratorName")?;
         if instance.is_empty() && accelerator.is_empty() {
             return Err(row.wrong("InstanceType", "the name of an instance type, or of an accelerator in its column"));
         }
@@ -239,7 +239,7 @@ impl Offer {
             accelerator: (!accelerator.is_empty()).then(|| (accelerator.to_owned(), accelerators.unwrap_or(1.0))),
             vcpus: count("vCPUs")?,
             memory_gib: count("MemoryGiB")?,
-            region: row.text("Region").to_owned(),
+            region: row.name("Region")?.to_owned(),
             on_demand: price("Price")?,
             spot: price("SpotPrice")?.map(|spot| (spot, spot)),
         })

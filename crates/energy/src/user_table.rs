@@ -10,6 +10,8 @@ use crate::table;
 const MOST_BYTES: u64 = 256 << 20;
 /// No line of one comes near this many bytes.
 const MOST_LINE: usize = 64 << 10;
+/// No name of a place, a source or an instance type comes near this many characters.
+const MOST_NAME: usize = 300;
 /// So many characters of a stranger's text an error repeats.
 const MOST_SHOWN: usize = 60;
 
@@ -165,6 +167,18 @@ impl UserRow<'_> {
     pub(crate) fn text(&self, column: &str) -> &str {
         let place = self.table.columns.iter().find(|(name, _)| *name == column).and_then(|(_, place)| *place);
         place.and_then(|place| self.record.get(place)).unwrap_or_default()
+    }
+
+    /// The text of a cell that will be printed again: short, and without control characters, which a
+    /// terminal might obey.
+    pub(crate) fn name(&self, column: &str) -> Result<&str, TableError> {
+        let text = self.text(column);
+        if text.chars().count() <= MOST_NAME && !text.contains(char::is_control) {
+            Ok(text)
+        } else {
+            let expected = format!("at most {MOST_NAME} characters, none of them a control character");
+            Err(self.wrong(column, &expected))
+        }
     }
 
     /// A number, or nothing where the cell is empty.

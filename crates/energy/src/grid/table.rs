@@ -77,7 +77,7 @@ impl GridTable {
         let file = UserTable::read(path, &columns, false)?;
         let mut table = Self::embedded().clone();
         for row in file.rows() {
-            let region = row.text("region");
+            let region = row.name("region")?;
             if key(region).is_empty() {
                 return Err(row.wrong("region", "the name of a place"));
             }
@@ -95,7 +95,7 @@ impl GridTable {
             if table.index.get(&key(region)).is_some_and(taken) {
                 return Err(row.wrong("region", "each place once for a year"));
             }
-            let source = match row.text("source") {
+            let source = match row.name("source")? {
                 "" => format!("{}, line {}", path.display(), row.line),
                 source => format!("{source}, through {}", path.display()),
             };

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 /// Grams in a pound, exactly (international avoirdupois pound).
 const POUND: f64 = 453.592_37;
 
-fn window(phase: &str, component: Component, watts: f64, seconds: f64, method: Method) -> Window {
+pub(crate) fn window(phase: &str, component: Component, watts: f64, seconds: f64, method: Method) -> Window {
     let joules = |factor: f64| Joules::new(watts * seconds * factor).unwrap();
     let joules = Estimate::new(joules(1.0), joules(0.5), joules(2.0)).unwrap();
     Window {

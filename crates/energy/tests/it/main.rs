@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bill;
 #[cfg(test)]
+mod break_even;
+#[cfg(test)]
 mod gpus;
 #[cfg(test)]
 mod ledger;

@@ -67,7 +67,7 @@ fn what_editors_do_to_files_does_no_harm() {
 #[test]
 fn a_table_that_cannot_be_used_is_refused_where_it_fails() {
     let head = "region,g_per_kwh,year,source\n";
-    let cases: [(String, &[&str]); 19] = [
+    let cases: [(String, &[&str]); 22] = [
         (format!("{head}X,-5,2024,me"), &["line 2", "`g_per_kwh`", "more than 0 and less than 2000 g/kWh", "got `-5`"]),
         (format!("{head}X,0,2024,me"), &["line 2", "got `0`"]),
         (format!("{head}X,2000,2024,me"), &["got `2000`"]),
@@ -76,6 +76,12 @@ fn a_table_that_cannot_be_used_is_refused_where_it_fails() {
         (format!("{head}X,,2024,me"), &["`g_per_kwh`", "got ``"]),
         (format!("{head}X,\"1,5\",2024,me"), &["got `1,5`"]),
         (format!("{head},100,2024,me"), &["line 2", "`region`", "the name of a place"]),
+        (
+            format!("{head}\u{1b}[31mX,100,2024,me"),
+            &["`region`", "none of them a control character", "got `\\u{1b}[31mX`"],
+        ),
+        (format!("{head}X,100,2024,\"two\nlines\""), &["`source`", "none of them a control character"]),
+        (format!("{head}{},100,2024,me", "x".repeat(301)), &["`region`", "at most 300 characters", "xxx…`"]),
         (format!("{head}X,100,24,me"), &["`year`", "got `24`"]),
         (format!("{head}X,100,2023.5,me"), &["`year`", "got `2023.5`"]),
         (format!("{head}A,1,2024,me\nX,100,2024,me,more"), &["line 3", "4 fields as in the header", "got 5"]),
