@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::embodied::Embodied;
 use crate::estimate::{Estimate, Method};
+use crate::factors::Factors;
 use crate::gap::Gap;
 use crate::grid::{Grid, GridChoice};
 use crate::money::Money;
@@ -12,6 +14,8 @@ use crate::quantity::{GramsCo2e, Joules, KilowattHours, Pue, Quantity, Seconds, 
 use crate::source::Component;
 use crate::tariff::Tariff;
 use crate::totals::Totals;
+use crate::unit::{Unit, UnitCost};
+use crate::water::{Litres, Water};
 
 /// What a run cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,8 +26,23 @@ pub struct Bill {
     pub total: BillLine,
     /// The grid that the carbon is computed with.
     pub grid: Grid,
+    /// The grid that the market-based carbon is computed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub market: Option<Grid>,
     /// The prices and the PUE that it is computed with.
     pub tariff: Tariff,
+    /// Who says the PUE, where it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pue_source: Option<String>,
+    /// Who says the prices, where it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_source: Option<String>,
+    /// The water factors that it is computed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub water: Option<Water>,
+    /// The making of the hardware that it is charged with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embodied: Option<Embodied>,
     /// What went wrong while measuring.
     pub gaps: Vec<Gap>,
     /// What the bill does not hold, in words. Never empty.
@@ -31,8 +50,9 @@ pub struct Bill {
 }
 
 /// What one phase, or all, came to. Absent numbers were not read or have no price: they are not
-/// zero. Carbon intensity, PUE and prices are taken as exact, so the intervals are those of the
-/// energy.
+/// zero. Carbon intensity, PUE, water factors and prices are taken as exact, so the intervals are
+/// those of the energy, but for a machine with two prices, whose bounds are those prices, and for
+/// the making of the hardware, whose interval is that of its total.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BillLine {
     /// Name of the phase, or `total`.
@@ -47,35 +67,34 @@ pub struct BillLine {
     pub power_w: Option<Estimate<Watts>>,
     /// Mean power of the building for it: times the PUE.
     pub facility_w: Option<Estimate<Watts>>,
-    /// Greenhouse gas of the building's energy.
+    /// Greenhouse gas of the building's energy, by the grid of the place (location-based). Nothing
+    /// below is part of it.
     pub carbon_g: Option<Estimate<GramsCo2e>>,
+    /// The same energy by what its operator's contracts make of the grid (market-based): another
+    /// answer to the question of `carbon_g`, never to be added to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub market_carbon_g: Option<Estimate<GramsCo2e>>,
+    /// Greenhouse gas of making the hardware, the share of this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embodied_g: Option<Estimate<GramsCo2e>>,
+    /// Water.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub water_l: Option<Estimate<Litres>>,
     /// Electricity of the building and hours of the machine, as far as they have prices.
     pub money: Option<Estimate<Money>>,
     /// The weakest method behind the energy.
     pub method: Option<Method>,
 }
 
-/// A line divided by what was done with it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct UnitCost {
-    /// So many units cost what follows.
-    pub units: u64,
-    /// Time.
-    pub active_s: Seconds,
-    /// Energy that the machine drew.
-    pub energy_j: Option<Estimate<Joules>>,
-    /// Energy that the building drew for it.
-    pub facility_j: Option<Estimate<Joules>>,
-    /// Greenhouse gas.
-    pub carbon_g: Option<Estimate<GramsCo2e>>,
-    /// Money.
-    pub money: Option<Estimate<Money>>,
-}
-
 impl Bill {
-    /// Computes the bill of a run.
+    /// Computes the bill of a run from a grid and prices alone: the short form of [`with`](Self::with).
     pub fn new(totals: &Totals, grid: &Grid, tariff: &Tariff) -> Self {
-        let line = |phase: &str, active, energy, method| BillLine::new(phase, active, energy, method, grid, tariff);
+        Self::with(totals, &Factors::new(grid.clone(), *tariff))
+    }
+
+    /// Computes the bill of a run.
+    pub fn with(totals: &Totals, factors: &Factors) -> Self {
+        let line = |phase: &str, active, energy, method| BillLine::new(phase, active, energy, method, factors);
         Self {
             phases: totals
                 .phases
@@ -83,11 +102,21 @@ impl Bill {
                 .map(|phase| line(&phase.phase, phase.active, phase.energy(), phase.method()))
                 .collect(),
             total: line("total", totals.active(), totals.energy(), totals.method()),
-            grid: grid.clone(),
-            tariff: *tariff,
+            grid: factors.grid.clone(),
+            market: factors.market.clone(),
+            tariff: factors.tariff,
+            pue_source: factors.pue_source.clone(),
+            price_source: factors.price_source.clone(),
+            water: factors.water,
+            embodied: factors.embodied.clone(),
             gaps: totals.gaps.clone(),
-            leaves_out: leaves_out(totals, tariff),
+            leaves_out: leaves_out(totals, factors),
         }
+    }
+
+    /// What `each` units cost if all of the run did so many of them.
+    pub fn per(&self, unit: &Unit, each: u64) -> UnitCost {
+        self.total.per_unit(unit, each)
     }
 }
 
@@ -97,16 +126,17 @@ impl BillLine {
         active: Seconds,
         energy: Option<Estimate<Joules>>,
         method: Option<Method>,
-        grid: &Grid,
-        tariff: &Tariff,
+        factors: &Factors,
     ) -> Self {
+        let tariff = factors.tariff;
         let pue = tariff.pue();
         let energy_kwh = energy.map(|energy| energy.map(KilowattHours::from));
         let facility_kwh = energy_kwh.map(|energy| energy.map(|energy| energy * pue));
         let power_w = energy.filter(|_| active > Seconds::ZERO).map(|energy| energy.map(|energy| energy / active));
         let electricity =
             facility_kwh.zip(tariff.electricity()).map(|(energy, price)| energy.map(|energy| energy * price));
-        let machine = tariff.device_hour().map(|price| active * price);
+        let machine = tariff.machine(active);
+        let carbon = |grid: &Grid| facility_kwh.map(|energy| energy.map(|energy| energy * grid.g_per_kwh));
         Self {
             phase: phase.to_owned(),
             active_s: active,
@@ -114,14 +144,13 @@ impl BillLine {
             facility_kwh,
             power_w,
             facility_w: power_w.map(|power| power.map(|power| power * pue)),
-            carbon_g: facility_kwh.map(|energy| energy.map(|energy| energy * grid.g_per_kwh)),
+            carbon_g: carbon(&factors.grid),
+            market_carbon_g: factors.market.as_ref().and_then(carbon),
+            embodied_g: factors.embodied.as_ref().map(|embodied| embodied.of_time(active)),
+            water_l: factors.water.zip(energy_kwh.zip(facility_kwh)).map(|(water, (it, all))| water.litres(it, all)),
             money: match (electricity, machine) {
-                (Some(electricity), Some(machine)) => {
-                    // A tariff has one currency.
-                    Some(electricity.map(|money| money.with(money.amount() + machine.amount())))
-                }
-                (Some(electricity), None) => Some(electricity),
-                (None, machine) => machine.map(Estimate::exact),
+                (Some(electricity), Some(machine)) => Some(sum(electricity, machine)),
+                (electricity, machine) => electricity.or(machine),
             },
             method,
         }
@@ -130,23 +159,49 @@ impl BillLine {
     /// What `each` units cost if `done` of them were done: joules for a thousand requests, say.
     /// Nothing if none was done.
     pub fn per(&self, done: u64, each: u64) -> Option<UnitCost> {
-        let factor = (done > 0).then(|| each as f64 / done as f64)?;
+        Unit::new("unit", done as f64).ok().map(|unit| self.per_unit(&unit, each))
+    }
+
+    /// What `each` units cost if so many of them were done in this line.
+    pub fn per_unit(&self, unit: &Unit, each: u64) -> UnitCost {
+        let factor = each as f64 / unit.count();
         let joules =
             |energy: Option<Estimate<KilowattHours>>| energy.map(|energy| energy.map(Joules::from).scaled(factor));
-        Some(UnitCost {
+        UnitCost {
+            unit: unit.name().to_owned(),
             units: each,
             active_s: self.active_s.with(self.active_s.get() * factor),
             energy_j: joules(self.energy_kwh),
             facility_j: joules(self.facility_kwh),
             carbon_g: self.carbon_g.map(|carbon| carbon.scaled(factor)),
+            market_carbon_g: self.market_carbon_g.map(|carbon| carbon.scaled(factor)),
+            water_l: self.water_l.map(|water| water.scaled(factor)),
+            embodied_g: self.embodied_g.map(|carbon| carbon.scaled(factor)),
             money: self.money.map(|money| money.scaled(factor)),
-        })
+        }
     }
 }
 
+/// Bound by bound, like any sum of estimates; a tariff has one currency.
+fn sum(a: Estimate<Money>, b: Estimate<Money>) -> Estimate<Money> {
+    let plus = |a: Money, b: Money| a.with(a.amount() + b.amount());
+    Estimate::exact(plus(a.value(), b.value())).between(plus(a.low(), b.low()), plus(a.high(), b.high()))
+}
+
 /// What the numbers do not hold, read off the components that were measured and the prices given.
-fn leaves_out(totals: &Totals, tariff: &Tariff) -> Vec<String> {
-    let mut out = vec!["making the hardware (embodied emissions)", "network, and storage outside this machine"];
+fn leaves_out(totals: &Totals, factors: &Factors) -> Vec<String> {
+    let tariff = factors.tariff;
+    let mut out = Vec::new();
+    match factors.embodied {
+        None => out.push("making the hardware (embodied emissions)"),
+        Some(_) => out.push("making the building and the network (embodied emissions)"),
+    }
+    out.push("network, and storage outside this machine");
+    match factors.water {
+        None => out.push("water"),
+        Some(Water { source: None, .. }) => out.push("water for making the electricity"),
+        Some(_) => {}
+    }
     if tariff.pue() == Pue::ONE {
         out.push("cooling and power conversion of the building (PUE 1)");
     }
@@ -171,7 +226,7 @@ fn leaves_out(totals: &Totals, tariff: &Tariff) -> Vec<String> {
             out.push("disks, fans, board and losses of the power supply");
         }
     }
-    match (tariff.electricity(), tariff.device_hour()) {
+    match (tariff.electricity(), tariff.device_hour().or(tariff.spot_hour())) {
         (None, None) => out.push("money: no price was given"),
         (None, Some(_)) => out.push("price of electricity, unless the price by the hour includes it"),
         (Some(_), None) => out.push("price of the machine"),
@@ -190,7 +245,21 @@ impl fmt::Display for Bill {
         if self.grid.choice == GridChoice::NotGiven {
             writeln!(f, "      name the country or give your own g/kWh for a carbon figure that means this place")?;
         }
-        writeln!(f, "PUE: {}", self.tariff.pue())?;
+        if let Some(market) = &self.market {
+            writeln!(f, "market-based: {market}")?;
+        }
+        let said_by =
+            |source: &Option<String>| source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+        writeln!(f, "PUE: {}{}", self.tariff.pue(), said_by(&self.pue_source))?;
+        if let Some(source) = &self.price_source {
+            writeln!(f, "prices: {source}")?;
+        }
+        if let Some(water) = &self.water {
+            writeln!(f, "water: {water}")?;
+        }
+        if let Some(embodied) = &self.embodied {
+            writeln!(f, "hardware: {embodied}")?;
+        }
         for gap in &self.gaps {
             writeln!(f, "gap: {gap}")?;
         }
@@ -209,6 +278,15 @@ impl fmt::Display for BillLine {
         }
         if let Some(carbon) = self.carbon_g {
             write!(f, ", {carbon}")?;
+        }
+        if let Some(carbon) = self.market_carbon_g {
+            write!(f, " by the grid, {carbon} market-based")?;
+        }
+        if let Some(carbon) = self.embodied_g {
+            write!(f, ", {carbon} embodied")?;
+        }
+        if let Some(water) = self.water_l {
+            write!(f, ", {water} of water")?;
         }
         if let Some(money) = self.money {
             write!(f, ", {money}")?;

@@ -13,7 +13,7 @@
 //! let forecast = Forecast::new(&machine, &Workload::hours(10.0)?.with_utilisation(1.0)?)?;
 //! let tariff = Tariff::own_machine().with_pue(PuePreset::named("uptime2024")?.pue);
 //! let bill = forecast.bill(&Grid::of("DE")?, &tariff);
-//! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "27.6 kWh [15.8, 33.6]");
+//! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "27.6 kWh [15.7, 36.6]");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -1,18 +1,21 @@
-//! Carbon intensity of electricity by country.
+//! Carbon intensity of electricity by place and year.
 
 use std::fmt;
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::{GramsPerKwh, QuantityError};
-use crate::table;
+
+mod embedded;
+mod table;
+
+pub use table::GridTable;
 
 /// Where the electricity comes from, and its carbon intensity. Taken as exact in sums: the yearly
 /// mean of a country says nothing about the hour or the plant, and no source states an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Grid {
-    /// Name of the country, or the user's words.
+    /// Name of the place, or the user's words.
     pub region: String,
     /// Grams of CO2 equivalent for a kilowatt-hour.
     pub g_per_kwh: GramsPerKwh,
@@ -20,6 +23,13 @@ pub struct Grid {
     pub year: Option<u16>,
     /// Who says so.
     pub source: String,
+    /// Under which licence they say so; empty where none is needed or known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub licence: String,
+    /// Share of carbon-free energy (CFE) that a cloud states for this region, from 0 to 1; only
+    /// Google's table has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carbon_free: Option<f64>,
     /// Whether the user chose it.
     pub choice: GridChoice,
 }
@@ -27,54 +37,108 @@ pub struct Grid {
 /// How a grid was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum GridChoice {
     /// The user named a country.
     Country,
+    /// The user named a state or a province of one.
+    State,
+    /// The user named a region of a cloud.
+    Cloud,
+    /// The user named a place of their own table.
+    File,
     /// The user gave the number.
     Own,
+    /// Computed from a grid and a share of carbon-free energy: market-based.
+    Market,
     /// Nobody chose: the world's average stands in.
     NotGiven,
 }
 
-/// A country that the table does not know.
+/// A place or a year that no table has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("region `{got}` is not in the table of {} countries; nearest: {}; give a name, a code of two or three letters, or your own g/kWh", known, nearest.join(", "))]
-pub struct GridError {
-    /// What was given.
-    pub got: String,
-    /// How many countries are known.
-    pub known: usize,
-    /// The nearest names, the best first.
-    pub nearest: Vec<String>,
+#[non_exhaustive]
+pub enum GridError {
+    /// No table knows the place.
+    #[error("region `{got}` is not among the {known} that are known; nearest: {}; give a country's name or code, a cloud's region such as gcp/europe-west1, a state such as us/california, or your own g/kWh", nearest.join(", "))]
+    Region {
+        /// What was given.
+        got: String,
+        /// How many places are known.
+        known: usize,
+        /// The nearest names, the best first.
+        nearest: Vec<String>,
+    },
+    /// The place is known, but not in that year.
+    #[error("region `{region}` has no figure for {got}; {}", there_are(years))]
+    Year {
+        /// The place.
+        region: String,
+        /// The year asked for.
+        got: u16,
+        /// The years that there are, the newest first.
+        years: Vec<u16>,
+    },
+}
+
+/// Why there is no market-based figure for a grid.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MarketError {
+    /// The share of carbon-free energy is not known.
+    #[error("no share of carbon-free energy is known for `{region}`{}; name a region of Google's cloud, or give your own market-based g/kWh", year.map(|year| format!(" in {year}")).unwrap_or_default())]
+    NoShare {
+        /// The place.
+        region: String,
+        /// The year of its figure.
+        year: Option<u16>,
+    },
+    /// The share rounds to the whole, which would make the figure zero.
+    #[error(
+        "the share of carbon-free energy of `{region}` is published as {share:.2}: two decimals do not prove that the rest is zero; give your own market-based g/kWh"
+    )]
+    AllFree {
+        /// The place.
+        region: String,
+        /// The share as published.
+        share: f64,
+    },
 }
 
 impl Grid {
-    /// A country by its name or its ISO 3166-1 code of two or three letters, in any case.
+    /// The newest figure of a place: a country by its name or its ISO 3166-1 code of two or three
+    /// letters, a cloud's region (`gcp/…`, `aws/…`, `azure/…`), a state or province (`us/…`, `ca/…`,
+    /// `au/…`); in any case. See [`GridTable`].
     ///
     /// ```
     /// use attar_energy::Grid;
     /// assert_eq!(Grid::of("de")?, Grid::of("Germany")?);
+    /// assert_eq!(Grid::of("gcp/europe-west1")?.year, Some(2024));
     /// assert!(Grid::of("Germny").unwrap_err().to_string().contains("Germany (DE)"));
     /// # Ok::<(), attar_energy::GridError>(())
     /// ```
     ///
     /// # Errors
-    /// If the table does not know it; the error names the nearest.
+    /// If no table knows it; the error names the nearest.
     pub fn of(region: &str) -> Result<Self, GridError> {
-        let wanted = region.trim();
-        // Reserved by ISO 3166-1 for the country that the table lists as GB.
-        let wanted = if wanted.eq_ignore_ascii_case("UK") { "GB" } else { wanted };
-        let is = |name: &str| name.eq_ignore_ascii_case(wanted);
-        match countries().iter().find(|country| is(&country.alpha2) || is(&country.alpha3) || is(&country.name)) {
-            Some(country) => Ok(Self {
-                region: country.name.clone(),
-                g_per_kwh: GramsPerKwh::raw(country.g_per_kwh),
-                year: Some(country.year),
-                source: format!("Our World in Data, Ember, CC-BY-4.0, through {}", country.source),
-                choice: GridChoice::Country,
-            }),
-            None => Err(GridError { got: region.to_owned(), known: countries().len(), nearest: nearest(wanted) }),
-        }
+        GridTable::embedded().of(region)
+    }
+
+    /// The figure of a place in a year.
+    ///
+    /// ```
+    /// use attar_energy::Grid;
+    /// assert_eq!(Grid::of_year("gcp/europe-west1", 2019)?.g_per_kwh.get(), 196.0);
+    /// let error = Grid::of_year("gcp/europe-west1", 2018).unwrap_err().to_string();
+    /// assert!(error.ends_with("there are 2024, 2023, 2022, 2021, 2020, 2019"), "{error}");
+    /// # Ok::<(), attar_energy::GridError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If no table knows the place, or has the year for it; the error names the nearest places, or
+    /// the years that there are.
+    pub fn of_year(region: &str, year: u16) -> Result<Self, GridError> {
+        GridTable::embedded().of_year(region, year)
     }
 
     /// The world's average, for a place that nobody named: 475 g/kWh, the figure of the
@@ -87,6 +151,8 @@ impl Grid {
             g_per_kwh: GramsPerKwh::raw(475.0),
             year: Some(2019),
             source: "IEA Global Energy & CO2 Status Report 2019, through Green Algorithms, CC-BY-4.0".to_owned(),
+            licence: "CC-BY-4.0".to_owned(),
+            carbon_free: None,
             choice: GridChoice::NotGiven,
         }
     }
@@ -101,7 +167,31 @@ impl Grid {
             g_per_kwh: GramsPerKwh::new(g_per_kwh)?,
             year: None,
             source: "given by the user".to_owned(),
+            licence: String::new(),
+            carbon_free: None,
             choice: GridChoice::Own,
+        })
+    }
+
+    /// The market-based figure that goes with this location-based one: grid × (1 − CFE), CFE being
+    /// the share of carbon-free energy that the cloud buys. It is an approximation, for it takes
+    /// what is bought beyond that share to be as the grid's mean.
+    ///
+    /// # Errors
+    /// If no share is known for the place and year, or it rounds to the whole.
+    pub fn market(&self) -> Result<Self, MarketError> {
+        let share =
+            self.carbon_free.ok_or_else(|| MarketError::NoShare { region: self.region.clone(), year: self.year })?;
+        let g_per_kwh = GramsPerKwh::new(self.g_per_kwh.get() * (1.0 - share))
+            .map_err(|_| MarketError::AllFree { region: self.region.clone(), share })?;
+        Ok(Self {
+            region: self.region.clone(),
+            g_per_kwh,
+            year: self.year,
+            source: format!("grid × (1 − CFE) = {} × (1 − {share:.2}), {}", self.g_per_kwh, self.source),
+            licence: self.licence.clone(),
+            carbon_free: None,
+            choice: GridChoice::Market,
         })
     }
 }
@@ -126,51 +216,16 @@ impl fmt::Display for Grid {
     }
 }
 
-/// A row of `data/grid.csv`.
-#[derive(Debug, Deserialize)]
-struct Country {
-    alpha2: String,
-    alpha3: String,
-    name: String,
-    year: u16,
-    g_per_kwh: f64,
-    source: String,
-}
-
-fn countries() -> &'static [Country] {
-    static COUNTRIES: OnceLock<Vec<Country>> = OnceLock::new();
-    COUNTRIES.get_or_init(|| table::embedded(include_str!("../data/grid.csv")))
-}
-
-fn nearest(wanted: &str) -> Vec<String> {
-    let by_name = table::nearest(wanted, countries().iter().map(|country| country.name.as_str()), 3);
-    let described = |name: &str| {
-        let country = countries().iter().find(|country| country.name == name)?;
-        Some(format!("{} ({})", country.name, country.alpha2))
-    };
-    by_name.into_iter().filter_map(described).collect()
+fn there_are(years: &[u16]) -> String {
+    if years.is_empty() {
+        return "its figures name no year: ask without one".to_owned();
+    }
+    format!("there are {}", years.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn the_table_is_sound() {
-        assert_eq!(countries().len(), 212);
-        let mut seen = BTreeSet::new();
-        for country in countries() {
-            assert!(GramsPerKwh::new(country.g_per_kwh).is_ok(), "{country:?}");
-            assert!((2000..=2026).contains(&country.year), "{country:?}");
-            assert!(matches!(country.source.as_str(), "carbontracker" | "codecarbon"), "{country:?}");
-            for (code, length) in [(&country.alpha2, 2), (&country.alpha3, 3)] {
-                assert!(code.len() == length && code.bytes().all(|c| c.is_ascii_uppercase()), "{country:?}");
-                assert!(seen.insert(code.clone()), "{code} stands twice");
-            }
-            assert!(seen.insert(country.name.to_lowercase()), "{} stands twice", country.name);
-        }
-    }
 
     #[test]
     fn countries_are_found_by_code_and_name() {
@@ -187,13 +242,48 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_country_names_the_nearest() {
-        let error = Grid::of("Swizerland").unwrap_err();
-        assert_eq!(error.nearest[0], "Switzerland (CH)");
-        assert!(error.to_string().starts_with("region `Swizerland` is not in the table of 212 countries"), "{error}");
-        for bad in ["", "XX", "Atlantis", "CF"] {
-            assert_eq!(Grid::of(bad).unwrap_err().nearest.len(), 3, "{bad}");
+    fn an_unknown_place_names_the_nearest() {
+        let first = |region: &str| match Grid::of(region).unwrap_err() {
+            GridError::Region { nearest, .. } => {
+                assert_eq!(nearest.len(), 3, "{region}");
+                nearest[0].clone()
+            }
+            other => panic!("{other}"),
+        };
+        assert_eq!(first("Swizerland"), "Switzerland (CH)");
+        assert_eq!(first("gcp/europe-west11"), "gcp/europe-west1");
+        assert_eq!(first("aws/us-east-l"), "aws/us-east-1");
+        assert_eq!(first("europe-west4"), "gcp/europe-west4");
+        assert_eq!(first("us/califronia"), "us/california (US-CA)");
+        for bad in ["", "XX", "Atlantis", "CF", "/", "gcp/", "\u{0}\u{202e}", &"x".repeat(100_000)] {
+            assert!(!first(bad).is_empty(), "{bad}");
         }
+        let error = Grid::of("gcp/us").unwrap_err().to_string();
+        assert!(error.starts_with("region `gcp/us` is not among the 375 that are known; nearest: gcp/us-"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_year_names_those_there_are() {
+        assert_eq!(
+            Grid::of_year("FR", 1999).unwrap_err().to_string(),
+            "region `France` has no figure for 1999; there are 2023, 2020"
+        );
+        let error = Grid::of_year("azure/West Europe", 2020).unwrap_err().to_string();
+        assert!(error.contains("name no year"), "{error}");
+        assert_eq!(Grid::of("azure/West Europe").unwrap().year, None);
+    }
+
+    #[test]
+    fn market_is_the_grid_less_what_is_carbon_free() {
+        let grid = Grid::of_year("gcp/europe-west1", 2024).unwrap();
+        let market = grid.market().unwrap();
+        assert_eq!(grid.g_per_kwh.get(), 103.37);
+        assert!((market.g_per_kwh.get() - 103.37 * 0.16).abs() < 1e-9, "{market}");
+        assert_eq!(market.choice, GridChoice::Market);
+        assert!(market.source.starts_with("grid × (1 − CFE) = 103 g CO2e/kWh × (1 − 0.84), Google"), "{market}");
+        assert!(matches!(market.market(), Err(MarketError::NoShare { .. })), "never twice");
+        assert!(matches!(Grid::of("DE").unwrap().market(), Err(MarketError::NoShare { .. })));
+        assert!(matches!(Grid::of("gcp/europe-north2").unwrap().market(), Err(MarketError::AllFree { .. })));
     }
 
     #[test]
@@ -201,5 +291,12 @@ mod tests {
         assert!(Grid::default().to_string().starts_with("REGION NOT GIVEN: world average 2019, 475 g CO2e/kWh"));
         assert!(!Grid::own(20.0, "our roof").unwrap().to_string().contains("NOT GIVEN"));
         assert!(Grid::own(0.0, "").is_err() && Grid::own(2000.0, "").is_err() && Grid::own(f64::NAN, "").is_err());
+    }
+
+    #[test]
+    fn grids_of_older_records_are_read() {
+        let text = r#"{"region":"x","g_per_kwh":20.0,"year":null,"source":"s","choice":"own"}"#;
+        let grid: Grid = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&grid).unwrap(), text);
     }
 }

@@ -38,6 +38,9 @@ pub enum MoneyError {
 }
 
 impl Currency {
+    /// US dollars.
+    pub const USD: Self = Self(*b"USD");
+
     /// The code.
     pub fn code(&self) -> &str {
         // Only ASCII letters are ever stored, so this cannot fail.

@@ -149,6 +149,8 @@ pub fn grid() -> Grid {
         g_per_kwh: intensity(),
         year: Some(2018),
         source: "EPA eGRID through Strubell et al. 2019, 0.954 lb/kWh".to_owned(),
+        licence: String::new(),
+        carbon_free: None,
         choice: crate::grid::GridChoice::Own,
     }
 }

@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::{Currency, MoneyError, PricePerHour, PricePerKwh};
-use crate::quantity::Pue;
+use crate::estimate::Estimate;
+use crate::money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
+use crate::quantity::{Pue, Seconds};
 use crate::table;
 
 /// Prices and the power usage effectiveness that a bill is computed with.
@@ -17,6 +18,8 @@ use crate::table;
 pub struct Tariff {
     electricity: Option<PricePerKwh>,
     device_hour: Option<PricePerHour>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spot_hour: Option<PricePerHour>,
     pue: Pue,
 }
 
@@ -50,7 +53,7 @@ pub struct PuePresetError {
 impl Tariff {
     /// One's own machine outside a data centre: nothing added, no price known.
     pub fn own_machine() -> Self {
-        Self { electricity: None, device_hour: None, pue: Pue::ONE }
+        Self { electricity: None, device_hour: None, spot_hour: None, pue: Pue::ONE }
     }
 
     /// With this power usage effectiveness.
@@ -75,6 +78,16 @@ impl Tariff {
         Self { device_hour: Some(price), ..self }.checked()
     }
 
+    /// With this price of the whole machine by the hour while it may be taken away at any time (spot,
+    /// pre-emptible). Beside a price on demand the machine costs from the lower to the higher of the
+    /// two, the one on demand being the value; alone it is simply the price.
+    ///
+    /// # Errors
+    /// If another price is in another currency.
+    pub fn with_spot_hour(self, price: PricePerHour) -> Result<Self, MoneyError> {
+        Self { spot_hour: Some(price), ..self }.checked()
+    }
+
     /// Price of electricity.
     pub fn electricity(&self) -> Option<PricePerKwh> {
         self.electricity
@@ -85,6 +98,24 @@ impl Tariff {
         self.device_hour
     }
 
+    /// Price of the whole machine by the hour while it may be taken away.
+    pub fn spot_hour(&self) -> Option<PricePerHour> {
+        self.spot_hour
+    }
+
+    /// What the whole machine costs in so much time: between spot and on demand where both are
+    /// known. The bounds are prices that one may pay, not a confidence.
+    pub fn machine(&self, time: Seconds) -> Option<Estimate<Money>> {
+        let amounts = [self.device_hour, self.spot_hour].map(|price| price.map(|price| time * price));
+        match amounts {
+            [Some(demand), Some(spot)] if spot.amount() <= demand.amount() => {
+                Some(Estimate::exact(demand).between(spot, demand))
+            }
+            [Some(demand), Some(spot)] => Some(Estimate::exact(demand).between(demand, spot)),
+            [demand, spot] => demand.or(spot).map(Estimate::exact),
+        }
+    }
+
     /// Power usage effectiveness.
     pub fn pue(&self) -> Pue {
         self.pue
@@ -92,15 +123,19 @@ impl Tariff {
 
     /// The currency of its prices.
     pub fn currency(&self) -> Option<Currency> {
-        self.electricity.map(PricePerKwh::currency).or(self.device_hour.map(PricePerHour::currency))
+        self.currencies().next()
+    }
+
+    fn currencies(&self) -> impl Iterator<Item = Currency> {
+        let hours = [self.device_hour, self.spot_hour].map(|price| price.map(PricePerHour::currency));
+        [self.electricity.map(PricePerKwh::currency), hours[0], hours[1]].into_iter().flatten()
     }
 
     fn checked(self) -> Result<Self, MoneyError> {
-        match (self.electricity, self.device_hour) {
-            (Some(a), Some(b)) if a.currency() != b.currency() => {
-                Err(MoneyError::Mixed { first: a.currency(), second: b.currency() })
-            }
-            _ => Ok(self),
+        let Some(first) = self.currency() else { return Ok(self) };
+        match self.currencies().find(|currency| *currency != first) {
+            Some(second) => Err(MoneyError::Mixed { first, second }),
+            None => Ok(self),
         }
     }
 }
@@ -117,13 +152,15 @@ impl Default for Tariff {
 struct RawTariff {
     electricity: Option<PricePerKwh>,
     device_hour: Option<PricePerHour>,
+    spot_hour: Option<PricePerHour>,
     pue: Pue,
 }
 
 impl TryFrom<RawTariff> for Tariff {
     type Error = MoneyError;
     fn try_from(raw: RawTariff) -> Result<Self, MoneyError> {
-        Self { electricity: raw.electricity, device_hour: raw.device_hour, pue: raw.pue }.checked()
+        let RawTariff { electricity, device_hour, spot_hour, pue } = raw;
+        Self { electricity, device_hour, spot_hour, pue }.checked()
     }
 }
 
@@ -177,5 +214,27 @@ mod tests {
             r#"{"electricity":{"amount":1,"currency":"EUR"},"device_hour":{"amount":1,"currency":"USD"},"pue":1}"#;
         assert!(serde_json::from_str::<Tariff>(mixed).is_err());
         assert!(serde_json::from_str::<Tariff>(r#"{"electricity":null,"device_hour":null,"pue":3}"#).is_err());
+    }
+
+    #[test]
+    fn spot_and_on_demand_bound_the_machine() {
+        let price = |amount| PricePerHour::new(amount, "USD".parse().unwrap()).unwrap();
+        let hours = Seconds::new(7200.0).unwrap();
+        let [demand, spot] = [price(2.0), price(0.5)];
+        let both = Tariff::own_machine().with_device_hour(demand).unwrap().with_spot_hour(spot).unwrap();
+        assert_eq!(both.machine(hours).unwrap().to_string(), "4.00 USD [1.00, 4.00]");
+        let odd = Tariff::own_machine().with_device_hour(spot).unwrap().with_spot_hour(demand).unwrap();
+        assert_eq!(odd.machine(hours).unwrap().to_string(), "1.00 USD [1.00, 4.00]");
+        let alone = Tariff::own_machine().with_spot_hour(spot).unwrap();
+        assert_eq!(alone.machine(hours).unwrap().to_string(), "1.00 USD");
+        assert_eq!(Tariff::own_machine().machine(hours), None);
+        let text = serde_json::to_string(&both).unwrap();
+        assert_eq!(serde_json::from_str::<Tariff>(&text).unwrap(), both);
+        let euro = PricePerHour::new(1.0, "EUR".parse().unwrap()).unwrap();
+        assert!(matches!(both.with_spot_hour(euro), Err(MoneyError::Mixed { .. })));
+        // What was written before there was a spot price.
+        let older = r#"{"electricity":null,"device_hour":{"amount":2.0,"currency":"USD"},"pue":1.0}"#;
+        let tariff: Tariff = serde_json::from_str(older).unwrap();
+        assert_eq!(serde_json::to_string(&tariff).unwrap(), older);
     }
 }

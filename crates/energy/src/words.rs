@@ -40,7 +40,7 @@ pub(crate) const PUE: Scales = &[(1.0, "")];
 
 /// The largest unit of which there is at least one; zero is written in the first unit without prefix.
 pub(crate) fn scale(value: f64, scales: Scales) -> Scale {
-    let base = scales.iter().find(|(_, suffix)| matches!(*suffix, " J" | " W" | " s" | " g CO2e"));
+    let base = scales.iter().find(|(_, suffix)| matches!(*suffix, " J" | " W" | " s" | " g CO2e" | " l"));
     let fitting = scales.iter().rev().find(|(size, _)| value >= *size);
     let chosen = if value == 0.0 { base.or(fitting) } else { fitting };
     // The tables above are not empty, so the last resort is never the default.

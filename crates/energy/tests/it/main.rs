@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bill;
 #[cfg(test)]
+mod break_even;
+#[cfg(test)]
 mod gpus;
 #[cfg(test)]
 mod ledger;
@@ -21,3 +23,5 @@ mod select;
 mod sweeps;
 #[cfg(test)]
 mod tree;
+#[cfg(test)]
+mod user_files;

@@ -88,7 +88,8 @@ fn intervals_are_those_that_are_stated() {
     let reading = model.read(clock.now()).unwrap();
     for part in &reading.parts {
         let value = part.energy.value().get();
-        assert_eq!((part.energy.low().get(), part.energy.high().get()), (value / 2.0, value * 2.0));
+        let (low, high) = if part.component == Component::Memory(0) { (0.5, 2.0) } else { (0.35, 3.8) };
+        assert_eq!((part.energy.low().get(), part.energy.high().get()), (value * low, value * high));
         assert_eq!((part.method, part.background), (Method::Modelled, part.energy.value()));
     }
     let description = model.describe();
@@ -153,7 +154,7 @@ fn without_the_machines_load_the_process_stands_in_and_then_an_assumption() {
     let description = model.describe();
     let notes = description.notes.join("\n");
     assert!(notes.contains("half load is assumed") && notes.contains("the whole machine is charged"), "{notes}");
-    assert_eq!((description.spread.low(), description.spread.high()), (0.2, 2.5));
+    assert_eq!((description.spread.low(), description.spread.high()), (0.2, 3.8));
 }
 
 #[test]

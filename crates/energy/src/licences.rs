@@ -1,0 +1,333 @@
+//! Where every embedded figure comes from, and under which terms.
+
+use serde::Serialize;
+
+/// One embedded file, or one origin of it where it has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Licence {
+    /// The file in this crate's folder `data`, or `code` for figures that stand in the code.
+    pub file: &'static str,
+    /// What it holds.
+    pub what: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// The version that was copied; empty where the source has none.
+    pub commit: &'static str,
+    /// The year of that version.
+    pub year: u16,
+    /// The licence by its SPDX identifier, `fact` for single facts, or `public domain`.
+    pub licence: &'static str,
+    /// What the licence wants to be said: copyright and permission in full, or attribution; empty
+    /// for facts and the public domain.
+    pub notice: &'static str,
+}
+
+macro_rules! mit {
+    ($($copyright:literal),+) => {
+        concat!("MIT License\n\n", $($copyright, "\n",)+ "\n", include_str!("../licences/MIT.txt"))
+    };
+}
+
+const CARBONTRACKER: &str = mit!("Copyright (c) 2020 Lasse F. Wolff Anthony & Benjamin Kanding");
+const CODECARBON: &str =
+    mit!("Copyright (c) 2019 Mila, BCG Gamma, CometML, Haverford College", "Copyright (c) 2023 Code Carbon NGO");
+const MLCO2: &str = mit!("Copyright (c) 2013-2019 Blackrock Digital LLC");
+const APACHE: &str = include_str!("../licences/Apache-2.0.txt");
+const OWID: &str = "Data by Our World in Data (https://ourworldindata.org/grapher/carbon-intensity-electricity), from Ember \
+(https://ember-energy.org), licensed under CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/). Changed: columns renamed, \
+two collections joined, rows sorted, one row without an intensity left out.";
+const GREEN_ALGORITHMS: &str = "Data by the Green Algorithms project (https://github.com/GreenAlgorithms/green-algorithms-tool), \
+licensed under CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/). Changed: columns and rows chosen and renamed, two names corrected.";
+const GREEN_ALGORITHMS_COMMIT: &str = "30df2feead1c7f5db87a3d86ca1239470a0cd415";
+const CCF_COMMIT: &str = "b0032d928c787cf76cecd7d1d611c5b46f366e29";
+const CODECARBON_COMMIT: &str = "b05965e43b690cdc53787c7577adbe6e2caf4ed9";
+const CARBONTRACKER_COMMIT: &str = "8beb2b9dc124f910deeef9aaae39c45a9b017ca5";
+
+/// Every embedded file with its source and licence, sorted by file. A file of several origins stands
+/// here once for each.
+pub fn licences() -> &'static [Licence] {
+    &[
+        Licence {
+            file: "accelerators.csv",
+            what: "power, peak and memory of boards and tensor processors",
+            source: "mlco2/impact data/gpus.csv",
+            commit: "d0d3ee5a71ea222ac344a94900642ed2ce649af4",
+            year: 2026,
+            licence: "MIT",
+            notice: MLCO2,
+        },
+        Licence {
+            file: "accelerators.csv",
+            what: "power of some boards",
+            source: "GreenAlgorithms/green-algorithms-tool data/latest/TDP_gpu.csv",
+            commit: GREEN_ALGORITHMS_COMMIT,
+            year: 2025,
+            licence: "CC-BY-4.0",
+            notice: GREEN_ALGORITHMS,
+        },
+        Licence {
+            file: "accelerators.csv",
+            what: "largest power limit of one board",
+            source: "ml-energy/zeus examples/research_reproducibility/zeus_nsdi23/trace/summary_power_*.csv",
+            commit: "75a8b9398034eb9baf74ca0a830c2c31bcce52cd",
+            year: 2026,
+            licence: "Apache-2.0",
+            notice: APACHE,
+        },
+        Licence {
+            file: "code",
+            what: "mean carbon intensity of the world, watts of a gigabyte of memory",
+            source: "GreenAlgorithms/green-algorithms-tool data/latest/CI_aggregated.csv and referenceValues.csv",
+            commit: GREEN_ALGORITHMS_COMMIT,
+            year: 2025,
+            licence: "CC-BY-4.0",
+            notice: GREEN_ALGORITHMS,
+        },
+        Licence {
+            file: "cpu-models.csv",
+            what: "microarchitecture of a processor by its CPUID",
+            source: "numbers read in the Linux kernel's headers, named in the file",
+            commit: "",
+            year: 2026,
+            licence: "fact",
+            notice: "",
+        },
+        Licence {
+            file: "cpu-watts.csv",
+            what: "watts of a hardware thread by microarchitecture",
+            source: "cloud-carbon-footprint/ccf-coefficients output/coefficients-aws-use.csv and others",
+            commit: CCF_COMMIT,
+            year: 2026,
+            licence: "Apache-2.0",
+            notice: APACHE,
+        },
+        Licence {
+            file: "embodied.csv",
+            what: "greenhouse gas of making the server under a cloud instance",
+            source: "cloud-carbon-footprint/ccf-coefficients output/coefficients-*-embodied*.csv; AWS totals by Teads",
+            commit: CCF_COMMIT,
+            year: 2026,
+            licence: "Apache-2.0",
+            notice: APACHE,
+        },
+        Licence {
+            file: "equivalents.csv",
+            what: "greenhouse gas of flights, cars and people",
+            source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 1",
+            commit: "",
+            year: 2019,
+            licence: "fact",
+            notice: "",
+        },
+        Licence {
+            file: "equivalents.csv",
+            what: "greenhouse gas of a kilometre by car",
+            source: "lfwa/carbontracker carbontracker/emissions/conversion/co2eq.csv",
+            commit: CARBONTRACKER_COMMIT,
+            year: 2025,
+            licence: "MIT",
+            notice: CARBONTRACKER,
+        },
+        Licence {
+            file: "grid-ccf.csv",
+            what: "carbon intensity by AWS and Azure region",
+            source: "cloud-carbon-footprint/ccf-coefficients data/grid-emissions-factors-aws.csv and -azure.csv",
+            commit: CCF_COMMIT,
+            year: 2026,
+            licence: "Apache-2.0",
+            notice: APACHE,
+        },
+        Licence {
+            file: "grid-egrid-2016.csv",
+            what: "carbon intensity by state of the United States, 2016",
+            source: "US Environmental Protection Agency, eGRID 2016",
+            commit: "",
+            year: 2016,
+            licence: "public domain",
+            notice: "",
+        },
+        Licence {
+            file: "grid-egrid-2016.csv",
+            what: "the collection of them",
+            source: "mlco2/codecarbon codecarbon/data/private_infra/2016/usa_emissions.json",
+            commit: CODECARBON_COMMIT,
+            year: 2026,
+            licence: "MIT",
+            notice: CODECARBON,
+        },
+        Licence {
+            file: "grid-gcp.csv",
+            what: "carbon intensity and carbon-free energy by Google Cloud region and year",
+            source: "GoogleCloudPlatform/region-carbon-info data/yearly/2019.csv to 2024.csv",
+            commit: "49f3f26bfd682305e8d9b572fea1f811900421a9",
+            year: 2025,
+            licence: "Apache-2.0",
+            notice: APACHE,
+        },
+        Licence {
+            file: "grid-green-algorithms.csv",
+            what: "carbon intensity by country, state and province in further years",
+            source: "GreenAlgorithms/green-algorithms-tool data/latest/CI_aggregated.csv",
+            commit: GREEN_ALGORITHMS_COMMIT,
+            year: 2025,
+            licence: "CC-BY-4.0",
+            notice: GREEN_ALGORITHMS,
+        },
+        Licence {
+            file: "grid.csv",
+            what: "carbon intensity by country",
+            source: "Our World in Data, from Ember",
+            commit: "",
+            year: 2024,
+            licence: "CC-BY-4.0",
+            notice: OWID,
+        },
+        Licence {
+            file: "grid.csv",
+            what: "the collection of 188 of them",
+            source: "lfwa/carbontracker carbontracker/data/carbon-intensities.csv",
+            commit: CARBONTRACKER_COMMIT,
+            year: 2025,
+            licence: "MIT",
+            notice: CARBONTRACKER,
+        },
+        Licence {
+            file: "grid.csv",
+            what: "the collection of 24 of them",
+            source: "mlco2/codecarbon codecarbon/data/private_infra/global_energy_mix.json",
+            commit: CODECARBON_COMMIT,
+            year: 2026,
+            licence: "MIT",
+            notice: CODECARBON,
+        },
+        Licence {
+            file: "prices-strubell2019.csv",
+            what: "prices of devices by the hour that reproduce a published table",
+            source: "derived from Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 3",
+            commit: "",
+            year: 2019,
+            licence: "fact",
+            notice: "",
+        },
+        Licence {
+            file: "processors.csv",
+            what: "thermal design power of processors",
+            source: "mlco2/codecarbon codecarbon/data/hardware/cpu_power.csv",
+            commit: CODECARBON_COMMIT,
+            year: 2026,
+            licence: "MIT",
+            notice: CODECARBON,
+        },
+        Licence {
+            file: "pue.csv",
+            what: "power usage effectiveness of the world in 2018",
+            source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), section 2",
+            commit: "",
+            year: 2019,
+            licence: "fact",
+            notice: "",
+        },
+        Licence {
+            file: "pue.csv",
+            what: "power usage effectiveness of the world in 2024",
+            source: "GreenAlgorithms/green-algorithms-tool data/latest/defaults_PUE.csv",
+            commit: GREEN_ALGORITHMS_COMMIT,
+            year: 2025,
+            licence: "CC-BY-4.0",
+            notice: GREEN_ALGORITHMS,
+        },
+        Licence {
+            file: "pue.csv",
+            what: "power usage effectiveness of three clouds",
+            source: "cloud-carbon-footprint/cloud-carbon-footprint",
+            commit: "",
+            year: 2024,
+            licence: "Apache-2.0",
+            notice: APACHE,
+        },
+        Licence {
+            file: "strubell-comparators.csv",
+            what: "greenhouse gas of flights, cars and people",
+            source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 1",
+            commit: "",
+            year: 2019,
+            licence: "fact",
+            notice: "",
+        },
+        Licence {
+            file: "strubell-lisa.csv",
+            what: "cost of developing one model",
+            source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 4",
+            commit: "",
+            year: 2019,
+            licence: "fact",
+            notice: "",
+        },
+        Licence {
+            file: "strubell.csv",
+            what: "cost of training five models",
+            source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 3 and section 2.1",
+            commit: "",
+            year: 2019,
+            licence: "fact",
+            notice: "",
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    // Whoever adds a file adds its row.
+    #[test]
+    fn every_embedded_file_has_its_attribution() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+        let there: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "README.md")
+            .collect();
+        let named: BTreeSet<String> =
+            licences().iter().map(|one| one.file.to_owned()).filter(|name| name != "code").collect();
+        assert_eq!(there, named);
+        assert!(there.len() >= 9, "the folder was read");
+    }
+
+    #[test]
+    fn every_licence_says_what_it_must() {
+        assert!(licences().is_sorted_by(|a, b| a.file <= b.file));
+        for one in licences() {
+            assert!(!one.source.is_empty() && !one.what.is_empty() && (2016..=2026).contains(&one.year), "{one:?}");
+            match one.licence {
+                "MIT" => {
+                    assert!(one.notice.contains("Copyright (c)"), "{one:?}");
+                    assert!(one.notice.contains("this permission notice shall be included"), "{one:?}");
+                    assert!(one.notice.contains("AS IS"), "{one:?}");
+                }
+                "Apache-2.0" => {
+                    assert!(one.notice.contains("Version 2.0, January 2004"), "{one:?}");
+                    assert!(one.notice.contains("4. Redistribution"), "{one:?}");
+                }
+                "CC-BY-4.0" => assert!(
+                    one.notice.contains("creativecommons.org/licenses/by/4.0") && one.notice.contains("Changed:"),
+                    "{one:?}"
+                ),
+                "fact" | "public domain" => assert_eq!(one.notice, "", "{one:?}"),
+                other => panic!("{other} is not a licence under which a table may be embedded"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_notices_are_those_of_the_sources() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (folder, notice) in [("carbontracker", CARBONTRACKER), ("codecarbon", CODECARBON)] {
+            let Some(path) = attar_testing::shared(&format!("data/energy/{folder}/LICENSE")) else { return };
+            assert_eq!(words(notice), words(&std::fs::read_to_string(path).unwrap()), "{folder}");
+        }
+    }
+}
