@@ -30,7 +30,7 @@
 //!
 //! In reading order: quantities ([`Joules`], [`Watts`], [`KilowattHours`], [`GramsCo2e`], …) whose
 //! only products are physical ones; [`Estimate`] and [`Method`], which go with every number;
-//! [`source`]; [`Meter`]; [`Ledger`]; [`Bill`].
+//! [`source`]; [`Meter`]; [`Ledger`]; [`Bill`]; [`report`] and [`exposition()`], which show it.
 //!
 //! Rules that hold throughout:
 //! - Nothing is zero because it is not known: it is absent, and a [`Gap`] or a reason says why.
@@ -42,6 +42,7 @@
 mod bill;
 mod clock;
 mod estimate;
+mod exposition;
 mod gap;
 mod grid;
 mod host;
@@ -49,6 +50,7 @@ mod ledger;
 mod meter;
 mod money;
 mod quantity;
+pub mod report;
 pub mod source;
 mod split;
 mod table;
@@ -60,6 +62,7 @@ mod words;
 pub use bill::{Bill, BillLine, UnitCost};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
+pub use exposition::exposition;
 pub use gap::{Gap, GapKind};
 pub use grid::{Grid, GridChoice, GridError};
 pub use host::{Host, HostFacts};
