@@ -285,7 +285,7 @@ impl Report {
 
 /// The ledger that a path means: itself, or the one in its folder.
 fn ledger_file(path: &Path) -> Result<PathBuf, ReportError> {
-    if !path.exists() {
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(ReportError::NotFound { path: path.to_owned() });
     }
     if !path.is_dir() {

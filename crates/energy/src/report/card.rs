@@ -3,7 +3,9 @@
 use super::{Report, statement};
 use crate::estimate::CONFIDENCE;
 use crate::grid::GridChoice;
+use crate::quantity::GramsCo2e;
 use crate::source::Component;
+use crate::words;
 
 impl Report {
     /// The metadata `co2_eq_emissions` as the Hugging Face hub specifies it (its documentation, page
@@ -17,12 +19,12 @@ impl Report {
         let source = format!(
             "attar-energy {version}: {method} energy, {:.0} % interval {} to {} g; PUE {}; grid {}",
             100.0 * CONFIDENCE,
-            carbon.low().get(),
-            carbon.high().get(),
+            grams(carbon.low()),
+            grams(carbon.high()),
             self.bill.tariff.pue().get(),
             self.bill.grid
         );
-        let mut block = format!("co2_eq_emissions:\n  emissions: {}\n", carbon.value().get());
+        let mut block = format!("co2_eq_emissions:\n  emissions: {}\n", grams(carbon.value()));
         let mut field = |name: &str, value: &str| block.push_str(&format!("  {name}: {}\n", quoted(value)));
         field("source", &source);
         if let Some(training_type) = training_type {
@@ -45,6 +47,11 @@ impl Report {
         }
         Some(block)
     }
+}
+
+/// More digits than any interval here deserves.
+fn grams(grams: GramsCo2e) -> String {
+    words::digits(grams.get(), 6)
 }
 
 /// A double-quoted scalar of YAML, in which every character that YAML does not print is escaped.

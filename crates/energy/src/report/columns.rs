@@ -37,6 +37,17 @@ pub(super) enum Shown {
     InJson,
 }
 
+impl Shown {
+    /// Whether tables have the column, if the building adds something or not.
+    pub(super) fn in_table(self, with_pue: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::WithPue => with_pue,
+            Self::InJson => false,
+        }
+    }
+}
+
 /// What stands in a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {

@@ -11,13 +11,13 @@
 
 use serde_json::{Value, json};
 
-use super::columns::{Cell, Column, Figure, LINES, UNITS};
+use super::columns::{Cell, Column, Figure, LINES, Shown, UNITS};
 use super::statement::{count, distinct, machine};
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
 use crate::estimate::{CONFIDENCE, Estimate};
 use crate::grid::GridChoice;
-use crate::quantity::Joules;
+use crate::quantity::{Joules, Pue, Seconds};
 use crate::words;
 
 /// Reports compared with the first of them.
@@ -40,6 +40,7 @@ pub struct Pair {
     pub together: bool,
     /// What else differs, or is unsound on one side, in sentences.
     pub warnings: Vec<String>,
+    with_pue: bool,
 }
 
 /// One number of B over that of A.
@@ -66,6 +67,7 @@ pub struct Ratio {
     pub difference_text: String,
     /// What the interval that applies says.
     pub verdict: Verdict,
+    shown: Shown,
 }
 
 /// Bounds of a ratio.
@@ -173,11 +175,13 @@ impl Pair {
                 ));
             }
         }
-        Self { a: a.name.clone(), b: b.name.clone(), ratios, together: summands.is_some(), warnings }
+        let with_pue = [a, b].iter().any(|report| report.bill.tariff.pue() != Pue::ONE);
+        Self { a: a.name.clone(), b: b.name.clone(), ratios, together: summands.is_some(), warnings, with_pue }
     }
 
     fn table(&self) -> Table {
-        let rows = self.ratios.iter().map(|ratio| {
+        let shown = self.ratios.iter().filter(|ratio| ratio.shown.in_table(self.with_pue));
+        let rows = shown.map(|ratio| {
             let text = |interval: Option<Interval>| interval.map_or_else(|| UNKNOWN.to_owned(), |i| i.to_string());
             vec![
                 ratio.what.clone(),
@@ -261,6 +265,7 @@ impl Context<'_> {
                 difference: [0.0; 3],
                 difference_text: String::new(),
                 verdict: Verdict::NoInterval,
+                shown: column.shown,
             };
             match (&cell_a, &cell_b) {
                 (Cell::Figure(a), Cell::Figure(b)) if a.currency == b.currency => Some(self.figures(blank, a, b)),
@@ -285,7 +290,6 @@ impl Context<'_> {
             _ => (b.low - a.high, b.high - a.low),
         };
         let difference = [b.value - a.value, low, high];
-        // Without doubt on either side there is no interval to speak of, and none that decides.
         Ratio {
             ratio: over(b.value, a.value),
             verdict: together.unwrap_or(apart).verdict(),
@@ -449,7 +453,7 @@ fn over(b: f64, a: f64) -> Option<f64> {
 fn seconds(difference: f64) -> String {
     let sign = if difference < 0.0 { "-" } else { "" };
     // A difference of two checked times is finite.
-    format!("{sign}{}", crate::quantity::Seconds::raw(difference.abs()))
+    format!("{sign}{}", Seconds::raw(difference.abs()))
 }
 
 fn energies(report: &Report) -> Option<Bounds> {

@@ -43,7 +43,10 @@ pub(super) fn escape(text: &str) -> String {
             '<' => out.push_str("\\textless{}"),
             '>' => out.push_str("\\textgreater{}"),
             '|' => out.push_str("\\textbar{}"),
-            '"' => out.push_str("\\textquotedbl{}"),
+            // Packages for some languages make the mark a command of its own.
+            '"' => out.push_str("\\string\""),
+            // Two would join to a dash.
+            '-' if out.ends_with('-') => out.push_str("{}-"),
             '`' => out.push_str("\\textasciigrave{}"),
             '–' => out.push_str("--"),
             '×' => out.push_str("$\\times$"),
@@ -63,7 +66,7 @@ mod tests {
     #[test]
     fn nothing_hostile_keeps_its_meaning() {
         assert_eq!(escape(r"a_b&50%{}\"), r"a\_b\&50\%\{\}\textbackslash{}");
-        assert_eq!(escape("[x] #1 $5 ~^"), r"{[}x] \#1 \$5 \textasciitilde{}\textasciicircum{}");
+        assert_eq!(escape("[x] #1 $5 ~^ --\""), r#"{[}x] \#1 \$5 \textasciitilde{}\textasciicircum{} -{}-\string""#);
         assert_eq!(
             escape("12 µJ [6, 24] – ×2\n<|>"),
             r"12 \textmu{}J [6, 24] -- $\times$2 \textless{}\textbar{}\textgreater{}"

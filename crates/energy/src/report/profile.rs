@@ -37,6 +37,9 @@ pub(super) struct Span {
     pub(super) gap: bool,
 }
 
+/// Seconds between two windows that are more than rounding.
+const HOLE: f64 = 1e-6;
+
 impl Profile {
     /// The windows of meters, one meter after the other, in at most `most` spans and `colours` series
     /// besides the one for the rest. The seconds are those on the meters: between them none pass.
@@ -46,12 +49,18 @@ impl Profile {
         let (mut offset, mut last) = (0.0, (0.0, 0.0));
         for window in windows {
             let (start, end) = (window.start_s.get(), window.end_s.get());
+            let beside = (start, end) == last && !spans.is_empty();
             if start < last.0 {
                 // A steady clock does not step back: another meter began.
                 offset += last.1;
                 restarts.push(offset);
+                last = (0.0, 0.0);
             }
-            let beside = (start, end) == last && !spans.is_empty();
+            if start > last.1 + HOLE {
+                // The windows in between are not there, as after a torn line.
+                let hole = Span::empty(offset + last.1, offset + start, series.len());
+                spans.push(Span { gap: true, ..hole });
+            }
             last = (start, end);
             if !beside {
                 spans.push(Span::empty(offset + start, offset + end, series.len()));
@@ -197,6 +206,14 @@ mod tests {
         assert!(profile.spans[1].gap && !profile.spans[1].known);
         assert_eq!((profile.spans[2].start, profile.spans[2].end), (12.0, 17.0));
         assert_eq!(profile.highest(), 30.0);
+    }
+
+    #[test]
+    fn a_hole_is_a_gap() {
+        let windows = [window("a", 0.0, 10.0, Some(1.0)), window("a", 20.0, 30.0, Some(1.0))];
+        let profile = Profile::of(&windows, 7, 100);
+        let gaps: Vec<(f64, f64, bool)> = profile.spans.iter().map(|span| (span.start, span.end, span.gap)).collect();
+        assert_eq!(gaps, [(0.0, 10.0, false), (10.0, 20.0, true), (20.0, 30.0, false)]);
     }
 
     #[test]

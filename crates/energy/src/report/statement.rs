@@ -59,8 +59,8 @@ impl Report {
         };
         let how = match method {
             Method::Measured => "read from counters or sensors",
-            Method::Apportioned => "in part a share of something measured",
-            Method::Modelled => "in part computed from load and tables or a given power, not measured",
+            Method::Apportioned => "at least in part a share of something measured",
+            Method::Modelled => "at least in part computed from load and tables or a given power",
         };
         let percent = 100.0 * CONFIDENCE;
         format!(
@@ -110,7 +110,9 @@ impl Report {
         let torn = self.torn.len();
         (torn > 0).then(|| {
             let lines = count(torn, "line");
-            format!("Torn: {lines} of the ledger could not be read, as after a crash, so their energy is missing.")
+            format!(
+                "Torn: {lines} of the ledger could not be read, as after a crash; what stood there is in no number."
+            )
         })
     }
 }

@@ -91,6 +91,7 @@ fn plot(out: &mut String, name: &str, profile: &Profile) -> Drawn {
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .max_light_lines(0)
         .x_desc(format!("time on the meter ({})", time.suffix.trim()))
         .y_desc(format!("mean power ({})", power.suffix.trim()))
         .x_label_formatter(&|x| tick(*x))

@@ -1,6 +1,6 @@
 //! Tables of words: what a terminal draws, and what Markdown and LaTeX are made of.
 
-use super::columns::{COMPONENTS, Column, LINES, Shown, UNITS};
+use super::columns::{COMPONENTS, Column, LINES, UNITS};
 use super::{Report, statement};
 use crate::quantity::Pue;
 use crate::source::Component;
@@ -23,7 +23,8 @@ impl Table {
     /// Whether a column holds numbers, which stand to the right.
     pub fn is_number(&self, column: usize) -> bool {
         let number = |cell: &String| {
-            cell == UNKNOWN || cell.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit())
+            let first = cell.split(' ').next().unwrap_or_default();
+            cell == UNKNOWN || first.bytes().any(|c| c.is_ascii_digit()) && first.parse::<f64>().is_ok()
         };
         let mut cells = self.rows.iter().filter_map(|row| row.get(column)).peekable();
         column > 0 && cells.peek().is_some() && cells.all(number)
@@ -75,10 +76,8 @@ impl Report {
     ) -> Table {
         let rows: Vec<(String, &R)> = rows.collect();
         let with_pue = self.bill.tariff.pue() != Pue::ONE;
-        let is_shown = |column: &&Column<R>| match column.shown {
-            Shown::InJson => false,
-            Shown::WithPue if !with_pue => false,
-            Shown::Always | Shown::WithPue => rows.iter().any(|(_, row)| (column.of)(row).is_some()),
+        let is_shown = |column: &&Column<R>| {
+            column.shown.in_table(with_pue) && rows.iter().any(|(_, row)| (column.of)(row).is_some())
         };
         let shown: Vec<&Column<R>> = columns.iter().filter(is_shown).collect();
         let cell = |column: &Column<R>, row: &R| {

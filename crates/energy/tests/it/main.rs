@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bill;
 #[cfg(test)]
+mod exposition;
+#[cfg(test)]
 mod gpus;
 #[cfg(test)]
 mod ledger;
@@ -13,6 +15,8 @@ mod meter;
 mod modelled;
 #[cfg(test)]
 mod powercap;
+#[cfg(test)]
+mod report;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
