@@ -27,6 +27,7 @@ mod json;
 mod latex;
 mod markdown;
 mod profile;
+mod ratio;
 mod statement;
 mod svg;
 mod tables;
@@ -40,8 +41,9 @@ use crate::totals::Totals;
 use crate::window::{Header, Window};
 
 pub use codecarbon::emissions_csv;
-pub use compare::{Comparison, Interval, Pair, Ratio, Verdict};
+pub use compare::{Comparison, Pair, Ratio};
 pub use json::REPORT_SCHEMA;
+pub use ratio::{Interval, Verdict};
 pub use tables::Table;
 
 /// Name of the ledger in the folder of a run.
@@ -100,31 +102,31 @@ pub enum ReportError {
     },
     /// A file of which no line is one of a ledger.
     #[error(
-        "{name} is no ledger: a line must be a JSON object, but none of its {lines} lines is one; give the {LEDGER_FILE} of a run"
+        "{place} is no ledger: a line must be a JSON object, but none of its {lines} lines is one; give the {LEDGER_FILE} of a run"
     )]
     NotALedger {
-        /// Name of the ledger.
-        name: String,
+        /// Path or name of the ledger.
+        place: String,
         /// How many lines it has.
         lines: usize,
     },
     /// A ledger without windows.
     #[error(
-        "{name} must hold at least one window, but it holds {headers} headers and no window; a meter writes one when its first interval ends, so run it to the end or longer"
+        "{place} must hold at least one window, but it holds none (headers: {headers}); a meter writes one when its first interval ends, so run it to the end or longer"
     )]
     Empty {
-        /// Name of the ledgers.
-        name: String,
+        /// Path or name of the ledger.
+        place: String,
         /// How many meters wrote to them.
         headers: usize,
     },
     /// A window that no meter writes.
     #[error(
-        "{name} window {number} (phase `{phase}`): {what} must be {expected}, got {got}; repair or remove that line"
+        "{place} window {number} (phase `{phase}`): {what} must be {expected}, got {got}; repair or remove that line"
     )]
     Window {
-        /// Name of the ledgers.
-        name: String,
+        /// Path or name of the ledger.
+        place: String,
         /// Its number among the windows, from 1.
         number: usize,
         /// Its phase.
@@ -169,9 +171,10 @@ impl Report {
         let mut ledgers = Vec::new();
         for path in paths {
             let file = ledger_file(path.as_ref())?;
-            ledgers.push((name_of(&file), Ledger::read(&file)?));
+            let (name, place) = (name_of(&file), file.display().to_string());
+            ledgers.push(Read { name, place, contents: Ledger::read(&file)? });
         }
-        let name = ledgers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" + ");
+        let name = ledgers.iter().map(|ledger| ledger.name.as_str()).collect::<Vec<_>>().join(" + ");
         if ledgers.is_empty() {
             return Err(ReportError::NoPath);
         }
@@ -183,7 +186,8 @@ impl Report {
     /// # Errors
     /// If it holds no window, or one that no meter writes.
     pub fn of(name: &str, contents: &Contents, bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
-        Self::over(name.to_owned(), vec![(name.to_owned(), contents.clone())], bill)
+        let ledger = Read { name: name.to_owned(), place: name.to_owned(), contents: contents.clone() };
+        Self::over(name.to_owned(), vec![ledger], bill)
     }
 
     /// Several reports as one, under a name. Its units are theirs, added up by name.
@@ -259,28 +263,33 @@ impl Report {
         &self.units
     }
 
-    fn over(
-        name: String,
-        ledgers: Vec<(String, Contents)>,
-        bill: impl FnOnce(&Totals) -> Bill,
-    ) -> Result<Self, ReportError> {
+    fn over(name: String, ledgers: Vec<Read>, bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
         let (mut headers, mut windows, mut torn) = (Vec::new(), Vec::new(), Vec::new());
-        for (ledger, contents) in ledgers {
+        for Read { name, place, contents } in ledgers {
             if contents.headers.is_empty() && contents.windows.is_empty() && !contents.torn.is_empty() {
-                return Err(ReportError::NotALedger { name: ledger, lines: contents.torn.len() });
+                return Err(ReportError::NotALedger { place, lines: contents.torn.len() });
             }
             if contents.windows.is_empty() {
-                return Err(ReportError::Empty { name: ledger, headers: contents.headers.len() });
+                return Err(ReportError::Empty { place, headers: contents.headers.len() });
             }
-            check(&ledger, &contents.windows)?;
+            check(&place, &contents.windows)?;
             headers.extend(contents.headers);
             windows.extend(contents.windows);
-            torn.extend(contents.torn.into_iter().map(|torn| TornLine { ledger: ledger.clone(), torn }));
+            torn.extend(contents.torn.into_iter().map(|torn| TornLine { ledger: name.clone(), torn }));
         }
         let totals = Totals::from_windows(&windows);
         let bill = bill(&totals);
         Ok(Self { name, headers, windows, torn, totals, bill, units: Vec::new() })
     }
+}
+
+/// A ledger that was read.
+struct Read {
+    /// For people who read the report.
+    name: String,
+    /// For people who look for the mistake.
+    place: String,
+    contents: Contents,
 }
 
 /// The ledger that a path means: itself, or the one in its folder.
@@ -311,11 +320,11 @@ fn name_of(file: &Path) -> String {
 }
 
 /// Refuses numbers with which sums and plots would overflow: a line may hold anything.
-fn check(name: &str, windows: &[Window]) -> Result<(), ReportError> {
+fn check(place: &str, windows: &[Window]) -> Result<(), ReportError> {
     for (number, window) in (1..).zip(windows) {
         let refuse = |what, expected, got: f64| {
-            let (name, phase) = (name.to_owned(), window.phase.clone());
-            Err(ReportError::Window { name, number, phase, what, expected, got })
+            let (place, phase) = (place.to_owned(), window.phase.clone());
+            Err(ReportError::Window { place, number, phase, what, expected, got })
         };
         let (start, end) = (window.start_s.get(), window.end_s.get());
         if !(start..=LONGEST).contains(&end) {

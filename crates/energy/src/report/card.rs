@@ -16,14 +16,14 @@ impl Report {
         let carbon = self.bill.total.carbon_g?;
         let method = self.bill.total.method?;
         let version = statement::distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
-        let source = format!(
-            "attar-energy {version}: {method} energy, {:.0} % interval {} to {} g; PUE {}; grid {}",
-            100.0 * CONFIDENCE,
-            grams(carbon.low()),
-            grams(carbon.high()),
-            self.bill.tariff.pue().get(),
-            self.bill.grid
-        );
+        // A power given by the user has no interval, which is not the same as no error.
+        let interval = if carbon.low() == carbon.high() {
+            "error not known".to_owned()
+        } else {
+            format!("{:.0} % interval {} to {} g", 100.0 * CONFIDENCE, grams(carbon.low()), grams(carbon.high()))
+        };
+        let (pue, grid) = (self.bill.tariff.pue().get(), &self.bill.grid);
+        let source = format!("attar-energy {version}: {method} energy, {interval}; PUE {pue}; grid {grid}");
         let mut block = format!("co2_eq_emissions:\n  emissions: {}\n", grams(carbon.value()));
         let mut field = |name: &str, value: &str| block.push_str(&format!("  {name}: {}\n", quoted(value)));
         field("source", &source);

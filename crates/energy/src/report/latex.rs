@@ -4,10 +4,10 @@ use super::{Report, Table};
 
 impl Report {
     /// Tables (package `booktabs`) and statement as LaTeX, to be put into a document. Meters and
-    /// gaps stand in the statement alone: their cells are longer than a column.
+    /// gaps stand in the statement alone: their cells are longer than a column. Letters outside
+    /// Latin script need an engine that knows them (XeLaTeX, LuaLaTeX).
     pub fn latex(&self) -> String {
-        let wide = |table: &&Table| !matches!(table.title.as_str(), "Meters" | "Gaps");
-        let tables = self.tables().iter().filter(wide).map(table).collect::<String>();
+        let tables = self.number_tables().iter().map(table).collect::<String>();
         let statement = self.statement().iter().map(|text| format!("{}\n\n", escape(text))).collect::<String>();
         format!(
             "% \\usepackage{{booktabs}}\n\\paragraph{{{}}}\n\n{tables}{}\n",

@@ -62,6 +62,9 @@ impl Report {
             Method::Apportioned => "at least in part a share of something measured",
             Method::Modelled => "at least in part computed from load and tables or a given power",
         };
+        if energy.low() == energy.high() {
+            return format!("Energy: {energy}, {method} ({how}); its error is not known, so no interval is given.");
+        }
         let percent = 100.0 * CONFIDENCE;
         format!(
             "Energy: {energy}, {method} ({how}); brackets hold the {percent:.0} % interval, here and in all tables."
@@ -164,7 +167,8 @@ pub(super) fn distinct(all: impl Iterator<Item = String>) -> Vec<String> {
     kept
 }
 
-fn source(source: &Description) -> String {
+/// What a source is and how far to trust it, in a sentence.
+pub(super) fn source(source: &Description) -> String {
     let notes = source.notes.iter().map(|note| format!("; {note}")).collect::<String>();
     let (name, components) = (&source.name, tables::names(&source.components));
     format!("Source {name}: {components}, {}, {}, {}{notes}.", source.method, source.spread, source.scope)

@@ -39,6 +39,14 @@ impl Report {
     /// Phases and their total, components, units, meters and gaps: those of them that there are. A
     /// column of which nothing is known in any row is left out.
     pub fn tables(&self) -> Vec<Table> {
+        let mut tables = self.number_tables();
+        tables.extend(self.meters_table());
+        tables.extend(self.gaps_table());
+        tables
+    }
+
+    /// Those of the tables whose cells are short.
+    pub(super) fn number_tables(&self) -> Vec<Table> {
         let mut tables = vec![self.lines_table()];
         let components = self.component_lines();
         if !components.is_empty() {
@@ -50,13 +58,11 @@ impl Report {
             let named = units.iter().map(|line| (line.name.clone(), line));
             tables.push(self.columns("For each unit", "unit", UNITS, named));
         }
-        tables.extend(self.meters_table());
-        tables.extend(self.gaps_table());
         tables
     }
 
     /// The head of the report: what its phases came to.
-    pub(super) fn lines_table(&self) -> Table {
+    fn lines_table(&self) -> Table {
         let mut lines = self.phase_lines();
         lines.push(self.total_line());
         self.columns(

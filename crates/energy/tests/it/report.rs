@@ -212,6 +212,13 @@ fn without_energy_every_form_says_so() {
 }
 
 #[test]
+fn a_number_without_interval_is_not_called_certain() {
+    let report = over("given", &[window("x", 0.0, 10.0, 500.0, 1.0)]);
+    assert!(report.markdown().contains("its error is not known"), "{}", report.markdown());
+    assert!(report.model_card(None).unwrap().contains("modelled energy, error not known; PUE"));
+}
+
+#[test]
 fn plots_of_any_size_are_sound() {
     let one = over("one", &[window("x", 0.0, 1e-9, 1e-12, 2.0)]).svg();
     assert!(assert_well_formed(&one).iter().any(|text| text == "x"));
@@ -269,10 +276,13 @@ fn what_is_no_ledger_is_refused_by_name() {
     says(read(dir.path()), &["must hold ledger.jsonl, but it does not; give the folder"]);
     write("events.jsonl", "");
     says(read(dir.path()), &["(nearest: events.jsonl)"]);
-    says(read(&write("empty.jsonl", "")), &["empty must hold at least one window", "0 headers"]);
+    says(read(&write("empty.jsonl", "")), &["empty.jsonl must hold at least one window", "headers: 0"]);
     let header = std::fs::read_to_string(data("run/ledger.jsonl")).unwrap().lines().next().unwrap().to_owned();
-    says(read(&write("header.jsonl", &header)), &["1 headers and no window", "run it to the end"]);
-    says(read(&write("table.csv", "timestamp,project_name\n2026,x\n")), &["table is no ledger", "none of its 2 lines"]);
+    says(read(&write("header.jsonl", &header)), &["header.jsonl", "holds none (headers: 1)", "run it to the end"]);
+    says(
+        read(&write("table.csv", "timestamp,project_name\n2026,x\n")),
+        &["table.csv is no ledger", "none of its 2 lines"],
+    );
     says(
         read(&write("other.jsonl", "{\"schema\":7}")),
         &["other.jsonl line 1: schema must be 1, got 7", "with the version"],
@@ -282,12 +292,12 @@ fn what_is_no_ledger_is_refused_by_name() {
 
     let window = std::fs::read_to_string(data("run/ledger.jsonl")).unwrap().lines().nth(3).unwrap().to_owned();
     for (from, to, part) in [
-        ("\"end_s\":30.0", "\"end_s\":3.0", "window 1 (phase `compute`): end_s must be at least start_s"),
+        ("\"end_s\":30.0", "\"end_s\":3.0", "1 (phase `compute`): end_s must be at least start_s"),
         ("\"end_s\":30.0", "\"end_s\":1e300", "at most 1e12 s, got 1"),
         ("\"active_s\":20.0", "\"active_s\":1e308", "active_s must be at most 1e12 s"),
         ("\"high\":360.0", "\"high\":1e308", "high of an energy must be at most 1e22 J"),
     ] {
-        says(read(&write("odd.jsonl", &window.replacen(from, to, 1))), &["odd", part, "repair or remove"]);
+        says(read(&write("odd.jsonl", &window.replacen(from, to, 1))), &["odd.jsonl window", part, "repair or remove"]);
     }
 }
 
@@ -350,12 +360,16 @@ fn another_machine_is_compared_apart_and_said_so() {
     ] {
         assert!(warnings.contains(part), "{part} is not in\n{warnings}");
     }
-    for (change, part) in
-        [("version", "the versions of the meter differ"), ("source", "the sources differ"), ("none", "without header")]
-    {
+    for (change, part) in [
+        ("version", "the versions of the meter differ"),
+        ("source", "the sources differ"),
+        ("note", "100 W as given by the user"),
+        ("none", "without header"),
+    ] {
         let mut headers = a.headers().to_vec();
         match change {
             "version" => headers[0].version = "9.9.9".to_owned(),
+            "note" => headers[0].sources[0].notes = vec!["100 W as given by the user".to_owned()],
             "source" => headers[0].sources[0].scope = "this process".to_owned(),
             _ => headers.clear(),
         }
@@ -408,5 +422,53 @@ proptest! {
         for table in merged.tables() {
             prop_assert!(table.rows.iter().all(|row| row.len() == table.head.len()));
         }
+    }
+}
+
+/// Everything that a report can be shown as.
+fn every_form(report: &Report) {
+    assert_well_formed(&report.svg());
+    let forms = [report.markdown(), report.latex(), report.json().to_string(), emissions_csv([report])];
+    let card = report.model_card(Some("x"));
+    for form in forms.iter().chain(&card) {
+        assert!(!form.contains("NaN"), "{form}");
+    }
+    let pair = Comparison::of(&[report.clone(), report.clone()]).unwrap();
+    assert!(!pair.markdown().contains("NaN") && !pair.json().to_string().contains("NaN"));
+}
+
+proptest! {
+    // A ledger with bytes changed is refused or shown, and never a panic.
+    #[test]
+    fn spoiled_ledgers_never_panic(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"0123456789.-eE\"{}[]:, x\n\xff".to_vec())), 1..6),
+    ) {
+        let mut bytes = std::fs::read(data("run/ledger.jsonl")).unwrap();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        std::fs::write(&path, bytes).unwrap();
+        match Report::read(&[path], bill) {
+            Ok(report) => every_form(&report.with_units([Unit::new("x", u64::MAX), Unit::new("y", 1)])),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+
+    #[test]
+    fn windows_of_any_size_never_panic(
+        steps in proptest::collection::vec((0usize..3, -300..12i32, -300..20i32, 0.0..1e12_f64, any::<bool>()), 1..20),
+    ) {
+        let windows: Vec<Window> = steps.iter().map(|(phase, seconds, joules, start, clear)| {
+            let seconds = 10f64.powi(*seconds).min(1e12 - start);
+            let mut window = window(["a", "b", ""][*phase], *start, seconds, 10f64.powi(*joules), 2.0);
+            if *clear {
+                window.energy.clear();
+            }
+            window
+        }).collect();
+        every_form(&over("any", &windows));
     }
 }
