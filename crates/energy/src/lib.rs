@@ -30,7 +30,7 @@
 //!
 //! In reading order: quantities ([`Joules`], [`Watts`], [`KilowattHours`], [`GramsCo2e`], …) whose
 //! only products are physical ones; [`Estimate`] and [`Method`], which go with every number;
-//! [`source`]; [`Meter`]; [`Ledger`]; [`Bill`].
+//! [`source`]; [`Meter`]; [`Ledger`]; [`Bill`]; [`report`] and [`exposition()`], which show it.
 //!
 //! Rules that hold throughout:
 //! - Nothing is zero because it is not known: it is absent, and a [`Gap`] or a reason says why.
@@ -49,6 +49,7 @@ mod device_price;
 mod embodied;
 mod equivalents;
 mod estimate;
+mod exposition;
 mod factors;
 mod family;
 pub mod forecast;
@@ -62,6 +63,7 @@ mod meter;
 mod money;
 mod prices;
 mod quantity;
+pub mod report;
 mod sci;
 pub mod source;
 mod split;
@@ -85,6 +87,7 @@ pub use device_price::{DevicePrice, DevicePriceError};
 pub use embodied::{Embodied, EmbodiedError};
 pub use equivalents::{Equivalent, equivalents};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
+pub use exposition::exposition;
 pub use factors::Factors;
 pub use family::FamilyClock;
 pub use gap::{Gap, GapKind};

@@ -53,6 +53,11 @@ impl Unit {
         Ok(Self { name: name.to_owned(), count })
     }
 
+    /// As many more of the same.
+    pub(crate) fn plus(&self, other: &Self) -> Self {
+        Self { name: self.name.clone(), count: (self.count + other.count).min(f64::MAX) }
+    }
+
     /// What one is called.
     pub fn name(&self) -> &str {
         &self.name

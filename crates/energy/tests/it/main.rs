@@ -5,6 +5,7 @@
 mod bill;
 #[cfg(test)]
 mod break_even;
+mod exposition;
 #[cfg(test)]
 mod gpus;
 #[cfg(test)]
@@ -15,6 +16,8 @@ mod meter;
 mod modelled;
 #[cfg(test)]
 mod powercap;
+#[cfg(test)]
+mod report;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
