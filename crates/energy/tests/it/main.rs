@@ -4,7 +4,11 @@
 #[cfg(test)]
 mod bill;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod gpus;
+#[cfg(test)]
+mod hardware;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
@@ -17,5 +21,7 @@ mod powercap;
 mod scripted;
 #[cfg(test)]
 mod select;
+#[cfg(test)]
+mod strubell;
 #[cfg(test)]
 mod tree;
