@@ -2,14 +2,15 @@
 //!
 //! A [`Machine`] (accelerators, processors, memory, or one's own watts) and a [`Workload`] (hours, or
 //! operations to carry out) give a [`Forecast`]: time, power and energy with a 90 % interval, by the
-//! method *modelled*. [`Forecast::bill`] makes kilowatt-hours, grams and money of it, and [`what_if`]
+//! method *modelled*. [`Forecast::bill`] makes kilowatt-hours, grams and money of it, and [`what_if()`]
 //! compares machines, places and prices.
 //!
 //! ```
 //! use attar_energy::forecast::{Forecast, Machine, Workload};
 //! use attar_energy::{Grid, PuePreset, Tariff};
 //!
-//! let machine = Machine::new().with_accelerators("A100 SXM", 4)?.with_processors("EPYC 7763", 1)?.with_memory_gb(512.0)?;
+//! let machine = Machine::new().with_accelerators("A100 SXM", 4)?.with_processors("EPYC 7763", 1)?;
+//! let machine = machine.with_memory_gb(512.0)?;
 //! let forecast = Forecast::new(&machine, &Workload::hours(10.0)?.with_utilisation(1.0)?)?;
 //! let tariff = Tariff::own_machine().with_pue(PuePreset::named("uptime2024")?.pue);
 //! let bill = forecast.bill(&Grid::of("DE")?, &tariff);
@@ -149,14 +150,14 @@ impl Forecast {
     }
 
     /// What it will cost. The interval of a rent by the hour is not on the bill, where time is
-    /// exact, but in the rows of [`what_if`].
+    /// exact, but in the rows of [`what_if()`].
     pub fn bill(&self, grid: &Grid, tariff: &Tariff) -> Bill {
         let mut bill = Bill::new(&self.totals(), grid, tariff);
         bill.leaves_out.extend(self.leaves_out.iter().cloned());
         bill
     }
 
-    /// The same with time and energy at the bounds that `of` picks.
+    /// The same at the bounds of time and energy that the two functions pick.
     fn totals_at(
         &self,
         time: impl Fn(&Estimate<Seconds>) -> Seconds,
@@ -235,7 +236,8 @@ mod tests {
         // Never narrower than either factor, never wider than both at once.
         #[test]
         fn bounds_lie_between_one_factor_and_both(
-            p in 1e-3..1e6_f64, t in 1e-3..1e9_f64, pl in 0.01..1.0_f64, ph in 1.0..9.0_f64, tl in 0.01..1.0_f64, th in 1.0..9.0_f64,
+            p in 1e-3..1e6_f64, t in 1e-3..1e9_f64,
+            pl in 0.01..1.0_f64, ph in 1.0..9.0_f64, tl in 0.01..1.0_f64, th in 1.0..9.0_f64,
         ) {
             let all = energy(estimate(Watts::raw(p), pl, ph), estimate(Seconds::raw(t), tl, th));
             let (low, high) = (all.low().get() / (p * t), all.high().get() / (p * t));

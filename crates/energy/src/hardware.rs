@@ -93,7 +93,10 @@ pub enum PowerFigure {
 #[non_exhaustive]
 pub enum HardwareError {
     /// No entry answers to it.
-    #[error("{kind} `{got}` is not among the {known} known; nearest: {}; give one of the known names or your own watts", nearest.join(", "))]
+    #[error(
+        "{kind} `{got}` is not among the {known} known; nearest: {}; give one of the known names or your own watts",
+        nearest.join(", ")
+    )]
     Unknown {
         /// `accelerator` or `processor`.
         kind: &'static str,

@@ -1,7 +1,7 @@
 //! The cost table that started the field, recomputed from its inputs.
 //!
 //! Strubell, Ganesh, McCallum 2019, "Energy and Policy Considerations for Deep Learning in NLP" (arXiv 1906.02243):
-//! Table 3 ([`table`]), Table 1 ([`comparators`]) and Table 4 ([`lisa`]). Every cell is computed here from watts,
+//! Table 3 ([`table()`]), Table 1 ([`comparators`]) and Table 4 ([`lisa()`]). Every cell is computed here from watts,
 //! hours, devices and prices, with the crate's own quantities, and compared with what the paper prints;
 //! nothing that is printed goes into a sum.
 //!
@@ -129,7 +129,8 @@ pub fn comparators() -> &'static [Comparator] {
 /// What must be said wherever the table is shown: where its inputs are from.
 pub fn notes() -> &'static [&'static str] {
     &[
-        "watts are host + devices × the draw of a Titan X on which each model ran for at most a day (ELMo: three GTX 1080 Ti); they were not measured on P100 or V100",
+        "watts are host + devices × the draw of a Titan X on which each model ran for at most a day \
+         (ELMo: three GTX 1080 Ti); they were not measured on P100 or V100",
         "hours and hardware are those that the models' own authors report",
         "prices by the hour are inferred: they reproduce every printed cost",
         "PUE 1.58 is the world's mean of 2018 and overstates the clouds of today, which state 1.1 to 1.2",
@@ -288,20 +289,29 @@ fn remarks(row: &Row, input: &Input, reading: Reading) -> Vec<String> {
         let times = 1.0 / share;
         remarks.push(match reading {
             Reading::Paper => format!(
-                "the price is that of a Cloud TPU device, which has 4 chips or 8 cores, and is paid here for every {unit}: {times} times what the share of a device costs"
+                "the price is that of a Cloud TPU device, which has 4 chips or 8 cores, and is paid here for \
+                 every {unit}: {times} times what the share of a device costs"
             ),
             Reading::Device => format!(
-                "{times} {unit}s share the price of one Cloud TPU device, so the cost is a {times}th of the paper's, and its printed cells do not apply"
+                "{times} {unit}s share the price of one Cloud TPU device, so the cost is 1/{times} of the paper's, \
+                 and its printed cells do not apply"
             ),
         });
         if row.unit == DeviceUnit::Core {
-            remarks.push("one core is priced as a whole device in the paper; a single core cannot be rented, so with seven cores idle the paper's figure is what is paid".to_owned());
+            remarks.push(
+                "one core is priced as a whole device in the paper; a single core cannot be rented, \
+                 so with seven cores idle the paper's figure is what is paid"
+                    .to_owned(),
+            );
         }
         remarks.push("no power is printed: none was public for tensor processors".to_owned());
     }
     if row.id.starts_with("nas-") {
         remarks.push(
-            "Patterson et al. 2021 (arXiv 2104.10350): the search ran on a small proxy task, so the energy is 18.7 times too high for an average organisation and the emissions 88 times too high for Google (about 3.2 t in place of 284 t); it is paid once for a search space, not for each model".to_owned(),
+            "Patterson et al. 2021 (arXiv 2104.10350): the search ran on a small proxy task, so the energy is \
+             18.7 times too high for an average organisation and the emissions 88 times too high for Google \
+             (about 3.2 t in place of 284 t); it is paid once for a search space, not for each model"
+                .to_owned(),
         );
     }
     remarks

@@ -39,6 +39,8 @@ const MEMORY_SPREAD: Spread = Spread::factor(2.0);
 /// More of one kind than any computer has is a slip of the finger.
 const MOST_DEVICES: u32 = 1_000_000;
 const MOST_GROUPS: usize = 1000;
+/// A terawatt is a slip of the finger, and no product below overflows.
+const MOST_WATTS: f64 = 1e12;
 
 impl Machine {
     /// A machine of nothing yet.
@@ -168,6 +170,10 @@ impl Machine {
     /// Mean power of each part.
     pub(super) fn parts(&self, workload: &Workload) -> Result<Vec<(Component, Estimate<Watts>)>, ForecastError> {
         let mut parts = Vec::new();
+        if let Some(power) = self.host.or(self.whole) {
+            let high = power.high().get();
+            check("power in watts", "at most 1000000000000", high, high <= MOST_WATTS)?;
+        }
         // No more kinds than fit: see `part`.
         for (index, boards) in (0u16..).zip(&self.boards) {
             let share = power::accelerator_share(boards.accelerator.figure, workload.utilisation());
@@ -220,7 +226,8 @@ impl Machine {
             if accelerator.unit != DeviceUnit::Board {
                 let unit = accelerator.unit;
                 remarks.push(format!(
-                    "{} is counted by the {unit}: a Cloud TPU device of the second or third generation, which is what is rented, has 4 chips or 8 cores",
+                    "{} is counted by the {unit}: a Cloud TPU device of the second or third generation, \
+                     which is what is rented, has 4 chips or 8 cores",
                     accelerator.name
                 ));
             }
@@ -244,7 +251,10 @@ impl Machine {
             ));
         }
         if let Some(gigabytes) = self.memory_gb {
-            remarks.push(format!("{gigabytes} GB of memory at {MEMORY_WATTS_PER_GB} W/GB (Green Algorithms, CC-BY-4.0), from half to double"));
+            remarks.push(format!(
+                "{gigabytes} GB of memory at {MEMORY_WATTS_PER_GB} W/GB (Green Algorithms, CC-BY-4.0), \
+                 from half to double"
+            ));
         }
         if let Some(power) = self.host.or(self.whole) {
             let what = if self.whole.is_some() { "whole machine" } else { "host" };

@@ -9,16 +9,20 @@
 //!   median 0.89, from 0.55 to 1.
 //!
 //! A test refits both on three boards and forecasts the fourth: 0.93 of 1,609 measurements (all
-//! power limits) lie inside for any training, 0.93 of 551 for full utilisation; at the full limit
-//! alone 0.92 of 218 and 0.88 of 75. It is the P100 that fits worst: it draws less than the others (0.57 to
-//! 0.71 at BERT). The usual calculators take 1, which is above nearly every measurement.
+//! power limits) lie inside for any training, 0.93 of 551 at full utilisation; at the full limit
+//! alone 0.92 of 218 and 0.88 of 75. That is an average over boards, and the factors by which bounds are moved
+//! apart were chosen on the same four: the P100, which draws less than the others (0.57 to 0.71 at
+//! BERT), lies outside most often (inside 0.71 for any training, 0.36 at full utilisation and limit). The
+//! stated shares, fitted to all four, hold it too. The usual calculators take 1, which is above
+//! nearly every measurement.
 //!
 //! The power at a utilisation of zero (0.14, from 0.08 to 0.30) was not measured with the rest: it
 //! is what an all but idle board draws there, and what is between is a straight line. Utilisation is the
 //! share of a full load, not what `nvidia-smi` calls so.
 //!
 //! A lower power limit caps the bounds. A board that runs into its limit was measured at 0.8 to
-//! 1.05 of it (an A40 does not go down to 100 W, though it takes that limit). What a limit does to time is not forecast.
+//! 1.05 of it (an A40 does not always go down to 100 W, though it takes that limit). What a limit
+//! does to time is not forecast.
 //!
 //! **Units with a mean power** (tensor processors): that mean, from 0.55 to 1.3 of it. Google's page
 //! of TPU v3 gives 123, 220 and 262 W as lowest, mean and highest, and Patterson et al. 2021 a mean of 283 W.
@@ -316,7 +320,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn power_grows_with_utilisation_and_obeys_limits(u in 0.0..=1.0_f64, v in 0.0..=1.0_f64, watts in 1.0..2000.0_f64, limit in 1.0..2000.0_f64) {
+        fn power_grows_with_utilisation_and_obeys_limits(
+            u in 0.0..=1.0_f64, v in 0.0..=1.0_f64, watts in 1.0..2000.0_f64, limit in 1.0..2000.0_f64,
+        ) {
             let (u, v) = (u.min(v), u.max(v));
             for figure in [PowerFigure::Tdp, PowerFigure::Mean] {
                 let of = |u: Option<f64>| accelerator_share(figure, u).of(Watts::raw(watts), Some(Watts::raw(limit)));

@@ -5,7 +5,8 @@
 /// or the letters of the name in a run of whole words.
 pub(super) fn find<'a, T>(wanted: &str, entries: impl Iterator<Item = (&'a str, &'a T)> + Clone) -> Vec<&'a T> {
     let trimmed = wanted.trim();
-    let same_name = collect(&entries, |name| name.eq_ignore_ascii_case(trimmed));
+    let same_name = entries.clone().filter(|(name, _)| name.eq_ignore_ascii_case(trimmed));
+    let same_name = unique(same_name.map(|(_, entry)| entry));
     if !same_name.is_empty() {
         return same_name;
     }
@@ -25,22 +26,18 @@ pub(super) fn find<'a, T>(wanted: &str, entries: impl Iterator<Item = (&'a str, 
 
 fn by_words<'a, T>(words: &[String], entries: &(impl Iterator<Item = (&'a str, &'a T)> + Clone)) -> Vec<&'a T> {
     let key = words.concat();
-    let rules: [&dyn Fn(&[String]) -> bool; 3] = [&|name| name == words, &|name| name.concat() == key, &|name| {
-        words.iter().all(|word| name.contains(word)) || has_run(name, &key)
-    }];
+    let all_words = |name: &[String]| words.iter().all(|word| name.contains(word)) || has_run(name, &key);
     let named: Vec<(Vec<String>, &T)> = entries.clone().map(|(name, entry)| (self::words(name), entry)).collect();
-    let answers = |rule: &dyn Fn(&[String]) -> bool| {
-        let hits = named.iter().filter(|(name, _)| rule(name)).map(|(_, entry)| *entry);
-        unique(hits)
-    };
-    rules.iter().map(|rule| answers(rule)).find(|found| !found.is_empty()).unwrap_or_default()
+    let same_words = answering(&named, |name| name == words);
+    let same_letters = answering(&named, |name| name.concat() == key);
+    [same_words, same_letters, answering(&named, all_words)]
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
-fn collect<'a, T>(
-    entries: &(impl Iterator<Item = (&'a str, &'a T)> + Clone),
-    rule: impl Fn(&str) -> bool,
-) -> Vec<&'a T> {
-    unique(entries.clone().filter(|(name, _)| rule(name)).map(|(_, entry)| entry))
+fn answering<'a, T>(named: &[(Vec<String>, &'a T)], rule: impl Fn(&[String]) -> bool) -> Vec<&'a T> {
+    unique(named.iter().filter(|(name, _)| rule(name)).map(|(_, entry)| *entry))
 }
 
 /// An entry that answers by several of its names counts once; its names stand together.

@@ -5,9 +5,14 @@
 mod bill;
 #[cfg(test)]
 mod break_even;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod gpus;
+#[cfg(test)]
+mod hardware;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
@@ -22,6 +27,8 @@ mod report;
 mod scripted;
 #[cfg(test)]
 mod select;
+#[cfg(test)]
+mod strubell;
 #[cfg(test)]
 mod sweeps;
 #[cfg(test)]
