@@ -6,11 +6,15 @@ mod bill;
 #[cfg(test)]
 mod gpus;
 #[cfg(test)]
+mod hwmon;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod meter;
 #[cfg(test)]
 mod modelled;
+#[cfg(test)]
+mod perf;
 #[cfg(test)]
 mod powercap;
 #[cfg(test)]
