@@ -21,8 +21,11 @@ mod nvml;
 mod perf;
 pub(crate) mod proc;
 mod rapl;
+mod recorder;
+mod replay;
 mod sampled;
 mod select;
+mod trace;
 mod watts;
 mod zones;
 
@@ -48,7 +51,10 @@ pub use modelled::{IdleShare, Modelled, Scope};
 pub use nvml::nvidia_boards;
 pub use perf::PerfEnergy;
 pub use rapl::{Domains, Rapl};
+pub use recorder::Recorder;
+pub use replay::{Replay, ReplayBoard};
 pub use select::{Boards, Devices, GpuChoice, Selection, SourceChoice, select, select_with};
+pub use trace::{Sample, TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceWriter};
 pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts};
 
 /// A thing that reads energy.

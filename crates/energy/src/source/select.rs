@@ -1,18 +1,20 @@
 //! Which sources to use on this machine, and why.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::gate::probe_together;
 use super::{
     Component, Domains, EnergyEvents, Fixed, GpuBoard, Gpus, Hwmon, KernelEvents, Liveness, Modelled, PerfEnergy, Rapl,
-    Scope, Source, SourceError, amd_boards, unknown_sensors,
+    Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
 };
 use crate::clock::Clock;
 use crate::host::Host;
 use crate::quantity::Watts;
 
 /// Where energy is to come from.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceChoice {
     /// Counters that prove themselves alive, and the model for what has none.
@@ -22,6 +24,9 @@ pub enum SourceChoice {
     Modelled,
     /// A constant power that the user gives, for the whole machine.
     Fixed(Watts),
+    /// A [trace](super::Trace) of this machine or another, or the log of an external meter, from
+    /// its beginning on.
+    Replay(PathBuf),
     /// None: only time is kept.
     Off,
 }
@@ -85,6 +90,9 @@ pub fn select_with(
     match choice {
         SourceChoice::Off => selection.reasons.push("energy is not measured: only time is kept".to_owned()),
         SourceChoice::Fixed(power) => selection.add("whole machine", Ok(Fixed::new(power)), clock),
+        SourceChoice::Replay(path) => {
+            selection.add("trace", Replay::open(path).map_err(|error| error.to_string()), clock);
+        }
         SourceChoice::Modelled => {
             selection.add("processor and memory", Ok(Modelled::new(&host.proc, &host.cpu, scope)), clock);
             selection.reasons.push("graphics boards: not modelled, so not counted".to_owned());

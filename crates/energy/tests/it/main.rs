@@ -18,6 +18,8 @@ mod perf;
 #[cfg(test)]
 mod powercap;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod select;
