@@ -5,6 +5,8 @@
 //! arithmetic of counters stands apart, in [`Counter`]; a source must prove itself alive
 //! ([`Source::probe`]) before anything it says is called measured.
 
+#[cfg(any(test, all(feature = "apple", target_os = "macos")))]
+mod apple;
 mod board;
 mod counter;
 mod cpu;
@@ -40,6 +42,8 @@ use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::Gap;
 use crate::quantity::{Joules, Seconds, Watts};
 
+#[cfg(any(test, all(feature = "apple", target_os = "macos")))]
+pub use apple::Apple;
 pub use counter::{Advance, Counter};
 pub use cpu::Cpu;
 pub use events::{EnergyEvent, EnergyEvents, KernelEvents};

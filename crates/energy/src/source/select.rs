@@ -98,7 +98,9 @@ pub fn select_with(
             selection.reasons.push("graphics boards: not modelled, so not counted".to_owned());
         }
         SourceChoice::Auto => {
-            selection.add_processor(host, &mut *devices.events, clock);
+            if !selection.add_chip(clock) {
+                selection.add_processor(host, &mut *devices.events, clock);
+            }
             let has = |wanted: fn(&Component) -> bool| {
                 selection.sources.iter().any(|source| source.describe().components.iter().any(wanted))
             };
@@ -176,6 +178,19 @@ impl Selection {
         ));
         self.reasons.extend(description.notes.iter().map(|note| format!("{what}: {note}")));
         self.sources.push(Box::new(source));
+    }
+
+    /// Takes the sensors of a chip that has its own interface, and says whether it did.
+    #[cfg(all(feature = "apple", target_os = "macos"))]
+    fn add_chip(&mut self, clock: &dyn Clock) -> bool {
+        let before = self.sources.len();
+        self.add("chip", super::Apple::start(), clock);
+        self.sources.len() > before
+    }
+
+    #[cfg(not(all(feature = "apple", target_os = "macos")))]
+    fn add_chip(&mut self, _clock: &dyn Clock) -> bool {
+        false
     }
 
     /// Takes the best counters of the processor: powercap, else perf events, else AMD's monitor.
