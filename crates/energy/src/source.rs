@@ -5,18 +5,29 @@
 //! arithmetic of counters stands apart, in [`Counter`]; a source must prove itself alive
 //! ([`Source::probe`]) before anything it says is called measured.
 
+#[cfg(any(test, all(feature = "apple", target_os = "macos")))]
+mod apple;
+mod board;
 mod counter;
 mod cpu;
+mod events;
 mod files;
 mod fixed;
+mod gate;
 mod gpu;
+mod hwmon;
 mod metered;
 mod modelled;
 #[cfg(feature = "nvml")]
 mod nvml;
+mod perf;
 pub(crate) mod proc;
 mod rapl;
+mod recorder;
+mod replay;
+mod sampled;
 mod select;
+mod trace;
 mod watts;
 mod zones;
 
@@ -32,15 +43,23 @@ use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::Gap;
 use crate::quantity::{Joules, Seconds, Watts};
 
+#[cfg(any(test, all(feature = "apple", target_os = "macos")))]
+pub use apple::Apple;
 pub use counter::{Advance, Counter};
 pub use cpu::Cpu;
+pub use events::{EnergyEvent, EnergyEvents, KernelEvents};
 pub use fixed::Fixed;
-pub use gpu::{GpuBoard, GpuError, Gpus};
+pub use gpu::{GpuBoard, GpuError, Gpus, PowerKind};
+pub use hwmon::{Hwmon, amd_boards, unknown_sensors};
 pub use modelled::{IdleShare, Modelled, Scope};
 #[cfg(feature = "nvml")]
 pub use nvml::nvidia_boards;
+pub use perf::PerfEnergy;
 pub use rapl::{Domains, Rapl};
-pub use select::{GpuChoice, Selection, SourceChoice, select};
+pub use recorder::Recorder;
+pub use replay::{Replay, ReplayBoard};
+pub use select::{Boards, Devices, GpuChoice, Selection, SourceChoice, select, select_with};
+pub use trace::{Sample, TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceWriter};
 pub(crate) use watts::design_power_share;
 pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts};
 
@@ -64,6 +83,56 @@ pub trait Source: Send {
     fn poll(&mut self, now: Moment) {
         _ = now;
     }
+
+    /// Reads at an edge: where a counter is renewed only now and then, reads it again until it
+    /// moves, so that a short window begins and ends with a whole period. Takes up to three
+    /// [resolutions](Description::resolution); without counters of that kind, one read.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+        self.read(clock.now())
+    }
+
+    /// The share of a component's work that these processes did since the last call for it, from 0
+    /// to 1: the shares of all processes add up to 1. Nothing where the device does not tell, does
+    /// not know any of these processes (inside a container they may have other numbers), or
+    /// nobody used it.
+    fn process_share(&mut self, component: Component, processes: &[u32]) -> Option<f64> {
+        _ = (component, processes);
+        None
+    }
+
+    /// What its devices show now, raw, for a recorder. Nothing where it has no readings of its
+    /// own; does not touch what [`read`](Self::read) hands out.
+    fn show(&mut self) -> Vec<Shown> {
+        Vec::new()
+    }
+}
+
+/// What a device shows, before anything is counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Which component.
+    pub component: Component,
+    /// What the device calls itself.
+    pub name: String,
+    /// Energy of one count.
+    pub unit: Joules,
+    /// Where the counter wraps, in counts; nothing if that is not known or it never does.
+    pub range: Option<u64>,
+    /// How its numbers come about.
+    pub method: Method,
+    /// 90 % interval of its numbers, as factors.
+    pub spread: Spread,
+    /// Where its counter stands.
+    pub energy: Option<Joules>,
+    /// Power now.
+    pub power: Option<Watts>,
+    /// How busy it is, from 0 to 1.
+    pub utilisation: Option<f64>,
+    /// Why something is missing.
+    pub error: Option<String>,
 }
 
 /// Whether a source measures.
@@ -163,6 +232,21 @@ pub enum SourceError {
         expected: &'static str,
         /// The beginning of what stands there.
         got: String,
+    },
+    /// A perf event could not be opened or read.
+    #[error("cannot {action} perf event {event} on CPU {cpu}: {error}{way_out}")]
+    Event {
+        /// What was tried.
+        action: &'static str,
+        /// Which event, such as `power/energy-pkg/`.
+        event: String,
+        /// On which processor.
+        cpu: u32,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+        /// What would change it, after a semicolon; empty where nothing is known to.
+        way_out: String,
     },
     /// Nothing of the source could be read.
     #[error("{what} gave nothing: {reason}")]

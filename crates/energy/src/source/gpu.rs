@@ -6,17 +6,17 @@
 //!
 //! Stated error: ±5 %, the figure in NVIDIA's documentation of its sensors. On A100 and H100 the
 //! sensor looks only a quarter of the time (arXiv 2312.02741), so short or periodic loads can be
-//! further off. The energy counter is renewed every 20 to 100 ms.
+//! further off. The energy counter is renewed every 20 to 100 ms; the trial finds out how often,
+//! and [`Source::read_edge`] waits for that moment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::metered::Metered;
-use super::{Advance, Component, Counter, Description, Liveness, Part, Reading, Source, SourceError};
+use super::board::{Board, REFRESH, Sensor};
+use super::{Component, Description, Liveness, Reading, Shown, Source, SourceError};
 use crate::clock::{Clock, Moment};
-use crate::estimate::{Estimate, Method, Spread};
-use crate::gap::{Gap, GapKind};
-use crate::quantity::{Joules, Seconds, Watts};
+use crate::estimate::{Method, Spread};
+use crate::quantity::Watts;
 
 /// One board, as its driver shows it. A trait because tests script it.
 pub trait GpuBoard: Send {
@@ -29,7 +29,8 @@ pub trait GpuBoard: Send {
     /// # Errors
     /// If the board has no such counter or cannot be asked.
     fn energy_millijoules(&mut self) -> Result<u64, GpuError>;
-    /// Power now, in milliwatts (on some boards the mean of the last second).
+    /// Power now, in milliwatts (on some boards the mean of the last second, see
+    /// [`power_kind`](Self::power_kind)).
     ///
     /// # Errors
     /// If the board does not tell or cannot be asked.
@@ -38,10 +39,39 @@ pub trait GpuBoard: Send {
     fn limit(&mut self) -> Option<Watts> {
         None
     }
+    /// What its power sensor shows, where that is known.
+    fn power_kind(&mut self) -> Option<PowerKind> {
+        None
+    }
+    /// 90 % interval of its numbers, as factors: ±5 % where nothing else is known.
+    fn spread(&self) -> Spread {
+        Spread::relative(0.05)
+    }
+    /// The share of time in which it computes, from 0 to 1, if it tells.
+    fn utilisation(&mut self) -> Option<f64> {
+        None
+    }
+    /// Process numbers and how much each used of the board's processors since the last call, in
+    /// any unit that is the same for all. A process that waits stands there with 0.
+    ///
+    /// # Errors
+    /// If the board does not tell or cannot be asked.
+    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
+        Err(GpuError::NotSupported)
+    }
     /// What a reader should know of this board.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// What a power sensor shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PowerKind {
+    /// The power of the moment.
+    Instant,
+    /// The mean of the last second.
+    OneSecondAverage,
 }
 
 /// Why a board did not answer.
@@ -65,50 +95,38 @@ pub struct Gpus {
     remarks: Vec<String>,
 }
 
-struct Board {
-    board: Box<dyn GpuBoard>,
-    sensor: Sensor,
-}
-
-enum Sensor {
-    Counter(Metered),
-    Power(Sampled),
-}
-
-const MILLIJOULE: Joules = Joules::raw(1e-3);
-const REFRESH: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(1);
-/// No board made so far exceeds this.
-const ANY_BOARD: Watts = Watts::raw(3000.0);
-const LEAST_BOARD: f64 = 0.5;
-const SPREAD: Spread = Spread::relative(0.05);
 /// How often power is sampled where there is no counter.
 const POLL: Duration = Duration::from_millis(100);
-/// Samples further apart than this do not follow the load.
-const SPARSE: Duration = Duration::from_secs(1);
-const ROUND: Duration = Duration::from_millis(50);
-const ROUNDS: usize = 10;
-const LEAST_ROUNDS: usize = 4;
-/// Counter and sensor are said to disagree beyond this ratio (1.7 was seen on an idle board).
-const DISAGREE: f64 = 1.5;
+/// Looks in a period when an edge is waited for: it is then known to a twentieth of the period.
+const LOOKS: u32 = 20;
+const SHORTEST_LOOK: Duration = Duration::from_micros(100);
 
 impl Gpus {
     /// A source over these boards. Each proves itself in [`probe`](Source::probe).
     pub fn new(boards: Vec<Box<dyn GpuBoard>>) -> Self {
-        let undecided = |board| Board { board, sensor: Sensor::Power(Sampled::default()) };
-        Self { boards: boards.into_iter().map(undecided).collect(), remarks: Vec::new() }
+        Self { boards: boards.into_iter().map(Board::new).collect(), remarks: Vec::new() }
+    }
+
+    /// Periods of the counters that are read.
+    fn periods(&self) -> impl Iterator<Item = Duration> {
+        self.boards.iter().filter_map(|board| match &board.sensor {
+            Sensor::Counter(_, period) => Some(*period),
+            Sensor::Power(_) => None,
+        })
     }
 }
 
 impl Source for Gpus {
     fn describe(&self) -> Description {
         let sampled = self.boards.iter().any(|board| matches!(board.sensor, Sensor::Power(_)));
+        let spreads = self.boards.iter().map(|board| board.board.spread());
         Description {
             name: "gpu".to_owned(),
             components: self.boards.iter().map(Board::component).collect(),
             method: Method::Measured,
-            spread: SPREAD,
-            resolution: REFRESH.into(),
+            spread: spreads.reduce(|a, b| if b.high() > a.high() { b } else { a }).unwrap_or(Spread::NONE),
+            // Of the slowest.
+            resolution: self.periods().chain(sampled.then_some(POLL)).max().unwrap_or(REFRESH).into(),
             poll: sampled.then_some(POLL.into()),
             scope: "whole boards, with everything that runs on them".to_owned(),
             idle: BTreeMap::new(),
@@ -139,158 +157,58 @@ impl Source for Gpus {
 
     fn read(&mut self, now: Moment) -> Result<Reading, SourceError> {
         let mut reading = Reading::default();
-        for board in &mut self.boards {
-            let component = board.component();
-            match &mut board.sensor {
-                Sensor::Counter(metered) => {
-                    let raw = board.board.energy_millijoules().map_err(|error| error.to_string());
-                    metered.take(raw, now.elapsed, &mut reading);
-                }
-                Sensor::Power(sampled) => {
-                    sampled.sample(board.board.power_milliwatts(), now.elapsed, component);
-                    sampled.hand_out(component, &mut reading);
-                }
-            }
-        }
+        self.boards.iter_mut().for_each(|board| board.read(None, now.elapsed, &mut reading));
         Ok(reading)
     }
 
     fn poll(&mut self, now: Moment) {
-        for board in &mut self.boards {
-            let component = board.component();
-            if let Sensor::Power(sampled) = &mut board.sensor {
-                sampled.sample(board.board.power_milliwatts(), now.elapsed, component);
+        self.boards.iter_mut().for_each(|board| board.poll(now.elapsed));
+    }
+
+    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+        let mut reading = Reading::default();
+        let begin = clock.now().elapsed;
+        let look = (self.periods().min().unwrap_or(REFRESH) / LOOKS).max(SHORTEST_LOOK);
+        // Each board with what it shows at the start and how long to wait for something else.
+        let mut waiting = Vec::new();
+        for (i, board) in self.boards.iter_mut().enumerate() {
+            match board.edge() {
+                Some((Ok(raw), patience)) => waiting.push((i, raw, patience)),
+                Some((failed, _)) => board.read(Some(failed), clock.now().elapsed, &mut reading),
+                None => board.read(None, clock.now().elapsed, &mut reading),
             }
         }
-    }
-}
-
-impl Board {
-    fn component(&self) -> Component {
-        Component::Gpu(self.board.index())
-    }
-
-    /// Chooses the sensor after watching both for a while; answers with remarks, or with the
-    /// reason why neither will do.
-    fn decide(&mut self, clock: &dyn Clock) -> Result<Vec<String>, String> {
-        let limit = self.board.limit();
-        let most = limit.map_or(ANY_BOARD, |limit| Watts::raw(limit.get() * 3.0));
-        let mut counter = Counter::new(MILLIJOULE, None, ANY_BOARD, REFRESH);
-        // Energy and time between the first and the last change: whole periods of the counter.
-        let (mut energy, mut time, mut edges) = (0.0, Duration::ZERO, 0_usize);
-        let (mut fault, mut watts) = (None, Vec::new());
-        for round in 0..=ROUNDS {
-            match self.board.energy_millijoules() {
-                Err(error) => fault = Some(error),
-                Ok(raw) => {
-                    if let Advance::Moved { energy: moved, over, .. } = counter.take(raw, clock.now().elapsed) {
-                        // The first change ends a period of unknown length.
-                        if edges > 0 {
-                            energy += moved.get();
-                            time += over;
-                        }
-                        edges += 1;
-                    }
+        while !waiting.is_empty() {
+            clock.spin(look);
+            waiting.retain(|(i, before, patience)| {
+                let board = &mut self.boards[*i];
+                let Some((raw, _)) = board.edge() else { return false };
+                // Next to the read, so that the time is that of the edge.
+                let at = clock.now().elapsed;
+                let still = raw.as_ref() == Ok(before) && at.saturating_sub(begin) < *patience;
+                if !still {
+                    board.read(Some(raw), at, &mut reading);
                 }
-            }
-            watts.extend(self.board.power_milliwatts().map(|milliwatts| milliwatts as f64 * 1e-3));
-            if (round >= LEAST_ROUNDS && edges >= 3) || fault.is_some() {
-                break;
-            }
-            if round < ROUNDS {
-                clock.spin(ROUND);
-            }
+                still
+            });
         }
-        let sensed = (!watts.is_empty()).then(|| watts.iter().sum::<f64>() / watts.len() as f64);
-        let counted = (edges > 1).then(|| energy / time.as_secs_f64());
-        let plausible = |watts: f64| watts > LEAST_BOARD && watts < most.get();
-        let mut remarks = Vec::new();
-        match (counted, sensed) {
-            (Some(counted), _) if plausible(counted) => {
-                if let Some(sensed) = sensed.filter(|s| counted > s * DISAGREE || *s > counted * DISAGREE) {
-                    let (counted, sensed) = (Watts::raw(counted), Watts::raw(sensed));
-                    remarks.push(format!(
-                        "energy counter ({counted}) and power sensor ({sensed}) disagree; the counter is used"
-                    ));
-                }
-                self.sensor = Sensor::Counter(self.metered());
-                Ok(remarks)
-            }
-            (counted, Some(sensed)) if plausible(sensed) => {
-                remarks.push(match (&fault, counted) {
-                    (Some(error), _) => format!("no energy counter ({error}): power is sampled instead"),
-                    (None, None) => "the energy counter does not move: power is sampled instead".to_owned(),
-                    (None, Some(counted)) => {
-                        format!("the energy counter shows {}: power is sampled instead", Watts::raw(counted))
-                    }
-                });
-                self.sensor = Sensor::Power(Sampled::default());
-                Ok(remarks)
-            }
-            (None, None) => Err(match fault {
-                Some(GpuError::NotSupported) | None => {
-                    "tells neither energy nor power (on a superchip only the module may tell)".to_owned()
-                }
-                Some(error) => error.to_string(),
-            }),
-            (counted, sensed) => {
-                let shown = Watts::raw(counted.or(sensed).unwrap_or_default());
-                Err(format!("showed {shown}, not {LEAST_BOARD} to {} W", most.get()))
-            }
-        }
+        Ok(reading)
     }
 
-    fn metered(&self) -> Metered {
-        Metered {
-            component: self.component(),
-            counter: Counter::new(MILLIJOULE, None, ANY_BOARD, REFRESH),
-            spread: SPREAD,
-            method: Method::Measured,
-            patience: PATIENCE,
-            tried: None,
-        }
-    }
-}
-
-/// Power sampled and integrated until it is handed out.
-#[derive(Default)]
-struct Sampled {
-    last: Option<(f64, Duration)>,
-    energy: Option<Estimate<Joules>>,
-    over: Duration,
-    gaps: Vec<Gap>,
-}
-
-impl Sampled {
-    fn sample(&mut self, milliwatts: Result<u64, GpuError>, at: Duration, component: Component) {
-        let watts = match milliwatts {
-            Ok(milliwatts) => milliwatts as f64 * 1e-3,
-            Err(error) => {
-                let waited = self.last.map_or(Duration::ZERO, |(_, then)| at.saturating_sub(then));
-                let gap = Gap::new(component.to_string(), GapKind::ReadFailed, waited.into(), error.to_string());
-                return self.gaps.push(gap);
-            }
+    fn process_share(&mut self, component: Component, processes: &[u32]) -> Option<f64> {
+        let board = self.boards.iter_mut().find(|board| board.component() == component)?;
+        let used = board.board.process_utilisation().ok()?;
+        let sum = |of: &dyn Fn(&u32) -> bool| {
+            let amounts = used.iter().filter(|(process, _)| of(process)).map(|(_, amount)| *amount);
+            amounts.filter(|amount| amount.is_finite() && *amount > 0.0).sum::<f64>()
         };
-        let Some((before, then)) = self.last.replace((watts, at)) else { return };
-        let over = at.saturating_sub(then);
-        let energy = Watts::raw((before + watts) / 2.0) * Seconds::from(over);
-        let spread = if over <= SPARSE {
-            SPREAD
-        } else {
-            let detail = format!("samples {} apart", Seconds::from(over));
-            self.gaps.push(Gap::new(component.to_string(), GapKind::Sparse, over.into(), detail));
-            Spread::factor(2.0)
-        };
-        let piece = Estimate::spread(energy, spread);
-        self.energy = Some(self.energy.map_or(piece, |so_far| so_far + piece));
-        self.over += over;
+        let ours = |process: &u32| processes.contains(process);
+        let all = sum(&|_| true);
+        let known = used.iter().any(|(process, _)| ours(process));
+        (known && all > 0.0).then(|| (sum(&ours) / all).min(1.0))
     }
 
-    fn hand_out(&mut self, component: Component, reading: &mut Reading) {
-        reading.gaps.append(&mut self.gaps);
-        if let Some(energy) = self.energy.take().filter(|energy| energy.value() > Joules::ZERO) {
-            let over = std::mem::take(&mut self.over);
-            reading.parts.push(Part { component, energy, background: Joules::ZERO, over, method: Method::Measured });
-        }
+    fn show(&mut self) -> Vec<Shown> {
+        self.boards.iter_mut().map(Board::show).collect()
     }
 }

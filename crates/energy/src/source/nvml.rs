@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use nvml_wrapper::enums::device::{DeviceArchitecture, SampleValue};
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::{Device, Nvml};
 
-use super::{GpuBoard, GpuError};
+use super::{GpuBoard, GpuError, PowerKind};
 use crate::quantity::Watts;
 
 /// The NVIDIA boards of this machine: all of them, or those with the given numbers.
@@ -30,14 +32,20 @@ pub fn nvidia_boards(only: Option<&[u16]>) -> Result<Vec<Box<dyn GpuBoard>>, Str
     }
     let chosen = (0..count).filter(|index| only.is_none_or(|only| only.contains(index)));
     Ok(chosen
-        .map(|index| Box::new(NvidiaBoard { library: Arc::clone(&library), index }) as Box<dyn GpuBoard>)
+        .map(|index| Box::new(NvidiaBoard { library: Arc::clone(&library), index, seen: 0 }) as Box<dyn GpuBoard>)
         .collect())
 }
 
 struct NvidiaBoard {
     library: Arc<Nvml>,
     index: u16,
+    /// Time of the newest sample of the use by processes, in µs of the driver's clock.
+    seen: u64,
 }
+
+/// The mean of the last second and the power of the moment, in milliwatts.
+const POWER_AVERAGE: FieldId = FieldId(185);
+const POWER_INSTANT: FieldId = FieldId(186);
 
 impl NvidiaBoard {
     fn device(&self) -> Result<Device<'_>, GpuError> {
@@ -66,6 +74,53 @@ impl GpuBoard for NvidiaBoard {
     fn limit(&mut self) -> Option<Watts> {
         let milliwatts = self.device().ok()?.enforced_power_limit().ok()?;
         (milliwatts > 0).then(|| Watts::raw(f64::from(milliwatts) * 1e-3))
+    }
+
+    fn power_kind(&mut self) -> Option<PowerKind> {
+        let device = self.device().ok()?;
+        let fields = device.field_values_for(&[POWER_AVERAGE, POWER_INSTANT]).unwrap_or_default();
+        let field = |i: usize| match fields.get(i)?.as_ref().ok()?.value.as_ref().ok()? {
+            SampleValue::U32(milliwatts) => Some(*milliwatts),
+            _ => None,
+        };
+        let shown = device.power_usage().ok();
+        match (shown.is_some() && shown == field(0), shown.is_some() && shown == field(1)) {
+            (true, false) => Some(PowerKind::OneSecondAverage),
+            (false, true) => Some(PowerKind::Instant),
+            // Both or neither: the documentation goes by generation, and splits Ampere.
+            _ => match device.architecture().ok()? {
+                DeviceArchitecture::Kepler
+                | DeviceArchitecture::Maxwell
+                | DeviceArchitecture::Pascal
+                | DeviceArchitecture::Volta
+                | DeviceArchitecture::Turing => Some(PowerKind::Instant),
+                DeviceArchitecture::Ampere | DeviceArchitecture::Unknown => None,
+                _ => Some(PowerKind::OneSecondAverage),
+            },
+        }
+    }
+
+    fn utilisation(&mut self) -> Option<f64> {
+        let percent = self.device().ok()?.utilization_rates().ok()?.gpu;
+        (percent <= 100).then(|| f64::from(percent) / 100.0)
+    }
+
+    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
+        let device = self.device()?;
+        let samples = match device.process_utilization_stats(self.seen) {
+            Ok(samples) => samples,
+            // So the driver says that nobody used it since.
+            Err(NvmlError::NotFound) => Vec::new(),
+            Err(error) => return Err(translate(error)),
+        };
+        // Samples that the driver has buffered from before come again with some versions.
+        let new = samples.iter().filter(|sample| sample.timestamp > self.seen);
+        let mut used: Vec<(u32, f64)> = new.map(|sample| (sample.pid, f64::from(sample.sm_util.min(100)))).collect();
+        let newest = samples.iter().map(|sample| sample.timestamp).max();
+        // Those that only wait are known too.
+        used.extend(device.running_compute_processes().unwrap_or_default().iter().map(|process| (process.pid, 0.0)));
+        self.seen = newest.unwrap_or(0).max(self.seen);
+        Ok(used)
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -1,15 +1,21 @@
 //! Which sources to use on this machine, and why.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Domains, Fixed, GpuBoard, Gpus, Liveness, Modelled, Rapl, Scope, Source};
+use super::gate::probe_together;
+use super::{
+    Component, Domains, EnergyEvents, Fixed, GpuBoard, Gpus, Hwmon, KernelEvents, Liveness, Modelled, PerfEnergy, Rapl,
+    Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
+};
 use crate::clock::Clock;
 use crate::estimate::Method;
 use crate::host::Host;
 use crate::quantity::Watts;
 
 /// Where energy is to come from.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceChoice {
     /// Counters that prove themselves alive, and the model for what has none.
@@ -19,6 +25,9 @@ pub enum SourceChoice {
     Modelled,
     /// A constant power that the user gives, for the whole machine.
     Fixed(Watts),
+    /// A [trace](super::Trace) of this machine or another, or the log of an external meter, from
+    /// its beginning on.
+    Replay(PathBuf),
     /// None: only time is kept.
     Off,
 }
@@ -27,10 +36,11 @@ pub enum SourceChoice {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GpuChoice {
-    /// All that the driver shows, whoever uses them.
+    /// All that the drivers show, whoever uses them.
     #[default]
     All,
-    /// Those with these numbers of the driver (not those of a `CUDA_VISIBLE_DEVICES`).
+    /// Those with these numbers of the driver (not those of a `CUDA_VISIBLE_DEVICES`). AMD's boards
+    /// follow after NVIDIA's.
     Only(Vec<u16>),
     /// None.
     None,
@@ -44,32 +54,35 @@ pub struct Selection {
     pub reasons: Vec<String>,
 }
 
-/// Chooses the sources of a machine. Probing keeps one core busy for up to some 200 ms for the
-/// processor and half a second for each board.
-pub fn select(choice: SourceChoice, gpus: &GpuChoice, scope: Scope, host: &Host, clock: &dyn Clock) -> Selection {
-    select_from(choice, || boards(gpus), scope, host, clock)
+/// Boards that were found, or in words why there are none.
+pub type Boards = Result<Vec<Box<dyn GpuBoard>>, String>;
+
+/// What a choice of sources reaches beyond files, so that a test can show something else.
+pub struct Devices {
+    /// Opens energy events of the kernel.
+    pub events: Box<dyn EnergyEvents>,
+    /// Finds NVIDIA boards, or says in words why there are none. Asked only where boards are wanted.
+    pub nvidia: fn() -> Boards,
 }
 
-#[cfg(feature = "nvml")]
-fn boards(choice: &GpuChoice) -> Result<Vec<Box<dyn GpuBoard>>, String> {
-    match choice {
-        GpuChoice::All => super::nvidia_boards(None),
-        GpuChoice::Only(numbers) => super::nvidia_boards(Some(numbers)),
-        GpuChoice::None => Err("not asked for".to_owned()),
+impl Default for Devices {
+    /// Those of this machine.
+    fn default() -> Self {
+        Self { events: Box::new(KernelEvents), nvidia }
     }
 }
 
-#[cfg(not(feature = "nvml"))]
-fn boards(choice: &GpuChoice) -> Result<Vec<Box<dyn GpuBoard>>, String> {
-    Err(match choice {
-        GpuChoice::None => "not asked for".to_owned(),
-        _ => "built without the feature `nvml`".to_owned(),
-    })
+/// Chooses the sources of a machine. Probing keeps one core busy for up to some 200 ms for the
+/// processor and half a second for each board.
+pub fn select(choice: SourceChoice, gpus: &GpuChoice, scope: Scope, host: &Host, clock: &dyn Clock) -> Selection {
+    select_with(Devices::default(), choice, gpus, scope, host, clock)
 }
 
-fn select_from(
+/// Chooses the sources of a machine with devices of the caller's choice.
+pub fn select_with(
+    mut devices: Devices,
     choice: SourceChoice,
-    boards: impl FnOnce() -> Result<Vec<Box<dyn GpuBoard>>, String>,
+    gpus: &GpuChoice,
     scope: Scope,
     host: &Host,
     clock: &dyn Clock,
@@ -78,13 +91,17 @@ fn select_from(
     match choice {
         SourceChoice::Off => selection.reasons.push("energy is not measured: only time is kept".to_owned()),
         SourceChoice::Fixed(power) => selection.add("whole machine", Ok(Fixed::new(power)), clock),
+        SourceChoice::Replay(path) => {
+            selection.add("trace", Replay::open(path).map_err(|error| error.to_string()), clock);
+        }
         SourceChoice::Modelled => {
             selection.add("processor and memory", Ok(Modelled::new(&host.proc, &host.cpu, scope)), clock);
             selection.reasons.push("graphics boards: not modelled, so not counted".to_owned());
         }
         SourceChoice::Auto => {
-            let rapl = Rapl::open(&host.sys, Domains::PackagesAndMemory, host.cpu.virtual_machine);
-            selection.add("processor", rapl.map_err(|error| without_counters(host, &error.to_string())), clock);
+            if !selection.add_chip(clock) {
+                selection.add_processor(host, &mut *devices.events, clock);
+            }
             let has = |wanted: fn(&Component) -> bool| {
                 selection.sources.iter().any(|source| source.describe().components.iter().any(wanted))
             };
@@ -99,10 +116,49 @@ fn select_from(
             if cpu && scope != Scope::Machine {
                 selection.reasons.push(format!("scope: counters show whole devices, not {scope}"));
             }
-            selection.add("graphics boards", boards().map(Gpus::new), clock);
+            let boards = boards(gpus, devices.nvidia, host, &mut selection.reasons);
+            selection.add("graphics boards", boards.map(Gpus::new), clock);
+            selection.reasons.extend(unknown_sensors(&host.sys));
         }
     }
     selection
+}
+
+#[cfg(feature = "nvml")]
+fn nvidia() -> Boards {
+    super::nvidia_boards(None)
+}
+
+#[cfg(not(feature = "nvml"))]
+fn nvidia() -> Boards {
+    Err("built without the feature `nvml`".to_owned())
+}
+
+/// The boards that are wanted: NVIDIA's with the numbers of their driver, then AMD's.
+fn boards(choice: &GpuChoice, nvidia: fn() -> Boards, host: &Host, reasons: &mut Vec<String>) -> Boards {
+    if *choice == GpuChoice::None {
+        return Err("not asked for".to_owned());
+    }
+    let (mut boards, absent) = match nvidia() {
+        Ok(boards) => (boards, None),
+        Err(reason) => (Vec::new(), Some(reason)),
+    };
+    let first = boards.iter().map(|board| board.index().saturating_add(1)).max().unwrap_or(0);
+    let (amd, remarks) = amd_boards(&host.sys, first);
+    boards.extend(amd);
+    reasons.extend(remarks.into_iter().map(|remark| format!("graphics boards: {remark}")));
+    if boards.is_empty() {
+        return Err(absent.unwrap_or_else(|| "no board".to_owned()));
+    }
+    if let GpuChoice::Only(numbers) = choice {
+        let has = |number: &u16| boards.iter().any(|board| board.index() == *number);
+        if let Some(missing) = numbers.iter().find(|number| !has(number)) {
+            let there: Vec<String> = boards.iter().map(|board| board.index().to_string()).collect();
+            return Err(format!("no board {missing}: this machine has {}", there.join(", ")));
+        }
+        boards.retain(|board| numbers.contains(&board.index()));
+    }
+    Ok(boards)
 }
 
 impl Selection {
@@ -129,28 +185,92 @@ impl Selection {
 
     /// Probes a source and takes it if it lives.
     fn add<S: Source + 'static>(&mut self, what: &str, found: Result<S, String>, clock: &dyn Clock) {
-        let alive = found.and_then(|mut source| match source.probe(clock) {
-            Liveness::Alive => Ok(source),
-            Liveness::Dead(reason) => Err(reason),
-        });
-        match alive {
+        match found.and_then(|source| probed(source, clock)) {
             Err(reason) => self.reasons.push(format!("{what}: no counter read: {reason}")),
-            Ok(source) => {
-                let description = source.describe();
-                self.reasons.push(format!(
-                    "{what}: {}, source {}, 90 % interval {}",
-                    description.method, description.name, description.spread
-                ));
-                self.reasons.extend(description.notes.iter().map(|note| format!("{what}: {note}")));
-                self.sources.push(Box::new(source));
+            Ok(source) => self.take(what, source),
+        }
+    }
+
+    /// Takes a source that lives.
+    fn take<S: Source + 'static>(&mut self, what: &str, source: S) {
+        let description = source.describe();
+        self.reasons.push(format!(
+            "{what}: {}, source {}, 90 % interval {}",
+            description.method, description.name, description.spread
+        ));
+        self.reasons.extend(description.notes.iter().map(|note| format!("{what}: {note}")));
+        self.sources.push(Box::new(source));
+    }
+
+    /// Takes the sensors of a chip that has its own interface, and says whether it did.
+    #[cfg(all(feature = "apple", target_os = "macos"))]
+    fn add_chip(&mut self, clock: &dyn Clock) -> bool {
+        let before = self.sources.len();
+        self.add("chip", super::Apple::start(), clock);
+        self.sources.len() > before
+    }
+
+    #[cfg(not(all(feature = "apple", target_os = "macos")))]
+    fn add_chip(&mut self, _clock: &dyn Clock) -> bool {
+        false
+    }
+
+    /// Takes the best counters of the processor: powercap, else perf events, else AMD's monitor.
+    /// Where the first two live they are compared.
+    fn add_processor(&mut self, host: &Host, events: &mut dyn EnergyEvents, clock: &dyn Clock) {
+        let guest = host.cpu.virtual_machine;
+        let mut powercap =
+            Rapl::open(&host.sys, Domains::PackagesAndMemory, guest).map_err(|error| without_counters(host, &error));
+        let mut perf = PerfEnergy::open(host, events, Domains::PackagesAndMemory).map_err(|error| error.to_string());
+        let gates = powercap.iter_mut().map(|source| &mut source.gate);
+        let mut gates: Vec<_> = gates.chain(perf.iter_mut().map(|source| &mut source.gate)).collect();
+        let mut lives = probe_together(&mut gates, clock).into_iter();
+        let powercap = powercap.and_then(|source| alive(source, lives.next()));
+        let perf = perf.and_then(|source| alive(source, lives.next()));
+        match (powercap, perf) {
+            (Ok(powercap), perf) => {
+                let apart = perf.ok().and_then(|perf| powercap.gate.disagreement(&perf.gate));
+                self.take("processor", powercap);
+                self.reasons.extend(apart.map(|[powercap, perf]| {
+                    format!("processor: powercap ({powercap}) and perf ({perf}) disagree; powercap is used")
+                }));
+            }
+            (Err(reason), Ok(perf)) => {
+                self.take("processor", perf);
+                self.reasons.push(format!("processor: not powercap: {reason}"));
+            }
+            (Err(powercap), Err(perf)) => {
+                let monitor = Hwmon::open(&host.sys, guest).map_err(|error| error.to_string());
+                match monitor.and_then(|source| probed(source, clock)) {
+                    Ok(monitor) => self.take("processor", monitor),
+                    Err(monitor) => {
+                        self.reasons.push(format!("processor: no counter read: {powercap}"));
+                        self.reasons.push(format!("processor: nor perf: {perf}"));
+                        self.reasons.push(format!("processor: nor hwmon: {monitor}"));
+                    }
+                }
             }
         }
     }
 }
 
+/// The source, if it lives.
+fn probed<S: Source>(mut source: S, clock: &dyn Clock) -> Result<S, String> {
+    let life = source.probe(clock);
+    alive(source, Some(life))
+}
+
+fn alive<S>(source: S, life: Option<Liveness>) -> Result<S, String> {
+    match life {
+        Some(Liveness::Alive) => Ok(source),
+        Some(Liveness::Dead(reason)) => Err(reason),
+        None => Err("not tried".to_owned()),
+    }
+}
+
 /// Why a processor shows no counters, with the phantom named where there is one.
-fn without_counters(host: &Host, error: &str) -> String {
-    let mut reason = error.to_owned();
+fn without_counters(host: &Host, error: &SourceError) -> String {
+    let mut reason = error.to_string();
     if host.cpu.virtual_machine {
         reason.push_str("; this is a virtual machine");
         if host.sys.join("bus/event_source/devices/power").exists() {

@@ -1,4 +1,4 @@
-//! The zones of Linux powercap (RAPL) as sysfs shows them.
+//! The zones of a processor's energy counters (RAPL), and those of Linux powercap as sysfs shows them.
 //!
 //! `package-N` holds its cores and uncore; `dram` lies outside the package; `psys` holds the whole
 //! platform. The same package can appear twice, under the control types `intel-rapl` (read through
@@ -7,7 +7,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{SourceError, files};
-use crate::quantity::Watts;
+use crate::quantity::{Joules, Watts};
+
+/// The unit of all counters in sysfs.
+pub(super) const MICROJOULE: Joules = Joules::raw(1e-6);
 
 /// What a zone covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,23 +23,27 @@ pub(super) enum Domain {
 /// One zone that can be counted.
 #[derive(Debug, Clone)]
 pub(super) struct Zone {
-    /// Its folder name, such as `intel-rapl:0:1`.
+    /// Its folder name or the like, such as `intel-rapl:0:1`.
     pub(super) id: String,
     /// Its own name, with that of the package before it for `dram`: the same under both control types.
     pub(super) name: String,
     pub(super) domain: Domain,
     /// Whether it is the memory-mapped twin.
     pub(super) mapped: bool,
-    pub(super) counter: PathBuf,
-    /// Where the counter wraps, in µJ; nothing if the system does not tell.
+    /// Energy of one count.
+    pub(super) unit: Joules,
+    /// Where the counter wraps, in counts; nothing if the system does not tell or it never does.
     pub(super) range: Option<u64>,
     /// Thermal design power, where the system tells a credible one.
     pub(super) design: Option<Watts>,
 }
 
-/// All zones below a sysfs root, registers before their memory-mapped twins, and remarks about
-/// what was passed over.
-pub(super) fn find(sys: &Path) -> Result<(Vec<Zone>, Vec<String>), SourceError> {
+/// Zones with the files of their counters, and remarks.
+pub(super) type Found = (Vec<(Zone, PathBuf)>, Vec<String>);
+
+/// All zones below a sysfs root with the files of their counters, registers before their
+/// memory-mapped twins, and remarks about what was passed over.
+pub(super) fn find(sys: &Path) -> Result<Found, SourceError> {
     let root = sys.join("class/powercap");
     let mut folders = below(&root).map_err(|error| SourceError::File { path: root, error })?;
     // The class folder lists sub-zones beside their parents on real systems; elsewhere they lie inside.
@@ -73,17 +80,18 @@ pub(super) fn find(sys: &Path) -> Result<(Vec<Zone>, Vec<String>), SourceError> 
         };
         let parent = id.rsplit_once(':').and_then(|(parent, _)| name_of(parent));
         let name = parent.map_or_else(|| own.to_owned(), |parent| format!("{parent}/{own}"));
-        zones.push(Zone {
+        let zone = Zone {
             name,
             domain,
             mapped: id.starts_with("intel-rapl-mmio"),
-            counter: folder.join("energy_uj"),
+            unit: MICROJOULE,
             range: files::number(&folder.join("max_energy_range_uj")).ok().filter(|range| *range > 0),
             design: design_power(folder),
             id,
-        });
+        };
+        zones.push((zone, folder.join("energy_uj")));
     }
-    zones.sort_by(|a, b| (a.domain, a.mapped, &a.id).cmp(&(b.domain, b.mapped, &b.id)));
+    zones.sort_by(|(a, _), (b, _)| (a.domain, a.mapped, &a.id).cmp(&(b.domain, b.mapped, &b.id)));
     Ok((zones, remarks))
 }
 

@@ -32,10 +32,10 @@ fn hours(hours: f64) -> Workload {
 fn a_server_adds_up() {
     let workload = hours(10.0).with_utilisation(1.0).unwrap().with_processor_utilisation(0.5).unwrap();
     let forecast = Forecast::new(&server(), &workload).unwrap();
-    let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.55, 1024.0 * 0.3725);
+    let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.525, 1024.0 * 0.3725);
     assert_close_relative("W", forecast.power_w.value().get(), boards + packages + memory, 1e-12);
-    let low = 8.0 * 400.0 * 0.55 + packages * 0.4 + memory / 2.0;
-    let high = 8.0 * 400.0 + packages * 1.65 + memory * 2.0;
+    let low = 8.0 * 400.0 * 0.55 + packages * 0.38 + memory / 2.0;
+    let high = 8.0 * 400.0 + packages * 1.83 + memory * 2.0;
     assert_close_relative("low", forecast.power_w.low().get(), low, 1e-12);
     assert_close_relative("high", forecast.power_w.high().get(), high, 1e-12);
     assert_close_relative("J", forecast.energy_j.value().get(), (boards + packages + memory) * 36_000.0, 1e-12);

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use attar_energy::source::{Component, GpuBoard, GpuError, Gpus, Liveness, Source};
+use attar_energy::source::{Component, GpuBoard, GpuError, Gpus, Liveness, PowerKind, Source};
 use attar_energy::{Clock, GapKind, ManualClock, Watts};
+use proptest::prelude::*;
 
 /// What a board shows, shared with the test that turns it.
 #[derive(Clone)]
@@ -19,6 +20,9 @@ struct State {
     power: Result<(), GpuError>,
     /// Joules after which the counter shows the next number.
     step: f64,
+    /// Who used the board since it was last asked; nothing if it does not tell.
+    used: Option<Vec<(u32, f64)>>,
+    kind: Option<PowerKind>,
 }
 
 impl Script {
@@ -30,6 +34,8 @@ impl Script {
             energy: Ok(()),
             power: Ok(()),
             step: 0.001,
+            used: None,
+            kind: None,
         })))
     }
 
@@ -85,6 +91,16 @@ impl GpuBoard for Board {
     }
     fn limit(&mut self) -> Option<Watts> {
         Watts::new(700.0).ok()
+    }
+    fn power_kind(&mut self) -> Option<PowerKind> {
+        self.0.0.lock().unwrap().kind
+    }
+    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
+        self.0.0.lock().unwrap().used.clone().ok_or(GpuError::NotSupported)
+    }
+    fn remarks(&self) -> Vec<String> {
+        let kind = self.0.0.lock().unwrap().kind;
+        kind.map(|_| "split into instances (MIG): the whole board is counted".to_owned()).into_iter().collect()
     }
 }
 
@@ -209,6 +225,76 @@ fn a_lost_board_is_a_gap() {
     script.set(|state| state.energy = Ok(()));
     script.pass(&clock, Duration::from_secs(1));
     assert_eq!(gpus.read(clock.now()).unwrap().parts[0].energy.value().get(), 400.0);
+}
+
+#[test]
+fn what_the_sensor_shows_and_that_the_board_is_split_is_said_where_it_is_known() {
+    for (kind, expected) in
+        [(PowerKind::Instant, "the power of the moment"), (PowerKind::OneSecondAverage, "the mean of the last second")]
+    {
+        let script = Script::new(100.0);
+        script.set(|state| (state.energy, state.kind) = (Err(GpuError::NotSupported), Some(kind)));
+        let notes = script.started().0.describe().notes;
+        assert!(notes[0].starts_with("0: scripted board: split into instances (MIG)"), "{notes:?}");
+        assert!(notes.iter().any(|note| note.ends_with(expected)), "{notes:?}");
+        // A counter does not depend on it.
+        script.set(|state| state.energy = Ok(()));
+        assert_eq!(script.started().0.describe().notes.len(), 1);
+    }
+}
+
+#[test]
+fn an_edge_is_waited_for_three_periods_at_most() {
+    let script = Script::new(100.0);
+    // Renewed every 50 ms.
+    script.set(|state| (state.step, state.millijoules) = (5.0, 5e6 + 3000.0));
+    let (mut gpus, clock) = script.started();
+    attar_testing::assert_close("period", &[gpus.describe().resolution.get()], &[0.05], 0.005);
+    gpus.read_edge(&clock).unwrap();
+    let begin = clock.now().elapsed;
+    script.pass(&clock, Duration::from_millis(10));
+    let reading = gpus.read_edge(&clock).unwrap();
+    assert_eq!(reading.parts[0].energy.value().get(), 5.0);
+    attar_testing::assert_close("one period", &[(clock.now().elapsed - begin).as_secs_f64()], &[0.05], 0.005);
+    // It stands still: three periods, and no energy is made up.
+    script.set(|state| state.watts = 0.0);
+    let begin = clock.now().elapsed;
+    assert!(gpus.read_edge(&clock).unwrap().parts.is_empty());
+    attar_testing::assert_close("patience", &[(clock.now().elapsed - begin).as_secs_f64()], &[0.15], 0.02);
+    // It is lost while it is waited for.
+    script.set(|state| state.energy = Err(GpuError::Lost));
+    assert_eq!(gpus.read_edge(&clock).unwrap().gaps[0].kind, GapKind::ReadFailed);
+}
+
+#[test]
+fn a_share_is_known_only_of_those_that_the_driver_knows() {
+    let script = Script::new(100.0);
+    let (mut gpus, _) = script.started();
+    assert_eq!(gpus.process_share(Component::Gpu(0), &[7]), None);
+    script.set(|state| state.used = Some(vec![(7, 30.0), (8, 10.0), (9, 0.0), (7, 60.0)]));
+    assert_eq!(gpus.process_share(Component::Gpu(0), &[7]), Some(0.9));
+    assert_eq!(gpus.process_share(Component::Gpu(0), &[8, 8]), Some(0.1));
+    assert_eq!(gpus.process_share(Component::Gpu(0), &[9]), Some(0.0));
+    assert_eq!(gpus.process_share(Component::Gpu(0), &[1]), None);
+    assert_eq!(gpus.process_share(Component::Gpu(1), &[7]), None);
+    script.set(|state| state.used = Some(vec![(7, 0.0), (8, f64::NAN), (9, -1.0)]));
+    assert_eq!(gpus.process_share(Component::Gpu(0), &[7, 8, 9]), None);
+}
+
+proptest! {
+    #[test]
+    fn shares_of_all_processes_add_up_to_one(used in proptest::collection::vec((0_u32..9, 0.0..100.0_f64), 1..20)) {
+        let script = Script::new(100.0);
+        let mut gpus = script.source();
+        script.set(|state| state.used = Some(used.clone()));
+        let shares: Vec<f64> =
+            (0..9).filter_map(|process| gpus.process_share(Component::Gpu(0), &[process])).collect();
+        prop_assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+        if used.iter().any(|(_, amount)| *amount > 0.0) {
+            prop_assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            prop_assert!(gpus.process_share(Component::Gpu(0), &[0, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap() <= 1.0);
+        }
+    }
 }
 
 #[test]

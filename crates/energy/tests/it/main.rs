@@ -14,13 +14,19 @@ mod gpus;
 #[cfg(test)]
 mod hardware;
 #[cfg(test)]
+mod hwmon;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod meter;
 #[cfg(test)]
 mod modelled;
 #[cfg(test)]
+mod perf;
+#[cfg(test)]
 mod powercap;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod report;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use attar_energy::source::{Component, Domains, Liveness, Rapl, Reading, Source};
 use attar_energy::{Clock, GapKind, ManualClock, Method};
+use proptest::prelude::*;
 
 use crate::tree::{RANGE, Tree};
 
@@ -194,6 +195,58 @@ fn unreadable_counters_are_dead_with_the_reason() {
     let tree = Tree::new();
     tree.zone("intel-rapl:0", "package-0", 1, 50.0).remove("intel-rapl:0", "energy_uj");
     assert!(dead(&tree).contains("cannot read"));
+}
+
+// A folder refuses to be read as a file, whoever asks.
+#[test]
+fn a_folder_in_place_of_a_counter_is_dead_and_later_a_gap() {
+    let tree = two_sockets();
+    let (mut rapl, clock) = started(&tree);
+    tree.remove("intel-rapl:0", "energy_uj");
+    std::fs::create_dir(tree.folder("intel-rapl:0").join("energy_uj")).unwrap();
+    tree.pass(&clock, SECOND);
+    let reading = rapl.read(clock.now()).unwrap();
+    assert_eq!((reading.gaps[0].kind, reading.gaps[0].of.as_str()), (GapKind::ReadFailed, "cpu0"));
+    assert_eq!(joules(&reading)[0], (Component::Cpu(1), 80.0));
+    let reason = dead(&tree);
+    assert!(reason.contains("package-0: cannot read") && reason.contains("intel-rapl:0/energy_uj"), "{reason}");
+}
+
+// Two wraps in one span cannot be told from one: the energy of one is counted, the other is named.
+#[test]
+fn a_second_wrap_is_not_made_up() {
+    let tree = Tree::new();
+    tree.zone("intel-rapl:0", "package-0", 0, 900.0);
+    let (mut rapl, clock) = started(&tree);
+    tree.pass(&clock, SECOND * 600);
+    let reading = rapl.read(clock.now()).unwrap();
+    let (range, energy) = (RANGE as f64 * 1e-6, reading.parts[0].energy);
+    attar_testing::assert_close_relative("seen", energy.value().get(), 540_000.0 - 2.0 * range, 1e-9);
+    assert_eq!(reading.gaps[0].kind, GapKind::Ambiguous);
+    assert!(energy.high().get() >= 540_000.0);
+}
+
+proptest! {
+    // Wherever the counter starts, and however the time is cut, the same energy comes out.
+    #[test]
+    fn neither_the_place_of_a_wrap_nor_the_rate_of_reading_matters(
+        start in 0..RANGE,
+        watts in 1_u32..900,
+        steps in proptest::collection::vec(1_u64..120, 1..8),
+    ) {
+        let tree = Tree::new();
+        tree.zone("intel-rapl:0", "package-0", start, f64::from(watts));
+        let (mut rapl, clock) = started(&tree);
+        let mut sum = 0.0;
+        for step in &steps {
+            tree.pass(&clock, SECOND * *step as u32);
+            let reading = rapl.read(clock.now()).unwrap();
+            prop_assert!(reading.gaps.is_empty(), "{:?}", reading.gaps);
+            sum += reading.parts[0].energy.value().get();
+        }
+        let expected = f64::from(watts) * steps.iter().sum::<u64>() as f64;
+        prop_assert!((sum - expected).abs() <= 1e-9 * expected, "{} J is not {} J", sum, expected);
+    }
 }
 
 // A superuser may read everything, so there the test has nothing to refuse it.

@@ -75,6 +75,7 @@ fn choices_are_written_in_settings_files() {
     for (text, choice) in [
         ("\"auto\"", SourceChoice::Auto),
         ("\"off\"", SourceChoice::Off),
+        ("{\"replay\":\"log.jsonl\"}", SourceChoice::Replay("log.jsonl".into())),
         ("{\"fixed\":35.0}", SourceChoice::Fixed(Watts::new(35.0).unwrap())),
     ] {
         assert_eq!(serde_json::from_str::<SourceChoice>(text).unwrap(), choice);

@@ -62,6 +62,34 @@ impl Tree {
         self
     }
 
+    /// A file anywhere below the root.
+    pub(crate) fn at(&self, path: &str, content: &str) -> &Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// A counter in microjoules anywhere below the root, of a device that draws so many watts.
+    pub(crate) fn counter_at(&self, path: &str, start: u64, watts: f64) -> &Self {
+        self.at(path, &format!("{start}\n"));
+        let path = self.dir.path().join(path);
+        self.running.lock().unwrap().push(Running { path, microjoules: start, watts, range: u64::MAX });
+        self
+    }
+
+    /// The perf unit `power` with these events, on these processors.
+    pub(crate) fn unit(&self, events: &[(&str, u64)], cpumask: &str) -> &Self {
+        const UNIT: &str = "bus/event_source/devices/power";
+        self.at(&format!("{UNIT}/type"), "21\n").at(&format!("{UNIT}/cpumask"), &format!("{cpumask}\n"));
+        for (name, config) in events {
+            self.at(&format!("{UNIT}/events/{name}"), &format!("event={config:#04x}\n"));
+            self.at(&format!("{UNIT}/events/{name}.unit"), "Joules\n");
+            self.at(&format!("{UNIT}/events/{name}.scale"), "2.3283064365386962890625e-10\n");
+        }
+        self
+    }
+
     /// From now on this zone draws so much.
     pub(crate) fn set_watts(&self, id: &str, watts: f64) {
         let folder = self.folder(id);
@@ -73,9 +101,14 @@ impl Tree {
     /// A clock on which the counters run while a core is kept busy.
     pub(crate) fn clock(&self) -> ManualClock {
         let clock = ManualClock::new();
-        let running = Arc::clone(&self.running);
-        clock.on_spin(move |duration| run(&running, duration));
+        clock.on_spin(self.spinner());
         clock
+    }
+
+    /// Lets so much time pass on the counters.
+    pub(crate) fn spinner(&self) -> impl Fn(Duration) + Send + 'static {
+        let running = Arc::clone(&self.running);
+        move |duration| run(&running, duration)
     }
 
     /// Lets time pass on the clock and the counters.
