@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+pub(crate) mod energy;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Show what a model directory holds.
     Inspect(InspectArgs),
+    /// Joules, CO2e and money of any program: what can be measured, before, while and after it runs.
+    #[command(subcommand)]
+    Energy(energy::EnergyCommand),
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,11 @@ pub(crate) fn note(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr().lock(), "note: {}", text.as_ref());
 }
 
+/// What accompanies the output of another program: lines on standard error.
+pub(crate) fn aside(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+}
+
 /// Why the command failed, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr().lock(), "error: {error:#}");

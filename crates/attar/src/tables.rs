@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use attar_distill::Delivery;
-use attar_energy::{Bill, BillLine};
+use attar_energy::{Attribution, Bill, BillLine, Method};
 use attar_text::metrics::Score;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -67,8 +67,44 @@ pub(crate) fn count(number: u64) -> String {
     groups.filter(|group| !group.is_empty()).collect::<Vec<_>>().join(",")
 }
 
-/// The bill, a line for each phase.
+/// A table of a report under its title.
+pub(crate) fn titled(content: &attar_energy::report::Table) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(&content.head);
+    for (number, column) in table.column_iter_mut().enumerate() {
+        if content.is_number(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.add_rows(&content.rows);
+    format!("{}\n{table}", content.title)
+}
+
+/// Where energy went: the machine, idle, active, and of that the program.
+pub(crate) fn attribution(attribution: &Attribution) -> String {
+    let mut table = table(&["", "energy [90 %]", "method"]);
+    let methods = attribution.components.values().map(|shares| shares.method);
+    let shares = Method::weakest(methods).map_or_else(String::new, |method| method.to_string());
+    let rows = [
+        ("machine", attribution.machine()),
+        ("  idle", attribution.idle()),
+        ("  active", attribution.active()),
+        ("    the program", attribution.own()),
+        ("    others", attribution.total(|shares| shares.others)),
+    ];
+    for (name, energy) in rows {
+        table.add_row([name.to_owned(), energy.map_or_else(|| "–".to_owned(), |e| e.to_string()), shares.clone()]);
+    }
+    format!("{table}\n")
+}
+
+/// The bill, a line for each phase and the total.
 pub(crate) fn bill(bill: &Bill) -> String {
+    bill_of(&bill.phases.iter().chain([&bill.total]).collect::<Vec<_>>(), bill)
+}
+
+/// Some lines of a bill.
+pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
     let mut table = table(&["phase", "time", "energy [90 %]", "CO2e [90 %]", "money", "method"]);
     let dash = || "–".to_string();
     let row = |line: &BillLine| {
@@ -77,11 +113,11 @@ pub(crate) fn bill(bill: &Bill) -> String {
             seconds(line.active_s.get()),
             line.facility_kwh.map_or_else(dash, |energy| energy.to_string()),
             line.carbon_g.map_or_else(dash, |carbon| carbon.to_string()),
-            line.money.map_or_else(dash, |money| money.value().to_string()),
+            line.money.map_or_else(dash, |money| money.to_string()),
             line.method.map_or_else(dash, |method| method.to_string()),
         ]
     };
-    for line in bill.phases.iter().chain([&bill.total]) {
+    for line in lines {
         table.add_row(row(line));
     }
     let place = format!("grid: {} ({})", bill.grid.region, bill.grid.g_per_kwh);

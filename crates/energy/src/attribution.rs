@@ -1,8 +1,8 @@
 //! Attribution: which part of what a machine drew is idle, and which part of the rest one process
 //! (with its children) caused.
 //!
-//! `machine = idle + active`, and active energy goes by CPU time: `own = active · cpu / all cpu`.
-//! So the shares of all processes add up to the active energy, and none exceeds the machine. Idle
+//! `machine = idle + active`, and active energy goes by CPU time: `own = active · cpu / all cpu`
+//! (of a graphics board by the work that its driver tells of each process, or all of it). So the shares of all processes add up to the active energy, and none exceeds the machine. Idle
 //! power is shown apart and charged to nobody. It is measured (phases in which the machine was left
 //! alone), or told by a model that knows its own idle power, or not known: then all energy counts
 //! as active and [`Attribution::notes`] says so.
@@ -17,6 +17,11 @@ use crate::estimate::{Estimate, Method};
 use crate::quantity::{Joules, Seconds, Watts};
 use crate::source::{Component, Description};
 use crate::window::Window;
+
+/// Whether the machine was left alone in a phase: so it is if its name begins with `idle`.
+pub fn is_idle(phase: &str) -> bool {
+    phase.starts_with("idle")
+}
 
 /// Power of a machine that is left alone, by component.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -65,12 +70,12 @@ pub struct Shares {
 }
 
 impl Baseline {
-    /// Idle power from the windows of the phases in which the machine was left alone, and from
-    /// what sources say of themselves where there are none.
+    /// Idle power from the windows of the phases in which the machine was left alone ([`is_idle`]),
+    /// and from what sources say of themselves where there are none.
     ///
     /// Where the machine was watched before and after, the two may differ: the value is the mean
     /// over all the time, and the interval holds both.
-    pub fn new(windows: &[Window], is_idle: impl Fn(&str) -> bool, sources: &[Description]) -> Self {
+    pub fn new(windows: &[Window], sources: &[Description]) -> Self {
         let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
             let spread =
                 sources.iter().find(|source| source.components.contains(component)).map(|source| source.spread);
@@ -132,16 +137,32 @@ impl Idle {
 }
 
 impl Attribution {
-    /// Attributes the energy of windows, those of the baseline's own phases left out by the caller.
+    /// Attributes the energy of one meter's windows, those left out in which the machine was left
+    /// alone.
+    pub fn of_meter(windows: &[Window], sources: &[Description]) -> Self {
+        let busy = windows.iter().filter(|window| !is_idle(&window.phase));
+        Self::new(busy, &Baseline::new(windows, sources))
+    }
+
+    /// Attributes the energy of windows.
     pub fn new<'a>(windows: impl IntoIterator<Item = &'a Window>, baseline: &Baseline) -> Self {
         let mut attribution = Self::default();
-        let mut without_cpu_time = false;
+        let (mut without_cpu_time, mut whole_boards) = (false, false);
         for window in windows {
             let share = cpu_share(window);
             without_cpu_time |= share.is_none();
             for (component, energy) in &window.energy {
                 let idle = baseline.components.get(component);
-                let shares = Shares::new(*component, energy.joules, energy.method, idle, window.active_s, share);
+                let share = match (window.own_share.get(component), component) {
+                    // A ledger may say anything.
+                    (Some(told), _) => Some(if told.is_finite() { told.clamp(0.0, 1.0) } else { 1.0 }),
+                    (None, Component::Gpu(_)) => {
+                        whole_boards = true;
+                        Some(1.0)
+                    }
+                    _ => share,
+                };
+                let shares = Shares::new(energy.joules, energy.method, idle, window.active_s, share);
                 let known = attribution.components.get(component).copied();
                 attribution.components.insert(*component, known.map_or(shares, |known| known.plus(shares)));
             }
@@ -149,14 +170,27 @@ impl Attribution {
         for component in attribution.components.keys().filter(|known| !baseline.components.contains_key(known)) {
             attribution.notes.push(format!("idle power of {component} is not known: all its energy counts as active"));
         }
-        if attribution.components.keys().any(|component| matches!(component, Component::Gpu(_))) {
-            let note = "graphics boards: all activity is charged to the command, for no share by process was told";
+        if whole_boards {
+            let note = "graphics boards: all activity is charged to the command where no share by process was told";
             attribution.notes.push(note.to_owned());
         }
         if without_cpu_time {
             attribution.notes.push("CPU time was not told throughout: no share by process".to_owned());
         }
         attribution
+    }
+
+    /// Adds what another meter saw.
+    pub fn add(&mut self, other: &Self) {
+        for (component, shares) in &other.components {
+            let sum = self.components.get(component).map_or(*shares, |known| known.plus(*shares));
+            self.components.insert(*component, sum);
+        }
+        for note in &other.notes {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
     }
 
     /// One of the shares over all components; nothing if some component has none.
@@ -195,14 +229,7 @@ fn cpu_share(window: &Window) -> Option<f64> {
 }
 
 impl Shares {
-    fn new(
-        component: Component,
-        machine: Estimate<Joules>,
-        method: Method,
-        idle: Option<&Idle>,
-        time: Seconds,
-        share: Option<f64>,
-    ) -> Self {
+    fn new(machine: Estimate<Joules>, method: Method, idle: Option<&Idle>, time: Seconds, share: Option<f64>) -> Self {
         // A quiet moment can lie below the mean idle power: then all of it is idle.
         let of = |of: fn(&Estimate<Watts>) -> Watts, most: Joules| {
             idle.map(|idle| Joules::raw((of(&idle.power) * time).get().min(most.get())))
@@ -220,7 +247,6 @@ impl Shares {
             Estimate::exact(value).between(Joules::raw(low), Joules::raw(high))
         });
         let part = |share: f64| active.scaled(share);
-        let share = if matches!(component, Component::Gpu(_)) { Some(1.0) } else { share };
         let weakest = method.max(idle.map_or(Method::Apportioned, |idle| idle.method.max(Method::Apportioned)));
         Self {
             machine,
@@ -266,14 +292,11 @@ mod tests {
             active_s: Seconds::raw(seconds),
             cpu_s: Some(Seconds::raw(own)),
             others_cpu_s: Some(Seconds::raw(others)),
+            own_share: BTreeMap::new(),
             energy: BTreeMap::from([(CPU, ComponentEnergy { joules, method: Method::Measured })]),
             split: Split::Whole,
             gaps: Vec::new(),
         }
-    }
-
-    fn idle(phase: &str) -> bool {
-        phase.starts_with("idle")
     }
 
     #[test]
@@ -283,13 +306,13 @@ mod tests {
             window("command", 10.0, 500.0, 15.0, 5.0),
             window("idle after", 10.0, 140.0, 0.0, 0.0),
         ];
-        let baseline = Baseline::new(&windows, idle, &[]);
+        let baseline = Baseline::new(&windows, &[]);
         let power = baseline.power().unwrap();
         // 10 W before and 14 W after, each 10 % either way: the interval holds both.
         assert_eq!((power.value().get(), power.low().get()), (12.0, 9.0));
         assert!((power.high().get() - 15.4).abs() < 1e-12);
         assert_eq!(baseline.components[&CPU].watched, Some(Seconds::raw(20.0)));
-        let attribution = Attribution::new(windows.iter().filter(|window| !idle(&window.phase)), &baseline);
+        let attribution = Attribution::of_meter(&windows, &[]);
         let shares = attribution.components[&CPU];
         let values = [Some(shares.machine), shares.idle, Some(shares.active), shares.own, shares.others]
             .map(|estimate| estimate.unwrap().value().get());

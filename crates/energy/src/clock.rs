@@ -29,6 +29,11 @@ pub trait Clock: Send {
         Duration::ZERO
     }
 
+    /// The processes whose CPU time [`now`](Self::now) tells.
+    fn members(&self) -> Vec<u32> {
+        vec![std::process::id()]
+    }
+
     /// Keeps one core busy for so long: a counter that does not move meanwhile is dead.
     fn spin(&self, duration: Duration);
 }

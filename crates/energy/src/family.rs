@@ -65,6 +65,10 @@ impl Clock for FamilyClock {
         self.system.suspended()
     }
 
+    fn members(&self) -> Vec<u32> {
+        FamilyClock::members(self)
+    }
+
     fn spin(&self, duration: Duration) {
         self.system.spin(duration);
     }

@@ -77,7 +77,7 @@ mod water;
 mod window;
 mod words;
 
-pub use attribution::{Attribution, Baseline, Idle, Shares};
+pub use attribution::{Attribution, Baseline, Idle, Shares, is_idle};
 pub use bill::{Bill, BillLine};
 pub use break_even::{BreakEven, BreakEvenError, Erring};
 pub use budget::{Budget, BudgetError, BudgetState, Share as BudgetShare};

@@ -7,6 +7,7 @@
 //! without a tick gets one long window (its energy is still right, unless a counter wrapped twice,
 //! which is then said), and a crash loses at most the interval that had begun.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -221,6 +222,13 @@ impl Meter {
         })
     }
 
+    /// Names the phase that the meter began in, as if it had been entered at the start.
+    pub fn name_first_phase(&mut self, phase: &str) {
+        if let Some((first, _)) = self.phases.first_mut().filter(|_| self.totals.phases.is_empty()) {
+            phase.clone_into(first);
+        }
+    }
+
     /// From now on time and energy belong to this phase. Costs two clock reads (about half a
     /// microsecond), except when an interval is over: then the sources are read too. Names are few:
     /// every one is kept.
@@ -244,6 +252,15 @@ impl Meter {
     pub fn cut(&mut self) {
         let now = self.book();
         self.settle(now);
+    }
+
+    /// Like [`cut`](Self::cut), and waits for counters that are renewed only now and then to move, so
+    /// that a short stretch begins and ends with whole periods of theirs: up to three periods of
+    /// some 100 ms on graphics boards, which keep a core busy and belong to the phase that ends.
+    pub fn cut_at_edge(&mut self) {
+        let parts = self.read(None);
+        let now = self.book();
+        self.settle_parts(now, parts);
     }
 
     /// Begins a span, which may lie inside others or overlap them. Reads the sources.
@@ -330,13 +347,20 @@ impl Meter {
 
     /// Reads the sources and shares the energy of the interval among the phases seen in it.
     fn settle(&mut self, now: Moment) {
+        if now.elapsed == self.begin.0 {
+            return;
+        }
+        let parts = self.read(Some(now));
+        self.settle_parts(now, parts);
+    }
+
+    fn settle_parts(&mut self, now: Moment, parts: Vec<Part>) {
         let (begin, start) = self.begin;
         if now.elapsed == begin {
             return;
         }
         let end = self.clock.utc();
         let length = Seconds::from(now.elapsed - begin);
-        let parts = self.read(now, length);
         self.power = parts
             .iter()
             .filter(|part| !part.over.is_zero())
@@ -345,6 +369,7 @@ impl Meter {
 
         let seen: Vec<usize> = (0..self.phases.len()).filter(|i| self.phases[*i].1 != Share::default()).collect();
         let shares: Vec<Share> = seen.iter().map(|i| self.phases[*i].1).collect();
+        let own_share = self.own_shares(&parts);
         let others = self.others_cpu(&shares).map(|others| others / length.get());
         let mut windows: Vec<Window> = seen
             .iter()
@@ -357,6 +382,7 @@ impl Meter {
                 end_s: (now.elapsed - self.origin).into(),
                 active_s: share.wall.into(),
                 cpu_s: now.cpu.map(|_| share.cpu.into()),
+                own_share: own_share.clone(),
                 others_cpu_s: others.map(|rate| Seconds::raw(rate * share.wall.as_secs_f64())),
                 energy: Default::default(),
                 split: split::rule(&shares),
@@ -389,6 +415,21 @@ impl Meter {
         self.overhead += self.clock.now().elapsed.saturating_sub(now.elapsed);
     }
 
+    /// What devices tell of the metered processes' part in their work.
+    fn own_shares(&mut self, parts: &[Part]) -> BTreeMap<Component, f64> {
+        let boards = parts.iter().map(|part| part.component).filter(|of| matches!(of, Component::Gpu(_)));
+        let boards: BTreeSet<Component> = boards.collect();
+        if boards.is_empty() {
+            return BTreeMap::new();
+        }
+        let members = self.clock.members();
+        let sources = &mut self.sources;
+        let share = |board: Component| {
+            sources.iter_mut().find_map(|source| source.process_share(board, &members)).map(|share| (board, share))
+        };
+        boards.into_iter().filter_map(share).collect()
+    }
+
     /// CPU seconds that other processes used since the last read. The machine's count is coarser than
     /// the process's own and read a moment apart, so it never falls below it here.
     fn others_cpu(&mut self, shares: &[Share]) -> Option<f64> {
@@ -398,7 +439,9 @@ impl Meter {
         self.last.cpu.and(Some((machine? - before? - own).max(0.0)))
     }
 
-    fn read(&mut self, now: Moment, length: Seconds) -> Vec<Part> {
+    /// The sources at a moment, or else at the next edge of their counters.
+    fn read(&mut self, now: Option<Moment>) -> Vec<Part> {
+        let length = Seconds::from(now.unwrap_or(self.last).elapsed - self.begin.0);
         let suspended = self.clock.suspended();
         // The two clocks are not read at one instant, so a little is noise.
         let slept = suspended.saturating_sub(self.suspended);
@@ -409,7 +452,11 @@ impl Meter {
         self.suspended = suspended;
         let mut parts = Vec::new();
         for source in &mut self.sources {
-            match source.read(now) {
+            let reading = match now {
+                Some(now) => source.read(now),
+                None => source.read_edge(&*self.clock),
+            };
+            match reading {
                 Ok(reading) => {
                     parts.extend(reading.parts);
                     self.gaps.extend(reading.gaps);

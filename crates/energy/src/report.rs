@@ -34,6 +34,7 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
+use crate::attribution::Attribution;
 use crate::bill::Bill;
 use crate::ledger::{Contents, Ledger, LedgerError, Torn};
 use crate::quantity::Seconds;
@@ -58,6 +59,7 @@ pub struct Report {
     windows: Vec<Window>,
     torn: Vec<TornLine>,
     totals: Totals,
+    attribution: Attribution,
     bill: Bill,
     units: Vec<Unit>,
 }
@@ -182,10 +184,12 @@ impl Report {
     pub fn merged(name: &str, reports: &[Self], bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
         let mut all = Contents::default();
         let (mut torn, mut units) = (Vec::new(), Vec::<Unit>::new());
+        let mut attribution = Attribution::default();
         for report in reports {
             all.headers.extend(report.headers.iter().cloned());
             all.windows.extend(report.windows.iter().cloned());
             torn.extend(report.torn.iter().cloned());
+            attribution.add(&report.attribution);
             for unit in &report.units {
                 match units.iter_mut().find(|known| known.name() == unit.name()) {
                     Some(known) => *known = known.plus(unit),
@@ -194,7 +198,12 @@ impl Report {
             }
         }
         let merged = Self::of(name, &all, bill)?;
-        Ok(Self { torn, units, ..merged })
+        Ok(Self { torn, units, attribution, ..merged })
+    }
+
+    /// Where the energy went: idle, active, the metered processes, others.
+    pub fn attribution(&self) -> &Attribution {
+        &self.attribution
     }
 
     /// The same report with other factors.
@@ -250,6 +259,7 @@ impl Report {
 
     fn over(name: String, ledgers: Vec<Read>, bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
         let (mut headers, mut windows, mut torn) = (Vec::new(), Vec::new(), Vec::new());
+        let mut attribution = Attribution::default();
         for Read { name, place, contents } in ledgers {
             if contents.headers.is_empty() && contents.windows.is_empty() && !contents.torn.is_empty() {
                 return Err(ReportError::NotALedger { place, lines: contents.torn.len() });
@@ -258,13 +268,17 @@ impl Report {
                 return Err(ReportError::Empty { place, headers: contents.headers.len() });
             }
             check(&place, &contents.windows)?;
-            headers.extend(contents.headers);
+            for (header, windows) in contents.meters() {
+                let sources = header.map(|header| header.sources.as_slice()).unwrap_or_default();
+                attribution.add(&Attribution::of_meter(windows, sources));
+            }
             windows.extend(contents.windows);
+            headers.extend(contents.headers);
             torn.extend(contents.torn.into_iter().map(|torn| TornLine { ledger: name.clone(), torn }));
         }
         let totals = Totals::from_windows(&windows);
         let bill = bill(&totals);
-        Ok(Self { name, headers, windows, torn, totals, bill, units: Vec::new() })
+        Ok(Self { name, headers, windows, torn, totals, attribution, bill, units: Vec::new() })
     }
 }
 
@@ -343,6 +357,7 @@ mod tests {
             active_s: Seconds::ZERO,
             cpu_s: None,
             others_cpu_s: None,
+            own_share: Default::default(),
             energy: Default::default(),
             split: Split::Whole,
             gaps: Vec::new(),

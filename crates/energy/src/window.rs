@@ -38,6 +38,10 @@ pub struct Window {
     /// by time); nothing where the system does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_cpu_s: Option<Seconds>,
+    /// The share of a component's work that the metered processes did, where the device tells, as
+    /// some graphics boards do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own_share: BTreeMap<Component, f64>,
     /// Energy by component. A component that gave nothing is absent, not zero.
     pub energy: BTreeMap<Component, ComponentEnergy>,
     /// How this phase's energy was told from that of the others in the span.

@@ -2,6 +2,7 @@
 
 pub(crate) mod distill;
 pub(crate) mod embed;
+pub(crate) mod energy;
 pub(crate) mod eval;
 pub(crate) mod finetune;
 pub(crate) mod inspect;

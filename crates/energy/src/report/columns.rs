@@ -6,10 +6,12 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::Report;
+use crate::attribution::Shares;
 use crate::bill::BillLine;
 use crate::estimate::Estimate;
 use crate::money::{Currency, Money};
 use crate::quantity::{Quantity, Seconds};
+use crate::sci::{Sci, SciScore};
 use crate::source::Component;
 use crate::unit::{Unit, UnitCost};
 use crate::window::ComponentEnergy;
@@ -90,6 +92,8 @@ pub(super) struct UnitLine {
     pub(super) name: String,
     pub(super) count: f64,
     pub(super) cost: UnitCost,
+    /// Nothing without the emissions of making the hardware.
+    pub(super) sci: Option<SciScore>,
 }
 
 use Shown::{Always, InJson, WithPue};
@@ -127,6 +131,16 @@ pub(super) const COMPONENTS: &[Column<ComponentLine>] = &[
     Column { head: "method", key: "method", shown: Always, of: |line| word(Some(line.energy.method)) },
 ];
 
+/// Of shares: where each component's energy went.
+pub(super) const SHARES: &[Column<Shares>] = &[
+    Column { head: "machine", key: "machine_j", shown: Always, of: |shares| figure(Some(shares.machine)) },
+    Column { head: "idle", key: "idle_j", shown: Always, of: |shares| figure(shares.idle) },
+    Column { head: "active", key: "active_j", shown: Always, of: |shares| figure(Some(shares.active)) },
+    Column { head: "own", key: "own_j", shown: Always, of: |shares| figure(shares.own) },
+    Column { head: "others", key: "others_j", shown: Always, of: |shares| figure(shares.others) },
+    Column { head: "method", key: "method", shown: Always, of: |shares| word(Some(shares.method)) },
+];
+
 /// Of units, for one of them.
 pub(super) const UNITS: &[Column<UnitLine>] = &[
     Column {
@@ -146,6 +160,7 @@ pub(super) const UNITS: &[Column<UnitLine>] = &[
         of: |line| figure(line.cost.market_carbon_g),
     },
     Column { head: "CO2e embodied each", key: "embodied_g", shown: Always, of: |line| figure(line.cost.embodied_g) },
+    Column { head: "SCI", key: "sci_g", shown: Always, of: |line| figure(line.sci.as_ref().map(|sci| sci.score_g)) },
     Column { head: "water each", key: "water_l", shown: Always, of: |line| figure(line.cost.water_l) },
     Column { head: "money each", key: "money", shown: Always, of: |line| money(line.cost.money) },
 ];
@@ -184,6 +199,7 @@ impl Report {
             name: unit.name().to_owned(),
             count: unit.count(),
             cost: self.bill.total.per_unit(unit, 1),
+            sci: Sci::new(unit.name(), unit.count()).ok().and_then(|sci| sci.of(&self.bill.total).ok()),
         };
         self.units.iter().map(line).collect()
     }

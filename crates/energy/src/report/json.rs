@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::columns::{COMPONENTS, Column, LINES, UNITS};
+use super::columns::{COMPONENTS, Column, LINES, SHARES, UNITS};
 use crate::estimate::CONFIDENCE;
 
 /// Number of the schema of reports and comparisons. Within it names never change their meaning;
@@ -23,6 +23,11 @@ impl Report {
             "total": row("phase", "total", LINES, &self.total_line()),
             "components": self.component_lines().iter()
                 .map(|line| row("component", &line.component.to_string(), COMPONENTS, line)).collect::<Vec<_>>(),
+            "attribution": {
+                "components": self.attribution.components.iter()
+                    .map(|(component, shares)| row("component", &component.to_string(), SHARES, shares)).collect::<Vec<_>>(),
+                "notes": self.attribution.notes,
+            },
             "units": self.unit_lines().iter().map(|line| row("unit", &line.name, UNITS, line)).collect::<Vec<_>>(),
             "grid": self.bill.grid,
             "tariff": {

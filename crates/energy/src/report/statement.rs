@@ -19,6 +19,7 @@ impl Report {
         paragraphs.extend(distinct(self.headers.iter().flat_map(|header| &header.sources).map(source)));
         paragraphs.extend(distinct(self.headers.iter().filter_map(why)));
         paragraphs.extend(distinct(self.headers.iter().map(|header| format!("Machine: {}.", machine(&header.host)))));
+        paragraphs.extend(self.attribution.notes.iter().map(|note| format!("Attribution: {note}.")));
         paragraphs.push(self.building());
         paragraphs.push(self.grid());
         paragraphs.extend(self.money());

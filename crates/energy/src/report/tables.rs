@@ -1,6 +1,6 @@
 //! Tables of words: what a terminal draws, and what Markdown and LaTeX are made of.
 
-use super::columns::{COMPONENTS, Column, LINES, UNITS};
+use super::columns::{COMPONENTS, Column, LINES, SHARES, UNITS};
 use super::{Report, statement};
 use crate::quantity::Pue;
 use crate::source::Component;
@@ -52,6 +52,11 @@ impl Report {
         if !components.is_empty() {
             let named = components.iter().map(|line| (line.component.to_string(), line));
             tables.push(self.columns("Energy by component", "component", COMPONENTS, named));
+        }
+        let shares = &self.attribution.components;
+        if shares.values().any(|shares| shares.idle.is_some() || shares.own.is_some()) {
+            let named = shares.iter().map(|(component, shares)| (component.to_string(), shares));
+            tables.push(self.columns("Where it went, idle phases left out", "component", SHARES, named));
         }
         let units = self.unit_lines();
         if !units.is_empty() {

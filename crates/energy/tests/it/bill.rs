@@ -26,6 +26,7 @@ pub(crate) fn window(phase: &str, component: Component, watts: f64, seconds: f64
         active_s: Seconds::new(seconds).unwrap(),
         cpu_s: None,
         others_cpu_s: None,
+        own_share: BTreeMap::new(),
         energy: BTreeMap::from([(component, ComponentEnergy { joules, method })]),
         split: Split::Whole,
         gaps: Vec::new(),

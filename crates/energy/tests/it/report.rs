@@ -74,6 +74,7 @@ fn window(phase: &str, start: f64, seconds: f64, joules: f64, factor: f64) -> Wi
         active_s: Seconds::new(seconds).unwrap(),
         cpu_s: None,
         others_cpu_s: None,
+        own_share: Default::default(),
         energy: [(Component::Cpu(0), ComponentEnergy { joules, method: Method::Modelled })].into(),
         split: Split::Whole,
         gaps: Vec::new(),

@@ -1,0 +1,363 @@
+//! The command line of `attar energy`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use attar_energy::Budget;
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnergyCommand {
+    /// Say what can be measured on this machine, what cannot, why, and what would change it.
+    Doctor(DoctorArgs),
+    /// Run any program and bill it; its exit code comes back.
+    Run(RunArgs),
+    /// Say what something will cost before it runs.
+    Plan(PlanArgs),
+    /// Recompute the table of Strubell et al. (2019) beside its printed figures.
+    Strubell(StrubellArgs),
+    /// Bill ledgers and runs anew: table, Markdown, LaTeX, JSON, CSV, a plot.
+    Report(ReportArgs),
+    /// Set ledgers and runs side by side: ratios with intervals.
+    Compare(CompareArgs),
+    /// Say after how many uses a student has repaid its making.
+    BreakEven(BreakEvenArgs),
+    /// Show the power of this machine live.
+    Watch(WatchArgs),
+    /// Offer joule counters over HTTP for Prometheus.
+    Serve(ServeArgs),
+    /// Record what the meters of this machine show, to replay it later.
+    Record(RecordArgs),
+    /// Name the embedded data, their sources and licences.
+    #[command(visible_alias = "licences")]
+    Licenses,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is read.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Where energy is read: auto, modelled, fixed, replay or off.
+    #[arg(long, value_enum, default_value_t = SourceArg::Auto, value_name = "SOURCE")]
+    pub(crate) source: SourceArg,
+    /// The machine's power, for `--source fixed`.
+    #[arg(long, value_name = "W")]
+    pub(crate) watts: Option<f64>,
+    /// A recorded trace, for `--source replay`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// The weakest method that will do: refuses to guess with `measured`.
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub(crate) require: Option<MethodArg>,
+    /// Graphics boards to read, by the driver's numbers; `none` for none; else all.
+    #[arg(long, value_delimiter = ',', value_name = "N,…")]
+    pub(crate) gpus: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SourceArg {
+    Auto,
+    Modelled,
+    Fixed,
+    Replay,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodArg {
+    Measured,
+    Apportioned,
+    Modelled,
+}
+
+/// What a bill is computed with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct FactorArgs {
+    /// Grid that supplies the machine: a country, `gcp/europe-west1`, `aws/…`, `azure/…`.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) region: Option<String>,
+    /// Year of the grid's figure; the newest if left out.
+    #[arg(long, value_name = "YEAR")]
+    pub(crate) year: Option<u16>,
+    /// Your own table of regions: CSV with `region,g_per_kwh,year,source`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grid_file: Option<PathBuf>,
+    /// Your own carbon intensity in g CO2e/kWh.
+    #[arg(long, value_name = "G", conflicts_with_all = ["region", "grid_file"])]
+    pub(crate) intensity: Option<f64>,
+    /// Carbon intensity of the electricity you bought, in g CO2e/kWh: billed beside the grid's.
+    #[arg(long, value_name = "G")]
+    pub(crate) market: Option<f64>,
+    /// Power usage effectiveness of the building: a number or a preset such as aws.
+    #[arg(long)]
+    pub(crate) pue: Option<String>,
+    /// Price of a kilowatt-hour.
+    #[arg(long)]
+    pub(crate) price: Option<f64>,
+    /// Price of an hour of the machine.
+    #[arg(long)]
+    pub(crate) machine_hour: Option<f64>,
+    /// Price of an interruptible hour of the machine, beside `--machine-hour`.
+    #[arg(long)]
+    pub(crate) spot_hour: Option<f64>,
+    /// Currency of the prices.
+    #[arg(long, default_value = "USD")]
+    pub(crate) currency: String,
+    /// Prices of machines: CSV with SkyPilot's columns.
+    #[arg(long, value_name = "FILE", requires = "instance")]
+    pub(crate) price_file: Option<PathBuf>,
+    /// The machine in the price file, and in the table of embodied carbon: `aws/p3.2xlarge`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
+    /// Litres of water for a kilowatt-hour of the machine.
+    #[arg(long, value_name = "LITRES")]
+    pub(crate) water: Option<f64>,
+    /// Kilograms of CO2e that making the machine took.
+    #[arg(long, value_name = "KG")]
+    pub(crate) embodied: Option<f64>,
+    /// Years that the machine serves.
+    #[arg(long, value_name = "YEARS", default_value_t = 4.0)]
+    pub(crate) lifetime: f64,
+    /// Share of the machine that is yours, from 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub(crate) share: f64,
+    /// Units of work to divide by, such as `requests=41000`; may be repeated.
+    #[arg(long, value_name = "NAME=COUNT")]
+    pub(crate) per: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// Time between two readings: 1s, 500ms.
+    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// Leave the machine alone for so long before and after, and subtract its idle power.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) baseline: Option<Duration>,
+    /// Stop the program at 50Wh, 20g or 1USD; may be repeated.
+    #[arg(long, value_name = "LIMIT")]
+    pub(crate) budget: Vec<Budget>,
+    /// Folder for the ledger; else a new one below runs/energy.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Say nothing at the end.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// The program and its arguments, after `--`.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// A row of the table of Strubell et al. (2019): `list` names them.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// Accelerators: `8xV100`, `A100 PCIe`; may be repeated for a comparison.
+    #[arg(long, value_name = "[N x] NAME")]
+    pub(crate) accelerator: Vec<String>,
+    /// Processors: `2xXeon Platinum 8480+`.
+    #[arg(long, value_name = "[N x] NAME")]
+    pub(crate) processor: Option<String>,
+    /// Main memory in gigabytes.
+    #[arg(long, value_name = "GB")]
+    pub(crate) memory: Option<f64>,
+    /// The machine's power, if you know it.
+    #[arg(long, value_name = "W", conflicts_with_all = ["accelerator", "processor", "memory"])]
+    pub(crate) watts: Option<f64>,
+    /// How long it runs.
+    #[arg(long, value_name = "H", conflicts_with_all = ["flops", "recipe"])]
+    pub(crate) hours: Option<f64>,
+    /// How much arithmetic it takes, in floating-point operations.
+    #[arg(long, value_name = "N", conflicts_with = "recipe")]
+    pub(crate) flops: Option<f64>,
+    /// A recipe of attar, for its arithmetic.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// How busy the machine is, from 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) utilisation: Option<f64>,
+    /// Which part of the hardware's peak is reached, from 0 to 1, for arithmetic.
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) efficiency: Option<f64>,
+    /// Further places to compare with.
+    #[arg(long, value_name = "PLACE,…", value_delimiter = ',')]
+    pub(crate) also: Vec<String>,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StrubellArgs {
+    /// What a TPU price is for: the paper's reading (a chip), or the price list's (a device of four chips).
+    #[arg(long, value_enum, default_value_t = ReadingArg::Paper)]
+    pub(crate) reading: ReadingArg,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ReadingArg {
+    Paper,
+    Device,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Ledgers, or folders of runs.
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = FormatArg::Table)]
+    pub(crate) format: FormatArg,
+    /// Phases in which the machine was left alone: their power is its idle power.
+    #[arg(long, value_delimiter = ',', value_name = "PHASE,…")]
+    pub(crate) idle: Vec<String>,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// For a terminal.
+    Table,
+    /// Tables and a statement.
+    Markdown,
+    /// A table and a statement for a paper.
+    Latex,
+    /// Everything.
+    Json,
+    /// CodeCarbon's emissions.csv.
+    Csv,
+    /// Watts over time by phase.
+    Svg,
+    /// The block of a model card.
+    Card,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Ledgers, or folders of runs; the first is what the others are compared with.
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = CompareFormatArg::Table)]
+    pub(crate) format: CompareFormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormatArg {
+    Table,
+    Markdown,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BreakEvenArgs {
+    /// Ledgers or runs of the making: the student's, and all that it would not exist without.
+    #[arg(long, required = true, num_args = 1.., value_name = "RUN")]
+    pub(crate) making: Vec<PathBuf>,
+    /// Ledger or run of the teacher's uses.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) teacher: PathBuf,
+    /// How many uses those were.
+    #[arg(long, value_name = "N")]
+    pub(crate) teacher_uses: u64,
+    /// Ledger or run of the student's uses.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) student: PathBuf,
+    /// How many uses those were.
+    #[arg(long, value_name = "N")]
+    pub(crate) student_uses: u64,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// Time between two readings.
+    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// Stop after so long.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) length: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:9188", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Time between two readings.
+    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// Write the ledger to this folder too.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// File for the trace.
+    #[arg(long, value_name = "FILE", default_value = "trace.jsonl")]
+    pub(crate) out: PathBuf,
+    /// Time between two samples.
+    #[arg(long, value_parser = duration, default_value = "100ms", value_name = "TIME")]
+    pub(crate) interval: Duration,
+    /// How long to record.
+    #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME")]
+    pub(crate) length: Duration,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+/// `500ms`, `1.5s`, `2 min`, `1h`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let trimmed = text.trim();
+    let end = trimmed.find(|c: char| c.is_alphabetic()).unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(end);
+    let each = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{text}` has the unit `{unit}`, not ms, s, min or h")),
+    };
+    let seconds =
+        number.trim().parse::<f64>().map_err(|_| format!("`{text}` is not a time such as 1s or 500ms"))? * each;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(format!("`{text}` is not a time above zero")),
+    }
+}

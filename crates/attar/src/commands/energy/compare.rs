@@ -1,0 +1,31 @@
+//! `attar energy compare`: ledgers side by side.
+
+use attar_energy::Bill;
+use attar_energy::report::{Comparison, Report};
+
+use super::setup;
+use crate::cli::energy::{CompareArgs, CompareFormatArg};
+use crate::{console, tables};
+
+pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<()> {
+    let factors = setup::factors(&args.factors)?;
+    let units = setup::units(&args.factors)?;
+    let read = |path| -> anyhow::Result<Report> {
+        Ok(Report::read(&[path], |totals| Bill::with(totals, &factors))?.with_units(units.clone()))
+    };
+    let reports = args.runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let comparison = Comparison::of(&reports)?;
+    match args.format {
+        CompareFormatArg::Json => console::json(&comparison.json())?,
+        CompareFormatArg::Markdown => console::say(comparison.markdown().trim_end())?,
+        CompareFormatArg::Table => {
+            for table in comparison.tables() {
+                console::say(tables::titled(&table) + "\n")?;
+            }
+            for paragraph in comparison.statement() {
+                console::say(paragraph)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `attar energy plan`: what something will cost, before it runs.
+
+use anyhow::{Context, bail};
+use attar_distill::plan::{Cost, Plan};
+use attar_distill::recipe::Recipe;
+use attar_energy::forecast::{self, Efficiency, Forecast, Machine, Precision, Variant, WhatIf, Workload};
+use attar_energy::{Estimate, Grid, Tariff, Watts, equivalents};
+use serde_json::json;
+
+use super::setup;
+use crate::cli::energy::PlanArgs;
+use crate::{console, tables};
+
+pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
+    if args.preset.as_deref() == Some("list") {
+        return Ok(console::say(forecast::presets().join("\n"))?);
+    }
+    let factors = setup::factors(&args.factors)?;
+    let (forecasts, mut grids, tariffs, notes) = match &args.preset {
+        Some(name) => preset(args, name, &factors)?,
+        None => own(args, &factors)?,
+    };
+    for region in &args.also {
+        grids.push(setup::elsewhere(&args.factors, region)?);
+    }
+    let named: Vec<(&str, &Forecast)> = forecasts.iter().map(|(name, forecast)| (name.as_str(), forecast)).collect();
+    let places: Vec<&Grid> = grids.iter().collect();
+    let priced: Vec<(&str, &Tariff)> = tariffs.iter().map(|(name, tariff)| (*name, tariff)).collect();
+    let rows = forecast::what_if(&Variant::all(&named, &places, &priced));
+    if args.json {
+        let forecasts: Vec<_> =
+            forecasts.iter().map(|(name, forecast)| json!({ "name": name, "forecast": forecast })).collect();
+        return console::json(&json!({ "forecasts": forecasts, "what_if": rows, "notes": notes }));
+    }
+
+    let mut table = tables::table(&["", "time", "power", "energy × PUE", "CO2e", "money", "g/kWh", "PUE"]);
+    for row in &rows {
+        table.add_row(cells(row));
+    }
+    console::say(table.to_string())?;
+    console::say("[…]: 90 % intervals; all of it is modelled, nothing was measured.")?;
+    if let [only] = rows.as_slice() {
+        let like: Vec<String> =
+            equivalents(only.carbon_g).iter().map(|one| format!("{} × {}", one.count, one.name)).collect();
+        console::say(format!("as much CO2e as: {}", like.join("; ")))?;
+    }
+    let mut said: Vec<&String> = Vec::new();
+    let all = forecasts.iter().flat_map(|(_, forecast)| &forecast.remarks).chain(&notes);
+    for remark in all {
+        if !said.contains(&remark) {
+            console::say(format!("- {remark}"))?;
+            said.push(remark);
+        }
+    }
+    for grid in &grids {
+        console::say(format!("grid: {grid}"))?;
+    }
+    let mut out: Vec<&str> =
+        forecasts.iter().flat_map(|(_, forecast)| &forecast.leaves_out).map(String::as_str).collect();
+    out.dedup();
+    console::say(format!("left out: {}", out.join("; ")))?;
+    Ok(())
+}
+
+fn cells(row: &WhatIf) -> [String; 8] {
+    [
+        row.label.clone(),
+        row.time_s.to_string(),
+        row.power_w.to_string(),
+        row.facility_kwh.to_string(),
+        row.carbon_g.to_string(),
+        row.money.map_or_else(|| "–".to_owned(), |money| money.to_string()),
+        format!("{:.0}", row.g_per_kwh.get()),
+        row.pue.to_string(),
+    ]
+}
+
+type Question = (Vec<(String, Forecast)>, Vec<Grid>, Vec<(&'static str, Tariff)>, Vec<String>);
+
+/// A published row, with the paper's grid and prices unless others are given.
+fn preset(args: &PlanArgs, name: &str, factors: &setup::Factors) -> anyhow::Result<Question> {
+    let own = [args.hours.is_some(), args.flops.is_some(), args.recipe.is_some(), args.watts.is_some()];
+    if own.contains(&true) || !args.accelerator.is_empty() {
+        bail!("--preset is a machine and its hours: leave out --accelerator, --watts, --hours, --flops and --recipe");
+    }
+    let preset = forecast::preset(name)?;
+    let chosen = args.factors.region.is_some() || args.factors.intensity.is_some();
+    let grid = if chosen { factors.grid.clone() } else { preset.grid };
+    let tariffs = if factors.tariff == Tariff::own_machine() {
+        vec![("lower price", preset.tariff_low), ("upper price", preset.tariff_high)]
+    } else {
+        vec![("", factors.tariff)]
+    };
+    Ok((vec![(preset.title, preset.forecast)], vec![grid], tariffs, preset.notes))
+}
+
+fn own(args: &PlanArgs, factors: &setup::Factors) -> anyhow::Result<Question> {
+    let workload = workload(args)?;
+    let named =
+        |name: String, machine: Machine| -> anyhow::Result<_> { Ok((name, Forecast::new(&machine, &workload)?)) };
+    let forecasts = if args.accelerator.is_empty() {
+        vec![named(String::new(), host(args)?)?]
+    } else {
+        let each = |text: &String| {
+            let (count, name) = counted(text)?;
+            named(text.clone(), host(args)?.with_accelerators(name, count)?)
+        };
+        args.accelerator.iter().map(each).collect::<anyhow::Result<_>>()?
+    };
+    Ok((forecasts, vec![factors.grid.clone()], vec![("", factors.tariff)], Vec::new()))
+}
+
+/// The machine without its accelerators.
+fn host(args: &PlanArgs) -> anyhow::Result<Machine> {
+    if let Some(watts) = args.watts {
+        return Ok(Machine::of_watts(Estimate::exact(Watts::new(watts).context("--watts")?)));
+    }
+    let mut machine = Machine::new();
+    if let Some(text) = &args.processor {
+        let (count, name) = counted(text)?;
+        machine = machine.with_processors(name, count)?;
+    }
+    if let Some(gigabytes) = args.memory {
+        machine = machine.with_memory_gb(gigabytes)?;
+    }
+    Ok(machine)
+}
+
+fn workload(args: &PlanArgs) -> anyhow::Result<Workload> {
+    let flops = match (&args.recipe, args.flops) {
+        (Some(file), _) => {
+            let plan = Plan::new(Recipe::read(file)?)?;
+            let cost = Cost::of(&plan);
+            Some(cost.stages.iter().map(|stage| stage.teacher_flops + stage.student_flops).sum())
+        }
+        (None, flops) => flops,
+    };
+    let mut workload = match (args.hours, flops) {
+        (Some(hours), None) => Workload::hours(hours)?,
+        (None, Some(flops)) => Workload::operations(flops, Precision::Single)?,
+        _ => bail!("how long? give --hours, --flops or --recipe, or a --preset"),
+    };
+    if let Some(share) = args.efficiency {
+        workload = workload.with_efficiency(Efficiency::new(share, share, share)?);
+    }
+    if let Some(share) = args.utilisation {
+        workload = workload.with_utilisation(share)?;
+    }
+    Ok(workload)
+}
+
+/// `8xV100` is eight, `V100` one.
+fn counted(text: &str) -> anyhow::Result<(u32, &str)> {
+    let trimmed = text.trim();
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+    let (number, rest) = trimmed.split_at(digits);
+    match rest.trim_start().strip_prefix(['x', '×']).filter(|_| !number.is_empty()) {
+        Some(name) => Ok((number.parse().with_context(|| format!("`{text}`: too many"))?, name.trim())),
+        None => Ok((1, trimmed)),
+    }
+}

@@ -1,0 +1,37 @@
+//! `attar energy record`: what the meters show, for replaying.
+
+use std::time::Instant;
+
+use anyhow::ensure;
+use attar_energy::source::{Recorder, Scope, select};
+use attar_energy::{Clock, Host, SystemClock};
+
+use super::setup;
+use crate::cli::energy::RecordArgs;
+use crate::{console, progress};
+
+pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
+    ensure!(!args.out.exists(), "{} is there already: choose another file with --out", args.out.display());
+    let options = setup::meter(&args.source, args.interval)?;
+    let (host, clock) = (Host::local(), SystemClock::new());
+    let mut selection = select(options.sources, &options.gpus, Scope::Machine, &host, &clock);
+    if let Some(weakest) = options.require {
+        selection
+            .require(weakest)
+            .map_err(|reasons| anyhow::anyhow!("nothing is {weakest} here: {}", reasons.join("; ")))?;
+    }
+    selection.reasons.iter().for_each(console::note);
+    let mut recorder = Recorder::start(&args.out, selection.sources, &host, args.interval, &clock)?;
+    let bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");
+    let begin = Instant::now();
+    while begin.elapsed() < args.length {
+        let wait = recorder.next().saturating_sub(clock.now().elapsed);
+        std::thread::sleep(wait.min(args.length.saturating_sub(begin.elapsed())));
+        recorder.tick(&clock)?;
+        bar.set_position(begin.elapsed().as_secs());
+    }
+    bar.finish_and_clear();
+    recorder.finish()?;
+    console::say(format!("recorded to {}; replay it with --source replay --trace {0}", args.out.display()))?;
+    Ok(())
+}

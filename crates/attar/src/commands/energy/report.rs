@@ -1,0 +1,51 @@
+//! `attar energy report`: ledgers, billed anew.
+
+use anyhow::Context;
+use attar_energy::report::{Report, emissions_csv};
+use attar_energy::{Bill, equivalents};
+
+use super::setup;
+use crate::cli::energy::{FormatArg, ReportArgs};
+use crate::{console, tables};
+
+pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
+    let factors = setup::factors(&args.factors)?;
+    let units = setup::units(&args.factors)?;
+    let bill = |totals: &_| Bill::with(totals, &factors);
+    let text = if args.format == FormatArg::Csv {
+        // A row for each run, as CodeCarbon writes them.
+        let reports = args.runs.iter().map(|path| Report::read(&[path], bill)).collect::<Result<Vec<_>, _>>()?;
+        emissions_csv(&reports)
+    } else {
+        let report = Report::read(&args.runs, bill)?.with_units(units);
+        match args.format {
+            FormatArg::Table => terminal(&report),
+            FormatArg::Markdown => report.markdown(),
+            FormatArg::Latex => report.latex(),
+            FormatArg::Json => format!("{:#}\n", report.json()),
+            FormatArg::Svg => report.svg(),
+            FormatArg::Card => report.model_card(None).context("no energy was read, so a card has nothing to say")?,
+            FormatArg::Csv => String::new(),
+        }
+    };
+    match &args.output {
+        Some(path) => {
+            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            console::note(format!("written to {}", path.display()));
+        }
+        None => console::say(text.trim_end_matches('\n'))?,
+    }
+    Ok(())
+}
+
+fn terminal(report: &Report) -> String {
+    let mut text: String = report.tables().iter().map(|table| tables::titled(table) + "\n\n").collect();
+    if let Some(carbon) = report.bill().total.carbon_g {
+        let like: Vec<String> = equivalents(carbon).iter().map(|one| format!("{} × {}", one.count, one.name)).collect();
+        text += &format!("as much CO2e as: {}\n\n", like.join("; "));
+    }
+    for paragraph in report.statement() {
+        text += &format!("{paragraph}\n");
+    }
+    text
+}

@@ -1,0 +1,164 @@
+//! `attar energy run`: any program with its bill.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use attar_energy::{
+    Attribution, Bill, Budget, BudgetState, Clock, Contents, FamilyClock, Host, Ledger, Meter, SystemClock,
+};
+
+use super::setup::{self, Factors};
+use super::supervise::{self, Ending, Verdict};
+use crate::cli::energy::RunArgs;
+use crate::{console, progress, tables};
+
+/// The phase of the program itself.
+const COMMAND: &str = "command";
+/// Phases in which the machine is left alone: the names begin with `idle`, which reports know.
+const IDLE: [&str; 2] = ["idle before", "idle after"];
+/// The exit code of a program that was stopped because its budget was used up.
+const OVER_BUDGET: u8 = 3;
+
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let factors = setup::factors(&args.factors)?;
+    let options = setup::meter(&args.source, args.interval)?;
+    let folder = args.out.clone().unwrap_or_else(new_folder);
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = folder.join("ledger.jsonl");
+
+    let host = Host::local();
+    let family = FamilyClock::new(&host.proc);
+    let mut meter = Meter::start_on(&host, Box::new(family.clone()), options, Some(Ledger::append_to(&path)?))?;
+    meter.name_first_phase(if args.baseline.is_some() { IDLE[0] } else { COMMAND });
+    let mut budgets = Budgets::new(&args.budget, &mut meter, &factors)?;
+
+    leave_alone(&mut meter, args.baseline, IDLE[0]);
+    meter.enter(COMMAND);
+    meter.cut_at_edge();
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    let started = Instant::now();
+    let ending = supervise::run(
+        &mut command,
+        args.interval,
+        || family.members(),
+        || {
+            meter.tick();
+            budgets.look(&meter, &factors)
+        },
+    );
+    let wall = started.elapsed();
+    meter.cut_at_edge();
+    if ending.is_ok() {
+        leave_alone(&mut meter, args.baseline, IDLE[1]);
+    }
+    let overhead = meter.overhead();
+    let totals = meter.finish();
+    let ending = ending?;
+
+    if !args.quiet {
+        // What the ledger holds, not what this process remembers: the report later says the same.
+        let contents = Ledger::read(&path)?;
+        let bill = Bill::with(&totals, &factors);
+        console::aside(summary(&contents, &bill, wall, ending));
+        console::aside(format!("metering took {overhead}; ledger: {}", path.display()));
+    }
+    Ok(ExitCode::from(if budgets.stopped { OVER_BUDGET } else { ending.code }))
+}
+
+/// A new folder named after the moment.
+fn new_folder() -> PathBuf {
+    let now = SystemClock::new().utc().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let free = |name: &String| !Path::new("runs/energy").join(name).exists();
+    let names = std::iter::once(now.clone()).chain((2..).map(|number| format!("{now}-{number}")));
+    Path::new("runs/energy").join(names.into_iter().find(free).unwrap_or(now))
+}
+
+/// Watches the machine while nothing is asked of it.
+fn leave_alone(meter: &mut Meter, length: Option<Duration>, phase: &str) {
+    let Some(length) = length else { return };
+    meter.enter(phase);
+    meter.cut();
+    let bar = progress::counting(length.as_secs_f64().ceil() as usize, "idle power, in seconds");
+    let end = Instant::now() + length;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::sleep(left.min(Duration::from_secs(1)));
+        meter.tick();
+        bar.inc(1);
+    }
+    meter.cut();
+    bar.finish_and_clear();
+}
+
+/// Budgets under watch.
+struct Budgets {
+    budgets: Vec<(Budget, BudgetState)>,
+    stopped: bool,
+}
+
+impl Budgets {
+    /// Refuses what could not be watched, before anything runs.
+    fn new(budgets: &[Budget], meter: &mut Meter, factors: &Factors) -> anyhow::Result<Self> {
+        if !budgets.is_empty() {
+            // A first reading shows whether there will be any.
+            std::thread::sleep(Duration::from_millis(20));
+            meter.cut();
+            let bill = Bill::with(meter.totals(), factors);
+            for budget in budgets {
+                budget.used(&bill.total)?;
+            }
+        }
+        Ok(Self { budgets: budgets.iter().map(|budget| (*budget, BudgetState::Within)).collect(), stopped: false })
+    }
+
+    fn look(&mut self, meter: &Meter, factors: &Factors) -> Verdict {
+        if self.budgets.is_empty() || self.stopped {
+            return if self.stopped { Verdict::Stop } else { Verdict::GoOn };
+        }
+        let bill = Bill::with(meter.totals(), factors);
+        let Some(line) = bill.phases.iter().find(|line| line.phase == COMMAND) else { return Verdict::GoOn };
+        for (budget, before) in &mut self.budgets {
+            // Watchable at the start, and totals only grow.
+            let Ok(used) = budget.used(line) else { continue };
+            let state = Budget::state(used);
+            if state > *before {
+                *before = state;
+                match state {
+                    BudgetState::Used => {
+                        console::note(format!("budget of {budget} used up ({used}): the program is told to end"));
+                        self.stopped = true;
+                    }
+                    _ => console::note(format!("{used} of the budget of {budget} are used")),
+                }
+            }
+        }
+        if self.stopped { Verdict::Stop } else { Verdict::GoOn }
+    }
+}
+
+/// What is said at the end.
+fn summary(contents: &Contents, bill: &Bill, wall: Duration, ending: Ending) -> String {
+    let (windows, sources) = match contents.meters().last() {
+        Some((header, windows)) => (windows, header.map(|header| header.sources.as_slice()).unwrap_or_default()),
+        None => (Default::default(), Default::default()),
+    };
+    let attribution = Attribution::of_meter(windows, sources);
+    let how = match ending.signal {
+        Some(signal) => format!("ended by signal {signal}"),
+        None => format!("exit code {}", ending.code),
+    };
+    let mut text = format!("attar energy: {} in {}\n", how, tables::seconds(wall.as_secs_f64()));
+    text += &tables::attribution(&attribution);
+    for note in &attribution.notes {
+        text += &format!("note: {note}\n");
+    }
+    if let Some(line) = bill.phases.iter().find(|line| line.phase == COMMAND) {
+        text += &format!("\nbill of the whole machine while it ran\n{}", tables::bill_of(&[line], bill));
+    }
+    for gap in &bill.gaps {
+        text += &format!("\ngap: {gap}");
+    }
+    text
+}

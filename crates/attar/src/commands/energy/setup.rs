@@ -1,0 +1,158 @@
+//! From flags to what a meter reads and what a bill is computed with.
+
+use anyhow::{Context, bail, ensure};
+pub(crate) use attar_energy::Factors;
+use attar_energy::source::{GpuChoice, SourceChoice};
+use attar_energy::{
+    Currency, Embodied, Estimate, GramsCo2e, Grid, GridTable, LitresPerKwh, MeterOptions, Method, PriceBook,
+    PricePerHour, PricePerKwh, Pue, PuePreset, Seconds, Tariff, Unit, Water, Watts,
+};
+use std::time::Duration;
+
+use crate::cli::energy::{FactorArgs, MethodArg, SourceArg, SourceArgs};
+
+const SECONDS_PER_YEAR: f64 = 365.0 * 86_400.0;
+/// A counter could wrap unseen in longer ones.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What a meter is to read, and how often.
+pub(crate) fn meter(args: &SourceArgs, interval: Duration) -> anyhow::Result<MeterOptions> {
+    let sources = match (args.source, args.watts, &args.trace) {
+        (SourceArg::Fixed, Some(watts), None) => SourceChoice::Fixed(Watts::new(watts).context("--watts")?),
+        (SourceArg::Fixed, None, _) => bail!("--source fixed wants the machine's power: add --watts"),
+        (SourceArg::Replay, None, Some(trace)) => SourceChoice::Replay(trace.clone()),
+        (SourceArg::Replay, _, None) => bail!("--source replay wants a recorded trace: add --trace"),
+        (_, Some(_), _) => bail!("--watts goes with --source fixed"),
+        (_, _, Some(_)) => bail!("--trace goes with --source replay"),
+        (SourceArg::Auto, None, None) => SourceChoice::Auto,
+        (SourceArg::Modelled, None, None) => SourceChoice::Modelled,
+        (SourceArg::Off, None, None) => SourceChoice::Off,
+    };
+    ensure!(interval <= LONGEST_INTERVAL, "--interval must be at most {} s", LONGEST_INTERVAL.as_secs());
+    Ok(MeterOptions {
+        sources,
+        gpus: gpus(args.gpus.as_deref())?,
+        flush: interval,
+        require: args.require.map(|method| match method {
+            MethodArg::Measured => Method::Measured,
+            MethodArg::Apportioned => Method::Apportioned,
+            MethodArg::Modelled => Method::Modelled,
+        }),
+        ..MeterOptions::default()
+    })
+}
+
+fn gpus(words: Option<&[String]>) -> anyhow::Result<GpuChoice> {
+    match words {
+        None => Ok(GpuChoice::All),
+        Some([word]) if word == "none" => Ok(GpuChoice::None),
+        Some(words) => {
+            let number = |word: &String| {
+                word.trim().parse().with_context(|| format!("--gpus takes numbers or `none`, got `{word}`"))
+            };
+            Ok(GpuChoice::Only(words.iter().map(number).collect::<anyhow::Result<_>>()?))
+        }
+    }
+}
+
+/// What a bill is computed with.
+pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
+    let grid = grid(args)?;
+    let mut factors = Factors::new(grid, Tariff::own_machine());
+    factors.market = match args.market {
+        Some(intensity) => Some(Grid::own(intensity, "your contract").context("--market")?),
+        // A region with a stated share of carbon-free energy has a market-based figure of its own.
+        None => factors.grid.carbon_free.and_then(|_| factors.grid.market().ok()),
+    };
+    let (pue, source) = pue(args.pue.as_deref())?;
+    factors.pue_source = source;
+    factors.tariff = tariff(args, Tariff::own_machine().with_pue(pue))?;
+    factors.price_source = args.price_file.as_ref().map(|file| file.display().to_string());
+    factors.water = match args.water {
+        Some(litres) => Some(Water { site: LitresPerKwh::new(litres).context("--water")?, source: None }),
+        None => None,
+    };
+    factors.embodied = embodied(args)?;
+    Ok(factors)
+}
+
+fn grid(args: &FactorArgs) -> anyhow::Result<Grid> {
+    if let Some(intensity) = args.intensity {
+        return Grid::own(intensity, "your own figure").context("--intensity");
+    }
+    let own = args.grid_file.as_deref().map(GridTable::with_file).transpose()?;
+    let table = own.as_ref().unwrap_or_else(|| GridTable::embedded());
+    let Some(region) = &args.region else {
+        ensure!(args.year.is_none() && own.is_none(), "--year and --grid-file go with --region");
+        return Ok(Grid::world());
+    };
+    Ok(match args.year {
+        Some(year) => table.of_year(region, year)?,
+        None => table.of(region)?,
+    })
+}
+
+/// One place more, by the same table and year.
+pub(crate) fn elsewhere(args: &FactorArgs, region: &str) -> anyhow::Result<Grid> {
+    let own = args.grid_file.as_deref().map(GridTable::with_file).transpose()?;
+    Ok(own.as_ref().unwrap_or_else(|| GridTable::embedded()).of(region)?)
+}
+
+fn pue(word: Option<&str>) -> anyhow::Result<(Pue, Option<String>)> {
+    let Some(word) = word else { return Ok((Pue::ONE, None)) };
+    Ok(match word.parse::<f64>() {
+        Ok(number) => (Pue::new(number).context("--pue")?, None),
+        Err(_) => {
+            let preset = PuePreset::named(word)?;
+            (preset.pue, Some(format!("{}, {}", preset.source, preset.year)))
+        }
+    })
+}
+
+fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
+    let currency: Currency = args.currency.parse()?;
+    if let Some(price) = args.price {
+        tariff = tariff.with_electricity(PricePerKwh::new(price, currency).context("--price")?)?;
+    }
+    if let (Some(file), Some(instance)) = (&args.price_file, &args.instance) {
+        ensure!(args.machine_hour.is_none(), "--machine-hour and --price-file both price the machine: give one");
+        // Clouds are no part of names in a price file.
+        let name = instance.rsplit_once('/').map_or(instance.as_str(), |(_, name)| name);
+        let region = args.region.as_deref().and_then(|region| region.split_once('/')).map(|(_, region)| region);
+        tariff = PriceBook::read(file)?.instance(name, region)?.on(tariff)?;
+    }
+    if let Some(price) = args.machine_hour {
+        tariff = tariff.with_device_hour(PricePerHour::new(price, currency).context("--machine-hour")?)?;
+    }
+    if let Some(price) = args.spot_hour {
+        tariff = tariff.with_spot_hour(PricePerHour::new(price, currency).context("--spot-hour")?)?;
+    }
+    Ok(tariff)
+}
+
+fn embodied(args: &FactorArgs) -> anyhow::Result<Option<Embodied>> {
+    let lifetime = Seconds::new(args.lifetime * SECONDS_PER_YEAR).context("--lifetime")?;
+    Ok(match (args.embodied, &args.instance) {
+        (Some(kilograms), _) => {
+            let total = Estimate::exact(GramsCo2e::new(kilograms * 1e3).context("--embodied")?);
+            Some(Embodied::new(total, lifetime, args.share, "your own figure")?)
+        }
+        (None, Some(instance)) if instance.contains('/') => {
+            Some(Embodied::of_instance(instance, lifetime, args.share)?)
+        }
+        (None, _) => None,
+    })
+}
+
+/// Units of work: `requests=41000`.
+pub(crate) fn units(args: &FactorArgs) -> anyhow::Result<Vec<Unit>> {
+    let unit = |text: &String| {
+        let parts = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+        let parsed = parts.and_then(|(name, count)| Some((name.trim(), count.trim().parse::<f64>().ok()?)));
+        let Some((name, count)) = parsed else {
+            bail!("--per wants a name and a count such as requests=41000, got `{text}`")
+        };
+        Ok(Unit::new(name, count)?)
+    };
+    args.per.iter().map(unit).collect()
+}
