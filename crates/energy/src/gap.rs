@@ -33,11 +33,13 @@ pub enum GapKind {
     Ambiguous,
     /// A read failed. Its energy comes with the next read that succeeds; if none does, it is lost.
     ReadFailed,
-    /// The counter stood still while it should have moved: no energy is booked for that time.
+    /// The counter stood still while it should have moved: no energy is booked until it moves, and
+    /// then that of the whole time.
     Stalled,
     /// Power was sampled too sparsely to follow: the bounds of that time are wider.
     Sparse,
-    /// The window is too short for the source's resolution.
+    /// The meter ran for less than ten periods of the source: its edges are a good part of the
+    /// reading.
     BelowResolution,
     /// The machine slept: counters may have lost their place.
     Suspended,

@@ -32,6 +32,25 @@
 //! only products are physical ones; [`Estimate`] and [`Method`], which go with every number;
 //! [`source`]; [`Meter`]; [`Ledger`]; [`Bill`]; [`report`] and [`exposition()`], which show it.
 //!
+//! Around that line:
+//! - [`Meter::begin_span`] names a stretch of time that need not follow the phases; spans nest and
+//!   overlap.
+//! - [`Attribution`] parts the energy of a machine into idle, own and others, with a [`Baseline`] of
+//!   idle power that was watched or that a model tells.
+//! - [`Factors`] are all that turns an energy into a bill: grid, market-based grid, prices, water and
+//!   the making of the hardware.
+//! - [`Budget`] is a limit in energy, carbon or money that a bill is held against.
+//! - [`BreakEven`] says after how many uses what costs less to use has repaid its making.
+//! - [`report`] costs ledgers anew and shows them as tables, Markdown, LaTeX, JSON, CSV, a plot or a
+//!   block of a model card, and compares them.
+//! - [`exposition()`] writes totals as cumulative counters for Prometheus.
+//! - [`forecast`] says what a computation will cost before it runs, from a description of a machine.
+//! - [`hardware`] knows accelerators and processors by name: what they are built to draw.
+//! - [`strubell`] recomputes the table of 2019 beside its printed cells.
+//! - [`licences()`] names every embedded figure's source, year and licence.
+//!
+//! Method, data, formats and limits stand in `docs/energy.md` of the repository.
+//!
 //! Rules that hold throughout:
 //! - Nothing is zero because it is not known: it is absent, and a [`Gap`] or a reason says why.
 //! - A total is as weak as its weakest part, and a bill says what it leaves out.

@@ -67,7 +67,7 @@ pub fn licences() -> &'static [Licence] {
         },
         Licence {
             file: "accelerators.csv",
-            what: "largest power limit of one board",
+            what: "largest power limit of two boards",
             source: "ml-energy/zeus examples/research_reproducibility/zeus_nsdi23/trace/summary_power_*.csv",
             commit: "75a8b9398034eb9baf74ca0a830c2c31bcce52cd",
             year: 2026,

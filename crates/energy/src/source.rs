@@ -68,8 +68,8 @@ pub trait Source: Send {
     /// What it is, what it covers and how far to trust it. Complete only after [`probe`](Self::probe).
     fn describe(&self) -> Description;
 
-    /// Finds out whether it really measures, keeping a core busy for up to half a second. Call it
-    /// once, before the first read.
+    /// Finds out whether it really measures, keeping a core busy for up to half a second a device
+    /// (two seconds on Apple silicon). Call it once, before the first read.
     fn probe(&mut self, clock: &dyn Clock) -> Liveness;
 
     /// The energy since the last successful read; the first read gives none and sets the start.

@@ -28,8 +28,8 @@
 //! of TPU v3 gives 123, 220 and 262 W as lowest, mean and highest, and Patterson et al. 2021 a mean of 283 W.
 //!
 //! **Processors**, package alone: thermal design power times 0.05 + 0.95 of the utilisation, from 0.38 to 1.83
-//! of that; nothing known of the load: 0.55, from 0.12 to 1.3. Fitted to 96 points of CodeCarbon's load sweeps
-//! on five machines (MIT), whose 90 % they hold.
+//! of that, as in the model that meters without counters; nothing known of the load: 0.55, from 0.12 to 1.3. Of
+//! 96 points of CodeCarbon's load sweeps on five machines (MIT) the first holds 88 and the second 86.
 
 use serde::Serialize;
 

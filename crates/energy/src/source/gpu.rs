@@ -4,9 +4,10 @@
 //! integrated by trapezoids between samples; where samples lie far apart the bounds widen and a
 //! gap says so.
 //!
-//! Stated error: ±5 %, the figure in NVIDIA's documentation of its sensors. On A100 and H100 the
-//! sensor looks only a quarter of the time (arXiv 2312.02741), so short or periodic loads can be
-//! further off. The energy counter is renewed every 20 to 100 ms; the trial finds out how often,
+//! Stated error: ±5 %, the figure in NVIDIA's documentation for the power sensors of its Fermi and
+//! Kepler boards; nothing is stated of later ones or of the counter, so there it is assumed. On A100
+//! and H100 the sensor looks only a quarter of the time (arXiv 2312.02741), so short or periodic
+//! loads can be further off. The energy counter is renewed every 20 to 100 ms; the trial finds out how often,
 //! and [`Source::read_edge`] waits for that moment.
 
 use std::collections::BTreeMap;

@@ -4,6 +4,9 @@
 //! - `amd_energy`: energy counters of AMD sockets, where powercap and perf show none. The counters
 //!   of its cores lie inside the sockets and are never added.
 //!
+//! Stated error of the sockets: ±10 %, as for the packages of powercap; a guess by analogy, for
+//! nothing is published of this driver.
+//!
 //! Whatever else shows energy or power is named and not counted: what such a sensor covers, and
 //! whether it contains another, its driver alone knows.
 

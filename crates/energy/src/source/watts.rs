@@ -4,8 +4,8 @@
 //! `P = TDP · (0.05 + 0.95 u)`, which is the power of the packages. In a guest, or where the name is
 //! in no list, the figures by microarchitecture: a thread's share of a whole server at the wall.
 //!
-//! The intervals come from measured load sweeps on five machines (CodeCarbon's
-//! `cpu_load_profiling`): the logarithms of measured over modelled power scatter between machines
+//! The intervals come from measured load sweeps on five machines, four of them for the form by name
+//! (CodeCarbon's `cpu_load_profiling`, package power by RAPL): the logarithms of measured over modelled power scatter between machines
 //! and within them, and the bounds hold 90 % of what a machine that is not among them would show if
 //! both are normal. Leaving each machine out in turn, the intervals so made from the others hold 88
 //! to 93 % of its points; a test computes and prints this.
