@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use attar_distill::Delivery;
-use attar_energy::{Attribution, Bill, BillLine, Method};
+use attar_energy::{Attribution, Bill, BillLine, Estimate, GramsCo2e, GridChoice, Method, equivalents};
 use attar_text::metrics::Score;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -80,6 +80,14 @@ pub(crate) fn titled(content: &attar_energy::report::Table) -> String {
     format!("{}\n{table}", content.title)
 }
 
+/// `as much CO2e as: 3.2 km by car`, with what is at least a hundredth of something; else nothing.
+pub(crate) fn comparisons(carbon: Estimate<GramsCo2e>) -> Option<String> {
+    let all = equivalents(carbon);
+    let worth = all.iter().filter(|one| one.count.value().get() >= 0.01);
+    let words: Vec<String> = worth.map(|one| format!("{} {}", one.count, one.name)).collect();
+    (!words.is_empty()).then(|| format!("as much CO2e as: {}", words.join("; ")))
+}
+
 /// Where energy went: the machine, idle, active, and of that the program.
 pub(crate) fn attribution(attribution: &Attribution) -> String {
     let mut table = table(&["", "energy [90 %]", "method"]);
@@ -120,7 +128,8 @@ pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
     for line in lines {
         table.add_row(row(line));
     }
-    let place = format!("grid: {} ({})", bill.grid.region, bill.grid.g_per_kwh);
+    let chosen = if bill.grid.choice == GridChoice::NotGiven { "; no region was given" } else { "" };
+    let place = format!("grid: {} ({}{chosen})", bill.grid.region, bill.grid.g_per_kwh);
     format!("{table}\n{place}; PUE {}\nleft out: {}", bill.tariff.pue().get(), bill.leaves_out.join("; "))
 }
 

@@ -7,6 +7,9 @@
 //! alone), or told by a model that knows its own idle power, or not known: then all energy counts
 //! as active and [`Attribution::notes`] says so.
 //!
+//! Idle and busy are read by the same meter, whose error is taken as common to both: a meter that is
+//! 10 % high is so in all shares. What idle power itself changed while it was watched widens them.
+//!
 //! Whole machine, active, and own are three numbers. A total of one must never pass for another.
 
 use std::collections::BTreeMap;
@@ -33,8 +36,14 @@ pub struct Baseline {
 /// Idle power of one component.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Idle {
-    /// Watts with their interval.
+    /// Watts with the interval of the meter.
     pub power: Estimate<Watts>,
+    /// The least of the means over the phases in which the machine was watched, by the meter.
+    #[serde(rename = "least_w")]
+    pub least: Watts,
+    /// The largest of them.
+    #[serde(rename = "most_w")]
+    pub most: Watts,
     /// How they came about: as the readings themselves, or modelled.
     pub method: Method,
     /// How long the machine was watched; nothing where a model tells.
@@ -74,13 +83,14 @@ impl Baseline {
     /// and from what sources say of themselves where there are none.
     ///
     /// Where the machine was watched before and after, the two may differ: the value is the mean
-    /// over all the time, and the interval holds both.
+    /// over all the time, and shares are as wide as both ask for.
     pub fn new(windows: &[Window], sources: &[Description]) -> Self {
         let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
             let spread =
                 sources.iter().find(|source| source.components.contains(component)).map(|source| source.spread);
-            let power = spread.map_or(Estimate::exact(*power), |spread| Estimate::spread(*power, spread));
-            (*component, Idle { power, method: Method::Modelled, watched: None })
+            let estimate = spread.map_or(Estimate::exact(*power), |spread| Estimate::spread(*power, spread));
+            let idle = Idle { power: estimate, least: *power, most: *power, method: Method::Modelled, watched: None };
+            (*component, idle)
         });
         let mut components: BTreeMap<Component, Idle> = told.collect();
         let mut watched: BTreeMap<Component, BTreeMap<&str, Watched>> = BTreeMap::new();
@@ -125,14 +135,18 @@ impl Idle {
             sound.filter_map(|phase| Some((phase.energy?, phase.seconds, phase.method?))).collect();
         let seconds: Seconds = parts.iter().map(|(_, seconds, _)| *seconds).sum();
         let energy = parts.iter().map(|(energy, ..)| *energy).reduce(|a, b| a + b)?;
-        let each = parts.iter().map(|(energy, seconds, _)| energy.map(|joules| joules / *seconds));
-        let all = energy.map(|joules| joules / seconds);
-        let power = each.fold(all, |all, one| {
-            let low = all.low().get().min(one.low().get());
-            let high = all.high().get().max(one.high().get());
-            all.between(Watts::raw(low), Watts::raw(high))
-        });
-        Some(Self { power, method: Method::weakest(parts.iter().map(|part| part.2))?, watched: Some(seconds) })
+        let each = parts.iter().map(|(energy, seconds, _)| (energy.value() / *seconds).get());
+        let power = energy.map(|joules| joules / seconds);
+        let mean = power.value().get();
+        let (least, most) = each.fold((mean, mean), |(least, most), one| (least.min(one), most.max(one)));
+        let (least, most) = (Watts::raw(least), Watts::raw(most));
+        Some(Self {
+            power,
+            least,
+            most,
+            method: Method::weakest(parts.iter().map(|part| part.2))?,
+            watched: Some(seconds),
+        })
     }
 }
 
@@ -230,22 +244,19 @@ fn cpu_share(window: &Window) -> Option<f64> {
 
 impl Shares {
     fn new(machine: Estimate<Joules>, method: Method, idle: Option<&Idle>, time: Seconds, share: Option<f64>) -> Self {
-        // A quiet moment can lie below the mean idle power: then all of it is idle.
-        let of = |of: fn(&Estimate<Watts>) -> Watts, most: Joules| {
-            idle.map(|idle| Joules::raw((of(&idle.power) * time).get().min(most.get())))
+        // What the meter may be wrong by, common to all shares.
+        let value = machine.value().get();
+        let by = |bound: Joules| if value > 0.0 { bound.get() / value } else { 1.0 };
+        let (low, high) = (by(machine.low()), by(machine.high()));
+        let estimate = |[least, middle, most]: [f64; 3]| {
+            Estimate::exact(Joules::raw(middle)).between(Joules::raw(least * low), Joules::raw(most * high))
         };
-        let idle_energy = of(Estimate::value, machine.value()).map(|value| {
-            let low = of(Estimate::low, value).unwrap_or(value);
-            let high = of(Estimate::high, machine.high()).unwrap_or(value);
-            Estimate::exact(value).between(low, Joules::raw(high.get().max(value.get())))
-        });
-        let active = idle_energy.map_or(machine, |idle| {
-            let less = |a: Joules, b: Joules| Joules::raw((a.get() - b.get()).max(0.0));
-            let value = less(machine.value(), idle.value());
-            let low = less(machine.low(), idle.high()).get().min(value.get());
-            let high = less(machine.high(), idle.low()).get().max(value.get());
-            Estimate::exact(value).between(Joules::raw(low), Joules::raw(high))
-        });
+        // A quiet moment can lie below the mean idle power: then all of it is idle.
+        let drawn =
+            idle.map(|idle| [idle.least, idle.power.value(), idle.most].map(|power| (power * time).get().min(value)));
+        let idle_energy = drawn.map(estimate);
+        let active =
+            drawn.map_or(machine, |[least, middle, most]| estimate([value - most, value - middle, value - least]));
         let part = |share: f64| active.scaled(share);
         let weakest = method.max(idle.map_or(Method::Apportioned, |idle| idle.method.max(Method::Apportioned)));
         Self {
@@ -308,18 +319,20 @@ mod tests {
         ];
         let baseline = Baseline::new(&windows, &[]);
         let power = baseline.power().unwrap();
-        // 10 W before and 14 W after, each 10 % either way: the interval holds both.
-        assert_eq!((power.value().get(), power.low().get()), (12.0, 9.0));
-        assert!((power.high().get() - 15.4).abs() < 1e-12);
-        assert_eq!(baseline.components[&CPU].watched, Some(Seconds::raw(20.0)));
+        // 10 W before and 14 W after.
+        let idle = baseline.components[&CPU];
+        assert_eq!((power.value().get(), idle.least.get(), idle.most.get()), (12.0, 10.0, 14.0));
+        assert_eq!(idle.watched, Some(Seconds::raw(20.0)));
         let attribution = Attribution::of_meter(&windows, &[]);
         let shares = attribution.components[&CPU];
         let values = [Some(shares.machine), shares.idle, Some(shares.active), shares.own, shares.others]
             .map(|estimate| estimate.unwrap().value().get());
         assert_eq!(values, [500.0, 120.0, 380.0, 285.0, 95.0]);
         assert_eq!(shares.method, Method::Apportioned);
-        assert!((shares.active.low().get() - (450.0 - 154.0)).abs() < 1e-9);
-        assert!((shares.active.high().get() - (550.0 - 90.0)).abs() < 1e-9);
+        // The meter's 10 % either way go on top.
+        assert!((shares.active.low().get() - 0.9 * (500.0 - 140.0)).abs() < 1e-9);
+        assert!((shares.active.high().get() - 1.1 * (500.0 - 100.0)).abs() < 1e-9);
+        assert!((shares.idle.unwrap().high().get() - 1.1 * 140.0).abs() < 1e-9);
         assert!(attribution.notes.is_empty(), "{:?}", attribution.notes);
     }
 
@@ -349,7 +362,9 @@ mod tests {
             let mut baseline = Baseline::default();
             if let Some(watts) = idle_watts {
                 let power = Estimate::spread(Watts::raw(watts), Spread::relative(0.2));
-                baseline.components.insert(CPU, Idle { power, method: Method::Measured, watched: None });
+                let (least, most) = (Watts::raw(watts * 0.7), Watts::raw(watts * 1.5));
+                let idle = Idle { power, least, most, method: Method::Measured, watched: None };
+                baseline.components.insert(CPU, idle);
             }
             let mut sum = 0.0;
             let mut active = 0.0;

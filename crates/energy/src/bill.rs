@@ -218,13 +218,16 @@ fn leaves_out(totals: &Totals, factors: &Factors) -> Vec<String> {
         if !has(|component| matches!(component, Component::Gpu(_))) {
             out.push("graphics boards, if there are any: none was read");
         }
-        // The model's figures are whole servers at the wall; counters see the package alone.
+        // By microarchitecture the model's figures are whole servers at the wall; counters and design
+        // power see the package alone.
         let at_the_wall = |(component, energy): (&Component, &crate::window::ComponentEnergy)| {
             matches!(component, Component::Cpu(_)) && energy.method == Method::Modelled
         };
-        if !totals.components.iter().any(at_the_wall) {
-            out.push("disks, fans, board and losses of the power supply");
-        }
+        out.push(if totals.components.iter().any(at_the_wall) {
+            "disks, fans, board and losses of the power supply, where the processor is modelled by its design power"
+        } else {
+            "disks, fans, board and losses of the power supply"
+        });
     }
     match (tariff.electricity(), tariff.device_hour().or(tariff.spot_hour())) {
         (None, None) => out.push("money: no price was given"),

@@ -44,7 +44,9 @@ pub enum BudgetState {
 #[non_exhaustive]
 pub enum BudgetError {
     /// It is not a number with a unit.
-    #[error("budget must be a number above 0 with a unit J, kJ, Wh, kWh, g, kg or a currency such as USD, got `{got}`")]
+    #[error(
+        "budget must be a number above 0 with a unit J, kJ, MJ, Wh, kWh, MWh, mg, g, kg, t or a currency such as USD, got `{got}`"
+    )]
     Format {
         /// What was given.
         got: String,
@@ -156,6 +158,8 @@ impl FromStr for Budget {
             "g" => grams(1.0),
             "kg" => grams(1e3),
             "t" => grams(1e6),
+            // Other spellings of the units above would pass for currencies.
+            code if ["kwh", "mwh"].contains(&code.to_ascii_lowercase().as_str()) => return Err(wrong()),
             code => {
                 let currency: Currency = code.parse().map_err(|_| wrong())?;
                 return Money::new(number, currency).map(Self::Money).map_err(|_| wrong());
@@ -222,7 +226,7 @@ mod tests {
         let nothing =
             Bill::new(&Totals { components: BTreeMap::new(), ..Totals::default() }, &Grid::world(), &Tariff::default());
         assert!(error("1Wh", &nothing.total).contains("no source reads any energy"));
-        for bad in ["", "50", "Wh", "-1Wh", "0g", "1e999Wh", "NaN g", "1 furlong", "5 W", "1,5kWh", "1 $"] {
+        for bad in ["", "50", "Wh", "-1Wh", "0g", "1e999Wh", "NaN g", "1 furlong", "5 W", "1,5kWh", "1 $", "5kwh"] {
             assert!(matches!(bad.parse::<Budget>(), Err(BudgetError::Format { .. })), "{bad}");
         }
     }

@@ -16,9 +16,11 @@ use super::ratio::{Bounds, Interval, Summand, Verdict, differences, line, over, 
 use super::statement::{count, distinct, machine, source};
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
+use crate::bill::Bill;
 use crate::estimate::CONFIDENCE;
 use crate::grid::GridChoice;
 use crate::quantity::{Pue, Seconds};
+use crate::tariff::Tariff;
 use crate::words;
 
 /// Reports compared with the first of them.
@@ -334,8 +336,13 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     if tariff_a.pue() != tariff_b.pue() {
         out.push(format!("the PUE differs: {} in A, {} in B", tariff_a.pue().get(), tariff_b.pue().get()));
     }
-    if (tariff_a.electricity(), tariff_a.device_hour()) != (tariff_b.electricity(), tariff_b.device_hour()) {
+    let prices = |tariff: &Tariff| (tariff.electricity(), tariff.device_hour(), tariff.spot_hour());
+    if prices(tariff_a) != prices(tariff_b) {
         out.push("the prices differ, so the money says as much about them as about the work".to_owned());
+    }
+    let others = |bill: &Bill| (bill.market.clone(), bill.water, bill.embodied.clone());
+    if others(&a.bill) != others(&b.bill) {
+        out.push("the contracts, the water or the hardware that the bills are computed with differ".to_owned());
     }
     if a.bill.grid != b.bill.grid {
         out.push(format!("the grids differ: {} in A, {} in B", a.bill.grid, b.bill.grid));

@@ -22,6 +22,7 @@ impl Report {
         paragraphs.extend(self.attribution.notes.iter().map(|note| format!("Attribution: {note}.")));
         paragraphs.push(self.building());
         paragraphs.push(self.grid());
+        paragraphs.extend(self.further());
         paragraphs.extend(self.money());
         paragraphs.push(format!("Left out: {}.", self.bill.leaves_out.join("; ")));
         paragraphs.push(self.gaps());
@@ -52,6 +53,23 @@ impl Report {
                  their times and energies are added up."
             )),
         }
+    }
+
+    /// What else the bill is computed with.
+    fn further(&self) -> Vec<String> {
+        let bill = &self.bill;
+        let market =
+            bill.market.as_ref().map(|market| format!("Market-based: {market}. Never mixed with the grid's figure."));
+        let water = bill.water.as_ref().map(|water| format!("Water: {water}."));
+        let embodied = bill.embodied.as_ref().map(|embodied| {
+            let (total, life) = (embodied.total(), embodied.lifetime());
+            format!(
+                "Making the hardware: {total}, serving {life}, of which this has {} ({}).",
+                embodied.share(),
+                embodied.source()
+            )
+        });
+        [market, water, embodied].into_iter().flatten().collect()
     }
 
     fn energy(&self) -> String {

@@ -118,8 +118,11 @@ impl Modelled {
         Ok(State { elapsed: now.elapsed, machine, process: now.cpu.map(|cpu| cpu.as_secs_f64()) })
     }
 
-    /// What the machine draws when nothing runs.
+    /// What the machine draws when nothing runs; a process that is not charged for it has none.
     fn idle(&self) -> BTreeMap<Component, Watts> {
+        if self.scope != Scope::Machine {
+            return BTreeMap::new();
+        }
         let cpu = self.cpu.as_ref().map(|cpu| (Component::Cpu(0), Watts::raw(cpu.idle.get() * self.threads as f64)));
         cpu.into_iter().chain(self.memory.map(|memory| (Component::Memory(0), memory))).collect()
     }

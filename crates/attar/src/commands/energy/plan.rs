@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use attar_distill::plan::{Cost, Plan};
 use attar_distill::recipe::Recipe;
 use attar_energy::forecast::{self, Efficiency, Forecast, Machine, Precision, Variant, WhatIf, Workload};
-use attar_energy::{Estimate, Grid, Tariff, Watts, equivalents};
+use attar_energy::{Estimate, Grid, Tariff, Watts};
 use serde_json::json;
 
 use super::setup;
@@ -40,9 +40,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     console::say(table.to_string())?;
     console::say("[…]: 90 % intervals; all of it is modelled, nothing was measured.")?;
     if let [only] = rows.as_slice() {
-        let like: Vec<String> =
-            equivalents(only.carbon_g).iter().map(|one| format!("{} × {}", one.count, one.name)).collect();
-        console::say(format!("as much CO2e as: {}", like.join("; ")))?;
+        if let Some(like) = tables::comparisons(only.carbon_g) {
+            console::say(like)?;
+        }
     }
     let mut said: Vec<&String> = Vec::new();
     let all = forecasts.iter().flat_map(|(_, forecast)| &forecast.remarks).chain(&notes);

@@ -1,8 +1,8 @@
 //! `attar energy report`: ledgers, billed anew.
 
 use anyhow::Context;
+use attar_energy::Bill;
 use attar_energy::report::{Report, emissions_csv};
-use attar_energy::{Bill, equivalents};
 
 use super::setup;
 use crate::cli::energy::{FormatArg, ReportArgs};
@@ -40,9 +40,8 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
 
 fn terminal(report: &Report) -> String {
     let mut text: String = report.tables().iter().map(|table| tables::titled(table) + "\n\n").collect();
-    if let Some(carbon) = report.bill().total.carbon_g {
-        let like: Vec<String> = equivalents(carbon).iter().map(|one| format!("{} × {}", one.count, one.name)).collect();
-        text += &format!("as much CO2e as: {}\n\n", like.join("; "));
+    if let Some(like) = report.bill().total.carbon_g.and_then(tables::comparisons) {
+        text += &format!("{like}\n\n");
     }
     for paragraph in report.statement() {
         text += &format!("{paragraph}\n");
