@@ -23,7 +23,9 @@ pub(super) fn perf(seen: &Seen<'_>) -> Finding {
         Some(Ok(alive)) => {
             let used = seen.takes("perf", is_cpu);
             let why = if used { "alive, and powercap is not" } else { "alive; powercap comes first" };
-            finding(alive.method.into(), &format!("{why}; 90 % interval {}", alive.spread))
+            let parts: Vec<String> = alive.components.iter().map(Component::to_string).collect();
+            let parts = parts.join(" and ");
+            finding(alive.method.into(), &format!("{why}: {parts}; 90 % interval {}", alive.spread))
                 .used(used)
                 .noting(alive.notes.iter().chain(&trials.disagreement).cloned())
         }

@@ -19,7 +19,7 @@ const DENIED: &str = "`sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj`
     /etc/udev/rules.d; or run as root. Only root reads them since Linux 5.10 (2020), because power can betray what \
     others compute (PLATYPUS, CVE-2020-8694): open them where all users are trusted";
 
-/// How the trial of a counter can wrong a guest.
+/// How the trial of a counter can wrong a guest (the period is QEMU's `MSR_ENERGY_THREAD_SLEEP_US`).
 const SLOW: &str = "QEMU renews such counters about once a second, and the trial lasts 0.2 s";
 
 /// What a file of a counter says when it is read.
@@ -53,9 +53,13 @@ pub(super) fn access_denied(path: &Path) -> bool {
 }
 
 /// What would show the registers of a machine that shows none.
+///
+/// Sources: Linux `drivers/powercap/intel_rapl_msr.c` (Intel, AMD and Hygon), the documentation of
+/// QEMU's RAPL support (`docs/specs/rapl-msr.rst`: Intel hosts, packages alone), Docker's and
+/// Podman's of `--security-opt`.
 pub(super) fn remedy_of_absence(host: &Host) -> Option<String> {
     let cpu = &host.cpu;
-    let x86 = matches!(cpu.vendor.as_str(), "GenuineIntel" | "AuthenticAMD");
+    let x86 = matches!(cpu.vendor.as_str(), "GenuineIntel" | "AuthenticAMD" | "HygonGenuine");
     if !x86 || cfg!(not(target_os = "linux")) {
         return None;
     }

@@ -419,6 +419,7 @@ fn perf_events_measure_are_refused_or_stand_still() {
     let alone = case("perf alone");
     let perf = of(&alone, Interface::Perf);
     assert_eq!((perf.state, perf.used), (State::Measures, true));
+    holds(&perf.why, &["alive, and powercap is not: cpu0 and memory0; 90 % interval ×0.80 to ×1.20"]);
     assert_eq!(of(&alone, Interface::PowercapPackages).state, State::Absent);
 
     let refused = case("perf refused");
