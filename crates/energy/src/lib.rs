@@ -65,6 +65,7 @@ mod budget;
 mod clock;
 mod count;
 mod device_price;
+pub mod doctor;
 mod embodied;
 mod equivalents;
 mod estimate;

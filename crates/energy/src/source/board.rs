@@ -56,6 +56,14 @@ impl Board {
         Component::Gpu(self.board.index())
     }
 
+    /// The period of its counter, if that is the chosen sensor.
+    pub(super) fn period(&self) -> Option<Duration> {
+        match &self.sensor {
+            Sensor::Counter(_, period) => Some(*period),
+            Sensor::Power(_) => None,
+        }
+    }
+
     /// Chooses the sensor after watching both for a while; answers with remarks, or with the
     /// reason why neither will do.
     pub(super) fn decide(&mut self, clock: &dyn Clock) -> Result<Vec<String>, String> {

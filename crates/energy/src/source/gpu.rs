@@ -94,6 +94,17 @@ pub enum GpuError {
 pub struct Gpus {
     boards: Vec<Board>,
     remarks: Vec<String>,
+    trials: Vec<BoardTrial>,
+}
+
+/// What came of the trial of one board, for a diagnosis.
+#[derive(Debug, Clone)]
+pub(crate) struct BoardTrial {
+    pub(crate) index: u16,
+    /// Index and name.
+    pub(crate) name: String,
+    /// The period of its counter (nothing where power is sampled) and remarks, or why it is not read.
+    pub(crate) outcome: Result<(Option<Duration>, Vec<String>), String>,
 }
 
 /// How often power is sampled where there is no counter.
@@ -105,15 +116,17 @@ const SHORTEST_LOOK: Duration = Duration::from_micros(100);
 impl Gpus {
     /// A source over these boards. Each proves itself in [`probe`](Source::probe).
     pub fn new(boards: Vec<Box<dyn GpuBoard>>) -> Self {
-        Self { boards: boards.into_iter().map(Board::new).collect(), remarks: Vec::new() }
+        Self { boards: boards.into_iter().map(Board::new).collect(), remarks: Vec::new(), trials: Vec::new() }
+    }
+
+    /// What came of the trial of each board.
+    pub(crate) fn trials(&self) -> &[BoardTrial] {
+        &self.trials
     }
 
     /// Periods of the counters that are read.
     fn periods(&self) -> impl Iterator<Item = Duration> {
-        self.boards.iter().filter_map(|board| match &board.sensor {
-            Sensor::Counter(_, period) => Some(*period),
-            Sensor::Power(_) => None,
-        })
+        self.boards.iter().filter_map(Board::period)
     }
 }
 
@@ -138,15 +151,21 @@ impl Source for Gpus {
     fn probe(&mut self, clock: &dyn Clock) -> Liveness {
         let mut faults = Vec::new();
         for mut board in std::mem::take(&mut self.boards) {
-            let name = board.board.name();
-            match board.decide(clock) {
+            let (name, index) = (board.board.name(), board.board.index());
+            let outcome = match board.decide(clock) {
                 Ok(remarks) => {
-                    let all = board.board.remarks().into_iter().chain(remarks);
-                    self.remarks.extend(all.map(|remark| format!("{name}: {remark}")));
+                    let all: Vec<String> = board.board.remarks().into_iter().chain(remarks).collect();
+                    self.remarks.extend(all.iter().map(|remark| format!("{name}: {remark}")));
+                    let period = board.period();
                     self.boards.push(board);
+                    Ok((period, all))
                 }
-                Err(fault) => faults.push(format!("{name}: {fault}")),
-            }
+                Err(fault) => {
+                    faults.push(format!("{name}: {fault}"));
+                    Err(fault)
+                }
+            };
+            self.trials.push(BoardTrial { index, name, outcome });
         }
         if self.boards.is_empty() {
             let reason = if faults.is_empty() { "no board".to_owned() } else { faults.join("; ") };

@@ -44,29 +44,13 @@ impl Hwmon {
     /// # Errors
     /// If there are none.
     pub fn open(sys: &Path, virtual_machine: bool) -> Result<Self, SourceError> {
-        let mut counters = Vec::new();
-        for monitor in monitors(sys).into_iter().filter(|monitor| monitor.name == AMD_ENERGY) {
-            for input in 1..=MOST_INPUTS {
-                let Ok(label) = files::text(&monitor.folder.join(format!("energy{input}_label"))) else { break };
-                let Some(socket) = label.strip_prefix("Esocket") else { continue };
-                let path = monitor.folder.join(format!("energy{input}_input"));
-                let zone = Zone {
-                    id: format!("hwmon{}/energy{input}", monitor.number),
-                    name: format!("socket-{socket}"),
-                    domain: Domain::Package,
-                    mapped: false,
-                    unit: MICROJOULE,
-                    // The driver adds the registers up in 64 bits.
-                    range: None,
-                    design: None,
-                };
-                counters.push((zone, Box::new(move || files::number(&path)) as Reader));
-            }
-        }
+        let counters = socket_counters(sys);
         if counters.is_empty() {
             let what = sys.join("class/hwmon").display().to_string();
             return Err(SourceError::Nothing { what, reason: format!("no socket counter of {AMD_ENERGY} there") });
         }
+        let counters =
+            counters.into_iter().map(|(zone, path)| (zone, Box::new(move || files::number(&path)) as Reader)).collect();
         Ok(Self { gate: Gate::new(counters, Origin::Boot, Vec::new(), virtual_machine) })
     }
 }
@@ -97,6 +81,29 @@ impl Source for Hwmon {
     fn show(&mut self) -> Vec<Shown> {
         self.gate.show()
     }
+}
+
+/// The socket counters of AMD's monitor below a sysfs root, with their files.
+pub(crate) fn socket_counters(sys: &Path) -> Vec<(Zone, PathBuf)> {
+    let mut counters = Vec::new();
+    for monitor in monitors(sys).into_iter().filter(|monitor| monitor.name == AMD_ENERGY) {
+        for input in 1..=MOST_INPUTS {
+            let Ok(label) = files::text(&monitor.folder.join(format!("energy{input}_label"))) else { break };
+            let Some(socket) = label.strip_prefix("Esocket") else { continue };
+            let zone = Zone {
+                id: format!("hwmon{}/energy{input}", monitor.number),
+                name: format!("socket-{socket}"),
+                domain: Domain::Package,
+                mapped: false,
+                unit: MICROJOULE,
+                // The driver adds the registers up in 64 bits.
+                range: None,
+                design: None,
+            };
+            counters.push((zone, monitor.folder.join(format!("energy{input}_input"))));
+        }
+    }
+    counters
 }
 
 /// The AMD graphics boards below a sysfs root (`/sys`), numbered from `first` on, and remarks

@@ -39,10 +39,10 @@ impl PerfEnergy {
         let unit = host.sys.join(UNIT);
         let nothing =
             |reason: &str| SourceError::Nothing { what: unit.display().to_string(), reason: reason.to_owned() };
-        if !unit.is_dir() {
+        if !is_there(host) {
             return Err(nothing("no such folder"));
         }
-        if host.cpu.virtual_machine && !zones::find(&host.sys).is_ok_and(|(zones, _)| !zones.is_empty()) {
+        if is_phantom(host) {
             return Err(nothing("not opened: in a virtual machine without powercap its events are phantoms"));
         }
         let kind = files::number(&unit.join("type"))?;
@@ -106,6 +106,18 @@ impl Source for PerfEnergy {
     fn show(&mut self) -> Vec<Shown> {
         self.gate.show()
     }
+}
+
+/// Whether the unit is there, but its events would count nothing for ever: in a virtual machine
+/// without powercap.
+pub(crate) fn is_phantom(host: &Host) -> bool {
+    let powercap = || zones::find(&host.sys).is_ok_and(|(zones, _)| !zones.is_empty());
+    host.cpu.virtual_machine && is_there(host) && !powercap()
+}
+
+/// Whether the kernel shows the unit.
+pub(crate) fn is_there(host: &Host) -> bool {
+    host.sys.join(UNIT).is_dir()
 }
 
 /// One event on every processor of the mask.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::gate::probe_together;
+use super::gpu::BoardTrial;
 use super::{
-    Component, Domains, EnergyEvents, Fixed, GpuBoard, Gpus, Hwmon, KernelEvents, Liveness, Modelled, PerfEnergy, Rapl,
-    Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
+    Component, Description, Domains, EnergyEvents, Fixed, GpuBoard, Gpus, Hwmon, KernelEvents, Liveness, Modelled,
+    PerfEnergy, Rapl, Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
 };
 use crate::clock::Clock;
 use crate::estimate::Method;
@@ -54,6 +55,25 @@ pub struct Selection {
     pub reasons: Vec<String>,
 }
 
+/// What a choice tried, for a diagnosis. Nothing where something was not tried.
+#[derive(Default)]
+pub(crate) struct Trials {
+    pub(crate) chip: Option<Outcome>,
+    pub(crate) powercap: Option<Outcome>,
+    pub(crate) perf: Option<Outcome>,
+    /// AMD's socket counters.
+    pub(crate) monitor: Option<Outcome>,
+    /// How powercap and perf disagree, in words.
+    pub(crate) disagreement: Option<String>,
+    /// How many boards the NVIDIA driver shows, or why none.
+    pub(crate) nvidia: Option<Result<usize, String>>,
+    /// All boards that were tried, NVIDIA's first.
+    pub(crate) boards: Vec<BoardTrial>,
+}
+
+/// What a source says of itself, or why it is not read.
+pub(crate) type Outcome = Result<Description, String>;
+
 /// Boards that were found, or in words why there are none.
 pub type Boards = Result<Vec<Box<dyn GpuBoard>>, String>;
 
@@ -80,12 +100,25 @@ pub fn select(choice: SourceChoice, gpus: &GpuChoice, scope: Scope, host: &Host,
 
 /// Chooses the sources of a machine with devices of the caller's choice.
 pub fn select_with(
+    devices: Devices,
+    choice: SourceChoice,
+    gpus: &GpuChoice,
+    scope: Scope,
+    host: &Host,
+    clock: &dyn Clock,
+) -> Selection {
+    select_telling(devices, choice, gpus, scope, host, clock, &mut Trials::default())
+}
+
+/// The same choice, which also tells what was tried.
+pub(crate) fn select_telling(
     mut devices: Devices,
     choice: SourceChoice,
     gpus: &GpuChoice,
     scope: Scope,
     host: &Host,
     clock: &dyn Clock,
+    trials: &mut Trials,
 ) -> Selection {
     let mut selection = Selection { sources: Vec::new(), reasons: Vec::new() };
     match choice {
@@ -99,8 +132,8 @@ pub fn select_with(
             selection.reasons.push("graphics boards: not modelled, so not counted".to_owned());
         }
         SourceChoice::Auto => {
-            if !selection.add_chip(clock) {
-                selection.add_processor(host, &mut *devices.events, clock);
+            if !selection.add_chip(clock, trials) {
+                selection.add_processor(host, &mut *devices.events, clock, trials);
             }
             let has = |wanted: fn(&Component) -> bool| {
                 selection.sources.iter().any(|source| source.describe().components.iter().any(wanted))
@@ -116,8 +149,13 @@ pub fn select_with(
             if cpu && scope != Scope::Machine {
                 selection.reasons.push(format!("scope: counters show whole devices, not {scope}"));
             }
-            let boards = boards(gpus, devices.nvidia, host, &mut selection.reasons);
-            selection.add("graphics boards", boards.map(Gpus::new), clock);
+            let boards = boards(gpus, devices.nvidia, host, &mut selection.reasons, trials).map(Gpus::new);
+            let boards = boards.and_then(|mut boards| {
+                let life = boards.probe(clock);
+                trials.boards = boards.trials().to_vec();
+                alive(boards, Some(life))
+            });
+            selection.add_tried("graphics boards", boards);
             selection.reasons.extend(unknown_sensors(&host.sys));
         }
     }
@@ -135,11 +173,19 @@ fn nvidia() -> Boards {
 }
 
 /// The boards that are wanted: NVIDIA's with the numbers of their driver, then AMD's.
-fn boards(choice: &GpuChoice, nvidia: fn() -> Boards, host: &Host, reasons: &mut Vec<String>) -> Boards {
+fn boards(
+    choice: &GpuChoice,
+    nvidia: fn() -> Boards,
+    host: &Host,
+    reasons: &mut Vec<String>,
+    trials: &mut Trials,
+) -> Boards {
     if *choice == GpuChoice::None {
         return Err("not asked for".to_owned());
     }
-    let (mut boards, absent) = match nvidia() {
+    let found = nvidia();
+    trials.nvidia = Some(found.as_ref().map(Vec::len).map_err(Clone::clone));
+    let (mut boards, absent) = match found {
         Ok(boards) => (boards, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
@@ -185,7 +231,12 @@ impl Selection {
 
     /// Probes a source and takes it if it lives.
     fn add<S: Source + 'static>(&mut self, what: &str, found: Result<S, String>, clock: &dyn Clock) {
-        match found.and_then(|source| probed(source, clock)) {
+        self.add_tried(what, found.and_then(|source| probed(source, clock)));
+    }
+
+    /// Takes a source that was probed, if it lives.
+    fn add_tried<S: Source + 'static>(&mut self, what: &str, tried: Result<S, String>) {
+        match tried {
             Err(reason) => self.reasons.push(format!("{what}: no counter read: {reason}")),
             Ok(source) => self.take(what, source),
         }
@@ -204,20 +255,22 @@ impl Selection {
 
     /// Takes the sensors of a chip that has its own interface, and says whether it did.
     #[cfg(all(feature = "apple", target_os = "macos"))]
-    fn add_chip(&mut self, clock: &dyn Clock) -> bool {
-        let before = self.sources.len();
-        self.add("chip", super::Apple::start(), clock);
-        self.sources.len() > before
+    fn add_chip(&mut self, clock: &dyn Clock, trials: &mut Trials) -> bool {
+        let chip = super::Apple::start().and_then(|source| probed(source, clock));
+        trials.chip = Some(outcome(&chip));
+        let lives = chip.is_ok();
+        self.add_tried("chip", chip);
+        lives
     }
 
     #[cfg(not(all(feature = "apple", target_os = "macos")))]
-    fn add_chip(&mut self, _clock: &dyn Clock) -> bool {
+    fn add_chip(&mut self, _clock: &dyn Clock, _trials: &mut Trials) -> bool {
         false
     }
 
     /// Takes the best counters of the processor: powercap, else perf events, else AMD's monitor.
     /// Where the first two live they are compared.
-    fn add_processor(&mut self, host: &Host, events: &mut dyn EnergyEvents, clock: &dyn Clock) {
+    fn add_processor(&mut self, host: &Host, events: &mut dyn EnergyEvents, clock: &dyn Clock, trials: &mut Trials) {
         let guest = host.cpu.virtual_machine;
         let mut powercap =
             Rapl::open(&host.sys, Domains::PackagesAndMemory, guest).map_err(|error| without_counters(host, &error));
@@ -227,13 +280,15 @@ impl Selection {
         let mut lives = probe_together(&mut gates, clock).into_iter();
         let powercap = powercap.and_then(|source| alive(source, lives.next()));
         let perf = perf.and_then(|source| alive(source, lives.next()));
+        (trials.powercap, trials.perf) = (Some(outcome(&powercap)), Some(outcome(&perf)));
         match (powercap, perf) {
             (Ok(powercap), perf) => {
                 let apart = perf.ok().and_then(|perf| powercap.gate.disagreement(&perf.gate));
                 self.take("processor", powercap);
-                self.reasons.extend(apart.map(|[powercap, perf]| {
-                    format!("processor: powercap ({powercap}) and perf ({perf}) disagree; powercap is used")
-                }));
+                trials.disagreement = apart.map(|[powercap, perf]| {
+                    format!("powercap ({powercap}) and perf ({perf}) disagree; powercap is used")
+                });
+                self.reasons.extend(trials.disagreement.iter().map(|apart| format!("processor: {apart}")));
             }
             (Err(reason), Ok(perf)) => {
                 self.take("processor", perf);
@@ -241,7 +296,9 @@ impl Selection {
             }
             (Err(powercap), Err(perf)) => {
                 let monitor = Hwmon::open(&host.sys, guest).map_err(|error| error.to_string());
-                match monitor.and_then(|source| probed(source, clock)) {
+                let monitor = monitor.and_then(|source| probed(source, clock));
+                trials.monitor = Some(outcome(&monitor));
+                match monitor {
                     Ok(monitor) => self.take("processor", monitor),
                     Err(monitor) => {
                         self.reasons.push(format!("processor: no counter read: {powercap}"));
@@ -258,6 +315,11 @@ impl Selection {
 fn probed<S: Source>(mut source: S, clock: &dyn Clock) -> Result<S, String> {
     let life = source.probe(clock);
     alive(source, Some(life))
+}
+
+/// What a source that was probed says of itself.
+fn outcome<S: Source>(tried: &Result<S, String>) -> Outcome {
+    tried.as_ref().map(Source::describe).map_err(Clone::clone)
 }
 
 fn alive<S>(source: S, life: Option<Liveness>) -> Result<S, String> {

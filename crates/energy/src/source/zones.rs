@@ -10,11 +10,11 @@ use super::{SourceError, files};
 use crate::quantity::{Joules, Watts};
 
 /// The unit of all counters in sysfs.
-pub(super) const MICROJOULE: Joules = Joules::raw(1e-6);
+pub(crate) const MICROJOULE: Joules = Joules::raw(1e-6);
 
 /// What a zone covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Domain {
+pub(crate) enum Domain {
     Package,
     Dram,
     Psys,
@@ -22,28 +22,28 @@ pub(super) enum Domain {
 
 /// One zone that can be counted.
 #[derive(Debug, Clone)]
-pub(super) struct Zone {
+pub(crate) struct Zone {
     /// Its folder name or the like, such as `intel-rapl:0:1`.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Its own name, with that of the package before it for `dram`: the same under both control types.
-    pub(super) name: String,
-    pub(super) domain: Domain,
+    pub(crate) name: String,
+    pub(crate) domain: Domain,
     /// Whether it is the memory-mapped twin.
-    pub(super) mapped: bool,
+    pub(crate) mapped: bool,
     /// Energy of one count.
-    pub(super) unit: Joules,
+    pub(crate) unit: Joules,
     /// Where the counter wraps, in counts; nothing if the system does not tell or it never does.
-    pub(super) range: Option<u64>,
+    pub(crate) range: Option<u64>,
     /// Thermal design power, where the system tells a credible one.
-    pub(super) design: Option<Watts>,
+    pub(crate) design: Option<Watts>,
 }
 
 /// Zones with the files of their counters, and remarks.
-pub(super) type Found = (Vec<(Zone, PathBuf)>, Vec<String>);
+pub(crate) type Found = (Vec<(Zone, PathBuf)>, Vec<String>);
 
 /// All zones below a sysfs root with the files of their counters, registers before their
 /// memory-mapped twins, and remarks about what was passed over.
-pub(super) fn find(sys: &Path) -> Result<Found, SourceError> {
+pub(crate) fn find(sys: &Path) -> Result<Found, SourceError> {
     let root = sys.join("class/powercap");
     let mut folders = below(&root).map_err(|error| SourceError::File { path: root, error })?;
     // The class folder lists sub-zones beside their parents on real systems; elsewhere they lie inside.

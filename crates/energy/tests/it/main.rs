@@ -6,6 +6,8 @@ mod bill;
 #[cfg(test)]
 mod break_even;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod exposition;
 #[cfg(test)]
 mod forecast;

@@ -14,10 +14,10 @@ use attar_energy::{Clock, GapKind, Host, ManualClock, Method};
 use crate::tree::Tree;
 
 const SECOND: Duration = Duration::from_secs(1);
-const PACKAGE: u64 = 2;
-const MEMORY: u64 = 3;
+pub(crate) const PACKAGE: u64 = 2;
+pub(crate) const MEMORY: u64 = 3;
 const PLATFORM: u64 = 5;
-const EVENTS: [(&str, u64); 5] = [
+pub(crate) const EVENTS: [(&str, u64); 5] = [
     ("energy-cores", 1),
     ("energy-pkg", PACKAGE),
     ("energy-ram", MEMORY),
@@ -27,14 +27,14 @@ const EVENTS: [(&str, u64); 5] = [
 
 /// A kernel whose counters draw scripted watts, by event and processor.
 #[derive(Clone, Default)]
-struct Kernel(Arc<Mutex<State>>);
+pub(crate) struct Kernel(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     watts: BTreeMap<(u64, u32), f64>,
     joules: BTreeMap<(u64, u32), f64>,
     opened: Vec<(u64, u32)>,
-    refuse: Option<io::ErrorKind>,
+    pub(crate) refuse: Option<io::ErrorKind>,
     failing: bool,
 }
 
@@ -64,13 +64,13 @@ impl EnergyEvent for Event {
 }
 
 impl Kernel {
-    fn new(watts: &[((u64, u32), f64)]) -> Self {
+    pub(crate) fn new(watts: &[((u64, u32), f64)]) -> Self {
         let kernel = Self::default();
         kernel.0.lock().unwrap().watts = watts.iter().copied().collect();
         kernel
     }
 
-    fn set(&self, act: impl FnOnce(&mut State)) {
+    pub(crate) fn set(&self, act: impl FnOnce(&mut State)) {
         act(&mut self.0.lock().unwrap());
     }
 
@@ -78,7 +78,7 @@ impl Kernel {
         self.0.lock().unwrap().opened.clone()
     }
 
-    fn run(&self, duration: Duration) {
+    pub(crate) fn run(&self, duration: Duration) {
         self.set(|state| {
             for (event, joules) in &mut state.joules {
                 *joules += state.watts.get(event).unwrap_or(&0.0) * duration.as_secs_f64();
