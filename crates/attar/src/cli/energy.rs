@@ -47,7 +47,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_enum, default_value_t = SourceArg::Auto, value_name = "SOURCE")]
     pub(crate) source: SourceArg,
     /// The machine's power, for `--source fixed`.
-    #[arg(long, value_name = "W")]
+    #[arg(long, allow_negative_numbers = true, value_name = "W")]
     pub(crate) watts: Option<f64>,
     /// A recorded trace, for `--source replay`.
     #[arg(long, value_name = "FILE")]
@@ -90,22 +90,22 @@ pub(crate) struct FactorArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) grid_file: Option<PathBuf>,
     /// Your own carbon intensity in g CO2e/kWh.
-    #[arg(long, value_name = "G", conflicts_with_all = ["region", "grid_file"])]
+    #[arg(long, allow_negative_numbers = true, value_name = "G", conflicts_with_all = ["region", "grid_file"])]
     pub(crate) intensity: Option<f64>,
     /// Carbon intensity of the electricity you bought, in g CO2e/kWh: billed beside the grid's.
-    #[arg(long, value_name = "G")]
+    #[arg(long, allow_negative_numbers = true, value_name = "G")]
     pub(crate) market: Option<f64>,
     /// Power usage effectiveness of the building: a number or a preset such as aws.
     #[arg(long)]
     pub(crate) pue: Option<String>,
     /// Price of a kilowatt-hour.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) price: Option<f64>,
     /// Price of an hour of the machine.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) machine_hour: Option<f64>,
     /// Price of an interruptible hour of the machine, beside `--machine-hour`.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) spot_hour: Option<f64>,
     /// Currency of the prices.
     #[arg(long, default_value = "USD")]
@@ -117,16 +117,16 @@ pub(crate) struct FactorArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
     /// Litres of water for a kilowatt-hour of the machine.
-    #[arg(long, value_name = "LITRES")]
+    #[arg(long, allow_negative_numbers = true, value_name = "LITRES")]
     pub(crate) water: Option<f64>,
     /// Kilograms of CO2e that making the machine took.
-    #[arg(long, value_name = "KG")]
+    #[arg(long, allow_negative_numbers = true, value_name = "KG")]
     pub(crate) embodied: Option<f64>,
     /// Years that the machine serves.
-    #[arg(long, value_name = "YEARS", default_value_t = 4.0)]
+    #[arg(long, allow_negative_numbers = true, value_name = "YEARS", default_value_t = 4.0)]
     pub(crate) lifetime: f64,
     /// Share of the machine that is yours, from 0 to 1.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     pub(crate) share: f64,
     /// Units of work to divide by, such as `requests=41000`; may be repeated.
     #[arg(long, value_name = "NAME=COUNT")]
@@ -171,25 +171,25 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "[N x] NAME")]
     pub(crate) processor: Option<String>,
     /// Main memory in gigabytes.
-    #[arg(long, value_name = "GB")]
+    #[arg(long, allow_negative_numbers = true, value_name = "GB")]
     pub(crate) memory: Option<f64>,
     /// The machine's power, if you know it.
-    #[arg(long, value_name = "W", conflicts_with_all = ["accelerator", "processor", "memory"])]
+    #[arg(long, allow_negative_numbers = true, value_name = "W", conflicts_with_all = ["accelerator", "processor", "memory"])]
     pub(crate) watts: Option<f64>,
     /// How long it runs.
-    #[arg(long, value_name = "H", conflicts_with_all = ["flops", "recipe"])]
+    #[arg(long, allow_negative_numbers = true, value_name = "H", conflicts_with_all = ["flops", "recipe"])]
     pub(crate) hours: Option<f64>,
     /// How much arithmetic it takes, in floating-point operations.
-    #[arg(long, value_name = "N", conflicts_with = "recipe")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N", conflicts_with = "recipe")]
     pub(crate) flops: Option<f64>,
     /// A recipe of attar, for its arithmetic.
     #[arg(long, value_name = "FILE")]
     pub(crate) recipe: Option<PathBuf>,
     /// How busy the machine is, from 0 to 1.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) utilisation: Option<f64>,
     /// Which part of the hardware's peak is reached, from 0 to 1, for arithmetic.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) efficiency: Option<f64>,
     /// Further places to compare with.
     #[arg(long, value_name = "PLACE,…", value_delimiter = ',')]

@@ -17,7 +17,15 @@ const MAY_IMPORT: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates that one crate alone may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &str); 3] = [("burn", "attar-distill"), ("clap", "attar"), ("nvml-wrapper", "attar-energy")];
+const KEPT_TO: [(&str, &str); 7] = [
+    ("axum", "attar"),
+    ("burn", "attar-distill"),
+    ("clap", "attar"),
+    ("nvml-wrapper", "attar-energy"),
+    ("perf-event2", "attar-energy"),
+    ("plotters", "attar-energy"),
+    ("tokio", "attar"),
+];
 
 #[test]
 fn imports_go_downwards() {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod commands;
 mod common;
+mod energy;
 mod floors;
 mod kill;
 mod real_data;
