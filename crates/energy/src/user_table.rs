@@ -90,7 +90,15 @@ impl UserTable {
         if bytes.len() as u64 > MOST_BYTES {
             return Err(shape(1, format!("at most {MOST_BYTES} bytes"), "more".into(), vec![]));
         }
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let mut bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).to_vec();
+        // Behind CRLF the reader counts the line end to the next record, so its lines would be off by one.
+        bytes.dedup_by(|after, kept| {
+            let pair = *kept == b'\r' && *after == b'\n';
+            if pair {
+                *kept = b'\n';
+            }
+            pair
+        });
         if let Some(line) = bytes.split(|byte| *byte == b'\n').position(|line| line.len() > MOST_LINE) {
             return Err(shape(line as u64 + 1, format!("lines of at most {MOST_LINE} bytes"), "more".into(), vec![]));
         }
@@ -102,7 +110,7 @@ impl UserTable {
             .flexible(true)
             .comment(Some(b'#'))
             .trim(csv::Trim::All)
-            .from_reader(bytes)
+            .from_reader(bytes.as_slice())
             .into_records()
             // A comment without a line end at the end of the file arrives as an empty record.
             .filter(|record| !record.as_ref().is_ok_and(|record| record.iter().all(str::is_empty)))
