@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use attar_energy::source::{Component, Selection, SourceChoice};
+use attar_energy::source::{
+    Component, Description, Liveness, Part, Reading, Selection, Source, SourceChoice, SourceError,
+};
 use attar_energy::{
-    Clock, GapKind, Ledger, ManualClock, Meter, MeterError, MeterOptions, Method, Split, Totals, Watts,
+    Attribution, Clock, Estimate, GapKind, Joules, Ledger, ManualClock, Meter, MeterError, MeterOptions, Method,
+    Moment, Split, Totals, Watts,
 };
 use attar_testing::{assert_close, assert_close_relative};
 use proptest::prelude::*;
@@ -346,4 +349,114 @@ proptest! {
         prop_assert!((parts + rest - all).abs() <= bound, "{parts} + {rest} against {all}");
         prop_assert!((all - 280.0 * total as f64 * 1e-3).abs() <= bound + all * 1e-12);
     }
+}
+
+/// A board of 200 W whose counter is renewed every 100 ms, of which these processes do a quarter.
+struct Renewed {
+    last: Option<Duration>,
+}
+
+impl Renewed {
+    const PERIOD: Duration = Duration::from_millis(100);
+
+    fn shown(now: Duration) -> Duration {
+        Self::PERIOD * u32::try_from(now.as_millis() / Self::PERIOD.as_millis()).unwrap()
+    }
+}
+
+impl Source for Renewed {
+    fn describe(&self) -> Description {
+        let board = Scripted::new(&[GPU]);
+        Description { name: "renewed".to_owned(), poll: None, ..board.describe() }
+    }
+
+    fn probe(&mut self, _clock: &dyn Clock) -> Liveness {
+        Liveness::Alive
+    }
+
+    fn read(&mut self, now: Moment) -> Result<Reading, SourceError> {
+        let shown = Self::shown(now.elapsed);
+        let mut reading = Reading::default();
+        if let Some(over) = self.last.replace(shown).map(|last| shown - last).filter(|over| !over.is_zero()) {
+            let energy = Estimate::exact(Joules::new(200.0 * over.as_secs_f64()).unwrap());
+            let method = Method::Measured;
+            reading.parts.push(Part { component: Component::Gpu(0), energy, background: Joules::ZERO, over, method });
+        }
+        Ok(reading)
+    }
+
+    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+        let next = Self::shown(clock.now().elapsed) + Self::PERIOD;
+        clock.spin(next - clock.now().elapsed);
+        self.read(clock.now())
+    }
+
+    fn process_share(&mut self, component: Component, processes: &[u32]) -> Option<f64> {
+        (component == Component::Gpu(0) && !processes.is_empty()).then_some(0.25)
+    }
+}
+
+fn over_renewed(clock: &ManualClock, ledger: Option<Ledger>) -> Meter {
+    let sources: Vec<Box<dyn Source>> = vec![Box::new(Renewed { last: None })];
+    let selection = Selection { sources, reasons: Vec::new() };
+    Meter::start_with(selection, &host(), Box::new(clock.clone()), SECOND * 10, ledger).unwrap()
+}
+
+#[test]
+fn short_stretches_begin_and_end_with_the_counter() {
+    let joules = |edges: bool| {
+        let clock = ManualClock::new();
+        let mut meter = over_renewed(&clock, None);
+        clock.advance(Duration::from_millis(30), Duration::ZERO);
+        let cut = |meter: &mut Meter| if edges { meter.cut_at_edge() } else { meter.cut() };
+        meter.enter("short");
+        cut(&mut meter);
+        let begin = clock.now().elapsed;
+        clock.advance(Duration::from_millis(250), Duration::ZERO);
+        cut(&mut meter);
+        let length = clock.now().elapsed - begin;
+        meter.enter("after");
+        let totals = meter.finish();
+        (value(&totals, "short"), 200.0 * length.as_secs_f64(), totals.active().get())
+    };
+    let (got, expected, active) = joules(true);
+    // The wait for the first edge belongs to the phase that had begun: 70 ms more.
+    assert_close_relative("at edges", got, expected + 200.0 * 0.07, 1e-7);
+    assert_close_relative("time", active, 0.4, 1e-9);
+    let (got, expected, _) = joules(false);
+    assert!((got - expected).abs() > 5.0, "{got} J is as good as {expected} J");
+}
+
+#[test]
+fn boards_tell_what_part_of_their_work_is_ours() {
+    let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let clock = ManualClock::new();
+    let mut meter = over_renewed(&clock, Some(Ledger::append_to(&file).unwrap()));
+    meter.name_first_phase("work");
+    clock.advance(SECOND, SECOND);
+    assert_close("J", &[value(&meter.finish(), "work")], &[200.0], 1e-9);
+    let contents = Ledger::read(&file).unwrap();
+    assert_eq!(contents.windows[0].own_share[&Component::Gpu(0)], 0.25);
+    let (header, windows) = contents.meters().next().unwrap();
+    let attribution = Attribution::of_meter(windows, &header.unwrap().sources);
+    assert_close("own", &[attribution.own().unwrap().value().get()], &[50.0], 1e-9);
+    assert!(!attribution.notes.iter().any(|note| note.contains("charged to the command")), "{:?}", attribution.notes);
+}
+
+#[test]
+fn a_required_method_leaves_weaker_sources_out_or_refuses() {
+    let memory = (Component::Memory(0), 5.0, Method::Modelled);
+    let selection = |powers: &[(Component, f64, Method)]| {
+        let each = powers.iter().map(|power| Box::new(Scripted::new(&[*power])) as Box<dyn Source>);
+        Selection { sources: each.collect(), reasons: Vec::new() }
+    };
+    let mut both = selection(&[CPU, memory]);
+    assert_eq!(both.require(Method::Measured), Ok(()));
+    assert_eq!(both.sources.len(), 1);
+    assert!(both.reasons[0].contains("memory0: would be modelled"), "{:?}", both.reasons);
+    let reasons = selection(&[memory]).require(Method::Apportioned).unwrap_err();
+    assert!(reasons[0].contains("memory0"), "{reasons:?}");
+    // A board alone does not stand for the machine.
+    assert!(selection(&[GPU]).require(Method::Measured).is_err());
+    assert_eq!(selection(&[CPU, memory]).require(Method::Modelled), Ok(()));
 }
