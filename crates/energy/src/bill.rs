@@ -10,12 +10,13 @@ use crate::factors::Factors;
 use crate::gap::Gap;
 use crate::grid::{Grid, GridChoice};
 use crate::money::Money;
+use crate::quantity::Litres;
 use crate::quantity::{GramsCo2e, Joules, KilowattHours, Pue, Quantity, Seconds, Watts};
 use crate::source::Component;
 use crate::tariff::Tariff;
 use crate::totals::Totals;
 use crate::unit::{Unit, UnitCost};
-use crate::water::{Litres, Water};
+use crate::water::Water;
 
 /// What a run cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -81,6 +81,7 @@ mod ledger;
 mod licences;
 mod meter;
 mod money;
+mod outbox;
 mod prices;
 mod quantity;
 pub mod report;
@@ -119,8 +120,8 @@ pub use meter::{Meter, MeterError, MeterOptions, SpanId};
 pub use money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
 pub use prices::{Offer, PriceBook, PriceError};
 pub use quantity::{
-    GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Pue, Quantity, QuantityError,
-    SECONDS_PER_HOUR, Seconds, Watts,
+    GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Litres, LitresPerKwh, Pue, Quantity,
+    QuantityError, SECONDS_PER_HOUR, Seconds, Watts,
 };
 pub use sci::{Sci, SciError, SciScore};
 pub use split::Split;
@@ -128,5 +129,5 @@ pub use tariff::{PuePreset, PuePresetError, Tariff};
 pub use totals::{PhaseTotals, Totals};
 pub use unit::{Unit, UnitCost};
 pub use user_table::{TableError, TableFault};
-pub use water::{Litres, LitresPerKwh, Water};
+pub use water::Water;
 pub use window::{ComponentEnergy, Header, Span, Window};

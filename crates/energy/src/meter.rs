@@ -18,6 +18,7 @@ use crate::estimate::{Estimate, Method};
 use crate::gap::{Gap, GapKind};
 use crate::host::Host;
 use crate::ledger::{Ledger, LedgerError};
+use crate::outbox::Outbox;
 use crate::quantity::{Seconds, Watts};
 use crate::source::{self, Component, GpuChoice, Part, Scope, Selection, Source, SourceChoice, proc};
 use crate::split::{self, Share};
@@ -86,9 +87,7 @@ pub struct Meter {
     clock: Box<dyn Clock>,
     sources: Vec<Box<dyn Source>>,
     reasons: Vec<String>,
-    ledger: Option<Ledger>,
-    unwritten: Vec<Line>,
-    ledger_error: Option<LedgerError>,
+    outbox: Outbox,
     flush: Duration,
     /// How often some source wants to be sampled, and when next.
     poll: Option<(Duration, Duration)>,
@@ -121,12 +120,6 @@ struct OpenSpan {
     name: String,
     start: Duration,
     totals: Totals,
-}
-
-/// What waits for the ledger.
-enum Line {
-    Window(Window),
-    Span(Span),
 }
 
 impl Meter {
@@ -168,22 +161,21 @@ impl Meter {
         host: &Host,
         clock: Box<dyn Clock>,
         flush: Duration,
-        mut ledger: Option<Ledger>,
+        ledger: Option<Ledger>,
     ) -> Result<Self, MeterError> {
         if flush > MAX_FLUSH {
             return Err(MeterError::Flush { got: flush });
         }
         let Selection { mut sources, reasons } = selection;
         let start = clock.utc();
-        if let Some(ledger) = &mut ledger {
-            ledger.write_header(&Header {
-                start,
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                host: host.facts(),
-                sources: sources.iter().map(|source| source.describe()).collect(),
-                reasons: reasons.clone(),
-            })?;
-        }
+        let mut outbox = Outbox::new(ledger);
+        outbox.write_header(&Header {
+            start,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: host.facts(),
+            sources: sources.iter().map(|source| source.describe()).collect(),
+            reasons: reasons.clone(),
+        })?;
         let now = clock.now();
         let mut gaps = Vec::new();
         for source in &mut sources {
@@ -200,9 +192,7 @@ impl Meter {
             clock,
             sources,
             reasons,
-            ledger,
-            unwritten: Vec::new(),
-            ledger_error: None,
+            outbox,
             flush,
             poll: every.map(|every| (every, now.elapsed + every)),
             origin: now.elapsed,
@@ -280,10 +270,7 @@ impl Meter {
         let open = self.spans.iter().position(|open| open.id == id).map(|place| self.spans.remove(place))?;
         let end = self.last.elapsed - self.origin;
         let span = Span { name: open.name, start_s: open.start.into(), end_s: end.into() };
-        if self.ledger.is_some() {
-            self.unwritten.push(Line::Span(span.clone()));
-        }
-        self.write();
+        self.outbox.span(&span);
         Some((span, open.totals))
     }
 
@@ -310,7 +297,7 @@ impl Meter {
 
     /// Why the last write to the ledger failed. Its windows are kept and tried again with the next.
     pub fn ledger_error(&self) -> Option<&LedgerError> {
-        self.ledger_error.as_ref()
+        self.outbox.error()
     }
 
     /// Ends the last interval, completes the ledger and hands out the totals. Windows that the
@@ -402,10 +389,7 @@ impl Meter {
             self.totals.add(window);
             self.spans.iter_mut().for_each(|span| span.totals.add(window));
         }
-        if self.ledger.is_some() {
-            self.unwritten.extend(windows.into_iter().map(Line::Window));
-        }
-        self.write();
+        self.outbox.windows(windows);
 
         self.phases.iter_mut().for_each(|(_, share)| *share = Share::default());
         self.begin = (now.elapsed, end);
@@ -467,22 +451,6 @@ impl Meter {
         parts
     }
 
-    /// Writes what waits for the ledger, in order, until it refuses.
-    fn write(&mut self) {
-        let Some(ledger) = &mut self.ledger else { return };
-        self.ledger_error = None;
-        while let Some(line) = self.unwritten.first() {
-            let written = match line {
-                Line::Window(window) => ledger.write_window(window),
-                Line::Span(span) => ledger.write_span(span),
-            };
-            match written {
-                Ok(()) => drop(self.unwritten.remove(0)),
-                Err(error) => return self.ledger_error = Some(error),
-            }
-        }
-    }
-
     fn close(&mut self) {
         if std::mem::replace(&mut self.finished, true) {
             return;
@@ -503,30 +471,13 @@ impl Meter {
         for id in open {
             self.end_span(id);
         }
-        if let Some(ledger) = self.ledger.take() {
-            self.ledger_error = ledger.finish().err().or(self.ledger_error.take());
-        }
-        if let Some(error) = &self.ledger_error {
-            let windows: Vec<Seconds> = self.unwritten.iter().filter_map(Line::active).collect();
-            let detail = format!("{} windows: {error}", windows.len());
-            let seconds = windows.into_iter().sum();
-            self.totals.gaps.push(Gap::new("ledger", GapKind::Unwritten, seconds, detail));
-        }
+        self.totals.gaps.extend(self.outbox.finish());
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl Line {
-    fn active(&self) -> Option<Seconds> {
-        match self {
-            Self::Window(window) => Some(window.active_s),
-            Self::Span(_) => None,
-        }
     }
 }
 
@@ -565,11 +516,11 @@ mod tests {
 
         let mut meter = start();
         run(&mut meter);
-        let sound = meter.ledger.replace(Ledger::refusing(&path));
+        let sound = meter.outbox.replace(Ledger::refusing(&path));
         run(&mut meter);
         assert!(meter.ledger_error().unwrap().to_string().starts_with("cannot write ledger"));
         assert_eq!(read().windows.len(), 3);
-        meter.ledger = sound;
+        meter.outbox.replace(sound.unwrap());
         run(&mut meter);
         assert!(meter.ledger_error().is_none());
         let totals = meter.finish();
@@ -578,7 +529,7 @@ mod tests {
 
         // It stays full: the totals live, and say what the ledger lacks.
         let mut meter = start();
-        meter.ledger = Some(Ledger::refusing(&path));
+        meter.outbox.replace(Ledger::refusing(&path));
         run(&mut meter);
         let totals = meter.finish();
         assert_eq!(totals.energy().unwrap().value().get(), 60.0);

@@ -149,6 +149,11 @@ quantities! {
     /// Carbon intensity of electricity in grams of CO2 equivalent per kilowatt-hour. No grid on
     /// record is at zero or reaches 2000, so such a number is a mistake of unit or a missing value.
     GramsPerKwh, "carbon intensity in g/kWh", "more than 0 and less than 2000", |x| x > 0.0 && x < 2000.0, words::GRAMS_PER_KWH;
+    /// A volume of water in litres.
+    Litres, "water in litres", "finite and at least 0", |x| x >= 0.0, words::LITRES;
+    /// Water for a kilowatt-hour. The bound is wide: a reservoir can evaporate tens of litres for a
+    /// kilowatt-hour of hydropower, but nothing takes a cubic metre.
+    LitresPerKwh, "water in litres per kWh", "at least 0 and less than 1000", |x| (0.0..1000.0).contains(&x), words::LITRES_PER_KWH;
     /// Power usage effectiveness: what the building draws for one unit that the computer draws.
     Pue, "power usage effectiveness", "at least 1 and less than 3", |x| (1.0..3.0).contains(&x), words::PUE;
 }

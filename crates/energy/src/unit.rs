@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::money::Money;
+use crate::quantity::Litres;
 use crate::quantity::{GramsCo2e, Joules, QuantityError, Seconds, check};
-use crate::water::Litres;
 
 /// So many of something that a run did: samples, tokens, epochs, requests, points of accuracy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,11 +5,12 @@
 //! counter. What comes through is read from then on, whatever the interface it came from: files of
 //! powercap, perf events, hardware monitors.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::metered::Metered;
 use super::zones::{Domain, Zone};
-use super::{Advance, Component, Counter, Liveness, Reading, Shown, SourceError};
+use super::{Advance, Component, Counter, Description, Liveness, Reading, Shown, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Method, Spread};
 use crate::quantity::{Joules, Watts};
@@ -70,6 +71,21 @@ struct Trial {
 }
 
 impl Gate {
+    /// What a source behind the gate says of itself.
+    pub(super) fn describe(&self, name: &str, scope: &str) -> Description {
+        Description {
+            name: name.to_owned(),
+            components: self.components(),
+            method: self.method(),
+            spread: self.spread(),
+            resolution: REFRESH.into(),
+            poll: None,
+            scope: scope.to_owned(),
+            idle: BTreeMap::new(),
+            notes: self.remarks().to_vec(),
+        }
+    }
+
     /// A gate for these counters. In a virtual machine the hypervisor makes them up from CPU time,
     /// so their numbers are at best apportioned.
     pub(super) fn new(

@@ -10,10 +10,9 @@
 //! Whatever else shows energy or power is named and not counted: what such a sensor covers, and
 //! whether it contains another, its driver alone knows.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::gate::{Gate, Origin, REFRESH, Reader};
+use super::gate::{Gate, Origin, Reader};
 use super::zones::{Domain, MICROJOULE, Zone};
 use super::{Description, GpuBoard, GpuError, Liveness, Reading, Shown, Source, SourceError, files};
 use crate::clock::{Clock, Moment};
@@ -57,17 +56,7 @@ impl Hwmon {
 
 impl Source for Hwmon {
     fn describe(&self) -> Description {
-        Description {
-            name: AMD_ENERGY.to_owned(),
-            components: self.gate.components(),
-            method: self.gate.method(),
-            spread: self.gate.spread(),
-            resolution: REFRESH.into(),
-            poll: None,
-            scope: "whole processor sockets, with everything that runs on them".to_owned(),
-            idle: BTreeMap::new(),
-            notes: self.gate.remarks().to_vec(),
-        }
+        self.gate.describe(AMD_ENERGY, "whole processor sockets, with everything that runs on them")
     }
 
     fn probe(&mut self, clock: &dyn Clock) -> Liveness {

@@ -7,12 +7,11 @@
 //! In a virtual machine without powercap nothing is opened: there `energy-psys` is a phantom that
 //! opens, counts 0.00 J for ever and splats the kernel log.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::events::EnergyEvents;
-use super::gate::{Gate, Origin, REFRESH, Reader};
+use super::gate::{Gate, Origin, Reader};
 use super::zones::{self, Domain, Zone};
 use super::{Description, Domains, Liveness, Reading, Shown, Source, SourceError, files};
 use crate::clock::{Clock, Moment};
@@ -82,17 +81,7 @@ impl PerfEnergy {
 
 impl Source for PerfEnergy {
     fn describe(&self) -> Description {
-        Description {
-            name: "perf".to_owned(),
-            components: self.gate.components(),
-            method: self.gate.method(),
-            spread: self.gate.spread(),
-            resolution: REFRESH.into(),
-            poll: None,
-            scope: "whole processor packages, with everything that runs on them".to_owned(),
-            idle: BTreeMap::new(),
-            notes: self.gate.remarks().to_vec(),
-        }
+        self.gate.describe("perf", "whole processor packages, with everything that runs on them")
     }
 
     fn probe(&mut self, clock: &dyn Clock) -> Liveness {

@@ -9,10 +9,9 @@
 //! numbers after published comparisons with external meters (Khan et al. 2018 for packages,
 //! Desrochers et al. 2016 for memory), not measurements of this crate.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::gate::{Gate, Origin, REFRESH, Reader};
+use super::gate::{Gate, Origin, Reader};
 use super::zones::{self, Domain};
 use super::{Description, Liveness, Reading, Shown, Source, SourceError, files};
 use crate::clock::{Clock, Moment};
@@ -54,17 +53,7 @@ impl Rapl {
 
 impl Source for Rapl {
     fn describe(&self) -> Description {
-        Description {
-            name: "powercap".to_owned(),
-            components: self.gate.components(),
-            method: self.gate.method(),
-            spread: self.gate.spread(),
-            resolution: REFRESH.into(),
-            poll: None,
-            scope: "whole processor packages, with everything that runs on them".to_owned(),
-            idle: BTreeMap::new(),
-            notes: self.gate.remarks().to_vec(),
-        }
+        self.gate.describe("powercap", "whole processor packages, with everything that runs on them")
     }
 
     fn probe(&mut self, clock: &dyn Clock) -> Liveness {
