@@ -76,7 +76,12 @@ pub(crate) fn titled(content: &attar_energy::report::Table) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.add_rows(&content.rows);
+    // A name in a ledger must not move the cursor or turn the line round.
+    let harmless = |c: char| {
+        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '\u{fffd}' } else { c }
+    };
+    let rows = content.rows.iter().map(|row| row.iter().map(|cell| cell.chars().map(harmless).collect::<String>()));
+    table.add_rows(rows);
     format!("{}\n{table}", content.title)
 }
 

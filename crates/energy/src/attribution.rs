@@ -162,8 +162,11 @@ impl Attribution {
     pub fn new<'a>(windows: impl IntoIterator<Item = &'a Window>, baseline: &Baseline) -> Self {
         let mut attribution = Self::default();
         let (mut without_cpu_time, mut whole_boards) = (false, false);
+        let windows: Vec<&Window> = windows.into_iter().collect();
+        let pooled = pooled_share(&windows);
         for window in windows {
-            let share = cpu_share(window);
+            // A window with a few ticks in it tells little of who used it.
+            let share = cpu_share(window, FEW).or(pooled.filter(|_| window.others_cpu_s.is_some()));
             without_cpu_time |= share.is_none();
             for (component, energy) in &window.energy {
                 let idle = baseline.components.get(component);
@@ -189,7 +192,9 @@ impl Attribution {
             attribution.notes.push(note.to_owned());
         }
         if without_cpu_time {
-            attribution.notes.push("CPU time was not told throughout: no share by process".to_owned());
+            attribution
+                .notes
+                .push("CPU time was not told throughout, or none was used: no share by process".to_owned());
         }
         attribution
     }
@@ -235,11 +240,24 @@ impl Attribution {
     }
 }
 
-/// The part of all CPU time that the process had; nothing where one of the two was not told. A
-/// machine that did nothing at all gives it all of nothing.
-fn cpu_share(window: &Window) -> Option<f64> {
-    let (own, others) = (window.cpu_s?.get(), window.others_cpu_s?.get());
-    Some(if own + others > 0.0 { own / (own + others) } else { 1.0 })
+/// CPU seconds of a window below which the shares of the whole run stand in.
+const FEW: f64 = 0.1;
+
+/// The part of all CPU time that the process had; nothing where one of the two was not told, or both
+/// together are no more than this.
+fn cpu_share(window: &Window, more_than: f64) -> Option<f64> {
+    share_of(window.cpu_s?.get(), window.others_cpu_s?.get(), more_than)
+}
+
+/// The same over all windows that tell.
+fn pooled_share(windows: &[&Window]) -> Option<f64> {
+    let told = windows.iter().filter_map(|window| Some((window.cpu_s?.get(), window.others_cpu_s?.get())));
+    let (own, others) = told.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    share_of(own, others, 0.0)
+}
+
+fn share_of(own: f64, others: f64, more_than: f64) -> Option<f64> {
+    (own + others > more_than).then(|| own / (own + others))
 }
 
 impl Shares {

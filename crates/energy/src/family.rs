@@ -1,5 +1,6 @@
 //! CPU time of a process's children and their children, for a program that meters another one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,20 +15,42 @@ use crate::source::proc::{self, TICKS_PER_SECOND};
 ///
 /// Read from procfs, in ticks of 10 ms; costs some ten microseconds for each living process, so
 /// it is for meters that look once in a while. A grandchild whose parent ends before it is counted
-/// only where this process adopts it (on Linux: as its subreaper).
+/// only where this process adopts it (on Linux: as its subreaper). Of a process whose parent asks
+/// the system to forget it (ignoring SIGCHLD), what it used after the last look is lost.
 #[derive(Clone)]
 pub struct FamilyClock {
     system: SystemClock,
     proc: PathBuf,
-    /// CPU time of ended children at the start, and the most seen since.
-    seen: Arc<Mutex<(f64, f64)>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What was seen so far, in ticks.
+#[derive(Default)]
+struct Seen {
+    total: u64,
+    /// Of ended children of this process.
+    ended: Option<u64>,
+    living: BTreeMap<(u32, u64), Ticks>,
+    /// Already counted of processes that ended, but not yet come back through their parents: since
+    /// the last look, and since the one before.
+    owed: [u64; 2],
+}
+
+#[derive(Clone, Copy)]
+struct Ticks {
+    own: u64,
+    ended: u64,
 }
 
 impl FamilyClock {
     /// Counts what is started from now on, as the procfs at `proc` (`/proc`) tells.
     pub fn new(proc: &Path) -> Self {
-        let before = family_seconds(proc).unwrap_or(0.0);
-        Self { system: SystemClock::new(), proc: proc.to_owned(), seen: Arc::new(Mutex::new((before, 0.0))) }
+        let mut seen = Seen::default();
+        let looked = seen.look(proc);
+        // What was there before is not counted, nor is it when it ends.
+        seen.total = 0;
+        let seen = if looked.is_some() { seen } else { Seen::default() };
+        Self { system: SystemClock::new(), proc: proc.to_owned(), seen: Arc::new(Mutex::new(seen)) }
     }
 
     /// The living descendants of this process.
@@ -43,12 +66,45 @@ impl FamilyClock {
     }
 
     fn cpu(&self) -> Option<Duration> {
-        let now = family_seconds(&self.proc)?;
         // A panic elsewhere leaves the numbers whole, so a poisoned lock is still good.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // A process that ends between two looks may be missing for a moment.
-        seen.1 = seen.1.max(now - seen.0);
-        Duration::try_from_secs_f64(seen.1).ok()
+        seen.look(&self.proc)?;
+        Duration::try_from_secs_f64(seen.total as f64 / TICKS_PER_SECOND).ok()
+    }
+}
+
+impl Seen {
+    /// Adds what was used since the last look: what living processes used more, and what came back
+    /// through parents of children that ended, less what had been seen of those.
+    fn look(&mut self, proc: &Path) -> Option<()> {
+        // Ended children first: one that ends meanwhile is missing for now instead of counted twice.
+        let ended = proc::times(&proc.join("self/stat"))?.ended_children;
+        let mut back = ended.saturating_sub(self.ended.unwrap_or(ended));
+        self.ended = Some(ended);
+        let mut living = BTreeMap::new();
+        let mut waiting = children(&proc.join("self"));
+        while let Some(process) = waiting.pop() {
+            let folder = proc.join(process.to_string());
+            // Gone in the meantime: its time is with its parent by now.
+            let Some(times) = proc::times(&folder.join("stat")) else { continue };
+            let now = Ticks { own: times.own, ended: times.ended_children };
+            let before = self.living.remove(&(process, times.start)).unwrap_or(Ticks { own: 0, ended: 0 });
+            self.total = self.total.saturating_add(now.own.saturating_sub(before.own));
+            back = back.saturating_add(now.ended.saturating_sub(before.ended));
+            living.insert((process, times.start), now);
+            waiting.extend(children(&folder));
+        }
+        // Those left over have ended.
+        let gone: u64 = self.living.values().map(|ticks| ticks.own.saturating_add(ticks.ended)).sum();
+        self.living = living;
+        let [recent, old] = self.owed;
+        let from_old = back.min(old);
+        let from_recent = (back - from_old).min(recent);
+        let from_gone = (back - from_old - from_recent).min(gone);
+        self.total = self.total.saturating_add(back - from_old - from_recent - from_gone);
+        // What has not come back after two looks never will: its parent did not ask for it.
+        self.owed = [gone - from_gone, recent - from_recent];
+        Some(())
     }
 }
 
@@ -72,22 +128,6 @@ impl Clock for FamilyClock {
     fn spin(&self, duration: Duration) {
         self.system.spin(duration);
     }
-}
-
-/// CPU seconds of all descendants, living and ended.
-fn family_seconds(proc: &Path) -> Option<f64> {
-    // Ended children first: one that ends meanwhile is missing for now instead of counted twice.
-    let own = proc::times(&proc.join("self/stat"))?;
-    let mut ticks = own.ended_children;
-    let mut waiting = children(&proc.join("self"));
-    while let Some(process) = waiting.pop() {
-        let folder = proc.join(process.to_string());
-        // Gone in the meantime: its time is with its parent by now.
-        let Some(times) = proc::times(&folder.join("stat")) else { continue };
-        ticks = ticks.saturating_add(times.own).saturating_add(times.ended_children);
-        waiting.extend(children(&folder));
-    }
-    Some(ticks as f64 / TICKS_PER_SECOND)
 }
 
 /// The living children of a process, started by any of its threads.
@@ -138,6 +178,18 @@ mod tests {
         assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
         process(proc, "self", (999, 999), (10 + 153, 5 + 22), "8");
         assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
+        // 8 works, starts another that nobody waits for, and loses it.
+        process(proc, "8", (10, 0), (0, 0), "11");
+        process(proc, "11", (30, 0), (0, 0), "");
+        assert_eq!(clock.now().cpu, Some(Duration::from_millis(2150)));
+        fs::remove_dir_all(proc.join("11")).unwrap();
+        process(proc, "8", (15, 0), (0, 0), "");
+        for _ in 0..3 {
+            assert_eq!(clock.now().cpu, Some(Duration::from_millis(2200)));
+        }
+        // What comes later is counted in full.
+        process(proc, "8", (15, 0), (40, 0), "");
+        assert_eq!(clock.now().cpu, Some(Duration::from_millis(2600)));
     }
 
     #[test]

@@ -153,6 +153,7 @@ impl Ledger {
         let path = path.as_ref();
         let bytes =
             std::fs::read(path).map_err(|error| LedgerError::File { action: "read", path: path.to_owned(), error })?;
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
         let mut contents = Contents::default();
         for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
             if text.is_empty() {

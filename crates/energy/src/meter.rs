@@ -285,6 +285,11 @@ impl Meter {
         self.power
     }
 
+    /// Whether any source is read.
+    pub fn reads(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Why these sources and not others, a sentence each.
     pub fn reasons(&self) -> &[String] {
         &self.reasons

@@ -34,7 +34,7 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
-use crate::attribution::Attribution;
+use crate::attribution::{Attribution, is_idle};
 use crate::bill::Bill;
 use crate::ledger::{Contents, Ledger, LedgerError, Torn};
 use crate::quantity::Seconds;
@@ -59,6 +59,7 @@ pub struct Report {
     windows: Vec<Window>,
     torn: Vec<TornLine>,
     totals: Totals,
+    idle: Totals,
     attribution: Attribution,
     bill: Bill,
     units: Vec<Unit>,
@@ -276,9 +277,12 @@ impl Report {
             headers.extend(contents.headers);
             torn.extend(contents.torn.into_iter().map(|torn| TornLine { ledger: name.clone(), torn }));
         }
-        let totals = Totals::from_windows(&windows);
+        // What the machine drew while it was left alone is nobody's cost: it tells idle power.
+        let busy: Vec<Window> = windows.iter().filter(|window| !is_idle(&window.phase)).cloned().collect();
+        let totals = Totals::from_windows(&busy);
+        let idle = Totals::from_windows(&windows.iter().filter(|w| is_idle(&w.phase)).cloned().collect::<Vec<_>>());
         let bill = bill(&totals);
-        Ok(Self { name, headers, windows, torn, totals, attribution, bill, units: Vec::new() })
+        Ok(Self { idle, name, headers, windows, torn, totals, attribution, bill, units: Vec::new() })
     }
 }
 

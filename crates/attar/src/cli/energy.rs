@@ -125,7 +125,7 @@ pub(crate) struct FactorArgs {
     /// Years that the machine serves.
     #[arg(long, allow_negative_numbers = true, value_name = "YEARS", default_value_t = 4.0)]
     pub(crate) lifetime: f64,
-    /// Share of the machine that is yours, from 0 to 1.
+    /// Share of the machine's making that is charged, from 0 to 1.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
     pub(crate) share: f64,
     /// Units of work to divide by, such as `requests=41000`; may be repeated.
@@ -164,7 +164,7 @@ pub(crate) struct PlanArgs {
     /// A row of the table of Strubell et al. (2019): `list` names them.
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
-    /// Accelerators: `8xV100`, `A100 PCIe`; may be repeated for a comparison.
+    /// Accelerators: `8xA100 SXM4 80 GB`, `T4`; may be repeated for a comparison.
     #[arg(long, value_name = "[N x] NAME")]
     pub(crate) accelerator: Vec<String>,
     /// Processors: `2xXeon Platinum 8480+`.

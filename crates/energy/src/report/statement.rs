@@ -7,6 +7,7 @@ use crate::estimate::{CONFIDENCE, Method};
 use crate::grid::GridChoice;
 use crate::host::HostFacts;
 use crate::quantity::Pue;
+use crate::quantity::Seconds;
 use crate::source::{Cpu, Description};
 use crate::window::Header;
 
@@ -19,6 +20,7 @@ impl Report {
         paragraphs.extend(distinct(self.headers.iter().flat_map(|header| &header.sources).map(source)));
         paragraphs.extend(distinct(self.headers.iter().filter_map(why)));
         paragraphs.extend(distinct(self.headers.iter().map(|header| format!("Machine: {}.", machine(&header.host)))));
+        paragraphs.extend(self.idle());
         paragraphs.extend(self.attribution.notes.iter().map(|note| format!("Attribution: {note}.")));
         paragraphs.push(self.building());
         paragraphs.push(self.grid());
@@ -53,6 +55,13 @@ impl Report {
                  their times and energies are added up."
             )),
         }
+    }
+
+    /// What the machine drew while it was left alone.
+    fn idle(&self) -> Option<String> {
+        let (energy, seconds) = (self.idle.energy()?, self.idle.active());
+        let power = energy.map(|joules| joules / seconds);
+        (seconds > Seconds::ZERO).then(|| format!("Idle power: {power}, watched for {seconds}; not part of the bill."))
     }
 
     /// What else the bill is computed with.

@@ -38,6 +38,8 @@ pub(crate) struct Times {
     pub(crate) own: u64,
     /// Of its children that have ended and been waited for.
     pub(crate) ended_children: u64,
+    /// When it started, which tells it from a later one of the same number.
+    pub(crate) start: u64,
 }
 
 /// What a process's `stat` file says; nothing if it is not there or holds something else.
@@ -45,9 +47,12 @@ pub(crate) fn times(stat: &Path) -> Option<Times> {
     let text = std::fs::read_to_string(stat).ok()?;
     // The name in brackets may hold anything, so counting starts behind its last bracket.
     let (_, rest) = text.rsplit_once(')')?;
-    let ticks: Vec<u64> = rest.split_ascii_whitespace().skip(11).take(4).map_while(|word| word.parse().ok()).collect();
+    let mut words = rest.split_ascii_whitespace().skip(11);
+    let ticks: Vec<u64> = words.by_ref().take(4).map_while(|word| word.parse().ok()).collect();
+    let start = words.nth(4).and_then(|word| word.parse().ok()).unwrap_or(0);
     match ticks.as_slice() {
         [user, system, children_user, children_system] => Some(Times {
+            start,
             own: user.saturating_add(*system),
             ended_children: children_user.saturating_add(*children_system),
         }),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use attar_energy::report::Report;
-use attar_energy::{Bill, BreakEven, Erring, Estimate, Quantity, Unit, UnitCost};
+use attar_energy::{Bill, BreakEven, Erring, Estimate, GramsCo2e, Quantity, Unit, UnitCost};
 use serde_json::json;
 
 use super::setup::{self, Factors};
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     // Once the errors of teacher and student are independent, once they are the same meter's.
     let rows = [
         row("energy", making.facility_j, teacher.facility_j, student.facility_j)?,
-        row("CO2e", making.carbon_g, teacher.carbon_g, student.carbon_g)?,
+        row("CO2e", carbon(&making), carbon(&teacher), carbon(&student))?,
         row("money", making.money, teacher.money, student.money)?,
     ];
     let known: Vec<&Row> = rows.iter().flatten().collect();
@@ -48,6 +48,12 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Of the electricity, and of making the hardware where that is known.
+fn carbon(cost: &UnitCost) -> Option<Estimate<GramsCo2e>> {
+    let operational = cost.carbon_g?;
+    Some(cost.embodied_g.map_or(operational, |embodied| operational + embodied))
 }
 
 /// One measure of the three costs, and what it says.

@@ -15,6 +15,10 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.preset.as_deref() == Some("list") {
         return Ok(console::say(forecast::presets().join("\n"))?);
     }
+    let given = &args.factors;
+    if given.water.is_some() || given.embodied.is_some() || given.market.is_some() || !given.per.is_empty() {
+        bail!("--water, --embodied, --market and --per are for reports of what ran, not for plans");
+    }
     let factors = setup::factors(&args.factors)?;
     let (forecasts, mut grids, tariffs, notes) = match &args.preset {
         Some(name) => preset(args, name, &factors)?,
@@ -39,10 +43,10 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     }
     console::say(table.to_string())?;
     console::say("[…]: 90 % intervals; all of it is modelled, nothing was measured.")?;
-    if let [only] = rows.as_slice() {
-        if let Some(like) = tables::comparisons(only.carbon_g) {
-            console::say(like)?;
-        }
+    if let [only] = rows.as_slice()
+        && let Some(like) = tables::comparisons(only.carbon_g)
+    {
+        console::say(like)?;
     }
     let mut said: Vec<&String> = Vec::new();
     let all = forecasts.iter().flat_map(|(_, forecast)| &forecast.remarks).chain(&notes);
@@ -55,9 +59,14 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     for grid in &grids {
         console::say(format!("grid: {grid}"))?;
     }
-    let mut out: Vec<&str> =
-        forecasts.iter().flat_map(|(_, forecast)| &forecast.leaves_out).map(String::as_str).collect();
-    out.dedup();
+    let mut out: Vec<String> = Vec::new();
+    for (_, forecast) in &forecasts {
+        for one in forecast.bill(&grids[0], &tariffs[0].1).leaves_out {
+            if !out.contains(&one) {
+                out.push(one);
+            }
+        }
+    }
     console::say(format!("left out: {}", out.join("; ")))?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::{console, progress};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     ensure!(!args.out.exists(), "{} is there already: choose another file with --out", args.out.display());
+    ensure!(args.length >= args.interval, "--length must be at least --interval");
     let options = setup::meter(&args.source, args.interval)?;
     let (host, clock) = (Host::local(), SystemClock::new());
     let mut selection = select(options.sources, &options.gpus, Scope::Machine, &host, &clock);
@@ -20,6 +21,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
             .require(weakest)
             .map_err(|reasons| anyhow::anyhow!("nothing is {weakest} here: {}", reasons.join("; ")))?;
     }
+    ensure!(!selection.sources.is_empty(), "no source of energy: {}", selection.reasons.join("; "));
     selection.reasons.iter().for_each(console::note);
     let mut recorder = Recorder::start(&args.out, selection.sources, &host, args.interval, &clock)?;
     let bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");

@@ -1,6 +1,6 @@
 //! `attar energy report`: ledgers, billed anew.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use attar_energy::Bill;
 use attar_energy::report::{Report, emissions_csv};
 
@@ -11,6 +11,13 @@ use crate::{console, tables};
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
     let units = setup::units(&args.factors)?;
+    for (place, run) in args.runs.iter().enumerate() {
+        ensure!(
+            !args.runs[..place].contains(run),
+            "{} is given twice: its energy would be counted twice",
+            run.display()
+        );
+    }
     let bill = |totals: &_| Bill::with(totals, &factors);
     let text = if args.format == FormatArg::Csv {
         // A row for each run, as CodeCarbon writes them.

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use attar_energy::{
-    Attribution, Bill, Budget, BudgetState, Clock, Contents, FamilyClock, Host, Ledger, Meter, SystemClock,
+    Attribution, Bill, Budget, BudgetState, Clock, Contents, FamilyClock, GapKind, Host, Ledger, Meter, SystemClock,
+    Unit,
 };
 
 use super::setup::{self, Factors};
@@ -23,18 +25,24 @@ const OVER_BUDGET: u8 = 3;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let factors = setup::factors(&args.factors)?;
+    let units = setup::units(&args.factors)?;
     let options = setup::meter(&args.source, args.interval)?;
     let folder = args.out.clone().unwrap_or_else(new_folder);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let path = folder.join("ledger.jsonl");
+    if path.exists() {
+        // Of another version it could not be read again at the end.
+        Ledger::read(&path)?;
+    }
 
     let host = Host::local();
     let family = FamilyClock::new(&host.proc);
     let mut meter = Meter::start_on(&host, Box::new(family.clone()), options, Some(Ledger::append_to(&path)?))?;
+    setup::must_read(&args.source, &meter)?;
     meter.name_first_phase(if args.baseline.is_some() { IDLE[0] } else { COMMAND });
     let mut budgets = Budgets::new(&args.budget, &mut meter, &factors)?;
 
-    leave_alone(&mut meter, args.baseline, IDLE[0]);
+    leave_alone(&mut meter, args.baseline, IDLE[0], &AtomicBool::new(false));
     meter.enter(COMMAND);
     meter.cut_at_edge();
     let mut command = Command::new(&args.command[0]);
@@ -51,18 +59,34 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     );
     let wall = started.elapsed();
     meter.cut_at_edge();
-    if ending.is_ok() {
-        leave_alone(&mut meter, args.baseline, IDLE[1]);
+    let left = family.members().len();
+    if left > 0 {
+        console::note(format!("{left} processes of the program still run: what they use from now on is not counted"));
+    } else if ending.is_ok() {
+        leave_alone(&mut meter, args.baseline, IDLE[1], &supervise::told_to_end());
     }
     let overhead = meter.overhead();
     let totals = meter.finish();
-    let ending = ending?;
+    for gap in totals.gaps.iter().filter(|gap| gap.kind == GapKind::Unwritten) {
+        console::note(gap.to_string());
+    }
+    let ending = match ending {
+        Ok(ending) => ending,
+        // As shells say it.
+        Err(error) => {
+            console::error(&error);
+            let missing = error.chain().any(|cause| {
+                cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::NotFound)
+            });
+            return Ok(ExitCode::from(if missing { 127 } else { 126 }));
+        }
+    };
 
     if !args.quiet {
         // What the ledger holds, not what this process remembers: the report later says the same.
-        let contents = Ledger::read(&path)?;
+        let contents = Ledger::read(&path).unwrap_or_default();
         let bill = Bill::with(&totals, &factors);
-        console::aside(summary(&contents, &bill, wall, ending));
+        console::aside(summary(&contents, &bill, &units, wall, ending));
         console::aside(format!("metering took {overhead}; ledger: {}", path.display()));
     }
     Ok(ExitCode::from(if budgets.stopped { OVER_BUDGET } else { ending.code }))
@@ -77,16 +101,19 @@ fn new_folder() -> PathBuf {
 }
 
 /// Watches the machine while nothing is asked of it.
-fn leave_alone(meter: &mut Meter, length: Option<Duration>, phase: &str) {
+fn leave_alone(meter: &mut Meter, length: Option<Duration>, phase: &str, enough: &AtomicBool) {
     let Some(length) = length else { return };
     meter.enter(phase);
     meter.cut();
     let bar = progress::counting(length.as_secs_f64().ceil() as usize, "idle power, in seconds");
     let end = Instant::now() + length;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        std::thread::sleep(left.min(Duration::from_secs(1)));
+        if enough.load(Ordering::Relaxed) {
+            break;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(200)));
         meter.tick();
-        bar.inc(1);
+        bar.set_position((length - end.saturating_duration_since(Instant::now())).as_secs());
     }
     meter.cut();
     bar.finish_and_clear();
@@ -139,7 +166,7 @@ impl Budgets {
 }
 
 /// What is said at the end.
-fn summary(contents: &Contents, bill: &Bill, wall: Duration, ending: Ending) -> String {
+fn summary(contents: &Contents, bill: &Bill, units: &[Unit], wall: Duration, ending: Ending) -> String {
     let (windows, sources) = match contents.meters().last() {
         Some((header, windows)) => (windows, header.map(|header| header.sources.as_slice()).unwrap_or_default()),
         None => (Default::default(), Default::default()),
@@ -156,6 +183,9 @@ fn summary(contents: &Contents, bill: &Bill, wall: Duration, ending: Ending) -> 
     }
     if let Some(line) = bill.phases.iter().find(|line| line.phase == COMMAND) {
         text += &format!("\nbill of the whole machine while it ran\n{}", tables::bill_of(&[line], bill));
+        for unit in units {
+            text += &format!("\n{}", line.per_unit(unit, 1));
+        }
     }
     for gap in &bill.gaps {
         text += &format!("\ngap: {gap}");

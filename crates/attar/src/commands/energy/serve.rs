@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use attar_energy::{Bill, Ledger, Meter, exposition};
+use attar_energy::{Bill, GapKind, Ledger, Meter, exposition};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -19,6 +19,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
     let options = setup::meter(&args.source, args.interval)?;
+    // Before anything is written, so that a busy address leaves nothing behind.
+    let listener = std::net::TcpListener::bind(args.listen)
+        .with_context(|| format!("cannot listen on {}; choose another address with --listen", args.listen))?;
+    listener.set_nonblocking(true)?;
     let ledger = match &args.out {
         Some(folder) => {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -27,6 +31,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         None => None,
     };
     let mut meter = Meter::start(options, ledger)?;
+    setup::must_read(&args.source, &meter)?;
     meter.name_first_phase("served");
     for reason in meter.reasons() {
         console::note(reason);
@@ -45,9 +50,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(args.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}; choose another address with --listen", args.listen))?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
         console::note(format!("counters at http://{}/metrics", listener.local_addr()?));
         let mut clock = tokio::time::interval(args.interval);
         let reading = async {
@@ -64,7 +67,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         }
     })?;
     // Writes what is left to the ledger.
-    meter.finish();
+    for gap in meter.finish().gaps.iter().filter(|gap| gap.kind == GapKind::Unwritten) {
+        console::note(gap.to_string());
+    }
     Ok(())
 }
 

@@ -4,13 +4,16 @@ use anyhow::{Context, bail, ensure};
 pub(crate) use attar_energy::Factors;
 use attar_energy::source::{GpuChoice, SourceChoice};
 use attar_energy::{
-    Currency, Embodied, Estimate, GramsCo2e, Grid, GridTable, LitresPerKwh, MeterOptions, Method, PriceBook,
+    Currency, Embodied, Estimate, GramsCo2e, Grid, GridTable, LitresPerKwh, Meter, MeterOptions, Method, PriceBook,
     PricePerHour, PricePerKwh, Pue, PuePreset, Seconds, Tariff, Unit, Water, Watts,
 };
 use std::time::Duration;
 
 use crate::cli::energy::{FactorArgs, MethodArg, SourceArg, SourceArgs};
+use crate::console;
 
+/// No machine draws more; ledgers hold so much.
+const MOST_WATTS: f64 = 1e8;
 const SECONDS_PER_YEAR: f64 = 365.0 * 86_400.0;
 /// A counter could wrap unseen in longer ones.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
@@ -18,7 +21,10 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 /// What a meter is to read, and how often.
 pub(crate) fn meter(args: &SourceArgs, interval: Duration) -> anyhow::Result<MeterOptions> {
     let sources = match (args.source, args.watts, &args.trace) {
-        (SourceArg::Fixed, Some(watts), None) => SourceChoice::Fixed(Watts::new(watts).context("--watts")?),
+        (SourceArg::Fixed, Some(watts), None) => {
+            ensure!(watts <= MOST_WATTS, "--watts must be at most {MOST_WATTS} W, got {watts}");
+            SourceChoice::Fixed(Watts::new(watts).context("--watts")?)
+        }
         (SourceArg::Fixed, None, _) => bail!("--source fixed wants the machine's power: add --watts"),
         (SourceArg::Replay, None, Some(trace)) => SourceChoice::Replay(trace.clone()),
         (SourceArg::Replay, _, None) => bail!("--source replay wants a recorded trace: add --trace"),
@@ -40,6 +46,12 @@ pub(crate) fn meter(args: &SourceArgs, interval: Duration) -> anyhow::Result<Met
         }),
         ..MeterOptions::default()
     })
+}
+
+/// Refuses a meter that reads nothing, unless that was asked for.
+pub(crate) fn must_read(args: &SourceArgs, meter: &Meter) -> anyhow::Result<()> {
+    ensure!(meter.reads() || args.source == SourceArg::Off, "no source of energy: {}", meter.reasons().join("; "));
+    Ok(())
 }
 
 fn gpus(words: Option<&[String]>) -> anyhow::Result<GpuChoice> {
@@ -95,7 +107,11 @@ fn grid(args: &FactorArgs) -> anyhow::Result<Grid> {
 /// One place more, by the same table and year.
 pub(crate) fn elsewhere(args: &FactorArgs, region: &str) -> anyhow::Result<Grid> {
     let own = args.grid_file.as_deref().map(GridTable::with_file).transpose()?;
-    Ok(own.as_ref().unwrap_or_else(|| GridTable::embedded()).of(region)?)
+    let table = own.as_ref().unwrap_or_else(|| GridTable::embedded());
+    Ok(match args.year {
+        Some(year) => table.of_year(region, year)?,
+        None => table.of(region)?,
+    })
 }
 
 fn pue(word: Option<&str>) -> anyhow::Result<(Pue, Option<String>)> {
@@ -120,11 +136,17 @@ fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
         let name = instance.rsplit_once('/').map_or(instance.as_str(), |(_, name)| name);
         let region = args.region.as_deref().and_then(|region| region.split_once('/')).map(|(_, region)| region);
         tariff = PriceBook::read(file)?.instance(name, region)?.on(tariff)?;
+        ensure!(
+            tariff.device_hour().is_some(),
+            "{} has no price on demand for {name}, only a spot price",
+            file.display()
+        );
     }
     if let Some(price) = args.machine_hour {
         tariff = tariff.with_device_hour(PricePerHour::new(price, currency).context("--machine-hour")?)?;
     }
     if let Some(price) = args.spot_hour {
+        ensure!(tariff.device_hour().is_some(), "--spot-hour goes beside --machine-hour: give both");
         tariff = tariff.with_spot_hour(PricePerHour::new(price, currency).context("--spot-hour")?)?;
     }
     Ok(tariff)
@@ -137,9 +159,16 @@ fn embodied(args: &FactorArgs) -> anyhow::Result<Option<Embodied>> {
             let total = Estimate::exact(GramsCo2e::new(kilograms * 1e3).context("--embodied")?);
             Some(Embodied::new(total, lifetime, args.share, "your own figure")?)
         }
-        (None, Some(instance)) if instance.contains('/') => {
-            Some(Embodied::of_instance(instance, lifetime, args.share)?)
-        }
+        (None, Some(instance)) if instance.contains('/') => match Embodied::of_instance(instance, lifetime, args.share)
+        {
+            Ok(embodied) => Some(embodied),
+            // The machine was named for its price.
+            Err(error) if args.price_file.is_some() => {
+                console::note(format!("embodied emissions are left out: {error}"));
+                None
+            }
+            Err(error) => return Err(error.into()),
+        },
         (None, _) => None,
     })
 }

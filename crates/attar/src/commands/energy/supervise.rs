@@ -2,6 +2,8 @@
 //! code comes back.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -42,8 +44,11 @@ pub(crate) fn run(
     use signal_hook::iterator::exfiltrator::origin::WithOrigin;
     use signal_hook::low_level::siginfo::{Cause, Sent};
 
-    // Before the program starts, so that nothing that happens to it is missed.
-    let caught = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
+    // Before the program starts, so that nothing that happens to it is missed. What this process was
+    // told to ignore (`nohup`) the program must inherit ignored, so it is not caught.
+    let ignored = ignored_signals();
+    let all = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
+    let caught = all.into_iter().filter(|signal| *signal == SIGCHLD || ignored >> (signal - 1) & 1 == 0);
     let mut signals = SignalsInfo::<WithOrigin>::new(caught).context("signals cannot be caught")?;
     let (events, arrivals) = std::sync::mpsc::channel();
     let handle = signals.handle();
@@ -62,23 +67,31 @@ pub(crate) fn run(
     let child = command.spawn().with_context(|| format!("cannot start `{program}`"))?;
     let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("the program has no number")?;
     let signal_all = |signal: Signal| {
+        // The program itself is among them until it has ended.
         let numbers = members().into_iter().filter_map(|number| i32::try_from(number).ok());
-        for process in numbers.filter_map(Pid::from_raw).chain([child]) {
+        for process in numbers.filter_map(Pid::from_raw) {
             // One that has ended meanwhile needs no signal.
             let _ = kill_process(process, signal);
         }
     };
 
-    let (mut next, mut told) = (Instant::now() + every, None);
+    let (mut next, mut told, mut ending) = (Instant::now() + every, None::<Instant>, None);
     loop {
+        // A program that was stopped has ended when the last of its processes has.
+        if let Some(ending) = ending
+            && (told.is_none() || members().is_empty())
+        {
+            handle.close();
+            return Ok(ending);
+        }
         match arrivals.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok((SIGCHLD, _)) => {
                 while let Ok(Some((ended, status))) = rustix::process::wait(WaitOptions::NOHANG) {
                     if ended == child && (status.exited() || status.signaled()) {
-                        handle.close();
                         let signal = status.terminating_signal();
                         let code = status.exit_status().or(signal.map(|signal| 128 + signal));
-                        return Ok(Ending { code: code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1), signal });
+                        let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+                        ending = Some(Ending { code, signal });
                     }
                 }
             }
@@ -101,6 +114,30 @@ pub(crate) fn run(
             }
         }
     }
+}
+
+/// The signals that this process ignores, a bit each from the first; none where the system does not tell.
+#[cfg(unix)]
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// A flag that a signal to end raises from now on.
+#[cfg(unix)]
+pub(crate) fn told_to_end() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // Where it cannot be caught it ends the program, which is what it asks for.
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+    }
+    flag
+}
+
+#[cfg(not(unix))]
+pub(crate) fn told_to_end() -> Arc<AtomicBool> {
+    Arc::default()
 }
 
 /// A grandchild whose parent ends becomes a child of this process, so that it stays counted.

@@ -12,6 +12,7 @@ use crate::{console as output, tables};
 pub(crate) fn run(args: &WatchArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
     let mut meter = Meter::start(setup::meter(&args.source, args.interval)?, None)?;
+    setup::must_read(&args.source, &meter)?;
     meter.name_first_phase("watched");
     let reasons: Vec<String> = meter.reasons().to_vec();
     for reason in &reasons {
