@@ -62,7 +62,7 @@ pub(crate) fn split(part: &Part, shares: &[Share]) -> Vec<Estimate<Joules>> {
         let fraction = if total > 0 { own as f64 / total as f64 } else { *wall as f64 / all_walls };
         let own = own as f64 * QUANTUM;
         // The bounds take the same share; rounding must not push them past the value.
-        let bounds = ((low * fraction).min(own), (high * fraction).max(own));
+        let bounds = if low == high { (own, own) } else { ((low * fraction).min(own), (high * fraction).max(own)) };
         Estimate::exact(Joules::raw(own)).between(Joules::raw(bounds.0), Joules::raw(bounds.1))
     };
     values.zip(&walls).map(estimate).collect()
