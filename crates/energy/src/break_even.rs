@@ -8,7 +8,7 @@ use crate::count::Count;
 use crate::estimate::Estimate;
 use crate::quantity::Quantity;
 
-/// After how many uses a student has repaid its making against its teacher.
+/// After how many uses a replacement has repaid its making against its incumbent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum BreakEven {
@@ -17,14 +17,14 @@ pub enum BreakEven {
         /// The uses.
         uses: Estimate<Count>,
     },
-    /// Perhaps never: within the intervals a use of the student may cost as much as one of the teacher.
+    /// Perhaps never: within the intervals a use of the replacement may cost as much as one of the incumbent.
     MayNever {
-        /// What the best numbers say; nothing where by them the student costs as much or more.
+        /// What the best numbers say; nothing where by them the replacement costs as much or more.
         uses: Option<Count>,
         /// The fewest uses within the intervals.
         at_least: Count,
     },
-    /// Never: a use of the student costs as much or more, whatever the truth within the intervals; or
+    /// Never: a use of the replacement costs as much or more, whatever the truth within the intervals; or
     /// the uses are more than there are numbers for.
     Never,
 }
@@ -47,19 +47,19 @@ pub enum Erring {
 
 /// Costs that cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("break-even compares costs of one kind, got {making}, {teacher} and {student}; give all in one currency")]
+#[error("break-even compares costs of one kind, got {making}, {incumbent} and {replacement}; give all in one currency")]
 pub struct BreakEvenError {
     /// The cost of making, with its unit.
     pub making: String,
-    /// The cost of the teacher's use, with its unit.
-    pub teacher: String,
-    /// The cost of the student's use, with its unit.
-    pub student: String,
+    /// The cost of the incumbent's use, with its unit.
+    pub incumbent: String,
+    /// The cost of the replacement's use, with its unit.
+    pub replacement: String,
 }
 
 impl BreakEven {
-    /// After how many uses making (`M`) is repaid, if one use of the teacher costs `T` and one of the
-    /// student `S`, in joules, grams or money alike: `M / (T − S)`.
+    /// After how many uses making (`M`) is repaid, if one use of the incumbent costs `T` and one of the
+    /// replacement `S`, in joules, grams or money alike: `M / (T − S)`.
     ///
     /// The bounds are worst cases. Erring [apart](Erring::Apart) they are `M.low / (T.high − S.low)`
     /// and `M.high / (T.low − S.high)`; where `T.low <= S.high`, the upper one is infinite. Erring
@@ -80,20 +80,20 @@ impl BreakEven {
     /// If the three are money of different currencies.
     pub fn of<Q: Quantity + fmt::Display>(
         making: Estimate<Q>,
-        teacher: Estimate<Q>,
-        student: Estimate<Q>,
+        incumbent: Estimate<Q>,
+        replacement: Estimate<Q>,
         erring: Erring,
     ) -> Result<Self, BreakEvenError> {
         // Money without its amount is its currency; other quantities have one kind only.
         let kind = |cost: Estimate<Q>| cost.value().with(0.0);
-        if kind(making) != kind(teacher) || kind(making) != kind(student) {
+        if kind(making) != kind(incumbent) || kind(making) != kind(replacement) {
             return Err(BreakEvenError {
                 making: making.to_string(),
-                teacher: teacher.to_string(),
-                student: student.to_string(),
+                incumbent: incumbent.to_string(),
+                replacement: replacement.to_string(),
             });
         }
-        let [m, t, s] = [making, teacher, student].map(Bounds::of);
+        let [m, t, s] = [making, incumbent, replacement].map(Bounds::of);
         let saved = t.value - s.value;
         let (least, most) = match erring {
             Erring::Together if t.value > 0.0 && s.value > 0.0 => {

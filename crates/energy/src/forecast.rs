@@ -19,7 +19,7 @@
 //! ```
 //!
 //! How good it is, in short: the power of a board is a share of its limit, and the shares and their
-//! intervals are fitted to 218 measured trainings on four boards; with each board forecast from the
+//! intervals are fitted to 218 measured jobs on four boards; with each board forecast from the
 //! other three, nine in ten of 1,609 measurements lie inside ([`power`] has the numbers). A
 //! board of another generation may behave as none of the four did. Nothing beats measuring a minute
 //! of the job and scaling it up ([`Totals::forecast`]).

@@ -38,7 +38,7 @@ pub struct Accelerator {
     /// Peak in half precision, in 10^12 operations a second, without structured sparsity.
     pub tflops16: Option<f64>,
     /// Whether `tflops16` leaves out the tensor cores that the board has: then it is no measure of
-    /// what training in half precision can reach.
+    /// what half precision can reach.
     pub without_tensor_cores: bool,
     /// Memory in gigabytes.
     pub memory_gb: Option<f64>,

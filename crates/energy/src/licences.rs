@@ -265,7 +265,7 @@ pub fn licences() -> &'static [Licence] {
         },
         Licence {
             file: "strubell.csv",
-            what: "cost of training five models",
+            what: "cost of five published models",
             source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 3 and section 2.1",
             commit: "",
             year: 2019,

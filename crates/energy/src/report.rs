@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn runs_are_named_by_their_folder_and_other_ledgers_by_their_file() {
-        assert_eq!(name_of(Path::new("/runs/small student/ledger.jsonl")), "small student");
+        assert_eq!(name_of(Path::new("/runs/small run/ledger.jsonl")), "small run");
         assert_eq!(name_of(Path::new("/runs/night.jsonl")), "night");
     }
 }

@@ -1,18 +1,18 @@
 //! What a device draws of what it is built for.
 //!
 //! **Boards.** The shares were fitted to the traces of Zeus (ml-energy/zeus @75a8b939, Apache-2.0):
-//! mean power of six trainings at many batch sizes on four boards (V100, P100, A40, RTX 6000), 218 of
+//! mean power of six jobs at many batch sizes on four boards (V100, P100, A40, RTX 6000), 218 of
 //! them at the board's full limit. A share is mean power by limit.
-//! - A training of unknown kind: median 0.66, from 0.13 to 0.96. So wide because a
-//!   network that does not fill the board (recommendation: 0.13 to 0.30) and one that does are both trainings.
-//! - Full utilisation, which is what fine-tuning BERT and training ResNet-50 are at any usual batch:
+//! - A job of unknown kind: median 0.66, from 0.13 to 0.96. So wide because a
+//!   network that does not fill the board (recommendation: 0.13 to 0.30) and one that does are both jobs.
+//! - Full utilisation, which is what two of them (BERT, ResNet-50) are at any usual batch:
 //!   median 0.89, from 0.55 to 1.
 //!
 //! A test refits both on three boards and forecasts the fourth: 0.93 of 1,609 measurements (all
-//! power limits) lie inside for any training, 0.93 of 551 at full utilisation; at the full limit
+//! power limits) lie inside for any job, 0.93 of 551 at full utilisation; at the full limit
 //! alone 0.92 of 218 and 0.88 of 75. That is an average over boards, and the factors by which bounds are moved
 //! apart were chosen on the same four: the P100, which draws less than the others (0.57 to 0.71 at
-//! BERT), lies outside most often (inside 0.71 for any training, 0.36 at full utilisation and limit). The
+//! BERT), lies outside most often (inside 0.71 for any job, 0.36 at full utilisation and limit). The
 //! stated shares, fitted to all four, hold it too. The usual calculators take 1, which is above
 //! nearly every measurement.
 //!
@@ -49,9 +49,9 @@ pub struct Share {
     pub high: f64,
 }
 
-/// A training of which nothing is known.
+/// A job of which nothing is known.
 pub const UNKNOWN: Share = Share { low: 0.13, value: 0.66, high: 0.96 };
-/// A training that fills the board.
+/// A job that fills the board.
 pub const FULL: Share = Share { low: 0.55, value: 0.89, high: 1.0 };
 /// A board that waits.
 pub const IDLE: Share = Share { low: 0.08, value: 0.14, high: 0.30 };
@@ -206,7 +206,7 @@ mod tests {
     fn each_board_is_forecast_from_the_other_three() {
         let Some(boards) = boards() else { return };
         let goal = 0.85..=0.96;
-        println!("any training");
+        println!("any job");
         let (all, full) = left_out(&boards, any, ANOTHER_BOARD);
         assert_eq!((all.1, full.1), (1609, 218));
         assert!(goal.contains(&rate(all)) && goal.contains(&rate(full)), "{all:?} {full:?}");
@@ -236,7 +236,7 @@ mod tests {
         }
         let all = boards.iter().map(|board| board.inside(UNKNOWN, any)).fold((0, 0), add);
         let full = boards.iter().map(|board| board.inside(FULL, fills)).fold((0, 0), add);
-        println!("stated shares hold {:.3} of any training, {:.3} at full utilisation", rate(all), rate(full));
+        println!("stated shares hold {:.3} of any job, {:.3} at full utilisation", rate(all), rate(full));
         assert!(rate(all) > 0.9 && rate(full) > 0.9, "{all:?} {full:?}");
     }
 

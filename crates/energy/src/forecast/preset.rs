@@ -1,4 +1,4 @@
-//! Published trainings as forecasts.
+//! Published jobs as forecasts.
 
 use serde::Serialize;
 

@@ -64,8 +64,7 @@ impl Workload {
         Ok(Self::of(Amount::Time(Seconds::new(hours * SECONDS_PER_HOUR)?)))
     }
 
-    /// So many floating-point operations in all, with [`EFFICIENCY`]. About six for each parameter
-    /// and token of a transformer's training, two for its use.
+    /// So many floating-point operations in all, with [`EFFICIENCY`].
     ///
     /// # Errors
     /// If they are not more than 0 and at most 10^32.
@@ -84,7 +83,7 @@ impl Workload {
     }
 
     /// With this utilisation of the accelerators, or of the processors where there are no
-    /// accelerators: 0 is idle, 1 a load that fills them, as training BERT does.
+    /// accelerators: 0 is idle, 1 a load that fills them.
     ///
     /// # Errors
     /// If it is not from 0 to 1.

@@ -19,14 +19,14 @@ fn bill(watts: f64, hours: f64) -> BillLine {
 fn joules_grams_and_euros_agree_where_one_grid_and_one_price_make_them() {
     let making = bill(50.0, 10.0);
     let use_of = |line: &BillLine| line.per_unit(&Unit::new("request", 1000.0).unwrap(), 1);
-    let (teacher, student) = (use_of(&bill(60.0, 2.0)), use_of(&bill(50.0, 0.2)));
+    let (incumbent, replacement) = (use_of(&bill(60.0, 2.0)), use_of(&bill(50.0, 0.2)));
     let joules = making.facility_kwh.unwrap().map(Joules::from);
     let verdicts = |erring| {
         [
-            BreakEven::of(joules, teacher.facility_j.unwrap(), student.facility_j.unwrap(), erring).unwrap(),
-            BreakEven::of(making.carbon_g.unwrap(), teacher.carbon_g.unwrap(), student.carbon_g.unwrap(), erring)
+            BreakEven::of(joules, incumbent.facility_j.unwrap(), replacement.facility_j.unwrap(), erring).unwrap(),
+            BreakEven::of(making.carbon_g.unwrap(), incumbent.carbon_g.unwrap(), replacement.carbon_g.unwrap(), erring)
                 .unwrap(),
-            BreakEven::of(making.money.unwrap(), teacher.money.unwrap(), student.money.unwrap(), erring).unwrap(),
+            BreakEven::of(making.money.unwrap(), incumbent.money.unwrap(), replacement.money.unwrap(), erring).unwrap(),
         ]
     };
     // 500 Wh of making; 120 mWh and 10 mWh a request. Each energy is known to a factor of two.
@@ -50,14 +50,14 @@ fn joules_grams_and_euros_agree_where_one_grid_and_one_price_make_them() {
 #[test]
 fn a_student_a_quarter_cheaper_is_not_sure_to_repay_itself_by_a_model() {
     let making = bill(50.0, 10.0).carbon_g.unwrap();
-    let (teacher, student) = (bill(60.0, 1.0).carbon_g.unwrap(), bill(45.0, 1.0).carbon_g.unwrap());
-    let even = BreakEven::of(making, teacher, student, Erring::Apart).unwrap();
+    let (incumbent, replacement) = (bill(60.0, 1.0).carbon_g.unwrap(), bill(45.0, 1.0).carbon_g.unwrap());
+    let even = BreakEven::of(making, incumbent, replacement, Erring::Apart).unwrap();
     assert!(matches!(even, BreakEven::MayNever { .. }), "{even}");
     assert!(even.to_string().contains("may be never"), "{even}");
-    // A teacher that cost nothing is repaid never, and nothing to make is repaid at once.
-    let none = teacher.scaled(0.0);
-    assert_eq!(BreakEven::of(making, none, student, Erring::Together).unwrap(), BreakEven::Never);
+    // A incumbent that cost nothing is repaid never, and nothing to make is repaid at once.
+    let none = incumbent.scaled(0.0);
+    assert_eq!(BreakEven::of(making, none, replacement, Erring::Together).unwrap(), BreakEven::Never);
     let gift = Estimate::exact(making.value()).scaled(0.0);
-    let even = BreakEven::of(gift, teacher, student, Erring::Together).unwrap();
+    let even = BreakEven::of(gift, incumbent, replacement, Erring::Together).unwrap();
     assert_eq!(even.to_string(), "after 0 uses");
 }
