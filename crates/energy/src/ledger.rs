@@ -5,8 +5,8 @@
 //! call. A crash can tear the last line; reading skips and reports it, and appending begins on a
 //! fresh line, so nothing else is ever lost.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -126,11 +126,15 @@ impl Ledger {
     /// Opens a ledger to append to, and makes it if it is not there.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses, or another meter is writing to it.
     pub fn append_to(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
         let path = path.as_ref().to_owned();
         let open = || {
             let mut file = File::options().read(true).append(true).create(true).open(&path)?;
+            // Windows of two meters in turns could not be told apart. Where the system cannot lock, nothing is said.
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                return Err(std::io::Error::new(ErrorKind::WouldBlock, "another meter is writing to it"));
+            }
             let mut last = [b'\n'];
             if file.seek(SeekFrom::End(0))? > 0 {
                 file.seek(SeekFrom::End(-1))?;

@@ -256,7 +256,12 @@ impl Context<'_> {
         let difference = [b.value - a.value, low, high];
         Ratio {
             ratio: over(b.value, a.value),
-            verdict: together.unwrap_or(apart).verdict(),
+            // Beside a zero there is no ratio, but the difference tells.
+            verdict: match together.unwrap_or(apart).verdict() {
+                Verdict::CannotBeToldApart if low > 0.0 => Verdict::More,
+                Verdict::CannotBeToldApart if high < 0.0 => Verdict::Less,
+                verdict => verdict,
+            },
             apart: Some(apart),
             together,
             difference_text: figure_a.write_difference(difference),

@@ -37,6 +37,18 @@ fn read(path: &PathBuf) -> Contents {
 }
 
 #[test]
+fn one_meter_at_a_time_writes_to_a_ledger() {
+    let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let first = Ledger::append_to(&file).unwrap();
+    let error = Ledger::append_to(&file).unwrap_err().to_string();
+    assert!(error.contains("another meter is writing to it"), "{error}");
+    // Reading disturbs nobody.
+    assert_eq!(Ledger::read(&file).unwrap(), Contents::default());
+    drop(first);
+    Ledger::append_to(&file).unwrap();
+}
+
+#[test]
 fn what_is_written_is_read() {
     let (_dir, path) = written(3);
     let contents = read(&path);
