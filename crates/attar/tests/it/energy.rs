@@ -215,6 +215,15 @@ fn plans_are_made_before_anything_runs() {
     assert!(plan(&["--preset", "list"]).contains("nas-p100"));
     let text = plan(&["--watts", "250", "--hours", "4", "--price", "0.3", "--currency", "EUR"]);
     assert!(text.contains("1.00 kWh") && text.contains("0.30 EUR"), "{text}");
+    for ignored in [
+        &["--watts", "5", "--hours", "1", "--utilisation", "0.5"][..],
+        &["--watts", "5", "--hours", "1", "--efficiency", "0.5"],
+        &["--watts", "5", "--hours", "1", "--water", "2"],
+        &["--preset", "bert-v100", "--memory", "64"],
+    ] {
+        let arguments: Vec<&str> = ["energy", "plan"].iter().chain(ignored).copied().collect();
+        assert!(fail(folder.path(), &arguments).contains("--"), "{ignored:?}");
+    }
     let error = fail(folder.path(), &["energy", "plan", "--accelerator", "A1000000", "--hours", "1"]);
     assert!(error.contains("A1000000") && error.contains("nearest"), "{error}");
 }

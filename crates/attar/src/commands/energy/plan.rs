@@ -19,6 +19,12 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if given.water.is_some() || given.embodied.is_some() || given.market.is_some() || !given.per.is_empty() {
         bail!("--water, --embodied, --market and --per are for reports of what ran, not for plans");
     }
+    if args.efficiency.is_some() && args.hours.is_some() {
+        bail!("--efficiency turns arithmetic into time: it goes with --flops or --recipe, not with --hours");
+    }
+    if args.utilisation.is_some() && args.watts.is_some() {
+        bail!("--watts is the power of the busy machine: --utilisation would not change it");
+    }
     let factors = setup::factors(&args.factors)?;
     let (forecasts, mut grids, tariffs, notes) = match &args.preset {
         Some(name) => preset(args, name, &factors)?,
@@ -88,9 +94,18 @@ type Question = (Vec<(String, Forecast)>, Vec<Grid>, Vec<(&'static str, Tariff)>
 
 /// A published row, with the paper's grid and prices unless others are given.
 fn preset(args: &PlanArgs, name: &str, factors: &setup::Factors) -> anyhow::Result<Question> {
-    let own = [args.hours.is_some(), args.flops.is_some(), args.recipe.is_some(), args.watts.is_some()];
+    let own = [
+        args.hours.is_some(),
+        args.flops.is_some(),
+        args.recipe.is_some(),
+        args.watts.is_some(),
+        args.processor.is_some(),
+        args.memory.is_some(),
+        args.utilisation.is_some(),
+        args.efficiency.is_some(),
+    ];
     if own.contains(&true) || !args.accelerator.is_empty() {
-        bail!("--preset is a machine and its hours: leave out --accelerator, --watts, --hours, --flops and --recipe");
+        bail!("--preset is a machine and its hours: leave out what describes another");
     }
     let preset = forecast::preset(name)?;
     let chosen = args.factors.region.is_some() || args.factors.intensity.is_some();
