@@ -17,7 +17,7 @@ pub const GELU_ERROR: f32 = 1e-6;
 pub const GELU_SLOPE_ERROR: f32 = 4e-7;
 
 /// Beyond this, Φ is 0 or 1 to the precision of a 32-bit float.
-const CDF_LIMIT: f32 = 5.5;
+pub(crate) const CDF_LIMIT: f32 = 5.5;
 /// Beyond this, the derivative is 0 or 1.
 const SLOPE_LIMIT: f32 = 6.0;
 
@@ -65,7 +65,7 @@ fn saturated<const N: usize>(x: f32, limit: f32, coefficients: &[f32; N]) -> f32
 }
 
 /// Largest error 8.25e-8 (in f32, over [-5.5, 5.5]).
-const CDF: [f32; 16] = [
+pub(crate) const CDF: [f32; 16] = [
     1.2855193e-1,
     -6.417234e-2,
     4.7737602e-2,

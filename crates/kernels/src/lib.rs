@@ -1,8 +1,5 @@
 //! CPU kernels of encoders: one file each, with a scalar reference as its specification.
 //!
-//! So far what training on a CPU loses most time with in a general tensor engine: the erf GELU with its
-//! exact derivative, and AdamW as one pass over memory.
-//!
 //! ```
 //! let x = [-1.0, 0.0, 2.0];
 //! let mut y = [0.0; 3];
@@ -12,13 +9,29 @@
 //!
 //! Kernels split their work into chunks of a fixed size, so that results do not depend on the number
 //! of threads.
+#![allow(unsafe_code, reason = "vector instructions; this is the one crate that may")]
+#![allow(dead_code, missing_docs)]
 
 mod adamw;
+mod attention;
+mod buffer;
+mod cpu;
+mod embedding;
 mod gelu;
+mod isa;
+mod math;
+mod matmul;
+mod norm;
 pub mod reference;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
+pub use attention::{AttentionScratch, attention, attention_scores, relations};
+pub use buffer::{Buffer, Number, Rows, RowsMut};
+pub use cpu::{Cpu, Level};
+pub use embedding::{Table, gather, mean, normalise_length};
 pub use gelu::{GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
+pub use matmul::{Finish, PackedBytes, PackedMatrix, QuantisedRows, quantise_rows};
+pub use norm::{Bytes, Norm, layer_norm};
 
 /// Elements that one thread takes at a time: a few arrays of them fit into a core's second cache.
 const CHUNK: usize = 1 << 14;

@@ -1,0 +1,189 @@
+//! Memory that begins at a cache line, and matrices as views of memory.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+/// A number that a [`Buffer`] may hold: plain bits, for which zero is a value.
+pub trait Number: Copy + Default + Send + Sync + private::Plain + 'static {}
+
+mod private {
+    /// # Safety
+    /// Every pattern of bits is a value, alignment divides 64, and so does the size.
+    pub unsafe trait Plain {}
+    // SAFETY: integers and floats.
+    unsafe impl Plain for f32 {}
+    // SAFETY: as above.
+    unsafe impl Plain for u8 {}
+    // SAFETY: as above.
+    unsafe impl Plain for i8 {}
+}
+
+impl Number for f32 {}
+impl Number for u8 {}
+impl Number for i8 {}
+
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "only seen through views")] [u8; 64]);
+
+/// A slice of numbers that begins at a cache line and whose memory ends at one: a whole vector may be read
+/// at any multiple of its length below [`Buffer::len`].
+#[derive(Clone)]
+pub struct Buffer<T> {
+    lines: Vec<Line>,
+    len: usize,
+    numbers: PhantomData<T>,
+}
+
+impl<T: Number> Buffer<T> {
+    /// A buffer of zeros.
+    pub fn zeros(len: usize) -> Self {
+        let lines = vec![Line([0; 64]); (len * size_of::<T>()).div_ceil(64)];
+        Buffer { lines, len, numbers: PhantomData }
+    }
+
+    /// Makes room for `len` numbers; what they are afterwards is not said. Never gives memory back.
+    pub fn reserve(&mut self, len: usize) {
+        let lines = (len * size_of::<T>()).div_ceil(64);
+        if lines > self.lines.len() {
+            self.lines.resize(lines, Line([0; 64]));
+        }
+        self.len = self.len.max(len);
+    }
+}
+
+impl<T> Default for Buffer<T> {
+    fn default() -> Self {
+        Buffer { lines: Vec::new(), len: 0, numbers: PhantomData }
+    }
+}
+
+impl<T: Number> Deref for Buffer<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: the lines hold at least `len` numbers, all patterns of bits are numbers, lines are aligned.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Number> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and the lines are borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Number> FromIterator<T> for Buffer<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(numbers: I) -> Self {
+        let numbers: Vec<T> = numbers.into_iter().collect();
+        let mut buffer = Buffer::zeros(numbers.len());
+        buffer.copy_from_slice(&numbers);
+        buffer
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} × {})", self.len, std::any::type_name::<T>())
+    }
+}
+
+/// A matrix `[rows, columns]` in row-major order whose rows begin `stride` apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) stride: usize,
+}
+
+/// As [`Rows`], to be written.
+#[derive(Debug)]
+pub struct RowsMut<'a, T> {
+    pub(crate) data: &'a mut [T],
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) stride: usize,
+}
+
+#[track_caller]
+fn check(len: usize, rows: usize, columns: usize, stride: usize) {
+    assert!(columns <= stride, "rows of {columns} columns do not lie {stride} apart");
+    let needed = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
+    assert!(needed <= len, "{rows} rows of {columns} columns, {stride} apart, need {needed} numbers, got {len}");
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// A view of `data`.
+    ///
+    /// # Panics
+    /// If a row would end past the data, or rows overlap.
+    #[track_caller]
+    pub fn new(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
+        check(data.len(), rows, columns, stride);
+        Rows { data, rows, columns, stride }
+    }
+
+    /// Some of the columns.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[track_caller]
+    pub fn columns(self, from: usize, count: usize) -> Self {
+        assert!(from + count <= self.columns, "columns {from}..{} of {}", from + count, self.columns);
+        let data = if self.rows == 0 { self.data } else { &self.data[from..] };
+        Rows { data, columns: count, ..self }
+    }
+
+    pub(crate) fn row(&self, index: usize) -> &'a [T] {
+        &self.data[index * self.stride..][..self.columns]
+    }
+}
+
+impl<'a, T> RowsMut<'a, T> {
+    /// A view of `data`.
+    ///
+    /// # Panics
+    /// If a row would end past the data, or rows overlap.
+    #[track_caller]
+    pub fn new(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
+        check(data.len(), rows, columns, stride);
+        RowsMut { data, rows, columns, stride }
+    }
+
+    pub(crate) fn row(&mut self, index: usize) -> &mut [T] {
+        &mut self.data[index * self.stride..][..self.columns]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_begins_at_a_line_and_keeps_what_it_holds() {
+        for len in [0, 1, 15, 16, 17, 1000] {
+            let mut buffer: Buffer<f32> = (0..len).map(|i| i as f32).collect();
+            assert_eq!(buffer.as_ptr() as usize % 64, 0);
+            buffer.reserve(len / 2);
+            assert_eq!(buffer.len(), len);
+            buffer.reserve(len + 100);
+            assert_eq!(buffer.len(), len + 100);
+            assert!(buffer[..len].iter().enumerate().all(|(i, &x)| x == i as f32));
+        }
+        assert_eq!(Buffer::<u8>::zeros(65).len(), 65);
+        assert!(Buffer::<i8>::default().is_empty());
+    }
+
+    #[test]
+    fn views_know_their_bounds() {
+        let data = [0.0f32; 10];
+        assert_eq!(Rows::new(&data, 3, 2, 4).columns(1, 1).row(2), [0.0]);
+        Rows::new(&data[..0], 0, 5, 5);
+        for (rows, columns, stride) in [(3, 3, 4), (2, 5, 4), (2, 1, 10)] {
+            assert!(std::panic::catch_unwind(|| Rows::new(&data, rows, columns, stride)).is_err());
+        }
+    }
+}

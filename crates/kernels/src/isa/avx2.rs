@@ -1,0 +1,228 @@
+//! AVX2 and FMA: 8 lanes, 16 registers; with AVX-VNNI, 32 products of bytes an instruction.
+
+use std::arch::x86_64::*;
+
+use super::Isa;
+use crate::cpu::Kernel;
+
+/// AVX2 and FMA, and AVX-VNNI if `VNNI`. Made only by the `enter` functions.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2<const VNNI: bool>(());
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<false>(()))
+}
+
+/// # Safety
+/// As [`enter`], and AVX-VNNI.
+#[target_feature(enable = "avx2,fma,avxvnni")]
+pub(crate) unsafe fn enter_vnni<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<true>(()))
+}
+
+/// All bits set in the first `count` of 8 lanes.
+#[inline(always)]
+fn first(count: usize) -> __m256i {
+    debug_assert!(count <= 8);
+    const BITS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: 8 numbers from an offset of at most 8.
+    let from = unsafe { BITS.as_ptr().add(8 - count.min(8)) };
+    // SAFETY: as above; unaligned loads are allowed.
+    unsafe { _mm256_loadu_si256(from.cast()) }
+}
+
+/// Without VNNI, the sums of even and of odd pairs of products, of columns 0..4 and 4..8.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums(__m256i, __m256i);
+
+// SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
+// instruction; where memory is touched, the caller vouches for it.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
+impl<const VNNI: bool> Isa for Avx2<VNNI> {
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+
+    type F = __m256;
+    type I = __m256i;
+    type Sum = Sums;
+    type Weights = __m256i;
+    type Inputs = __m256i;
+
+    #[inline(always)]
+    fn zero(self) -> __m256 {
+        unsafe { _mm256_setzero_ps() }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(self, from: *const f32, count: usize) -> __m256 {
+        unsafe { _mm256_maskload_ps(from, first(count)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, x: __m256) {
+        unsafe { _mm256_storeu_ps(to, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, x: __m256, count: usize) {
+        unsafe { _mm256_maskstore_ps(to, first(count), x) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, x: __m256) -> __m256 {
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+    }
+
+    #[inline(always)]
+    fn scale(self, x: __m256, n: __m256) -> __m256 {
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn where_greater(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
+    fn sum(self, x: __m256) -> f32 {
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    fn largest(self, x: __m256) -> f32 {
+        unsafe {
+            let four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    fn smallest(self, x: __m256) -> f32 {
+        unsafe {
+            let four = _mm_min_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_signed_bytes(self, from: *const i8) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
+    }
+
+    #[inline(always)]
+    fn to_integers(self, x: __m256) -> __m256i {
+        unsafe { _mm256_cvtps_epi32(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, x: __m256i) {
+        unsafe {
+            let lowest = _mm256_and_si256(x, _mm256_set1_epi32(255));
+            let words = _mm_packus_epi32(_mm256_castsi256_si128(lowest), _mm256_extracti128_si256::<1>(lowest));
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+        }
+    }
+
+    #[inline(always)]
+    fn zero_sum(self) -> Sums {
+        let zero = unsafe { _mm256_setzero_si256() };
+        Sums(zero, zero)
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(self, from: *const i8) -> __m256i {
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_inputs(self, from: *const u8) -> __m256i {
+        let four = unsafe { from.cast::<i32>().read_unaligned() };
+        unsafe { _mm256_set1_epi32(four) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sum: Sums, inputs: __m256i, weights: __m256i) -> Sums {
+        if VNNI {
+            return Sums(unsafe { _mm256_dpbusd_avx_epi32(sum.0, inputs, weights) }, sum.1);
+        }
+        // Widened to 16 bits, where the sum of two products is exact; the byte product with saturation is not.
+        unsafe {
+            let inputs = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(inputs));
+            let low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(weights));
+            let high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(weights));
+            Sums(
+                _mm256_add_epi32(sum.0, _mm256_madd_epi16(inputs, low)),
+                _mm256_add_epi32(sum.1, _mm256_madd_epi16(inputs, high)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn finish(self, sum: Sums) -> __m256 {
+        if VNNI {
+            return unsafe { _mm256_cvtepi32_ps(sum.0) };
+        }
+        unsafe {
+            // The horizontal sum works in halves: columns 0 1 4 5 2 3 6 7.
+            let paired = _mm256_hadd_epi32(sum.0, sum.1);
+            _mm256_cvtepi32_ps(_mm256_permute4x64_epi64::<0b11_01_10_00>(paired))
+        }
+    }
+}

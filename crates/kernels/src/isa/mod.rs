@@ -1,0 +1,148 @@
+//! The vector operations that kernels are written in, once for every instruction set.
+//!
+//! A kernel is a function over `I: Isa`. Everything here is `#[inline(always)]`, so that a kernel compiled
+//! inside one of the `enter` functions becomes the instructions of that set; a function of its own on the
+//! way, which is not inlined, would not.
+//!
+//! Operations that read or write memory take pointers and are unsafe; all others are safe because the token
+//! (`self`) proves that the processor has the instruction.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
+pub(crate) mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) mod simd128;
+
+/// An instruction set: vectors of [`LANES`](Isa::LANES) 32-bit floats, and an integer dot product.
+pub(crate) trait Isa: Copy + Send + Sync + 'static {
+    /// Lanes of a vector.
+    const LANES: usize;
+    /// Vector registers: how large a tile of sums may be is decided by it.
+    const REGISTERS: usize;
+
+    /// 32-bit floats.
+    type F: Copy;
+    /// 32-bit integers, as many.
+    type I: Copy;
+    /// Running sums of the products of bytes, one for each lane; how they are spread is the set's own affair.
+    type Sum: Copy;
+    /// The signed bytes of four consecutive inputs for each lane.
+    type Weights: Copy;
+    /// The unsigned bytes of four consecutive inputs, the same for each lane.
+    type Inputs: Copy;
+
+    fn zero(self) -> Self::F;
+    fn splat(self, x: f32) -> Self::F;
+
+    /// # Safety
+    /// `LANES` floats can be read.
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    /// The first `count` lanes; zeros in the others.
+    /// # Safety
+    /// `count ≤ LANES` floats can be read.
+    unsafe fn load_part(self, from: *const f32, count: usize) -> Self::F;
+    /// # Safety
+    /// `LANES` floats can be written.
+    unsafe fn store(self, to: *mut f32, x: Self::F);
+    /// # Safety
+    /// `count ≤ LANES` floats can be written.
+    unsafe fn store_part(self, to: *mut f32, x: Self::F, count: usize);
+
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a b + c`; rounded once where the set can.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The smaller; `b` if one is NaN.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The larger; `b` if one is NaN.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// To the nearest whole number, ties to even.
+    fn round(self, x: Self::F) -> Self::F;
+    /// `x 2ⁿ` for a whole `n` in -126..=127 and a normal result.
+    fn scale(self, x: Self::F, n: Self::F) -> Self::F;
+    /// Where `a > b`, `x`, elsewhere (and for NaN) `y`.
+    fn where_greater(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
+
+    /// Sum of the lanes, in an order of the set's own.
+    fn sum(self, x: Self::F) -> f32;
+    /// Largest lane.
+    fn largest(self, x: Self::F) -> f32;
+    /// Smallest lane.
+    fn smallest(self, x: Self::F) -> f32;
+
+    /// `LANES` signed bytes as floats.
+    /// # Safety
+    /// `LANES` bytes can be read.
+    unsafe fn load_signed_bytes(self, from: *const i8) -> Self::F;
+    /// Rounded to the nearest, ties to even; for values that 32 bits hold.
+    fn to_integers(self, x: Self::F) -> Self::I;
+    /// The lowest byte of each lane.
+    /// # Safety
+    /// `LANES` bytes can be written.
+    unsafe fn store_bytes(self, to: *mut u8, x: Self::I);
+
+    fn zero_sum(self) -> Self::Sum;
+    /// # Safety
+    /// `4 LANES` bytes can be read.
+    unsafe fn load_weights(self, from: *const i8) -> Self::Weights;
+    /// # Safety
+    /// 4 bytes can be read.
+    unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs;
+    /// Adds four products to the sum of each lane, exactly.
+    fn dot(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
+    /// The sums as floats.
+    fn finish(self, sum: Self::Sum) -> Self::F;
+
+    /// Writes `to[c · to_stride + r] = from[r · from_stride + c]` for `r < rows`, `c < columns`, and zeros for
+    /// `rows ≤ r < LANES`.
+    /// # Safety
+    /// `rows ≤ LANES` rows of `columns` floats can be read, `columns` rows of `LANES` written.
+    #[inline(always)]
+    unsafe fn transpose_in(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for c in 0..columns {
+            for r in 0..Self::LANES {
+                // SAFETY: inside the rows that the caller vouches for.
+                let x = if r < rows { unsafe { *from.add(r * from_stride + c) } } else { 0.0 };
+                // SAFETY: as above.
+                unsafe { *to.add(c * to_stride + r) = x };
+            }
+        }
+    }
+
+    /// Writes `to[r · to_stride + c] = from[c · from_stride + r]` for `r < rows`, `c < columns`.
+    /// # Safety
+    /// `columns` rows of `LANES` floats can be read, `rows ≤ LANES` rows of `columns` written.
+    #[inline(always)]
+    unsafe fn transpose_out(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for r in 0..rows {
+            for c in 0..columns {
+                // SAFETY: inside the rows that the caller vouches for.
+                let x = unsafe { *from.add(c * from_stride + r) };
+                // SAFETY: as above.
+                unsafe { *to.add(r * to_stride + c) = x };
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The product in 32-bit floats.
+
+use super::Finish;
+use super::tile::{Product, Shape, multiply};
+use crate::buffer::{Buffer, Rows, RowsMut};
+use crate::cpu::Cpu;
+use crate::isa::Isa;
+
+/// Weights and bias of a linear layer, packed for one instruction set.
+#[derive(Debug, Clone)]
+pub struct PackedMatrix {
+    cpu: Cpu,
+    shape: Shape,
+    inputs: usize,
+    outputs: usize,
+    /// Panel after panel; in a panel, input after input its columns, zeros beyond the last.
+    panels: Buffer<f32>,
+    bias: Buffer<f32>,
+}
+
+impl PackedMatrix {
+    /// Packs `weight` `[outputs, inputs]`, as a linear layer is stored, and `bias` `[outputs]`, or zeros if empty.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    #[track_caller]
+    pub fn new(cpu: Cpu, weight: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
+        assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
+        PackedMatrix::pack(cpu, bias, inputs, outputs, |input, output| weight[output * inputs + input])
+    }
+
+    /// Packs `weight` `[inputs, outputs]`, as it stands in a formula, and `bias` `[outputs]`, or zeros if empty.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    #[track_caller]
+    pub fn transposed(cpu: Cpu, weight: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
+        assert_eq!(weight.len(), inputs * outputs, "a weight of [{inputs}, {outputs}]");
+        PackedMatrix::pack(cpu, bias, inputs, outputs, |input, output| weight[input * outputs + output])
+    }
+
+    #[track_caller]
+    fn pack(cpu: Cpu, bias: &[f32], inputs: usize, outputs: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
+        assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
+        let shape = Shape::of(cpu);
+        let padded = outputs.next_multiple_of(shape.lanes);
+        let (mut panels, mut padded_bias) = (Buffer::zeros(padded * inputs), Buffer::zeros(padded));
+        padded_bias[..bias.len()].copy_from_slice(bias);
+        let mut place = 0;
+        for (first, vectors) in shape.panels(outputs) {
+            let width = vectors * shape.lanes;
+            for input in 0..inputs {
+                for output in first..outputs.min(first + width) {
+                    panels[place + input * width + output - first] = weight(input, output);
+                }
+            }
+            place += inputs * width;
+        }
+        PackedMatrix { cpu, shape, inputs, outputs, panels, bias: padded_bias }
+    }
+
+    /// Numbers of an input row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Numbers of an output row.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Bytes of the packed weights.
+    pub fn bytes(&self) -> usize {
+        (self.panels.len() + self.bias.len()) * size_of::<f32>()
+    }
+
+    /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn apply(&self, input: Rows<'_, f32>, output: RowsMut<'_, f32>, finish: Finish) {
+        assert_eq!(input.columns, self.inputs, "columns of the input");
+        assert_eq!(output.columns, self.outputs, "columns of the output");
+        assert_eq!(input.rows, output.rows, "as many rows out as in");
+        let product = Float { input: input.data.as_ptr(), stride: input.stride, depth: self.inputs, panels: self.panels.as_ptr() };
+        // SAFETY: rows, panels and bias are of the sizes just compared.
+        unsafe { multiply(self.cpu, self.shape, product, self.inputs, &self.bias, output, finish) };
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Float {
+    input: *const f32,
+    stride: usize,
+    depth: usize,
+    panels: *const f32,
+}
+
+impl Product for Float {
+    #[inline(always)]
+    unsafe fn tile<I: Isa, const M: usize, const V: usize>(
+        self,
+        isa: I,
+        row: usize,
+        panel: usize,
+        _: usize,
+    ) -> [[I::F; V]; M] {
+        // SAFETY: a panel of the weights and a row of the input, by the caller.
+        let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
+        let mut sums = [[isa.zero(); V]; M];
+        for _ in 0..self.depth {
+            let mut w = [isa.zero(); V];
+            for (v, w) in w.iter_mut().enumerate() {
+                // SAFETY: inside the panel.
+                *w = unsafe { isa.load(weights.add(v * I::LANES)) };
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: inside the row.
+                let x = isa.splat(unsafe { *inputs.add(r * self.stride) });
+                for (sum, &w) in sums.iter_mut().zip(&w) {
+                    *sum = isa.fma(x, w, *sum);
+                }
+            }
+            // SAFETY: at most one past the end.
+            (weights, inputs) = unsafe { (weights.add(V * I::LANES), inputs.add(1)) };
+        }
+        sums
+    }
+}

@@ -1,0 +1,276 @@
+//! The product in bytes: activations as unsigned, weights as signed bytes, sums exact in 32 bits.
+//!
+//! A row of activations is `x ≈ offset + scale q` with `q` in 0..=255, its smallest and largest value exact; a
+//! column of weights is `w ≈ scale q` with `q` in -127..=127. Then
+//! `Σ x w ≈ scale_x scale_w Σ q_x q_w + offset_x scale_w Σ q_w`, whose last factor is known when packing.
+
+use super::Finish;
+use super::tile::{Product, Shape, multiply};
+use crate::buffer::{Buffer, Rows, RowsMut};
+use crate::cpu::{Cpu, Kernel};
+use crate::isa::Isa;
+
+/// Inputs that are multiplied at a time.
+const GROUP: usize = 4;
+
+/// Weights and bias of a linear layer as bytes, packed for one instruction set.
+#[derive(Debug, Clone)]
+pub struct PackedBytes {
+    cpu: Cpu,
+    shape: Shape,
+    inputs: usize,
+    outputs: usize,
+    /// Panel after panel; in a panel, for each four inputs, its columns with four bytes each.
+    panels: Buffer<i8>,
+    bias: Buffer<f32>,
+    /// Scale of each column.
+    scales: Buffer<f32>,
+    /// Scale of each column times the sum of its bytes.
+    sums: Buffer<f32>,
+}
+
+impl PackedBytes {
+    /// Packs `weight` `[outputs, inputs]` with one of `scales` for each output, and `bias` `[outputs]`, or zeros
+    /// if empty.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, or there are so many inputs that a sum might not fit into 32 bits.
+    #[track_caller]
+    pub fn new(cpu: Cpu, weight: &[i8], scales: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
+        assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
+        assert_eq!(scales.len(), outputs, "a scale for each output");
+        assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
+        assert!(inputs <= (i32::MAX / (255 * 128)) as usize, "{inputs} products of bytes may not fit into 32 bits");
+        let shape = Shape::of(cpu);
+        let (depth, padded) = (inputs.div_ceil(GROUP), outputs.next_multiple_of(shape.lanes));
+        let mut packed = PackedBytes {
+            cpu,
+            shape,
+            inputs,
+            outputs,
+            panels: Buffer::zeros(padded * depth * GROUP),
+            bias: Buffer::zeros(padded),
+            scales: Buffer::zeros(padded),
+            sums: Buffer::zeros(padded),
+        };
+        packed.bias[..bias.len()].copy_from_slice(bias);
+        packed.scales[..outputs].copy_from_slice(scales);
+        let mut place = 0;
+        for (first, vectors) in shape.panels(outputs) {
+            let width = vectors * shape.lanes;
+            for output in first..outputs.min(first + width) {
+                let row = &weight[output * inputs..][..inputs];
+                for (input, &w) in row.iter().enumerate() {
+                    let group = (input / GROUP) * width + output - first;
+                    packed.panels[place + group * GROUP + input % GROUP] = w;
+                }
+                let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
+                packed.sums[output] = scales[output] * sum as f32;
+            }
+            place += depth * width * GROUP;
+        }
+        packed
+    }
+
+    /// Numbers of an input row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Numbers of an output row.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Bytes of the packed weights.
+    pub fn bytes(&self) -> usize {
+        self.panels.len() + (self.bias.len() + self.scales.len() + self.sums.len()) * size_of::<f32>()
+    }
+
+    /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn apply(&self, input: QuantisedRows<'_>, output: RowsMut<'_, f32>, finish: Finish) {
+        assert_eq!(input.columns, self.inputs, "columns of the input");
+        assert_eq!(output.columns, self.outputs, "columns of the output");
+        assert_eq!(input.scales.len(), output.rows, "as many rows out as in");
+        let product = Integer {
+            input: input.bytes.as_ptr(),
+            stride: input.stride,
+            scales: input.scales.as_ptr(),
+            offsets: input.offsets.as_ptr(),
+            depth: self.inputs.div_ceil(GROUP),
+            panels: self.panels.as_ptr(),
+            column_scales: self.scales.as_ptr(),
+            column_sums: self.sums.as_ptr(),
+        };
+        // SAFETY: rows, panels, scales and bias are of the sizes just compared.
+        unsafe { multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, finish) };
+    }
+}
+
+/// Activations as bytes: `x ≈ offset + scale q` for each row.
+#[derive(Debug, Clone, Copy)]
+pub struct QuantisedRows<'a> {
+    bytes: &'a [u8],
+    columns: usize,
+    stride: usize,
+    scales: &'a [f32],
+    offsets: &'a [f32],
+}
+
+impl<'a> QuantisedRows<'a> {
+    /// Bytes between the beginnings of rows of `columns` columns: whole cache lines.
+    pub const fn stride(columns: usize) -> usize {
+        columns.next_multiple_of(64)
+    }
+
+    /// Rows of bytes, [`stride`](Self::stride) apart, with scale and offset of each.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    #[track_caller]
+    pub fn new(bytes: &'a [u8], columns: usize, scales: &'a [f32], offsets: &'a [f32]) -> Self {
+        let stride = Self::stride(columns);
+        assert_eq!(scales.len(), offsets.len(), "an offset for each scale");
+        assert!(bytes.len() >= scales.len() * stride, "{} rows of {stride} bytes", scales.len());
+        QuantisedRows { bytes, columns, stride, scales, offsets }
+    }
+}
+
+/// Quantises each row of `input` to bytes, [`QuantisedRows::stride`] apart, with its scale and offset. A value is
+/// off by at most half a scale, which is the row's range over 255.
+///
+/// # Panics
+/// If the lengths do not fit.
+#[track_caller]
+pub fn quantise_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &mut [f32], offsets: &mut [f32]) {
+    let stride = QuantisedRows::stride(input.columns);
+    assert_eq!([scales.len(), offsets.len()], [input.rows; 2], "a scale and an offset for each row");
+    assert!(bytes.len() >= input.rows * stride, "{} rows of {stride} bytes, got {}", input.rows, bytes.len());
+    struct Quantise<'a> {
+        input: Rows<'a, f32>,
+        bytes: &'a mut [u8],
+        scales: &'a mut [f32],
+        offsets: &'a mut [f32],
+    }
+    impl Kernel for Quantise<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) {
+            let stride = QuantisedRows::stride(self.input.columns);
+            for (r, (scale, offset)) in self.scales.iter_mut().zip(self.offsets).enumerate() {
+                let bytes = &mut self.bytes[r * stride..][..stride];
+                (*scale, *offset) = quantise_row(isa, self.input.row(r), bytes);
+            }
+        }
+    }
+    cpu.run(Quantise { input, bytes, scales, offsets });
+}
+
+/// Scale and offset of a row, whose bytes are written. `bytes` is a stride long.
+#[inline(always)]
+pub(crate) fn quantise_row<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8]) -> (f32, f32) {
+    let (mut low, mut high) = (isa.splat(f32::INFINITY), isa.splat(f32::NEG_INFINITY));
+    let whole = row.len() / I::LANES * I::LANES;
+    let mut c = 0;
+    while c < whole {
+        // SAFETY: a vector is left.
+        let x = unsafe { isa.load(row.as_ptr().add(c)) };
+        (low, high) = (isa.min(low, x), isa.max(high, x));
+        c += I::LANES;
+    }
+    let (mut low, mut high) = (isa.smallest(low), isa.largest(high));
+    for &x in &row[whole..] {
+        (low, high) = (low.min(x), high.max(x));
+    }
+    quantise_row_within(isa, row, bytes, low, high)
+}
+
+/// As [`quantise_row`], with the row's smallest and largest value.
+#[inline(always)]
+pub(crate) fn quantise_row_within<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8], low: f32, high: f32) -> (f32, f32) {
+    let range = high - low;
+    // An empty row and one of equal numbers have no range.
+    let (scale, inverse) = if range > 0.0 { (range / 255.0, 255.0 / range) } else { (0.0, 0.0) };
+    let low = if low.is_finite() { low } else { 0.0 };
+    // The difference first: where the range is small beside the values, its product would be rounded coarsely.
+    // Then it is in 0..=255 up to a rounding, and needs no bounds.
+    let (factor, lowest) = (isa.splat(inverse), isa.splat(low));
+    assert!(bytes.len() >= row.len().next_multiple_of(I::LANES), "bytes for whole vectors");
+    let mut c = 0;
+    while c < row.len() {
+        let count = (row.len() - c).min(I::LANES);
+        // SAFETY: `count` numbers are left.
+        let x = unsafe {
+            let from = row.as_ptr().add(c);
+            if count == I::LANES { isa.load(from) } else { isa.load_part(from, count) }
+        };
+        let q = isa.mul(isa.sub(x, lowest), factor);
+        // SAFETY: there are bytes for whole vectors.
+        unsafe { isa.store_bytes(bytes.as_mut_ptr().add(c), isa.to_integers(q)) };
+        c += I::LANES;
+    }
+    (scale, low)
+}
+
+#[derive(Clone, Copy)]
+struct Integer {
+    input: *const u8,
+    stride: usize,
+    scales: *const f32,
+    offsets: *const f32,
+    depth: usize,
+    panels: *const i8,
+    column_scales: *const f32,
+    column_sums: *const f32,
+}
+
+impl Product for Integer {
+    #[inline(always)]
+    unsafe fn tile<I: Isa, const M: usize, const V: usize>(
+        self,
+        isa: I,
+        row: usize,
+        panel: usize,
+        column: usize,
+    ) -> [[I::F; V]; M] {
+        // SAFETY: a panel of the weights and a row of the input, by the caller.
+        let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
+        let mut sums = [[isa.zero_sum(); V]; M];
+        for _ in 0..self.depth {
+            // SAFETY: inside the panel; there is at least one vector.
+            let mut w = [unsafe { isa.load_weights(weights) }; V];
+            for (v, w) in w.iter_mut().enumerate() {
+                // SAFETY: inside the panel.
+                *w = unsafe { isa.load_weights(weights.add(v * GROUP * I::LANES)) };
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: inside the row.
+                let x = unsafe { isa.splat_inputs(inputs.add(r * self.stride)) };
+                for (sum, &w) in sums.iter_mut().zip(&w) {
+                    *sum = isa.dot(*sum, x, w);
+                }
+            }
+            // SAFETY: at most one past the end.
+            (weights, inputs) = unsafe { (weights.add(V * GROUP * I::LANES), inputs.add(GROUP)) };
+        }
+        let mut out = [[isa.zero(); V]; M];
+        for v in 0..V {
+            // SAFETY: scales and sums cover whole panels.
+            let (scale, sum) = unsafe {
+                let at = column + v * I::LANES;
+                (isa.load(self.column_scales.add(at)), isa.load(self.column_sums.add(at)))
+            };
+            for r in 0..M {
+                // SAFETY: each row has a scale and an offset.
+                let (row_scale, offset) = unsafe { (*self.scales.add(row + r), *self.offsets.add(row + r)) };
+                let product = isa.mul(isa.mul(isa.finish(sums[r][v]), isa.splat(row_scale)), scale);
+                out[r][v] = isa.fma(sum, isa.splat(offset), product);
+            }
+        }
+        out
+    }
+}

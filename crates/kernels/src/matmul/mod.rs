@@ -1,0 +1,30 @@
+//! Products of activations with packed weights, in 32-bit floats and in bytes.
+//!
+//! `y = f(x W + b)` or `y += x W + b`, row by row: `x` `[rows, inputs]`, `W` `[inputs, outputs]`, `b` `[outputs]`.
+//! Weights are packed once, into panels of as many columns as a tile of sums is wide, and shared by threads.
+//! A row's result depends on that row alone and not on how many rows come with it.
+
+mod float;
+mod integer;
+mod tile;
+
+pub use float::PackedMatrix;
+pub(crate) use integer::quantise_row_within;
+pub use integer::{PackedBytes, QuantisedRows, quantise_rows};
+
+/// What becomes of a sum once its bias is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// It is written.
+    Write,
+    /// It is added to what is there: a residual connection.
+    Add,
+    /// Its erf GELU is written.
+    Gelu,
+    /// Its tanh GELU is written.
+    GeluTanh,
+    /// The larger of it and 0 is written.
+    Relu,
+    /// Its hyperbolic tangent is written.
+    Tanh,
+}

@@ -1,0 +1,250 @@
+//! The tile both products share: how rows and columns are cut, and what happens to finished sums.
+
+use std::ops::Range;
+
+use super::Finish;
+use crate::buffer::RowsMut;
+use crate::cpu::{Cpu, Kernel};
+use crate::isa::Isa;
+use crate::math;
+
+/// Most rows of a tile.
+pub(super) const MAX_ROWS: usize = 8;
+
+/// Vectors across a tile and rows down: as many sums as registers hold beside what is being multiplied.
+pub(super) const fn shape<I: Isa>() -> (usize, usize) {
+    if I::REGISTERS >= 32 { (MAX_ROWS, 3) } else { (6, 2) }
+}
+
+/// A matrix product that can compute one tile of sums.
+pub(super) trait Product: Copy {
+    /// Sums of `M` rows from `row` on and of the `V` vectors of a panel, without bias.
+    ///
+    /// # Safety
+    /// The rows are rows of the input, and `panel` and `column` are the panel's place in memory and its first
+    /// column.
+    unsafe fn tile<I: Isa, const M: usize, const V: usize>(
+        self,
+        isa: I,
+        row: usize,
+        panel: usize,
+        column: usize,
+    ) -> [[I::F; V]; M];
+}
+
+/// Where the results go.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    to: *mut f32,
+    stride: usize,
+    columns: usize,
+    bias: *const f32,
+    finish: Finish,
+}
+
+/// Lanes, rows of a tile and vectors of a panel on one instruction set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) lanes: usize,
+    pub(super) rows: usize,
+    pub(super) vectors: usize,
+}
+
+impl Shape {
+    pub(super) fn of(cpu: Cpu) -> Shape {
+        struct Ask;
+        impl Kernel for Ask {
+            type Output = Shape;
+            #[inline(always)]
+            fn run<I: Isa>(self, _: I) -> Shape {
+                let (rows, vectors) = shape::<I>();
+                Shape { lanes: I::LANES, rows, vectors }
+            }
+        }
+        cpu.run(Ask)
+    }
+
+    /// Panels of `columns` columns: first column, and vectors.
+    pub(super) fn panels(self, columns: usize) -> impl Iterator<Item = (usize, usize)> {
+        let width = self.lanes * self.vectors;
+        (0..columns).step_by(width).map(move |first| (first, (columns - first).div_ceil(self.lanes).min(self.vectors)))
+    }
+}
+
+/// Multiplies all rows by all panels. `depth` is how many numbers of packed weights a vector of columns takes.
+///
+/// # Safety
+/// `product` can compute every tile of `rows` rows and of the panels of `output.columns` columns; `bias` holds as
+/// many numbers as those panels have columns.
+pub(super) unsafe fn multiply<P: Product>(
+    cpu: Cpu,
+    shape: Shape,
+    product: P,
+    depth: usize,
+    bias: &[f32],
+    output: RowsMut<'_, f32>,
+    finish: Finish,
+) {
+    let RowsMut { data, rows, columns, stride } = output;
+    let target = Target { to: data.as_mut_ptr(), stride, columns, bias: bias.as_ptr(), finish };
+    // Tiles as even as they can be: a last tile of one row would wait for its own sums.
+    let tiles = rows.div_ceil(shape.rows).max(1);
+    let (low, higher) = (rows / tiles, rows % tiles);
+    let strips = [(0..higher, low + 1, 0), (higher..tiles, low, higher)];
+    let mut panel = 0;
+    for (column, vectors) in shape.panels(columns) {
+        for (range, height, skipped) in strips.clone() {
+            if range.is_empty() || height == 0 {
+                continue;
+            }
+            let strip = Strip { product, target, panel, column, row: skipped * (height + 1), tiles: range.len() };
+            // SAFETY: rows and columns of the product, by the caller.
+            unsafe { strip.run(cpu, height, vectors) };
+        }
+        panel += vectors * depth * shape.lanes;
+    }
+}
+
+/// Tiles of equal height, one below the other, of one panel.
+#[derive(Clone, Copy)]
+struct Strip<P> {
+    product: P,
+    target: Target,
+    panel: usize,
+    column: usize,
+    row: usize,
+    tiles: usize,
+}
+
+impl<P: Product> Strip<P> {
+    /// # Safety
+    /// As [`multiply`].
+    unsafe fn run(self, cpu: Cpu, height: usize, vectors: usize) {
+        macro_rules! heights {
+            ($v:literal: $($m:literal)*) => {
+                match height {
+                    // SAFETY: the caller's promise.
+                    $($m => cpu.run(unsafe { Sized::<P, $m, $v>::new(self) }),)*
+                    _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
+                }
+            };
+        }
+        match vectors {
+            1 => heights!(1: 1 2 3 4 5 6 7 8),
+            2 => heights!(2: 1 2 3 4 5 6 7 8),
+            3 => heights!(3: 1 2 3 4 5 6 7 8),
+            _ => unreachable!("a panel has at most 3 vectors"),
+        }
+    }
+}
+
+struct Sized<P, const M: usize, const V: usize>(Strip<P>);
+
+impl<P: Product, const M: usize, const V: usize> Sized<P, M, V> {
+    /// # Safety
+    /// As [`multiply`].
+    unsafe fn new(strip: Strip<P>) -> Self {
+        Sized(strip)
+    }
+}
+
+impl<P: Product, const M: usize, const V: usize> Kernel for Sized<P, M, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let (rows, vectors) = shape::<I>();
+        if M > rows || V > vectors {
+            // Never so: keeps the compiler from making tiles that this set has no registers for.
+            return;
+        }
+        let Strip { product, target, panel, column, row, tiles } = self.0;
+        for tile in 0..tiles {
+            let row = row + tile * M;
+            // SAFETY: the promise of `new`.
+            let sums = unsafe { product.tile::<I, M, V>(isa, row, panel, column) };
+            // SAFETY: as above.
+            unsafe { target.write(isa, sums, row, column) };
+        }
+    }
+}
+
+impl Target {
+    /// Adds the bias and finishes a tile.
+    ///
+    /// # Safety
+    /// As [`multiply`].
+    #[inline(always)]
+    unsafe fn write<I: Isa, const M: usize, const V: usize>(
+        self,
+        isa: I,
+        sums: [[I::F; V]; M],
+        row: usize,
+        column: usize,
+    ) {
+        // SAFETY: `row` and `column` are in the output and the bias covers whole panels.
+        let (to, bias) = unsafe { (self.to.add(row * self.stride + column), self.bias.add(column)) };
+        let columns = (self.columns - column).min(V * I::LANES);
+        let whole = columns == V * I::LANES;
+        let mut biases = [isa.zero(); V];
+        for (v, b) in biases.iter_mut().enumerate() {
+            // SAFETY: as above.
+            *b = unsafe { isa.load(bias.add(v * I::LANES)) };
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for v in 0..V {
+                // SAFETY: a row of the output.
+                let to = unsafe { to.add(r * self.stride + v * I::LANES) };
+                let count = if whole { I::LANES } else { columns.saturating_sub(v * I::LANES).min(I::LANES) };
+                let mut y = isa.add(sums[v], biases[v]);
+                if self.finish == Finish::Add {
+                    // SAFETY: `count` columns are left.
+                    let there = unsafe { if whole { isa.load(to) } else { isa.load_part(to, count) } };
+                    y = isa.add(y, there);
+                }
+                // SAFETY: as above.
+                unsafe { if whole { isa.store(to, y) } else { isa.store_part(to, y, count) } };
+            }
+        }
+        // SAFETY: the tile just written.
+        unsafe {
+            match self.finish {
+                Finish::Write | Finish::Add => {}
+                Finish::Gelu => each::<I, math::Gelu>(isa, to, self.stride, M, columns),
+                Finish::GeluTanh => each::<I, math::GeluTanh>(isa, to, self.stride, M, columns),
+                Finish::Relu => each::<I, math::Relu>(isa, to, self.stride, M, columns),
+                Finish::Tanh => each::<I, math::Tanh>(isa, to, self.stride, M, columns),
+            }
+        }
+    }
+}
+
+/// Applies a function to a tile in place; it is still in the nearest cache.
+///
+/// # Safety
+/// `rows` rows of `columns` floats can be read and written.
+#[inline(always)]
+unsafe fn each<I: Isa, F: math::Function>(isa: I, to: *mut f32, stride: usize, rows: usize, columns: usize) {
+    for r in 0..rows {
+        let mut c = 0;
+        while c < columns {
+            let count = (columns - c).min(I::LANES);
+            // SAFETY: inside the tile.
+            let to = unsafe { to.add(r * stride + c) };
+            // SAFETY: `count` columns are left.
+            unsafe {
+                if count == I::LANES {
+                    isa.store(to, F::of(isa, isa.load(to)));
+                } else {
+                    isa.store_part(to, F::of(isa, isa.load_part(to, count)), count);
+                }
+            }
+            c += I::LANES;
+        }
+    }
+}
+
+/// The rows that each of `parts` threads takes, as even as they can be.
+pub(crate) fn share(rows: usize, part: usize, parts: usize) -> Range<usize> {
+    rows * part / parts..rows * (part + 1) / parts
+}
