@@ -19,7 +19,7 @@ pub const GELU_SLOPE_ERROR: f32 = 4e-7;
 /// Beyond this, Φ is 0 or 1 to the precision of a 32-bit float.
 pub(crate) const CDF_LIMIT: f32 = 5.5;
 /// Beyond this, the derivative is 0 or 1.
-const SLOPE_LIMIT: f32 = 6.0;
+pub(crate) const SLOPE_LIMIT: f32 = 6.0;
 
 /// `y = x/2 (1 + erf(x/√2))`, within [`GELU_ERROR`] of [`reference::gelu`](crate::reference::gelu).
 ///
@@ -85,7 +85,7 @@ pub(crate) const CDF: [f32; 16] = [
 ];
 
 /// Largest error 2.08e-7 (in f32, over [-6.0, 6.0]).
-const SLOPE: [f32; 19] = [
+pub(crate) const SLOPE: [f32; 19] = [
     1.17897764e-1,
     -5.93428e-2,
     4.605763e-2,

@@ -22,6 +22,7 @@ mod isa;
 mod math;
 mod matmul;
 mod norm;
+pub mod train;
 pub mod reference;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
