@@ -73,7 +73,8 @@ impl Bundle {
     /// [`Error::SentenceTransformers`] if the directory makes vectors in a way attar cannot repeat.
     pub fn read(dir: &Path) -> Result<Self, Error> {
         let found = sentence_transformers::read(dir)?;
-        let Loaded { config, weights, missing, .. } = checkpoint::load(&found.transformer)?;
+        let config = checkpoint::read_config(&found.transformer)?;
+        let Loaded { config, weights, missing, .. } = checkpoint::load_unhashed(&found.transformer, config)?;
         if !missing.is_empty() {
             return Err(Error::Incomplete { dir: dir.into(), missing });
         }

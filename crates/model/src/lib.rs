@@ -45,7 +45,8 @@
 //!
 //! Every reader takes its file for hostile: lengths are checked before memory is taken, nothing recurses without
 //! bound, nothing panics, and an [`Error`] names the file, the place, what was expected and what stood there. The
-//! memory to read a checkpoint is that of its largest file plus that of its weights as f32.
+//! memory to read a bundle from safetensors is that of its weights; from PyTorch's files, or with hashes, that of its
+//! largest file besides.
 
 pub mod atomic;
 mod bundle;
@@ -64,6 +65,7 @@ mod sentence_transformers;
 mod shards;
 mod size;
 mod stored;
+mod tensor_stream;
 mod torch_file;
 mod weights;
 mod weights_file;
