@@ -40,6 +40,7 @@
 //! - [`checkpoint`]: a directory as it comes from elsewhere, with a list of what was ignored, unexpected or
 //!   missing.
 //! - [`Bundle`]: a finished model with tokenizer, pooling, provenance and [`card`].
+//! - [`quantised`]: the same model as small integers with scales, in a file of its own.
 //! - [`Size`] and [`flops`]: what it weighs and what a text costs.
 //! - [`atomic`]: writing files and directories that are never half there.
 //!
@@ -60,6 +61,7 @@ mod fingerprint;
 mod hash;
 pub mod hf_config;
 mod names;
+pub mod quantised;
 pub mod safetensors_file;
 mod sentence_transformers;
 mod shards;
@@ -70,7 +72,7 @@ mod torch_file;
 mod weights;
 mod weights_file;
 
-pub use bundle::{Bundle, TOKENIZER_FILES};
+pub use bundle::{Bundle, ReadWeights, TOKENIZER_FILES, WriteWeights};
 pub use config::{Activation, ConfigError, EncoderConfig, Family, Head, PoolerActivation, Target};
 pub use error::Error;
 pub use family_names::family_name;
