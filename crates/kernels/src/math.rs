@@ -42,7 +42,7 @@ impl Function for Tanh {
 impl Function for Relu {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F) -> I::F {
-        isa.max(x, isa.zero())
+        isa.max(isa.zero(), x)
     }
 }
 
@@ -53,8 +53,9 @@ impl Function for Relu {
 pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
     const POLYNOMIAL: [f32; 6] = [1.0000001, 0.693_146_94, 0.240_221_2, 0.055_507_13, 0.009_675_541, 0.001_327_647_1];
     let lowest = isa.splat(-126.0);
-    let x = isa.min(x, isa.splat(127.0));
-    let clamped = isa.max(x, lowest);
+    // The bounds come first, so that NaN stays NaN.
+    let x = isa.min(isa.splat(127.0), x);
+    let clamped = isa.max(lowest, x);
     let n = isa.round(clamped);
     let f = isa.sub(clamped, n);
     let mut y = isa.splat(POLYNOMIAL[5]);
@@ -70,7 +71,7 @@ pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
 pub(crate) fn exp2_of_negative<I: Isa>(isa: I, x: I::F) -> I::F {
     const POLYNOMIAL: [f32; 6] = [1.0000001, 0.693_146_94, 0.240_221_2, 0.055_507_13, 0.009_675_541, 0.001_327_647_1];
     // 2^-126 stands for everything below it: beside the largest, 1, it is nothing.
-    let x = isa.max(x, isa.splat(-126.0));
+    let x = isa.max(isa.splat(-126.0), x);
     let n = isa.round(x);
     let f = isa.sub(x, n);
     let mut y = isa.splat(POLYNOMIAL[5]);

@@ -88,13 +88,21 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     unsafe fn store_bytes(self, to: *mut u8, x: Self::I);
 
     fn zero_sum(self) -> Self::Sum;
+    /// What the sums of products begin with, given the total of all weights of each lane: zero, but for a set that
+    /// shifts the inputs to suit its instruction.
+    /// # Safety
+    /// `LANES` integers can be read.
+    #[inline(always)]
+    unsafe fn start_sum(self, _totals: *const i32) -> Self::Sum {
+        self.zero_sum()
+    }
     /// # Safety
     /// `4 LANES` bytes can be read.
     unsafe fn load_weights(self, from: *const i8) -> Self::Weights;
     /// # Safety
     /// 4 bytes can be read.
     unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs;
-    /// Adds four products to the sum of each lane, exactly.
+    /// Adds four products to the sum of each lane, exactly, once [`start_sum`](Isa::start_sum) was its beginning.
     fn dot(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
     /// The sums as floats.
     fn finish(self, sum: Self::Sum) -> Self::F;
