@@ -52,6 +52,30 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// `count ≤ LANES` floats can be written.
     unsafe fn store_part(self, to: *mut f32, x: Self::F, count: usize);
 
+    /// The first numbers of a slice; zeros in the lanes beyond its end.
+    #[inline(always)]
+    fn load_slice(self, from: &[f32]) -> Self::F {
+        if from.len() >= Self::LANES {
+            // SAFETY: a whole vector is there.
+            unsafe { self.load(from.as_ptr()) }
+        } else {
+            // SAFETY: so many numbers are there.
+            unsafe { self.load_part(from.as_ptr(), from.len()) }
+        }
+    }
+
+    /// Writes as many lanes as the slice has room for.
+    #[inline(always)]
+    fn store_slice(self, to: &mut [f32], x: Self::F) {
+        if to.len() >= Self::LANES {
+            // SAFETY: there is room for a whole vector.
+            unsafe { self.store(to.as_mut_ptr(), x) }
+        } else {
+            // SAFETY: there is room for so many numbers.
+            unsafe { self.store_part(to.as_mut_ptr(), x, to.len()) }
+        }
+    }
+
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
