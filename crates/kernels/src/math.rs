@@ -1,6 +1,6 @@
 //! Functions of every lane of a vector.
 
-use crate::gelu::{CDF, CDF_LIMIT};
+use crate::gelu::{CDF, CDF_LIMIT, SLOPE, SLOPE_LIMIT};
 use crate::isa::Isa;
 
 /// A function of every lane. A type and not a closure, because a closure is compiled apart from the kernel
@@ -51,7 +51,7 @@ impl Function for Tanh {
 impl Function for Relu {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F) -> I::F {
-        isa.max(x, isa.zero())
+        isa.max(isa.zero(), x)
     }
 }
 
@@ -62,8 +62,9 @@ impl Function for Relu {
 pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
     const POLYNOMIAL: [f32; 6] = [1.0000001, 0.693_146_94, 0.240_221_2, 0.055_507_13, 0.009_675_541, 0.001_327_647_1];
     let lowest = isa.splat(-126.0);
-    let x = isa.min(x, isa.splat(127.0));
-    let clamped = isa.max(x, lowest);
+    // The bounds come first, so that NaN stays NaN.
+    let x = isa.min(isa.splat(127.0), x);
+    let clamped = isa.max(lowest, x);
     let n = isa.round(clamped);
     let f = isa.sub(clamped, n);
     let mut y = isa.splat(POLYNOMIAL[5]);
@@ -90,15 +91,26 @@ pub(crate) fn exp2_inside<I: Isa>(isa: I, x: I::F) -> I::F {
 /// `x Φ(x)`, the erf GELU, within [`GELU_ERROR`](crate::GELU_ERROR).
 #[inline(always)]
 pub(crate) fn gelu<I: Isa>(isa: I, x: I::F) -> I::F {
-    let u = isa.fma(isa.mul(x, x), isa.splat(2.0 / (CDF_LIMIT * CDF_LIMIT)), isa.splat(-1.0));
-    let mut p = isa.splat(CDF[CDF.len() - 1]);
-    for &c in CDF[..CDF.len() - 1].iter().rev() {
-        p = isa.fma(p, u, isa.splat(c));
+    isa.mul(x, saturated(isa, x, CDF_LIMIT, &CDF))
+}
+
+/// `Φ(x) + x φ(x)`, the derivative of [`gelu`], within [`GELU_SLOPE_ERROR`](crate::GELU_SLOPE_ERROR).
+#[inline(always)]
+pub(crate) fn gelu_slope<I: Isa>(isa: I, x: I::F) -> I::F {
+    saturated(isa, x, SLOPE_LIMIT, &SLOPE)
+}
+
+/// `1/2 + x p(2 x²/limit² - 1)` inside the limit, 0 below it and 1 above it; NaN for NaN.
+#[inline(always)]
+fn saturated<I: Isa, const N: usize>(isa: I, x: I::F, limit: f32, coefficients: &[f32; N]) -> I::F {
+    let u = isa.fma(isa.mul(x, x), isa.splat(2.0 / (limit * limit)), isa.splat(-1.0));
+    let mut polynomial = isa.splat(coefficients[N - 1]);
+    for &c in coefficients[..N - 1].iter().rev() {
+        polynomial = isa.fma(polynomial, u, isa.splat(c));
     }
-    let inside = isa.fma(x, p, isa.splat(0.5));
-    let above = isa.where_greater(x, isa.splat(CDF_LIMIT), isa.splat(1.0), inside);
-    let cdf = isa.where_greater(isa.splat(-CDF_LIMIT), x, isa.zero(), above);
-    isa.mul(x, cdf)
+    let inside = isa.fma(x, polynomial, isa.splat(0.5));
+    let above = isa.where_greater(x, isa.splat(limit), isa.splat(1.0), inside);
+    isa.where_greater(isa.splat(-limit), x, isa.zero(), above)
 }
 
 /// The erf GELU within [`GELU_COARSE_ERROR`](crate::GELU_COARSE_ERROR), at half the price of [`gelu`]: for a

@@ -102,6 +102,11 @@ impl Encoder {
         self.team.threads()
     }
 
+    /// The threads, for work beside the forward pass.
+    pub(crate) fn team(&mut self) -> &mut Team {
+        &mut self.team
+    }
+
     /// Bytes of the packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.model.bytes()

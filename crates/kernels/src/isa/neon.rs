@@ -25,11 +25,6 @@ pub(crate) unsafe fn enter_dot<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Neon::<true>(()))
 }
 
-/// With the dot product, sums of `(input - 128) weight` and of `-128 weight`: the instruction takes signed bytes
-/// alone. Without it, the first are sums of `input weight` and the second nothing.
-#[derive(Clone, Copy)]
-pub(crate) struct Sums(int32x4_t, int32x4_t);
-
 /// Adds to each lane of `sum` four products of signed bytes.
 ///
 /// # Safety
@@ -61,7 +56,7 @@ impl<const DOT: bool> Isa for Neon<DOT> {
 
     type F = float32x4_t;
     type I = int32x4_t;
-    type Sum = Sums;
+    type Sum = int32x4_t;
     type Weights = int8x16_t;
     type Inputs = uint8x16_t;
 
@@ -209,9 +204,14 @@ impl<const DOT: bool> Isa for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn zero_sum(self) -> Sums {
-        let zero = unsafe { vdupq_n_s32(0) };
-        Sums(zero, zero)
+    fn zero_sum(self) -> int32x4_t {
+        unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn start_sum(self, totals: *const i32) -> int32x4_t {
+        // The instruction takes signed bytes alone: it gets the inputs less 128, which the total makes up for.
+        if DOT { unsafe { vshlq_n_s32::<7>(vld1q_s32(totals)) } } else { self.zero_sum() }
     }
 
     #[inline(always)]
@@ -226,12 +226,9 @@ impl<const DOT: bool> Isa for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn dot(self, sum: Sums, inputs: uint8x16_t, weights: int8x16_t) -> Sums {
+    fn dot(self, sum: int32x4_t, inputs: uint8x16_t, weights: int8x16_t) -> int32x4_t {
         if DOT {
-            return unsafe {
-                let flipped = vreinterpretq_s8_u8(veorq_u8(inputs, vdupq_n_u8(128)));
-                Sums(sdot(sum.0, flipped, weights), sdot(sum.1, vdupq_n_s8(-128), weights))
-            };
+            return unsafe { sdot(sum, vreinterpretq_s8_u8(veorq_u8(inputs, vdupq_n_u8(128))), weights) };
         }
         // A product of an unsigned and a signed byte fits into 16 bits; pairs of them are added into 32. First the
         // bytes at even places, then those at odd ones, so that each lane sums its own four.
@@ -242,13 +239,13 @@ impl<const DOT: bool> Isa for Neon<DOT> {
             let weights = vreinterpretq_s16_s8(weights);
             let even_weights = vshrq_n_s16::<8>(vshlq_n_s16::<8>(weights));
             let odd_weights = vshrq_n_s16::<8>(weights);
-            let half = vpadalq_s16(sum.0, vmulq_s16(even, even_weights));
-            Sums(vpadalq_s16(half, vmulq_s16(odd, odd_weights)), sum.1)
+            let half = vpadalq_s16(sum, vmulq_s16(even, even_weights));
+            vpadalq_s16(half, vmulq_s16(odd, odd_weights))
         }
     }
 
     #[inline(always)]
-    fn finish(self, sum: Sums) -> float32x4_t {
-        unsafe { vcvtq_f32_s32(vsubq_s32(sum.0, sum.1)) }
+    fn finish(self, sum: int32x4_t) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(sum) }
     }
 }
