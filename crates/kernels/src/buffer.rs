@@ -17,11 +17,14 @@ mod private {
     unsafe impl Plain for u8 {}
     // SAFETY: as above.
     unsafe impl Plain for i8 {}
+    // SAFETY: as above.
+    unsafe impl Plain for i32 {}
 }
 
 impl Number for f32 {}
 impl Number for u8 {}
 impl Number for i8 {}
+impl Number for i32 {}
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]

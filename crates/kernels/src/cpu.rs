@@ -133,36 +133,46 @@ impl fmt::Display for Cpu {
     }
 }
 
-/// Slowest first. An interpreter that checks memory accesses knows no vector instructions.
+/// Slowest first.
 fn available() -> Vec<Level> {
-    #[cfg_attr(miri, expect(unused_mut, reason = "only plain loops there"))]
-    let mut levels = vec![Level::Scalar];
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let has_avx512 = has_avx2
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
-        let more = [
-            (Level::Avx2, has_avx2),
-            (Level::Avx2Vnni, has_avx2 && is_x86_feature_detected!("avxvnni")),
-            (Level::Avx512, has_avx512),
-            (Level::Avx512Vnni, has_avx512 && is_x86_feature_detected!("avx512vnni")),
-        ];
-        levels.extend(more.into_iter().filter_map(|(level, has)| has.then_some(level)));
-    }
-    #[cfg(all(target_arch = "aarch64", not(miri)))]
-    {
-        levels.push(Level::Neon);
-        if std::arch::is_aarch64_feature_detected!("dotprod") {
-            levels.push(Level::NeonDot);
-        }
-    }
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    levels.push(Level::Simd128);
-    levels
+    std::iter::once((Level::Scalar, true)).chain(vectors()).filter_map(|(level, has)| has.then_some(level)).collect()
+}
+
+/// Levels with vector instructions, and whether the processor has them.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn vectors() -> [(Level, bool); 4] {
+    let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let has_avx512 = has_avx2
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    [
+        (Level::Avx2, has_avx2),
+        (Level::Avx2Vnni, has_avx2 && is_x86_feature_detected!("avxvnni")),
+        (Level::Avx512, has_avx512),
+        (Level::Avx512Vnni, has_avx512 && is_x86_feature_detected!("avx512vnni")),
+    ]
+}
+
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+fn vectors() -> [(Level, bool); 2] {
+    let has_neon = std::arch::is_aarch64_feature_detected!("neon");
+    [(Level::Neon, has_neon), (Level::NeonDot, has_neon && std::arch::is_aarch64_feature_detected!("dotprod"))]
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn vectors() -> [(Level, bool); 1] {
+    [(Level::Simd128, true)]
+}
+
+/// An interpreter that checks every memory access knows no vector instructions.
+#[cfg(not(any(
+    all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)),
+    all(target_arch = "wasm32", target_feature = "simd128")
+)))]
+fn vectors() -> [(Level, bool); 0] {
+    []
 }
 
 #[cfg(test)]

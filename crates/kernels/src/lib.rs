@@ -24,15 +24,17 @@ mod matmul;
 mod norm;
 pub mod train;
 pub mod reference;
+mod team;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
 pub use attention::{AttentionScratch, attention, attention_scores, relations};
 pub use buffer::{Buffer, Number, Rows, RowsMut};
 pub use cpu::{Cpu, Level};
 pub use embedding::{Table, gather, mean, normalise_length};
-pub use gelu::{GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
+pub use gelu::{GELU_COARSE_ERROR, GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
 pub use matmul::{Finish, PackedBytes, PackedMatrix, QuantisedRows, quantise_rows};
 pub use norm::{Bytes, Norm, layer_norm};
+pub use team::{Pinning, Team};
 
 /// Elements that one thread takes at a time: a few arrays of them fit into a core's second cache.
 const CHUNK: usize = 1 << 14;

@@ -11,6 +11,7 @@ use crate::config::EncoderConfig;
 use crate::error::Error;
 use crate::family_names::family_name;
 use crate::fingerprint::fingerprint;
+use crate::quantised::{QUANTISED_FILE, QuantisedError, QuantisedWeights};
 use crate::sentence_transformers::{self, NORMALIZE, Pooling};
 use crate::weights::Weights;
 use crate::{files, hf_config, safetensors_file};
@@ -26,10 +27,33 @@ pub const TOKENIZER_FILES: [&str; 7] = [
     "merges.txt",
 ];
 
+/// Which weights of a directory are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadWeights {
+    /// All there are. Where only quantised ones are, [`Bundle::weights`] are the numbers those stand for.
+    All,
+    /// Those in f32, or else the numbers that the quantised ones stand for. [`Bundle::quantised`] is `None`.
+    F32,
+    /// Quantised ones alone: [`Bundle::weights`] are none. Nothing is ever held in f32 that is not stored so.
+    Quantised,
+    /// Quantised ones alone if there are any, otherwise those in f32.
+    QuantisedOrF32,
+}
+
+/// Which weights are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteWeights {
+    /// Those in f32, which `transformers` reads, and beside them the quantised ones if there are any.
+    All,
+    /// Quantised ones alone: the smallest directory, for attar only.
+    Quantised,
+}
+
 /// A model with everything that belongs to it.
 ///
 /// On disk it is a Hugging Face model directory that `transformers` loads as it is (and sentence-transformers, when
-/// pooling is set), with two files more that both leave alone: `README.md`, the card, and `attar.json`.
+/// pooling is set), with files more that both leave alone: `README.md`, the card, `attar.json`, and
+/// `model.int8.safetensors` if it has been [quantised](crate::quantised).
 ///
 /// ```no_run
 /// use attar_model::{Bundle, atomic::WriteMode};
@@ -44,8 +68,11 @@ pub const TOKENIZER_FILES: [&str; 7] = [
 pub struct Bundle {
     /// What the model is.
     pub config: EncoderConfig,
-    /// Its numbers: exactly the tensors of the configuration, under canonical names.
+    /// Its numbers: exactly the tensors of the configuration, under canonical names. None at all where only the
+    /// quantised ones were asked for; see [`read_with`](Self::read_with).
     pub weights: Weights,
+    /// The same model in small integers, if it has been quantised.
+    pub quantised: Option<QuantisedWeights>,
     /// Files of the tokenizer, by name; see [`TOKENIZER_FILES`].
     pub tokenizer_files: Vec<(String, Vec<u8>)>,
     /// How hidden states become one vector, if the model is made for that.
@@ -63,34 +90,55 @@ impl Bundle {
     /// A bundle of a model alone.
     pub fn new(config: EncoderConfig, weights: Weights) -> Self {
         let tokenizer_files = Vec::new();
-        Bundle { config, weights, tokenizer_files, pooling: None, max_tokens: None, provenance: None, card: None }
+        Bundle {
+            config,
+            weights,
+            quantised: None,
+            tokenizer_files,
+            pooling: None,
+            max_tokens: None,
+            provenance: None,
+            card: None,
+        }
     }
 
-    /// Reads a model directory: `transformers`', sentence-transformers', or one that [`write`](Self::write) made.
+    /// Reads a model directory: `transformers`', sentence-transformers', or one that [`write`](Self::write) made,
+    /// with all the weights it has. See [`read_with`](Self::read_with).
     ///
     /// # Errors
-    /// As [`checkpoint::load`], and [`Error::Incomplete`] if tensors of pooler or head are missing,
-    /// [`Error::SentenceTransformers`] if the directory makes vectors in a way attar cannot repeat.
+    /// As [`read_with`](Self::read_with).
     pub fn read(dir: &Path) -> Result<Self, Error> {
+        Self::read_with(dir, ReadWeights::All)
+    }
+
+    /// As [`read`](Self::read), with a choice of weights.
+    ///
+    /// Whether the quantised weights were made from those beside them is not checked here, for it takes a hash, which
+    /// takes longer than all the rest: compare [`QuantisedWeights::source`] with [`fingerprint`](Self::fingerprint).
+    ///
+    /// # Errors
+    /// As [`checkpoint::load`] and [`QuantisedWeights::read`], and [`Error::Incomplete`] if tensors of pooler or head
+    /// are missing, [`Error::NoQuantised`] if only quantised weights will do and there are none,
+    /// [`Error::SentenceTransformers`] if the directory makes vectors in a way attar cannot repeat.
+    pub fn read_with(dir: &Path, choice: ReadWeights) -> Result<Self, Error> {
         let found = sentence_transformers::read(dir)?;
-        let Loaded { config, weights, missing, .. } = checkpoint::load(&found.transformer)?;
-        if !missing.is_empty() {
-            return Err(Error::Incomplete { dir: dir.into(), missing });
-        }
-        let max_tokens = match found.max_tokens {
-            Some(count) => Some(count),
-            None => tokenizer_max_tokens(&found.transformer.join("tokenizer_config.json"))?,
-        };
+        let config = checkpoint::read_config(&found.transformer)?;
+        let (config, weights, quantised) = read_weights(&found.transformer, config, choice)?;
         let mut tokenizer_files = Vec::new();
         for name in TOKENIZER_FILES {
             if let Some(bytes) = files::read_optional(&found.transformer.join(name))? {
                 tokenizer_files.push((name.to_string(), bytes));
             }
         }
+        let max_tokens = match found.max_tokens {
+            Some(count) => Some(count),
+            None => tokenizer_max_tokens(&found.transformer, &tokenizer_files)?,
+        };
         Ok(Bundle {
             max_tokens: max_tokens.filter(|&count| count < config.usable_positions()),
             config,
             weights,
+            quantised,
             tokenizer_files,
             pooling: found.pooling,
             provenance: files::read_optional_json(&dir.join("attar.json"))?,
@@ -98,20 +146,33 @@ impl Bundle {
         })
     }
 
-    /// Writes the directory, complete or not at all; see [`write_dir`].
+    /// Writes the directory with all the weights there are, complete or not at all; see [`write_dir`].
     ///
-    /// Tensors are written as f32 under the names that the class in `architectures` has for them. Only a directory
-    /// with a `config.json` is replaced.
+    /// Tensors are written as f32 under the names that the class in `architectures` has for them, quantised ones to
+    /// [`QUANTISED_FILE`] besides. Only a directory with a `config.json` is replaced.
     ///
     /// # Errors
-    /// [`Error::Config`] and [`Error::Weights`] if the parts contradict each other, [`Error::FileName`] if a
-    /// tokenizer file has an unusable name, [`Error::NotAModel`], otherwise as [`write_dir`].
+    /// As [`write_with`](Self::write_with).
     pub fn write(&self, dir: &Path, mode: WriteMode) -> Result<(), Error> {
+        self.write_with(dir, mode, WriteWeights::All)
+    }
+
+    /// As [`write`](Self::write), with a choice of weights.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Weights`] and [`Error::Quantised`] if the parts contradict each other (quantised
+    /// weights made from others than those beside them included), [`Error::NoQuantised`] if only quantised weights are
+    /// to be written and there are none, [`Error::FileName`] if a tokenizer file has an unusable name,
+    /// [`Error::NotAModel`], otherwise as [`write_dir`].
+    pub fn write_with(&self, dir: &Path, mode: WriteMode, choice: WriteWeights) -> Result<(), Error> {
         let config = hf_config::emit(&self.config)
             .map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;
-        self.weights
-            .check(&self.config)
-            .map_err(|source| Error::Weights { path: dir.join("model.safetensors"), source: source.into() })?;
+        let quantised = self.quantised_bytes(dir, choice)?;
+        if choice == WriteWeights::All {
+            self.weights
+                .check(&self.config)
+                .map_err(|source| Error::Weights { path: dir.join("model.safetensors"), source: source.into() })?;
+        }
         self.check_tokenizer_names()?;
         if mode == WriteMode::Replace {
             refuse_foreign(dir)?;
@@ -119,8 +180,13 @@ impl Bundle {
 
         write_dir(dir, mode, |dir| {
             write_json(&dir.join("config.json"), &config)?;
-            let named = self.weights.iter().map(|(name, tensor)| (family_name(&self.config, name), tensor));
-            write_plain(&dir.join("model.safetensors"), &safetensors_file::to_bytes(named))?;
+            if choice == WriteWeights::All {
+                let named = self.weights.iter().map(|(name, tensor)| (family_name(&self.config, name), tensor));
+                write_plain(&dir.join("model.safetensors"), &safetensors_file::to_bytes(named))?;
+            }
+            if let Some(bytes) = &quantised {
+                write_plain(&dir.join(QUANTISED_FILE), bytes)?;
+            }
             for (name, bytes) in &self.tokenizer_files {
                 write_plain(&dir.join(name), bytes)?;
             }
@@ -140,7 +206,8 @@ impl Bundle {
         })
     }
 
-    /// SHA-256 of configuration and weights, independent of files; see [`fingerprint()`].
+    /// SHA-256 of configuration and weights in f32, independent of files; see [`fingerprint()`]. The quantised ones
+    /// have [their own](QuantisedWeights::fingerprint).
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.config, &self.weights)
     }
@@ -150,11 +217,28 @@ impl Bundle {
         self.tokenizer_files.iter().find(|(its, _)| its == name).map(|(_, bytes)| bytes.as_slice())
     }
 
+    /// The quantised file, if there is to be one, made from the weights beside it.
+    fn quantised_bytes(&self, dir: &Path, choice: WriteWeights) -> Result<Option<Vec<u8>>, Error> {
+        let Some(quantised) = &self.quantised else {
+            return match choice {
+                WriteWeights::All => Ok(None),
+                WriteWeights::Quantised => Err(Error::NoQuantised { dir: dir.into() }),
+            };
+        };
+        let wrong = |source: QuantisedError| Error::Quantised { path: dir.join(QUANTISED_FILE), source: source.into() };
+        if choice == WriteWeights::All && self.fingerprint() != quantised.source() {
+            let (expected, got) = (self.fingerprint(), quantised.source().into());
+            return Err(wrong(QuantisedError::Stale { expected, got }));
+        }
+        quantised.to_bytes(&self.config).map(Some).map_err(wrong)
+    }
+
     /// Each name plain, none of another part's, none twice.
     fn check_tokenizer_names(&self) -> Result<(), Error> {
-        const TAKEN: [&str; 10] = [
+        const TAKEN: [&str; 11] = [
             "config.json",
             "model.safetensors",
+            QUANTISED_FILE,
             "modules.json",
             "1_Pooling",
             NORMALIZE,
@@ -176,6 +260,36 @@ impl Bundle {
     }
 }
 
+/// The weights of a directory, and the configuration as they show it to be.
+fn read_weights(
+    dir: &Path,
+    config: EncoderConfig,
+    choice: ReadWeights,
+) -> Result<(EncoderConfig, Weights, Option<QuantisedWeights>), Error> {
+    let path = dir.join(QUANTISED_FILE);
+    let has_quantised = choice != ReadWeights::F32 && path.exists();
+    let only_quantised = match choice {
+        ReadWeights::All | ReadWeights::F32 => false,
+        ReadWeights::Quantised if !has_quantised => return Err(Error::NoQuantised { dir: dir.into() }),
+        ReadWeights::Quantised | ReadWeights::QuantisedOrF32 => has_quantised,
+    };
+    if only_quantised {
+        let quantised = QuantisedWeights::read(&path, &config)?;
+        return Ok((config, Weights::new(), Some(quantised)));
+    }
+    if !checkpoint::has_weights(dir) && path.exists() {
+        let quantised = QuantisedWeights::read(&path, &config)?;
+        let weights = quantised.dequantise();
+        return Ok((config, weights, has_quantised.then_some(quantised)));
+    }
+    let Loaded { config, weights, missing, .. } = checkpoint::load_unhashed(dir, config)?;
+    if !missing.is_empty() {
+        return Err(Error::Incomplete { dir: dir.into(), missing });
+    }
+    let quantised = if has_quantised { Some(QuantisedWeights::read(&path, &config)?) } else { None };
+    Ok((config, weights, quantised))
+}
+
 /// Replacing removes: what is not a model is not ours to remove.
 fn refuse_foreign(dir: &Path) -> Result<(), Error> {
     let holds_something = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
@@ -186,8 +300,10 @@ fn refuse_foreign(dir: &Path) -> Result<(), Error> {
 }
 
 /// `model_max_length` of a tokenizer's configuration; the huge number that stands for "no limit" is none.
-fn tokenizer_max_tokens(path: &Path) -> Result<Option<usize>, Error> {
-    let config = files::read_optional_json(path)?.unwrap_or(Value::Null);
+fn tokenizer_max_tokens(dir: &Path, tokenizer_files: &[(String, Vec<u8>)]) -> Result<Option<usize>, Error> {
+    const NAME: &str = "tokenizer_config.json";
+    let Some((_, bytes)) = tokenizer_files.iter().find(|(name, _)| name == NAME) else { return Ok(None) };
+    let config: Value = serde_json::from_slice(bytes).map_err(|source| Error::Json { path: dir.join(NAME), source })?;
     Ok(config["model_max_length"].as_u64().and_then(|count| usize::try_from(count).ok()).filter(|&count| count > 0))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::config::{EncoderConfig, Head};
@@ -11,6 +12,8 @@ use crate::files::read_optional_json;
 use crate::hf_config;
 use crate::names::{expected_shapes, is_encoder};
 use crate::shards::{Shards, read_index};
+use crate::stored::{StoredTensor, find};
+use crate::tensor_stream::TensorStream;
 use crate::weights::{Tensor, Weights};
 use crate::weights_file::WeightsFile;
 
@@ -62,7 +65,18 @@ pub struct Source {
 /// [`Error`] naming the file and what is wrong in it: no or unusable configuration, no weights, a broken file, a
 /// tensor of another shape, an encoder tensor that is missing. Missing tensors of pooler and head are no error.
 pub fn load(dir: &Path) -> Result<Loaded, Error> {
-    load_config(dir, read_config(dir)?)
+    load_config(dir, read_config(dir)?, Hashing::Sha256)
+}
+
+/// As [`load`], without hashes: [`Loaded::sources`] stays empty. A hash takes longer than the reading, and memory for
+/// the whole file besides that for its numbers.
+pub(crate) fn load_unhashed(dir: &Path, config: EncoderConfig) -> Result<Loaded, Error> {
+    load_config(dir, config, Hashing::None)
+}
+
+/// Whether the directory holds one of [`WEIGHTS_FILES`].
+pub(crate) fn has_weights(dir: &Path) -> bool {
+    WEIGHTS_FILES.iter().any(|name| dir.join(name).exists())
 }
 
 /// As [`load`], but under another head than the one `config.json` names: a language model as the start of a
@@ -73,7 +87,7 @@ pub fn load(dir: &Path) -> Result<Loaded, Error> {
 pub fn load_as(dir: &Path, head: Head) -> Result<Loaded, Error> {
     let config = read_config(dir)?.with_head(head);
     config.validate().map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;
-    load_config(dir, config)
+    load_config(dir, config, Hashing::Sha256)
 }
 
 /// Reads `config.json` of a model directory.
@@ -88,7 +102,14 @@ pub fn read_config(dir: &Path) -> Result<EncoderConfig, Error> {
     }
 }
 
-fn load_config(dir: &Path, mut config: EncoderConfig) -> Result<Loaded, Error> {
+/// Whether the files that are read are hashed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hashing {
+    Sha256,
+    None,
+}
+
+fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Result<Loaded, Error> {
     let found = WEIGHTS_FILES.iter().map(|name| dir.join(name)).find(|path| path.exists());
     let Some(path) = found else {
         return Err(Error::NoWeights { dir: dir.into(), looked_for: &WEIGHTS_FILES });
@@ -99,21 +120,21 @@ fn load_config(dir: &Path, mut config: EncoderConfig) -> Result<Loaded, Error> {
         let names = shards.values().flatten().cloned().collect();
         (parts(&path, shards)?, names)
     } else {
-        let file = WeightsFile::read(&path)?;
+        let file = OpenFile::open(&path, hashing)?;
         let names = file.tensors().iter().map(|(name, _)| name.clone()).collect();
-        (vec![Part::Whole(Box::new(file))], names)
+        (vec![Part::Whole(file)], names)
     };
 
     if config.head == Head::None && config.pooler && !has_pooler(&config, &names) {
         config.pooler = false;
     }
     let plan = Plan::of(&config, &path, names)?;
-    let mut reading = Reading { tensors: BTreeMap::new(), unexpected: plan.unexpected, sources: Vec::new() };
+    let mut reading = Reading { hashing, tensors: BTreeMap::new(), unexpected: plan.unexpected, sources: Vec::new() };
     for part in files {
         reading.read(part, &plan.wanted)?;
     }
 
-    let Reading { mut tensors, unexpected, sources } = reading;
+    let Reading { mut tensors, unexpected, sources, .. } = reading;
     let mut weights = Weights::new();
     let mut missing = Vec::new();
     for (name, _) in expected_shapes(&config) {
@@ -132,7 +153,7 @@ fn has_pooler(config: &EncoderConfig, names: &[String]) -> bool {
 
 /// A file of a checkpoint: read already, or a shard that is still to be read, so that only one is in memory.
 enum Part {
-    Whole(Box<WeightsFile>),
+    Whole(OpenFile),
     Shard { path: PathBuf, tensors: Vec<String> },
 }
 
@@ -201,6 +222,7 @@ impl Plan {
 }
 
 struct Reading {
+    hashing: Hashing,
     /// By canonical name.
     tensors: BTreeMap<String, Tensor>,
     unexpected: Vec<String>,
@@ -210,32 +232,37 @@ struct Reading {
 impl Reading {
     fn read(&mut self, part: Part, wanted: &BTreeMap<String, (String, Vec<usize>)>) -> Result<(), Error> {
         let file = match part {
-            Part::Whole(file) => {
+            Part::Whole(mut file) => {
                 let names = file.tensors().iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-                self.take(&file, names, wanted)?;
-                *file
+                self.take(&mut file, names, wanted)?;
+                file
             }
             Part::Shard { path, tensors } => {
-                let file = WeightsFile::read(&path)?;
+                let mut file = OpenFile::open(&path, self.hashing)?;
                 let strangers = file.tensors().iter().filter(|(name, _)| tensors.binary_search(name).is_err());
                 self.unexpected.extend(strangers.map(|(name, _)| name.clone()));
-                self.take(&file, tensors, wanted)?;
+                self.take(&mut file, tensors, wanted)?;
                 file
             }
         };
-        self.unexpected.extend(file.others().iter().cloned());
-        let (path, length, sha256) = (file.path().into(), file.length(), file.sha256().into());
-        self.sources.push(Source { path, length, sha256 });
+        if let OpenFile::Whole(file) = file {
+            self.unexpected.extend(file.others().iter().cloned());
+            if self.hashing == Hashing::Sha256 {
+                let (path, length, sha256) = (file.path().into(), file.length(), file.sha256().into());
+                self.sources.push(Source { path, length, sha256 });
+            }
+        }
         Ok(())
     }
 
     /// Decodes those tensors of a file that are wanted.
     fn take(
         &mut self,
-        file: &WeightsFile,
+        file: &mut OpenFile,
         names: Vec<String>,
         wanted: &BTreeMap<String, (String, Vec<usize>)>,
     ) -> Result<(), Error> {
+        let mut found = Vec::with_capacity(names.len());
         for name in names {
             let Some(stored) = file.tensor(&name) else {
                 return Err(Error::NotInShard { path: file.path().into(), tensor: name });
@@ -245,8 +272,57 @@ impl Reading {
                 let (expected, got) = (shape.as_slice().into(), stored.shape().into());
                 return Err(Error::Shape { path: file.path().into(), tensor: name.into(), expected, got });
             }
+            found.push((stored.start(), name, canonical));
+        }
+        // In the order of the file, for that is how it is read fastest.
+        found.sort_unstable();
+        for (_, name, canonical) in found {
             self.tensors.insert(canonical.clone(), file.floats(&name)?);
         }
         Ok(())
+    }
+}
+
+/// A weights file: whole in memory, as PyTorch's have to be and as a hash needs it, or on disk.
+enum OpenFile {
+    Whole(Box<WeightsFile>),
+    Stream(Box<TensorStream<File>>),
+}
+
+impl OpenFile {
+    fn open(path: &Path, hashing: Hashing) -> Result<Self, Error> {
+        let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+        if is_safetensors
+            && hashing == Hashing::None
+            && let Some(stream) = TensorStream::open(path)?
+        {
+            return Ok(OpenFile::Stream(Box::new(stream)));
+        }
+        Ok(OpenFile::Whole(Box::new(WeightsFile::read(path)?)))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            OpenFile::Whole(file) => file.path(),
+            OpenFile::Stream(stream) => stream.path(),
+        }
+    }
+
+    fn tensors(&self) -> &[(String, StoredTensor)] {
+        match self {
+            OpenFile::Whole(file) => file.tensors(),
+            OpenFile::Stream(stream) => stream.tensors(),
+        }
+    }
+
+    fn tensor(&self, name: &str) -> Option<&StoredTensor> {
+        find(self.tensors(), name)
+    }
+
+    fn floats(&mut self, name: &str) -> Result<Tensor, Error> {
+        match self {
+            OpenFile::Whole(file) => file.floats(name),
+            OpenFile::Stream(stream) => stream.float_tensor(name),
+        }
     }
 }

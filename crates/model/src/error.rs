@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::quantised::{QUANTISED_FILE, QuantisedError};
 use crate::safetensors_file::SafetensorsError;
 use crate::torch_file::TorchError;
 use crate::weights::WeightsError;
@@ -216,6 +217,20 @@ pub enum Error {
         dir: PathBuf,
         /// Canonical names of the missing tensors.
         missing: Vec<String>,
+    },
+    /// Quantised weights are broken, do not fit the configuration, or those beside them.
+    #[error("cannot use the quantised weights {}", path.display())]
+    Quantised {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<QuantisedError>,
+    },
+    /// Quantised weights were asked for and the directory has none.
+    #[error("no {QUANTISED_FILE} in {}: quantise the model, or read it as f32", dir.display())]
+    NoQuantised {
+        /// The directory.
+        dir: PathBuf,
     },
     /// Weights that are to be written do not fit the configuration beside them.
     #[error("cannot write {}: weights and configuration disagree", path.display())]

@@ -64,7 +64,7 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-fn regular_length(path: &Path) -> Result<u64, Error> {
+pub(crate) fn regular_length(path: &Path) -> Result<u64, Error> {
     let metadata = fs::metadata(path).map_err(|source| Error::Read { path: path.into(), source })?;
     if metadata.is_file() { Ok(metadata.len()) } else { Err(Error::NotAFile { path: path.into() }) }
 }

@@ -33,7 +33,7 @@ pub fn fingerprint(config: &EncoderConfig, weights: &Weights) -> String {
 
 const PAGE: usize = 1 << 14;
 
-fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
+pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
     // Every field by name, so that a new one cannot be forgotten.
     let EncoderConfig {
         family,

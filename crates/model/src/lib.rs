@@ -40,12 +40,14 @@
 //! - [`checkpoint`]: a directory as it comes from elsewhere, with a list of what was ignored, unexpected or
 //!   missing.
 //! - [`Bundle`]: a finished model with tokenizer, pooling, provenance and [`card`].
+//! - [`quantised`]: the same model as small integers with scales, in a file of its own.
 //! - [`Size`] and [`flops`]: what it weighs and what a text costs.
 //! - [`atomic`]: writing files and directories that are never half there.
 //!
 //! Every reader takes its file for hostile: lengths are checked before memory is taken, nothing recurses without
 //! bound, nothing panics, and an [`Error`] names the file, the place, what was expected and what stood there. The
-//! memory to read a checkpoint is that of its largest file plus that of its weights as f32.
+//! memory to read a bundle from safetensors is that of its weights; from PyTorch's files, or with hashes, that of its
+//! largest file besides.
 
 pub mod atomic;
 mod bundle;
@@ -59,16 +61,18 @@ mod fingerprint;
 mod hash;
 pub mod hf_config;
 mod names;
+pub mod quantised;
 pub mod safetensors_file;
 mod sentence_transformers;
 mod shards;
 mod size;
 mod stored;
+mod tensor_stream;
 mod torch_file;
 mod weights;
 mod weights_file;
 
-pub use bundle::{Bundle, TOKENIZER_FILES};
+pub use bundle::{Bundle, ReadWeights, TOKENIZER_FILES, WriteWeights};
 pub use config::{Activation, ConfigError, EncoderConfig, Family, Head, PoolerActivation, Target};
 pub use error::Error;
 pub use family_names::family_name;

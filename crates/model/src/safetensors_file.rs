@@ -80,26 +80,46 @@ pub fn to_bytes<'a>(tensors: impl IntoIterator<Item = (impl AsRef<str>, &'a Tens
     }
 }
 
-/// Finds the tensors of a file.
+/// Finds the tensors of a file in memory.
 pub(crate) fn index(bytes: &[u8]) -> Result<Index, SafetensorsError> {
-    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
         return Err(SafetensorsError::Short { got: bytes.len() });
     };
-    let claimed = u64::from_le_bytes(*length);
-    let available = rest.len().min(HEADER_LIMIT);
+    let (header, data) = rest.split_at(header_length(*length, rest.len())?);
+    let Header { tensors, .. } = parse_header(header, data.len())?;
+    Ok(Index { tensors, others: Vec::new() })
+}
+
+/// Bytes before the header that say how long it is.
+pub(crate) const LENGTH_BYTES: usize = 8;
+
+/// The length of the header by the first bytes of a file, if the `rest` bytes after them can hold it.
+pub(crate) fn header_length(first: [u8; LENGTH_BYTES], rest: usize) -> Result<usize, SafetensorsError> {
+    let claimed = u64::from_le_bytes(first);
+    let available = rest.min(HEADER_LIMIT);
     let length = usize::try_from(claimed).ok().filter(|&length| length <= available);
-    let Some((header, data)) = length.and_then(|length| rest.split_at_checked(length)) else {
-        return Err(SafetensorsError::HeaderLength { claimed, available });
-    };
+    length.ok_or(SafetensorsError::HeaderLength { claimed, available })
+}
+
+/// What the header of a file says.
+pub(crate) struct Header {
+    /// Tensors, sorted by name, each name once; all of them lie inside the file.
+    pub(crate) tensors: Vec<(String, StoredTensor)>,
+    /// The free texts beside them.
+    pub(crate) metadata: HashMap<String, String>,
+}
+
+/// Reads a header that `data` bytes of tensors follow.
+pub(crate) fn parse_header(header: &[u8], data: usize) -> Result<Header, SafetensorsError> {
+    let data_start = LENGTH_BYTES + header.len();
     let header = std::str::from_utf8(header).map_err(|_| SafetensorsError::HeaderText)?;
     // Deserialising checks that the ranges follow each other without gap and fit types and shapes.
     let header: safetensors::tensor::Metadata =
         serde_json::from_str(header).map_err(|source| SafetensorsError::Header { source })?;
-    if header.data_len() != data.len() {
-        return Err(SafetensorsError::Length { expected: header.data_len(), got: data.len() });
+    if header.data_len() != data {
+        return Err(SafetensorsError::Length { expected: header.data_len(), got: data });
     }
-    let data_start = bytes.len() - data.len();
-    let mut tensors = Vec::with_capacity(header.offset_keys().len());
+    let mut tensors: Vec<(String, StoredTensor)> = Vec::new();
     for (name, info) in header.tensors() {
         let element = element_type(info.dtype);
         let (start, end) = info.data_offsets;
@@ -108,7 +128,7 @@ pub(crate) fn index(bytes: &[u8]) -> Result<Index, SafetensorsError> {
         tensors.push((name, StoredTensor::contiguous(storage, info.shape.clone())));
     }
     tensors.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(Index { tensors, others: Vec::new() })
+    Ok(Header { tensors, metadata: header.metadata().clone().unwrap_or_default() })
 }
 
 /// Longest header, in bytes, by the format's own definition.

@@ -70,7 +70,9 @@ impl Size {
         2 * self.parameters()
     }
 
-    /// Bytes with matrices as 8-bit integers and one 32-bit scale a row, everything else as 32-bit floats.
+    /// Bytes with matrices as 8-bit integers and one 32-bit scale a row, everything else as 32-bit floats: what
+    /// [`Storage::int8_matrices`](crate::quantised::Storage::int8_matrices) comes to. For other choices, and with the
+    /// header, see [`quantised::file_length`](crate::quantised::file_length).
     pub fn bytes_int8(&self) -> usize {
         self.in_matrices + 4 * self.matrix_rows + 4 * (self.parameters() - self.in_matrices)
     }

@@ -82,6 +82,12 @@ pub struct StoredTensor {
     count: usize,
 }
 
+/// The tensor of a name in a list that is sorted by name.
+pub(crate) fn find<'a>(sorted: &'a [(String, StoredTensor)], name: &str) -> Option<&'a StoredTensor> {
+    let at = sorted.binary_search_by(|(its, _)| its.as_str().cmp(name)).ok()?;
+    sorted.get(at).map(|(_, tensor)| tensor)
+}
+
 /// Consecutive elements of one type in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Storage {
@@ -112,6 +118,16 @@ impl StoredTensor {
     /// Lengths of its dimensions; empty for a scalar.
     pub fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// First byte in the file.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Number of elements.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// A tensor that is all of a storage, in row-major order. The caller has checked that the shape has that

@@ -5,10 +5,11 @@
 //! lies inside; nothing is decoded, so nothing is allocated, until a tensor is asked for.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::Error;
 use crate::hash::Sha256Hex;
-use crate::stored::{ElementType, StoredTensor};
+use crate::stored::{ElementType, StoredTensor, find};
 use crate::weights::{Tensor, Weights};
 use crate::{files, safetensors_file, torch_file};
 
@@ -28,7 +29,8 @@ use crate::{files, safetensors_file, torch_file};
 pub struct WeightsFile {
     path: PathBuf,
     bytes: Vec<u8>,
-    sha256: String,
+    /// Computed when it is first asked for: it takes longer than everything else.
+    sha256: OnceLock<String>,
     tensors: Vec<(String, StoredTensor)>,
     others: Vec<String>,
 }
@@ -49,7 +51,7 @@ impl WeightsFile {
     /// [`Error::Safetensors`] or [`Error::Torch`] if the bytes are broken, [`Error::LfsPointer`] if they are the
     /// text Git LFS leaves in place of a file.
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        if bytes.starts_with(b"version https://git-lfs.github.com/") {
+        if is_lfs_pointer(&bytes) {
             return Err(Error::LfsPointer { path: path.into() });
         }
         let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
@@ -58,7 +60,7 @@ impl WeightsFile {
         } else {
             safetensors_file::index(&bytes).map_err(|source| Error::Safetensors { path: path.into(), source })?
         };
-        let sha256 = Sha256Hex::of(&bytes);
+        let sha256 = OnceLock::new();
         Ok(WeightsFile { path: path.into(), bytes, sha256, tensors: index.tensors, others: index.others })
     }
 
@@ -74,7 +76,7 @@ impl WeightsFile {
 
     /// SHA-256 of the file, 64 hexadecimal digits.
     pub fn sha256(&self) -> &str {
-        &self.sha256
+        self.sha256.get_or_init(|| Sha256Hex::of(&self.bytes))
     }
 
     /// The tensors, sorted by name.
@@ -89,8 +91,7 @@ impl WeightsFile {
 
     /// What is known of one tensor.
     pub fn tensor(&self, name: &str) -> Option<&StoredTensor> {
-        let at = self.tensors.binary_search_by(|(its, _)| its.as_str().cmp(name)).ok()?;
-        self.tensors.get(at).map(|(_, tensor)| tensor)
+        find(&self.tensors, name)
     }
 
     /// The numbers of a tensor of floats (f32, f16, bf16 or f64), rounded to f32.
@@ -128,6 +129,11 @@ impl WeightsFile {
     fn wrong_element(&self, name: &str, element: ElementType) -> Error {
         Error::Element { path: self.path.clone(), tensor: name.into(), got: element.name() }
     }
+}
+
+/// Whether this is the text that Git LFS leaves in place of a file.
+pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/")
 }
 
 /// What a reader of one format finds.

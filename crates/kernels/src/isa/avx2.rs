@@ -34,10 +34,6 @@ fn first(count: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(from.cast()) }
 }
 
-/// Without VNNI, the sums of even and of odd pairs of products, of columns 0..4 and 4..8.
-#[derive(Clone, Copy)]
-pub(crate) struct Sums(__m256i, __m256i);
-
 // SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
@@ -47,7 +43,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
 
     type F = __m256;
     type I = __m256i;
-    type Sum = Sums;
+    type Sum = __m256i;
     type Weights = __m256i;
     type Inputs = __m256i;
 
@@ -181,9 +177,8 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn zero_sum(self) -> Sums {
-        let zero = unsafe { _mm256_setzero_si256() };
-        Sums(zero, zero)
+    fn zero_sum(self) -> __m256i {
+        unsafe { _mm256_setzero_si256() }
     }
 
     #[inline(always)]
@@ -198,31 +193,24 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn dot(self, sum: Sums, inputs: __m256i, weights: __m256i) -> Sums {
+    fn dot(self, sum: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
         if VNNI {
-            return Sums(unsafe { _mm256_dpbusd_avx_epi32(sum.0, inputs, weights) }, sum.1);
+            return unsafe { _mm256_dpbusd_avx_epi32(sum, inputs, weights) };
         }
-        // Widened to 16 bits, where the sum of two products is exact; the byte product with saturation is not.
+        // In 16 bits, where the sum of two products is exact (the byte product with saturation is not): first the
+        // bytes at even places, then those at odd ones, so that each lane sums its own four.
         unsafe {
-            let inputs = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(inputs));
-            let low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(weights));
-            let high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(weights));
-            Sums(
-                _mm256_add_epi32(sum.0, _mm256_madd_epi16(inputs, low)),
-                _mm256_add_epi32(sum.1, _mm256_madd_epi16(inputs, high)),
-            )
+            let even = _mm256_and_si256(inputs, _mm256_set1_epi16(255));
+            let odd = _mm256_srli_epi16::<8>(inputs);
+            let even_weights = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
+            let odd_weights = _mm256_srai_epi16::<8>(weights);
+            let half = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_weights));
+            _mm256_add_epi32(half, _mm256_madd_epi16(odd, odd_weights))
         }
     }
 
     #[inline(always)]
-    fn finish(self, sum: Sums) -> __m256 {
-        if VNNI {
-            return unsafe { _mm256_cvtepi32_ps(sum.0) };
-        }
-        unsafe {
-            // The horizontal sum works in halves: columns 0 1 4 5 2 3 6 7.
-            let paired = _mm256_hadd_epi32(sum.0, sum.1);
-            _mm256_cvtepi32_ps(_mm256_permute4x64_epi64::<0b11_01_10_00>(paired))
-        }
+    fn finish(self, sum: __m256i) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(sum) }
     }
 }

@@ -29,10 +29,6 @@ fn first(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
-/// Without VNNI, the sums of even and of odd pairs of products, of columns 0..8 and 8..16.
-#[derive(Clone, Copy)]
-pub(crate) struct Sums(__m512i, __m512i);
-
 // SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
@@ -42,7 +38,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
 
     type F = __m512;
     type I = __m512i;
-    type Sum = Sums;
+    type Sum = __m512i;
     type Weights = __m512i;
     type Inputs = __m512i;
 
@@ -122,6 +118,12 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn split_exponent(self, x: __m512) -> (__m512, __m512) {
+        // What is left above the next whole number below; the scaling rounds its power down by itself.
+        (unsafe { _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(x) }, x)
+    }
+
+    #[inline(always)]
     fn where_greater(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         let mask = unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) };
         unsafe { _mm512_mask_blend_ps(mask, y, x) }
@@ -159,9 +161,8 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn zero_sum(self) -> Sums {
-        let zero = unsafe { _mm512_setzero_si512() };
-        Sums(zero, zero)
+    fn zero_sum(self) -> __m512i {
+        unsafe { _mm512_setzero_si512() }
     }
 
     #[inline(always)]
@@ -176,34 +177,25 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn dot(self, sum: Sums, inputs: __m512i, weights: __m512i) -> Sums {
+    fn dot(self, sum: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
         if VNNI {
-            return Sums(unsafe { _mm512_dpbusd_epi32(sum.0, inputs, weights) }, sum.1);
+            return unsafe { _mm512_dpbusd_epi32(sum, inputs, weights) };
         }
-        // Widened to 16 bits, where the sum of two products is exact; the byte product with saturation is not.
+        // In 16 bits, where the sum of two products is exact (the byte product with saturation is not): first the
+        // bytes at even places, then those at odd ones, so that each lane sums its own four.
         unsafe {
-            let inputs = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(inputs));
-            let low = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(weights));
-            let high = _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64::<1>(weights));
-            Sums(
-                _mm512_add_epi32(sum.0, _mm512_madd_epi16(inputs, low)),
-                _mm512_add_epi32(sum.1, _mm512_madd_epi16(inputs, high)),
-            )
+            let even = _mm512_and_si512(inputs, _mm512_set1_epi16(255));
+            let odd = _mm512_srli_epi16::<8>(inputs);
+            let even_weights = _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(weights));
+            let odd_weights = _mm512_srai_epi16::<8>(weights);
+            let half = _mm512_add_epi32(sum, _mm512_madd_epi16(even, even_weights));
+            _mm512_add_epi32(half, _mm512_madd_epi16(odd, odd_weights))
         }
     }
 
     #[inline(always)]
-    fn finish(self, sum: Sums) -> __m512 {
-        if VNNI {
-            return unsafe { _mm512_cvtepi32_ps(sum.0) };
-        }
-        unsafe {
-            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-            let evens = _mm512_permutex2var_epi32(sum.0, even, sum.1);
-            let odds = _mm512_permutex2var_epi32(sum.0, odd, sum.1);
-            _mm512_cvtepi32_ps(_mm512_add_epi32(evens, odds))
-        }
+    fn finish(self, sum: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(sum) }
     }
 
     #[inline(always)]

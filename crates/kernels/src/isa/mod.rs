@@ -52,6 +52,30 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// `count ≤ LANES` floats can be written.
     unsafe fn store_part(self, to: *mut f32, x: Self::F, count: usize);
 
+    /// The first numbers of a slice; zeros in the lanes beyond its end.
+    #[inline(always)]
+    fn load_slice(self, from: &[f32]) -> Self::F {
+        if from.len() >= Self::LANES {
+            // SAFETY: a whole vector is there.
+            unsafe { self.load(from.as_ptr()) }
+        } else {
+            // SAFETY: so many numbers are there.
+            unsafe { self.load_part(from.as_ptr(), from.len()) }
+        }
+    }
+
+    /// Writes as many lanes as the slice has room for.
+    #[inline(always)]
+    fn store_slice(self, to: &mut [f32], x: Self::F) {
+        if to.len() >= Self::LANES {
+            // SAFETY: there is room for a whole vector.
+            unsafe { self.store(to.as_mut_ptr(), x) }
+        } else {
+            // SAFETY: there is room for so many numbers.
+            unsafe { self.store_part(to.as_mut_ptr(), x, to.len()) }
+        }
+    }
+
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
@@ -66,6 +90,14 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     fn round(self, x: Self::F) -> Self::F;
     /// `x 2ⁿ` for a whole `n` in -126..=127 and a normal result.
     fn scale(self, x: Self::F, n: Self::F) -> Self::F;
+    /// `x` as a fraction in 0..=1 and a power `n` for [`scale`](Isa::scale), so that `2^x = scale(2^fraction, n)`. Below
+    /// -126 and above 127 a set may take these for `x`; what it does beyond is 0 and infinity otherwise.
+    #[inline(always)]
+    fn split_exponent(self, x: Self::F) -> (Self::F, Self::F) {
+        let x = self.max(self.splat(-126.0), self.min(self.splat(127.0), x));
+        let n = self.round(self.sub(x, self.splat(0.5)));
+        (self.sub(x, n), n)
+    }
     /// Where `a > b`, `x`, elsewhere (and for NaN) `y`.
     fn where_greater(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
 
@@ -88,13 +120,21 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     unsafe fn store_bytes(self, to: *mut u8, x: Self::I);
 
     fn zero_sum(self) -> Self::Sum;
+    /// What the sums of products begin with, given the total of all weights of each lane: zero, but for a set that
+    /// shifts the inputs to suit its instruction.
+    /// # Safety
+    /// `LANES` integers can be read.
+    #[inline(always)]
+    unsafe fn start_sum(self, _totals: *const i32) -> Self::Sum {
+        self.zero_sum()
+    }
     /// # Safety
     /// `4 LANES` bytes can be read.
     unsafe fn load_weights(self, from: *const i8) -> Self::Weights;
     /// # Safety
     /// 4 bytes can be read.
     unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs;
-    /// Adds four products to the sum of each lane, exactly.
+    /// Adds four products to the sum of each lane, exactly, once [`start_sum`](Isa::start_sum) was its beginning.
     fn dot(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
     /// The sums as floats.
     fn finish(self, sum: Self::Sum) -> Self::F;

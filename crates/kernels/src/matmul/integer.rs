@@ -25,6 +25,8 @@ pub struct PackedBytes {
     bias: Buffer<f32>,
     /// Scale of each column.
     scales: Buffer<f32>,
+    /// Sum of the bytes of each column.
+    totals: Buffer<i32>,
     /// Scale of each column times the sum of its bytes.
     sums: Buffer<f32>,
 }
@@ -51,6 +53,7 @@ impl PackedBytes {
             panels: Buffer::zeros(padded * depth * GROUP),
             bias: Buffer::zeros(padded),
             scales: Buffer::zeros(padded),
+            totals: Buffer::zeros(padded),
             sums: Buffer::zeros(padded),
         };
         packed.bias[..bias.len()].copy_from_slice(bias);
@@ -65,6 +68,7 @@ impl PackedBytes {
                     packed.panels[place + group * GROUP + input % GROUP] = w;
                 }
                 let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
+                packed.totals[output] = sum;
                 packed.sums[output] = scales[output] * sum as f32;
             }
             place += depth * width * GROUP;
@@ -84,7 +88,8 @@ impl PackedBytes {
 
     /// Bytes of the packed weights.
     pub fn bytes(&self) -> usize {
-        self.panels.len() + (self.bias.len() + self.scales.len() + self.sums.len()) * size_of::<f32>()
+        let columns = self.bias.len() + self.scales.len() + self.totals.len() + self.sums.len();
+        self.panels.len() + columns * size_of::<f32>()
     }
 
     /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
@@ -104,6 +109,7 @@ impl PackedBytes {
             depth: self.inputs.div_ceil(GROUP),
             panels: self.panels.as_ptr(),
             column_scales: self.scales.as_ptr(),
+            column_totals: self.totals.as_ptr(),
             column_sums: self.sums.as_ptr(),
         };
         // SAFETY: rows, panels, scales and bias are of the sizes just compared.
@@ -225,6 +231,7 @@ struct Integer {
     depth: usize,
     panels: *const i8,
     column_scales: *const f32,
+    column_totals: *const i32,
     column_sums: *const f32,
 }
 
@@ -239,7 +246,12 @@ impl Product for Integer {
     ) -> [[I::F; V]; M] {
         // SAFETY: a panel of the weights and a row of the input, by the caller.
         let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
-        let mut sums = [[isa.zero_sum(); V]; M];
+        let mut start = [isa.zero_sum(); V];
+        for (v, start) in start.iter_mut().enumerate() {
+            // SAFETY: totals cover whole panels.
+            *start = unsafe { isa.start_sum(self.column_totals.add(column + v * I::LANES)) };
+        }
+        let mut sums = [start; M];
         for _ in 0..self.depth {
             // SAFETY: inside the panel; there is at least one vector.
             let mut w = [unsafe { isa.load_weights(weights) }; V];

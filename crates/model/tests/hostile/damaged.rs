@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use attar_model::checkpoint;
+use attar_model::{Bundle, checkpoint};
 
 use crate::{assert_memory_is_bounded, read};
 
@@ -69,4 +69,28 @@ fn a_directory_of_damaged_files_is_refused() {
     }
     std::fs::write(dir.path().join("pytorch_model.bin"), &weights).unwrap();
     checkpoint::load(dir.path()).unwrap();
+}
+
+#[test]
+fn a_bundle_of_damaged_files_is_refused() {
+    let Some(forward) = attar_testing::shared("fixtures/forward") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(forward.join("cls2_h36/config.json"), dir.path().join("config.json")).unwrap();
+    let path = dir.path().join("model.safetensors");
+    let weights = std::fs::read(forward.join("cls2_h36/model.safetensors")).unwrap();
+    for length in (0..weights.len()).step_by(9973).chain(0..20) {
+        std::fs::write(&path, &weights[..length]).unwrap();
+        assert!(Bundle::read(dir.path()).is_err(), "{length}");
+    }
+    let mut refused = 0;
+    for place in (0..3000).step_by(13) {
+        let mut changed = weights.clone();
+        changed[place] ^= 0x01;
+        std::fs::write(&path, &changed).unwrap();
+        refused += usize::from(Bundle::read(dir.path()).is_err());
+    }
+    assert!(refused > 150, "{refused}");
+    std::fs::write(&path, &weights).unwrap();
+    Bundle::read(dir.path()).unwrap();
+    assert_memory_is_bounded();
 }

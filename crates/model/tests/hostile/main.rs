@@ -7,6 +7,7 @@
 mod builders;
 mod config;
 mod damaged;
+mod quantised;
 mod safetensors_headers;
 mod torch_files;
 

@@ -3,8 +3,12 @@
 use std::fs;
 
 use attar_model::atomic::WriteMode;
-use attar_model::{Bundle, EncoderConfig, Error, Pooling, PoolingMode, Tensor, Weights, WeightsError, expected_shapes};
+use attar_model::{
+    Bundle, EncoderConfig, Error, Pooling, PoolingMode, Tensor, Weights, WeightsError, checkpoint, expected_shapes,
+};
 use serde_json::json;
+
+use crate::common::{assert_same_bits, bin_dirs, model_dirs};
 
 fn bundle() -> Bundle {
     let config = EncoderConfig {
@@ -156,5 +160,26 @@ fn broken_side_files_are_named() {
         let error = Bundle::read(&dir).unwrap_err().to_string();
         assert!(error.contains(name), "expected `{name}` in `{error}`");
         fs::write(&path, good).unwrap();
+    }
+}
+
+#[test]
+fn a_bundle_has_the_weights_that_a_checkpoint_has() {
+    let (Some(dirs), Some(pairs)) = (model_dirs(), bin_dirs()) else { return };
+    for dir in dirs.into_iter().chain(pairs.into_iter().map(|(bin, _)| bin)) {
+        let (bundle, loaded) = (Bundle::read(&dir).unwrap(), checkpoint::load(&dir).unwrap());
+        assert_same_bits(&bundle.weights, &loaded.weights);
+        assert_eq!(bundle.config, loaded.config, "{}", dir.display());
+    }
+}
+
+#[test]
+fn pytorch_bytes_are_told_by_their_beginning_not_their_name() {
+    let Some(pairs) = bin_dirs() else { return };
+    for (bin, whole) in pairs {
+        let dir = tempfile::tempdir().unwrap();
+        fs::copy(bin.join("config.json"), dir.path().join("config.json")).unwrap();
+        fs::copy(bin.join("pytorch_model.bin"), dir.path().join("model.safetensors")).unwrap();
+        assert_same_bits(&Bundle::read(dir.path()).unwrap().weights, &Bundle::read(&whole).unwrap().weights);
     }
 }

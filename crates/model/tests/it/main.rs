@@ -8,6 +8,8 @@ mod checkpoint;
 mod common;
 mod fixtures;
 mod hf_config;
+mod quantise;
+mod quantised;
 mod round_trip;
 mod size;
 mod teacher;

@@ -142,3 +142,30 @@ fn heads_cost_what_their_matrices_cost() {
     assert_eq!(tagger.head, 2.0 * 10.0 * 768.0 * 7.0);
     assert_eq!(flops(&base(), 0).encoder(), 0.0);
 }
+
+#[test]
+fn a_quantised_file_is_its_numbers_and_a_header() {
+    use attar_model::quantised::{Int4Group, Storage, file_length};
+    for config in [tinybert4(), bert(12, 48, 12), tinybert4().with_head(Head::MaskedLm)] {
+        let size = Size::of(&config);
+        let header = |length: usize, numbers: usize| length.checked_sub(numbers).unwrap();
+        let int8 = header(file_length(&config, Storage::int8_matrices), size.bytes_int8());
+        let f32 = header(file_length(&config, |_| Storage::F32), size.bytes_f32());
+        let f16 = header(file_length(&config, |_| Storage::F16), size.bytes_f16());
+        for bytes in [int8, f32, f16] {
+            assert!((1_000..40_000).contains(&bytes), "{bytes}");
+        }
+        // Half the bytes of the word embeddings, the scales as they were or one for each 32 columns.
+        let words = |group| {
+            file_length(&config, |name| match name {
+                "embeddings.word_embeddings.weight" => Storage::Int4(group),
+                _ => Storage::int8_matrices(name),
+            })
+        };
+        let saved = file_length(&config, Storage::int8_matrices) - words(Int4Group::Row);
+        assert!(saved.abs_diff(size.word_embeddings / 2) < 1_000, "{saved}");
+        let groups = config.hidden.div_ceil(32) - 1;
+        let more = words(Int4Group::Columns32) - words(Int4Group::Row);
+        assert!(more.abs_diff(4 * groups * config.vocabulary) < 1_000, "{more}");
+    }
+}

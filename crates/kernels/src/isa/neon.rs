@@ -1,0 +1,251 @@
+//! Advanced SIMD of 64-bit ARM: 4 lanes, 32 registers; with the dot product of ARMv8.2, 16 products of bytes an
+//! instruction.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use super::Isa;
+use crate::cpu::Kernel;
+
+/// Advanced SIMD, and the integer dot product if `DOT`. Made only by the `enter` functions.
+#[derive(Clone, Copy)]
+pub(crate) struct Neon<const DOT: bool>(());
+
+/// # Safety
+/// The processor has Advanced SIMD.
+#[target_feature(enable = "neon")]
+pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<false>(()))
+}
+
+/// # Safety
+/// As [`enter`], and the integer dot product.
+#[target_feature(enable = "neon,dotprod")]
+pub(crate) unsafe fn enter_dot<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<true>(()))
+}
+
+/// Adds to each lane of `sum` four products of signed bytes.
+///
+/// # Safety
+/// The processor has the integer dot product.
+#[inline(always)]
+unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    // The intrinsic `vdotq_s32` is not stable yet.
+    // SAFETY: the caller's promise; only registers are touched.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            "sdot {sum:v}.4s, {a:v}.16b, {b:v}.16b",
+            sum = inout(vreg) sum,
+            a = in(vreg) a,
+            b = in(vreg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+// SAFETY of every block below: the token exists only inside `enter` and `enter_dot`, so the processor has the
+// instruction; where memory is touched, the caller vouches for it.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "as above")]
+impl<const DOT: bool> Isa for Neon<DOT> {
+    const LANES: usize = 4;
+    const REGISTERS: usize = 32;
+
+    type F = float32x4_t;
+    type I = int32x4_t;
+    type Sum = int32x4_t;
+    type Weights = int8x16_t;
+    type Inputs = uint8x16_t;
+
+    #[inline(always)]
+    fn zero(self) -> float32x4_t {
+        self.splat(0.0)
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> float32x4_t {
+        unsafe { vld1q_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(self, from: *const f32, count: usize) -> float32x4_t {
+        debug_assert!(count <= 4);
+        unsafe {
+            match count {
+                0 => self.zero(),
+                1 => vld1q_lane_f32::<0>(from, self.zero()),
+                2 => vcombine_f32(vld1_f32(from), vdup_n_f32(0.0)),
+                3 => vld1q_lane_f32::<2>(from.add(2), vcombine_f32(vld1_f32(from), vdup_n_f32(0.0))),
+                _ => vld1q_f32(from),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, x: float32x4_t) {
+        unsafe { vst1q_f32(to, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, x: float32x4_t, count: usize) {
+        debug_assert!(count <= 4);
+        unsafe {
+            match count {
+                0 => {}
+                1 => vst1q_lane_f32::<0>(to, x),
+                2 => vst1_f32(to, vget_low_f32(x)),
+                3 => {
+                    vst1_f32(to, vget_low_f32(x));
+                    vst1q_lane_f32::<2>(to.add(2), x);
+                }
+                _ => vst1q_f32(to, x),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vdivq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // Not `fmin`, which has another opinion on NaN.
+        unsafe { vbslq_f32(vcltq_f32(a, b), a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }
+    }
+
+    #[inline(always)]
+    fn round(self, x: float32x4_t) -> float32x4_t {
+        unsafe { vrndnq_f32(x) }
+    }
+
+    #[inline(always)]
+    fn scale(self, x: float32x4_t, n: float32x4_t) -> float32x4_t {
+        unsafe {
+            let exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
+            vmulq_f32(x, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn where_greater(self, a: float32x4_t, b: float32x4_t, x: float32x4_t, y: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(vcgtq_f32(a, b), x, y) }
+    }
+
+    #[inline(always)]
+    fn sum(self, x: float32x4_t) -> f32 {
+        unsafe { vaddvq_f32(x) }
+    }
+
+    #[inline(always)]
+    fn largest(self, x: float32x4_t) -> f32 {
+        unsafe { vmaxnmvq_f32(x) }
+    }
+
+    #[inline(always)]
+    fn smallest(self, x: float32x4_t) -> f32 {
+        unsafe { vminnmvq_f32(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_signed_bytes(self, from: *const i8) -> float32x4_t {
+        unsafe {
+            let four = from.cast::<u32>().read_unaligned();
+            let words = vmovl_s8(vcreate_s8(u64::from(four)));
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(words)))
+        }
+    }
+
+    #[inline(always)]
+    fn to_integers(self, x: float32x4_t) -> int32x4_t {
+        unsafe { vcvtnq_s32_f32(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, x: int32x4_t) {
+        unsafe {
+            let words = vmovn_u32(vreinterpretq_u32_s32(x));
+            let bytes = vmovn_u16(vcombine_u16(words, words));
+            to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)));
+        }
+    }
+
+    #[inline(always)]
+    fn zero_sum(self) -> int32x4_t {
+        unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn start_sum(self, totals: *const i32) -> int32x4_t {
+        // The instruction takes signed bytes alone: it gets the inputs less 128, which the total makes up for.
+        if DOT { unsafe { vshlq_n_s32::<7>(vld1q_s32(totals)) } } else { self.zero_sum() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_weights(self, from: *const i8) -> int8x16_t {
+        unsafe { vld1q_s8(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_inputs(self, from: *const u8) -> uint8x16_t {
+        let four = unsafe { from.cast::<u32>().read_unaligned() };
+        unsafe { vreinterpretq_u8_u32(vdupq_n_u32(four)) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sum: int32x4_t, inputs: uint8x16_t, weights: int8x16_t) -> int32x4_t {
+        if DOT {
+            return unsafe { sdot(sum, vreinterpretq_s8_u8(veorq_u8(inputs, vdupq_n_u8(128))), weights) };
+        }
+        // A product of an unsigned and a signed byte fits into 16 bits; pairs of them are added into 32. First the
+        // bytes at even places, then those at odd ones, so that each lane sums its own four.
+        unsafe {
+            let inputs = vreinterpretq_u16_u8(inputs);
+            let even = vreinterpretq_s16_u16(vandq_u16(inputs, vdupq_n_u16(255)));
+            let odd = vreinterpretq_s16_u16(vshrq_n_u16::<8>(inputs));
+            let weights = vreinterpretq_s16_s8(weights);
+            let even_weights = vshrq_n_s16::<8>(vshlq_n_s16::<8>(weights));
+            let odd_weights = vshrq_n_s16::<8>(weights);
+            let half = vpadalq_s16(sum, vmulq_s16(even, even_weights));
+            vpadalq_s16(half, vmulq_s16(odd, odd_weights))
+        }
+    }
+
+    #[inline(always)]
+    fn finish(self, sum: int32x4_t) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(sum) }
+    }
+}

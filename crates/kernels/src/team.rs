@@ -1,0 +1,241 @@
+//! Threads that stand ready: fork and join in a microsecond.
+//!
+//! A general thread pool hands out tasks through queues and wakes sleepers, which costs tens of microseconds;
+//! a layer of a small encoder takes that long altogether. Here the same threads do part 0, 1, 2, … of one
+//! thing after the other, and wait for the next for a while without going to sleep.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+/// Turns of the loop before a waiting thread goes to sleep: some tens of microseconds.
+const PATIENCE: usize = 4_000;
+
+/// Threads that run the parts of one piece of work together; the caller's is the first of them.
+#[derive(Debug)]
+pub struct Team {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Where the threads of a team run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Wherever the system puts them.
+    #[default]
+    Free,
+    /// Thread `i` on the processor with the `i`th of these numbers; only the threads that the team starts, on
+    /// systems that allow it (Linux), and never more than are named.
+    Processors(Vec<usize>),
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Counts pieces of work; a worker that sees it change has one to do.
+    turn: AtomicUsize,
+    work: UnsafeCell<Option<Work>>,
+    /// Workers that have not finished.
+    busy: AtomicUsize,
+    /// A panic of a worker, to be continued by the caller.
+    panic: std::sync::Mutex<Option<Box<dyn Any + Send>>>,
+    stop: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Work(*const (dyn Fn(usize) + Sync));
+
+// SAFETY: `work` is written by `Team::run` alone, while no worker is busy, and read by workers only between the
+// change of `turn` that follows and their decrement of `busy`, for which `run` waits.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; the function it points to is `Sync`.
+unsafe impl Send for Shared {}
+
+impl Team {
+    /// A team of `threads` threads, the caller's among them; at least one. Where threads cannot be started
+    /// (WebAssembly, or the system refuses) it is smaller.
+    pub fn new(threads: usize, pinning: &Pinning) -> Team {
+        let shared = Arc::new(Shared {
+            turn: AtomicUsize::new(0),
+            work: UnsafeCell::new(None),
+            busy: AtomicUsize::new(0),
+            panic: std::sync::Mutex::new(None),
+            stop: AtomicBool::new(false),
+        });
+        let mut workers = Vec::new();
+        for index in 1..threads {
+            let processor = match pinning {
+                Pinning::Free => None,
+                Pinning::Processors(numbers) => numbers.get(index).copied(),
+            };
+            let theirs = Arc::clone(&shared);
+            let started = thread::Builder::new().name(format!("attar-{index}")).spawn(move || {
+                if let Some(processor) = processor {
+                    pin(processor);
+                }
+                theirs.serve(index);
+            });
+            match started {
+                Ok(worker) => workers.push(worker),
+                Err(_) => break,
+            }
+        }
+        Team { shared, workers }
+    }
+
+    /// Number of threads, the caller's among them.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `f` once for each part, each on a thread of its own, and returns when all are done.
+    ///
+    /// # Panics
+    /// If there are more parts than threads, or `f` panics.
+    #[track_caller]
+    pub fn run<T: Send>(&mut self, parts: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
+        struct Parts<T>(*mut T);
+        // SAFETY: each thread takes a part of its own, and parts may be sent.
+        unsafe impl<T: Send> Sync for Parts<T> {}
+        impl<T> Parts<T> {
+            fn at(&self, index: usize) -> *mut T {
+                self.0.wrapping_add(index)
+            }
+        }
+        let count = parts.len();
+        assert!(count <= self.threads(), "{count} parts for {} threads", self.threads());
+        if count <= 1 {
+            parts.iter_mut().for_each(|part| f(0, part));
+            return;
+        }
+        let all = Parts(parts.as_mut_ptr());
+        self.all(&|index| {
+            if index < count {
+                // SAFETY: inside the slice, and no other thread has this index.
+                f(index, unsafe { &mut *all.at(index) });
+            }
+        });
+    }
+
+    fn all(&mut self, f: &(dyn Fn(usize) + Sync)) {
+        let shared = &*self.shared;
+        // SAFETY: only the lifetime changes; nobody looks at it after `wait` below, which is passed even if `f`
+        // panics here.
+        let work = Work(unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync), _>(f) });
+        // SAFETY: no worker is busy: `&mut self`, and the last call waited for all.
+        unsafe { *shared.work.get() = Some(work) };
+        shared.busy.store(self.workers.len(), Ordering::Relaxed);
+        shared.turn.fetch_add(1, Ordering::Release);
+        for worker in &self.workers {
+            worker.thread().unpark();
+        }
+        let mine = catch_unwind(AssertUnwindSafe(|| f(0)));
+        let mut turns = 0;
+        while shared.busy.load(Ordering::Acquire) > 0 {
+            turns += 1;
+            if turns < PATIENCE { std::hint::spin_loop() } else { thread::yield_now() }
+        }
+        let theirs = shared.panic.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(panic) = mine.err().or(theirs) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, index: usize) {
+        let mut seen = 0;
+        loop {
+            let mut turns = 0;
+            while self.turn.load(Ordering::Acquire) == seen {
+                turns += 1;
+                if turns < PATIENCE { std::hint::spin_loop() } else { thread::park() }
+            }
+            seen = seen.wrapping_add(1);
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            // SAFETY: written before `turn` changed, and left alone until this worker is no longer busy.
+            let work = unsafe { *self.work.get() };
+            if let Some(Work(f)) = work {
+                // SAFETY: the caller waits for this worker, so the function lives.
+                let f = unsafe { &*f };
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| f(index))) {
+                    *self.panic.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(panic);
+                }
+            }
+            self.busy.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.turn.fetch_add(1, Ordering::Release);
+        for worker in self.workers.drain(..) {
+            worker.thread().unpark();
+            // A worker catches every panic of the work.
+            let _ = worker.join();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn pin(processor: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    if processor < rustix::thread::CpuSet::MAX_CPU {
+        set.set(processor);
+        // Advice: a processor that is not there leaves the thread free.
+        let _ = rustix::thread::sched_setaffinity(None, &set);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin(_: usize) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_run_once_however_often() {
+        for threads in [1, 2, 3, 5] {
+            let mut team = Team::new(threads, &Pinning::Free);
+            assert_eq!(team.threads(), threads);
+            for round in 0..if cfg!(miri) { 3 } else { 100 } {
+                let mut parts = vec![0usize; round % (threads + 1)];
+                team.run(&mut parts, |index, part| *part += index + 1);
+                assert!(parts.iter().enumerate().all(|(i, &part)| part == i + 1), "{parts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn sleepers_wake_up() {
+        let mut team = Team::new(2, &Pinning::Processors(vec![0, 0]));
+        for _ in 0..3 {
+            thread::sleep(std::time::Duration::from_millis(20));
+            let mut parts = [0; 2];
+            team.run(&mut parts, |_, part| *part = 1);
+            assert_eq!(parts, [1, 1]);
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_team_lives_on() {
+        let mut team = Team::new(3, &Pinning::Free);
+        for guilty in 0..3 {
+            let mut parts = [0; 3];
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                team.run(&mut parts, |index, _| assert_ne!(index, guilty, "on purpose"));
+            }));
+            assert!(outcome.is_err());
+        }
+        let mut parts = [0; 3];
+        team.run(&mut parts, |_, part| *part = 1);
+        assert_eq!(parts, [1; 3]);
+    }
+}

@@ -1,0 +1,230 @@
+//! What can be wrong with quantised weights.
+
+use super::layout::Storage;
+use crate::weights::{Tensor, WeightsError, element_count};
+
+/// Why numbers are no quantised matrix, or cannot become one.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatrixError {
+    /// Only matrices are quantised.
+    #[error("the shape is {shape:?}, expected [rows, columns] of as many elements: keep it as f32")]
+    Rank {
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// A number that is to be quantised is infinite or no number.
+    #[error("row {row}, column {column} is {value}, expected a finite number: the model is damaged, train it again")]
+    NotFinite {
+        /// Row of the first such number.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The number.
+        value: f32,
+    },
+    /// Too few or too many values or scales.
+    #[error("{got} {what}, expected {expected}: the file is damaged, quantise again")]
+    Length {
+        /// What there is of them.
+        what: &'static str,
+        /// How many there must be.
+        expected: String,
+        /// How many there are.
+        got: usize,
+    },
+    /// A scale is negative, infinite or no number.
+    #[error("scale {at} is {value}, expected a finite number from 0: the file is damaged, quantise again")]
+    Scale {
+        /// Its place among the scales.
+        at: usize,
+        /// The scale.
+        value: f32,
+    },
+    /// A value is the one that has no negative, which quantising never gives.
+    #[error("row {row}, column {column} is {value}, expected at least {lowest}: the file is damaged, quantise again")]
+    Value {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The value.
+        value: i8,
+        /// The lowest there may be.
+        lowest: i8,
+    },
+    /// The last four bits of a row with an odd number of columns are in use.
+    #[error("the last four bits of row {row} are not zero: the file is damaged, quantise again")]
+    Padding {
+        /// The row.
+        row: usize,
+    },
+}
+
+/// Why quantised weights could not be made, written or read.
+///
+/// Tensors are named as in the file, or canonically where there is none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantisedError {
+    /// The file is a safetensors file of another kind.
+    #[error("the metadata says format {got:?}, expected \"attar-int8\": it holds no weights quantised by attar")]
+    Format {
+        /// What it says.
+        got: Option<String>,
+    },
+    /// The file is of another version of the format.
+    #[error("the metadata says version {got:?}, this attar reads \"1\": quantise again, or use the attar it is from")]
+    Version {
+        /// What it says.
+        got: Option<String>,
+    },
+    /// The file does not say what it was made from.
+    #[error("the metadata says source {got:?}, expected 64 hexadecimal digits: quantise again")]
+    Source {
+        /// What it says.
+        got: Option<String>,
+    },
+    /// A tensor of the configuration is missing.
+    #[error("tensor `{tensor}` is missing, expected with shape {expected:?}: take config.json and file of one model")]
+    Missing {
+        /// Its name.
+        tensor: String,
+        /// Its shape by the configuration.
+        expected: Vec<usize>,
+    },
+    /// A tensor of integers has no scales.
+    #[error("tensor `{tensor}` holds integers, but there is no `{tensor}.scale`: quantise again")]
+    NoScales {
+        /// Its name.
+        tensor: String,
+    },
+    /// There is a tensor the configuration does not ask for.
+    #[error("tensor `{tensor}` is not part of this model: take config.json and file of one model")]
+    Unexpected {
+        /// Its name.
+        tensor: String,
+    },
+    /// A tensor has another shape.
+    #[error("tensor `{tensor}` has shape {got:?}, expected {expected:?}: take config.json and file of one model")]
+    Shape {
+        /// Its name.
+        tensor: String,
+        /// Its shape by the configuration.
+        expected: Vec<usize>,
+        /// Its shape.
+        got: Vec<usize>,
+    },
+    /// The scales of a tensor have another shape than any it can have.
+    #[error("`{tensor}.scale` has shape {got:?}, expected {expected}: quantise again")]
+    ScaleShape {
+        /// The tensor's name.
+        tensor: String,
+        /// The shapes it can have.
+        expected: String,
+        /// Its shape.
+        got: Vec<usize>,
+    },
+    /// A tensor holds another type than any it can have.
+    #[error("tensor `{tensor}` holds {got}, expected {expected}: quantise again")]
+    Element {
+        /// Its name.
+        tensor: String,
+        /// The types it can have.
+        expected: &'static str,
+        /// The type in the file.
+        got: &'static str,
+    },
+    /// Values or scales of a tensor are none.
+    #[error("tensor `{tensor}`")]
+    Matrix {
+        /// Its name.
+        tensor: String,
+        /// What is wrong with it.
+        source: MatrixError,
+    },
+    /// A tensor is to be stored in a way that is not for tensors of its kind.
+    #[error("tensor `{tensor}` cannot be stored as {got}: {expected}")]
+    Storage {
+        /// Canonical name.
+        tensor: String,
+        /// How it is to be stored.
+        got: Storage,
+        /// What is possible.
+        expected: &'static str,
+    },
+    /// A number that is to be stored in 16 bits is beyond what they hold.
+    #[error("element {at} of tensor `{tensor}` is {value}, beyond 16-bit floats: store it as f32")]
+    TooLarge {
+        /// Canonical name.
+        tensor: String,
+        /// Its place in row-major order.
+        at: usize,
+        /// The number.
+        value: f32,
+    },
+    /// A tensor that is said to hold 16-bit floats holds another number.
+    #[error("element {at} of tensor `{tensor}` is {value}, which is no 16-bit float: round it first")]
+    NotRounded {
+        /// Canonical name.
+        tensor: String,
+        /// Its place in row-major order.
+        at: usize,
+        /// The number.
+        value: f32,
+    },
+    /// The weights that are to be quantised, or that stand beside, do not fit the configuration.
+    #[error("weights and configuration disagree")]
+    Weights(#[from] WeightsError),
+    /// The quantised weights were made from others than those beside them.
+    #[error(
+        "made from the model {got}, the weights beside are of {expected}: quantise again, or write one of them alone"
+    )]
+    Stale {
+        /// Fingerprint of the weights beside.
+        expected: String,
+        /// Fingerprint of what the quantised ones were made from.
+        got: String,
+    },
+}
+
+/// The place of the first element that is so, found a run at a time: a loop without a way out in the middle is
+/// compiled for many elements at once, and what is looked for is hardly ever there.
+pub(super) fn find_quickly<T: Copy>(elements: &[T], is_so: impl Fn(T) -> bool) -> Option<usize> {
+    const RUN: usize = 4096;
+    let runs = elements.chunks(RUN);
+    let run = runs.into_iter().position(|run| run.iter().fold(false, |found, &element| found | is_so(element)))?;
+    let start = run * RUN;
+    elements[start..].iter().position(|&element| is_so(element)).map(|at| start + at)
+}
+
+impl MatrixError {
+    pub(super) fn check_length(what: &'static str, expected: Option<usize>, got: usize) -> Result<(), Self> {
+        if expected == Some(got) {
+            return Ok(());
+        }
+        let expected = expected.map_or_else(|| "fewer than memory can hold".into(), |count| count.to_string());
+        Err(MatrixError::Length { what, expected, got })
+    }
+
+    pub(super) fn check_scales(scales: &[f32]) -> Result<(), Self> {
+        match scales.iter().position(|&scale| !(scale >= 0.0 && scale.is_finite())) {
+            Some(at) => Err(MatrixError::Scale { at, value: scales[at] }),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows and columns of a tensor that can be quantised.
+    pub(super) fn check_floats(tensor: &Tensor) -> Result<(usize, usize), Self> {
+        let [rows, columns] = tensor.shape[..] else {
+            return Err(MatrixError::Rank { shape: tensor.shape.clone() });
+        };
+        if element_count(&tensor.shape) != Some(tensor.data.len()) {
+            return Err(MatrixError::Rank { shape: tensor.shape.clone() });
+        }
+        match find_quickly(&tensor.data, |number| !number.is_finite()) {
+            Some(at) => Err(MatrixError::NotFinite { row: at / columns, column: at % columns, value: tensor.data[at] }),
+            None => Ok((rows, columns)),
+        }
+    }
+}

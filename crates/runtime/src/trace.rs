@@ -1,0 +1,141 @@
+//! What a teacher leaves for its student, written into memory of the caller.
+
+use attar_kernels::{AttentionScratch, Cpu, Rows, attention_scores, relations};
+use attar_model::EncoderConfig;
+
+use crate::batch::Input;
+use crate::encoder::copy;
+use crate::model::Model;
+
+/// Where the parts of a trace go; nothing is computed for a part that nobody asks for, beyond what the pass needs.
+#[derive(Debug, Default)]
+pub struct TraceBuffers<'a> {
+    /// Embeddings after their normalisation, hidden state 0: `[N, H]`.
+    pub embeddings: Option<&'a mut [f32]>,
+    /// Of each layer, from the first on; those beyond the end are not kept.
+    pub layers: Vec<LayerBuffers<'a>>,
+    /// Output of the pooler, `[B, H]`; left alone by a model without one.
+    pub pooled: Option<&'a mut [f32]>,
+    /// Logits of the head, `[B, K]` or `[N, K]`.
+    pub logits: Option<&'a mut [f32]>,
+}
+
+/// Where the parts of one layer go.
+#[derive(Debug, Default)]
+pub struct LayerBuffers<'a> {
+    /// Output of the layer, `[N, H]`.
+    pub hidden: Option<&'a mut [f32]>,
+    /// Queries, keys and values side by side, `[N, 3H]`.
+    pub qkv: Option<&'a mut [f32]>,
+    /// Attention scores before the softmax, `[P]`: sequences, heads, queries, keys; `P = A Σ n_b²`.
+    pub scores: Option<&'a mut [f32]>,
+    /// Relations of queries, of keys and of values (Wang et al. 2021) before their softmax.
+    pub relations: Option<RelationBuffers<'a>>,
+}
+
+/// Where relations go.
+#[derive(Debug)]
+pub struct RelationBuffers<'a> {
+    /// R, the number of relation heads; divides H.
+    pub heads: usize,
+    /// `Q Qᵀ / √D`, `K Kᵀ / √D` and `V Vᵀ / √D` with `D = H / R`, each `[R Σ n_b²]`: sequences, heads, rows, columns.
+    pub parts: [&'a mut [f32]; 3],
+}
+
+fn front<'a>(buffer: &mut Option<&'a mut [f32]>, count: usize) -> Option<&'a mut [f32]> {
+    let (first, rest) = buffer.take()?.split_at_mut(count);
+    *buffer = Some(rest);
+    Some(first)
+}
+
+impl<'a> TraceBuffers<'a> {
+    #[track_caller]
+    pub(crate) fn check(&self, config: &EncoderConfig, outputs: usize, input: Input<'_>) {
+        let (n, h) = (input.tokens(), config.hidden);
+        let expect = |name: &str, buffer: &Option<&mut [f32]>, length: usize| {
+            let got = buffer.as_ref().map_or(length, |buffer| buffer.len());
+            assert_eq!(got, length, "numbers of the buffer for {name}");
+        };
+        expect("embeddings", &self.embeddings, n * h);
+        expect("pooled vectors", &self.pooled, input.sequences() * h);
+        let rows = if config.head.has_masked_lm() || is_tagger(config) { n } else { input.sequences() };
+        expect("logits", &self.logits, rows * outputs);
+        for layer in &self.layers {
+            expect("hidden states", &layer.hidden, n * h);
+            expect("queries, keys and values", &layer.qkv, n * 3 * h);
+            expect("scores", &layer.scores, config.heads * input.pairs());
+            if let Some(RelationBuffers { heads, parts }) = &layer.relations {
+                assert!(*heads > 0 && h.is_multiple_of(*heads), "{heads} relation heads of {h} columns");
+                for part in parts {
+                    assert_eq!(part.len(), heads * input.pairs(), "numbers of the buffer for relations");
+                }
+            }
+        }
+    }
+
+    /// The buffers of the first sequences, and of the others.
+    pub(crate) fn split(mut self, model: &Model, first: Input<'_>) -> (TraceBuffers<'a>, TraceBuffers<'a>) {
+        let config = &model.config;
+        let (n, h, sequences) = (first.tokens(), config.hidden, first.sequences());
+        let outputs = if config.head.has_masked_lm() { config.vocabulary } else { config.outputs() };
+        let rows = if config.head.has_masked_lm() || is_tagger(config) { n } else { sequences };
+        let layers = self.layers.iter_mut().map(|layer| LayerBuffers {
+            hidden: front(&mut layer.hidden, n * h),
+            qkv: front(&mut layer.qkv, n * 3 * h),
+            scores: front(&mut layer.scores, config.heads * first.pairs()),
+            relations: layer.relations.as_mut().map(|relations| RelationBuffers {
+                heads: relations.heads,
+                parts: relations.parts.each_mut().map(|part| {
+                    let (mine, rest) = std::mem::take(part).split_at_mut(relations.heads * first.pairs());
+                    *part = rest;
+                    mine
+                }),
+            }),
+        });
+        let taken = TraceBuffers {
+            layers: layers.collect(),
+            embeddings: front(&mut self.embeddings, n * h),
+            pooled: front(&mut self.pooled, sequences * h),
+            logits: front(&mut self.logits, rows * outputs),
+        };
+        (taken, self)
+    }
+}
+
+fn is_tagger(config: &EncoderConfig) -> bool {
+    matches!(config.head, attar_model::Head::TokenClassification { .. })
+}
+
+impl LayerBuffers<'_> {
+    /// What follows from queries, keys and values.
+    pub(crate) fn fill(
+        &mut self,
+        cpu: Cpu,
+        config: &EncoderConfig,
+        group: Input<'_>,
+        qkv: &[f32],
+        stride: usize,
+        scratch: &mut AttentionScratch,
+    ) {
+        let h = config.hidden;
+        if let Some(to) = &mut self.qkv {
+            copy(qkv, stride, to, 3 * h);
+        }
+        let mut pairs = 0;
+        for span in group.spans() {
+            let (n, square) = (span.len(), span.len() * span.len());
+            let rows = Rows::new(&qkv[span.start * stride..], n, 3 * h, stride);
+            if let Some(to) = &mut self.scores {
+                let to = &mut to[config.heads * pairs..][..config.heads * square];
+                attention_scores(cpu, rows, config.heads, to, scratch);
+            }
+            if let Some(RelationBuffers { heads, parts }) = &mut self.relations {
+                for (part, to) in parts.iter_mut().enumerate() {
+                    let x = rows.columns(part * h, h);
+                    relations(cpu, x, x, *heads, &mut to[*heads * pairs..][..*heads * square], scratch);
+                }
+            }
+            pairs += square;
+        }
+    }
+}
