@@ -22,9 +22,9 @@ mod isa;
 mod math;
 mod matmul;
 mod norm;
-pub mod train;
 pub mod reference;
 mod team;
+pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
 pub use attention::{AttentionScratch, attention, attention_scores, relations};

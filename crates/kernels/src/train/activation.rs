@@ -206,7 +206,11 @@ mod tests {
                     }
                     let difference = (high[i] - low[i]) / h;
                     // h² times the third derivative, and roundings of the values over h.
-                    assert!((slope - difference).abs() < 1.5e-3, "{cpu} {function:?} at {}: {slope} {difference}", x[i]);
+                    assert!(
+                        (slope - difference).abs() < 1.5e-3,
+                        "{cpu} {function:?} at {}: {slope} {difference}",
+                        x[i]
+                    );
                 }
             }
         }

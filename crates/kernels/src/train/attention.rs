@@ -331,7 +331,11 @@ pub fn attention_context_backward(
             across,
             mask: mask.map(|mask| (mask.from(head.pairs), mask.factor())),
             // SAFETY: the pairs of this head, which belong to this task.
-            gradient: Some(SoftmaxGradient { of_weights: gradients.as_mut_ptr(), to: unsafe { to_pairs.at(head.pairs) }, add }),
+            gradient: Some(SoftmaxGradient {
+                of_weights: gradients.as_mut_ptr(),
+                to: unsafe { to_pairs.at(head.pairs) },
+                add,
+            }),
         };
         let of_values = Product {
             a: weights.as_ptr(),
@@ -454,9 +458,10 @@ impl Kernel for RunSoftmax {
                 while c < keys {
                     unsafe {
                         let factor = match mask {
-                            Some((mask, factor)) => {
-                                isa.mul(inverse, isa.mul(isa.load_signed_bytes(mask.add(r * rows + c)), isa.splat(factor)))
-                            }
+                            Some((mask, factor)) => isa.mul(
+                                inverse,
+                                isa.mul(isa.load_signed_bytes(mask.add(r * rows + c)), isa.splat(factor)),
+                            ),
                             None => inverse,
                         };
                         isa.store(weights.add(c), isa.mul(isa.load(weights.add(c)), factor));

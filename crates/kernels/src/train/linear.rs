@@ -25,7 +25,13 @@ impl Linear<'_> {
 
     #[track_caller]
     pub(super) fn check(&self, x: &[f32], rows: usize) {
-        assert_eq!(self.weight.len(), self.inputs * self.outputs(), "a weight of [{}, {}]", self.inputs, self.outputs());
+        assert_eq!(
+            self.weight.len(),
+            self.inputs * self.outputs(),
+            "a weight of [{}, {}]",
+            self.inputs,
+            self.outputs()
+        );
         assert_eq!(x.len(), rows * self.inputs, "{rows} rows of {} inputs", self.inputs);
     }
 

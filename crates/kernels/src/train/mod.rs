@@ -20,7 +20,9 @@ mod residual_norm;
 mod rows;
 
 pub use activation::Activation;
-pub use attention::{Ragged, attention_context, attention_context_backward, attention_scores, attention_scores_backward};
+pub use attention::{
+    Ragged, attention_context, attention_context_backward, attention_scores, attention_scores_backward,
+};
 pub use difference::{squared_difference, squared_difference_backward};
 pub use feed_forward::{FeedForward, FeedForwardGradients, FeedForwardKept, feed_forward, feed_forward_backward};
 pub use linear::{InputGradient, Linear, LinearGradients, linear, linear_backward};

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::activation::{Activation, activate};
-use super::memory::{give, take, take_buffer, give_buffer};
+use super::memory::{give, give_buffer, take, take_buffer};
 use super::rows::Place;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
@@ -108,7 +108,16 @@ pub(super) fn weight_gradient(
             let start = piece * PIECE * height * (left.div_ceil(height)) + strips.start * height * count;
             let a = packed[start..start + tall * count].as_ptr();
             let tiles = if turned {
-                Tiles { a, b: panel.as_ptr(), depth: count, to: gathered.as_mut_ptr(), stride: across, rows: tall, columns: across, add: piece > 0 }
+                Tiles {
+                    a,
+                    b: panel.as_ptr(),
+                    depth: count,
+                    to: gathered.as_mut_ptr(),
+                    stride: across,
+                    rows: tall,
+                    columns: across,
+                    add: piece > 0,
+                }
             } else {
                 // SAFETY: the first of this task's rows and columns.
                 let to = unsafe { to.at(strips.start * height * right + first) };
@@ -274,7 +283,14 @@ struct TurnOut {
 impl TurnOut {
     /// # Safety
     /// `rows` rows of whole vectors that hold `columns` columns can be read, `columns` rows of `rows` numbers written.
-    unsafe fn new(from: *const f32, from_stride: usize, rows: usize, columns: usize, to: *mut f32, stride: usize) -> Self {
+    unsafe fn new(
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        stride: usize,
+    ) -> Self {
         TurnOut { from, from_stride, rows, columns, to, stride }
     }
 }

@@ -159,7 +159,9 @@ impl Kernel for Turn {
         for first in (0..across).step_by(I::LANES) {
             let here = rows.saturating_sub(first).min(I::LANES);
             // SAFETY: the promise of `new`.
-            unsafe { isa.transpose_in(from.wrapping_add(first * stride), stride, here, columns, to.add(first), across) };
+            unsafe {
+                isa.transpose_in(from.wrapping_add(first * stride), stride, here, columns, to.add(first), across)
+            };
         }
     }
 }

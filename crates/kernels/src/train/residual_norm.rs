@@ -184,7 +184,8 @@ impl Kernel for Forward<'_> {
         let hidden = norm.gain.len();
         let (gain, bias) = (norm.gain.as_ptr(), norm.bias.as_ptr());
         let count = isa.splat(1.0 / hidden as f32);
-        let rows = y.chunks_exact_mut(hidden).zip(normalised.chunks_exact_mut(hidden)).zip(residual.chunks_exact(hidden));
+        let rows =
+            y.chunks_exact_mut(hidden).zip(normalised.chunks_exact_mut(hidden)).zip(residual.chunks_exact(hidden));
         for (r, (((y, normalised), residual), inverse)) in rows.zip(inverse).enumerate() {
             let kept = match mask {
                 Some(mask) => Some((mask.from((first + r) * hidden), isa.splat(mask.factor()))),

@@ -50,9 +50,7 @@ impl Packed {
         let rows = y.len() / outputs;
         // A row's result does not depend on its company, so that this may depend on the number of threads.
         let share = rows.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(8).clamp(16, 128);
-        x.par_chunks(share * inputs)
-            .zip(y.par_chunks_mut(share * outputs))
-            .for_each(|(x, y)| self.apply(x, y, finish));
+        x.par_chunks(share * inputs).zip(y.par_chunks_mut(share * outputs)).for_each(|(x, y)| self.apply(x, y, finish));
     }
 }
 
