@@ -1,7 +1,6 @@
 //! Activation functions and their slopes over slices.
 
 use crate::cpu::{Cpu, Kernel};
-use crate::gelu::{SLOPE, SLOPE_LIMIT};
 use crate::isa::Isa;
 use crate::math;
 
@@ -117,15 +116,7 @@ impl<F: math::Function> Update for Value<F> {
 impl Update for GeluSlope {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F, there: I::F) -> I::F {
-        let u = isa.fma(isa.mul(x, x), isa.splat(2.0 / (SLOPE_LIMIT * SLOPE_LIMIT)), isa.splat(-1.0));
-        let mut p = isa.splat(SLOPE[SLOPE.len() - 1]);
-        for &c in SLOPE[..SLOPE.len() - 1].iter().rev() {
-            p = isa.fma(p, u, isa.splat(c));
-        }
-        let inside = isa.fma(x, p, isa.splat(0.5));
-        let above = isa.where_greater(x, isa.splat(SLOPE_LIMIT), isa.splat(1.0), inside);
-        let slope = isa.where_greater(isa.splat(-SLOPE_LIMIT), x, isa.zero(), above);
-        isa.mul(there, slope)
+        isa.mul(there, math::gelu_slope(isa, x))
     }
 }
 

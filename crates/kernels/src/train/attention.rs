@@ -11,7 +11,7 @@ use super::product::{Product, Turn};
 use super::rows::Place;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
-use crate::math::exp2_of_negative;
+use crate::math::exp2_inside;
 
 /// How the sequences of a batch lie: how many rows each one occupies, and how many of them, from its first on, are keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -433,7 +433,7 @@ impl Kernel for RunSoftmax {
             let mut c = 0;
             while c < whole {
                 unsafe {
-                    let x = exp2_of_negative(isa, isa.fma(isa.load(scores.add(c)), log2, shift));
+                    let x = exp2_inside(isa, isa.fma(isa.load(scores.add(c)), log2, shift));
                     sum = isa.add(sum, x);
                     isa.store(weights.add(c), x);
                 }
@@ -441,7 +441,7 @@ impl Kernel for RunSoftmax {
             }
             if rest > 0 {
                 unsafe {
-                    let x = exp2_of_negative(isa, isa.fma(isa.load(weights.add(whole)), log2, shift));
+                    let x = exp2_inside(isa, isa.fma(isa.load(weights.add(whole)), log2, shift));
                     isa.store(weights.add(whole), isa.zero());
                     isa.store_part(weights.add(whole), x, rest);
                     sum = isa.add(sum, isa.load(weights.add(whole)));
