@@ -1,15 +1,17 @@
 """One training step of attar beside PyTorch's, in turns, in one run.
 
-    python benches/peers/step.py [--rounds 15] [--only NAME]
+    python benches/peers/step.py [--rounds 15] [--only NAME] [--threads N] [--cpu]
 
 Needs torch and transformers. Both sides have the same shapes, lengths, batches, dropout rates, losses, clip
 and AdamW (PyTorch's fused one), and as many threads; a distillation compares embeddings, hidden states and
 attention as TinyBERT does. PyTorch pads to the longest text of a batch, as its users do; attar has no padding.
 On real lengths the batches of both are sorted by length. The figures are medians; what counts is their ratio.
+On a machine that has other work, `--cpu --threads 1` compares time on the processor instead of time on the clock.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -19,7 +21,7 @@ import torch
 import transformers
 
 
-def attar_bench():
+def attar_bench(threads):
     """The newest build of the benchmark `step`."""
     root = pathlib.Path(__file__).resolve().parents[2]
     build = ["cargo", "bench", "--workspace", "--bench", "step", "--no-run", "--message-format", "json"]
@@ -27,8 +29,19 @@ def attar_bench():
     messages = (json.loads(line) for line in lines if line.startswith("{"))
     programs = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "step"]
     return subprocess.Popen(
-        [programs[-1], "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        [programs[-1], "--serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env=os.environ | ({"RAYON_NUM_THREADS": str(threads)} if threads else {}),
     )
+
+
+def on_processor(pid):
+    """Milliseconds that the threads of a process have run."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) * 1e-6
 
 
 def config(case):
@@ -110,9 +123,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="", help="part of a case's name")
+    parser.add_argument("--threads", type=int, help="threads of both; all processors if left out")
+    parser.add_argument("--cpu", action="store_true", help="time on the processor instead of time on the clock")
     arguments = parser.parse_args()
     rounds = arguments.rounds
-    bench = attar_bench()
+    bench = attar_bench(arguments.threads)
     facts = json.loads(bench.stdout.readline())
     torch.set_num_threads(facts["threads"])
     print(f"{facts['threads']} threads, PyTorch {torch.__version__} eager, medians of {rounds} alternating turns")
@@ -124,14 +139,25 @@ def main():
         peer = Peer(case)
 
         def ours():
+            before = on_processor(bench.pid)
             print(number, file=bench.stdin)
-            return float(bench.stdout.readline())
+            milliseconds = float(bench.stdout.readline())
+            if arguments.cpu:
+                milliseconds = (on_processor(bench.pid) - before) / len(case["batches"])
+            return milliseconds
+
+        def theirs():
+            before = on_processor(os.getpid())
+            milliseconds = peer.turn()
+            if arguments.cpu:
+                milliseconds = (on_processor(os.getpid()) - before) / len(case["batches"])
+            return milliseconds
 
         for _ in range(2):
-            ours(), peer.turn()
-        pairs = [(ours(), peer.turn()) for _ in range(rounds)]
+            ours(), theirs()
+        pairs = [(ours(), theirs()) for _ in range(rounds)]
         a, b = (statistics.median(column) for column in zip(*pairs))
-        ratio = statistics.median(theirs / mine for mine, theirs in pairs)
+        ratio = statistics.median(peers / own for own, peers in pairs)
         print(f"{case['name']:<36} {a:>7.1f} ms {b:>7.1f} ms {ratio:>16.2f}", flush=True)
     bench.stdin.close()
     bench.wait()
