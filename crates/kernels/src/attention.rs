@@ -186,7 +186,7 @@ impl Block {
     /// # Safety
     /// The pointers are those of [`attention`], and the columns are inside.
     unsafe fn head(&self, column: usize, place: usize, vectors: usize) {
-        let Block { cpu, stride, tokens, width, factor, scores, .. } = *self;
+        let Block { cpu, stride, tokens, width, scores, .. } = *self;
         let at = place * vectors * cpu.run(Lanes);
         let mut inverse = [0.0; MAX_VECTORS * MAX_LANES];
         let mut shifts = [0.0; MAX_VECTORS * MAX_LANES];

@@ -120,10 +120,8 @@ impl Session {
     }
 
     /// Cuts texts to fewer tokens than the model could take.
-    #[must_use]
-    pub fn with_max_tokens(mut self, max_tokens: usize) -> Session {
+    pub fn cut_to(&mut self, max_tokens: usize) {
         self.limit.max_tokens = self.limit.max_tokens.min(max_tokens);
-        self
     }
 
     /// The configuration.
