@@ -20,7 +20,8 @@ What is timed has no padding, so that attar gains nothing by leaving padding out
 
 A round gives every engine, precision and number of threads one turn; who comes first changes. A turn of a
 short call is one that does not count and several that do. Figures are medians, minima in brackets; ratios
-are of medians, to the fastest peer of the same precision unless said otherwise.
+are of medians, to the fastest peer of the same precision unless said otherwise. All shapes take about a
+quarter of an hour.
 """
 
 import argparse
@@ -71,18 +72,19 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         for shape in options.shapes:
             common.make_model(folder / shape, common.SHAPES[shape])
-            results += measure_shape(shape, Model(folder / shape), takers, options)
+            measured = measure_shape(shape, Model(folder / shape), takers, options)
+            print_table(measured, list(takers))
+            results += measured
+            save(results, options)
     for engine, _ in takers.values():
         if isinstance(engine, engines.ChildEngine):
             engine.close()
 
-    print_table(results, list(takers), options.threads)
+    if len(options.shapes) > 1:
+        print("all together")
+        print_table(results, list(takers))
     print_variants(results)
-    goals = goals_of(results)
-    print_goals(goals)
-    if options.json:
-        facts = {"machine": common.machine(), "versions": engines.versions(), "rounds": options.rounds}
-        options.json.write_text(json.dumps({**facts, "results": results, "goals": goals}, indent=1))
+    print_goals(goals_of(results))
 
 
 def arguments():
@@ -178,6 +180,14 @@ def forget_compiled():
         sys.modules["torch"]._dynamo.reset()
 
 
+def save(results, options):
+    """Writes all figures so far: a long run that is broken off leaves what it has."""
+    if options.json:
+        facts = {"machine": common.machine(), "versions": engines.versions(), "rounds": options.rounds}
+        facts |= {"results": results, "goals": goals_of(results)}
+        options.json.write_text(json.dumps(facts, indent=1))
+
+
 def lookup(results):
     """Medians by shape, case, threads and precision, then by engine."""
     medians = {}
@@ -191,7 +201,7 @@ def best_peer(row):
     return min(((name, ms) for name, ms in row.items() if name != "attar"), key=lambda pair: pair[1], default=None)
 
 
-def print_table(results, names, threads):
+def print_table(results, names):
     cells = {}
     for r in results:
         cells[r["shape"], r["case"], r["threads"], r["precision"], r["engine"]] = common.span(r["milliseconds"])
@@ -205,6 +215,7 @@ def print_table(results, names, threads):
     rows.sort(key=lambda row: (list(common.SHAPES).index(row[0].split()[0]), row[1]))
     print()
     common.table(["shape, batch×tokens", "threads", "precision", *names, "best peer", "peer/attar"], rows)
+    print(flush=True)
 
 
 def print_variants(results):
@@ -214,7 +225,7 @@ def print_variants(results):
         if r["variant"]:
             counts = chosen.setdefault(f"{r['engine']} {r['precision']}", {})
             counts[r["variant"]] = counts.get(r["variant"], 0) + 1
-    print("\nfastest in the trial, cases:")
+    print("fastest in the trial, cases:")
     for name, counts in chosen.items():
         print(f"  {name}: {', '.join(f'{variant} {count}' for variant, count in counts.items())}")
     for precision in PRECISIONS:
