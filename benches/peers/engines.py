@@ -67,7 +67,10 @@ class Model:
         """File of the plain or fused ONNX graph, in f32 or with dynamic int8."""
         path = self.made("onnxruntime") / f"{graph}.{precision}.onnx"
         if not path.exists():
-            {"f32": self.export_onnx, "int8": self.quantise_onnx}[precision](graph, path)
+            # A run that is broken off leaves no half of a file behind.
+            part = path.with_name(f"part.{path.name}")
+            {"f32": self.export_onnx, "int8": self.quantise_onnx}[precision](graph, part)
+            part.rename(path)
         return path
 
     def export_onnx(self, graph, path):
@@ -136,7 +139,11 @@ class Model:
             with contextlib.redirect_stdout(io.StringIO()):
                 model = nncf.quantize(graph, nncf.Dataset(texts), subset_size=len(texts))
         # Else weights would be stored in half precision.
-        openvino.save_model(model, path, compress_to_fp16=False)
+        part = path.with_name(f"part.{path.name}")
+        openvino.save_model(model, part, compress_to_fp16=False)
+        # The description last: it is the one that is looked for.
+        for suffix in (".bin", ".xml"):
+            part.with_suffix(suffix).rename(path.with_suffix(suffix))
         return path
 
     def made(self, package):
