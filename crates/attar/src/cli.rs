@@ -259,6 +259,8 @@ pub(crate) struct EvalArgs {
     /// Train a word-count baseline on the training rows and score it too.
     #[arg(long)]
     pub(crate) baseline: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Leave out the measurement of speed and energy.
     #[arg(long)]
     pub(crate) no_speed: bool,
@@ -314,6 +316,8 @@ pub(crate) struct PredictArgs {
     pub(crate) model: PathBuf,
     /// Texts; lines of standard input if there are none.
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Second text of a pair, for a model of pairs and a single text.
     #[arg(long)]
     pub(crate) pair: Option<String>,
@@ -328,6 +332,8 @@ pub(crate) struct EmbedArgs {
     pub(crate) model: PathBuf,
     /// Texts; lines of standard input if there are none.
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// How token states become a vector; else what the model says, or the mean.
     #[arg(long, value_enum)]
     pub(crate) pooling: Option<PoolingArg>,
@@ -337,6 +343,26 @@ pub(crate) struct EmbedArgs {
     /// Print a line of JSON for each text, with the text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How a model is run.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Precision of the matrix products; else bytes where the directory has weights in bytes.
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionArg>,
+    /// Number of threads; else one for each processor.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Keep thread i on the ith of these processors, as in 0,1 (Linux).
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) pin: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    F32,
+    Int8,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod console;
+mod engine;
 mod progress;
 mod recipes;
 mod speed;

@@ -100,7 +100,13 @@ pub fn attention(
 /// # Panics
 /// If the shapes do not fit.
 #[track_caller]
-pub fn attention_scores(cpu: Cpu, qkv: Rows<'_, f32>, heads: usize, scores: &mut [f32], scratch: &mut AttentionScratch) {
+pub fn attention_scores(
+    cpu: Cpu,
+    qkv: Rows<'_, f32>,
+    heads: usize,
+    scores: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
     let (hidden, tokens) = (qkv.columns / 3, qkv.rows);
     assert!(heads > 0 && qkv.columns == 3 * hidden && hidden.is_multiple_of(heads), "three times {heads} heads");
     assert_eq!(scores.len(), heads * tokens * tokens, "scores of {heads} heads and {tokens} tokens");
@@ -367,11 +373,8 @@ impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
             for (r, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
                     let to = unsafe { result.add(((row + r) * V + v) * I::LANES) };
-                    let sum = if scale.is_null() {
-                        sum
-                    } else {
-                        isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) })
-                    };
+                    let sum =
+                        if scale.is_null() { sum } else { isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) }) };
                     unsafe { isa.store(to, sum) };
                 }
             }

@@ -68,7 +68,11 @@ pub(crate) enum PackedHead {
     /// `classifier(h_t)`
     Tokens(PackedMatrix),
     /// `decoder(LayerNorm(act(transform(h_t))))`
-    MaskedLm { transform: PackedMatrix, norm: OwnNorm, decoder: PackedMatrix },
+    MaskedLm {
+        transform: PackedMatrix,
+        norm: OwnNorm,
+        decoder: PackedMatrix,
+    },
 }
 
 impl Embeddings {
@@ -128,9 +132,7 @@ impl Model {
         let pooler = config.pooler.then(|| source.matrix("pooler.dense", h, h));
         let head = match &config.head {
             Head::None => PackedHead::None,
-            Head::Classification { .. } => {
-                PackedHead::Classification(source.matrix("classifier", h, config.outputs()))
-            }
+            Head::Classification { .. } => PackedHead::Classification(source.matrix("classifier", h, config.outputs())),
             Head::TokenClassification { .. } => PackedHead::Tokens(source.matrix("classifier", h, config.outputs())),
             Head::MaskedLm | Head::Pretraining => PackedHead::MaskedLm {
                 transform: source.matrix("cls.predictions.transform.dense", h, h),
@@ -157,7 +159,9 @@ impl Model {
         let layers: usize = self
             .layers
             .iter()
-            .map(|layer| [&layer.qkv, &layer.attention, &layer.inner, &layer.outer].map(Linear::bytes).iter().sum::<usize>())
+            .map(|layer| {
+                [&layer.qkv, &layer.attention, &layer.inner, &layer.outer].map(Linear::bytes).iter().sum::<usize>()
+            })
             .sum();
         let head = match &self.head {
             PackedHead::None => 0,

@@ -234,7 +234,8 @@ impl Session {
         let Session { encoder, tokenizer, limit, encoded, sorted, .. } = self;
         let threads = encoder.threads();
         let share = texts.len().div_ceil(threads).max(1);
-        let mut parts: Vec<_> = encoded.iter_mut().zip(texts.chunks(share)).map(|(to, texts)| (to, texts, Ok(()))).collect();
+        let mut parts: Vec<_> =
+            encoded.iter_mut().zip(texts.chunks(share)).map(|(to, texts)| (to, texts, Ok(()))).collect();
         encoder.team().run(&mut parts, |part, (to, texts, outcome)| {
             to.clear();
             for (row, (text, pair)) in texts.iter().enumerate() {
