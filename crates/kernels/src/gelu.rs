@@ -139,7 +139,6 @@ pub(crate) const SLOPE: [f32; 19] = [
     2.6621528e-3,
 ];
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,7 @@
 //!
 //! Kernels split their work into chunks of a fixed size, so that results do not depend on the number
 //! of threads.
-#![allow(unsafe_code, reason = "vector instructions; this is the one crate that may")]
-#![allow(dead_code, missing_docs)]
+#![expect(unsafe_code, reason = "vector instructions; this is the one crate that may")]
 
 mod adamw;
 mod attention;
@@ -31,6 +30,7 @@ pub use buffer::{Buffer, Number, Rows, RowsMut};
 pub use cpu::{Cpu, Level};
 pub use embedding::{Table, gather, mean, normalise_length};
 pub use gelu::{GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
+pub use math::{GELU_TANH_ERROR, TANH_ERROR};
 pub use matmul::{Finish, PackedBytes, PackedMatrix, QuantisedRows, quantise_rows};
 pub use norm::{Bytes, Norm, layer_norm};
 pub use team::{Pinning, Team};
