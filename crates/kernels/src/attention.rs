@@ -87,13 +87,13 @@ pub fn attention(
             let from = qkv.data[first * qkv.stride + head * width..].as_ptr();
             let to = context.data[(first - queries.start) * context.stride + head * width..].as_mut_ptr();
             // SAFETY: `rows` rows of `columns` numbers of the queries; the scratch was made for a block.
-            cpu.run(unsafe { Turn::new(from, qkv.stride, rows, columns, block.queries, vectors, true) });
+            cpu.run(unsafe { Turn::new(from, qkv.stride, rows, columns, block.queries, vectors, Some(block.factor)) });
             for h in 0..columns / width {
                 // SAFETY: a head of this group.
                 unsafe { block.head((head + h) * width, h * width, vectors) };
             }
             // SAFETY: as above, of the context.
-            cpu.run(unsafe { Turn::new(to, context.stride, rows, columns, block.context, vectors, false) });
+            cpu.run(unsafe { Turn::new(to, context.stride, rows, columns, block.context, vectors, None) });
         }
         first += rows;
     }
@@ -105,7 +105,13 @@ pub fn attention(
 /// # Panics
 /// If the shapes do not fit.
 #[track_caller]
-pub fn attention_scores(cpu: Cpu, qkv: Rows<'_, f32>, heads: usize, scores: &mut [f32], scratch: &mut AttentionScratch) {
+pub fn attention_scores(
+    cpu: Cpu,
+    qkv: Rows<'_, f32>,
+    heads: usize,
+    scores: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
     let (hidden, tokens) = (qkv.columns / 3, qkv.rows);
     assert!(heads > 0 && qkv.columns == 3 * hidden && hidden.is_multiple_of(heads), "three times {heads} heads");
     assert_eq!(scores.len(), heads * tokens * tokens, "scores of {heads} heads and {tokens} tokens");
@@ -145,7 +151,7 @@ pub fn relations(
             let from = x.data[first * x.stride + head * width..].as_ptr();
             let (turned, products) = (scratch.queries.as_mut_ptr(), scratch.scores.as_mut_ptr());
             // SAFETY: `rows` rows of `width` numbers; the scratch was made for a block.
-            cpu.run(unsafe { Turn::new(from, x.stride, rows, width, turned, vectors, true) });
+            cpu.run(unsafe { Turn::new(from, x.stride, rows, width, turned, vectors, Some(scale)) });
             let keys = y.data[head * width..].as_ptr();
             // SAFETY: `tokens` keys of `width` numbers.
             unsafe { outer(cpu, [tokens, width], keys, [y.stride, 1], turned, products, None, vectors) };
@@ -153,7 +159,7 @@ pub fn relations(
             for row in 0..rows {
                 let to = &mut result[(head * tokens + first + row) * tokens..][..tokens];
                 for (key, to) in to.iter_mut().enumerate() {
-                    *to = scratch.scores[key * stride + row] * scale;
+                    *to = scratch.scores[key * stride + row];
                 }
             }
         }
@@ -191,21 +197,26 @@ impl Block {
     /// # Safety
     /// The pointers are those of [`attention`], and the columns are inside.
     unsafe fn head(&self, column: usize, place: usize, vectors: usize) {
-        let Block { cpu, stride, tokens, width, factor, scores, .. } = *self;
+        let Block { cpu, stride, tokens, width, scores, .. } = *self;
         let at = place * vectors * cpu.run(Lanes);
         let mut inverse = [0.0; MAX_VECTORS * MAX_LANES];
+        let mut shifts = [0.0; MAX_VECTORS * MAX_LANES];
         // SAFETY: keys and values are rows of `width` numbers from their column on.
         unsafe {
-            outer(cpu, [tokens, width], self.keys.add(column), [stride, 1], self.queries.add(at), scores, None, vectors);
-            cpu.run(Softmax::new(scores, tokens, vectors, factor, &mut inverse));
-            let context = self.context.add(at);
-            let values = self.values.add(column);
+            let (keys, queries) = (self.keys.add(column), self.queries.add(at));
+            outer(cpu, [tokens, width], keys, [stride, 1], queries, scores, None, vectors);
+            if !cpu.run(Softmax::new(scores, tokens, vectors, &shifts, &mut inverse)) {
+                outer(cpu, [tokens, width], keys, [stride, 1], queries, scores, None, vectors);
+                cpu.run(Largest::new(scores, tokens, vectors, &inverse, &mut shifts));
+                cpu.run(Softmax::new(scores, tokens, vectors, &shifts, &mut inverse));
+            }
+            let (values, context) = (self.values.add(column), self.context.add(at));
             outer(cpu, [width, tokens], values, [1, stride], scores, context, Some(&inverse), vectors);
         }
     }
 }
 
-/// Transposes a block, in or out.
+/// Transposes a block: in, with a factor, or out.
 struct Turn {
     rows: *const f32,
     stride: usize,
@@ -213,12 +224,12 @@ struct Turn {
     columns: usize,
     turned: *mut f32,
     vectors: usize,
-    inwards: bool,
+    factor: Option<f32>,
 }
 
 impl Turn {
     /// # Safety
-    /// `count` rows of `columns` numbers, `stride` apart, can be read (inwards) or written (outwards); `turned`
+    /// `count` rows of `columns` numbers, `stride` apart, can be read (in) or written (out); `turned`
     /// has `columns` rows of `vectors` vectors, which hold `count` lanes.
     unsafe fn new(
         rows: *const f32,
@@ -227,9 +238,9 @@ impl Turn {
         columns: usize,
         turned: *mut f32,
         vectors: usize,
-        inwards: bool,
+        factor: Option<f32>,
     ) -> Self {
-        Turn { rows, stride, count, columns, turned, vectors, inwards }
+        Turn { rows, stride, count, columns, turned, vectors, factor }
     }
 }
 
@@ -238,14 +249,18 @@ impl Kernel for Turn {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let Turn { rows, stride, count, columns, turned, vectors, inwards } = self;
+        let Turn { rows, stride, count, columns, turned, vectors, factor } = self;
         for v in 0..vectors {
             let here = count.saturating_sub(v * I::LANES).min(I::LANES);
             // SAFETY: the promise of `new`.
             unsafe {
                 let (rows, turned) = (rows.add(v * I::LANES * stride), turned.add(v * I::LANES));
-                if inwards {
+                if let Some(factor) = factor {
                     isa.transpose_in(rows, stride, here, columns, turned, vectors * I::LANES);
+                    for c in 0..columns {
+                        let at = turned.add(c * vectors * I::LANES);
+                        isa.store(at, isa.mul(isa.load(at), isa.splat(factor)));
+                    }
                 } else {
                     isa.transpose_out(turned, vectors * I::LANES, here, columns, rows.cast_mut(), stride);
                 }
@@ -363,11 +378,8 @@ impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
             for (r, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
                     let to = unsafe { result.add(((row + r) * V + v) * I::LANES) };
-                    let sum = if scale.is_null() {
-                        sum
-                    } else {
-                        isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) })
-                    };
+                    let sum =
+                        if scale.is_null() { sum } else { isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) }) };
                     unsafe { isa.store(to, sum) };
                 }
             }
@@ -375,14 +387,22 @@ impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
     }
 }
 
-/// `2^(factor (score - largest))` in place, and the reciprocals of their sums.
+/// `2^(score - shift)` in place, and the reciprocals of their sums; whether all sums are in the range in which
+/// nothing was lost.
+///
+/// A softmax is the same whatever is taken away from all scores. The usual choice, the largest, costs a pass over
+/// them; 0 is as good while a sum stays far from what 32 bits can hold.
 struct Softmax<'a> {
     scores: *mut f32,
     keys: usize,
     vectors: usize,
-    factor: f32,
+    shifts: &'a [f32; MAX_VECTORS * MAX_LANES],
     inverse: &'a mut [f32; MAX_VECTORS * MAX_LANES],
 }
+
+/// Reciprocals of sums between which nothing was lost: a weight of 2^100 is still exact, and what is lost below
+/// 2^-126 is nothing beside 2^-60.
+const TRUSTED: std::ops::RangeInclusive<f32> = 7.888_609e-31..=1.152_921_5e18;
 
 impl<'a> Softmax<'a> {
     /// # Safety
@@ -391,18 +411,18 @@ impl<'a> Softmax<'a> {
         scores: *mut f32,
         keys: usize,
         vectors: usize,
-        factor: f32,
+        shifts: &'a [f32; MAX_VECTORS * MAX_LANES],
         inverse: &'a mut [f32; MAX_VECTORS * MAX_LANES],
     ) -> Self {
-        Softmax { scores, keys, vectors, factor, inverse }
+        Softmax { scores, keys, vectors, shifts, inverse }
     }
 }
 
 impl Kernel for Softmax<'_> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
+    fn run<I: Isa>(self, isa: I) -> bool {
         match self.vectors {
             // SAFETY: the promise of `new`.
             1 => unsafe { softmax::<I, 1>(isa, self) },
@@ -414,32 +434,70 @@ impl Kernel for Softmax<'_> {
 /// # Safety
 /// As [`Softmax::new`], with `V` vectors.
 #[inline(always)]
-unsafe fn softmax<I: Isa, const V: usize>(isa: I, softmax: Softmax<'_>) {
-    let Softmax { scores, keys, factor, inverse, .. } = softmax;
-    let mut largest = [isa.splat(f32::NEG_INFINITY); V];
-    for key in 0..keys {
-        for (v, largest) in largest.iter_mut().enumerate() {
-            // SAFETY (this and all below): a vector of a row.
-            let score = unsafe { isa.load(scores.add((key * V + v) * I::LANES)) };
-            *largest = isa.max(*largest, score);
-        }
+unsafe fn softmax<I: Isa, const V: usize>(isa: I, softmax: Softmax<'_>) -> bool {
+    let Softmax { scores, keys, shifts, inverse, .. } = softmax;
+    let (mut sums, mut shift) = ([isa.zero(); V], [isa.zero(); V]);
+    for (v, shift) in shift.iter_mut().enumerate() {
+        // SAFETY (this and all below): a vector of a row, or of the lanes of a block.
+        *shift = unsafe { isa.load(shifts.as_ptr().add(v * I::LANES)) };
     }
-    let factor = isa.splat(factor);
-    let mut shifts = [isa.zero(); V];
-    for (shift, &largest) in shifts.iter_mut().zip(&largest) {
-        *shift = isa.sub(isa.zero(), isa.mul(largest, factor));
-    }
-    let mut sums = [isa.zero(); V];
     for key in 0..keys {
         for (v, sum) in sums.iter_mut().enumerate() {
             let at = unsafe { scores.add((key * V + v) * I::LANES) };
-            let weight = math::exp2_of_negative(isa, isa.fma(unsafe { isa.load(at) }, factor, shifts[v]));
+            let weight = math::exp2_inside(isa, isa.sub(unsafe { isa.load(at) }, shift[v]));
             *sum = isa.add(*sum, weight);
             unsafe { isa.store(at, weight) };
         }
     }
     for (v, &sum) in sums.iter().enumerate() {
-        let to = inverse[v * I::LANES..][..I::LANES].as_mut_ptr();
-        unsafe { isa.store(to, isa.div(isa.splat(1.0), sum)) };
+        unsafe { isa.store(inverse.as_mut_ptr().add(v * I::LANES), isa.div(isa.splat(1.0), sum)) };
+    }
+    inverse[..V * I::LANES].iter().all(|inverse| TRUSTED.contains(inverse))
+}
+
+/// The largest score of each query whose sum cannot be trusted, and 0 for the others: a query's result must not
+/// depend on those beside it.
+struct Largest<'a> {
+    scores: *const f32,
+    keys: usize,
+    vectors: usize,
+    inverse: &'a [f32; MAX_VECTORS * MAX_LANES],
+    shifts: &'a mut [f32; MAX_VECTORS * MAX_LANES],
+}
+
+impl<'a> Largest<'a> {
+    /// # Safety
+    /// As [`Softmax::new`].
+    unsafe fn new(
+        scores: *const f32,
+        keys: usize,
+        vectors: usize,
+        inverse: &'a [f32; MAX_VECTORS * MAX_LANES],
+        shifts: &'a mut [f32; MAX_VECTORS * MAX_LANES],
+    ) -> Self {
+        Largest { scores, keys, vectors, inverse, shifts }
+    }
+}
+
+impl Kernel for Largest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        for v in 0..self.vectors {
+            let mut largest = isa.splat(f32::NEG_INFINITY);
+            for key in 0..self.keys {
+                // SAFETY: a vector of a row.
+                let score = unsafe { isa.load(self.scores.add((key * self.vectors + v) * I::LANES)) };
+                largest = isa.max(largest, score);
+            }
+            // SAFETY: lanes of the block.
+            unsafe { isa.store(self.shifts.as_mut_ptr().add(v * I::LANES), largest) };
+        }
+        for (shift, inverse) in self.shifts.iter_mut().zip(self.inverse) {
+            if TRUSTED.contains(inverse) {
+                *shift = 0.0;
+            }
+        }
     }
 }

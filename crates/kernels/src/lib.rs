@@ -29,7 +29,7 @@ pub use attention::{AttentionScratch, attention, attention_scores, relations};
 pub use buffer::{Buffer, Number, Rows, RowsMut};
 pub use cpu::{Cpu, Level};
 pub use embedding::{Table, gather, mean, normalise_length};
-pub use gelu::{GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
+pub use gelu::{GELU_COARSE_ERROR, GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
 pub use math::{GELU_TANH_ERROR, TANH_ERROR};
 pub use matmul::{Finish, PackedBytes, PackedMatrix, QuantisedRows, quantise_rows};
 pub use norm::{Bytes, Norm, layer_norm};

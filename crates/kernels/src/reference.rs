@@ -24,7 +24,7 @@ pub fn finish(finish: Finish, sum: f64, there: f64) -> f64 {
     match finish {
         Finish::Write => sum,
         Finish::Add => there + sum,
-        Finish::Gelu => gelu(sum),
+        Finish::Gelu | Finish::GeluCoarse => gelu(sum),
         Finish::GeluTanh => gelu_tanh(sum),
         Finish::Relu => sum.max(0.0),
         Finish::Tanh => sum.tanh(),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// Turns of the loop before a waiting thread goes to sleep: some tens of microseconds.
-const PATIENCE: usize = 20_000;
+const PATIENCE: usize = 4_000;
 
 /// Threads that run the parts of one piece of work together; the caller's is the first of them.
 #[derive(Debug)]

@@ -102,6 +102,11 @@ impl Encoder {
         self.team.threads()
     }
 
+    /// The threads, for work beside the forward pass.
+    pub(crate) fn team(&mut self) -> &mut Team {
+        &mut self.team
+    }
+
     /// Bytes of the packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.model.bytes()
@@ -426,11 +431,15 @@ fn layer(
 
     let block = (INNER_BYTES / (f_stride * 4).max(1)).next_multiple_of(8).max(16);
     own.inner.reserve(block.min(count) * f_stride);
+    let activation = match finish(config.activation) {
+        Finish::Gelu if outer.takes_bytes() => Finish::GeluCoarse,
+        other => other,
+    };
     for first in (0..count).step_by(block) {
         let some = block.min(count - first);
         let from = Rows::new(&x[first * stride..], some, h, stride);
         let middle = RowsMut::new(&mut own.inner, some, f, f_stride);
-        inner.apply(from, &own.x_bytes, first, some, middle, finish(config.activation));
+        inner.apply(from, &own.x_bytes, first, some, middle, activation);
         let middle = Rows::new(&own.inner, some, f, f_stride);
         if outer.takes_bytes() {
             own.bytes.fill(*cpu, middle, some, f);

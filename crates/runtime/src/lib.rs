@@ -14,5 +14,5 @@ pub use batch::Input;
 pub use encoder::{Encoder, Output};
 pub use error::{Error, InputError};
 pub use model::Precision;
-pub use session::{Options, Session};
+pub use session::{Options, Session, Text};
 pub use trace::{LayerBuffers, RelationBuffers, TraceBuffers};

@@ -40,13 +40,6 @@ impl ByteRows {
 }
 
 impl Linear {
-    pub(crate) fn outputs(&self) -> usize {
-        match self {
-            Linear::Float(matrix) => matrix.outputs(),
-            Linear::Bytes(matrix) => matrix.outputs(),
-        }
-    }
-
     pub(crate) fn takes_bytes(&self) -> bool {
         matches!(self, Linear::Bytes(_))
     }

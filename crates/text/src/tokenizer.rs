@@ -5,7 +5,10 @@
 //! special tokens are always looked up, never assumed, and a file's own truncation and padding are
 //! switched off: how long an input may be is said with each call, by a [`Limit`].
 
+mod bert;
+mod encodings;
 mod error;
+mod library;
 mod load;
 mod metadata;
 mod save;
@@ -15,26 +18,21 @@ mod wordpiece;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
-use tokenizers::processors::PostProcessorWrapper;
-use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings};
-use tokenizers::{Model, PostProcessor};
 
+pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
 pub use train::{TrainOptions, train_wordpiece};
 pub use wordpiece::{Accents, WordPieceOptions};
 
+use self::bert::Scratch;
+use self::library::Parts;
 use crate::vocabulary::{Vocabulary, VocabularyError};
 
 /// Turns text into token ids. See the [module](self) for where one comes from.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    /// Without truncation, padding and post-processor.
-    inner: tokenizers::Tokenizer,
-    /// Adds the special tokens; kept apart because truncation happens before it.
-    post_processor: Option<PostProcessorWrapper>,
+    parts: Parts,
     special: SpecialIds,
-    /// One more than the largest id.
-    size: usize,
     /// `tokenizer_config.json`, as read or as made.
     config: Map<String, Value>,
     /// `special_tokens_map.json`, as read or as made.
@@ -106,45 +104,9 @@ impl Tokenizer {
     /// [`EncodeError::CannotTruncate`] if the text that may be cut is too short,
     /// [`EncodeError::Library`] if the tokenizer has no token for unknown words and meets one.
     pub fn encode(&self, text: &str, pair: Option<&str>, limit: Limit) -> Result<Encoding, EncodeError> {
-        let mut first = self.inner.encode_fast(text, false)?;
-        let mut second = pair.map(|pair| self.inner.encode_fast(pair, false)).transpose()?;
-        let added = self.post_processor.as_ref().map_or(0, |processor| processor.added_tokens(pair.is_some()));
-        let (first_length, second_length) = (first.len(), second.as_ref().map_or(0, tokenizers::Encoding::len));
-        let room = limit.max_tokens.checked_sub(added);
-        let excess = (first_length + second_length).saturating_sub(room.unwrap_or(0));
-        if room.is_none() || (room == Some(0) && excess > 0) {
-            return Err(EncodeError::LimitTooSmall { max_tokens: limit.max_tokens, special: added });
-        }
-        if excess > 0 {
-            let cuttable = match limit.truncation {
-                Truncation::LongestFirst => usize::MAX,
-                Truncation::OnlyFirst => first_length,
-                Truncation::OnlySecond => second_length,
-            };
-            if cuttable <= excess {
-                return Err(EncodeError::CannotTruncate { limit, special: added, first_length, second_length });
-            }
-            let parameters = TruncationParams {
-                direction: TruncationDirection::Right,
-                max_length: first_length + second_length - excess,
-                strategy: limit.truncation.into(),
-                stride: 0,
-            };
-            (first, second) = truncate_encodings(first, second, &parameters)?;
-        }
-        let (mut ids, mut types);
-        if let Some(processor) = &self.post_processor {
-            let merged = processor.process(first, second, true)?;
-            (ids, types) = (merged.get_ids().to_vec(), merged.get_type_ids().to_vec());
-        } else {
-            ids = first.get_ids().to_vec();
-            types = vec![0; ids.len()];
-            if let Some(second) = second {
-                ids.extend_from_slice(second.get_ids());
-                types.resize(ids.len(), 1);
-            }
-        }
-        Ok(Encoding { ids, types })
+        let mut encoding = Encoding::default();
+        self.parts.encode_into(text, pair, limit, &mut Scratch::default(), &mut encoding.ids, &mut encoding.types)?;
+        Ok(encoding)
     }
 
     /// Encodes many texts or pairs on all cores; the result is in the order of the rows.
@@ -152,8 +114,12 @@ impl Tokenizer {
     /// # Errors
     /// [`EncodeError::Row`] with the first row, counted from 0, that [`Tokenizer::encode`] refuses.
     pub fn encode_all(&self, rows: &[(&str, Option<&str>)], limit: Limit) -> Result<Vec<Encoding>, EncodeError> {
-        let encoded: Vec<Result<Encoding, EncodeError>> =
-            rows.par_iter().map(|(text, pair)| self.encode(text, *pair, limit)).collect();
+        let encode = |scratch: &mut Scratch, (text, pair): &(&str, Option<&str>)| {
+            let mut encoding = Encoding::default();
+            self.parts.encode_into(text, *pair, limit, scratch, &mut encoding.ids, &mut encoding.types)?;
+            Ok(encoding)
+        };
+        let encoded: Vec<Result<Encoding, EncodeError>> = rows.par_iter().map_init(Scratch::default, encode).collect();
         let in_row = |(row, encoding): (usize, Result<Encoding, EncodeError>)| {
             encoding.map_err(|source| EncodeError::Row { row, source: Box::new(source) })
         };
@@ -162,7 +128,7 @@ impl Tokenizer {
 
     /// Rows that an embedding table needs: one more than the largest id.
     pub fn vocabulary_size(&self) -> usize {
-        self.size
+        self.parts.size
     }
 
     /// All tokens in the order of their ids, added tokens included.
@@ -170,25 +136,23 @@ impl Tokenizer {
     /// # Errors
     /// [`VocabularyError`] if the ids have gaps, which `tokenizer.json` allows.
     pub fn vocabulary(&self) -> Result<Vocabulary, VocabularyError> {
-        let tokens: Option<Vec<String>> = (0..self.size as u32).map(|id| self.token(id)).collect();
-        Vocabulary::from_tokens(tokens.ok_or(VocabularyError::Gaps { size: self.size })?)
+        let tokens: Option<Vec<String>> = (0..self.parts.size as u32).map(|id| self.token(id)).collect();
+        Vocabulary::from_tokens(tokens.ok_or(VocabularyError::Gaps { size: self.parts.size })?)
     }
 
     /// The id of a token, as it stands in the vocabulary (`##ing`, `[SEP]`).
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
+        self.parts.id(token)
     }
 
     /// The token of an id, as it stands in the vocabulary.
     pub fn token(&self, id: u32) -> Option<String> {
-        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder().get(&id);
-        added.map(|token| token.content.clone()).or_else(|| self.inner.get_model().id_to_token(id))
+        self.parts.token(id)
     }
 
     /// Whether this id is one of a special token (`[CLS]`, `[MASK]`, …) and not of text.
     pub fn is_special(&self, id: u32) -> bool {
-        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
-        added.get(&id).is_some_and(|token| token.special)
+        self.parts.special_added.contains(&id)
             || [self.special.pad, self.special.unk, self.special.cls, self.special.sep, self.special.mask]
                 .contains(&Some(id))
     }
@@ -227,14 +191,4 @@ struct SpecialIds {
     cls: Option<u32>,
     sep: Option<u32>,
     mask: Option<u32>,
-}
-
-impl From<Truncation> for TruncationStrategy {
-    fn from(truncation: Truncation) -> Self {
-        match truncation {
-            Truncation::LongestFirst => Self::LongestFirst,
-            Truncation::OnlyFirst => Self::OnlyFirst,
-            Truncation::OnlySecond => Self::OnlySecond,
-        }
-    }
 }

@@ -118,6 +118,12 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn split_exponent(self, x: __m512) -> (__m512, __m512) {
+        // What is left above the next whole number below; the scaling rounds its power down by itself.
+        (unsafe { _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(x) }, x)
+    }
+
+    #[inline(always)]
     fn where_greater(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         let mask = unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) };
         unsafe { _mm512_mask_blend_ps(mask, y, x) }

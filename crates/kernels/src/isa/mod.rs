@@ -90,6 +90,14 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     fn round(self, x: Self::F) -> Self::F;
     /// `x 2ⁿ` for a whole `n` in -126..=127 and a normal result.
     fn scale(self, x: Self::F, n: Self::F) -> Self::F;
+    /// `x` as a fraction in 0..=1 and a power `n` for [`scale`](Isa::scale), so that `2^x = scale(2^fraction, n)`. Below
+    /// -126 and above 127 a set may take these for `x`; what it does beyond is 0 and infinity otherwise.
+    #[inline(always)]
+    fn split_exponent(self, x: Self::F) -> (Self::F, Self::F) {
+        let x = self.max(self.splat(-126.0), self.min(self.splat(127.0), x));
+        let n = self.round(self.sub(x, self.splat(0.5)));
+        (self.sub(x, n), n)
+    }
     /// Where `a > b`, `x`, elsewhere (and for NaN) `y`.
     fn where_greater(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
 

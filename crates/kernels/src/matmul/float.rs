@@ -85,7 +85,12 @@ impl PackedMatrix {
         assert_eq!(input.columns, self.inputs, "columns of the input");
         assert_eq!(output.columns, self.outputs, "columns of the output");
         assert_eq!(input.rows, output.rows, "as many rows out as in");
-        let product = Float { input: input.data.as_ptr(), stride: input.stride, depth: self.inputs, panels: self.panels.as_ptr() };
+        let product = Float {
+            input: input.data.as_ptr(),
+            stride: input.stride,
+            depth: self.inputs,
+            panels: self.panels.as_ptr(),
+        };
         // SAFETY: rows, panels and bias are of the sizes just compared.
         unsafe { multiply(self.cpu, self.shape, product, self.inputs, &self.bias, output, finish) };
     }

@@ -119,7 +119,9 @@ impl PackedBytes {
             column_sums: self.sums.as_ptr(),
         };
         // SAFETY: rows, panels, scales and bias are of the sizes just compared.
-        unsafe { multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, finish) };
+        unsafe {
+            multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, finish)
+        };
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Finish {
     Add,
     /// Its erf GELU is written, within [`GELU_ERROR`](crate::GELU_ERROR).
     Gelu,
+    /// Its erf GELU within [`GELU_COARSE_ERROR`](crate::GELU_COARSE_ERROR) is written: for what becomes bytes.
+    GeluCoarse,
     /// Its tanh GELU is written, within [`GELU_TANH_ERROR`](crate::GELU_TANH_ERROR).
     GeluTanh,
     /// The larger of it and 0 is written.

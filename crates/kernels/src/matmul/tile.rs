@@ -211,6 +211,7 @@ impl Target {
             match self.finish {
                 Finish::Write | Finish::Add => {}
                 Finish::Gelu => each::<I, math::Gelu>(isa, to, self.stride, M, columns),
+                Finish::GeluCoarse => each::<I, math::GeluCoarse>(isa, to, self.stride, M, columns),
                 Finish::GeluTanh => each::<I, math::GeluTanh>(isa, to, self.stride, M, columns),
                 Finish::Relu => each::<I, math::Relu>(isa, to, self.stride, M, columns),
                 Finish::Tanh => each::<I, math::Tanh>(isa, to, self.stride, M, columns),

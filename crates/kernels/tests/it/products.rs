@@ -1,8 +1,8 @@
 //! Products in floats and in bytes, quantisation, and what becomes of the sums.
 
 use attar_kernels::{
-    Cpu, Finish, GELU_ERROR, GELU_TANH_ERROR, PackedBytes, PackedMatrix, QuantisedRows, Rows, TANH_ERROR,
-    quantise_rows, reference,
+    Cpu, Finish, GELU_COARSE_ERROR, GELU_ERROR, GELU_TANH_ERROR, PackedBytes, PackedMatrix, QuantisedRows, Rows,
+    TANH_ERROR, quantise_rows, reference,
 };
 use proptest::prelude::*;
 
@@ -69,6 +69,7 @@ fn allowed(finish: Finish, sum: f64, error: f64, there: f32) -> f64 {
         Finish::Write | Finish::Relu => error,
         Finish::Add => error + U * (size + f64::from(there.abs())),
         Finish::Gelu => 1.13 * error + f64::from(GELU_ERROR) * (size / 5.5).max(1.0),
+        Finish::GeluCoarse => 1.13 * error + f64::from(GELU_COARSE_ERROR) * (size / 8.0).max(1.0),
         Finish::GeluTanh => 1.13 * error + f64::from(GELU_TANH_ERROR) * (size / 4.0).max(1.0),
         Finish::Tanh => error + f64::from(TANH_ERROR),
     }

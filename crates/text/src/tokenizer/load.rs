@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::bert::Bert;
+use super::library::Parts;
 use super::metadata::{self, SpecialNames};
 use super::wordpiece::{self, Accents, WordPieceOptions};
 use super::{Tokenizer, TokenizerError, validate};
@@ -26,14 +28,12 @@ impl Tokenizer {
         let mut special_tokens_map = read_object(&dir.join("special_tokens_map.json"))?.unwrap_or_default();
         let path = dir.join("tokenizer.json");
         if let Some(text) = read_if_present(&path)? {
-            validate::check(&path, &text)?;
-            let inner = parse(&path, &text)?;
-            validate::check_ids(&path, &text, &inner)?;
-            validate::check_agreement(&dir.join("tokenizer_config.json"), &config, &inner)?;
+            let parts = Parts::from_json(&path, text)?;
+            validate::check_agreement(&dir.join("tokenizer_config.json"), &config, parts.normalizer.as_ref())?;
             if !has_config {
-                metadata::complete(&inner, &mut config, &mut special_tokens_map);
+                metadata::complete(&parts, &mut config, &mut special_tokens_map);
             }
-            return Ok(Self::assemble(inner, config, special_tokens_map));
+            return Ok(Self::assemble(parts, config, special_tokens_map));
         }
         let path = dir.join("vocab.txt");
         if !path.exists() {
@@ -44,17 +44,41 @@ impl Tokenizer {
         let names = SpecialNames::from_files(&config, &special_tokens_map);
         wordpiece::build(&Vocabulary::from_file(&path)?, options, &names, config, special_tokens_map)
     }
+
+    /// Reads a tokenizer from the content of a `tokenizer.json` alone.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_dir`], under the name `tokenizer.json`.
+    pub fn from_json(text: Vec<u8>) -> Result<Self, TokenizerError> {
+        let (mut config, mut special_tokens_map) = (Map::new(), Map::new());
+        let parts = Parts::from_json(Path::new("tokenizer.json"), text)?;
+        metadata::complete(&parts, &mut config, &mut special_tokens_map);
+        Ok(Self::assemble(parts, config, special_tokens_map))
+    }
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<tokenizers::Tokenizer, TokenizerError> {
+impl Parts {
+    /// Checks and takes apart a `tokenizer.json`: one of BERT's kind by itself, any other through the
+    /// library, as is one with anything unusual in it, so that every error is the same.
+    fn from_json(path: &Path, text: Vec<u8>) -> Result<Self, TokenizerError> {
+        if let Some(parsed) = Bert::from_json(&text) {
+            return Ok(Self::deferred(parsed, text));
+        }
+        validate::check(path, &text)?;
+        let inner = parse(&text).map_err(|reason| TokenizerError::Json { path: path.to_owned(), reason })?;
+        validate::check_ids(path, &text, &inner)?;
+        Ok(Self::of_library(inner))
+    }
+}
+
+/// The library's tokenizer, or why there is none.
+pub(super) fn parse(text: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     // The library indexes out of range on some files, such as merges shorter than their prefix.
     let parsed = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text));
-    let reason = match parsed {
-        Ok(Ok(tokenizer)) => return Ok(tokenizer),
-        Ok(Err(e)) => e.to_string(),
-        Err(_) => "its parts do not fit together, which the tokenizers library does not survive".to_owned(),
-    };
-    Err(TokenizerError::Json { path: path.to_owned(), reason })
+    match parsed {
+        Ok(tokenizer) => tokenizer.map_err(|e| e.to_string()),
+        Err(_) => Err("its parts do not fit together, which the tokenizers library does not survive".to_owned()),
+    }
 }
 
 fn options(path: &Path, config: &Map<String, Value>) -> Result<WordPieceOptions, TokenizerError> {

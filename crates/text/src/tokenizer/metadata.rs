@@ -1,8 +1,8 @@
 //! The two small files beside a tokenizer: `tokenizer_config.json` and `special_tokens_map.json`.
 
 use serde_json::{Map, Value, json};
-use tokenizers::{ModelWrapper, NormalizerWrapper};
 
+use super::library::Parts;
 use super::{SpecialIds, Tokenizer};
 
 /// Names of the special tokens by their part in an input.
@@ -49,13 +49,9 @@ impl SpecialNames {
 
 /// Adds to the two small files what they lack and the tokenizer knows, so that `transformers` finds
 /// the right class, cleaning and special tokens.
-pub(super) fn complete(
-    inner: &tokenizers::Tokenizer,
-    config: &mut Map<String, Value>,
-    special_tokens_map: &mut Map<String, Value>,
-) {
-    let class = match (inner.get_model(), inner.get_normalizer()) {
-        (ModelWrapper::WordPiece(_), Some(NormalizerWrapper::BertNormalizer(normalizer))) => {
+pub(super) fn complete(parts: &Parts, config: &mut Map<String, Value>, special_tokens_map: &mut Map<String, Value>) {
+    let class = match &parts.normalizer {
+        Some(normalizer) if parts.is_wordpiece => {
             let mut default = |key: &str, value: Value| _ = config.entry(key).or_insert(value);
             default("do_lower_case", json!(normalizer.lowercase));
             default("strip_accents", json!(normalizer.strip_accents));
@@ -65,7 +61,7 @@ pub(super) fn complete(
         _ => "PreTrainedTokenizerFast",
     };
     config.entry("tokenizer_class").or_insert(json!(class));
-    let names = KEYS.map(|(key, known)| special_name(inner, config, special_tokens_map, key, known));
+    let names = KEYS.map(|(key, known)| special_name(parts, config, special_tokens_map, key, known));
     for ((key, _), name) in KEYS.into_iter().zip(names) {
         if let Some(name) = name {
             config.entry(key).or_insert(json!(name));
@@ -75,25 +71,14 @@ pub(super) fn complete(
 }
 
 impl Tokenizer {
-    /// Puts the parts together: takes the post-processor out, switches truncation and padding off,
-    /// finds the ids of the special tokens.
-    pub(super) fn assemble(
-        mut inner: tokenizers::Tokenizer,
-        config: Map<String, Value>,
-        special_tokens_map: Map<String, Value>,
-    ) -> Self {
-        let post_processor = inner.get_post_processor().cloned();
-        inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
-        inner.with_padding(None);
-        // Only a stride can be refused, and `None` has none.
-        _ = inner.with_truncation(None);
+    /// Puts the parts together and finds the ids of the special tokens.
+    pub(super) fn assemble(parts: Parts, config: Map<String, Value>, special_tokens_map: Map<String, Value>) -> Self {
         let [unk, sep, pad, cls, mask] = KEYS.map(|(key, known)| {
-            let name = special_name(&inner, &config, &special_tokens_map, key, known);
-            name.and_then(|name| inner.token_to_id(&name))
+            let name = special_name(&parts, &config, &special_tokens_map, key, known);
+            name.and_then(|name| parts.id(&name))
         });
         let special = SpecialIds { pad, unk, cls, sep, mask };
-        let size = inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
-        Self { inner, post_processor, special, size, config, special_tokens_map }
+        Self { parts, special, config, special_tokens_map }
     }
 
     /// The most positions the model has, as `tokenizer_config.json` states it; `None` if it does not,
@@ -121,7 +106,7 @@ const KEYS: [(&str, [&str; 2]); 5] = [
 
 /// The name of a special token that is in the vocabulary.
 fn special_name(
-    inner: &tokenizers::Tokenizer,
+    parts: &Parts,
     config: &Map<String, Value>,
     special_tokens_map: &Map<String, Value>,
     key: &str,
@@ -132,7 +117,7 @@ fn special_name(
         Some(name) => vec![name],
         None => known.map(str::to_owned).to_vec(),
     };
-    candidates.retain(|name| inner.token_to_id(name).is_some());
+    candidates.retain(|name| parts.id(name).is_some());
     candidates.into_iter().next()
 }
 

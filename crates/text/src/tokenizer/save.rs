@@ -19,12 +19,12 @@ impl Tokenizer {
     /// line, has no `vocab.txt`.
     ///
     /// # Errors
-    /// [`TokenizerError::Io`] if a file cannot be written.
+    /// [`TokenizerError::Io`] if a file cannot be written, and as [`Tokenizer::to_json`].
     pub fn save(&self, dir: &Path) -> Result<(), TokenizerError> {
         write(dir, "tokenizer.json", &self.to_json()?)?;
         write(dir, "tokenizer_config.json", &object(&self.config))?;
         write(dir, "special_tokens_map.json", &object(&self.special_tokens_map))?;
-        if let ModelWrapper::WordPiece(model) = self.inner.get_model() {
+        if let ModelWrapper::WordPiece(model) = self.library()?.get_model() {
             let tokens: Option<Vec<String>> =
                 (0..model.get_vocab_size() as u32).map(|id| model.id_to_token(id)).collect();
             if let Some(Ok(text)) = tokens.map(|tokens| Vocabulary::from_tokens(tokens).and_then(|v| v.to_text())) {
@@ -37,10 +37,10 @@ impl Tokenizer {
     /// The content of `tokenizer.json`.
     ///
     /// # Errors
-    /// [`TokenizerError::Library`] if the library cannot write a part of it.
+    /// [`TokenizerError::Library`] if the library cannot read or write a part of it.
     pub fn to_json(&self) -> Result<String, TokenizerError> {
-        let mut whole = self.inner.clone();
-        whole.with_post_processor(self.post_processor.clone());
+        let mut whole = self.library()?.clone();
+        whole.with_post_processor(self.parts.post_processor.clone());
         Ok(whole.to_string(true)?)
     }
 }

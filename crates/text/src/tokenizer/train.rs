@@ -53,7 +53,7 @@ where
     let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
     // Only its normaliser and word splitter are used, so that training sees the words encoding will see.
     let cleaner = Tokenizer::from_vocabulary(Vocabulary::from_tokens(specials.to_vec())?, cleaning)?;
-    let words = count_words(texts, &cleaner)?;
+    let words = count_words(texts, cleaner.library()?)?;
     let words = keep_frequent_characters(words, options.characters);
     if words.is_empty() {
         return Err(TokenizerError::NoText);
@@ -77,7 +77,7 @@ const LONGEST_WORD: usize = 100;
 /// Every different word with its count, in alphabetical order.
 fn count_words<T: AsRef<str> + Send + Sync>(
     texts: impl IntoIterator<Item = T>,
-    cleaner: &Tokenizer,
+    cleaner: &tokenizers::Tokenizer,
 ) -> Result<Vec<(String, u64)>, TokenizerError> {
     let mut total: HashMap<String, u64> = HashMap::new();
     let mut texts = texts.into_iter();
@@ -106,13 +106,13 @@ fn count_words<T: AsRef<str> + Send + Sync>(
     Ok(words)
 }
 
-fn each_word(text: &str, cleaner: &Tokenizer, mut visit: impl FnMut(&str)) -> tokenizers::Result<()> {
+fn each_word(text: &str, cleaner: &tokenizers::Tokenizer, mut visit: impl FnMut(&str)) -> tokenizers::Result<()> {
     let mut normalized = NormalizedString::from(text);
-    if let Some(normalizer) = cleaner.inner.get_normalizer() {
+    if let Some(normalizer) = cleaner.get_normalizer() {
         normalizer.normalize(&mut normalized)?;
     }
     let mut words = PreTokenizedString::from(normalized);
-    if let Some(splitter) = cleaner.inner.get_pre_tokenizer() {
+    if let Some(splitter) = cleaner.get_pre_tokenizer() {
         splitter.pre_tokenize(&mut words)?;
     }
     for (word, _, _) in words.get_splits(OffsetReferential::Original, OffsetType::Byte) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokenizers::NormalizerWrapper;
+use tokenizers::normalizers::BertNormalizer;
 
 use super::TokenizerError;
 use super::load::flag;
@@ -53,7 +53,7 @@ pub(super) fn check_ids(path: &Path, text: &[u8], inner: &tokenizers::Tokenizer)
 }
 
 /// Ids without a token that a file may have. Published ones have a few thousand at most.
-const MOST_GAPS: usize = 1 << 16;
+pub(super) const MOST_GAPS: usize = 1 << 16;
 
 /// Checks that `tokenizer_config.json`, where it speaks, says what the normaliser does.
 ///
@@ -62,9 +62,9 @@ const MOST_GAPS: usize = 1 << 16;
 pub(super) fn check_agreement(
     path: &Path,
     config: &Map<String, Value>,
-    inner: &tokenizers::Tokenizer,
+    normalizer: Option<&BertNormalizer>,
 ) -> Result<(), TokenizerError> {
-    let Some(NormalizerWrapper::BertNormalizer(normalizer)) = inner.get_normalizer() else { return Ok(()) };
+    let Some(normalizer) = normalizer else { return Ok(()) };
     let lowercase = flag(path, config, "do_lower_case")?;
     // Accents follow lower-casing unless said otherwise, on either side.
     let strip = match config.get("strip_accents") {
@@ -89,7 +89,7 @@ fn skeleton(path: &Path, text: &[u8]) -> Result<Skeleton, TokenizerError> {
 }
 
 /// What is wrong with a post-processor, if anything.
-fn template_problem(processor: &Value) -> Option<String> {
+pub(super) fn template_problem(processor: &Value) -> Option<String> {
     if let Some(parts) = processor.get("processors").and_then(Value::as_array) {
         return parts.iter().find_map(template_problem);
     }

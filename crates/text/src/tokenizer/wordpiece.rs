@@ -8,6 +8,7 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::template::{Template, TemplateProcessing};
 
+use super::library::Parts;
 use super::metadata::{self, SpecialNames};
 use super::{Tokenizer, TokenizerError};
 use crate::nearest::nearest;
@@ -118,11 +119,12 @@ pub(super) fn build(
     let present = names.all().into_iter().filter(|name| vocabulary.id(name).is_some());
     inner.add_special_tokens(present.map(|name| AddedToken::from(name, true)))?;
 
-    metadata::complete(&inner, &mut config, &mut special_tokens_map);
+    let parts = Parts::of_library(inner);
+    metadata::complete(&parts, &mut config, &mut special_tokens_map);
     if let Some(max) = options.model_max_length {
         config.insert("model_max_length".to_owned(), json!(max));
     }
-    Ok(Tokenizer::assemble(inner, config, special_tokens_map))
+    Ok(Tokenizer::assemble(parts, config, special_tokens_map))
 }
 
 fn missing_token(token: &str, vocabulary: &Vocabulary) -> TokenizerError {

@@ -1,0 +1,267 @@
+//! The `tokenizers` crate behind a tokenizer, read only when something needs it.
+
+use std::sync::{Arc, OnceLock};
+
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings};
+use tokenizers::{Model, ModelWrapper, NormalizerWrapper, PostProcessor, PostProcessorWrapper};
+
+use super::bert::{Bert, Parsed, Scratch};
+use super::{EncodeError, Limit, Tokenizer, TokenizerError, Truncation, load};
+
+/// What encodes, and what is known about it.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    library: Arc<Library>,
+    /// For a tokenizer of BERT's kind.
+    bert: Option<Arc<Bert>>,
+    /// Adds the special tokens; kept apart because truncation happens before it.
+    pub(super) post_processor: Option<PostProcessorWrapper>,
+    /// If it is BERT's.
+    pub(super) normalizer: Option<BertNormalizer>,
+    pub(super) is_wordpiece: bool,
+    /// One more than the largest id.
+    pub(super) size: usize,
+    /// Ids of the added tokens that are special.
+    pub(super) special_added: Vec<u32>,
+}
+
+/// The library's tokenizer, without truncation, padding and post-processor.
+#[derive(Debug)]
+struct Library {
+    /// The `tokenizer.json` it is made of, empty if it was not.
+    source: Vec<u8>,
+    made: OnceLock<Result<tokenizers::Tokenizer, String>>,
+}
+
+impl Parts {
+    /// Takes the post-processor out, switches truncation and padding off.
+    pub(super) fn of_library(mut inner: tokenizers::Tokenizer) -> Self {
+        let post_processor = inner.get_post_processor().cloned();
+        bare(&mut inner);
+        let added = inner.get_added_vocabulary().get_added_tokens_decoder();
+        let normalizer = match inner.get_normalizer() {
+            Some(NormalizerWrapper::BertNormalizer(normalizer)) => Some(*normalizer),
+            _ => None,
+        };
+        Self {
+            bert: Bert::from_library(&inner, post_processor.as_ref()).map(Arc::new),
+            post_processor,
+            normalizer,
+            is_wordpiece: matches!(inner.get_model(), ModelWrapper::WordPiece(_)),
+            size: inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1),
+            special_added: added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect(),
+            library: Arc::new(Library { source: Vec::new(), made: OnceLock::from(Ok(inner)) }),
+        }
+    }
+
+    /// A tokenizer of BERT's kind whose library is made from `source` when first needed.
+    pub(super) fn deferred(parsed: Parsed, source: Vec<u8>) -> Self {
+        let Parsed { bert, normalizer, post_processor, special } = parsed;
+        Self {
+            library: Arc::new(Library { source, made: OnceLock::new() }),
+            post_processor,
+            normalizer: Some(normalizer),
+            is_wordpiece: true,
+            size: bert.size(),
+            special_added: special,
+            bert: Some(Arc::new(bert)),
+        }
+    }
+
+    fn library(&self) -> Result<&tokenizers::Tokenizer, &str> {
+        let made = self.library.made.get_or_init(|| {
+            let mut inner = load::parse(&self.library.source)?;
+            bare(&mut inner);
+            Ok(inner)
+        });
+        made.as_ref().map_err(String::as_str)
+    }
+
+    /// The id of a token.
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        match &self.bert {
+            Some(bert) => bert.id(token),
+            None => self.library().ok()?.token_to_id(token),
+        }
+    }
+
+    /// The token of an id.
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        if let Some(bert) = &self.bert {
+            return bert.token(id).map(str::to_owned);
+        }
+        let inner = self.library().ok()?;
+        let added = inner.get_added_vocabulary().get_added_tokens_decoder().get(&id);
+        added.map(|token| token.content.clone()).or_else(|| inner.get_model().id_to_token(id))
+    }
+
+    /// Appends the ids and types of an input and returns their number; appends nothing with an error.
+    pub(super) fn encode_into(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        limit: Limit,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+        types: &mut Vec<u32>,
+    ) -> Result<usize, EncodeError> {
+        if let Some(bert) = &self.bert
+            && let Some(tokens) = bert.encode_into(text, pair, limit, scratch, ids, types)?
+        {
+            return Ok(tokens);
+        }
+        self.encode_by_library(text, pair, limit, ids, types)
+    }
+
+    fn encode_by_library(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        limit: Limit,
+        ids: &mut Vec<u32>,
+        types: &mut Vec<u32>,
+    ) -> Result<usize, EncodeError> {
+        let inner = self.library().map_err(|reason| EncodeError::Library(reason.to_owned()))?;
+        let mut first = inner.encode_fast(text, false)?;
+        let mut second = pair.map(|pair| inner.encode_fast(pair, false)).transpose()?;
+        let added = self.post_processor.as_ref().map_or(0, |processor| processor.added_tokens(pair.is_some()));
+        let (first_length, second_length) = (first.len(), second.as_ref().map_or(0, tokenizers::Encoding::len));
+        let room = limit.max_tokens.checked_sub(added);
+        let excess = (first_length + second_length).saturating_sub(room.unwrap_or(0));
+        if room.is_none() || (room == Some(0) && excess > 0) {
+            return Err(EncodeError::LimitTooSmall { max_tokens: limit.max_tokens, special: added });
+        }
+        if excess > 0 {
+            let cuttable = match limit.truncation {
+                Truncation::LongestFirst => usize::MAX,
+                Truncation::OnlyFirst => first_length,
+                Truncation::OnlySecond => second_length,
+            };
+            if cuttable <= excess {
+                return Err(EncodeError::CannotTruncate { limit, special: added, first_length, second_length });
+            }
+            let parameters = TruncationParams {
+                direction: TruncationDirection::Right,
+                max_length: first_length + second_length - excess,
+                strategy: limit.truncation.into(),
+                stride: 0,
+            };
+            (first, second) = truncate_encodings(first, second, &parameters)?;
+        }
+        let before = ids.len();
+        if let Some(processor) = &self.post_processor {
+            let merged = processor.process(first, second, true)?;
+            ids.extend_from_slice(merged.get_ids());
+            types.extend_from_slice(merged.get_type_ids());
+        } else {
+            ids.extend_from_slice(first.get_ids());
+            types.resize(ids.len(), 0);
+            if let Some(second) = second {
+                ids.extend_from_slice(second.get_ids());
+                types.resize(ids.len(), 1);
+            }
+        }
+        Ok(ids.len() - before)
+    }
+}
+
+impl Tokenizer {
+    /// The library's tokenizer, without truncation, padding and post-processor.
+    pub(super) fn library(&self) -> Result<&tokenizers::Tokenizer, TokenizerError> {
+        self.parts.library().map_err(|reason| TokenizerError::Library(reason.to_owned()))
+    }
+}
+
+fn bare(inner: &mut tokenizers::Tokenizer) {
+    inner.with_post_processor(None::<PostProcessorWrapper>);
+    inner.with_padding(None);
+    // Only a stride can be refused, and `None` has none.
+    _ = inner.with_truncation(None);
+}
+
+impl From<Truncation> for TruncationStrategy {
+    fn from(truncation: Truncation) -> Self {
+        match truncation {
+            Truncation::LongestFirst => Self::LongestFirst,
+            Truncation::OnlyFirst => Self::OnlyFirst,
+            Truncation::OnlySecond => Self::OnlySecond,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::tokenizer::{TrainOptions, train_wordpiece};
+
+    fn trained() -> Value {
+        let tokenizer = train_wordpiece(["a rose is a rose, \"é\"", "a daisy is"], TrainOptions::new(60)).unwrap();
+        serde_json::from_str(&tokenizer.to_json().unwrap()).unwrap()
+    }
+
+    fn read(json: &Value) -> Result<Tokenizer, TokenizerError> {
+        Tokenizer::from_json(json.to_string().into_bytes())
+    }
+
+    fn is_deferred(tokenizer: &Tokenizer) -> bool {
+        tokenizer.parts.library.made.get().is_none()
+    }
+
+    #[test]
+    fn berts_kind_needs_no_library() {
+        let tokenizer = read(&trained()).unwrap();
+        let encoding = tokenizer.encode("A rose, \"é\" [MASK]!", Some("rosé"), Limit::new(12)).unwrap();
+        assert_eq!(encoding.ids.len(), 12);
+        assert_eq!(tokenizer.token(4).as_deref(), Some("[MASK]"));
+        assert_eq!(tokenizer.vocabulary().unwrap().id("rose"), tokenizer.id("rose"));
+        assert!(tokenizer.is_special(4) && !tokenizer.is_special(tokenizer.id("rose").unwrap()));
+        assert!(is_deferred(&tokenizer));
+        // Two marks that stay and change places: only the library knows.
+        assert_eq!(tokenizer.encode("\u{302e}", None, Limit::unlimited()).unwrap().len(), 3);
+        assert!(!is_deferred(&tokenizer));
+    }
+
+    #[test]
+    fn a_late_library_writes_the_same_file() {
+        let (file, tokenizer) = (trained(), read(&trained()).unwrap());
+        assert!(is_deferred(&tokenizer));
+        assert_eq!(serde_json::from_str::<Value>(&tokenizer.to_json().unwrap()).unwrap(), file);
+    }
+
+    /// Whatever is not of the usual form is read by the library at once, and its refusal is ours.
+    #[test]
+    fn anything_unusual_is_left_to_the_library() {
+        let edits: [(&str, Value); 13] = [
+            ("/version", json!("2.0")),
+            ("/truncation", json!({"max_length": "long"})),
+            ("/padding", json!(7)),
+            ("/decoder", json!({"type": "Nothing"})),
+            ("/normalizer/clean_text", json!(false)),
+            ("/normalizer", json!({"type": "Lowercase"})),
+            ("/pre_tokenizer", json!({"type": "Whitespace"})),
+            ("/post_processor", json!({"type": "Sequence", "processors": []})),
+            ("/model/continuing_subword_prefix", json!("@@")),
+            ("/model/unk_token", json!("[NONE]")),
+            ("/model/vocab/rose", json!(3)),
+            ("/added_tokens/0/lstrip", json!(true)),
+            ("/added_tokens/0/normalized", json!(true)),
+        ];
+        for (place, value) in edits {
+            let mut file = trained();
+            *file.pointer_mut(place).unwrap() = value;
+            let by_library = load::parse(file.to_string().as_bytes());
+            match read(&file) {
+                Ok(tokenizer) => {
+                    assert!(!is_deferred(&tokenizer), "{place}");
+                    assert!(tokenizer.parts.bert.is_none(), "{place}");
+                }
+                Err(e) => assert!(e.to_string().ends_with(&by_library.unwrap_err()), "{place}: {e}"),
+            }
+        }
+        let twice = trained().to_string().replacen("\"rose\":", "\"rose\":1000,\"rose\":", 1);
+        assert!(!is_deferred(&Tokenizer::from_json(twice.into_bytes()).unwrap()));
+    }
+}
