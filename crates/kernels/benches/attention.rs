@@ -1,11 +1,14 @@
 //! Attention of one sequence: `cargo bench -p attar-kernels --bench attention [-- avx2 avx512-vnni …]`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
+#[path = "shared/machine.rs"]
+mod machine;
 mod shared;
 
 use attar_kernels::{AttentionScratch, Buffer, Rows, RowsMut, attention, attention_scores};
 
-use shared::{Machine, cpus, fastest, numbers};
+use machine::Machine;
+use shared::{cpus, fastest, numbers};
 
 /// Heads and their width.
 const HEADS: [(usize, usize); 5] = [(12, 64), (12, 26), (12, 16), (12, 4), (6, 64)];
@@ -40,7 +43,7 @@ fn line(machine: &Machine, tokens: usize, heads: usize, width: usize) -> String 
     format!(
         "{tokens:4}, {heads:2} x {width:2}: {:9.2} us {}; {}",
         whole * 1e6,
-        machine.floats(2.0 * product, whole),
-        machine.floats(product, first)
+        machine.floats.share(2.0 * product, whole),
+        machine.floats.share(product, first)
     )
 }

@@ -1,11 +1,14 @@
 //! Matrix products in floats and in bytes: `cargo bench -p attar-kernels --bench products [-- avx2 avx512-vnni …]`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
+#[path = "shared/machine.rs"]
+mod machine;
 mod shared;
 
 use attar_kernels::{Buffer, Finish, PackedBytes, PackedMatrix, QuantisedRows, Rows, RowsMut, quantise_rows};
 
-use shared::{Machine, cpus, fastest, numbers};
+use machine::Machine;
+use shared::{cpus, fastest, numbers};
 
 /// Inputs and outputs of the layers of encoders that are 312, 768, 192 and 48 wide.
 const LAYERS: [(usize, usize); 13] = [
@@ -59,8 +62,8 @@ fn line(machine: &Machine, [rows, inputs, outputs]: [usize; 3]) -> String {
     let operations = (2 * rows * inputs * outputs) as f64;
     format!(
         "{rows:4} x {inputs:4} x {outputs:4}: {}, {}, quantising {:4.1} %, GELU {:4.1} %",
-        machine.floats(operations, floats),
-        machine.bytes(operations, integers),
+        machine.floats.share(operations, floats),
+        machine.bytes.share(operations, integers),
         100.0 * quantising / integers,
         100.0 * (with_gelu - integers) / integers,
     )

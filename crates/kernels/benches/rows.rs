@@ -57,5 +57,9 @@ fn element_wise() {
     let (mut p, g, mut m, mut v) = (numbers(count), numbers(count), vec![0.0; count], vec![0.1; count]);
     let [time] = fastest([&mut || adamw(&mut p, &g, &mut m, &mut v, &update)]);
     // Four arrays are read and three written.
-    println!("{count:8} parameters: AdamW {:.3} ns each, {:.1} GB/s", time * 1e9 / count as f64, 28e-9 * count as f64 / time);
+    println!(
+        "{count:8} parameters: AdamW {:.3} ns each, {:.1} GB/s",
+        time * 1e9 / count as f64,
+        28e-9 * count as f64 / time
+    );
 }

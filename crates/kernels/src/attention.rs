@@ -347,6 +347,7 @@ impl<const M: usize, const V: usize> SizedOuter<M, V> {
     }
 }
 
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
     type Output = ();
 
@@ -426,6 +427,7 @@ impl Kernel for Softmax<'_> {
         match self.vectors {
             // SAFETY: the promise of `new`.
             1 => unsafe { softmax::<I, 1>(isa, self) },
+            // SAFETY: as above.
             _ => unsafe { softmax::<I, 2>(isa, self) },
         }
     }
@@ -433,6 +435,7 @@ impl Kernel for Softmax<'_> {
 
 /// # Safety
 /// As [`Softmax::new`], with `V` vectors.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 #[inline(always)]
 unsafe fn softmax<I: Isa, const V: usize>(isa: I, softmax: Softmax<'_>) -> bool {
     let Softmax { scores, keys, shifts, inverse, .. } = softmax;

@@ -73,6 +73,7 @@ impl Kernel for LayerNorm<'_> {
 }
 
 /// Normalises a row that is not empty; its smallest and largest number afterwards.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 #[inline(always)]
 pub(crate) fn normalise<I: Isa>(isa: I, row: &mut [f32], norm: Norm<'_>) -> (f32, f32) {
     let columns = row.len();

@@ -1,40 +1,8 @@
-//! What the benches have in common: interleaved timing, and rates beside the machine's peak.
+//! What the benches have in common: what they run on, interleaved timing, numbers.
 
 use std::time::{Duration, Instant};
 
-use attar_kernels::{Cpu, peak};
-
-/// What this program measured of the machine before anything else, on one thread.
-pub(crate) struct Machine {
-    pub(crate) cpu: Cpu,
-    floats: f64,
-    bytes: f64,
-}
-
-impl Machine {
-    /// Measures one instruction set and prints what it found.
-    pub(crate) fn measure(cpu: Cpu) -> Machine {
-        let machine = Machine { cpu, floats: peak::peak_f32(cpu, 1), bytes: peak::peak_int8(cpu, 1) };
-        let [floats, bytes] = [machine.floats, machine.bytes].map(|rate| rate * 1e-9);
-        println!("{cpu}, one thread, peak {floats:.0} GFLOP/s in f32, {bytes:.0} GOP/s in int8");
-        machine
-    }
-
-    /// `operations` in 32-bit floats took so long.
-    pub(crate) fn floats(&self, operations: f64, time: f64) -> String {
-        rate("GFLOP/s", operations / time, self.floats)
-    }
-
-    /// `operations` on bytes took so long.
-    #[allow(dead_code, reason = "not by every bench")]
-    pub(crate) fn bytes(&self, operations: f64, time: f64) -> String {
-        rate("GOP/s", operations / time, self.bytes)
-    }
-}
-
-fn rate(unit: &str, rate: f64, peak: f64) -> String {
-    format!("{:7.1} {unit} ({:2.0} %)", rate * 1e-9, 100.0 * rate / peak)
-}
+use attar_kernels::Cpu;
 
 /// The instruction sets to measure: those named on the command line, or the fastest.
 pub(crate) fn cpus() -> Vec<Cpu> {

@@ -104,7 +104,8 @@ fn at_every_edge() {
 #[test]
 fn scores_of_every_size() {
     let tokens = if cfg!(miri) { 5 } else { 37 };
-    let scores: [(&str, fn(usize) -> f32); 6] = [
+    type Score = fn(usize) -> f32;
+    let scores: [(&str, Score); 6] = [
         ("one huge among small ones", |t| if t == 3 { 1e4 } else { 1e-3 * t as f32 }),
         ("one hugely negative among small ones", |t| if t == 3 { -1e4 } else { 1e-3 * t as f32 }),
         ("of both signs", |t| if t % 2 == 0 { 1e4 } else { -1e4 }),
