@@ -16,7 +16,7 @@ use crate::math;
 pub const GELU_ERROR: f32 = 1e-6;
 
 /// Largest absolute error of [`Finish::GeluCoarse`](crate::Finish::GeluCoarse) for |x| up to 8; beyond, its relative
-/// error is at most 3e-5.
+/// error is at most 2e-5.
 pub const GELU_COARSE_ERROR: f32 = 2e-4;
 
 /// Largest absolute error of the derivative in [`gelu_backward`] before it meets the gradient.

@@ -10,6 +10,9 @@ use crate::buffer::{Buffer, Rows, RowsMut};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
+/// A smaller range than this is none: its reciprocal may not be finite.
+const SMALLEST_RANGE: f32 = 1e-35;
+
 /// Inputs that are multiplied at a time.
 const GROUP: usize = 4;
 
@@ -94,6 +97,9 @@ impl PackedBytes {
 
     /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
     ///
+    /// The sums of bytes are exact. With scales, offset and bias, the result is off by at most 4 ε of the sizes of the
+    /// scaled sum, the offset's share and the bias together.
+    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
@@ -149,7 +155,9 @@ impl<'a> QuantisedRows<'a> {
 }
 
 /// Quantises each row of `input` to bytes, [`QuantisedRows::stride`] apart, with its scale and offset. A value is
-/// off by at most half a scale, which is the row's range over 255.
+/// off by at most half a scale, which is the row's range over 255, and a thousandth of it for roundings; where the
+/// range is below 1e-35, by that. A NaN becomes the row's smallest number; a row of NaN alone, and one with an infinity,
+/// have a scale that makes NaN of every product.
 ///
 /// # Panics
 /// If the lengths do not fit.
@@ -187,7 +195,8 @@ pub(crate) fn quantise_row<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8]) -> (f3
     while c < whole {
         // SAFETY: a vector is left.
         let x = unsafe { isa.load(row.as_ptr().add(c)) };
-        (low, high) = (isa.min(low, x), isa.max(high, x));
+        // In this order, so that a NaN does not replace what was found before.
+        (low, high) = (isa.min(x, low), isa.max(x, high));
         c += I::LANES;
     }
     let (mut low, mut high) = (isa.smallest(low), isa.largest(high));
@@ -201,8 +210,14 @@ pub(crate) fn quantise_row<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8]) -> (f3
 #[inline(always)]
 pub(crate) fn quantise_row_within<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8], low: f32, high: f32) -> (f32, f32) {
     let range = high - low;
-    // An empty row and one of equal numbers have no range.
-    let (scale, inverse) = if range > 0.0 { (range / 255.0, 255.0 / range) } else { (0.0, 0.0) };
+    let (scale, inverse) = if range > SMALLEST_RANGE {
+        (range / 255.0, 255.0 / range)
+    } else if range >= 0.0 || row.is_empty() {
+        (0.0, 0.0)
+    } else {
+        // All are NaN, or infinite.
+        (f32::NAN, 0.0)
+    };
     let low = if low.is_finite() { low } else { 0.0 };
     // The difference first: where the range is small beside the values, its product would be rounded coarsely.
     // Then it is in 0..=255 up to a rounding, and needs no bounds.
