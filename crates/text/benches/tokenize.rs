@@ -94,7 +94,10 @@ fn vocabulary() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     Ok(train_wordpiece(made_up(), TrainOptions::new(2000))?.to_json()?.into_bytes())
 }
 
-fn corpora() -> Result<Vec<(&'static str, Vec<String>)>, Box<dyn Error + Send + Sync>> {
+/// A name and texts.
+type Corpus = (&'static str, Vec<String>);
+
+fn corpora() -> Result<Vec<Corpus>, Box<dyn Error + Send + Sync>> {
     let mut corpora = vec![("made up", made_up())];
     if let Some(path) = shared("data/glue/SST-2/dev.tsv") {
         let rows = std::fs::read_to_string(path)?;
