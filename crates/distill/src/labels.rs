@@ -9,7 +9,7 @@ use crate::Error;
 ///
 /// # Errors
 /// If the model has another number of classes.
-pub(crate) fn order(
+pub fn order(
     model: &str,
     theirs: &[String],
     ours: &[String],

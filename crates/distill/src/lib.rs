@@ -56,7 +56,7 @@ pub mod device;
 pub mod engine;
 mod error;
 pub mod evaluate;
-mod labels;
+pub mod labels;
 pub mod model_directory;
 pub mod objectives;
 pub mod optimiser;
