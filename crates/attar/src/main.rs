@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod console;
 mod progress;
+mod quantisation;
 mod recipes;
 mod speed;
 mod tables;
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => commands::predict::run(&args),
         Command::Embed(args) => commands::embed::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Quantize(args) => commands::quantize::run(&args),
         Command::Energy(command) => return commands::energy::run(&command),
     }?;
     Ok(ExitCode::SUCCESS)
