@@ -117,8 +117,7 @@ impl<'a> Source<'a> {
     /// The numbers of a tensor.
     pub(crate) fn numbers(&self, name: &str) -> Cow<'a, [f32]> {
         match stored(self.bundle, self.precision, name) {
-            Stored::Floats(tensor)
-            | Stored::Quantised(QuantisedTensor::F32(tensor) | QuantisedTensor::F16(tensor)) => {
+            Stored::Floats(tensor) | Stored::Quantised(QuantisedTensor::F32(tensor) | QuantisedTensor::F16(tensor)) => {
                 Cow::Borrowed(&tensor.data)
             }
             Stored::Quantised(tensor) => Cow::Owned(tensor.dequantise().data),
@@ -127,11 +126,7 @@ impl<'a> Source<'a> {
 
     pub(crate) fn norm(&self, name: &str) -> OwnNorm {
         let part = |part: &str| self.numbers(&format!("{name}.{part}")).iter().copied().collect();
-        OwnNorm {
-            gain: part("weight"),
-            bias: part("bias"),
-            epsilon: self.bundle.config.layer_norm_eps as f32,
-        }
+        OwnNorm { gain: part("weight"), bias: part("bias"), epsilon: self.bundle.config.layer_norm_eps as f32 }
     }
 
     /// A layer in floats, whatever it is stored as: pooler and heads.

@@ -132,12 +132,17 @@ impl Choice<'_> {
         let texts = exact.as_ref().map(|(texts, exact)| (*texts, &exact[..]));
 
         let bar = counting(self.units.len(), "parts alone");
-        let (mut forms, mut parts) = (Vec::new(), Vec::new());
+        let (mut forms, mut parts, mut int4) = (Vec::new(), Vec::new(), None);
         for (place, unit) in self.units.iter().enumerate() {
-            let is_asked = self.asked.contains(&place) || (unit.is_table() && self.args.embeddings == EmbeddingsArg::F32);
-            let storage = if unit.name == WORDS && self.args.embeddings == EmbeddingsArg::Int4 { INT4 } else { Storage::Int8 };
+            let is_asked =
+                self.asked.contains(&place) || (unit.is_table() && self.args.embeddings == EmbeddingsArg::F32);
+            let storage =
+                if unit.name == WORDS && self.args.embeddings == EmbeddingsArg::Int4 { INT4 } else { Storage::Int8 };
             let (form, error_alone) = self.bench.best_alone(unit, storage, texts)?;
             forms.push((!is_asked).then_some(form));
+            if unit.name == WORDS && self.args.embeddings == EmbeddingsArg::Auto && self.data.is_some() && !is_asked {
+                int4 = Some((place, self.bench.best_alone(unit, INT4, texts)?));
+            }
             let why = is_asked.then_some("as asked");
             let name = unit.name.clone();
             parts.push((place, Part { name, error_alone, kept_as: String::new(), scales: None, why }));
@@ -156,35 +161,37 @@ impl Choice<'_> {
             };
             let mut order: Vec<usize> = (0..self.units.len()).filter(|place| !is_fixed(place)).collect();
             order.sort_by(|&a, &b| parts[b].1.error_alone.total_cmp(&parts[a].1.error_alone));
-            let found = self.search(data, &order, &mut forms, &mut parts, texts)?;
-            gate = Some(found);
+            gate = Some(self.search(data, &order, &mut forms, &mut parts, int4)?);
         }
-        for ((_, part), form) in parts.iter_mut().zip(&forms) {
-            part.kept_as = form.map_or(Storage::F32, |form| form.storage).to_string();
+        for ((place, part), form) in parts.iter_mut().zip(&forms) {
+            part.kept_as = self.bench.storage(&self.units[*place]).to_string();
             part.scales = form.map(|form| name_of(form.scales));
         }
         Ok((parts, gate))
     }
 
-    /// Keeps in floats what the score asks for, then tries int4 words.
+    /// Keeps in floats what the score asks for, then tries the word table as int4, whose place, form and error alone
+    /// are given.
     fn search(
         &mut self,
         data: &GateData,
         order: &[usize],
         forms: &mut [Option<Form>],
         parts: &mut [(usize, Part)],
-        texts: Option<(&attar_text::tokenizer::Encodings, &[f32])>,
+        int4: Option<(usize, (Form, f64))>,
     ) -> anyhow::Result<Gate> {
         let spinner = waiting("scoring");
         let decides = data.metrics[0];
         let (logits, width) = self.bench.outputs(Precision::F32, &data.dev_texts)?;
         let exact = data.answers(&logits, width);
         let value = |answers: &Answers| data.truth().value(decides, answers);
-        let best = value(&exact)?.with_context(|| format!("{decides} of the f32 model is undefined on {}", data.dev.name))?;
+        let best =
+            value(&exact)?.with_context(|| format!("{decides} of the f32 model is undefined on {}", data.dev.name))?;
         let sign = if decides.higher_is_better() { 100.0 } else { -100.0 };
         // Differences of shares carry the rounding of doubles.
         let most = self.args.max_loss + 1e-9;
-        let loss_of = |answers: &Answers| Ok::<_, anyhow::Error>(value(answers)?.map_or(f64::INFINITY, |v| sign * (best - v)));
+        let loss_of =
+            |answers: &Answers| Ok::<_, anyhow::Error>(value(answers)?.map_or(f64::INFINITY, |v| sign * (best - v)));
 
         let mut kept_now = BTreeSet::new();
         let (units, bench) = (&self.units, &mut self.bench);
@@ -218,12 +225,9 @@ impl Choice<'_> {
             parts[place].1.why = Some("hurts the score");
         }
 
-        let words = self.units.iter().position(|unit| unit.name == WORDS);
-        if let Some(place) = words.filter(|&place| self.args.embeddings == EmbeddingsArg::Auto && forms[place].is_some()) {
+        if let Some((place, (form, error))) = int4.filter(|&(place, _)| forms[place].is_some()) {
             spinner.set_message("int4 words");
             let unit = &self.units[place];
-            // With all else as it is decided, so that the choice of scales is that of the whole.
-            let (form, error) = self.bench.best_alone(unit, INT4, texts)?;
             self.bench.put(unit, Some(form))?;
             let (logits, width) = self.bench.outputs(Precision::Int8, &data.dev_texts)?;
             let lost = loss_of(&data.answers(&logits, width))?;

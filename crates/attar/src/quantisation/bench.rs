@@ -31,6 +31,12 @@ impl Bench {
         Ok(())
     }
 
+    /// How a unit is stored now: a group as wide as a row is the row.
+    pub(crate) fn storage(&self, unit: &Unit) -> Storage {
+        let first = unit.weights.first().and_then(|name| self.bundle.quantised.as_ref()?.get(name));
+        first.map_or(Storage::F32, QuantisedTensor::storage)
+    }
+
     /// What the head answers to texts, or vectors where there is none: rows of the width that comes with them.
     pub(crate) fn outputs(&self, precision: Precision, texts: &Encodings) -> anyhow::Result<(Vec<f32>, usize)> {
         let mut encoder = Encoder::from_bundle(&self.bundle, &Options::new(precision, self.threads))?;

@@ -69,7 +69,11 @@ impl GateData {
 
         let tokenizer = Tokenizer::from_dir(dir)?;
         let (rows, tokens) = (bundle.config.vocabulary, tokenizer.vocabulary_size());
-        ensure!(tokens <= rows, "{}: a tokenizer of {tokens} tokens for an embedding table of {rows} rows", dir.display());
+        ensure!(
+            tokens <= rows,
+            "{}: a tokenizer of {tokens} tokens for an embedding table of {rows} rows",
+            dir.display()
+        );
         let most = [bundle.max_tokens, args.max_tokens].into_iter().flatten().min();
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
