@@ -5,6 +5,7 @@ mod commands;
 mod console;
 mod engine;
 mod progress;
+mod quantisation;
 mod recipes;
 mod speed;
 mod tables;
@@ -47,6 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => commands::predict::run(&args),
         Command::Embed(args) => commands::embed::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Quantize(args) => commands::quantize::run(&args),
         Command::Energy(command) => return commands::energy::run(&command),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -37,6 +37,7 @@ mod error;
 mod linear;
 mod model;
 mod session;
+mod source;
 mod trace;
 
 pub use attar_kernels::{Cpu, Level, Pinning};

@@ -8,6 +8,7 @@ pub(crate) mod finetune;
 pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod quantize;
 pub(crate) mod quickstart;
 mod texts;
 mod training;

@@ -7,4 +7,5 @@ mod common;
 mod energy;
 mod floors;
 mod kill;
+mod quantize;
 mod real_data;
