@@ -1,5 +1,6 @@
 //! The command line as it is typed.
 
+pub(crate) mod bench;
 pub(crate) mod energy;
 
 use std::path::PathBuf;
@@ -10,9 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Threads that compute; all processors if left out.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(usize))]
-    pub(crate) threads: Option<usize>,
+    /// Threads that compute; all processors if left out. `bench` takes several, as in 1,2.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<bench::Threads>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -35,6 +36,11 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Show what a model directory holds.
     Inspect(InspectArgs),
+    /// Time models side by side: latency, throughput, first answer, memory, joules.
+    Bench(bench::BenchArgs),
+    /// Answer one text and say how much memory that took.
+    #[command(hide = true)]
+    FirstAnswer(bench::FirstAnswerArgs),
     /// Joules, CO2e and money of any program: what can be measured, before, while and after it runs.
     #[command(subcommand)]
     Energy(energy::EnergyCommand),

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
+use cli::bench::Threads;
 use cli::{Cli, Command};
 
 // Training makes and drops tensors of tens of megabytes at every step. With the system's allocator
@@ -33,7 +34,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    if let Some(threads) = cli.threads {
+    let threads = match &cli.command {
+        // These start their threads themselves, and the first takes several numbers of them.
+        Command::Bench(_) | Command::FirstAnswer(_) => None,
+        _ => cli.threads.as_ref().map(Threads::one).transpose()?,
+    };
+    if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().context("the threads could not be started")?;
     }
@@ -46,6 +52,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => commands::predict::run(&args),
         Command::Embed(args) => commands::embed::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Bench(args) => commands::bench::run(&args, cli.threads.as_ref()),
+        Command::FirstAnswer(args) => commands::bench::first_answer(&args, cli.threads.as_ref()),
         Command::Energy(command) => return commands::energy::run(&command),
     }?;
     Ok(ExitCode::SUCCESS)

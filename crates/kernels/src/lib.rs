@@ -22,6 +22,7 @@ mod isa;
 mod math;
 mod matmul;
 mod norm;
+pub mod peak;
 pub mod reference;
 mod team;
 

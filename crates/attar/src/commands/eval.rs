@@ -251,7 +251,7 @@ fn speeds(
     Ok(speeds)
 }
 
-fn name_of(path: &std::path::Path) -> String {
+pub(crate) fn name_of(path: &std::path::Path) -> String {
     let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match name(path) {
         // A run's student is better known by its run.
