@@ -23,9 +23,12 @@ use result::Report;
 pub(crate) use start::first_answer;
 
 pub(crate) fn run(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result<()> {
-    let plan = Plan::new(args, threads)?;
+    let mut plan = Plan::new(args, threads)?;
     let spinner = progress::waiting("reading the models");
     let mut contenders = Contender::load_all(&plan)?;
+    for contender in &contenders {
+        plan.fit(&contender.name, contender.positions())?;
+    }
     let options = MeterOptions { sources: attar_distill::energy_source(&plan.energy)?, ..MeterOptions::default() };
     let meter = Meter::start(options, None)?;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use attar_model::{EncoderConfig, Head, flops};
 use attar_runtime::{Input, Options, Output, Pinning, Session};
 
@@ -38,7 +38,6 @@ impl Contender {
             let mut tokens = None;
             for &precision in &plan.precisions {
                 let session = load(&model.directory, precision, plan.max_tokens).with_context(about)?;
-                check_lengths(&session, &model.name, plan)?;
                 let tokens = match &tokens {
                     Some(tokens) => Rc::clone(tokens),
                     None => tokens.insert(Rc::new(token_counts(&session, plan).with_context(about)?)).clone(),
@@ -107,6 +106,11 @@ impl Contender {
         }
     }
 
+    /// Tokens of the longest sequence.
+    pub(super) fn positions(&self) -> usize {
+        self.session.config().usable_positions()
+    }
+
     /// Bytes of the packed weights.
     pub(super) fn weight_bytes(&mut self) -> usize {
         self.session.encoder().weight_bytes()
@@ -141,17 +145,6 @@ pub(super) fn output(session: &Session) -> Output {
 
 fn answers_texts(config: &EncoderConfig) -> bool {
     matches!(config.head, Head::Classification { .. })
-}
-
-fn check_lengths(session: &Session, name: &str, plan: &Plan) -> anyhow::Result<()> {
-    let positions = session.config().usable_positions();
-    for Shape { length, .. } in &plan.shapes {
-        ensure!(
-            *length <= positions,
-            "--lengths holds {length}, and {name} has {positions} positions: give lengths up to {positions}"
-        );
-    }
-    Ok(())
 }
 
 fn token_counts(session: &Session, plan: &Plan) -> anyhow::Result<Vec<usize>> {

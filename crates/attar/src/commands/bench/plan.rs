@@ -18,6 +18,8 @@ use crate::recipes;
 
 /// Tokens of the largest batch: room for its activations is needed.
 const MOST_TOKENS: usize = 1 << 20;
+/// Lengths that are timed where none are given.
+const USUAL_LENGTHS: [usize; 2] = [32, 128];
 /// Texts of attar's own, where no file is given.
 const OWN_TEXTS: usize = 1000;
 
@@ -28,6 +30,8 @@ pub(super) struct Plan {
     pub(super) precisions: Vec<PrecisionArg>,
     pub(super) threads: Vec<usize>,
     pub(super) shapes: Vec<Shape>,
+    /// Whether the user asked for these lengths.
+    lengths_given: bool,
     pub(super) texts: Texts,
     pub(super) max_tokens: Option<usize>,
     pub(super) rounds: usize,
@@ -77,6 +81,8 @@ impl Plan {
         );
         ensure!(args.max_tokens != Some(0), "--max-tokens 0 leaves nothing of a text: give at least 1");
         let (lengths, batches) = (distinct(&args.lengths), distinct(&args.batch));
+        let lengths_given = !lengths.is_empty();
+        let lengths = if lengths_given { lengths } else { USUAL_LENGTHS.to_vec() };
         ensure!(!lengths.contains(&0), "--lengths holds 0, and a text has at least 1 token: leave it out");
         ensure!(!batches.contains(&0), "--batch holds 0, and nothing is in such a batch: leave it out");
         let shapes: Vec<Shape> =
@@ -97,6 +103,7 @@ impl Plan {
             precisions: distinct(&args.precision),
             threads,
             shapes,
+            lengths_given,
             texts: Texts::read(args)?,
             max_tokens: args.max_tokens,
             rounds: args.rounds,
@@ -104,6 +111,18 @@ impl Plan {
             starts: args.starts,
             energy: recipes::energy(&args.energy)?,
         })
+    }
+
+    /// Leaves out usual lengths that are too long for a model, and refuses those that were asked for.
+    pub(super) fn fit(&mut self, model: &str, positions: usize) -> anyhow::Result<()> {
+        if let Some(Shape { length, .. }) = self.shapes.iter().find(|shape| shape.length > positions) {
+            ensure!(
+                !self.lengths_given,
+                "--lengths holds {length}, and {model} has {positions} positions: give lengths up to {positions}"
+            );
+            self.shapes.retain(|shape| shape.length <= positions);
+        }
+        Ok(())
     }
 }
 

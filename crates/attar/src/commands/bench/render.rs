@@ -150,7 +150,8 @@ fn milliseconds(ms: f64) -> String {
 }
 
 fn share(share: f64) -> String {
-    format!("{:.0} %", 100.0 * share)
+    let percent = 100.0 * share;
+    if percent < 9.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
 fn ratio(ratio: Option<Ratio>) -> String {
