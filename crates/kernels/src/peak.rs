@@ -12,9 +12,9 @@ use crate::isa::Isa;
 use crate::team::{Pinning, Team};
 
 /// Runs of which the best counts.
-const RUNS: usize = 8;
-/// How long a run takes at least.
-const RUN: Duration = Duration::from_millis(20);
+const RUNS: usize = 50;
+/// How long a run takes at least: short, so that some are not disturbed by whatever else runs.
+const RUN: Duration = Duration::from_millis(1);
 /// Bytes that each thread reads for the bandwidth of memory.
 const READ: usize = 256 << 20;
 
@@ -43,7 +43,7 @@ pub fn memory_bandwidth(threads: usize) -> f64 {
         team.run(buffers, |_, buffer| _ = black_box(cpu.run(Sum(buffer))));
         bytes / start.elapsed().as_secs_f64()
     };
-    (0..RUNS).map(|_| once(&mut team, &mut buffers)).fold(0.0, f64::max)
+    (0..RUNS / 5).map(|_| once(&mut team, &mut buffers)).fold(0.0, f64::max)
 }
 
 /// The best rate of `work`, which is told how often to repeat itself and gives the operations that it did.

@@ -36,12 +36,11 @@ pub(crate) fn run(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result
     spinner.set_message("measuring the machine");
     let mut machine = Machine::measure(&plan.threads);
     spinner.finish_and_clear();
-    let measured = measure::run(&plan, &mut contenders, meter)?;
+    let measured = measure::run(&plan, &mut contenders, &mut machine, meter)?;
     let starts = start::run(&plan, &contenders)?;
-    let drift = machine.measure_again();
 
     let mut warnings = watch.end(&plan.threads);
-    warnings.extend(noise::of_drift(drift));
+    warnings.extend(noise::of_drift(machine.drift()));
     let report = Report::new(&plan, machine, &mut contenders, &measured, &starts, warnings);
     report.warnings.iter().for_each(|warning| console::note(warning));
     match if args.json { BenchFormatArg::Json } else { args.format } {

@@ -19,6 +19,9 @@ pub(super) struct Machine {
     pub(super) processors: usize,
     /// For each number of threads.
     pub(super) peaks: Vec<Peak>,
+    /// The worst that was measured of floats and of bytes, for each number of threads.
+    #[serde(skip)]
+    worst: Vec<[f64; 2]>,
 }
 
 /// What some threads reach together with nothing else to do.
@@ -39,32 +42,35 @@ const READERS: usize = 16;
 impl Machine {
     pub(super) fn measure(threads: &[usize]) -> Machine {
         let facts = Host::local().facts();
+        let peaks: Vec<Peak> = threads.iter().map(|&threads| Peak::measure(threads)).collect();
         Machine {
             processor: facts.cpu.name.trim().to_owned(),
             system: facts.system,
             instructions: Cpu::detect().name(),
             processors: super::plan::processors(),
-            peaks: threads.iter().map(|&threads| Peak::measure(threads)).collect(),
+            worst: peaks.iter().map(|peak| [peak.f32_gflops, peak.int8_gops]).collect(),
+            peaks,
         }
     }
 
-    /// Measures once more and keeps the best: a peak is what was reached at any time. Gives the largest change
-    /// of arithmetic in either direction, as a factor of at least 1.
-    pub(super) fn measure_again(&mut self) -> f64 {
-        let mut drift = 1.0f64;
-        for peak in &mut self.peaks {
-            let again = Peak::measure(peak.threads);
-            for (before, after) in [(peak.f32_gflops, again.f32_gflops), (peak.int8_gops, again.int8_gops)] {
-                drift = drift.max(before / after).max(after / before);
-            }
-            *peak = Peak {
-                threads: peak.threads,
-                f32_gflops: peak.f32_gflops.max(again.f32_gflops),
-                int8_gops: peak.int8_gops.max(again.int8_gops),
-                memory_gb_per_s: peak.memory_gb_per_s.max(again.memory_gb_per_s),
-            };
+    /// Measures arithmetic once more and keeps the best: a peak is what was reached at any time. To be called now and
+    /// then, as other programs and a changing clock lower it for seconds on end.
+    pub(super) fn measure_again(&mut self) {
+        for (peak, worst) in self.peaks.iter_mut().zip(&mut self.worst) {
+            let again = Peak::measure_arithmetic(peak.threads);
+            *worst = [worst[0].min(again[0]), worst[1].min(again[1])];
+            (peak.f32_gflops, peak.int8_gops) = (peak.f32_gflops.max(again[0]), peak.int8_gops.max(again[1]));
         }
-        drift
+    }
+
+    /// By which factor the peak changed between its measurements, at least 1.
+    pub(super) fn drift(&self) -> f64 {
+        let ratios = self
+            .peaks
+            .iter()
+            .zip(&self.worst)
+            .flat_map(|(peak, worst)| [peak.f32_gflops / worst[0], peak.int8_gops / worst[1]]);
+        ratios.fold(1.0, f64::max)
     }
 
     /// The peak that a model is held against, in 10⁹ operations a second.
@@ -79,12 +85,14 @@ impl Machine {
 
 impl Peak {
     fn measure(threads: usize) -> Peak {
+        let [f32_gflops, int8_gops] = Peak::measure_arithmetic(threads);
+        let memory_gb_per_s = peak::memory_bandwidth(threads.min(READERS)) / 1e9;
+        Peak { threads, f32_gflops, int8_gops, memory_gb_per_s }
+    }
+
+    /// Of floats and of bytes.
+    fn measure_arithmetic(threads: usize) -> [f64; 2] {
         let cpu = Cpu::detect();
-        Peak {
-            threads,
-            f32_gflops: peak::peak_f32(cpu, threads) / 1e9,
-            int8_gops: peak::peak_int8(cpu, threads) / 1e9,
-            memory_gb_per_s: peak::memory_bandwidth(threads.min(READERS)) / 1e9,
-        }
+        [peak::peak_f32(cpu, threads) / 1e9, peak::peak_int8(cpu, threads) / 1e9]
     }
 }

@@ -7,6 +7,7 @@ use attar_energy::{Estimate, Joules, Meter, Method};
 use crate::progress;
 
 use super::contender::Contender;
+use super::machine::Machine;
 use super::plan::Plan;
 
 /// Calls of a turn, however long they take: a percentile needs some.
@@ -44,7 +45,12 @@ enum Work {
 }
 
 /// Times everything.
-pub(super) fn run(plan: &Plan, contenders: &mut [Contender], mut meter: Meter) -> anyhow::Result<Vec<Measured>> {
+pub(super) fn run(
+    plan: &Plan,
+    contenders: &mut [Contender],
+    machine: &mut Machine,
+    mut meter: Meter,
+) -> anyhow::Result<Vec<Measured>> {
     let texts = plan.texts.borrowed();
     let order = spread(texts.len());
     let mut measured: Vec<Measured> = contenders.iter().map(|_| Measured::new(plan.shapes.len())).collect();
@@ -104,6 +110,7 @@ pub(super) fn run(plan: &Plan, contenders: &mut [Contender], mut meter: Meter) -
                 bar.inc((turns[place][who] * 1e3) as u64);
             }
         }
+        machine.measure_again();
     }
     bar.finish_and_clear();
 

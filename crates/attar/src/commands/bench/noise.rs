@@ -6,7 +6,7 @@ use super::plan::processors;
 const OTHERS: f64 = 0.05;
 /// Share of time that a hypervisor may keep back.
 const STOLEN: f64 = 0.01;
-/// Difference between rounds, or between the machine before and after, that is worth a word.
+/// Difference between rounds, of a model or of the machine's peak, that is worth a word.
 pub(super) const SPREAD: f64 = 0.10;
 
 /// Watches from before the first measurement to after the last.
@@ -51,12 +51,11 @@ impl Watch {
     }
 }
 
-/// A word if the machine's peak was another one afterwards, by this factor.
+/// A word if the machine's peak changed by this factor.
 pub(super) fn of_drift(factor: f64) -> Option<String> {
     (factor > 1.0 + SPREAD).then(|| {
         format!(
-            "the machine's peak changed by a factor of {factor:.2} between beginning and end: its clock changes, or \
-             other programs run"
+            "the machine's peak changed by a factor of {factor:.2} meanwhile: its clock changes, or other programs run"
         )
     })
 }
