@@ -1,5 +1,6 @@
 //! The command line as it is typed.
 
+pub(crate) mod bench;
 pub(crate) mod energy;
 
 use std::path::PathBuf;
@@ -10,9 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Threads that compute; all processors if left out.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(usize))]
-    pub(crate) threads: Option<usize>,
+    /// Threads that compute; all processors if left out. `bench` takes several, as in 1,2.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<bench::Threads>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -37,6 +38,11 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Store a model as small integers, as far as its score allows.
     Quantize(QuantizeArgs),
+    /// Time models side by side: latency, throughput, first answer, memory, joules.
+    Bench(bench::BenchArgs),
+    /// Answer one text and say how much memory that took.
+    #[command(hide = true)]
+    FirstAnswer(bench::FirstAnswerArgs),
     /// Joules, CO2e and money of any program: what can be measured, before, while and after it runs.
     #[command(subcommand)]
     Energy(energy::EnergyCommand),
@@ -352,19 +358,10 @@ pub(crate) struct EmbedArgs {
 pub(crate) struct EngineArgs {
     /// Precision of the matrix products; else bytes where the directory has weights in bytes.
     #[arg(long, value_enum)]
-    pub(crate) precision: Option<PrecisionArg>,
-    /// Number of threads; else one for each processor.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    pub(crate) precision: Option<bench::PrecisionArg>,
     /// Keep thread i on the ith of these processors, as in 0,1 (Linux).
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) pin: Vec<usize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PrecisionArg {
-    F32,
-    Int8,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -16,8 +16,8 @@ struct Embedding<'a> {
     vector: &'a [f32],
 }
 
-pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
-    let mut session = engine::open_headless(&args.model, &args.engine)?;
+pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let mut session = engine::open_headless(&args.model, &args.engine, threads)?;
     let own = session.pooling();
     let pooling = Pooling {
         mode: match args.pooling {

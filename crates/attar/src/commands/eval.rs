@@ -57,11 +57,11 @@ pub(crate) enum Contender {
     Baseline(NgramBaseline),
 }
 
-pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let energy = recipes::energy(&args.energy)?;
     let mut contenders = Vec::new();
     for path in &args.models {
-        let opened = engine::open(path, &args.engine);
+        let opened = engine::open(path, &args.engine, threads);
         let mut session = opened.with_context(|| format!("{} cannot be evaluated", path.display()))?;
         if let Some(max_tokens) = args.data.max_tokens {
             session.cut_to(max_tokens);
@@ -251,7 +251,7 @@ fn speeds(
     Ok(speeds)
 }
 
-fn name_of(path: &std::path::Path) -> String {
+pub(crate) fn name_of(path: &std::path::Path) -> String {
     let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match name(path) {
         // A run's student is better known by its run.

@@ -1,5 +1,6 @@
 //! One file for each command: parse, call, render.
 
+pub(crate) mod bench;
 pub(crate) mod distill;
 pub(crate) mod embed;
 pub(crate) mod energy;

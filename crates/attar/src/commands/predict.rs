@@ -28,8 +28,8 @@ struct Prediction<'a> {
     score: Option<f64>,
 }
 
-pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let mut session = engine::open(&args.model, &args.engine)?;
+pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let mut session = engine::open(&args.model, &args.engine, threads)?;
     let target = session.answer()?.clone();
     let given = texts::given(&args.texts)?;
     if args.pair.is_some() {

@@ -6,7 +6,8 @@ use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::LabelledData;
 use attar_distill::objectives::{Objective, Semantics};
 use attar_distill::recipe::{
-    CheckpointSpec, DataSpec, DeviceChoice, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
+    CheckpointSpec, DataSpec, DeviceChoice, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec, TeacherPrecision,
+    TeacherSpec,
 };
 use attar_distill::{Delivery, model_directory};
 use attar_runtime::{Options, Precision, Session};
@@ -101,7 +102,13 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
     let inside = recipes::intermediate(4, 4);
     let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
     let stages = vec![stage("intermediate", inside, 2, 4e-3), stage("prediction", soft, 4, 3e-3)];
-    recipe(seed, data, Some(TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() }), shape, stages)
+    recipe(
+        seed,
+        data,
+        Some(TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() }),
+        shape,
+        stages,
+    )
 }
 
 fn recipe(
