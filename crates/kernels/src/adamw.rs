@@ -184,7 +184,11 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         for count in [0, 1, 3, 15, 16, 17, 100] {
-            let start = (numbers(count, 0.1), numbers(count, 0.2), numbers(count, 0.3).iter().map(|x| x * x).collect::<Vec<_>>());
+            let start = (
+                numbers(count, 0.1),
+                numbers(count, 0.2),
+                numbers(count, 0.3).iter().map(|x| x * x).collect::<Vec<_>>(),
+            );
             let update = |cpu| {
                 let (mut p, mut m, mut v) = start.clone();
                 Step::of(&UPDATE).apply_on(cpu, &mut p, &numbers(count, 0.4), &mut m, &mut v);

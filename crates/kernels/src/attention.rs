@@ -37,6 +37,10 @@ pub struct AttentionScratch {
 /// `[queries, H]` takes the result of the rows `queries` alone. The result of a query does not depend on which
 /// others are computed with it.
 ///
+/// A score `s` is off by at most `e = (D + 4) ε/2 Σ |q k| / √D`; a weight, relatively, by `exp(2 max e + 4 ε max |s| +
+/// (T + 8) ε) - 1`, and the result by what that makes of `Σ weight |v|`. No score is too large or too far from the
+/// others. A query or key that is NaN or infinite makes NaN of every score it meets, and so of a query's whole head.
+///
 /// # Panics
 /// If the shapes do not fit: H is a whole number of heads.
 #[track_caller]
@@ -95,12 +99,19 @@ pub fn attention(
     }
 }
 
-/// Attention scores before the softmax, `Q Kᵀ / √D`: `[A, T, T]` of one sequence, heads, queries, keys.
+/// Attention scores before the softmax, `Q Kᵀ / √D`: `[A, T, T]` of one sequence, heads, queries, keys. Off by at most
+/// `(D + 4) ε/2 Σ |q k| / √D`.
 ///
 /// # Panics
 /// If the shapes do not fit.
 #[track_caller]
-pub fn attention_scores(cpu: Cpu, qkv: Rows<'_, f32>, heads: usize, scores: &mut [f32], scratch: &mut AttentionScratch) {
+pub fn attention_scores(
+    cpu: Cpu,
+    qkv: Rows<'_, f32>,
+    heads: usize,
+    scores: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
     let (hidden, tokens) = (qkv.columns / 3, qkv.rows);
     assert!(heads > 0 && qkv.columns == 3 * hidden && hidden.is_multiple_of(heads), "three times {heads} heads");
     assert_eq!(scores.len(), heads * tokens * tokens, "scores of {heads} heads and {tokens} tokens");
@@ -186,7 +197,7 @@ impl Block {
     /// # Safety
     /// The pointers are those of [`attention`], and the columns are inside.
     unsafe fn head(&self, column: usize, place: usize, vectors: usize) {
-        let Block { cpu, stride, tokens, width, factor, scores, .. } = *self;
+        let Block { cpu, stride, tokens, width, scores, .. } = *self;
         let at = place * vectors * cpu.run(Lanes);
         let mut inverse = [0.0; MAX_VECTORS * MAX_LANES];
         let mut shifts = [0.0; MAX_VECTORS * MAX_LANES];
@@ -336,6 +347,7 @@ impl<const M: usize, const V: usize> SizedOuter<M, V> {
     }
 }
 
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
     type Output = ();
 
@@ -367,11 +379,8 @@ impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
             for (r, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
                     let to = unsafe { result.add(((row + r) * V + v) * I::LANES) };
-                    let sum = if scale.is_null() {
-                        sum
-                    } else {
-                        isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) })
-                    };
+                    let sum =
+                        if scale.is_null() { sum } else { isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) }) };
                     unsafe { isa.store(to, sum) };
                 }
             }
@@ -418,6 +427,7 @@ impl Kernel for Softmax<'_> {
         match self.vectors {
             // SAFETY: the promise of `new`.
             1 => unsafe { softmax::<I, 1>(isa, self) },
+            // SAFETY: as above.
             _ => unsafe { softmax::<I, 2>(isa, self) },
         }
     }
@@ -425,6 +435,7 @@ impl Kernel for Softmax<'_> {
 
 /// # Safety
 /// As [`Softmax::new`], with `V` vectors.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 #[inline(always)]
 unsafe fn softmax<I: Isa, const V: usize>(isa: I, softmax: Softmax<'_>) -> bool {
     let Softmax { scores, keys, shifts, inverse, .. } = softmax;

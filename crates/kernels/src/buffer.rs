@@ -181,6 +181,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(panic = "unwind")]
     fn views_know_their_bounds() {
         let data = [0.0f32; 10];
         assert_eq!(Rows::new(&data, 3, 2, 4).columns(1, 1).row(2), [0.0]);

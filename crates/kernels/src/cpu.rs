@@ -58,7 +58,7 @@ impl Cpu {
     pub fn detect() -> Cpu {
         use std::sync::OnceLock;
         static BEST: OnceLock<Cpu> = OnceLock::new();
-        *BEST.get_or_init(|| Cpu::all().pop().expect("plain loops run everywhere"))
+        *BEST.get_or_init(|| Cpu::all().pop().unwrap_or(Cpu { level: Level::Scalar }))
     }
 
     /// Every instruction set that this processor can run, slowest first.
@@ -98,11 +98,15 @@ impl Cpu {
     }
 
     /// Runs a kernel, compiled for this instruction set.
+    // SAFETY of all arms: a token of a level exists only where the processor has its instructions.
+    #[cfg_attr(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all arms")
+    )]
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.level {
             Level::Scalar => kernel.run(Scalar),
-            // SAFETY (all arms): a token of a level exists only where the processor has its instructions.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { crate::isa::avx2::enter(kernel) },
             #[cfg(target_arch = "x86_64")]

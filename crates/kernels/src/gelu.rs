@@ -16,7 +16,7 @@ use crate::math;
 pub const GELU_ERROR: f32 = 1e-6;
 
 /// Largest absolute error of [`Finish::GeluCoarse`](crate::Finish::GeluCoarse) for |x| up to 8; beyond, its relative
-/// error is at most 3e-5.
+/// error is at most 2e-5.
 pub const GELU_COARSE_ERROR: f32 = 2e-4;
 
 /// Largest absolute error of the derivative in [`gelu_backward`] before it meets the gradient.
@@ -142,7 +142,6 @@ pub(crate) const SLOPE: [f32; 19] = [
     -6.846988e-3,
     2.6621528e-3,
 ];
-
 
 #[cfg(test)]
 mod tests {

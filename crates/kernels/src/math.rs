@@ -1,7 +1,14 @@
-//! Functions of every lane of a vector.
+//! Functions of every lane of a vector. What is stated of their errors holds on every instruction set.
 
 use crate::gelu::{CDF, CDF_LIMIT, SLOPE, SLOPE_LIMIT};
 use crate::isa::Isa;
+
+/// Largest absolute error of the hyperbolic tangent of [`Finish::Tanh`](crate::Finish::Tanh).
+pub const TANH_ERROR: f32 = 2.5e-7;
+
+/// Largest absolute error of the tanh GELU of [`Finish::GeluTanh`](crate::Finish::GeluTanh) for |x| up to 4; beyond,
+/// a quarter of it times |x|.
+pub const GELU_TANH_ERROR: f32 = 5e-7;
 
 /// A function of every lane. A type and not a closure, because a closure is compiled apart from the kernel
 /// that calls it, without its instruction set.
@@ -10,14 +17,19 @@ pub(crate) trait Function {
 }
 
 /// [`gelu`].
+#[derive(Clone, Copy)]
 pub(crate) struct Gelu;
 /// [`gelu_coarse`].
+#[derive(Clone, Copy)]
 pub(crate) struct GeluCoarse;
 /// [`gelu_tanh`].
+#[derive(Clone, Copy)]
 pub(crate) struct GeluTanh;
 /// [`tanh`].
+#[derive(Clone, Copy)]
 pub(crate) struct Tanh;
 /// `max(x, 0)`.
+#[derive(Clone, Copy)]
 pub(crate) struct Relu;
 
 impl Function for Gelu {
@@ -55,7 +67,8 @@ impl Function for Relu {
     }
 }
 
-/// `2^x`, within 2e-7 of its value; 0 below -126, where numbers are no longer normal, and `2^127` from 127 on.
+/// `2^x`, within 2.5e-7 of its value; 0 below -126, where numbers are no longer normal, and `2^127` from 127 on; NaN
+/// for NaN.
 ///
 /// `2^n 2^f` with whole `n` and `|f| ≤ 1/2`; a polynomial (`fits/exp2.py`) gives `2^f`.
 #[inline(always)]
@@ -75,7 +88,7 @@ pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
     isa.where_greater(lowest, x, isa.zero(), y)
 }
 
-/// `2^x` within 2e-7 of its value for `x` in -126..=127, as the weights of a softmax need it: beyond, a large number
+/// `2^x` within 2.5e-7 of its value for `x` in -126..=127, as the weights of a softmax need it: beyond, a large number
 /// may be too small, but never below 2^127, and a small one too large, but never above 2^-126.
 #[inline(always)]
 pub(crate) fn exp2_inside<I: Isa>(isa: I, x: I::F) -> I::F {
@@ -118,15 +131,8 @@ fn saturated<I: Isa, const N: usize>(isa: I, x: I::F, limit: f32, coefficients: 
 #[inline(always)]
 pub(crate) fn gelu_coarse<I: Isa>(isa: I, x: I::F) -> I::F {
     const LIMIT: f32 = 4.0;
-    const POLYNOMIAL: [f32; 7] = [
-        0.397_883_36,
-        -0.064_573_12,
-        0.008_772_391,
-        -0.000_814_016_04,
-        4.795_557_8e-5,
-        -1.598_605_4e-6,
-        2.278_150_3e-8,
-    ];
+    const POLYNOMIAL: [f32; 7] =
+        [0.397_883_36, -0.064_573_12, 0.008_772_391, -0.000_814_016_04, 4.795_558e-5, -1.598_605_4e-6, 2.278_150_3e-8];
     let inside = isa.max(isa.min(x, isa.splat(LIMIT)), isa.splat(-LIMIT));
     let square = isa.mul(inside, inside);
     let mut p = isa.splat(POLYNOMIAL[6]);
@@ -136,7 +142,7 @@ pub(crate) fn gelu_coarse<I: Isa>(isa: I, x: I::F) -> I::F {
     isa.mul(x, isa.fma(inside, p, isa.splat(0.5)))
 }
 
-/// The hyperbolic tangent, within 3e-7.
+/// The hyperbolic tangent, within [`TANH_ERROR`].
 #[inline(always)]
 pub(crate) fn tanh<I: Isa>(isa: I, x: I::F) -> I::F {
     // 1 - 2 / (e^2x + 1); at infinity the fraction vanishes.
@@ -145,11 +151,154 @@ pub(crate) fn tanh<I: Isa>(isa: I, x: I::F) -> I::F {
     isa.sub(one, isa.div(isa.splat(2.0), isa.add(e, one)))
 }
 
-/// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, the GELU of the original BERT code.
+/// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, the GELU of the original BERT code, within
+/// [`GELU_TANH_ERROR`].
 #[inline(always)]
 pub(crate) fn gelu_tanh<I: Isa>(isa: I, x: I::F) -> I::F {
-    const ROOT: f32 = 0.797_884_56;
+    const ROOT: f32 = 0.797_884_6;
     let cubic = isa.fma(isa.mul(x, x), isa.splat(ROOT * 0.044_715), isa.splat(ROOT));
     let t = tanh(isa, isa.mul(x, cubic));
     isa.mul(isa.mul(x, isa.splat(0.5)), isa.add(t, isa.splat(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GELU_COARSE_ERROR;
+    use crate::cpu::{Cpu, Kernel};
+    use crate::reference;
+
+    #[derive(Clone, Copy)]
+    struct Exp2;
+    #[derive(Clone, Copy)]
+    struct Exp2Inside;
+
+    impl Function for Exp2 {
+        #[inline(always)]
+        fn of<I: Isa>(isa: I, x: I::F) -> I::F {
+            exp2(isa, x)
+        }
+    }
+
+    impl Function for Exp2Inside {
+        #[inline(always)]
+        fn of<I: Isa>(isa: I, x: I::F) -> I::F {
+            exp2_inside(isa, x)
+        }
+    }
+
+    /// Largest relative error of [`exp2`].
+    const EXP2_ERROR: f32 = 2.5e-7;
+
+    struct Map<'a, F>(&'a [f32], &'a mut [f32], F);
+
+    impl<F: Function> Kernel for Map<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn run<I: Isa>(self, isa: I) {
+            for (x, y) in self.0.chunks(I::LANES).zip(self.1.chunks_mut(I::LANES)) {
+                isa.store_slice(y, F::of(isa, isa.load_slice(x)));
+            }
+        }
+    }
+
+    fn map<F: Function>(cpu: Cpu, f: F, x: &[f32]) -> Vec<f32> {
+        let mut y = vec![f32::NAN; x.len()];
+        cpu.run(Map(x, &mut y, f));
+        y
+    }
+
+    /// Evenly spaced numbers, and some of every magnitude.
+    fn inputs(from: f32, to: f32) -> Vec<f32> {
+        let count = if cfg!(miri) { 100 } else { 200_000 };
+        let even = (0..=count).map(|i| from + (to - from) * (i as f32 / count as f32));
+        let magnitudes = (0..=f32::MAX.to_bits()).step_by((u32::MAX / count as u32) as usize).map(f32::from_bits);
+        even.chain(magnitudes.flat_map(|x| [x, -x])).filter(|x| (from..=to).contains(x)).collect()
+    }
+
+    /// The largest `error(got, expected)` on any set.
+    #[track_caller]
+    fn largest_error<F: Function + Copy>(
+        f: F,
+        x: &[f32],
+        exact: fn(f64) -> f64,
+        error: fn(f32, f64, f64) -> f64,
+    ) -> f64 {
+        assert!(!x.is_empty(), "nothing to compare");
+        let of = |cpu| {
+            let errors = x.iter().zip(map(cpu, f, x)).map(|(&x, y)| error(x, f64::from(y), exact(f64::from(x))));
+            errors.fold(0.0, |largest: f64, error| if error > largest || error.is_nan() { error } else { largest })
+        };
+        Cpu::all().into_iter().map(of).fold(0.0, |a: f64, b: f64| if b > a || b.is_nan() { b } else { a })
+    }
+
+    fn absolute(_: f32, y: f64, exact: f64) -> f64 {
+        (y - exact).abs()
+    }
+
+    fn relative(_: f32, y: f64, exact: f64) -> f64 {
+        ((y - exact) / exact).abs()
+    }
+
+    /// Relative to the argument, where that is larger than 1.
+    fn by_argument(x: f32, y: f64, exact: f64) -> f64 {
+        (y - exact).abs() / f64::from(x.abs()).max(1.0)
+    }
+
+    #[test]
+    fn errors_are_as_stated() {
+        let inside = largest_error(Exp2Inside, &inputs(-126.0, 127.0), f64::exp2, relative);
+        let far = [inputs(-1e38, -8.0), inputs(8.0, 1e38)].concat();
+        let found = [
+            ("exp2", largest_error(Exp2, &inputs(-126.0, 127.0), f64::exp2, relative), EXP2_ERROR),
+            ("exp2 inside", inside, EXP2_ERROR),
+            ("tanh", largest_error(Tanh, &inputs(f32::MIN, f32::MAX), f64::tanh, absolute), TANH_ERROR),
+            ("tanh, near", largest_error(Tanh, &inputs(-10.0, 10.0), f64::tanh, absolute), TANH_ERROR),
+            ("tanh GELU", largest_error(GeluTanh, &inputs(-4.0, 4.0), reference::gelu_tanh, absolute), GELU_TANH_ERROR),
+            (
+                "tanh GELU, far",
+                largest_error(GeluTanh, &inputs(f32::MIN, f32::MAX), reference::gelu_tanh, by_argument),
+                GELU_TANH_ERROR / 4.0,
+            ),
+            (
+                "coarse GELU",
+                largest_error(GeluCoarse, &inputs(-8.0, 8.0), reference::gelu, absolute),
+                GELU_COARSE_ERROR,
+            ),
+            ("coarse GELU, far", largest_error(GeluCoarse, &far, reference::gelu, by_argument), 2e-5),
+            ("ReLU", largest_error(Relu, &inputs(f32::MIN, f32::MAX), |x| x.max(0.0), absolute), 0.0),
+        ];
+        for (name, error, stated) in found {
+            println!("{name}: {error:.2e}");
+            // A stated error twice as large as the one found is no statement.
+            let least = if cfg!(miri) { 0.0 } else { f64::from(stated) / 2.0 };
+            assert!((least..=f64::from(stated)).contains(&error), "{name}: {error:e}, stated {stated:e}");
+        }
+    }
+
+    #[test]
+    fn the_measure_of_errors_sees_them() {
+        assert!(largest_error(Tanh, &[0.5], |x| x.tanh() + 1e-3, absolute) > 0.9e-3);
+        assert!(largest_error(Tanh, &[0.1, f32::NAN, 0.2], f64::tanh, absolute).is_nan());
+    }
+
+    #[test]
+    fn ends_and_what_is_no_number() {
+        for cpu in Cpu::all() {
+            let y = map(cpu, Exp2, &[f32::NEG_INFINITY, -126.5, 0.0, 127.0, 1e30, f32::NAN]);
+            assert_eq!(y[..2], [0.0; 2], "{cpu}");
+            assert!(
+                (y[2] - 1.0).abs() <= EXP2_ERROR && y[3] == y[4] && y[3].is_finite() && y[5].is_nan(),
+                "{cpu} {y:?}"
+            );
+            let y = map(cpu, Exp2Inside, &[f32::NEG_INFINITY, -200.0, f32::NAN]);
+            assert!(y[0] < 1.2e-38 && y[1] < 1.2e-38 && y[2].is_nan(), "{cpu} {y:?}");
+            let y = map(cpu, Tanh, &[f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+            assert!(y[0] == 1.0 && y[1] == -1.0 && y[2].is_nan(), "{cpu} {y:?}");
+            let y = map(cpu, Relu, &[f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+            assert!(y[0] == f32::INFINITY && y[1] == 0.0 && y[2].is_nan(), "{cpu} {y:?}");
+            let y = map(cpu, GeluTanh, &[f32::INFINITY, f32::NAN]);
+            assert!(y[0] == f32::INFINITY && y[1].is_nan(), "{cpu} {y:?}");
+        }
+    }
 }

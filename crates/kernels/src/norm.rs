@@ -30,6 +30,9 @@ pub struct Bytes<'a> {
 /// `(x - mean) / √(variance + ε) gain + bias` of each row `[H]` in place (Ba et al. 2016), with the biased variance,
 /// and if asked for the result as bytes too, while it is at hand.
 ///
+/// Off by at most `(H/8 + 8) ε/2 (1 + max |x| / √(variance + ε)) |gain|`, where the first ε is that of the floats, and a
+/// rounding of the result. A NaN or an infinity makes NaN of its row, and of its scale.
+///
 /// # Panics
 /// If the shapes do not fit.
 #[track_caller]
@@ -70,6 +73,7 @@ impl Kernel for LayerNorm<'_> {
 }
 
 /// Normalises a row that is not empty; its smallest and largest number afterwards.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 #[inline(always)]
 pub(crate) fn normalise<I: Isa>(isa: I, row: &mut [f32], norm: Norm<'_>) -> (f32, f32) {
     let columns = row.len();
@@ -115,7 +119,7 @@ pub(crate) fn normalise<I: Isa>(isa: I, row: &mut [f32], norm: Norm<'_>) -> (f32
         let (gain, bias) = unsafe { (isa.load(norm.gain.as_ptr().add(c)), isa.load(norm.bias.as_ptr().add(c))) };
         let d = isa.mul(isa.sub(unsafe { isa.load(at.add(c)) }, mean), inverse);
         let y = isa.fma(d, gain, bias);
-        (low, high) = (isa.min(low, y), isa.max(high, y));
+        (low, high) = (isa.min(y, low), isa.max(y, high));
         unsafe { isa.store(at.add(c), y) };
         c += I::LANES;
     }

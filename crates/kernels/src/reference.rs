@@ -1,4 +1,109 @@
 //! Scalar references in double precision: slow, plain, and what the kernels are tested against.
+//!
+//! Matrices are slices in row-major order without gaps. Nothing here is fast, nor checks its arguments but by the
+//! bounds of slices.
+
+use crate::{Finish, Table};
+
+/// `x Wᵀ + b`: `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `bias` `[outputs]`, to `[rows, outputs]`.
+///
+/// Of absolute values it is the yardstick of rounding errors.
+pub fn linear(x: &[f64], weight: &[f64], bias: &[f64], [rows, inputs, outputs]: [usize; 3]) -> Vec<f64> {
+    let mut y = Vec::with_capacity(rows * outputs);
+    for r in 0..rows {
+        for o in 0..outputs {
+            let products = x[r * inputs..][..inputs].iter().zip(&weight[o * inputs..][..inputs]).map(|(x, w)| x * w);
+            y.push(products.sum::<f64>() + bias[o]);
+        }
+    }
+    y
+}
+
+/// What [`Finish`] makes of a sum with its bias where `there` was before.
+pub fn finish(finish: Finish, sum: f64, there: f64) -> f64 {
+    match finish {
+        Finish::Write => sum,
+        Finish::Add => there + sum,
+        Finish::Gelu | Finish::GeluCoarse => gelu(sum),
+        Finish::GeluTanh => gelu_tanh(sum),
+        Finish::Relu => sum.max(0.0),
+        Finish::Tanh => sum.tanh(),
+    }
+}
+
+/// `e^(x - max) / Σ e^(x - max)` in place.
+pub fn softmax(x: &mut [f64]) {
+    let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    x.iter_mut().for_each(|x| *x = (*x - largest).exp());
+    let sum: f64 = x.iter().sum();
+    x.iter_mut().for_each(|x| *x /= sum);
+}
+
+/// `X Yᵀ / √D` of each head: `x` and `y` `[T, A D]` to `[A, T, T]`.
+pub fn relations(x: &[f64], y: &[f64], [tokens, heads, width]: [usize; 3]) -> Vec<f64> {
+    let hidden = heads * width;
+    let mut result = Vec::with_capacity(heads * tokens * tokens);
+    for h in 0..heads {
+        for i in 0..tokens {
+            for j in 0..tokens {
+                let (x, y) = (&x[i * hidden + h * width..][..width], &y[j * hidden + h * width..][..width]);
+                result.push(x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>() / (width as f64).sqrt());
+            }
+        }
+    }
+    result
+}
+
+/// The sums of values `[T, A D]`, weighted by `weights` `[A, T, T]`, for each query: `[T, A D]`.
+pub fn context(weights: &[f64], values: &[f64], [tokens, heads, width]: [usize; 3]) -> Vec<f64> {
+    let hidden = heads * width;
+    let mut result = vec![0.0; tokens * hidden];
+    for h in 0..heads {
+        for i in 0..tokens {
+            let weights = &weights[(h * tokens + i) * tokens..][..tokens];
+            for d in h * width..(h + 1) * width {
+                result[i * hidden + d] = weights.iter().enumerate().map(|(j, w)| w * values[j * hidden + d]).sum();
+            }
+        }
+    }
+    result
+}
+
+/// `(x - mean) / √(variance + ε) gain + bias` of a row that is not empty.
+pub fn layer_norm(x: &[f64], gain: &[f64], bias: &[f64], epsilon: f64) -> Vec<f64> {
+    let (mean, variance) = moments(x);
+    let normal = x.iter().map(|x| (x - mean) / (variance + epsilon).sqrt());
+    normal.zip(gain.iter().zip(bias)).map(|(x, (gain, bias))| x * gain + bias).collect()
+}
+
+/// Mean and biased variance.
+pub fn moments(x: &[f64]) -> (f64, f64) {
+    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    (mean, x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64)
+}
+
+/// Row `row` of a table of `columns` columns.
+pub fn row(table: Table<'_>, row: usize, columns: usize) -> Vec<f64> {
+    match table {
+        Table::F32(numbers) => numbers[row * columns..][..columns].iter().map(|&x| f64::from(x)).collect(),
+        Table::Int8 { bytes, scales } => {
+            bytes[row * columns..][..columns].iter().map(|&q| f64::from(q) * f64::from(scales[row])).collect()
+        }
+        Table::Int4 { bytes, scales, group } => {
+            let (bytes, groups) = (&bytes[row * columns.div_ceil(2)..], columns.div_ceil(group));
+            let half = |c: usize| i32::from((bytes[c / 2] >> (4 * (c % 2))) & 15);
+            let signed = |c: usize| if half(c) < 8 { half(c) } else { half(c) - 16 };
+            (0..columns).map(|c| f64::from(signed(c)) * f64::from(scales[row * groups + c / group])).collect()
+        }
+    }
+}
+
+/// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`, the GELU of the original BERT code.
+pub fn gelu_tanh(x: f64) -> f64 {
+    // tanh(t) + 1 = 2 / (1 + e^-2t), without the cancellation.
+    let t = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+    x / (1.0 + (-2.0 * t).exp())
+}
 
 /// `x/2 (1 + erf(x/√2))` (Hendrycks & Gimpel, arXiv 1606.08415).
 pub fn gelu(x: f64) -> f64 {
@@ -40,6 +145,25 @@ mod tests {
         }
         assert_eq!(gelu(0.0), 0.0);
         assert_eq!(gelu_slope(0.0), 0.5);
+    }
+
+    #[test]
+    fn small_cases_by_hand() {
+        // [1 2; 3 4] times the transpose of [5 6], plus 7.
+        assert_eq!(linear(&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0], &[7.0], [2, 2, 1]), [24.0, 46.0]);
+        let mut x = [0.0, 3.0f64.ln()];
+        softmax(&mut x);
+        assert!((x[0] - 0.25).abs() < 1e-15 && (x[1] - 0.75).abs() < 1e-15);
+        // Two heads of one column: scores are products of numbers.
+        let (q, k) = ([1.0, 2.0, 3.0, 4.0], [1.0, 10.0, 2.0, 20.0]);
+        assert_eq!(relations(&q, &k, [2, 2, 1]), [1.0, 2.0, 3.0, 6.0, 20.0, 40.0, 40.0, 80.0]);
+        let weights = [0.5, 0.5, 0.0, 1.0, 1.0, 0.0, 0.25, 0.75];
+        assert_eq!(context(&weights, &k, [2, 2, 1]), [1.5, 10.0, 2.0, 17.5]);
+        assert_eq!(layer_norm(&[1.0, 3.0], &[2.0, 1.0], &[0.5, 0.0], 3.0), [-0.5, 0.5]);
+        let int4 = Table::Int4 { bytes: &[0, 0, 0x8f, 0x07], scales: &[1.0, 1.0, 0.5, 2.0], group: 2 };
+        assert_eq!(row(int4, 1, 3), [-0.5, -4.0, 14.0]);
+        assert!((gelu_tanh(1.0) - 0.841_191_990_608_3).abs() < 1e-12);
+        assert_eq!(finish(Finish::Add, 2.0, 3.0), 5.0);
     }
 
     #[test]

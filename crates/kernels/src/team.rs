@@ -123,7 +123,8 @@ impl Team {
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes; nobody looks at it after `wait` below, which is passed even if `f`
         // panics here.
-        let work = Work(unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync), _>(f) });
+        let work =
+            Work(unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync)>(f) });
         // SAFETY: no worker is busy: `&mut self`, and the last call waited for all.
         unsafe { *shared.work.get() = Some(work) };
         shared.busy.store(self.workers.len(), Ordering::Relaxed);
@@ -196,7 +197,7 @@ fn pin(processor: usize) {
 #[cfg(not(target_os = "linux"))]
 fn pin(_: usize) {}
 
-#[cfg(test)]
+#[cfg(all(test, panic = "unwind"))]
 mod tests {
     use super::*;
 

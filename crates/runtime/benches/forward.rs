@@ -6,6 +6,8 @@
 //! - `{"load": DIRECTORY, "precision": "f32" | "int8", "threads": 1}` → `{"model": 0}`
 //! - `{"model": 0, "lengths": [32, 32], "calls": 3}` → `{"milliseconds": [1.2, 1.1, 1.1]}`
 //! - `{"model": 0, "ids": [[101, 102]]}` → `{"logits": [[0.1, 0.2]]}`
+//! - `{"model": 0, "texts_file": FILE, "max_tokens": 128, "calls": 1}` → `{"milliseconds": [9.0], "texts": 872,
+//!   "labels": [0, 1]}`: text in, labels out, a text a line
 //! - `{"drop": 0}` → `{}`
 
 use std::io::{BufRead, Write};
@@ -13,11 +15,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use attar_model::{Bundle, EncoderConfig, Head, Target, Tensor, Weights, expected_shapes};
-use attar_runtime::{Encoder, Input, Options, Output, Precision};
+use attar_runtime::{Encoder, Input, Options, Output, Precision, Session, Text};
 use serde_json::{Value, json};
-
-/// Passes that are run and not counted.
-const WARM: usize = 2;
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measures")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,14 +98,14 @@ fn time(encoder: &mut Encoder, lengths: &[u32], calls: usize) -> Result<Vec<f64>
     Ok(times)
 }
 
-fn answer(models: &mut Vec<Option<Encoder>>, request: &Value) -> Result<Value, Box<dyn std::error::Error>> {
+fn answer(models: &mut Vec<Option<Session>>, request: &Value) -> Result<Value, Box<dyn std::error::Error>> {
     if let Some(dir) = request["load"].as_str() {
         let precision = match request["precision"].as_str() {
             Some("int8") => Precision::Int8,
             _ => Precision::F32,
         };
         let threads = request["threads"].as_u64().unwrap_or(1) as usize;
-        models.push(Some(Encoder::load(Path::new(dir), &Options::new(precision, threads))?));
+        models.push(Some(Session::load(Path::new(dir), &Options::new(precision, threads))?));
         return Ok(json!({ "model": models.len() - 1 }));
     }
     if let Some(index) = request["drop"].as_u64() {
@@ -114,9 +113,18 @@ fn answer(models: &mut Vec<Option<Encoder>>, request: &Value) -> Result<Value, B
         return Ok(json!({}));
     }
     let index = request["model"].as_u64().ok_or("no model is named")? as usize;
-    let encoder = models.get_mut(index).and_then(Option::as_mut).ok_or("no such model")?;
+    let session = models.get_mut(index).and_then(Option::as_mut).ok_or("no such model")?;
+    let calls = request["calls"].as_u64().unwrap_or(1) as usize;
+    if let Some(file) = request["texts_file"].as_str() {
+        if let Some(max_tokens) = request["max_tokens"].as_u64() {
+            session.cut_to(max_tokens as usize);
+        }
+        return texts(session, &std::fs::read_to_string(file)?, calls);
+    }
+    let encoder = session.encoder();
     if let Some(rows) = request["ids"].as_array() {
-        let rows: Vec<Vec<u32>> = rows.iter().map(|row| serde_json::from_value(row.clone())).collect::<Result<_, _>>()?;
+        let rows: Vec<Vec<u32>> =
+            rows.iter().map(|row| serde_json::from_value(row.clone())).collect::<Result<_, _>>()?;
         let lengths: Vec<u32> = rows.iter().map(|row| row.len() as u32).collect();
         let ids = rows.concat();
         let input = Input::new(&ids, &[], &lengths)?;
@@ -126,6 +134,19 @@ fn answer(models: &mut Vec<Option<Encoder>>, request: &Value) -> Result<Value, B
         return Ok(json!({ "logits": out.chunks(width).collect::<Vec<_>>() }));
     }
     let lengths: Vec<u32> = serde_json::from_value(request["lengths"].clone())?;
-    let calls = request["calls"].as_u64().unwrap_or(1) as usize;
-    time(encoder, &lengths, if calls == 0 { WARM } else { calls }).map(|times| json!({ "milliseconds": times })).map_err(Into::into)
+    time(encoder, &lengths, calls).map(|times| json!({ "milliseconds": times })).map_err(Into::into)
+}
+
+/// Times from texts to labels.
+fn texts(session: &mut Session, texts: &str, calls: usize) -> Result<Value, Box<dyn std::error::Error>> {
+    let rows: Vec<Text<'_>> = texts.lines().map(|text| (text, None)).collect();
+    let (mut labels, mut times) = (vec![0; rows.len()], Vec::new());
+    for _ in 0..calls {
+        let start = Instant::now();
+        let best =
+            |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+        session.each(&rows, Output::Logits, |text, row| labels[text] = best(row), &mut |_| {})?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(json!({ "milliseconds": times, "texts": rows.len(), "labels": labels }))
 }

@@ -14,7 +14,7 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("attar-model", &[]),
     ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
     ("attar-distill", &["attar-energy", "attar-kernels", "attar-model", "attar-runtime", "attar-text"]),
-    ("attar", &["attar-distill", "attar-energy", "attar-model", "attar-text"]),
+    ("attar", &["attar-distill", "attar-energy", "attar-kernels", "attar-model", "attar-runtime", "attar-text"]),
 ];
 
 /// Crates that one crate alone may use, because they are heavy or dangerous.

@@ -49,7 +49,6 @@ unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
 // SAFETY of every block below: the token exists only inside `enter` and `enter_dot`, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-#[expect(clippy::multiple_unsafe_ops_per_block, reason = "as above")]
 impl<const DOT: bool> Isa for Neon<DOT> {
     const LANES: usize = 4;
     const REGISTERS: usize = 32;

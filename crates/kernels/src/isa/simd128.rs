@@ -11,7 +11,6 @@ pub(crate) struct Simd128;
 // SAFETY of every block below: the caller vouches for the memory. All other instructions are safe, because the whole
 // module is compiled for them.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-#[expect(clippy::multiple_unsafe_ops_per_block, reason = "as above")]
 impl Isa for Simd128 {
     const LANES: usize = 4;
     /// WebAssembly has as many as it likes; what it runs on has 16 or 32.

@@ -10,6 +10,9 @@ use crate::buffer::{Buffer, Rows, RowsMut};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
+/// A smaller range than this is none: its reciprocal may not be finite.
+const SMALLEST_RANGE: f32 = 1e-35;
+
 /// Inputs that are multiplied at a time.
 const GROUP: usize = 4;
 
@@ -32,6 +35,9 @@ pub struct PackedBytes {
 }
 
 impl PackedBytes {
+    /// Most inputs for which no sum of products leaves 32 bits.
+    pub const MOST_INPUTS: usize = (i32::MAX / (255 * 128)) as usize;
+
     /// Packs `weight` `[outputs, inputs]` with one of `scales` for each output, and `bias` `[outputs]`, or zeros
     /// if empty.
     ///
@@ -42,7 +48,7 @@ impl PackedBytes {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
         assert_eq!(scales.len(), outputs, "a scale for each output");
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
-        assert!(inputs <= (i32::MAX / (255 * 128)) as usize, "{inputs} products of bytes may not fit into 32 bits");
+        assert!(inputs <= Self::MOST_INPUTS, "{inputs} products of bytes may not fit into 32 bits");
         let shape = Shape::of(cpu);
         let (depth, padded) = (inputs.div_ceil(GROUP), outputs.next_multiple_of(shape.lanes));
         let mut packed = PackedBytes {
@@ -94,6 +100,9 @@ impl PackedBytes {
 
     /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
     ///
+    /// The sums of bytes are exact. With scales, offset and bias, the result is off by at most 4 ε of the sizes of the
+    /// scaled sum, the offset's share and the bias together.
+    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
@@ -113,7 +122,9 @@ impl PackedBytes {
             column_sums: self.sums.as_ptr(),
         };
         // SAFETY: rows, panels, scales and bias are of the sizes just compared.
-        unsafe { multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, finish) };
+        unsafe {
+            multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, finish)
+        };
     }
 }
 
@@ -147,7 +158,9 @@ impl<'a> QuantisedRows<'a> {
 }
 
 /// Quantises each row of `input` to bytes, [`QuantisedRows::stride`] apart, with its scale and offset. A value is
-/// off by at most half a scale, which is the row's range over 255.
+/// off by at most half a scale, which is the row's range over 255, and a thousandth of it for roundings; where the
+/// range is below 1e-35, by that. A NaN becomes the row's smallest number; a row of NaN alone, and one with an infinity,
+/// have a scale that makes NaN of every product.
 ///
 /// # Panics
 /// If the lengths do not fit.
@@ -185,7 +198,8 @@ pub(crate) fn quantise_row<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8]) -> (f3
     while c < whole {
         // SAFETY: a vector is left.
         let x = unsafe { isa.load(row.as_ptr().add(c)) };
-        (low, high) = (isa.min(low, x), isa.max(high, x));
+        // In this order, so that a NaN does not replace what was found before.
+        (low, high) = (isa.min(x, low), isa.max(x, high));
         c += I::LANES;
     }
     let (mut low, mut high) = (isa.smallest(low), isa.largest(high));
@@ -199,8 +213,14 @@ pub(crate) fn quantise_row<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8]) -> (f3
 #[inline(always)]
 pub(crate) fn quantise_row_within<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8], low: f32, high: f32) -> (f32, f32) {
     let range = high - low;
-    // An empty row and one of equal numbers have no range.
-    let (scale, inverse) = if range > 0.0 { (range / 255.0, 255.0 / range) } else { (0.0, 0.0) };
+    let (scale, inverse) = if range > SMALLEST_RANGE {
+        (range / 255.0, 255.0 / range)
+    } else if range >= 0.0 || row.is_empty() {
+        (0.0, 0.0)
+    } else {
+        // All are NaN, or infinite.
+        (f32::NAN, 0.0)
+    };
     let low = if low.is_finite() { low } else { 0.0 };
     // The difference first: where the range is small beside the values, its product would be rounded coarsely.
     // Then it is in 0..=255 up to a rounding, and needs no bounds.

@@ -19,14 +19,14 @@ pub enum Finish {
     Write,
     /// It is added to what is there: a residual connection.
     Add,
-    /// Its erf GELU is written.
+    /// Its erf GELU is written, within [`GELU_ERROR`](crate::GELU_ERROR).
     Gelu,
     /// Its erf GELU within [`GELU_COARSE_ERROR`](crate::GELU_COARSE_ERROR) is written: for what becomes bytes.
     GeluCoarse,
-    /// Its tanh GELU is written.
+    /// Its tanh GELU is written, within [`GELU_TANH_ERROR`](crate::GELU_TANH_ERROR).
     GeluTanh,
     /// The larger of it and 0 is written.
     Relu,
-    /// Its hyperbolic tangent is written.
+    /// Its hyperbolic tangent is written, within [`TANH_ERROR`](crate::TANH_ERROR).
     Tanh,
 }

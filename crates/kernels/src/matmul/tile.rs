@@ -1,7 +1,5 @@
 //! The tile both products share: how rows and columns are cut, and what happens to finished sums.
 
-use std::ops::Range;
-
 use super::Finish;
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
@@ -243,9 +241,4 @@ unsafe fn each<I: Isa, F: math::Function>(isa: I, to: *mut f32, stride: usize, r
             c += I::LANES;
         }
     }
-}
-
-/// The rows that each of `parts` threads takes, as even as they can be.
-pub(crate) fn share(rows: usize, part: usize, parts: usize) -> Range<usize> {
-    rows * part / parts..rows * (part + 1) / parts
 }
