@@ -66,6 +66,7 @@ impl TimesSlope {
     }
 }
 
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for Activate {
     type Output = ();
 
@@ -81,6 +82,7 @@ impl Kernel for Activate {
     }
 }
 
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for TimesSlope {
     type Output = ();
 
