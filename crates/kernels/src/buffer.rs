@@ -30,8 +30,8 @@ impl Number for i32 {}
 #[repr(align(64))]
 struct Line(#[expect(dead_code, reason = "only seen through views")] [u8; 64]);
 
-/// A slice of numbers that begins at a cache line and whose memory ends at one: a whole vector may be read
-/// at any multiple of its length below [`Buffer::len`].
+/// A slice of numbers that begins at a cache line and whose memory ends at one: below the length of the buffer a whole
+/// vector may be read at any multiple of the length of a vector.
 #[derive(Clone)]
 pub struct Buffer<T> {
     lines: Vec<Line>,

@@ -25,7 +25,7 @@
 //! - [`attention()`] is scores, softmax and weighted sum of one sequence without padding; [`attention_scores`] and
 //!   [`relations`] are what a teacher shows a student.
 //! - [`gather`], [`mean`] and [`normalise_length`] are the first and the last layer; [`gelu()`], [`gelu_backward`] and
-//!   [`adamw()`] serve training; [`train`] holds the operations of an encoder layer for it, forward and backward.
+//!   [`adamw()`] serve training.
 //! - [`Team`] is threads that stand ready; [`peak`] measures what the machine could do at most.
 //! - [`reference`](mod@reference) says in double precision what each kernel computes. Every kernel states how far it may be
 //!   off, and `tests/it` holds it to that on every instruction set, at sizes around every edge.
@@ -66,7 +66,11 @@ mod norm;
 pub mod peak;
 pub mod reference;
 mod team;
-#[expect(clippy::multiple_unsafe_ops_per_block, reason = "an address and the access to it have one reason")]
+#[expect(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::undocumented_unsafe_blocks,
+    reason = "an address and the access to it have one reason, and so have blocks that follow each other"
+)]
 pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};

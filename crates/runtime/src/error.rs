@@ -70,7 +70,7 @@ pub enum Error {
     Input(#[from] InputError),
     /// The tokenizer has ids for which the model has no row.
     #[error(
-        "the tokenizer in `{}` has {tokens} tokens, but the embedding table {rows} rows: \
+        "the tokenizer in `{}` has a vocabulary of {tokens} tokens, but the embedding table {rows} rows: \
          use the tokenizer that belongs to the model", dir.display()
     )]
     Vocabulary {

@@ -247,7 +247,7 @@ impl Session {
             }
         });
         let used = parts.len();
-        parts.into_iter().map(|(_, _, outcome)| outcome).collect::<Result<(), _>>()?;
+        parts.into_iter().try_for_each(|(_, _, outcome)| outcome)?;
 
         sorted.order.clear();
         for (thread, encodings) in encoded[..used].iter().enumerate() {

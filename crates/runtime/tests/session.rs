@@ -1,7 +1,5 @@
 //! Text in, logits and vectors out.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use attar_model::{Pooling, PoolingMode};
 use attar_runtime::{Options, Output, Precision, Session, Text};
 use attar_testing::{assert_close, json, shared, teacher, tensors};

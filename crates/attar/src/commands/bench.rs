@@ -42,7 +42,7 @@ pub(crate) fn run(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result
     let mut warnings = watch.end(&plan.threads);
     warnings.extend(noise::of_drift(machine.drift()));
     let report = Report::new(&plan, machine, &mut contenders, &measured, &starts, warnings);
-    report.warnings.iter().for_each(|warning| console::note(warning));
+    report.warnings.iter().for_each(console::note);
     match if args.json { BenchFormatArg::Json } else { args.format } {
         BenchFormatArg::Json => console::json(&report)?,
         BenchFormatArg::Table => console::say(render::tables(&report))?,

@@ -122,9 +122,12 @@ struct Choice<'a> {
     streams: &'a Streams,
 }
 
+/// What becomes of each unit, and what the gate saw.
+type Decision = (Vec<(usize, Part)>, Option<Gate>);
+
 impl Choice<'_> {
     /// Leaves the weights as they are to be written.
-    fn decide(&mut self) -> anyhow::Result<(Vec<(usize, Part)>, Option<Gate>)> {
+    fn decide(&mut self) -> anyhow::Result<Decision> {
         let exact = match self.data {
             Some(data) => Some((&data.calibration, self.bench.outputs(Precision::F32, &data.calibration)?.0)),
             None => None,

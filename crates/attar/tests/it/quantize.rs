@@ -78,7 +78,7 @@ fn a_layer_that_hurts_stays_exact() {
     fragile(folder, 300.0);
     // Eighteen classes a hair apart: all other layers together change some answers too.
     let quantize = |out: &str, more: &[&str]| {
-        let base = ["quantize", "fragile", "--out", out, "--data", "rows.tsv", "--max-loss", "20"];
+        let base = ["quantize", "fragile", "--out", out, "--data", "rows.tsv", "--max-loss", "35"];
         succeed(folder, &[&base[..], more].concat())
     };
     let report = json(&quantize("gated", &["--json"]));
@@ -86,7 +86,7 @@ fn a_layer_that_hurts_stays_exact() {
     assert_eq!(gate["f32"][0]["rows"], 120);
     assert_eq!(accuracy(&gate["f32"]), 1.0, "{report}");
     assert!(gate["loss_of_all"].as_f64().unwrap() > 40.0, "the layer should hurt: {report}");
-    assert!(gate["loss"].as_f64().unwrap() <= 20.0 + 1e-9, "{report}");
+    assert!(gate["loss"].as_f64().unwrap() <= 35.0 + 1e-9, "{report}");
     let lost = 100.0 * (accuracy(&gate["f32"]) - accuracy(&gate["quantised"]));
     assert!((lost - gate["loss"].as_f64().unwrap()).abs() < 1e-9, "{report}");
     assert_eq!(part(&report, FRAGILE)["kept_as"], "f32", "{report}");

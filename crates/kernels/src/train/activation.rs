@@ -66,7 +66,6 @@ impl TimesSlope {
     }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for Activate {
     type Output = ();
 
@@ -82,7 +81,6 @@ impl Kernel for Activate {
     }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for TimesSlope {
     type Output = ();
 

@@ -308,8 +308,6 @@ pub fn attention_context_backward(
         let (gradients, turned) = rest.split_at_mut(rows * across);
         let values = qkv[head.third(2)..].as_ptr();
         let dc = dc[head.context()..].as_ptr();
-        // SAFETY: the pairs of this head, which belong to this task.
-        let pairs = unsafe { to_pairs.at(head.pairs) };
         let of_weights = Product {
             a: dc,
             down: hidden,
@@ -332,7 +330,12 @@ pub fn attention_context_backward(
             weights: weights.as_mut_ptr(),
             across,
             mask: mask.map(|mask| (mask.from(head.pairs), mask.factor())),
-            gradient: Some(SoftmaxGradient { of_weights: gradients.as_mut_ptr(), to: pairs, add }),
+            // SAFETY: the pairs of this head, which belong to this task.
+            gradient: Some(SoftmaxGradient {
+                of_weights: gradients.as_mut_ptr(),
+                to: unsafe { to_pairs.at(head.pairs) },
+                add,
+            }),
         };
         let of_values = Product {
             a: weights.as_ptr(),
@@ -399,7 +402,6 @@ impl Softmax {
 
 struct RunSoftmax(Softmax);
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for RunSoftmax {
     type Output = ();
 

@@ -198,7 +198,6 @@ impl SizedTiles {
     }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for SizedTiles {
     type Output = ();
 
@@ -216,7 +215,6 @@ impl Kernel for SizedTiles {
     }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Tiles {
     /// # Safety
     /// As [`SizedTiles::new`], with `V` vectors.

@@ -37,7 +37,6 @@ const fn size<I: Isa>() -> (usize, usize) {
     if I::REGISTERS >= 32 { (8, 3) } else { (5, 2) }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for Run {
     type Output = ();
 
@@ -70,7 +69,6 @@ impl Kernel for Run {
     }
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Product {
     /// # Safety
     /// As [`Product::run`]; the columns fill `V` vectors, the last one perhaps in part.

@@ -174,7 +174,6 @@ pub(super) fn forward_rows(cpu: Cpu, forward: Forward<'_>) {
     cpu.run(forward);
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl Kernel for Forward<'_> {
     type Output = ();
 
@@ -275,7 +274,6 @@ pub(super) fn backward_rows<'a>(cpu: Cpu, backward: Backward<'a>) -> &'a [f32] {
     cpu.run(backward)
 }
 
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
 impl<'a> Kernel for Backward<'a> {
     type Output = &'a [f32];
 

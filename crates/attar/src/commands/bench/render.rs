@@ -63,7 +63,7 @@ fn machine(report: &Report) -> Sheet {
 fn sizes(report: &Report) -> Sheet {
     let rows = report.results.iter().map(|row| {
         let start = row.start.as_ref();
-        let rss = start.map(|start| start.peak_rss_bytes.map_or("unknown".into(), |bytes| size(bytes)));
+        let rss = start.map(|start| start.peak_rss_bytes.map_or("unknown".into(), size));
         let mut cells = names(row);
         cells.extend([
             size(row.bytes_on_disk),

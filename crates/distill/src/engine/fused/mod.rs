@@ -63,7 +63,6 @@ pub(super) trait Fused: Backend {
         mask: Option<Arc<Mask>>,
     ) -> FloatTensor<Self>;
     /// `LayerNorm(dropout(x W + b) + residual)`; the gradients of the residual may meet others.
-    #[expect(clippy::too_many_arguments, reason = "each is a tensor of its own")]
     fn fused_residual_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -75,7 +74,6 @@ pub(super) trait Fused: Backend {
         join: Join,
     ) -> FloatTensor<Self>;
     /// `LayerNorm(dropout(act(x W₁ + b₁) W₂ + b₂) + x)`
-    #[expect(clippy::too_many_arguments, reason = "each is a tensor of its own")]
     fn fused_feed_forward(
         x: FloatTensor<Self>,
         inner_weight: FloatTensor<Self>,
