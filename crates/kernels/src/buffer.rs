@@ -31,7 +31,7 @@ impl Number for i32 {}
 struct Line(#[expect(dead_code, reason = "only seen through views")] [u8; 64]);
 
 /// A slice of numbers that begins at a cache line and whose memory ends at one: a whole vector may be read
-/// at any multiple of its length below [`Buffer::len`].
+/// at any multiple of a vector's length inside it.
 #[derive(Clone)]
 pub struct Buffer<T> {
     lines: Vec<Line>,
