@@ -1,11 +1,11 @@
 """One training step of attar beside PyTorch's, in turns, in one run.
 
-    cargo build --release --workspace --benches
-    python benches/peers/step.py [--rounds 15]
+    python benches/peers/step.py [--rounds 15] [--only NAME]
 
-Needs torch and transformers. Both sides have the same shapes, lengths, batch, dropout rates, loss, clip
-and AdamW (PyTorch's fused one), and as many threads. PyTorch pads to the longest text, as its users do;
-attar has no padding. The figures are medians; what counts is their ratio.
+Needs torch and transformers. Both sides have the same shapes, lengths, batches, dropout rates, losses, clip
+and AdamW (PyTorch's fused one), and as many threads; a distillation compares embeddings, hidden states and
+attention as TinyBERT does. PyTorch pads to the longest text of a batch, as its users do; attar has no padding.
+On real lengths the batches of both are sorted by length. The figures are medians; what counts is their ratio.
 """
 
 import argparse
@@ -31,63 +31,108 @@ def attar_bench():
     )
 
 
+def config(case):
+    return transformers.BertConfig(
+        vocab_size=case["vocabulary"],
+        hidden_size=case["hidden"],
+        num_hidden_layers=case["layers"],
+        num_attention_heads=case["heads"],
+        intermediate_size=case["feed_forward"],
+        num_labels=2,
+    )
+
+
 class Peer:
-    """PyTorch eager with the model of `transformers`."""
+    """PyTorch eager with the models of `transformers`."""
 
     def __init__(self, case):
-        config = transformers.BertConfig(
-            vocab_size=case["vocabulary"],
-            hidden_size=case["hidden"],
-            num_hidden_layers=case["layers"],
-            num_attention_heads=case["heads"],
-            intermediate_size=case["feed_forward"],
-            num_labels=2,
-        )
         torch.manual_seed(1)
-        self.model = transformers.BertForSequenceClassification(config).train()
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=5e-5, weight_decay=0.01, fused=True)
-        lengths = torch.tensor(case["lengths"])
+        self.distils = case["teacher"] != "none"
+        # Attention as the library chooses it, and written out where its weights are compared.
+        attention = {"attn_implementation": "eager"} if self.distils else {}
+        self.model = transformers.BertForSequenceClassification._from_config(config(case), **attention).train()
+        parameters = list(self.model.parameters())
+        self.teacher = None
+        if self.distils:
+            base = {"layers": 12, "hidden": 768, "heads": 12, "feed_forward": 3072, "vocabulary": case["vocabulary"]}
+            self.teacher = transformers.BertForSequenceClassification._from_config(config(base), **attention).eval()
+            self.projection = torch.nn.Linear(case["hidden"], 768)
+            parameters += self.projection.parameters()
+            self.map = [12 // case["layers"] * (layer + 1) for layer in range(case["layers"])]
+        self.parameters = parameters
+        self.optimiser = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.01, fused=True)
+        self.batches = [self.batch(torch.tensor(lengths), case["vocabulary"]) for lengths in case["batches"]]
+        self.kept = [self.trace(batch) for batch in self.batches] if case["teacher"] == "kept" else None
+
+    def batch(self, lengths, vocabulary):
         longest = int(lengths.max())
         mask = torch.arange(longest)[None, :] < lengths[:, None]
-        ids = torch.randint(0, case["vocabulary"], mask.shape) * mask
-        self.batch = {"input_ids": ids, "labels": torch.arange(len(lengths)) % 2}
+        batch = {"input_ids": torch.randint(0, vocabulary, mask.shape) * mask}
         if not bool(mask.all()):
-            self.batch["attention_mask"] = mask.long()
+            batch["attention_mask"] = mask.long()
+        return batch
 
-    def step(self):
+    def trace(self, batch):
+        with torch.no_grad():
+            out = self.teacher(**batch, output_hidden_states=True, output_attentions=True)
+        return out.hidden_states, out.attentions
+
+    def loss(self, number):
+        batch = self.batches[number]
+        if not self.distils:
+            labels = torch.arange(len(batch["input_ids"])) % 2
+            return self.model(**batch, labels=labels).loss
+        states, attentions = self.kept[number] if self.kept else self.trace(batch)
+        out = self.model(**batch, output_hidden_states=True, output_attentions=True)
+        same = torch.nn.functional.mse_loss
+        loss = same(self.projection(out.hidden_states[0]), states[0])
+        for layer, level in enumerate(self.map):
+            loss = loss + same(self.projection(out.hidden_states[layer + 1]), states[level])
+            loss = loss + same(out.attentions[layer], attentions[level - 1])
+        return loss
+
+    def step(self, number):
         start = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.model(**self.batch).loss
+        loss = self.loss(number)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         loss.item()
         return (time.perf_counter() - start) * 1e3
+
+    def turn(self):
+        """Milliseconds of a step for each batch, on average."""
+        return statistics.mean(self.step(number) for number in range(len(self.batches)))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", default="", help="part of a case's name")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
     bench = attar_bench()
     facts = json.loads(bench.stdout.readline())
     torch.set_num_threads(facts["threads"])
-    print(f"{facts['threads']} threads, PyTorch {torch.__version__} eager, medians of {rounds} alternating steps")
-    print(f"{'step of':<40} {'attar':>10} {'PyTorch':>10} {'PyTorch / attar':>16}")
+    print(f"{facts['threads']} threads, PyTorch {torch.__version__} eager, medians of {rounds} alternating turns")
+    print(f"{'step of':<36} {'attar':>10} {'PyTorch':>10} {'PyTorch / attar':>16}")
 
     for number, case in enumerate(facts["cases"]):
+        if arguments.only not in case["name"]:
+            continue
         peer = Peer(case)
 
         def ours():
             print(number, file=bench.stdin)
             return float(bench.stdout.readline())
 
-        for _ in range(3):
-            ours(), peer.step()
-        pairs = [(ours(), peer.step()) for _ in range(rounds)]
+        for _ in range(2):
+            ours(), peer.turn()
+        pairs = [(ours(), peer.turn()) for _ in range(rounds)]
         a, b = (statistics.median(column) for column in zip(*pairs))
         ratio = statistics.median(theirs / mine for mine, theirs in pairs)
-        print(f"{case['name']:<40} {a:>7.1f} ms {b:>7.1f} ms {ratio:>16.2f}")
+        print(f"{case['name']:<36} {a:>7.1f} ms {b:>7.1f} ms {ratio:>16.2f}", flush=True)
     bench.stdin.close()
     bench.wait()
 

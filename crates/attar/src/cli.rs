@@ -1,5 +1,6 @@
 //! The command line as it is typed.
 
+pub(crate) mod bench;
 pub(crate) mod energy;
 
 use std::path::PathBuf;
@@ -10,9 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Threads that compute; all processors if left out.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(usize))]
-    pub(crate) threads: Option<usize>,
+    /// Threads that compute; all processors if left out. `bench` takes several, as in 1,2.
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<bench::Threads>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -35,6 +36,13 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Show what a model directory holds.
     Inspect(InspectArgs),
+    /// Store a model as small integers, as far as its score allows.
+    Quantize(QuantizeArgs),
+    /// Time models side by side: latency, throughput, first answer, memory, joules.
+    Bench(bench::BenchArgs),
+    /// Answer one text and say how much memory that took.
+    #[command(hide = true)]
+    FirstAnswer(bench::FirstAnswerArgs),
     /// Joules, CO2e and money of any program: what can be measured, before, while and after it runs.
     #[command(subcommand)]
     Energy(energy::EnergyCommand),
@@ -259,6 +267,8 @@ pub(crate) struct EvalArgs {
     /// Train a word-count baseline on the training rows and score it too.
     #[arg(long)]
     pub(crate) baseline: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Leave out the measurement of speed and energy.
     #[arg(long)]
     pub(crate) no_speed: bool,
@@ -314,6 +324,8 @@ pub(crate) struct PredictArgs {
     pub(crate) model: PathBuf,
     /// Texts; lines of standard input if there are none.
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Second text of a pair, for a model of pairs and a single text.
     #[arg(long)]
     pub(crate) pair: Option<String>,
@@ -328,6 +340,8 @@ pub(crate) struct EmbedArgs {
     pub(crate) model: PathBuf,
     /// Texts; lines of standard input if there are none.
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// How token states become a vector; else what the model says, or the mean.
     #[arg(long, value_enum)]
     pub(crate) pooling: Option<PoolingArg>,
@@ -337,6 +351,17 @@ pub(crate) struct EmbedArgs {
     /// Print a line of JSON for each text, with the text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How a model is run.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Precision of the matrix products; else bytes where the directory has weights in bytes.
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<bench::PrecisionArg>,
+    /// Keep thread i on the ith of these processors, as in 0,1 (Linux).
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) pin: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -355,4 +380,74 @@ pub(crate) struct InspectArgs {
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuantizeArgs {
+    /// Model directory or folder of a run.
+    pub(crate) model: PathBuf,
+    /// Folder of the quantised model.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Rows to score by: folder of a known data set, or a TSV, CSV or JSONL file. Without, nothing is scored.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+    /// Name of the known data set; told from its files if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layout: Option<String>,
+    /// Part of a known data set to score by: dev, test or train.
+    #[arg(long, value_enum, default_value = "dev")]
+    pub(crate) split: SplitArg,
+    /// Column of the text: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    pub(crate) text: String,
+    /// Column of the second text of a pair.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) pair: Option<String>,
+    /// Column of the label.
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub(crate) label: String,
+    /// Metric that decides; else the one usual for the data.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Longest text in tokens; else what the model was made for.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    /// Points of the score, of a hundred, that may be lost.
+    #[arg(long, default_value = "0.5", value_name = "POINTS", value_parser = points)]
+    pub(crate) max_loss: f64,
+    /// How word vectors are stored; auto tries int4 and takes what holds the score.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) embeddings: EmbeddingsArg,
+    /// Keep this part in f32 whatever the score says; may be given several times.
+    #[arg(long, value_name = "PART")]
+    pub(crate) keep: Vec<String>,
+    /// Texts to choose scales by, drawn from the training rows.
+    #[arg(long, default_value = "128", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) calibration_rows: u32,
+    /// Write the quantised weights alone: the smallest directory, for attar only.
+    #[arg(long)]
+    pub(crate) without_f32: bool,
+    /// Decides the draw of texts and the bootstrap.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EmbeddingsArg {
+    Int8,
+    Int4,
+    F32,
+    Auto,
+}
+
+/// A number of points, none or more.
+fn points(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(points) if points.is_finite() && points >= 0.0 => Ok(points),
+        _ => Err("expected a number from 0, in points of the score".into()),
+    }
 }

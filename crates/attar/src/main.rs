@@ -3,7 +3,9 @@
 mod cli;
 mod commands;
 mod console;
+mod engine;
 mod progress;
+mod quantisation;
 mod recipes;
 mod speed;
 mod tables;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
+use cli::bench::Threads;
 use cli::{Cli, Command};
 
 // Training makes and drops tensors of tens of megabytes at every step. With the system's allocator
@@ -33,7 +36,14 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    if let Some(threads) = cli.threads {
+    let threads = match &cli.command {
+        // Takes several numbers.
+        Command::Bench(_) | Command::FirstAnswer(_) => None,
+        _ => cli.threads.as_ref().map(Threads::one).transpose()?,
+    };
+    // The runtime starts threads of its own.
+    let runs_alone = matches!(cli.command, Command::Predict(_) | Command::Embed(_));
+    if let Some(threads) = threads.filter(|_| !runs_alone) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().context("the threads could not be started")?;
     }
@@ -42,10 +52,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Finetune(args) => commands::finetune::run(&args),
         Command::Distill(args) => commands::distill::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
-        Command::Eval(args) => commands::eval::run(&args),
-        Command::Predict(args) => commands::predict::run(&args),
-        Command::Embed(args) => commands::embed::run(&args),
+        Command::Eval(args) => commands::eval::run(&args, threads),
+        Command::Predict(args) => commands::predict::run(&args, threads),
+        Command::Embed(args) => commands::embed::run(&args, threads),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Quantize(args) => commands::quantize::run(&args),
+        Command::Bench(args) => commands::bench::run(&args, cli.threads.as_ref()),
+        Command::FirstAnswer(args) => commands::bench::first_answer(&args, cli.threads.as_ref()),
         Command::Energy(command) => return commands::energy::run(&command),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -68,6 +68,13 @@ pub(crate) fn counting(total: usize, what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for work that is known in seconds rather than in pieces: to be moved on by milliseconds.
+pub(crate) fn timed(seconds: f64, what: &str) -> ProgressBar {
+    let bar = bar((seconds * 1e3) as u64, "{prefix} {bar:24} {percent} % · {eta} left");
+    bar.set_prefix(what.to_string());
+    bar
+}
+
 /// A line that turns while something of unknown length goes on.
 pub(crate) fn waiting(what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();

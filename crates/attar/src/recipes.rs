@@ -6,7 +6,7 @@ use anyhow::Context;
 use attar_distill::objectives::{LayerMap, Objective, Semantics};
 use attar_distill::recipe::{
     CheckpointSpec, DataSpec, DeviceChoice, EnergySource, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec,
-    TableFormat, TableKind, TeacherSpec,
+    TableFormat, TableKind, TeacherPrecision, TeacherSpec,
 };
 use attar_text::layout::Layout;
 
@@ -73,7 +73,7 @@ pub(crate) fn distill(args: &DistillArgs) -> anyhow::Result<Recipe> {
         semantics: Semantics::Clean,
         device: device(&training.device)?,
         data: data(&args.data)?,
-        teacher: Some(TeacherSpec { path }),
+        teacher: Some(TeacherSpec { path, precision: TeacherPrecision::default() }),
         student,
         stages,
         checkpoint: CheckpointSpec { every: training.checkpoint_every, ..CheckpointSpec::default() },

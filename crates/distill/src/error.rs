@@ -29,6 +29,9 @@ pub enum Error {
         /// Name of the device and of the cargo feature.
         feature: &'static str,
     },
+    /// The teacher cannot be packed for the processor.
+    #[error("the teacher: {0}")]
+    Teacher(#[from] attar_runtime::Error),
     /// A tensor that the model needs is not among the weights.
     #[error("tensor `{name}` is missing, expected with shape {expected:?}")]
     MissingTensor {

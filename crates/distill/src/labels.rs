@@ -1,6 +1,29 @@
 //! Labels of a model against labels of data.
 
+use attar_model::Target as Answer;
+use attar_text::labelled::Target;
+
 use crate::Error;
+
+/// For each class of the data the number that the model `name` has for it, where the two differ.
+///
+/// # Errors
+/// If the model answers something else than the data ask.
+pub fn classes(
+    name: &str,
+    answer: &Answer,
+    target: &Target,
+    notes: &mut Vec<String>,
+) -> Result<Option<Vec<usize>>, Error> {
+    let refused =
+        |expected: &str, got: &str| Err(Error::refused(name, expected, got, "choose data or a model of the same kind"));
+    match (answer, target) {
+        (Answer::Labels(theirs), Target::Classes(ours)) => order(name, theirs, &ours.names, notes),
+        (Answer::Regression, Target::Regression { .. }) => Ok(None),
+        (Answer::Labels(_), Target::Regression { .. }) => refused("a model of scores", "a model of classes"),
+        (Answer::Regression, Target::Classes(_)) => refused("a model of classes", "a model of scores"),
+    }
+}
 
 /// The model's number of each class of the data; `None` if the numbers are the same.
 ///

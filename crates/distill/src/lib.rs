@@ -4,7 +4,8 @@
 //! use attar_distill::plan::Plan;
 //! use attar_distill::recipe::Recipe;
 //! use attar_distill::train::train;
-//! use attar_distill::{Predictor, RunDirectory, deliver, device};
+//! use attar_distill::{RunDirectory, deliver};
+//! use attar_runtime::{Options, Precision, Session};
 //! # use attar_text::{random::Streams, synthetic, layout::Split, tokenizer::{TrainOptions, train_wordpiece}};
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(folder.path())?;
@@ -27,8 +28,8 @@
 //! let delivery = deliver(&plan, &directory, trained)?;
 //! println!("{} parameters, {}", delivery.parameters, delivery.bill.total.energy_kwh.unwrap());
 //!
-//! let predictor = Predictor::load("run".as_ref(), &device::open(plan.recipe.device)?)?;
-//! let logits = predictor.logits(&[("lights on please", None)], |_| ())?;
+//! let mut session = Session::load("run/student".as_ref(), &Options::all_threads(Precision::F32))?;
+//! let logits = session.logits(&[("lights on please", None)], |_| ())?;
 //! assert_eq!(logits[0].len(), plan.data.train.target.outputs());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -41,7 +42,7 @@
 //! - [`optimiser`]: schedules, clipping, AdamW.
 //! - [`train`]: the update, the loop with its checkpoints and events, the folder of the run.
 //! - [`mod@evaluate`], [`score`] and [`baseline`]: how good a model is, and against what.
-//! - [`deliver()`]: the student as a model directory; [`Predictor`]: such a directory at work.
+//! - [`deliver()`]: the student as a model directory.
 //!
 //! # What holds throughout
 //! - Bad input is refused before any compute, with the way out; see [`Error`].
@@ -56,12 +57,11 @@ pub mod device;
 pub mod engine;
 mod error;
 pub mod evaluate;
-mod labels;
+pub mod labels;
 pub mod model_directory;
 pub mod objectives;
 pub mod optimiser;
 pub mod plan;
-mod predictor;
 pub mod recipe;
 mod run_directory;
 pub mod score;
@@ -70,5 +70,4 @@ pub mod train;
 pub use billing::source as energy_source;
 pub use deliver::{Delivery, Scores, TeacherScores, deliver, tokenizer_files};
 pub use error::Error;
-pub use predictor::{Predictor, Text};
 pub use run_directory::{DataFacts, Manifest, RunDirectory};

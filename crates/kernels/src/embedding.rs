@@ -107,10 +107,14 @@ impl Kernel for Gather<'_> {
                     let (width, groups) = (columns.div_ceil(2), columns.div_ceil(group));
                     let from = &bytes[id * width..][..width];
                     let scales = &scales[id * groups..][..groups];
-                    for (c, to) in to.iter_mut().enumerate() {
-                        let byte = from[c / 2];
-                        let half = if c % 2 == 0 { (byte << 4) as i8 >> 4 } else { byte as i8 >> 4 };
-                        *to = if add { *to } else { 0.0 } + f32::from(half) * scales[c / group];
+                    // A group is of even width, so each begins at a byte.
+                    let halves = from.chunks(group.div_ceil(2));
+                    for ((to, from), &scale) in to.chunks_mut(group).zip(halves).zip(scales) {
+                        for (to, &byte) in to.chunks_mut(2).zip(from) {
+                            for (to, half) in to.iter_mut().zip([(byte << 4) as i8 >> 4, byte as i8 >> 4]) {
+                                *to = if add { *to } else { 0.0 } + f32::from(half) * scale;
+                            }
+                        }
                     }
                 }
             }

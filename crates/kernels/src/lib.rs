@@ -66,6 +66,7 @@ mod norm;
 pub mod peak;
 pub mod reference;
 mod team;
+pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
 pub use attention::{AttentionScratch, attention, attention_scores, relations};

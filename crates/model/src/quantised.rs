@@ -201,6 +201,11 @@ impl QuantisedWeights {
         Ok(std::mem::replace(place, tensor))
     }
 
+    /// Takes a tensor out, say to keep it without a copy. What is left is no model's; see [`check`](Self::check).
+    pub fn take(&mut self, name: &str) -> Option<QuantisedTensor> {
+        self.tensors.shift_remove(name)
+    }
+
     /// Whether these are the weights of that configuration.
     ///
     /// # Errors

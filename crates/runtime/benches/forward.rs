@@ -123,7 +123,8 @@ fn answer(models: &mut Vec<Option<Session>>, request: &Value) -> Result<Value, B
     }
     let encoder = session.encoder();
     if let Some(rows) = request["ids"].as_array() {
-        let rows: Vec<Vec<u32>> = rows.iter().map(|row| serde_json::from_value(row.clone())).collect::<Result<_, _>>()?;
+        let rows: Vec<Vec<u32>> =
+            rows.iter().map(|row| serde_json::from_value(row.clone())).collect::<Result<_, _>>()?;
         let lengths: Vec<u32> = rows.iter().map(|row| row.len() as u32).collect();
         let ids = rows.concat();
         let input = Input::new(&ids, &[], &lengths)?;
@@ -142,7 +143,8 @@ fn texts(session: &mut Session, texts: &str, calls: usize) -> Result<Value, Box<
     let (mut labels, mut times) = (vec![0; rows.len()], Vec::new());
     for _ in 0..calls {
         let start = Instant::now();
-        let best = |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
+        let best =
+            |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
         session.each(&rows, Output::Logits, |text, row| labels[text] = best(row), &mut |_| {})?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }

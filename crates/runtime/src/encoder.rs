@@ -234,8 +234,7 @@ impl Encoder {
                 });
             }
             let by_sequence = is_by_sequence(model, output);
-            let (to, after) =
-                out.split_at_mut(width * if by_sequence { group.sequences() } else { group.tokens() });
+            let (to, after) = out.split_at_mut(width * if by_sequence { group.sequences() } else { group.tokens() });
             out = after;
             head(model, group, output, &mut whole, &mut self.arenas[0].own, to, width);
         }
@@ -365,7 +364,13 @@ fn embed(model: &Model, group: Input<'_>, rows: Range<usize>, x: &mut [f32], own
         let from = rows.start.max(span.start)..rows.end.min(span.end);
         own.positions.extend(from.map(|row| (row - span.start + config.position_offset()) as u32));
     }
-    gather(*cpu, attar_kernels::Table::F32(&embeddings.positions), &own.positions, RowsMut::new(x, count, h, stride), true);
+    gather(
+        *cpu,
+        attar_kernels::Table::F32(&embeddings.positions),
+        &own.positions,
+        RowsMut::new(x, count, h, stride),
+        true,
+    );
     if !embeddings.types.is_empty() {
         let types = if group.types().is_empty() {
             own.positions.clear();

@@ -1,6 +1,8 @@
 //! A linear layer in the precision in which it is kept.
 
-use attar_kernels::{Buffer, Bytes, Cpu, Finish, PackedBytes, PackedMatrix, QuantisedRows, Rows, RowsMut, quantise_rows};
+use attar_kernels::{
+    Buffer, Bytes, Cpu, Finish, PackedBytes, PackedMatrix, QuantisedRows, Rows, RowsMut, quantise_rows,
+};
 
 /// Weights of a linear layer `[inputs, outputs]` and its bias, packed.
 #[derive(Debug)]

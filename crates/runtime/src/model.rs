@@ -1,10 +1,11 @@
 //! The weights of a bundle, packed for the processor at hand and shared by all threads.
 
-use attar_kernels::{Buffer, Cpu, Finish, Norm, PackedBytes, PackedMatrix, Table};
-use attar_model::{Activation, Bundle, EncoderConfig, Family, Head, PoolerActivation, Weights};
+use attar_kernels::{Buffer, Cpu, Finish, Norm, PackedMatrix, Table};
+use attar_model::{Activation, Bundle, EncoderConfig, Family, Head, PoolerActivation, ReadWeights};
 
 use crate::error::Error;
 use crate::linear::Linear;
+use crate::source::{Source, Words};
 
 /// In which precision a model computes its linear layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,7 +14,21 @@ pub enum Precision {
     F32,
     /// Bytes: weights with a scale for each output, activations with a scale and an offset for each token, sums
     /// exact. Attention, normalisations and heads stay in 32-bit floats.
+    ///
+    /// Of a bundle that was quantised (`attar quantize`) the layers are taken as they are: those that it keeps in
+    /// floats are computed in floats, and embedding tables of small integers stay such. Of any other bundle all layers
+    /// are quantised as they are loaded, tables are not.
     Int8,
+}
+
+impl Precision {
+    /// What is read of a directory: nothing that is not needed.
+    pub(crate) fn reads(self) -> ReadWeights {
+        match self {
+            Precision::F32 => ReadWeights::F32,
+            Precision::Int8 => ReadWeights::QuantisedOrF32,
+        }
+    }
 }
 
 /// An encoder with packed weights.
@@ -35,18 +50,11 @@ pub(crate) struct Embeddings {
     pub(crate) norm: OwnNorm,
 }
 
-/// The word table as it is kept.
-#[derive(Debug)]
-enum Words {
-    F32(Vec<f32>),
-    Int8 { bytes: Vec<i8>, scales: Vec<f32> },
-}
-
 #[derive(Debug)]
 pub(crate) struct OwnNorm {
-    gain: Buffer<f32>,
-    bias: Buffer<f32>,
-    epsilon: f32,
+    pub(crate) gain: Buffer<f32>,
+    pub(crate) bias: Buffer<f32>,
+    pub(crate) epsilon: f32,
 }
 
 #[derive(Debug)]
@@ -68,15 +76,16 @@ pub(crate) enum PackedHead {
     /// `classifier(h_t)`
     Tokens(PackedMatrix),
     /// `decoder(LayerNorm(act(transform(h_t))))`
-    MaskedLm { transform: PackedMatrix, norm: OwnNorm, decoder: PackedMatrix },
+    MaskedLm {
+        transform: PackedMatrix,
+        norm: OwnNorm,
+        decoder: PackedMatrix,
+    },
 }
 
 impl Embeddings {
     pub(crate) fn words(&self) -> Table<'_> {
-        match &self.words {
-            Words::F32(numbers) => Table::F32(numbers),
-            Words::Int8 { bytes, scales } => Table::Int8 { bytes, scales },
-        }
+        self.words.table()
     }
 }
 
@@ -96,22 +105,11 @@ pub(crate) fn finish(activation: Activation) -> Finish {
 }
 
 impl Model {
-    /// Packs a bundle.
-    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision) -> Result<Model, Error> {
+    /// Packs a bundle whose word table is at hand.
+    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: Words) -> Result<Model, Error> {
         let config = &bundle.config;
-        let source = Source { cpu, weights: &bundle.weights, config, precision };
-        source.check_finite()?;
+        let source = Source::new(cpu, bundle, precision, &words)?;
         let h = config.hidden;
-        let embeddings = Embeddings {
-            words: Words::F32(source.numbers("embeddings.word_embeddings.weight")),
-            positions: source.numbers("embeddings.position_embeddings.weight"),
-            types: if config.types > 0 && config.family != Family::DistilBert {
-                source.numbers("embeddings.token_type_embeddings.weight")
-            } else {
-                Vec::new()
-            },
-            norm: source.norm("embeddings.LayerNorm"),
-        };
         let layer = |index: usize| {
             let name = |part: &str| format!("encoder.layer.{index}.{part}");
             let thirds = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
@@ -128,43 +126,49 @@ impl Model {
         let pooler = config.pooler.then(|| source.matrix("pooler.dense", h, h));
         let head = match &config.head {
             Head::None => PackedHead::None,
-            Head::Classification { .. } => {
-                PackedHead::Classification(source.matrix("classifier", h, config.outputs()))
-            }
+            Head::Classification { .. } => PackedHead::Classification(source.matrix("classifier", h, config.outputs())),
             Head::TokenClassification { .. } => PackedHead::Tokens(source.matrix("classifier", h, config.outputs())),
             Head::MaskedLm | Head::Pretraining => PackedHead::MaskedLm {
                 transform: source.matrix("cls.predictions.transform.dense", h, h),
                 norm: source.norm("cls.predictions.transform.LayerNorm"),
                 decoder: PackedMatrix::new(
                     cpu,
-                    source.slice("embeddings.word_embeddings.weight"),
-                    source.slice("cls.predictions.bias"),
+                    &words.numbers(),
+                    &source.numbers("cls.predictions.bias"),
                     h,
                     config.vocabulary,
                 ),
             },
+        };
+        let embeddings = Embeddings {
+            words,
+            positions: source.numbers("embeddings.position_embeddings.weight").into_owned(),
+            types: if config.types > 0 && config.family != Family::DistilBert {
+                source.numbers("embeddings.token_type_embeddings.weight").into_owned()
+            } else {
+                Vec::new()
+            },
+            norm: source.norm("embeddings.LayerNorm"),
         };
         Ok(Model { cpu, embeddings, layers, pooler, head, config: config.clone() })
     }
 
     /// Bytes of the weights as they are kept.
     pub(crate) fn bytes(&self) -> usize {
-        let words = match &self.embeddings.words {
-            Words::F32(numbers) => numbers.len() * 4,
-            Words::Int8 { bytes, scales } => bytes.len() + scales.len() * 4,
-        };
         let tables = (self.embeddings.positions.len() + self.embeddings.types.len()) * 4;
         let layers: usize = self
             .layers
             .iter()
-            .map(|layer| [&layer.qkv, &layer.attention, &layer.inner, &layer.outer].map(Linear::bytes).iter().sum::<usize>())
+            .map(|layer| {
+                [&layer.qkv, &layer.attention, &layer.inner, &layer.outer].map(Linear::bytes).iter().sum::<usize>()
+            })
             .sum();
         let head = match &self.head {
             PackedHead::None => 0,
             PackedHead::Classification(matrix) | PackedHead::Tokens(matrix) => matrix.bytes(),
             PackedHead::MaskedLm { transform, decoder, .. } => transform.bytes() + decoder.bytes(),
         };
-        words + tables + layers + head + self.pooler.as_ref().map_or(0, PackedMatrix::bytes)
+        self.embeddings.words.bytes() + tables + layers + head + self.pooler.as_ref().map_or(0, PackedMatrix::bytes)
     }
 
     pub(crate) fn pooler_finish(&self) -> Finish {
@@ -173,74 +177,4 @@ impl Model {
             PoolerActivation::Relu => Finish::Relu,
         }
     }
-}
-
-/// Where the weights come from.
-struct Source<'a> {
-    cpu: Cpu,
-    weights: &'a Weights,
-    config: &'a EncoderConfig,
-    precision: Precision,
-}
-
-impl Source<'_> {
-    fn check_finite(&self) -> Result<(), Error> {
-        for (name, tensor) in self.weights.iter() {
-            // The sum of finite numbers may overflow, so it only says where to look.
-            if !tensor.data.iter().sum::<f32>().is_finite()
-                && let Some(index) = tensor.data.iter().position(|x| !x.is_finite())
-            {
-                return Err(Error::NotFinite { tensor: name.to_owned(), index, value: tensor.data[index] });
-            }
-        }
-        Ok(())
-    }
-
-    fn slice(&self, name: &str) -> &[f32] {
-        // A bundle's weights are those of its configuration: whoever makes one checks that.
-        &self.weights.get(name).unwrap_or_else(|| panic!("a bundle without `{name}`")).data
-    }
-
-    fn numbers(&self, name: &str) -> Vec<f32> {
-        self.slice(name).to_vec()
-    }
-
-    fn norm(&self, name: &str) -> OwnNorm {
-        let part = |part: &str| self.slice(&format!("{name}.{part}")).iter().copied().collect();
-        OwnNorm { gain: part("weight"), bias: part("bias"), epsilon: self.config.layer_norm_eps as f32 }
-    }
-
-    fn matrix(&self, name: &str, inputs: usize, outputs: usize) -> PackedMatrix {
-        let [weight, bias] = ["weight", "bias"].map(|part| self.slice(&format!("{name}.{part}")));
-        PackedMatrix::new(self.cpu, weight, bias, inputs, outputs)
-    }
-
-    /// Layers of equal shape, side by side.
-    fn linear(&self, names: &[String], inputs: usize, outputs: usize) -> Linear {
-        let joined = |part: &str| -> Vec<f32> {
-            names.iter().flat_map(|name| self.slice(&format!("{name}.{part}"))).copied().collect()
-        };
-        let (weight, bias) = (joined("weight"), joined("bias"));
-        let outputs = outputs * names.len();
-        match self.precision {
-            Precision::F32 => Linear::Float(PackedMatrix::new(self.cpu, &weight, &bias, inputs, outputs)),
-            Precision::Int8 => {
-                let (bytes, scales) = quantise_channels(&weight, inputs);
-                Linear::Bytes(PackedBytes::new(self.cpu, &bytes, &scales, &bias, inputs, outputs))
-            }
-        }
-    }
-}
-
-/// `w ≈ scale q` with `q` in -127..=127 for each row of `[outputs, inputs]`.
-fn quantise_channels(weight: &[f32], inputs: usize) -> (Vec<i8>, Vec<f32>) {
-    let mut bytes = Vec::with_capacity(weight.len());
-    let mut scales = Vec::with_capacity(weight.len() / inputs.max(1));
-    for row in weight.chunks(inputs.max(1)) {
-        let scale = row.iter().fold(0.0f32, |largest, w| largest.max(w.abs())) / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        bytes.extend(row.iter().map(|w| (w * inverse).round_ties_even() as i8));
-        scales.push(scale);
-    }
-    (bytes, scales)
 }

@@ -11,6 +11,7 @@ use crate::batch::Input;
 use crate::encoder::{Encoder, Output};
 use crate::error::Error;
 use crate::model::{Model, Precision};
+use crate::source::Words;
 
 /// A text, or a pair of texts.
 pub type Text<'a> = (&'a str, Option<&'a str>);
@@ -83,7 +84,7 @@ impl Session {
     /// # Errors
     /// If there is none, it is damaged, or its tokenizer has more tokens than its embedding table rows.
     pub fn load(dir: &Path, options: &Options) -> Result<Session, Error> {
-        Session::new(dir, Bundle::read(dir)?, options)
+        Session::new(dir, Bundle::read_with(dir, options.precision.reads())?, options)
     }
 
     /// As [`Session::load`], without the head: for vectors.
@@ -91,7 +92,7 @@ impl Session {
     /// # Errors
     /// As [`Session::load`].
     pub fn load_headless(dir: &Path, options: &Options) -> Result<Session, Error> {
-        let mut bundle = Bundle::read(dir)?;
+        let mut bundle = Bundle::read_with(dir, options.precision.reads())?;
         bundle.config = bundle.config.with_head(Head::None);
         Session::new(dir, bundle, options)
     }
@@ -104,8 +105,8 @@ impl Session {
         }
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(bundle.max_tokens.map_or(positions, |max| max.min(positions)));
-        let encoder = Encoder::from_bundle(&bundle, options)?;
-        Ok(Session::of(encoder, Arc::new(tokenizer), bundle.pooling, limit))
+        let pooling = bundle.pooling;
+        Ok(Session::of(Encoder::consuming(bundle, options)?, Arc::new(tokenizer), pooling, limit))
     }
 
     fn of(encoder: Encoder, tokenizer: Arc<Tokenizer>, pooling: Option<Pooling>, limit: Limit) -> Session {
@@ -234,7 +235,8 @@ impl Session {
         let Session { encoder, tokenizer, limit, encoded, sorted, .. } = self;
         let threads = encoder.threads();
         let share = texts.len().div_ceil(threads).max(1);
-        let mut parts: Vec<_> = encoded.iter_mut().zip(texts.chunks(share)).map(|(to, texts)| (to, texts, Ok(()))).collect();
+        let mut parts: Vec<_> =
+            encoded.iter_mut().zip(texts.chunks(share)).map(|(to, texts)| (to, texts, Ok(()))).collect();
         encoder.team().run(&mut parts, |part, (to, texts, outcome)| {
             to.clear();
             for (row, (text, pair)) in texts.iter().enumerate() {
@@ -287,16 +289,25 @@ impl Encoder {
     /// # Errors
     /// [`Error::NotFinite`] if a weight is not a number.
     pub fn from_bundle(bundle: &Bundle, options: &Options) -> Result<Encoder, Error> {
-        let model = Model::new(options.cpu, bundle, options.precision)?;
+        let words = Words::copied(bundle, options.precision);
+        let model = Model::new(options.cpu, bundle, options.precision, words)?;
         Ok(Encoder::new(Arc::new(model), options.threads, &options.pinning))
     }
 
-    /// Reads a model directory.
+    /// As [`Encoder::from_bundle`] without a copy of the word table.
+    fn consuming(mut bundle: Bundle, options: &Options) -> Result<Encoder, Error> {
+        let words = Words::taken(&mut bundle, options.precision);
+        let model = Model::new(options.cpu, &bundle, options.precision, words)?;
+        Ok(Encoder::new(Arc::new(model), options.threads, &options.pinning))
+    }
+
+    /// Reads a model directory: the quantised weights, if there are any and the precision asks for them, or those in
+    /// 32-bit floats.
     ///
     /// # Errors
-    /// As [`Bundle::read`] and [`Encoder::from_bundle`].
+    /// As [`Bundle::read_with`] and [`Encoder::from_bundle`].
     pub fn load(dir: &Path, options: &Options) -> Result<Encoder, Error> {
-        Encoder::from_bundle(&Bundle::read(dir)?, options)
+        Encoder::consuming(Bundle::read_with(dir, options.precision.reads())?, options)
     }
 
     /// As [`Encoder::load`], without the head: for vectors.
@@ -304,8 +315,8 @@ impl Encoder {
     /// # Errors
     /// As [`Encoder::load`].
     pub fn load_headless(dir: &Path, options: &Options) -> Result<Encoder, Error> {
-        let mut bundle = Bundle::read(dir)?;
+        let mut bundle = Bundle::read_with(dir, options.precision.reads())?;
         bundle.config = bundle.config.with_head(Head::None);
-        Encoder::from_bundle(&bundle, options)
+        Encoder::consuming(bundle, options)
     }
 }

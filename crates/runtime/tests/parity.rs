@@ -112,7 +112,14 @@ fn traces_are_those_of_the_fixtures() {
                 let (input, h) = (batch.input(), config.hidden);
                 let (n, sequences) = (input.tokens(), input.sequences());
                 let has_logits = config.head != Head::None;
-                let mut logits = vec![0.0; if has_logits { encoder.rows(Output::Logits, input) * encoder.width(Output::Logits).unwrap() } else { 0 }];
+                let mut logits = vec![
+                    0.0;
+                    if has_logits {
+                        encoder.rows(Output::Logits, input) * encoder.width(Output::Logits).unwrap()
+                    } else {
+                        0
+                    }
+                ];
                 let (mut embeddings, mut pooled) = (vec![0.0; n * h], vec![0.0; sequences * h]);
                 let mut hidden = vec![vec![0.0; n * h]; config.layers];
                 let mut scores = vec![vec![0.0; config.heads * input.pairs()]; config.layers];

@@ -22,7 +22,8 @@ fn texts_of_the_fixtures() {
         let texts = json(&dir.join("texts.json"));
         for threads in [1, 2] {
             let mut session = Session::load(&dir, &Options::new(Precision::F32, threads)).unwrap();
-            let rows: Vec<&serde_json::Value> = texts.as_array().unwrap().iter().filter(|t| t["logits"].is_array()).collect();
+            let rows: Vec<&serde_json::Value> =
+                texts.as_array().unwrap().iter().filter(|t| t["logits"].is_array()).collect();
             if rows.is_empty() || session.answer().is_err() {
                 continue;
             }
@@ -44,7 +45,9 @@ fn texts_of_the_fixtures() {
 fn order_and_turns_change_nothing() {
     let Some(teacher) = teacher() else { return };
     let words = ["energy", "of", "a", "small", "model", "—", "naïve", "distillation", "!", "[MASK]"];
-    let texts: Vec<String> = (0..2100).map(|i| (0..i % 13).map(|j| words[(i * 7 + j) % words.len()]).collect::<Vec<_>>().join(" ")).collect();
+    let texts: Vec<String> = (0..2100)
+        .map(|i| (0..i % 13).map(|j| words[(i * 7 + j) % words.len()]).collect::<Vec<_>>().join(" "))
+        .collect();
     let rows: Vec<Text<'_>> = texts.iter().map(|text| (text.as_str(), None)).collect();
     let pooling = Pooling { mode: PoolingMode::Mean, normalise: true };
     let mut session = Session::load_headless(&teacher, &Options::new(Precision::Int8, 2)).unwrap();

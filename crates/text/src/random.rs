@@ -138,6 +138,11 @@ impl Stream {
         &items[self.below(items.len() as u64) as usize]
     }
 
+    /// Goes on as if [`Stream::next_u32`] had been called `count` times, in no time.
+    pub fn skip_u32(&mut self, count: u64) {
+        self.generator.set_word_pos(self.generator.get_word_pos() + u128::from(count));
+    }
+
     /// Fills the slice with random bits: the same numbers as that many calls of
     /// [`Stream::next_u32`], at the speed of the generator's widest instructions.
     pub fn fill_u32(&mut self, out: &mut [u32]) {
@@ -178,6 +183,19 @@ fn ln(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn skipping_is_drawing_without_looking() {
+        let streams = Streams::new(3);
+        let mut drawn = vec![0; 10_000];
+        streams.stream("a", &[]).fill_u32(&mut drawn);
+        for (before, skipped) in [(0, 0), (0, 1), (0, 63), (0, 64), (3, 4096), (70, 9000)] {
+            let mut stream = streams.stream("a", &[]);
+            stream.fill_u32(&mut vec![0; before]);
+            stream.skip_u32(skipped as u64);
+            assert_eq!(stream.next_u32(), drawn[before + skipped], "{before} and {skipped}");
+        }
+    }
 
     /// These numbers must never change: every recorded run depends on them. They were computed by
     /// a second implementation (SHA-256 framing, ChaCha8, polar method) that shares no code with this.

@@ -1,13 +1,12 @@
 //! `attar embed`: texts in, vectors out.
 
-use attar_distill::recipe::DeviceChoice;
-use attar_distill::{Predictor, Text, device};
 use attar_model::{Pooling, PoolingMode};
+use attar_runtime::Text;
 use serde::Serialize;
 
 use crate::cli::{EmbedArgs, PoolingArg};
-use crate::console;
 use crate::progress::counting;
+use crate::{console, engine};
 
 use super::texts;
 
@@ -17,9 +16,9 @@ struct Embedding<'a> {
     vector: &'a [f32],
 }
 
-pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
-    let predictor = Predictor::load_encoder(&args.model, &device::open(DeviceChoice::Cpu)?)?;
-    let own = predictor.pooling();
+pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let mut session = engine::open_headless(&args.model, &args.engine, threads)?;
+    let own = session.pooling();
     let pooling = Pooling {
         mode: match args.pooling {
             None => own.mode,
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
     let given = texts::given(&args.texts)?;
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), None)).collect();
     let bar = counting(rows.len(), "texts");
-    let vectors = predictor.embed(&rows, pooling, |done| bar.inc(done as u64))?;
+    let vectors = session.embed(&rows, pooling, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
     for (text, vector) in given.iter().zip(&vectors) {
         if args.json {

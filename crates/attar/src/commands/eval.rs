@@ -3,11 +3,12 @@
 use anyhow::Context;
 use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::{default_metrics, table};
-use attar_distill::recipe::{DeviceChoice, EnergySpec, TableFormat};
+use attar_distill::labels;
+use attar_distill::recipe::{EnergySpec, TableFormat};
 use attar_distill::score::{Agreement, Answers, Truth};
-use attar_distill::{Predictor, Text, device};
 use attar_model::hf_config::are_default_labels;
 use attar_model::{Size, Target, flops};
+use attar_runtime::{Session, Text};
 use attar_text::labelled::{Dataset, LabelledSpec, TargetSpec, load};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::{Difference, Metric, Score};
@@ -17,7 +18,7 @@ use serde::Serialize;
 use crate::cli::{EvalArgs, EvalDataArgs, SplitArg};
 use crate::progress::counting;
 use crate::speed::{Answer, Speed, measure};
-use crate::{console, recipes, tables};
+use crate::{console, engine, recipes, tables};
 
 /// Texts of the sample that speed is measured on.
 const SPEED_TEXTS: usize = 256;
@@ -50,33 +51,32 @@ pub(crate) enum Contender {
         /// What it is called in the table.
         name: String,
         /// The model.
-        predictor: Box<Predictor>,
+        session: Box<Session>,
     },
     /// Counted words.
     Baseline(NgramBaseline),
 }
 
-pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let energy = recipes::energy(&args.energy)?;
-    let device = device::open(DeviceChoice::Cpu)?;
     let mut contenders = Vec::new();
     for path in &args.models {
-        let mut predictor =
-            Predictor::load(path, &device).with_context(|| format!("{} cannot be evaluated", path.display()))?;
+        let opened = engine::open(path, &args.engine, threads);
+        let mut session = opened.with_context(|| format!("{} cannot be evaluated", path.display()))?;
         if let Some(max_tokens) = args.data.max_tokens {
-            predictor = predictor.with_max_tokens(max_tokens);
+            session.cut_to(max_tokens);
         }
-        predictor.answer().with_context(|| format!("{} cannot be evaluated", path.display()))?;
-        contenders.push(Contender::Encoder { name: name_of(path), predictor: Box::new(predictor) });
+        session.answer().with_context(|| format!("{} cannot be evaluated", path.display()))?;
+        contenders.push(Contender::Encoder { name: name_of(path), session: Box::new(session) });
     }
-    let first = contenders.iter().find_map(Contender::predictor);
+    let first = contenders.iter().find_map(Contender::session);
     let (data, metrics) = labelled(&args.data, first)?;
     if args.baseline {
         let train = training_rows(&args.data)?;
         contenders.push(Contender::Baseline(NgramBaseline::train(&train, &Streams::new(args.seed))?));
     }
     let energy = (!args.no_speed).then_some(&energy);
-    let (rows, notes) = compare(&contenders, &data, &metrics, energy, args.seed)?;
+    let (rows, notes) = compare(&mut contenders, &data, &metrics, energy, args.seed)?;
     notes.iter().for_each(console::note);
     if args.json {
         return console::json(&serde_json::json!({ "data": data.name, "rows": data.len(), "models": rows }));
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 
 /// Scores, sizes and speeds of models on the same rows.
 pub(crate) fn compare(
-    contenders: &[Contender],
+    contenders: &mut [Contender],
     data: &Dataset,
     metrics: &[Metric],
     energy: Option<&EnergySpec>,
@@ -99,7 +99,7 @@ pub(crate) fn compare(
     let streams = Streams::new(seed);
     let mut notes = Vec::new();
     let mut answers: Vec<Answers> = Vec::new();
-    for contender in contenders {
+    for contender in &mut *contenders {
         answers.push(contender.answers(data, &texts, &mut notes)?);
     }
     let mut speeds = match energy {
@@ -164,9 +164,9 @@ pub(crate) fn render(rows: &[Row]) -> String {
 }
 
 impl Contender {
-    fn predictor(&self) -> Option<&Predictor> {
+    fn session(&self) -> Option<&Session> {
         match self {
-            Contender::Encoder { predictor, .. } => Some(predictor),
+            Contender::Encoder { session, .. } => Some(session),
             Contender::Baseline(_) => None,
         }
     }
@@ -180,31 +180,31 @@ impl Contender {
 
     fn bytes(&self) -> usize {
         match self {
-            Contender::Encoder { predictor, .. } => Size::of(predictor.config()).bytes_f32(),
+            Contender::Encoder { session, .. } => Size::of(session.config()).bytes_f32(),
             Contender::Baseline(baseline) => baseline.bytes(),
         }
     }
 
     fn parameters(&self) -> Option<usize> {
         match self {
-            Contender::Encoder { predictor, .. } => Some(Size::of(predictor.config()).parameters()),
+            Contender::Encoder { session, .. } => Some(Size::of(session.config()).parameters()),
             Contender::Baseline(_) => None,
         }
     }
 
     fn flops(&self) -> Option<f64> {
         match self {
-            Contender::Encoder { predictor, .. } => Some(flops(predictor.config(), 128).encoder()),
+            Contender::Encoder { session, .. } => Some(flops(session.config(), 128).encoder()),
             Contender::Baseline(_) => None,
         }
     }
 
-    fn answers(&self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
+    fn answers(&mut self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
         let logits = match self {
-            Contender::Encoder { name, predictor } => {
-                let order = predictor.classes(name, &data.target, notes)?;
+            Contender::Encoder { name, session } => {
+                let order = labels::classes(name, session.answer()?, &data.target, notes)?;
                 let bar = counting(texts.len(), name);
-                let mut logits = predictor.logits(texts, |done| bar.inc(done as u64))?;
+                let mut logits = session.logits(texts, |done| bar.inc(done as u64))?;
                 bar.finish_and_clear();
                 if let Some(order) = order {
                     for row in &mut logits {
@@ -220,7 +220,7 @@ impl Contender {
 }
 
 fn speeds(
-    contenders: &[Contender],
+    contenders: &mut [Contender],
     data: &Dataset,
     texts: &[Text<'_>],
     energy: &EnergySpec,
@@ -233,8 +233,8 @@ fn speeds(
     for contender in contenders {
         let (sample, examples) = (&sample, &examples);
         models.push(match contender {
-            Contender::Encoder { predictor, .. } => Box::new(move || {
-                predictor.logits(sample, |_| {})?;
+            Contender::Encoder { session, .. } => Box::new(move || {
+                session.logits(sample, |_| {})?;
                 Ok(())
             }),
             Contender::Baseline(baseline) => Box::new(move || {
@@ -251,7 +251,7 @@ fn speeds(
     Ok(speeds)
 }
 
-fn name_of(path: &std::path::Path) -> String {
+pub(crate) fn name_of(path: &std::path::Path) -> String {
     let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match name(path) {
         // A run's student is better known by its run.
@@ -264,7 +264,7 @@ fn name_of(path: &std::path::Path) -> String {
 }
 
 /// The rows to score by and the metrics that are usual for them.
-fn labelled(args: &EvalDataArgs, first: Option<&Predictor>) -> anyhow::Result<(Dataset, Vec<Metric>)> {
+fn labelled(args: &EvalDataArgs, first: Option<&Session>) -> anyhow::Result<(Dataset, Vec<Metric>)> {
     let (data, usual) = if args.data.is_dir() {
         let layout = layout(args)?;
         let data = match args.split {
@@ -301,13 +301,13 @@ fn layout(args: &EvalDataArgs) -> anyhow::Result<Layout> {
 }
 
 /// Rows of a table, their labels read as the first model names them.
-fn table_rows(args: &EvalDataArgs, first: Option<&Predictor>) -> anyhow::Result<Dataset> {
+fn table_rows(args: &EvalDataArgs, first: Option<&Session>) -> anyhow::Result<Dataset> {
     Ok(load(&LabelledSpec {
         table: table(&args.data, TableFormat::default()),
         text: args.text.parse()?,
         pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
         label: Some(args.label.parse()?),
-        target: match first.map(Predictor::answer).transpose()? {
+        target: match first.map(Session::answer).transpose()? {
             Some(Target::Regression) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
             Some(Target::Labels(names)) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
             _ => TargetSpec::Discover,

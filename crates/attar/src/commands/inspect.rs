@@ -1,7 +1,11 @@
 //! `attar inspect`: what a model directory holds.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use attar_distill::model_directory;
-use attar_model::{Flops, Head, Size, checkpoint, flops};
+use attar_model::quantised::{QUANTISED_FILE, QuantisedWeights};
+use attar_model::{Bundle, EncoderConfig, Flops, Head, ReadWeights, Size, checkpoint, flops};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,10 +34,12 @@ struct Inspection {
     flops: Vec<(&'static str, f64)>,
     total_flops: f64,
     sources: Vec<SourceFile>,
+    quantised: Option<QuantisedFile>,
     missing: Vec<String>,
     ignored: Vec<String>,
     unexpected: Vec<String>,
-    fingerprint: String,
+    /// Of the weights in f32; none where there are only quantised ones.
+    fingerprint: Option<String>,
     provenance: Option<Value>,
 }
 
@@ -44,10 +50,30 @@ struct SourceFile {
     sha256: String,
 }
 
+/// The file of small integers.
+#[derive(Serialize)]
+struct QuantisedFile {
+    path: String,
+    bytes: usize,
+    fingerprint: String,
+    /// Fingerprint of the weights it was made from.
+    source: String,
+    /// How many tensors are stored how.
+    stored: BTreeMap<String, usize>,
+}
+
+/// What the weights of a directory say.
+struct Found {
+    config: EncoderConfig,
+    quantised: Option<QuantisedFile>,
+    /// None where there are only quantised ones.
+    floats: Option<checkpoint::Loaded>,
+}
+
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let directory = model_directory::locate(&args.model);
-    let loaded = checkpoint::load(&directory)?;
-    let config = &loaded.config;
+    let Found { config, quantised, floats } = find(&directory)?;
+    let config = &config;
     let size = Size::of(config);
     let provenance =
         std::fs::read(directory.join("attar.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
@@ -70,15 +96,16 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         flops_tokens: args.tokens,
         flops: parts(&flops(config, args.tokens)),
         total_flops: flops(config, args.tokens).total(),
-        sources: loaded
-            .sources
+        sources: floats
             .iter()
+            .flat_map(|loaded| &loaded.sources)
             .map(|s| SourceFile { path: s.path.display().to_string(), bytes: s.length, sha256: s.sha256.clone() })
             .collect(),
-        fingerprint: attar_model::fingerprint(config, &loaded.weights),
-        missing: loaded.missing.clone(),
-        ignored: loaded.ignored.clone(),
-        unexpected: loaded.unexpected.clone(),
+        quantised,
+        fingerprint: floats.as_ref().map(|loaded| attar_model::fingerprint(config, &loaded.weights)),
+        missing: floats.as_ref().map_or(Vec::new(), |loaded| loaded.missing.clone()),
+        ignored: floats.as_ref().map_or(Vec::new(), |loaded| loaded.ignored.clone()),
+        unexpected: floats.as_ref().map_or(Vec::new(), |loaded| loaded.unexpected.clone()),
         provenance,
     };
     if args.json {
@@ -86,6 +113,40 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     }
     print(&inspection)?;
     Ok(())
+}
+
+/// Reads all weights there are.
+fn find(directory: &Path) -> anyhow::Result<Found> {
+    let path = directory.join(QUANTISED_FILE);
+    let describe = |config: &EncoderConfig, weights: &QuantisedWeights| -> anyhow::Result<QuantisedFile> {
+        let mut stored = BTreeMap::new();
+        for (_, tensor) in weights.iter() {
+            *stored.entry(tensor.storage().to_string()).or_insert(0) += 1;
+        }
+        Ok(QuantisedFile {
+            path: path.display().to_string(),
+            bytes: usize::try_from(std::fs::metadata(&path)?.len())?,
+            fingerprint: weights.fingerprint(config),
+            source: weights.source().to_string(),
+            stored,
+        })
+    };
+    match checkpoint::load(directory) {
+        Ok(loaded) => {
+            let config = loaded.config.clone();
+            let quantised = match path.exists() {
+                true => Some(describe(&config, &QuantisedWeights::read(&path, &config)?)?),
+                false => None,
+            };
+            Ok(Found { config, quantised, floats: Some(loaded) })
+        }
+        Err(attar_model::Error::NoWeights { .. }) if path.exists() => {
+            let bundle = Bundle::read_with(directory, ReadWeights::Quantised)?;
+            let quantised = bundle.quantised.as_ref().map(|weights| describe(&bundle.config, weights)).transpose()?;
+            Ok(Found { config: bundle.config, quantised, floats: None })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn print(i: &Inspection) -> std::io::Result<()> {
@@ -127,7 +188,19 @@ fn print(i: &Inspection) -> std::io::Result<()> {
             console::say(format!("{what}: {}", names.join(", ")))?;
         }
     }
-    console::say(format!("fingerprint {}", i.fingerprint))?;
+    if let Some(quantised) = &i.quantised {
+        let stored = quantised.stored.iter().map(|(storage, tensors)| format!("{tensors} tensors as {storage}"));
+        let stored = stored.collect::<Vec<_>>().join(", ");
+        console::say(format!("\nquantised {} ({}: {stored})", quantised.path, tables::bytes(quantised.bytes)))?;
+        console::say(match &i.fingerprint {
+            Some(floats) if *floats == quantised.source => "made from the weights beside it".to_string(),
+            Some(_) => "made from other weights than those beside it: quantise again".to_string(),
+            None => format!("fingerprint {}, made from {}", quantised.fingerprint, quantised.source),
+        })?;
+    }
+    if let Some(fingerprint) = &i.fingerprint {
+        console::say(format!("fingerprint {fingerprint}"))?;
+    }
     if let Some(provenance) = &i.provenance {
         let made = |key: &str| provenance.pointer(key).map_or("unknown".into(), Value::to_string);
         console::say(format!(

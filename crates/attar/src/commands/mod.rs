@@ -1,5 +1,6 @@
 //! One file for each command: parse, call, render.
 
+pub(crate) mod bench;
 pub(crate) mod distill;
 pub(crate) mod embed;
 pub(crate) mod energy;
@@ -8,6 +9,7 @@ pub(crate) mod finetune;
 pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod quantize;
 pub(crate) mod quickstart;
 mod texts;
 mod training;

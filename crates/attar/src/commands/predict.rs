@@ -1,13 +1,12 @@
 //! `attar predict`: texts in, labels or scores out.
 
-use attar_distill::recipe::DeviceChoice;
-use attar_distill::{Predictor, Text, device};
 use attar_model::Target;
+use attar_runtime::Text;
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
 use crate::progress::counting;
-use crate::{console, tables};
+use crate::{console, engine, tables};
 
 use super::texts;
 
@@ -29,9 +28,9 @@ struct Prediction<'a> {
     score: Option<f64>,
 }
 
-pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let predictor = Predictor::load(&args.model, &device::open(DeviceChoice::Cpu)?)?;
-    let target = predictor.answer()?.clone();
+pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let mut session = engine::open(&args.model, &args.engine, threads)?;
+    let target = session.answer()?.clone();
     let given = texts::given(&args.texts)?;
     if args.pair.is_some() {
         anyhow::ensure!(given.len() == 1, "--pair goes with a single text, got {} texts", given.len());
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let pair = args.pair.as_deref();
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), pair)).collect();
     let bar = counting(rows.len(), "texts");
-    let logits = predictor.logits(&rows, |done| bar.inc(done as u64))?;
+    let logits = session.logits(&rows, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
 
     let predictions = given.iter().zip(&logits).map(|(text, logits)| prediction(text, pair, &target, logits));

@@ -6,9 +6,11 @@ use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::LabelledData;
 use attar_distill::objectives::{Objective, Semantics};
 use attar_distill::recipe::{
-    CheckpointSpec, DataSpec, DeviceChoice, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec, TeacherSpec,
+    CheckpointSpec, DataSpec, DeviceChoice, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec, TeacherPrecision,
+    TeacherSpec,
 };
-use attar_distill::{Delivery, Predictor, device};
+use attar_distill::{Delivery, model_directory};
+use attar_runtime::{Options, Precision, Session};
 use attar_text::random::Streams;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
 use serde_json::json;
@@ -48,15 +50,15 @@ pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
     let student_folder = args.out.join("student");
     let student = execute(student(args.seed, spec, &teacher_folder), &student_folder)?;
 
-    let device = device::open(DeviceChoice::Cpu)?;
     let baseline = NgramBaseline::train(&data.train, &streams)?;
     let mut contenders = Vec::new();
     for (name, folder) in [("teacher", &teacher_folder), ("student", &student_folder)] {
-        let predictor = Box::new(Predictor::load(folder, &device)?);
-        contenders.push(Contender::Encoder { name: name.into(), predictor });
+        let dir = model_directory::locate(folder);
+        let session = Box::new(Session::load(&dir, &Options::all_threads(Precision::F32))?);
+        contenders.push(Contender::Encoder { name: name.into(), session });
     }
     contenders.push(Contender::Baseline(baseline));
-    let (rows, _) = compare(&contenders, &data.dev, &data.metrics, Some(&EnergySpec::default()), args.seed)?;
+    let (rows, _) = compare(&mut contenders, &data.dev, &data.metrics, Some(&EnergySpec::default()), args.seed)?;
 
     if args.json {
         let runs = json!({ "teacher": teacher, "student": student });
@@ -100,7 +102,13 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
     let inside = recipes::intermediate(4, 4);
     let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
     let stages = vec![stage("intermediate", inside, 2, 4e-3), stage("prediction", soft, 4, 3e-3)];
-    recipe(seed, data, Some(TeacherSpec { path: teacher.to_path_buf() }), shape, stages)
+    recipe(
+        seed,
+        data,
+        Some(TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() }),
+        shape,
+        stages,
+    )
 }
 
 fn recipe(

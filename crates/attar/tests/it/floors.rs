@@ -6,14 +6,15 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 7] = [
+const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("attar-energy", &[]),
     ("attar-kernels", &[]),
     ("attar-text", &[]),
     ("attar-testing", &[]),
     ("attar-model", &[]),
-    ("attar-distill", &["attar-energy", "attar-kernels", "attar-model", "attar-text"]),
-    ("attar", &["attar-distill", "attar-energy", "attar-model", "attar-text"]),
+    ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
+    ("attar-distill", &["attar-energy", "attar-kernels", "attar-model", "attar-runtime", "attar-text"]),
+    ("attar", &["attar-distill", "attar-energy", "attar-kernels", "attar-model", "attar-runtime", "attar-text"]),
 ];
 
 /// Crates that one crate alone may use, because they are heavy or dangerous.

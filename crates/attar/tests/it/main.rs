@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod bench;
 mod commands;
 mod common;
 mod energy;
 mod floors;
 mod kill;
+mod quantize;
 mod real_data;

@@ -4,7 +4,8 @@
 //! network, and on nothing that happened before: a run resumed at any step draws the masks that an
 //! uninterrupted run draws, whatever engine computes the step.
 
-use attar_text::random::Streams;
+use attar_kernels::train::{Mask, keep_factor};
+use attar_text::random::{Stream, Streams};
 
 /// The dropout of one forward pass.
 #[derive(Debug, Clone, Copy)]
@@ -46,22 +47,35 @@ impl Site<'_> {
     ///
     /// The probability is rounded to a multiple of 2⁻¹⁶; the factor uses the rounded value.
     pub(super) fn factors(&self, count: usize) -> Vec<f32> {
-        let Dropout { streams, purpose, place: [stage, step, micro] } = self.dropout;
-        let mut stream = streams.stream(purpose, &[stage, step, micro, self.index]);
+        let mut stream = self.stream();
         let dropped = threshold(self.probability);
-        let kept = (65536.0 / f64::from(65536 - dropped)) as f32;
+        let kept = keep_factor(dropped);
         let mut words = vec![0; count.div_ceil(2)];
         stream.fill_u32(&mut words);
-        let factor = |half: u32| if half < dropped { 0.0 } else { kept };
+        let factor = |half: u32| if half < u32::from(dropped) { 0.0 } else { kept };
         let mut factors: Vec<f32> = words.iter().flat_map(|word| [factor(word & 0xffff), factor(word >> 16)]).collect();
         factors.truncate(count);
         factors
     }
+
+    /// The factors of [`Site::factors`] as a mask for the kernels, drawn by all threads.
+    pub(super) fn mask(&self, count: usize) -> Mask {
+        Mask::draw(count, threshold(self.probability), |first, words| {
+            let mut stream = self.stream();
+            stream.skip_u32(first as u64);
+            stream.fill_u32(words);
+        })
+    }
+
+    fn stream(&self) -> Stream {
+        let Dropout { streams, purpose, place: [stage, step, micro] } = self.dropout;
+        streams.stream(purpose, &[stage, step, micro, self.index])
+    }
 }
 
 /// The probability in units of 2⁻¹⁶, at most 65,535 so that something is kept.
-fn threshold(probability: f64) -> u32 {
-    ((probability * 65536.0).round() as u32).min(65535)
+fn threshold(probability: f64) -> u16 {
+    ((probability * 65536.0).round() as u32).min(65535) as u16
 }
 
 #[cfg(test)]
@@ -80,5 +94,16 @@ mod tests {
         assert_eq!(a, draw(3, 1));
         assert_ne!(a, draw(4, 1));
         assert_ne!(a, draw(3, 2));
+    }
+
+    #[test]
+    fn the_mask_has_the_same_factors() {
+        let streams = Streams::new(7);
+        let site = Dropout::new(&streams, "test", [0, 3, 0]).site(1, 0.1);
+        for count in [0, 1, 8191, 8192, 20_001] {
+            let mask = site.mask(count);
+            let factors: Vec<f32> = (0..count).map(|i| mask.factor_at(i)).collect();
+            assert_eq!(factors, site.factors(count));
+        }
     }
 }

@@ -7,11 +7,9 @@ use attar_model::{EncoderConfig, Family, Head, PoolerActivation};
 use burn::tensor::{Tensor, module};
 
 use super::dropout::{Dropout, Site};
+use super::fused::Join;
 use super::input::Input;
-use super::operations::{
-    Linear, Norm, Scores, activation, attention_context, attention_scores, dropped, feed_forward, layer_norm, linear,
-    linear_residual_norm,
-};
+use super::operations::{Body, Linear, Norm, Scores, activation, dropped, layer_norm, linear};
 use super::parameters::{Cursor, Slot, Values};
 
 /// What a forward pass leaves for the objectives.
@@ -72,12 +70,21 @@ pub enum Keep {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     config: EncoderConfig,
+    /// Which bodies the operations have, if not the fastest.
+    body: Option<Body>,
 }
 
 impl Encoder {
     /// The encoder of a configuration.
     pub fn new(config: EncoderConfig) -> Encoder {
-        Encoder { config }
+        Encoder { config, body: None }
+    }
+
+    /// With the composed bodies of the operations on every device: slow on the CPU, and what the others are
+    /// measured against.
+    #[must_use]
+    pub fn composed(self) -> Encoder {
+        Encoder { body: Some(Body::Composed), ..self }
     }
 
     /// The configuration.
@@ -178,13 +185,14 @@ impl Encoder {
     ) -> LayerTrace {
         let c = &self.config;
         let geometry = &input.geometry;
-        let qkv = linear(x.clone(), &self.linear(values));
-        let scores = attention_scores(&qkv, c.heads, geometry);
-        let context = attention_context(&qkv, &scores, c.heads, geometry, attention);
+        let (body, join) = (self.body.unwrap_or_else(|| Body::of(&x)), Join::default());
+        let qkv = body.linear(x.clone(), &self.linear(values), &join);
+        let scores = body.attention_scores(&qkv, c.heads, geometry);
+        let context = body.attention_context(&qkv, &scores, c.heads, geometry, attention);
         let (layer, norm) = (self.linear(values), self.norm(values));
-        let x = linear_residual_norm(context, &layer, x, &norm, hidden[0]);
+        let x = body.linear_residual_norm(context, &layer, x, &norm, hidden[0], &join);
         let (inner, outer, norm) = (self.linear(values), self.linear(values), self.norm(values));
-        let hidden = feed_forward(x, [&inner, &outer], c.activation, &norm, hidden[1]);
+        let hidden = body.feed_forward(x, [&inner, &outer], c.activation, &norm, hidden[1]);
         LayerTrace { qkv, scores, hidden }
     }
 

@@ -11,6 +11,7 @@ use super::layout::{Geometry, Layout, indices};
 pub struct Input {
     /// The ids on this side, for gradients of looked-up rows.
     id_list: Vec<u32>,
+    type_list: Vec<u32>,
     pub(super) ids: Tensor<1, Int>,
     pub(super) types: Tensor<1, Int>,
     pub(super) positions: Tensor<1, Int>,
@@ -31,6 +32,11 @@ impl Input {
     /// the published TinyBERT code computes its losses on.
     pub fn padded(batch: &Batch, config: &EncoderConfig, device: &Device) -> Input {
         Input::new(batch, Layout::padded(&batch.lengths), config, device)
+    }
+
+    /// Token types of the stored rows, `[N]`.
+    pub(crate) fn types(&self) -> &[u32] {
+        &self.type_list
     }
 
     /// Token ids of the stored rows, `[N]`.
@@ -61,7 +67,8 @@ impl Input {
             next += real;
         }
         let id_list = ids.iter().map(|&id| id as u32).collect();
+        let type_list = types.iter().map(|&id| id as u32).collect();
         let [ids, types, positions] = [ids, types, positions].map(|values: Vec<usize>| indices(&values, device));
-        Input { id_list, ids, types, positions, geometry: Geometry::new(layout, device) }
+        Input { id_list, type_list, ids, types, positions, geometry: Geometry::new(layout, device) }
     }
 }

@@ -6,7 +6,9 @@
 //! tokens are rows like all others while attention still stops at the real length.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
+use attar_kernels::train::Ragged;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Lengths of the sequences of a batch: how many rows each one occupies and how many are real.
@@ -95,6 +97,8 @@ impl Layout {
 pub struct Geometry {
     /// The lengths.
     pub layout: Layout,
+    /// The lengths as the kernels know them.
+    pub(super) ragged: Arc<Ragged>,
     /// For each cell of `[B, T]` the row of `[N, H]` to put there; padding repeats the first row,
     /// whose values are never looked at. `None` if the layout is rectangular.
     pub(super) to_padded: Option<Tensor<1, Int>>,
@@ -135,7 +139,17 @@ impl Geometry {
             Tensor::from_data(TensorData::new(values, [layout.sequences(), 1, 1, longest]), device)
         });
         let firsts = indices(&firsts, device);
-        Geometry { layout, to_padded, to_ragged, key_bias, firsts, pairs: OnceCell::new(), device: device.clone() }
+        let ragged = Arc::new(Ragged::new(layout.stored().iter().copied().zip(layout.real().iter().copied())));
+        Geometry {
+            layout,
+            ragged,
+            to_padded,
+            to_ragged,
+            key_bias,
+            firsts,
+            pairs: OnceCell::new(),
+            device: device.clone(),
+        }
     }
 
     /// For each stored query-key pair, in the order sequence, head, query, key, its cell in

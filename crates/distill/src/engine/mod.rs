@@ -10,7 +10,9 @@ mod parameters;
 
 pub use dropout::Dropout;
 pub use encoder::{Encoder, Keep, LayerTrace, Trace};
+pub(crate) use fused::{Join, recycle};
 pub use input::Input;
 pub use layout::{Geometry, Layout};
+pub(crate) use operations::squared_difference;
 pub use operations::{Linear, Scores, linear, split_into_heads, third};
 pub use parameters::{Parameters, Slot, Storage, Value, Values};

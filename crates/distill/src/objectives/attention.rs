@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::{Semantics, sum};
-use crate::engine::{Geometry, Scores};
+use super::Semantics;
+use crate::engine::{Geometry, Join, Scores, squared_difference};
 
 /// Mean squared difference of the attention scores of a student layer and a teacher layer.
 ///
@@ -16,9 +16,10 @@ use crate::engine::{Geometry, Scores};
 pub fn attention(student: &Scores, teacher: &Scores, geometry: &Geometry, semantics: Semantics) -> Tensor<1> {
     let heads = student.heads();
     assert_eq!(heads, teacher.heads(), "attention scores are compared head by head");
+    let join = student.join();
     let [student, teacher] = [student, teacher].map(|scores| scores.ragged(geometry));
-    let (student, teacher) = match semantics {
-        Semantics::Clean => (student, teacher),
+    let (student, teacher, join) = match semantics {
+        Semantics::Clean => (student, teacher, join),
         Semantics::Reference => {
             let padding = (geometry.real_keys(heads) - 1.0) * 10_000.0;
             let threshold = |x: Tensor<1>| {
@@ -26,9 +27,10 @@ pub fn attention(student: &Scores, teacher: &Scores, geometry: &Geometry, semant
                 let masked = x.clone().lower_equal_scalar(-100.0);
                 x.mask_fill(masked, 0.0)
             };
-            (threshold(student), threshold(teacher))
+            // The gradient meets that of the scores only after the threshold.
+            (threshold(student), threshold(teacher), Join::default())
         }
     };
     let pairs = student.dims()[0];
-    sum((student - teacher).square()) / pairs as f64
+    squared_difference(student, teacher, &join) / pairs as f64
 }

@@ -17,6 +17,8 @@ mod terms;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Join, squared_difference};
+
 pub use attention::attention;
 pub use hidden::{Projection, hidden};
 pub use layer_map::{LayerMap, NamedMap};
@@ -49,8 +51,8 @@ pub(crate) fn mean(x: Tensor<2>) -> Tensor<1> {
 
 /// Mean of the squared differences of two matrices of the same shape.
 pub(crate) fn mean_square(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
-    debug_assert_eq!(a.dims(), b.dims());
-    mean((a - b).square())
+    let [rows, columns] = a.dims();
+    squared_difference(a, b, &Join::default()) / (rows * columns) as f64
 }
 
 /// Sum of a long vector, by rows of a fixed length and then over the rows.

@@ -8,6 +8,7 @@ use super::{
     Projection, Semantics, attention, cosine_tokens, cross_entropy, hidden, regression, relation, soft_cross_entropy,
 };
 use crate::engine::{Geometry, Trace, third};
+use crate::train::Parts;
 
 /// One named loss term.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +113,27 @@ impl Objective {
     /// True if the term compares states through a projection.
     pub fn projects(&self) -> bool {
         matches!(self, Objective::Embedding { .. } | Objective::Hidden { .. })
+    }
+
+    /// Notes which parts of a teacher the term looks at, for a student of so many layers.
+    pub(crate) fn look(&self, student: usize, parts: &mut Parts) {
+        let teacher = parts.layers.len();
+        let mapped = |map: &LayerMap| map.pairs(student, teacher).expect("the plan checked the map");
+        match self {
+            Objective::Embedding { .. } => parts.embeddings = true,
+            Objective::Hidden { map, .. } => {
+                mapped(map).into_iter().for_each(|[_, t]| parts.layers[t - 1].hidden = true)
+            }
+            Objective::Attention { map, .. } => {
+                mapped(map).into_iter().for_each(|[_, t]| parts.layers[t - 1].scores = true);
+            }
+            Objective::Relation { layer, .. } => {
+                let layer = layer.unwrap_or(teacher);
+                parts.layers[layer - 1].qkv = true;
+            }
+            // The last layer's output is always there, and so are the logits.
+            Objective::Cosine { .. } | Objective::Soft { .. } | Objective::Gold { .. } => {}
+        }
     }
 
     /// True if the term trains the prediction of labels, so that a metric can choose a checkpoint.

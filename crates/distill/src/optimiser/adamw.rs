@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Gradient, Gradients, RowGradients};
 use crate::Error;
-use crate::engine::{Parameters, Slot, Value};
+use crate::engine::{Parameters, Slot, Value, recycle};
 
 /// The constants of the update.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -176,6 +176,7 @@ fn dense<const D: usize>(
     let [mut pp, mut mm, mut vv] = [take(p)?, take(m)?, take(v)?];
     adamw(pp.storage_mut(), g.storage(), mm.storage_mut(), vv.storage_mut(), update);
     put([p, m, v], [pp, mm, vv]);
+    recycle(g);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use attar_text::tokenizer::{Encoding, Tokenizer};
 use super::PlannedTeacher;
 use crate::data::LabelledData;
 use crate::objectives::{Objective, Semantics};
-use crate::recipe::{ProjectionSpec, Recipe, StageLength, StageSpec};
+use crate::recipe::{DeviceChoice, ProjectionSpec, Recipe, StageLength, StageSpec, TeacherPrecision};
 use crate::{Error, model_directory};
 
 /// Numbers of the recipe that stand by themselves.
@@ -27,6 +27,17 @@ pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
     }
     for stage in &recipe.stages {
         numbers(stage)?;
+    }
+    if let Some(teacher) = &recipe.teacher
+        && teacher.precision == TeacherPrecision::Int8
+        && !(recipe.device == DeviceChoice::Cpu && recipe.semantics == Semantics::Clean)
+    {
+        return Err(Error::refused(
+            "teacher",
+            "`precision = \"f32\"` on a GPU and under the reference semantics, which drops out and counts padding",
+            "\"int8\"",
+            "leave `precision` out, or train on the `cpu` with `semantics = \"clean\"`",
+        ));
     }
     Ok(())
 }
@@ -214,4 +225,36 @@ pub(super) fn token_types(who: &str, config: &EncoderConfig, texts: &[Encoding])
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_teacher_in_bytes_needs_the_processor_and_clean_semantics() {
+        let text = r#"
+            [data]
+            kind = "embedded"
+            [teacher]
+            path = "teacher"
+            precision = "int8"
+            [student]
+            from = "model"
+            path = "student"
+            [[stage]]
+            name = "all"
+            objective = [{ kind = "soft" }]
+        "#;
+        let clean = Recipe::parse(text).unwrap();
+        recipe(&clean).unwrap();
+        let refused = [
+            Recipe { semantics: Semantics::Reference, ..clean.clone() },
+            Recipe { device: DeviceChoice::Cuda, ..clean },
+        ];
+        for other in refused {
+            let error = recipe(&other).unwrap_err().to_string();
+            assert!(error.contains("precision") && error.contains("int8"), "{error}");
+        }
+    }
 }

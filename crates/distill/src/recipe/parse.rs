@@ -129,9 +129,18 @@ mod tests {
         let recipe = Recipe::parse(RECIPE).unwrap();
         let resolved = recipe.to_toml();
         assert_eq!(Recipe::parse(&resolved).unwrap(), recipe);
-        for key in
-            ["seed", "semantics", "device", "weight-decay", "warmup", "clip", "batch-rows", "max-tokens", "every"]
-        {
+        for key in [
+            "seed",
+            "semantics",
+            "device",
+            "weight-decay",
+            "warmup",
+            "clip",
+            "batch-rows",
+            "max-tokens",
+            "every",
+            "precision",
+        ] {
             assert!(resolved.contains(&format!("{key} = ")), "{key} is not in\n{resolved}");
         }
     }
@@ -142,6 +151,7 @@ mod tests {
             ("[data]", "[data]\nlayuot = 1", "layout"),
             ("[data]", "sede = 1\n[data]", "seed"),
             ("[teacher]", "[teacher]\npaht = 1", "path"),
+            ("[teacher]", "[teacher]\nprecision = \"in8\"", "int8"),
             ("[student]", "[student]\nhiden = 1", "hidden"),
             ("[[stage]]", "[checkpoint]\nevry = 1\n[[stage]]", "every"),
             ("[[stage]]", "[energy]\nregoin = \"DE\"\n[[stage]]", "region"),

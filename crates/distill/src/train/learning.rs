@@ -1,27 +1,47 @@
 //! The arithmetic of a stage: from a batch to a loss.
 
+use attar_model::Bundle;
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::packed::{PackedTeacher, Parts};
 use crate::engine::{Dropout, Encoder, Input, Keep, Linear, Parameters, Slot, Trace, Values};
 use crate::objectives::{Comparison, Gold, Objective, Projection, Semantics};
 use crate::plan::Plan;
-use crate::recipe::ProjectionSpec;
+use crate::recipe::{DeviceChoice, ProjectionSpec, TeacherPrecision};
 use crate::{Error, device};
 
 /// A model that is looked at and never changed.
 #[derive(Debug, Clone)]
 pub struct Teacher {
     encoder: Encoder,
-    values: Values,
+    engine: Engine,
     /// For each class of the data the teacher's number for it, where the two differ.
     classes: Option<Vec<usize>>,
+}
+
+/// What computes a teacher.
+#[derive(Debug, Clone)]
+enum Engine {
+    /// The tensor engine, on any device.
+    Tensors(Values),
+    /// The engine of inference: the processor.
+    Packed(PackedTeacher),
 }
 
 impl Teacher {
     /// A teacher with its weights and, if its classes are in another order than the data's, the
     /// teacher's number of each class of the data.
     pub fn new(encoder: Encoder, values: Values, classes: Option<Vec<usize>>) -> Teacher {
-        Teacher { encoder, values, classes }
+        Teacher { encoder, engine: Engine::Tensors(values), classes }
+    }
+
+    /// A teacher that is packed for the processor, for batches without padding and without dropout.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn packed(bundle: &Bundle, precision: TeacherPrecision, classes: Option<Vec<usize>>) -> Result<Teacher, Error> {
+        let encoder = Encoder::new(bundle.config.clone());
+        Ok(Teacher { encoder, engine: Engine::Packed(PackedTeacher::new(bundle, precision)?), classes })
     }
 
     /// The teacher of a plan, on the plan's device.
@@ -30,6 +50,12 @@ impl Teacher {
     /// If the device cannot be opened or refuses the weights.
     pub fn of(plan: &Plan) -> Result<Option<Teacher>, Error> {
         let Some(planned) = &plan.teacher else { return Ok(None) };
+        let recipe = &plan.recipe;
+        // The published code counts padding and never leaves training mode: an engine of inference knows neither.
+        if recipe.device == DeviceChoice::Cpu && recipe.semantics == Semantics::Clean {
+            let precision = recipe.teacher.as_ref().map(|teacher| teacher.precision).unwrap_or_default();
+            return Teacher::packed(&planned.bundle, precision, planned.classes.clone()).map(Some);
+        }
         let encoder = Encoder::new(planned.bundle.config.clone());
         let mut parameters = Parameters::empty(&device::open(plan.recipe.device)?);
         parameters.load(encoder.slots(), &planned.bundle.weights)?;
@@ -42,8 +68,25 @@ impl Teacher {
     }
 
     /// A forward pass, its logits in the data's order of classes.
+    ///
+    /// # Panics
+    /// If a packed teacher is to drop out or to count padding; plans refuse that before any compute.
     pub fn trace(&self, input: &Input, keep: Keep, dropout: Option<Dropout<'_>>) -> Trace {
-        let mut trace = self.encoder.forward(&self.values, input, keep, dropout);
+        self.trace_parts(input, &Parts::of(keep, self.encoder.config().layers), dropout)
+    }
+
+    /// As [`Teacher::trace`]; what is not among the parts may be empty.
+    ///
+    /// # Panics
+    /// As [`Teacher::trace`].
+    pub fn trace_parts(&self, input: &Input, parts: &Parts, dropout: Option<Dropout<'_>>) -> Trace {
+        let mut trace = match &self.engine {
+            Engine::Tensors(values) => self.encoder.forward(values, input, parts.keep(), dropout),
+            Engine::Packed(teacher) => {
+                assert!(dropout.is_none(), "a packed teacher does not drop out");
+                teacher.trace(input, parts)
+            }
+        };
         if let Some(classes) = &self.classes {
             let order: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
             let order = Tensor::<1, Int>::from_data(TensorData::new(order, [classes.len()]), input.geometry.device());
@@ -113,6 +156,15 @@ impl Learning {
     /// How much of the passes the objectives look at.
     pub fn keep(&self) -> Keep {
         if self.objectives.iter().any(Objective::needs_layers) { Keep::Layers } else { Keep::Output }
+    }
+
+    /// The parts of a teacher with so many layers that the objectives look at.
+    pub fn parts(&self, layers: usize) -> Parts {
+        let mut parts = Parts::of(Keep::Output, layers);
+        for objective in &self.objectives {
+            objective.look(self.encoder.config().layers, &mut parts);
+        }
+        parts
     }
 
     /// True if an objective looks at a teacher.

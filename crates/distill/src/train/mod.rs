@@ -3,11 +3,13 @@
 mod checkpoint;
 mod events;
 mod learning;
+mod packed;
 mod run;
 mod trainer;
 
 pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
 pub use events::{Event, EventLog, Observer, Step};
 pub use learning::{Learning, Loss, Teacher};
+pub use packed::Parts;
 pub use run::{Trained, train};
 pub use trainer::{StepReport, Trainer, phase};

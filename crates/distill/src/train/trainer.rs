@@ -111,6 +111,8 @@ impl<'a> Trainer<'a> {
             let leaves = self.parameters.leaves(&input);
             let gold = self.gold(rows);
             let loss = self.learning.loss(&leaves, &input, teacher.as_ref(), gold.as_ref(), dropout);
+            // From here on the graph alone has the teacher's states, and gives their memory back.
+            drop(teacher);
             for (name, term) in &loss.terms {
                 let value = self.finite(step, name, number(term)?, report.rate)?;
                 *report.terms.entry(name).or_default() += value * share;
@@ -174,7 +176,8 @@ impl<'a> Trainer<'a> {
         // The published code never leaves training mode.
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
-        Some(teacher.trace(&self.input(batch, teacher.encoder()), self.learning.keep(), dropout))
+        let parts = self.learning.parts(teacher.encoder().config().layers);
+        Some(teacher.trace_parts(&self.input(batch, teacher.encoder()), &parts, dropout))
     }
 
     fn input(&self, batch: &Batch, encoder: &Encoder) -> Input {

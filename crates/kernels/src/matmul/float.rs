@@ -1,9 +1,11 @@
 //! The product in 32-bit floats.
 
+use rayon::prelude::*;
+
 use super::Finish;
 use super::tile::{Product, Shape, multiply};
 use crate::buffer::{Buffer, Rows, RowsMut};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
 /// Weights and bias of a linear layer, packed for one instruction set.
@@ -26,7 +28,7 @@ impl PackedMatrix {
     #[track_caller]
     pub fn new(cpu: Cpu, weight: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
-        PackedMatrix::pack(cpu, bias, inputs, outputs, |input, output| weight[output * inputs + input])
+        PackedMatrix::pack(cpu, weight, true, bias, [inputs, outputs], Buffer::default())
     }
 
     /// Packs `weight` `[inputs, outputs]`, as it stands in a formula, and `bias` `[outputs]`, or zeros if empty.
@@ -36,27 +38,38 @@ impl PackedMatrix {
     #[track_caller]
     pub fn transposed(cpu: Cpu, weight: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{inputs}, {outputs}]");
-        PackedMatrix::pack(cpu, bias, inputs, outputs, |input, output| weight[input * outputs + output])
+        PackedMatrix::pack(cpu, weight, false, bias, [inputs, outputs], Buffer::default())
     }
 
+    /// Packs into memory that was used before, from a weight `[outputs, inputs]` if `turned`, else `[inputs, outputs]`,
+    /// whose length the caller has checked.
     #[track_caller]
-    fn pack(cpu: Cpu, bias: &[f32], inputs: usize, outputs: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
+    pub(crate) fn pack(
+        cpu: Cpu,
+        weight: &[f32],
+        turned: bool,
+        bias: &[f32],
+        [inputs, outputs]: [usize; 2],
+        mut panels: Buffer<f32>,
+    ) -> Self {
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
         let shape = Shape::of(cpu);
         let padded = outputs.next_multiple_of(shape.lanes);
-        let (mut panels, mut padded_bias) = (Buffer::zeros(padded * inputs), Buffer::zeros(padded));
+        let mut padded_bias = Buffer::zeros(padded);
         padded_bias[..bias.len()].copy_from_slice(bias);
-        let mut place = 0;
-        for (first, vectors) in shape.panels(outputs) {
-            let width = vectors * shape.lanes;
-            for input in 0..inputs {
-                for output in first..outputs.min(first + width) {
-                    panels[place + input * width + output - first] = weight(input, output);
-                }
-            }
-            place += inputs * width;
+        panels.reserve(padded * inputs);
+        let widest = shape.vectors * shape.lanes;
+        if inputs > 0 {
+            panels[..padded * inputs].par_chunks_mut(widest * inputs).enumerate().for_each(|(index, panel)| {
+                cpu.run(PackPanel { weight, turned, inputs, outputs, first: index * widest, panel });
+            });
         }
         PackedMatrix { cpu, shape, inputs, outputs, panels, bias: padded_bias }
+    }
+
+    /// The memory of the packed weights, to be used again.
+    pub(crate) fn into_panels(self) -> Buffer<f32> {
+        self.panels
     }
 
     /// Numbers of an input row.
@@ -71,7 +84,7 @@ impl PackedMatrix {
 
     /// Bytes of the packed weights.
     pub fn bytes(&self) -> usize {
-        (self.panels.len() + self.bias.len()) * size_of::<f32>()
+        (self.inputs + 1) * self.bias.len() * size_of::<f32>()
     }
 
     /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
@@ -93,6 +106,40 @@ impl PackedMatrix {
         };
         // SAFETY: rows, panels and bias are of the sizes just compared.
         unsafe { multiply(self.cpu, self.shape, product, self.inputs, &self.bias, output, finish) };
+    }
+}
+
+/// Packs the columns of one panel.
+struct PackPanel<'a> {
+    weight: &'a [f32],
+    turned: bool,
+    inputs: usize,
+    outputs: usize,
+    first: usize,
+    panel: &'a mut [f32],
+}
+
+impl Kernel for PackPanel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let PackPanel { weight, turned, inputs, outputs, first, panel } = self;
+        let width = panel.len() / inputs;
+        let columns = width.min(outputs - first);
+        if !turned {
+            for (row, to) in weight.chunks_exact(outputs).zip(panel.chunks_exact_mut(width)) {
+                to[..columns].copy_from_slice(&row[first..first + columns]);
+                to[columns..].fill(0.0);
+            }
+            return;
+        }
+        for v in (0..width).step_by(I::LANES) {
+            let rows = columns.saturating_sub(v).min(I::LANES);
+            let from = weight[((first + v) * inputs).min(weight.len())..].as_ptr();
+            // SAFETY: `rows` rows of the weight, and a vector of each row of the panel.
+            unsafe { isa.transpose_in(from, inputs, rows, inputs, panel.as_mut_ptr().add(v), width) };
+        }
     }
 }
 

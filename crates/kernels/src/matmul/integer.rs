@@ -35,6 +35,9 @@ pub struct PackedBytes {
 }
 
 impl PackedBytes {
+    /// Most inputs for which no sum of products leaves 32 bits.
+    pub const MOST_INPUTS: usize = (i32::MAX / (255 * 128)) as usize;
+
     /// Packs `weight` `[outputs, inputs]` with one of `scales` for each output, and `bias` `[outputs]`, or zeros
     /// if empty.
     ///
@@ -45,7 +48,7 @@ impl PackedBytes {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
         assert_eq!(scales.len(), outputs, "a scale for each output");
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
-        assert!(inputs <= (i32::MAX / (255 * 128)) as usize, "{inputs} products of bytes may not fit into 32 bits");
+        assert!(inputs <= Self::MOST_INPUTS, "{inputs} products of bytes may not fit into 32 bits");
         let shape = Shape::of(cpu);
         let (depth, padded) = (inputs.div_ceil(GROUP), outputs.next_multiple_of(shape.lanes));
         let mut packed = PackedBytes {

@@ -234,11 +234,12 @@ mod tests {
     /// Whatever is not of the usual form is read by the library at once, and its refusal is ours.
     #[test]
     fn anything_unusual_is_left_to_the_library() {
-        let edits: [(&str, Value); 13] = [
+        let edits: [(&str, Value); 14] = [
             ("/version", json!("2.0")),
             ("/truncation", json!({"max_length": "long"})),
             ("/padding", json!(7)),
             ("/decoder", json!({"type": "Nothing"})),
+            ("/decoder", json!("WordPiece")),
             ("/normalizer/clean_text", json!(false)),
             ("/normalizer", json!({"type": "Lowercase"})),
             ("/pre_tokenizer", json!({"type": "Whitespace"})),

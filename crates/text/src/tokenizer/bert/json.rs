@@ -7,10 +7,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::catch_unwind;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PaddingParams, PostProcessorWrapper, PreTokenizerWrapper,
@@ -34,15 +35,18 @@ impl Bert {
     /// another kind, and for whatever is wrong.
     pub(in super::super) fn from_json(text: &[u8]) -> Option<Parsed> {
         let file: File<'_> = serde_json::from_str(std::str::from_utf8(text).ok()?).ok()?;
-        let NormalizerWrapper::BertNormalizer(normalizer) = file.normalizer? else { return None };
-        let PreTokenizerWrapper::BertPreTokenizer(_) = file.pre_tokenizer? else { return None };
         if file.version != VERSION || file.model.kind != "WordPiece" {
             return None;
         }
-        if validate::template_problem(&file.post_processor).is_some() {
+        let NormalizerWrapper::BertNormalizer(normalizer) = part(file.normalizer)?? else { return None };
+        let PreTokenizerWrapper::BertPreTokenizer(_) = part(file.pre_tokenizer)?? else { return None };
+        part::<TruncationParams>(file.truncation)?;
+        part::<PaddingParams>(file.padding)?;
+        part::<DecoderWrapper>(file.decoder)?;
+        if validate::template_problem(&part(file.post_processor)?.unwrap_or_default()).is_some() {
             return None;
         }
-        let post_processor = Option::<PostProcessorWrapper>::deserialize(file.post_processor).ok()?;
+        let post_processor: Option<PostProcessorWrapper> = part(file.post_processor)?;
         let added: Vec<(AddedToken, u32)> = file.added_tokens.into_iter().map(AddedTokenOfFile::into_library).collect();
         let bert = Bert::from_parts(&Parts {
             normalizer,
@@ -58,6 +62,13 @@ impl Bert {
     }
 }
 
+/// A part as the library reads it, `None` within for one that is null; `None` for one it cannot read, or
+/// panics on, as on a decoder that is no object.
+fn part<T: DeserializeOwned>(text: Option<&RawValue>) -> Option<Option<T>> {
+    let Some(text) = text else { return Some(None) };
+    catch_unwind(|| serde_json::from_str(text.get())).ok()?.ok().map(Some)
+}
+
 /// The only version there is.
 const VERSION: &str = "1.0";
 
@@ -65,16 +76,19 @@ const VERSION: &str = "1.0";
 #[serde(deny_unknown_fields)]
 struct File<'a> {
     version: String,
-    #[serde(rename = "truncation")]
-    _truncation: Option<TruncationParams>,
-    #[serde(rename = "padding")]
-    _padding: Option<PaddingParams>,
+    #[serde(borrow)]
+    truncation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    padding: Option<&'a RawValue>,
     added_tokens: Vec<AddedTokenOfFile>,
-    normalizer: Option<NormalizerWrapper>,
-    pre_tokenizer: Option<PreTokenizerWrapper>,
-    post_processor: Value,
-    #[serde(rename = "decoder")]
-    _decoder: Option<DecoderWrapper>,
+    #[serde(borrow)]
+    normalizer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pre_tokenizer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    post_processor: Option<&'a RawValue>,
+    #[serde(borrow)]
+    decoder: Option<&'a RawValue>,
     #[serde(borrow)]
     model: Model<'a>,
 }

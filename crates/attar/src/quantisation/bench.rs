@@ -1,0 +1,138 @@
+//! A model whose parts can be quantised and put back, and what that does to its answers.
+
+use attar_model::quantised::{Int4Matrix, Int8Matrix, QuantisedTensor, QuantisedWeights, ScaleChoice, Storage};
+use attar_model::{Bundle, Head, Pooling, PoolingMode};
+use attar_runtime::{Encoder, Input, Options, Output, Precision};
+use attar_text::tokenizer::Encodings;
+
+use super::units::{Form, Unit};
+
+/// A bundle with its quantised weights, at first all of them floats.
+pub(crate) struct Bench {
+    pub(crate) bundle: Bundle,
+    threads: usize,
+}
+
+impl Bench {
+    pub(crate) fn new(mut bundle: Bundle, threads: usize) -> anyhow::Result<Bench> {
+        bundle.quantised =
+            Some(QuantisedWeights::quantise(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32)?);
+        Ok(Bench { bundle, threads })
+    }
+
+    /// Stores a unit in that form, or as floats.
+    pub(crate) fn put(&mut self, unit: &Unit, form: Option<Form>) -> anyhow::Result<()> {
+        let Bundle { weights, quantised, .. } = &mut self.bundle;
+        for name in &unit.weights {
+            if let (Some(tensor), Some(quantised)) = (weights.get(name), quantised.as_mut()) {
+                quantised.replace(name, stored(tensor, form)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How a unit is stored now: a group as wide as a row is the row.
+    pub(crate) fn storage(&self, unit: &Unit) -> Storage {
+        let first = unit.weights.first().and_then(|name| self.bundle.quantised.as_ref()?.get(name));
+        first.map_or(Storage::F32, QuantisedTensor::storage)
+    }
+
+    /// What the head answers to texts, or vectors where there is none: rows of the width that comes with them.
+    pub(crate) fn outputs(&self, precision: Precision, texts: &Encodings) -> anyhow::Result<(Vec<f32>, usize)> {
+        let mut encoder = Encoder::from_bundle(&self.bundle, &Options::new(precision, self.threads))?;
+        let output = match self.bundle.config.head {
+            Head::Classification { .. } | Head::TokenClassification { .. } => Output::Logits,
+            Head::None | Head::MaskedLm | Head::Pretraining => {
+                Output::Vectors(Pooling { mode: PoolingMode::Mean, normalise: false })
+            }
+        };
+        let input = Input::new(&texts.ids, &texts.types, &texts.lengths)?;
+        let width = encoder.width(output)?;
+        let mut out = vec![0.0; encoder.rows(output, input) * width];
+        encoder.forward(input, output, &mut out)?;
+        Ok((out, width))
+    }
+
+    /// The better of the ways to choose scales for a unit that alone is stored like that, and its error: of the
+    /// answers to these texts, whose exact ones are given, or of the weights themselves.
+    pub(crate) fn best_alone(
+        &mut self,
+        unit: &Unit,
+        storage: Storage,
+        texts: Option<(&Encodings, &[f32])>,
+    ) -> anyhow::Result<(Form, f64)> {
+        let mut best: Option<(Form, f64)> = None;
+        for scales in [ScaleChoice::MaxAbs, ScaleChoice::LeastSquares] {
+            let form = Form { storage, scales };
+            let error = match texts {
+                Some((texts, exact)) => {
+                    self.put(unit, Some(form))?;
+                    let (got, width) = self.outputs(Precision::Int8, texts)?;
+                    relative_error(exact, &got, width)
+                }
+                None => self.error_of_weights(unit, form)?,
+            };
+            // The first of equals clips nothing.
+            if best.is_none_or(|(_, least)| error < least) {
+                best = Some((form, error));
+            }
+        }
+        self.put(unit, None)?;
+        // There are two ways.
+        Ok(best.unwrap_or((Form { storage, scales: ScaleChoice::MaxAbs }, f64::INFINITY)))
+    }
+
+    fn error_of_weights(&self, unit: &Unit, form: Form) -> anyhow::Result<f64> {
+        let (mut error, mut whole) = (0.0, 0.0);
+        for tensor in unit.weights.iter().filter_map(|name| self.bundle.weights.get(name)) {
+            let got = stored(tensor, Some(form))?.dequantise();
+            error += squares(tensor.data.iter().zip(&got.data).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+            whole += squares(tensor.data.iter().map(|&a| f64::from(a)));
+        }
+        Ok(if whole > 0.0 { (error / whole).sqrt() } else { 0.0 })
+    }
+}
+
+fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> anyhow::Result<QuantisedTensor> {
+    Ok(match form {
+        None => QuantisedTensor::F32(tensor.clone()),
+        Some(Form { storage: Storage::Int4(group), scales }) => {
+            QuantisedTensor::Int4(Int4Matrix::quantise(tensor, group, scales)?)
+        }
+        Some(Form { scales, .. }) => QuantisedTensor::Int8(Int8Matrix::quantise(tensor, scales)?),
+    })
+}
+
+/// Root of the mean squared difference over the standard deviation of each column of the exact rows: 0 for the same
+/// answers, 1 where nothing is left of what tells one text from another.
+fn relative_error(exact: &[f32], got: &[f32], width: usize) -> f64 {
+    let rows = (exact.len() / width.max(1)).max(1) as f64;
+    let mut means = vec![0.0; width];
+    for row in exact.chunks_exact(width.max(1)) {
+        means.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x) / rows);
+    }
+    let spread = squares(exact.iter().enumerate().map(|(at, &x)| f64::from(x) - means[at % width]));
+    let error = squares(exact.iter().zip(got).map(|(&a, &b)| f64::from(a) - f64::from(b)));
+    // A single text has no spread.
+    let whole = if spread > 0.0 { spread } else { squares(exact.iter().map(|&x| f64::from(x))) };
+    if error == 0.0 { 0.0 } else { (error / whole).sqrt() }
+}
+
+fn squares(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.map(|x| x * x).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_relative_to_what_tells_texts_apart() {
+        let exact = [1.0, 10.0, 3.0, 30.0];
+        assert_eq!(relative_error(&exact, &exact, 2), 0.0);
+        // Everything at its mean: all is lost.
+        assert!((relative_error(&exact, &[2.0, 20.0, 2.0, 20.0], 2) - 1.0).abs() < 1e-12);
+        assert!((relative_error(&[3.0, 4.0], &[3.0, 9.0], 2) - 1.0).abs() < 1e-12);
+        assert_eq!(relative_error(&[0.0], &[1.0], 1), f64::INFINITY);
+    }
+}

@@ -1,0 +1,64 @@
+//! Tensors of the CPU engine as slices and back.
+
+use attar_kernels::train::memory;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{DType, Flex};
+use burn::tensor::TensorData;
+
+/// A tensor of the CPU engine.
+pub(crate) type Primitive = FloatTensor<Flex>;
+
+/// The numbers of a contiguous tensor.
+pub(super) fn numbers(tensor: &Primitive) -> &[f32] {
+    // Whoever has not made it contiguous, or brings another type of number, has made a mistake.
+    tensor.as_slice().expect("a contiguous tensor of 32-bit floats")
+}
+
+/// Rows of a matrix.
+pub(super) fn rows(tensor: &Primitive) -> usize {
+    tensor.layout().shape()[0]
+}
+
+/// Columns of a matrix.
+pub(super) fn columns(tensor: &Primitive) -> usize {
+    tensor.layout().shape()[1]
+}
+
+/// A vector.
+pub(super) fn flat(numbers: Vec<f32>) -> Primitive {
+    let length = numbers.len();
+    Primitive::from_data(TensorData::new(numbers, [length]))
+}
+
+/// A matrix.
+pub(super) fn matrix(numbers: Vec<f32>, rows: usize, columns: usize) -> Primitive {
+    Primitive::from_data(TensorData::new(numbers, [rows, columns]))
+}
+
+/// Numbers in the shape of a tensor.
+pub(super) fn like(tensor: &Primitive, numbers: Vec<f32>) -> Primitive {
+    Primitive::from_data(TensorData::new(numbers, tensor.layout().shape().clone()))
+}
+
+/// The numbers of a contiguous tensor, copied only if somebody else has them too.
+pub(super) fn into_numbers(tensor: Primitive) -> Vec<f32> {
+    if !is_alone(&tensor) {
+        return numbers(&tensor).to_vec();
+    }
+    tensor.into_data().try_into_vec().expect("a tensor of 32-bit floats")
+}
+
+/// Keeps the memory of a tensor for the next step, if nobody else has it.
+pub(crate) fn recycle(tensor: Primitive) {
+    if is_alone(&tensor)
+        && let Ok(numbers) = tensor.into_data().into_parts().0.try_into_vec()
+    {
+        memory::give(numbers);
+    }
+}
+
+/// True if a tensor is all of its memory and has it for itself.
+fn is_alone(tensor: &Primitive) -> bool {
+    let whole = tensor.layout().num_elements() * size_of::<f32>() == tensor.bytes().len();
+    whole && tensor.is_unique() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
+}

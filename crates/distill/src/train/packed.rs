@@ -1,0 +1,131 @@
+//! A teacher that the engine of inference computes, packed and unpadded.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attar_kernels::train::memory;
+use attar_model::{Bundle, EncoderConfig, Head};
+use attar_runtime::{LayerBuffers, Options, Output, Precision, TraceBuffers};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::Error;
+use crate::engine::{Input, Keep, LayerTrace, Scores, Trace};
+use crate::recipe::TeacherPrecision;
+
+/// The parts of a teacher's trace that objectives look at, beside the last layer's output and the logits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    keep: Keep,
+    pub(crate) embeddings: bool,
+    /// One for each layer.
+    pub(crate) layers: Vec<LayerParts>,
+}
+
+/// The parts of a layer that objectives look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LayerParts {
+    pub(crate) hidden: bool,
+    pub(crate) scores: bool,
+    pub(crate) qkv: bool,
+}
+
+impl Parts {
+    /// Every part of every layer, or the output alone, of a teacher of so many layers.
+    pub fn of(keep: Keep, layers: usize) -> Parts {
+        let all = keep == Keep::Layers;
+        Parts { keep, embeddings: all, layers: vec![LayerParts { hidden: all, scores: all, qkv: all }; layers] }
+    }
+
+    /// What the tensor engine is to keep so that they are there.
+    pub(super) fn keep(&self) -> Keep {
+        let some = self.embeddings || self.layers.iter().any(|&layer| layer != LayerParts::default());
+        if some { Keep::Layers } else { self.keep }
+    }
+}
+
+/// A packed encoder with its threads; clones share both.
+#[derive(Debug, Clone)]
+pub(super) struct PackedTeacher {
+    encoder: Arc<Mutex<attar_runtime::Encoder>>,
+    config: EncoderConfig,
+}
+
+impl PackedTeacher {
+    pub(super) fn new(bundle: &Bundle, precision: TeacherPrecision) -> Result<PackedTeacher, Error> {
+        let precision = match precision {
+            TeacherPrecision::F32 => Precision::F32,
+            TeacherPrecision::Int8 => Precision::Int8,
+        };
+        // As many threads as train the student.
+        let options = Options::new(precision, rayon::current_num_threads());
+        let encoder = attar_runtime::Encoder::from_bundle(bundle, &options)?;
+        Ok(PackedTeacher { encoder: Arc::new(Mutex::new(encoder)), config: bundle.config.clone() })
+    }
+
+    /// The parts of a trace, and empty tensors for the others.
+    pub(super) fn trace(&self, input: &Input, parts: &Parts) -> Trace {
+        let c = &self.config;
+        let layout = &input.geometry.layout;
+        assert_eq!(layout.rows(), layout.tokens(), "a packed teacher counts no padding");
+        let lengths: Vec<u32> = layout.stored().iter().map(|&n| n as u32).collect();
+        let types = if c.types > 0 { input.types() } else { &[] };
+        let batch = attar_runtime::Input::new(input.ids(), types, &lengths).expect("lengths add up to the rows");
+        let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+
+        let (rows, hidden, pairs) = (layout.rows(), c.hidden, layout.pairs(c.heads));
+        let room = |wanted: bool, numbers: usize| memory::take(if wanted { numbers } else { 0 });
+        let mut embeddings = room(parts.embeddings || c.layers == 0, rows * hidden);
+        let last = c.layers.saturating_sub(1);
+        let mut layers: Vec<[Vec<f32>; 3]> = (parts.layers.iter().enumerate())
+            .map(|(index, layer)| {
+                let states = room(layer.hidden || index == last, rows * hidden);
+                [states, room(layer.qkv, rows * 3 * hidden), room(layer.scores, pairs)]
+            })
+            .collect();
+        let logits = encoder.width(Output::Logits).ok().filter(|_| c.head != Head::None);
+        let of_sequences = encoder.rows(Output::Logits, batch);
+        let mut logits = logits.map(|width| (vec![0.0; of_sequences * width], width));
+
+        let buffers = TraceBuffers {
+            embeddings: asked(&mut embeddings),
+            layers: layers
+                .iter_mut()
+                .map(|[hidden, qkv, scores]| LayerBuffers {
+                    hidden: asked(hidden),
+                    qkv: asked(qkv),
+                    scores: asked(scores),
+                    relations: None,
+                })
+                .collect(),
+            pooled: None,
+            logits: logits.as_mut().map(|(numbers, _)| numbers.as_mut_slice()),
+        };
+        encoder.trace(batch, buffers).expect("the plan checked ids, types and lengths");
+
+        let device = input.geometry.device();
+        let layers = layers.into_iter().map(|[states, qkv, scores]| {
+            let count = scores.len();
+            let scores = Tensor::from_data(TensorData::new(scores, [count]), device);
+            LayerTrace {
+                qkv: matrix(qkv, 3 * hidden, device),
+                scores: Scores::from_ragged(scores, c.heads, &input.geometry),
+                hidden: matrix(states, hidden, device),
+            }
+        });
+        Trace {
+            embeddings: matrix(embeddings, hidden, device),
+            layers: layers.collect(),
+            pooled: None,
+            logits: logits.map(|(numbers, width)| matrix(numbers, width, device)),
+            sequence_logits: None,
+        }
+    }
+}
+
+fn asked(numbers: &mut [f32]) -> Option<&mut [f32]> {
+    (!numbers.is_empty()).then_some(numbers)
+}
+
+fn matrix(numbers: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
+    let rows = numbers.len() / columns.max(1);
+    Tensor::from_data(TensorData::new(numbers, [rows, columns]), device)
+}

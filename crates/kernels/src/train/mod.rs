@@ -1,0 +1,32 @@
+//! Forward and backward passes of the operations of an encoder layer, for training on a CPU.
+//!
+//! N rows (tokens), H hidden, F feed-forward, A heads, D head width, P query-key pairs. Matrices are slices in
+//! row-major order; a weight lies as `[inputs, outputs]`, so that its gradient `Xᵀ dY` comes out as it lies.
+//!
+//! Results come in vectors out of [`memory`], a store of used vectors: give them back when they are no longer needed,
+//! and a training step takes no fresh memory. Every sum over rows is split at places that depend on the number of rows
+//! alone, so that results do not depend on the number of threads.
+
+mod activation;
+mod attention;
+mod difference;
+mod feed_forward;
+mod linear;
+mod mask;
+pub mod memory;
+mod outer;
+mod product;
+mod residual_norm;
+mod rows;
+
+pub use activation::Activation;
+pub use attention::{
+    Ragged, attention_context, attention_context_backward, attention_scores, attention_scores_backward,
+};
+pub use difference::{squared_difference, squared_difference_backward};
+pub use feed_forward::{FeedForward, FeedForwardGradients, FeedForwardKept, feed_forward, feed_forward_backward};
+pub use linear::{InputGradient, Linear, LinearGradients, linear, linear_backward};
+pub use mask::{Mask, keep_factor};
+pub use residual_norm::{
+    NormGradients, ResidualNormGradients, ResidualNormKept, linear_residual_norm, linear_residual_norm_backward,
+};
