@@ -66,6 +66,7 @@ mod norm;
 pub mod peak;
 pub mod reference;
 mod team;
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "an address and the access to it have one reason")]
 pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};

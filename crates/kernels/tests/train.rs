@@ -56,7 +56,7 @@ fn compare(
 }
 
 fn multiply(x: &[f64], w: &[f64], b: &[f64], inputs: usize) -> Vec<f64> {
-    let rows = if inputs == 0 { 0 } else { x.len() / inputs };
+    let rows = x.len().checked_div(inputs).unwrap_or(0);
     let sum = |r: usize, o: usize| b[o] + (0..inputs).map(|i| x[r * inputs + i] * w[i * b.len() + o]).sum::<f64>();
     (0..rows).flat_map(|r| (0..b.len()).map(move |o| (r, o))).map(|(r, o)| sum(r, o)).collect()
 }

@@ -36,7 +36,7 @@ impl Packed {
     pub(super) fn apply(&self, x: &[f32], y: &mut [f32], finish: Finish) {
         let Some(matrix) = &self.0 else { return };
         let (inputs, outputs) = (matrix.inputs(), matrix.outputs());
-        let rows = if outputs > 0 { y.len() / outputs } else { 0 };
+        let rows = y.len().checked_div(outputs).unwrap_or(0);
         matrix.apply(Rows::new(x, rows, inputs, inputs), RowsMut::new(y, rows, outputs, outputs), finish);
     }
 
