@@ -66,11 +66,7 @@ mod norm;
 pub mod peak;
 pub mod reference;
 mod team;
-#[expect(
-    clippy::multiple_unsafe_ops_per_block,
-    clippy::undocumented_unsafe_blocks,
-    reason = "an address and the access to it have one reason, and so have blocks that follow each other"
-)]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "an address and the access to it have one reason")]
 pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};

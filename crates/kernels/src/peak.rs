@@ -102,19 +102,19 @@ impl Kernel for Dots {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> f64 {
-        // A tile of four rows and three vectors, as of a product, whose inputs change: the compiler would see through
+        // A tile of six rows and two vectors, as of a product, whose inputs change: the compiler would see through
         // sums of equal products.
-        let inputs: [u8; 256] = black_box(std::array::from_fn(|i| i as u8));
-        let bytes: [i8; 3 * 64] = black_box(std::array::from_fn(|i| i as i8));
-        // SAFETY: bytes for the widest vector are there, three times.
-        let mut weights = [unsafe { isa.load_weights(bytes.as_ptr()) }; 3];
+        let inputs: [u8; 240] = black_box(std::array::from_fn(|i| i as u8));
+        let bytes: [i8; 2 * 64] = black_box(std::array::from_fn(|i| i as i8));
+        // SAFETY: bytes for the widest vector are there, twice.
+        let mut weights = [unsafe { isa.load_weights(bytes.as_ptr()) }; 2];
         for (weights, bytes) in weights.iter_mut().zip(bytes.chunks_exact(64)) {
             // SAFETY: as above.
             *weights = unsafe { isa.load_weights(bytes.as_ptr()) };
         }
-        let mut sums = [[isa.zero_sum(); 3]; CHAINS / 3];
+        let mut sums = [[isa.zero_sum(); 2]; CHAINS / 2];
         for repeat in 0..self.0 {
-            let inputs = &inputs[repeat * 16 % 256..][..16];
+            let inputs = &inputs[repeat * 24 % 240..][..24];
             for (sums, inputs) in sums.iter_mut().zip(inputs.chunks_exact(4)) {
                 // SAFETY: four bytes are there.
                 let inputs = unsafe { isa.splat_inputs(inputs.as_ptr()) };

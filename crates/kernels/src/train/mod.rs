@@ -7,15 +7,20 @@
 //! and a training step takes no fresh memory. Every sum over rows is split at places that depend on the number of rows
 //! alone, so that results do not depend on the number of threads.
 
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod activation;
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod attention;
 mod difference;
 mod feed_forward;
 mod linear;
 mod mask;
 pub mod memory;
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod outer;
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod product;
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod residual_norm;
 mod rows;
 
