@@ -61,7 +61,6 @@ mod isa;
 mod math;
 #[expect(clippy::multiple_unsafe_ops_per_block, reason = "an address and the access to it have one reason")]
 mod matmul;
-#[expect(clippy::multiple_unsafe_ops_per_block, reason = "an address and the access to it have one reason")]
 mod norm;
 pub mod peak;
 pub mod reference;
@@ -70,7 +69,7 @@ mod team;
 pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
-pub use attention::{AttentionScratch, attention, attention_scores, relations};
+pub use attention::{AttentionScratch, Softmax, attention, attention_scores, relations};
 pub use buffer::{Buffer, Number, Rows, RowsMut};
 pub use cpu::{Cpu, Level};
 pub use embedding::{Table, gather, mean, normalise_length};

@@ -14,6 +14,16 @@ pub const GELU_TANH_ERROR: f32 = 5e-7;
 /// that calls it, without its instruction set.
 pub(crate) trait Function {
     fn of<I: Isa>(isa: I, x: I::F) -> I::F;
+
+    /// Of several vectors, which a long chain of operations may take side by side.
+    #[inline(always)]
+    fn of_each<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
+        let mut y = x;
+        for y in &mut y {
+            *y = Self::of(isa, *y);
+        }
+        y
+    }
 }
 
 /// [`gelu`].
@@ -31,6 +41,12 @@ pub(crate) struct Tanh;
 /// `max(x, 0)`.
 #[derive(Clone, Copy)]
 pub(crate) struct Relu;
+/// [`exp2_inside`].
+#[derive(Clone, Copy)]
+pub(crate) struct Exp2Inside;
+/// [`exp2_coarse`].
+#[derive(Clone, Copy)]
+pub(crate) struct Exp2Coarse;
 
 impl Function for Gelu {
     #[inline(always)]
@@ -50,6 +66,30 @@ impl Function for GeluTanh {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F) -> I::F {
         gelu_tanh(isa, x)
+    }
+}
+
+impl Function for Exp2Inside {
+    #[inline(always)]
+    fn of<I: Isa>(isa: I, x: I::F) -> I::F {
+        exp2_inside(isa, x)
+    }
+
+    #[inline(always)]
+    fn of_each<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
+        exp2_between(isa, x, &EXP2_INSIDE)
+    }
+}
+
+impl Function for Exp2Coarse {
+    #[inline(always)]
+    fn of<I: Isa>(isa: I, x: I::F) -> I::F {
+        exp2_coarse(isa, x)
+    }
+
+    #[inline(always)]
+    fn of_each<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
+        exp2_between(isa, x, &EXP2_COARSE)
     }
 }
 
@@ -92,13 +132,36 @@ pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
 /// may be too small, but never below 2^127, and a small one too large, but never above 2^-126.
 #[inline(always)]
 pub(crate) fn exp2_inside<I: Isa>(isa: I, x: I::F) -> I::F {
-    const POLYNOMIAL: [f32; 6] = [0.999_999_94, 0.693_153_1, 0.240_153_61, 0.055_826_32, 0.008_989_34, 0.001_877_576_7];
-    let (fraction, power) = isa.split_exponent(x);
-    let mut y = isa.splat(POLYNOMIAL[5]);
-    for &c in POLYNOMIAL[..5].iter().rev() {
-        y = isa.fma(y, fraction, isa.splat(c));
+    exp2_between(isa, [x], &EXP2_INSIDE)[0]
+}
+
+/// [`exp2_inside`] within [`Softmax::COARSE_ERROR`](crate::Softmax::COARSE_ERROR), for weights of what becomes bytes.
+#[inline(always)]
+pub(crate) fn exp2_coarse<I: Isa>(isa: I, x: I::F) -> I::F {
+    exp2_between(isa, [x], &EXP2_COARSE)[0]
+}
+
+/// Of `2^fraction` for fractions in 0..=1 (`fits/exp2.py`).
+const EXP2_INSIDE: [f32; 6] = [0.999_999_94, 0.693_153_1, 0.240_153_61, 0.055_826_32, 0.008_989_34, 0.001_877_576_7];
+const EXP2_COARSE: [f32; 4] = [0.999_925_2, 0.695_833_56, 0.226_067_16, 0.078_024_52];
+
+/// `2^x` by a polynomial for `2^fraction`, of several vectors side by side.
+#[inline(always)]
+fn exp2_between<I: Isa, const C: usize, const N: usize>(isa: I, x: [I::F; N], coefficients: &[f32; C]) -> [I::F; N] {
+    let (mut fractions, mut powers) = (x, x);
+    for ((&x, fraction), power) in x.iter().zip(&mut fractions).zip(&mut powers) {
+        (*fraction, *power) = isa.split_exponent(x);
     }
-    isa.scale(y, power)
+    let mut y = [isa.splat(coefficients[C - 1]); N];
+    for &c in coefficients[..C - 1].iter().rev() {
+        for (y, &fraction) in y.iter_mut().zip(&fractions) {
+            *y = isa.fma(*y, fraction, isa.splat(c));
+        }
+    }
+    for (y, &power) in y.iter_mut().zip(&powers) {
+        *y = isa.scale(*y, power);
+    }
+    y
 }
 
 /// `x Φ(x)`, the erf GELU, within [`GELU_ERROR`](crate::GELU_ERROR).
@@ -170,20 +233,11 @@ mod tests {
 
     #[derive(Clone, Copy)]
     struct Exp2;
-    #[derive(Clone, Copy)]
-    struct Exp2Inside;
 
     impl Function for Exp2 {
         #[inline(always)]
         fn of<I: Isa>(isa: I, x: I::F) -> I::F {
             exp2(isa, x)
-        }
-    }
-
-    impl Function for Exp2Inside {
-        #[inline(always)]
-        fn of<I: Isa>(isa: I, x: I::F) -> I::F {
-            exp2_inside(isa, x)
         }
     }
 
@@ -252,6 +306,11 @@ mod tests {
         let found = [
             ("exp2", largest_error(Exp2, &inputs(-126.0, 127.0), f64::exp2, relative), EXP2_ERROR),
             ("exp2 inside", inside, EXP2_ERROR),
+            (
+                "exp2 coarse",
+                largest_error(Exp2Coarse, &inputs(-126.0, 127.0), f64::exp2, relative),
+                crate::Softmax::COARSE_ERROR,
+            ),
             ("tanh", largest_error(Tanh, &inputs(f32::MIN, f32::MAX), f64::tanh, absolute), TANH_ERROR),
             ("tanh, near", largest_error(Tanh, &inputs(-10.0, 10.0), f64::tanh, absolute), TANH_ERROR),
             ("tanh GELU", largest_error(GeluTanh, &inputs(-4.0, 4.0), reference::gelu_tanh, absolute), GELU_TANH_ERROR),

@@ -3,7 +3,7 @@
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
-use crate::matmul::{QuantisedRows, quantise_row_within};
+use crate::matmul::{QuantisedRows, Scaling};
 
 /// Gain and bias `[H]` of a layer normalisation and its epsilon.
 #[derive(Debug, Clone, Copy)]
@@ -54,86 +54,97 @@ struct LayerNorm<'a> {
     bytes: Option<Bytes<'a>>,
 }
 
+/// Rows that go together: the lanes of their sums are added up side by side.
+const GROUP: usize = Scaling::ROWS;
+
 impl Kernel for LayerNorm<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let LayerNorm { mut x, norm, mut bytes } = self;
-        let stride = QuantisedRows::stride(x.columns);
-        for r in 0..x.rows {
-            let row = x.row(r);
-            let (low, high) = normalise(isa, row, norm);
-            if let Some(to) = &mut bytes {
-                let bytes = &mut to.bytes[r * stride..][..stride];
-                (to.scales[r], to.offsets[r]) = quantise_row_within(isa, row, bytes, low, high);
+        let (stride, columns) = (QuantisedRows::stride(x.columns), x.columns as f32);
+        for first in (0..x.rows).step_by(GROUP) {
+            let count = GROUP.min(x.rows - first);
+            let (mut sums, mut squares) = ([isa.zero(); GROUP], [isa.zero(); GROUP]);
+            let (mut lows, mut highs) = ([isa.zero(); GROUP], [isa.zero(); GROUP]);
+            for (r, sum) in sums.iter_mut().enumerate().take(count) {
+                *sum = sum_of(isa, x.row(first + r));
+            }
+            let mut means = isa.sum_each(&sums);
+            for (r, squares) in squares.iter_mut().enumerate().take(count) {
+                means[r] *= 1.0 / columns;
+                *squares = squares_of(isa, x.row(first + r), isa.splat(means[r]));
+            }
+            let mut inverses = isa.sum_each(&squares);
+            for inverse in &mut inverses {
+                *inverse = 1.0 / (*inverse / columns + norm.epsilon).sqrt();
+            }
+            for r in 0..count {
+                let (mean, inverse) = (isa.splat(means[r]), isa.splat(inverses[r]));
+                (lows[r], highs[r]) = normalise(isa, x.row(first + r), mean, inverse, norm);
+            }
+            let Some(to) = &mut bytes else { continue };
+            let scaling = Scaling::within(isa, &lows, &highs);
+            for r in 0..count {
+                let row = first + r;
+                let bytes = &mut to.bytes[row * stride..][..stride];
+                (to.scales[row], to.offsets[row]) = scaling.quantise(isa, r, x.row(row), bytes);
             }
         }
     }
 }
 
-/// Normalises a row that is not empty; its smallest and largest number afterwards.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
+/// Lane by lane, the sum of a row.
 #[inline(always)]
-pub(crate) fn normalise<I: Isa>(isa: I, row: &mut [f32], norm: Norm<'_>) -> (f32, f32) {
-    let columns = row.len();
-    let whole = columns / I::LANES * I::LANES;
-    let rest = columns - whole;
-    let at = row.as_mut_ptr();
-    let scale = isa.splat(1.0 / columns as f32);
-
-    // SAFETY (all blocks): vectors inside the row; `rest` numbers after the whole ones; gain and bias are as long.
+fn sum_of<I: Isa>(isa: I, row: &[f32]) -> I::F {
     let mut sum = isa.zero();
-    let mut c = 0;
-    while c < whole {
-        sum = isa.add(sum, unsafe { isa.load(at.add(c)) });
-        c += I::LANES;
+    let whole = row.chunks_exact(I::LANES);
+    let rest = whole.remainder();
+    for x in whole {
+        sum = isa.add(sum, isa.load_slice(x));
     }
-    sum = isa.add(sum, unsafe { isa.load_part(at.add(whole), rest) });
-    let mean = isa.mul(isa.splat(isa.sum(sum)), scale);
+    if rest.is_empty() { sum } else { isa.add(sum, isa.load_slice(rest)) }
+}
 
+/// Lane by lane, the sum of a row's squared distances from its mean.
+#[inline(always)]
+fn squares_of<I: Isa>(isa: I, row: &[f32], mean: I::F) -> I::F {
     let mut squares = isa.zero();
-    let mut c = 0;
-    while c < whole {
-        let d = isa.sub(unsafe { isa.load(at.add(c)) }, mean);
-        squares = isa.fma(d, d, squares);
-        c += I::LANES;
-    }
-    if rest > 0 {
-        // The lanes beyond the row hold the mean, and so no deviation.
-        let mut last = [0.0; 16];
-        unsafe { isa.store(last.as_mut_ptr(), mean) };
-        for (to, from) in last.iter_mut().zip(&row[whole..]) {
-            *to = *from;
-        }
-        let d = isa.sub(unsafe { isa.load(last.as_ptr()) }, mean);
+    let whole = row.chunks_exact(I::LANES);
+    let rest = whole.remainder();
+    for x in whole {
+        let d = isa.sub(isa.load_slice(x), mean);
         squares = isa.fma(d, d, squares);
     }
-    let at = row.as_mut_ptr();
-    let variance = isa.sum(squares) / columns as f32;
-    let inverse = isa.splat(1.0 / (variance + norm.epsilon).sqrt());
+    if !rest.is_empty() {
+        let d = isa.first_of(rest.len(), isa.sub(isa.load_slice(rest), mean), isa.zero());
+        squares = isa.fma(d, d, squares);
+    }
+    squares
+}
 
+/// Normalises a row; lane by lane, its smallest and its largest number afterwards.
+#[inline(always)]
+fn normalise<I: Isa>(isa: I, row: &mut [f32], mean: I::F, inverse: I::F, norm: Norm<'_>) -> (I::F, I::F) {
     let (mut low, mut high) = (isa.splat(f32::INFINITY), isa.splat(f32::NEG_INFINITY));
-    let mut c = 0;
-    while c < whole {
-        let (gain, bias) = unsafe { (isa.load(norm.gain.as_ptr().add(c)), isa.load(norm.bias.as_ptr().add(c))) };
-        let d = isa.mul(isa.sub(unsafe { isa.load(at.add(c)) }, mean), inverse);
-        let y = isa.fma(d, gain, bias);
+    let (gains, biases) = (norm.gain.chunks_exact(I::LANES), norm.bias.chunks_exact(I::LANES));
+    let (last_gain, last_bias) = (isa.load_slice(gains.remainder()), isa.load_slice(biases.remainder()));
+    let mut whole = row.chunks_exact_mut(I::LANES);
+    for (x, (gain, bias)) in (&mut whole).zip(gains.zip(biases)) {
+        let d = isa.mul(isa.sub(isa.load_slice(x), mean), inverse);
+        let y = isa.fma(d, isa.load_slice(gain), isa.load_slice(bias));
+        isa.store_slice(x, y);
+        // In this order, so that a NaN does not replace what was found before.
         (low, high) = (isa.min(y, low), isa.max(y, high));
-        unsafe { isa.store(at.add(c), y) };
-        c += I::LANES;
     }
-    let (mut low, mut high) = (isa.smallest(low), isa.largest(high));
-    if rest > 0 {
-        unsafe {
-            let gain = isa.load_part(norm.gain.as_ptr().add(whole), rest);
-            let bias = isa.load_part(norm.bias.as_ptr().add(whole), rest);
-            let d = isa.mul(isa.sub(isa.load_part(at.add(whole), rest), mean), inverse);
-            isa.store_part(at.add(whole), isa.fma(d, gain, bias), rest);
-        }
-        for &y in &row[whole..] {
-            (low, high) = (low.min(y), high.max(y));
-        }
+    let rest = whole.into_remainder();
+    if !rest.is_empty() {
+        let d = isa.mul(isa.sub(isa.load_slice(rest), mean), inverse);
+        let y = isa.fma(d, last_gain, last_bias);
+        isa.store_slice(rest, y);
+        low = isa.first_of(rest.len(), isa.min(y, low), low);
+        high = isa.first_of(rest.len(), isa.max(y, high), high);
     }
     (low, high)
 }

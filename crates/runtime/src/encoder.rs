@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use attar_kernels::{
-    AttentionScratch, Buffer, Cpu, Finish, Pinning, Rows, RowsMut, Team, attention, gather, layer_norm, mean,
+    AttentionScratch, Buffer, Cpu, Finish, Pinning, Rows, RowsMut, Softmax, Team, attention, gather, layer_norm, mean,
     normalise_length,
 };
 use attar_model::{EncoderConfig, Pooling, PoolingMode};
@@ -412,6 +412,7 @@ fn layer(
     let f_stride = f.next_multiple_of(16);
 
     own.context.reserve(count * stride);
+    let softmax = if dense.takes_bytes() { Softmax::Coarse } else { Softmax::Exact };
     for span in group.spans() {
         let mine = rows.start.max(span.start)..rows.end.min(span.end);
         if mine.is_empty() {
@@ -420,7 +421,7 @@ fn layer(
         let keys = Rows::new(&qkv[span.start * stride3..], span.len(), 3 * h, stride3);
         let to = RowsMut::new(&mut own.context[(mine.start - rows.start) * stride..], mine.len(), h, stride);
         let queries = mine.start - span.start..mine.end - span.start;
-        attention(*cpu, keys, config.heads, queries, to, &mut own.scratch);
+        attention(*cpu, keys, config.heads, queries, softmax, to, &mut own.scratch);
     }
     let mut trace = trace;
     if let Some(trace) = &mut trace {

@@ -34,6 +34,32 @@ fn first(count: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(from.cast()) }
 }
 
+/// Brings the lanes of 16 vectors together, each vector's into one number.
+macro_rules! across {
+    ($x:expr, $meet:ident) => {{
+        let mut each = [0.0; 16];
+        for (x, each) in $x.chunks_exact(8).zip(each.chunks_exact_mut(8)) {
+            unsafe {
+                let mut pairs = [_mm256_setzero_ps(); 4];
+                for (i, to) in pairs.iter_mut().enumerate() {
+                    let (a, b) = (x[2 * i], x[2 * i + 1]);
+                    *to = $meet(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                }
+                let mut halves = [_mm256_setzero_ps(); 2];
+                for (i, to) in halves.iter_mut().enumerate() {
+                    let (a, b) = (_mm256_castps_pd(pairs[2 * i]), _mm256_castps_pd(pairs[2 * i + 1]));
+                    let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+                    *to = $meet(_mm256_castpd_ps(low), _mm256_castpd_ps(high));
+                }
+                let [a, b] = halves;
+                let all = $meet(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+                _mm256_storeu_ps(each.as_mut_ptr(), all);
+            }
+        }
+        each
+    }};
+}
+
 // SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
@@ -46,6 +72,11 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     type Sum = __m256i;
     type Weights = __m256i;
     type Inputs = __m256i;
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
 
     #[inline(always)]
     fn zero(self) -> __m256 {
@@ -128,6 +159,26 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     #[inline(always)]
     fn where_greater(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+
+    #[inline(always)]
+    fn first_of(self, count: usize, x: __m256, other: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(other, x, _mm256_castsi256_ps(first(count))) }
+    }
+
+    #[inline(always)]
+    fn sum_each(self, x: &[__m256; 16]) -> [f32; 16] {
+        across!(x, _mm256_add_ps)
+    }
+
+    #[inline(always)]
+    fn smallest_each(self, x: &[__m256; 16]) -> [f32; 16] {
+        across!(x, _mm256_min_ps)
+    }
+
+    #[inline(always)]
+    fn largest_each(self, x: &[__m256; 16]) -> [f32; 16] {
+        across!(x, _mm256_max_ps)
     }
 
     #[inline(always)]

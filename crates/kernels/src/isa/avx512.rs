@@ -29,6 +29,38 @@ fn first(count: usize) -> __mmask16 {
     ((1u32 << count) - 1) as __mmask16
 }
 
+/// Brings the lanes of 16 vectors together, each vector's into one lane of the result: halves change places and meet,
+/// 30 shuffles in all, where vector by vector would take 64.
+macro_rules! across {
+    ($x:expr, $meet:ident) => {{
+        let x = $x;
+        let mut each = [0.0; 16];
+        unsafe {
+            let mut pairs = [_mm512_setzero_ps(); 8];
+            for (i, to) in pairs.iter_mut().enumerate() {
+                let (a, b) = (x[2 * i], x[2 * i + 1]);
+                *to = $meet(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            }
+            let mut quarters = [_mm512_setzero_ps(); 4];
+            for (i, to) in quarters.iter_mut().enumerate() {
+                let (a, b) = (_mm512_castps_pd(pairs[2 * i]), _mm512_castps_pd(pairs[2 * i + 1]));
+                let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+                *to = $meet(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+            }
+            // Now four vectors to a register, one to a lane of each of its quarters.
+            let [a, b, c, d] = quarters;
+            let low = $meet(_mm512_shuffle_f32x4::<0b10_00_10_00>(a, b), _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
+            let high = $meet(_mm512_shuffle_f32x4::<0b10_00_10_00>(c, d), _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d));
+            let all = $meet(
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(low, high),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(low, high),
+            );
+            _mm512_storeu_ps(each.as_mut_ptr(), all);
+        }
+        each
+    }};
+}
+
 // SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
@@ -41,6 +73,11 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     type Sum = __m512i;
     type Weights = __m512i;
     type Inputs = __m512i;
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
 
     #[inline(always)]
     fn zero(self) -> __m512 {
@@ -127,6 +164,26 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     fn where_greater(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         let mask = unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) };
         unsafe { _mm512_mask_blend_ps(mask, y, x) }
+    }
+
+    #[inline(always)]
+    fn first_of(self, count: usize, x: __m512, other: __m512) -> __m512 {
+        unsafe { _mm512_mask_mov_ps(other, first(count), x) }
+    }
+
+    #[inline(always)]
+    fn sum_each(self, x: &[__m512; 16]) -> [f32; 16] {
+        across!(x, _mm512_add_ps)
+    }
+
+    #[inline(always)]
+    fn smallest_each(self, x: &[__m512; 16]) -> [f32; 16] {
+        across!(x, _mm512_min_ps)
+    }
+
+    #[inline(always)]
+    fn largest_each(self, x: &[__m512; 16]) -> [f32; 16] {
+        across!(x, _mm512_max_ps)
     }
 
     #[inline(always)]

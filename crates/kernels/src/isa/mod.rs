@@ -35,6 +35,11 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// The unsigned bytes of four consecutive inputs, the same for each lane.
     type Inputs: Copy;
 
+    /// Asks for the memory at an address, which need not be any that may be read, to be brought nearer. A set without
+    /// such an instruction does nothing.
+    #[inline(always)]
+    fn prefetch(self, _at: *const u8) {}
+
     fn zero(self) -> Self::F;
     fn splat(self, x: f32) -> Self::F;
 
@@ -101,12 +106,51 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Where `a > b`, `x`, elsewhere (and for NaN) `y`.
     fn where_greater(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
 
+    /// `x` in the first `count` lanes, `other` in those beyond.
+    #[inline(always)]
+    fn first_of(self, count: usize, x: Self::F, other: Self::F) -> Self::F {
+        let mut lanes = [0.0; 16];
+        self.store_slice(&mut lanes[..Self::LANES], other);
+        self.store_slice(&mut lanes[..count], x);
+        self.load_slice(&lanes[..Self::LANES])
+    }
+
     /// Sum of the lanes, in an order of the set's own.
     fn sum(self, x: Self::F) -> f32;
     /// Largest lane.
     fn largest(self, x: Self::F) -> f32;
     /// Smallest lane.
     fn smallest(self, x: Self::F) -> f32;
+
+    /// Sum of the lanes of each vector, in the same order for each.
+    #[inline(always)]
+    fn sum_each(self, x: &[Self::F; 16]) -> [f32; 16] {
+        let mut each = [0.0; 16];
+        for (each, &x) in each.iter_mut().zip(x) {
+            *each = self.sum(x);
+        }
+        each
+    }
+
+    /// Smallest lane of each vector.
+    #[inline(always)]
+    fn smallest_each(self, x: &[Self::F; 16]) -> [f32; 16] {
+        let mut each = [0.0; 16];
+        for (each, &x) in each.iter_mut().zip(x) {
+            *each = self.smallest(x);
+        }
+        each
+    }
+
+    /// Largest lane of each vector.
+    #[inline(always)]
+    fn largest_each(self, x: &[Self::F; 16]) -> [f32; 16] {
+        let mut each = [0.0; 16];
+        for (each, &x) in each.iter_mut().zip(x) {
+            *each = self.largest(x);
+        }
+        each
+    }
 
     /// `LANES` signed bytes as floats.
     /// # Safety

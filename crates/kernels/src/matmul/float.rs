@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Finish;
-use super::tile::{Product, Shape, multiply};
+use super::tile::{Ahead, Product, Shape, multiply};
 use crate::buffer::{Buffer, Rows, RowsMut};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
@@ -152,6 +152,16 @@ struct Float {
 }
 
 impl Product for Float {
+    const BYTES: usize = size_of::<f32>();
+
+    fn weights(self) -> *const u8 {
+        self.panels.cast()
+    }
+
+    fn steps(self) -> usize {
+        self.depth
+    }
+
     #[inline(always)]
     unsafe fn tile<I: Isa, const M: usize, const V: usize>(
         self,
@@ -159,11 +169,13 @@ impl Product for Float {
         row: usize,
         panel: usize,
         _: usize,
+        mut ahead: Ahead,
     ) -> [[I::F; V]; M] {
         // SAFETY: a panel of the weights and a row of the input, by the caller.
         let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
         let mut sums = [[isa.zero(); V]; M];
         for _ in 0..self.depth {
+            ahead.ask(isa);
             let mut w = [isa.zero(); V];
             for (v, w) in w.iter_mut().enumerate() {
                 // SAFETY: inside the panel.

@@ -5,7 +5,7 @@
 //! `Σ x w ≈ scale_x scale_w Σ q_x q_w + offset_x scale_w Σ q_w`, whose last factor is known when packing.
 
 use super::Finish;
-use super::tile::{Product, Shape, multiply};
+use super::tile::{Ahead, Product, Shape, multiply};
 use crate::buffer::{Buffer, Rows, RowsMut};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
@@ -179,67 +179,105 @@ pub fn quantise_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &
         type Output = ();
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
-            let stride = QuantisedRows::stride(self.input.columns);
-            for (r, (scale, offset)) in self.scales.iter_mut().zip(self.offsets).enumerate() {
-                let bytes = &mut self.bytes[r * stride..][..stride];
-                (*scale, *offset) = quantise_row(isa, self.input.row(r), bytes);
+            let Quantise { input, bytes, scales, offsets } = self;
+            let stride = QuantisedRows::stride(input.columns);
+            for first in (0..input.rows).step_by(TOGETHER) {
+                let count = TOGETHER.min(input.rows - first);
+                let (mut lows, mut highs) = ([isa.zero(); TOGETHER], [isa.zero(); TOGETHER]);
+                for r in 0..count {
+                    (lows[r], highs[r]) = range(isa, input.row(first + r));
+                }
+                let scaling = Scaling::within(isa, &lows, &highs);
+                for r in 0..count {
+                    let row = first + r;
+                    let bytes = &mut bytes[row * stride..][..stride];
+                    (scales[row], offsets[row]) = scaling.quantise(isa, r, input.row(row), bytes);
+                }
             }
         }
+    }
+    if input.columns == 0 {
+        scales.fill(0.0);
+        offsets.fill(0.0);
+        return;
     }
     cpu.run(Quantise { input, bytes, scales, offsets });
 }
 
-/// Scale and offset of a row, whose bytes are written. `bytes` is a stride long.
+/// Rows whose ranges are found together.
+const TOGETHER: usize = Scaling::ROWS;
+
+/// Lane by lane, the smallest and the largest number of a row.
 #[inline(always)]
-pub(crate) fn quantise_row<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8]) -> (f32, f32) {
+fn range<I: Isa>(isa: I, row: &[f32]) -> (I::F, I::F) {
     let (mut low, mut high) = (isa.splat(f32::INFINITY), isa.splat(f32::NEG_INFINITY));
-    let whole = row.len() / I::LANES * I::LANES;
-    let mut c = 0;
-    while c < whole {
-        // SAFETY: a vector is left.
-        let x = unsafe { isa.load(row.as_ptr().add(c)) };
+    let whole = row.chunks_exact(I::LANES);
+    let rest = whole.remainder();
+    for x in whole {
+        let x = isa.load_slice(x);
         // In this order, so that a NaN does not replace what was found before.
         (low, high) = (isa.min(x, low), isa.max(x, high));
-        c += I::LANES;
     }
-    let (mut low, mut high) = (isa.smallest(low), isa.largest(high));
-    for &x in &row[whole..] {
-        (low, high) = (low.min(x), high.max(x));
+    if !rest.is_empty() {
+        let x = isa.load_slice(rest);
+        low = isa.first_of(rest.len(), isa.min(x, low), low);
+        high = isa.first_of(rest.len(), isa.max(x, high), high);
     }
-    quantise_row_within(isa, row, bytes, low, high)
+    (low, high)
 }
 
-/// As [`quantise_row`], with the row's smallest and largest value.
-#[inline(always)]
-pub(crate) fn quantise_row_within<I: Isa>(isa: I, row: &[f32], bytes: &mut [u8], low: f32, high: f32) -> (f32, f32) {
-    let range = high - low;
-    let (scale, inverse) = if range > SMALLEST_RANGE {
-        (range / 255.0, 255.0 / range)
-    } else if range >= 0.0 || row.is_empty() {
-        (0.0, 0.0)
-    } else {
-        // All are NaN, or infinite.
-        (f32::NAN, 0.0)
-    };
-    let low = if low.is_finite() { low } else { 0.0 };
-    // The difference first: where the range is small beside the values, its product would be rounded coarsely.
-    // Then it is in 0..=255 up to a rounding, and needs no bounds.
-    let (factor, lowest) = (isa.splat(inverse), isa.splat(low));
-    assert!(bytes.len() >= row.len().next_multiple_of(I::LANES), "bytes for whole vectors");
-    let mut c = 0;
-    while c < row.len() {
-        let count = (row.len() - c).min(I::LANES);
-        // SAFETY: `count` numbers are left.
-        let x = unsafe {
-            let from = row.as_ptr().add(c);
-            if count == I::LANES { isa.load(from) } else { isa.load_part(from, count) }
-        };
-        let q = isa.mul(isa.sub(x, lowest), factor);
-        // SAFETY: there are bytes for whole vectors.
-        unsafe { isa.store_bytes(bytes.as_mut_ptr().add(c), isa.to_integers(q)) };
-        c += I::LANES;
+/// How some rows become bytes.
+pub(crate) struct Scaling {
+    scales: [f32; Self::ROWS],
+    /// What a distance from the smallest number is multiplied by.
+    factors: [f32; Self::ROWS],
+    offsets: [f32; Self::ROWS],
+}
+
+impl Scaling {
+    pub(crate) const ROWS: usize = 16;
+
+    /// From the smallest and the largest numbers of each row, lane by lane.
+    #[inline(always)]
+    pub(crate) fn within<I: Isa>(isa: I, lows: &[I::F; Self::ROWS], highs: &[I::F; Self::ROWS]) -> Scaling {
+        let (lows, highs) = (isa.smallest_each(lows), isa.largest_each(highs));
+        let [scales, factors, offsets] = [[0.0; Self::ROWS]; 3];
+        let mut scaling = Scaling { scales, factors, offsets };
+        for r in 0..Self::ROWS {
+            let range = highs[r] - lows[r];
+            let is_wide = range > SMALLEST_RANGE;
+            // Where all are NaN, or infinite, no comparison holds.
+            let narrow = if range >= 0.0 { 0.0 } else { f32::NAN };
+            scaling.scales[r] = if is_wide { range / 255.0 } else { narrow };
+            scaling.factors[r] = if is_wide { 255.0 / range } else { 0.0 };
+            scaling.offsets[r] = if lows[r].is_finite() { lows[r] } else { 0.0 };
+        }
+        scaling
     }
-    (scale, low)
+
+    /// Writes the bytes of row `r`, a stride long; its scale and offset.
+    #[inline(always)]
+    pub(crate) fn quantise<I: Isa>(&self, isa: I, r: usize, row: &[f32], bytes: &mut [u8]) -> (f32, f32) {
+        // The difference first: where the range is small beside the values, its product would be rounded coarsely.
+        // Then it is in 0..=255 up to a rounding, and needs no bounds.
+        let (factor, lowest) = (isa.splat(self.factors[r]), isa.splat(self.offsets[r]));
+        assert!(bytes.len() >= row.len().next_multiple_of(I::LANES), "bytes for whole vectors");
+        let whole = row.chunks_exact(I::LANES);
+        let rest = whole.remainder();
+        let mut to = bytes.as_mut_ptr();
+        for x in whole {
+            let q = isa.mul(isa.sub(isa.load_slice(x), lowest), factor);
+            // SAFETY: there are bytes for whole vectors.
+            unsafe { isa.store_bytes(to, isa.to_integers(q)) };
+            to = to.wrapping_add(I::LANES);
+        }
+        if !rest.is_empty() {
+            let q = isa.mul(isa.sub(isa.load_slice(rest), lowest), factor);
+            // SAFETY: as above.
+            unsafe { isa.store_bytes(to, isa.to_integers(q)) };
+        }
+        (self.scales[r], self.offsets[r])
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -256,6 +294,16 @@ struct Integer {
 }
 
 impl Product for Integer {
+    const BYTES: usize = 1;
+
+    fn weights(self) -> *const u8 {
+        self.panels.cast()
+    }
+
+    fn steps(self) -> usize {
+        self.depth
+    }
+
     #[inline(always)]
     unsafe fn tile<I: Isa, const M: usize, const V: usize>(
         self,
@@ -263,6 +311,7 @@ impl Product for Integer {
         row: usize,
         panel: usize,
         column: usize,
+        mut ahead: Ahead,
     ) -> [[I::F; V]; M] {
         // SAFETY: a panel of the weights and a row of the input, by the caller.
         let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
@@ -273,6 +322,7 @@ impl Product for Integer {
         }
         let mut sums = [start; M];
         for _ in 0..self.depth {
+            ahead.ask(isa);
             // SAFETY: inside the panel; there is at least one vector.
             let mut w = [unsafe { isa.load_weights(weights) }; V];
             for (v, w) in w.iter_mut().enumerate() {

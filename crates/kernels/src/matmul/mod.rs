@@ -9,7 +9,7 @@ mod integer;
 mod tile;
 
 pub use float::PackedMatrix;
-pub(crate) use integer::quantise_row_within;
+pub(crate) use integer::Scaling;
 pub use integer::{PackedBytes, QuantisedRows, quantise_rows};
 
 /// What becomes of a sum once its bias is in it.

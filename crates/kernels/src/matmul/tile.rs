@@ -16,7 +16,17 @@ pub(super) const fn shape<I: Isa>() -> (usize, usize) {
 
 /// A matrix product that can compute one tile of sums.
 pub(super) trait Product: Copy {
-    /// Sums of `M` rows from `row` on and of the `V` vectors of a panel, without bias.
+    /// The packed weights.
+    fn weights(self) -> *const u8;
+
+    /// Bytes of one of the numbers that places of panels count.
+    const BYTES: usize;
+
+    /// Steps of a tile's sums.
+    fn steps(self) -> usize;
+
+    /// Sums of `M` rows from `row` on and of the `V` vectors of a panel, without bias. Each step asks for what is
+    /// `ahead`.
     ///
     /// # Safety
     /// The rows are rows of the input, and `panel` and `column` are the panel's place in memory and its first
@@ -27,7 +37,23 @@ pub(super) trait Product: Copy {
         row: usize,
         panel: usize,
         column: usize,
+        ahead: Ahead,
     ) -> [[I::F; V]; M];
+}
+
+/// Memory that is needed soon, asked for bit by bit while there is time.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    at: *const u8,
+    step: usize,
+}
+
+impl Ahead {
+    #[inline(always)]
+    pub(super) fn ask<I: Isa>(&mut self, isa: I) {
+        isa.prefetch(self.at);
+        self.at = self.at.wrapping_add(self.step);
+    }
 }
 
 /// Where the results go.
@@ -91,15 +117,21 @@ pub(super) unsafe fn multiply<P: Product>(
     let strips = [(0..higher, low + 1, 0), (higher..tiles, low, higher)];
     let mut panel = 0;
     for (column, vectors) in shape.panels(columns) {
+        let next = panel + vectors * depth * shape.lanes;
+        // The next panel, a share of it in each step: weights that are not in a cache would keep the first tile of each
+        // panel waiting. Of the last panel, which has no next one, as much beyond costs nothing.
+        let step = ((next - panel) * P::BYTES).div_ceil((tiles * product.steps()).max(1));
         for (range, height, skipped) in strips.clone() {
             if range.is_empty() || height == 0 {
                 continue;
             }
-            let strip = Strip { product, target, panel, column, row: skipped * (height + 1), tiles: range.len() };
+            let at = product.weights().wrapping_add(next * P::BYTES + range.start * product.steps() * step);
+            let row = skipped * (height + 1);
+            let strip = Strip { product, target, panel, column, row, tiles: range.len(), ahead: Ahead { at, step } };
             // SAFETY: rows and columns of the product, by the caller.
             unsafe { strip.run(cpu, height, vectors) };
         }
-        panel += vectors * depth * shape.lanes;
+        panel = next;
     }
 }
 
@@ -112,6 +144,7 @@ struct Strip<P> {
     column: usize,
     row: usize,
     tiles: usize,
+    ahead: Ahead,
 }
 
 impl<P: Product> Strip<P> {
@@ -156,11 +189,12 @@ impl<P: Product, const M: usize, const V: usize> Kernel for Sized<P, M, V> {
             // Never so: keeps the compiler from making tiles that this set has no registers for.
             return;
         }
-        let Strip { product, target, panel, column, row, tiles } = self.0;
+        let Strip { product, target, panel, column, row, tiles, mut ahead } = self.0;
         for tile in 0..tiles {
             let row = row + tile * M;
             // SAFETY: the promise of `new`.
-            let sums = unsafe { product.tile::<I, M, V>(isa, row, panel, column) };
+            let sums = unsafe { product.tile::<I, M, V>(isa, row, panel, column, ahead) };
+            ahead.at = ahead.at.wrapping_add(product.steps() * ahead.step);
             // SAFETY: as above.
             unsafe { target.write(isa, sums, row, column) };
         }

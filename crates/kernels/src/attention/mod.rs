@@ -4,6 +4,10 @@
 //! head width (26, 4) wastes a lane; the softmax goes along the keys, which are different vectors, and needs no
 //! sum across lanes. Only the queries and the result are transposed, a group of heads at a time.
 
+mod narrow;
+mod outer;
+mod softmax;
+
 use std::ops::Range;
 
 use crate::buffer::{Buffer, Rows, RowsMut};
@@ -11,14 +15,30 @@ use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 use crate::math;
 
+use self::narrow::narrow;
+use self::outer::outer;
+use self::softmax::{Largest, Weigh};
+
 /// Columns of heads that are transposed together, at least one head.
 const GROUP: usize = 64;
-/// Most rows of a tile of sums.
-const MAX_ROWS: usize = 13;
 /// Most vectors of queries of a block.
 const MAX_VECTORS: usize = 2;
 /// Most lanes of a vector.
 const MAX_LANES: usize = 16;
+
+/// How exactly a softmax is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Softmax {
+    /// To the precision of 32-bit floats.
+    Exact,
+    /// Weights off by at most [`Softmax::COARSE_ERROR`] of themselves: for a result that becomes bytes.
+    Coarse,
+}
+
+impl Softmax {
+    /// Largest relative error of a weight before it is divided by their sum.
+    pub const COARSE_ERROR: f32 = 7.6e-5;
+}
 
 /// Memory of [`attention`], kept from call to call.
 #[derive(Debug, Default)]
@@ -38,7 +58,8 @@ pub struct AttentionScratch {
 /// others are computed with it.
 ///
 /// A score `s` is off by at most `e = (D + 4) ε/2 Σ |q k| / √D`; a weight, relatively, by `exp(2 max e + 4 ε max |s| +
-/// (T + 8) ε) - 1`, and the result by what that makes of `Σ weight |v|`. No score is too large or too far from the
+/// (T + 8) ε) - 1`, and twice [`Softmax::COARSE_ERROR`] more if it is coarse, and the result by what that makes of
+/// `Σ weight |v|`. No score is too large or too far from the
 /// others. A query or key that is NaN or infinite makes NaN of every score it meets, and so of a query's whole head.
 ///
 /// # Panics
@@ -49,6 +70,7 @@ pub fn attention(
     qkv: Rows<'_, f32>,
     heads: usize,
     queries: Range<usize>,
+    softmax: Softmax,
     context: RowsMut<'_, f32>,
     scratch: &mut AttentionScratch,
 ) {
@@ -89,8 +111,14 @@ pub fn attention(
             // SAFETY: `rows` rows of `columns` numbers of the queries; the scratch was made for a block.
             cpu.run(unsafe { Turn::new(from, qkv.stride, rows, columns, block.queries, vectors, Some(block.factor)) });
             for h in 0..columns / width {
+                let (column, place) = ((head + h) * width, h * width);
                 // SAFETY: a head of this group.
-                unsafe { block.head((head + h) * width, h * width, vectors) };
+                unsafe {
+                    match softmax {
+                        Softmax::Exact => block.head::<math::Exp2Inside>(column, place, vectors),
+                        Softmax::Coarse => block.head::<math::Exp2Coarse>(column, place, vectors),
+                    }
+                };
             }
             // SAFETY: as above, of the context.
             cpu.run(unsafe { Turn::new(to, context.stride, rows, columns, block.context, vectors, None) });
@@ -196,7 +224,7 @@ impl Block {
     ///
     /// # Safety
     /// The pointers are those of [`attention`], and the columns are inside.
-    unsafe fn head(&self, column: usize, place: usize, vectors: usize) {
+    unsafe fn head<E: math::Function>(&self, column: usize, place: usize, vectors: usize) {
         let Block { cpu, stride, tokens, width, scores, .. } = *self;
         let at = place * vectors * cpu.run(Lanes);
         let mut inverse = [0.0; MAX_VECTORS * MAX_LANES];
@@ -204,13 +232,16 @@ impl Block {
         // SAFETY: keys and values are rows of `width` numbers from their column on.
         unsafe {
             let (keys, queries) = (self.keys.add(column), self.queries.add(at));
+            let (values, context) = (self.values.add(column), self.context.add(at));
+            if narrow::<E>(cpu, [tokens, width], keys, values, stride, queries, context, vectors) {
+                return;
+            }
             outer(cpu, [tokens, width], keys, [stride, 1], queries, scores, None, vectors);
-            if !cpu.run(Softmax::new(scores, tokens, vectors, &shifts, &mut inverse)) {
+            if !cpu.run(Weigh::<E>::new(scores, tokens, vectors, &shifts, &mut inverse)) {
                 outer(cpu, [tokens, width], keys, [stride, 1], queries, scores, None, vectors);
                 cpu.run(Largest::new(scores, tokens, vectors, &inverse, &mut shifts));
-                cpu.run(Softmax::new(scores, tokens, vectors, &shifts, &mut inverse));
+                cpu.run(Weigh::<E>::new(scores, tokens, vectors, &shifts, &mut inverse));
             }
-            let (values, context) = (self.values.add(column), self.context.add(at));
             outer(cpu, [width, tokens], values, [1, stride], scores, context, Some(&inverse), vectors);
         }
     }
@@ -264,242 +295,6 @@ impl Kernel for Turn {
                 } else {
                     isa.transpose_out(turned, vectors * I::LANES, here, columns, rows.cast_mut(), stride);
                 }
-            }
-        }
-    }
-}
-
-/// `result[r, q] = Σ_k a[r, k] b[k, q]`, times `scale[q]` if there is one: `a` number by number, with strides of its
-/// rows and columns, `b` and the result in rows of `vectors` vectors.
-///
-/// # Safety
-/// All numbers of `[rows, depth]` of `a`, `depth` rows of `b` and `rows` rows of the result are there.
-#[expect(clippy::too_many_arguments, reason = "a matrix product with strides")]
-unsafe fn outer(
-    cpu: Cpu,
-    [rows, depth]: [usize; 2],
-    a: *const f32,
-    strides: [usize; 2],
-    b: *const f32,
-    result: *mut f32,
-    scale: Option<&[f32; MAX_VECTORS * MAX_LANES]>,
-    vectors: usize,
-) {
-    let highest = cpu.run(Height);
-    let tiles = rows.div_ceil(highest).max(1);
-    let (low, higher) = (rows / tiles, rows % tiles);
-    let scale = scale.map_or(std::ptr::null(), |scale| scale.as_ptr());
-    for (row, tiles, height) in [(0, higher, low + 1), (higher * (low + 1), tiles - higher, low)] {
-        if tiles == 0 || height == 0 {
-            continue;
-        }
-        let product = Outer { a, strides, row, tiles, depth, b, result, scale };
-        macro_rules! heights {
-            ($v:literal: $($m:literal)*) => {
-                match height {
-                    // SAFETY: the caller's promise.
-                    $($m => cpu.run(unsafe { SizedOuter::<$m, $v>::new(product) }),)*
-                    _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
-                }
-            };
-        }
-        match vectors {
-            1 => heights!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13),
-            _ => heights!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13),
-        }
-    }
-}
-
-/// Most rows of a tile of two vectors.
-struct Height;
-
-impl Kernel for Height {
-    type Output = usize;
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) -> usize {
-        height::<I>()
-    }
-}
-
-const fn height<I: Isa>() -> usize {
-    if I::REGISTERS >= 32 { MAX_ROWS } else { 5 }
-}
-
-#[derive(Clone, Copy)]
-struct Outer {
-    a: *const f32,
-    strides: [usize; 2],
-    row: usize,
-    tiles: usize,
-    depth: usize,
-    b: *const f32,
-    result: *mut f32,
-    scale: *const f32,
-}
-
-struct SizedOuter<const M: usize, const V: usize>(Outer);
-
-impl<const M: usize, const V: usize> SizedOuter<M, V> {
-    /// # Safety
-    /// As [`outer`].
-    unsafe fn new(outer: Outer) -> Self {
-        SizedOuter(outer)
-    }
-}
-
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
-impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        if M > height::<I>() {
-            // Never so: keeps the compiler from making tiles that this set has no registers for.
-            return;
-        }
-        let Outer { a, strides: [down, across], row, tiles, depth, b, result, scale } = self.0;
-        for tile in 0..tiles {
-            let row = row + tile * M;
-            let mut sums = [[isa.zero(); V]; M];
-            // SAFETY (this and all below): the promise of `new`.
-            let (mut a, mut b) = (unsafe { a.add(row * down) }, b);
-            for _ in 0..depth {
-                let mut x = [isa.zero(); V];
-                for (v, x) in x.iter_mut().enumerate() {
-                    *x = unsafe { isa.load(b.add(v * I::LANES)) };
-                }
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let number = isa.splat(unsafe { *a.add(r * down) });
-                    for (sum, &x) in sums.iter_mut().zip(&x) {
-                        *sum = isa.fma(number, x, *sum);
-                    }
-                }
-                (a, b) = (a.wrapping_add(across), b.wrapping_add(V * I::LANES));
-            }
-            for (r, sums) in sums.iter().enumerate() {
-                for (v, &sum) in sums.iter().enumerate() {
-                    let to = unsafe { result.add(((row + r) * V + v) * I::LANES) };
-                    let sum =
-                        if scale.is_null() { sum } else { isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) }) };
-                    unsafe { isa.store(to, sum) };
-                }
-            }
-        }
-    }
-}
-
-/// `2^(score - shift)` in place, and the reciprocals of their sums; whether all sums are in the range in which
-/// nothing was lost.
-///
-/// A softmax is the same whatever is taken away from all scores. The usual choice, the largest, costs a pass over
-/// them; 0 is as good while a sum stays far from what 32 bits can hold.
-struct Softmax<'a> {
-    scores: *mut f32,
-    keys: usize,
-    vectors: usize,
-    shifts: &'a [f32; MAX_VECTORS * MAX_LANES],
-    inverse: &'a mut [f32; MAX_VECTORS * MAX_LANES],
-}
-
-/// Reciprocals of sums between which nothing was lost: a weight of 2^100 is still exact, and what is lost below
-/// 2^-126 is nothing beside 2^-60.
-const TRUSTED: std::ops::RangeInclusive<f32> = 7.888_609e-31..=1.152_921_5e18;
-
-impl<'a> Softmax<'a> {
-    /// # Safety
-    /// `scores` holds `keys` rows of `vectors` vectors.
-    unsafe fn new(
-        scores: *mut f32,
-        keys: usize,
-        vectors: usize,
-        shifts: &'a [f32; MAX_VECTORS * MAX_LANES],
-        inverse: &'a mut [f32; MAX_VECTORS * MAX_LANES],
-    ) -> Self {
-        Softmax { scores, keys, vectors, shifts, inverse }
-    }
-}
-
-impl Kernel for Softmax<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) -> bool {
-        match self.vectors {
-            // SAFETY: the promise of `new`.
-            1 => unsafe { softmax::<I, 1>(isa, self) },
-            // SAFETY: as above.
-            _ => unsafe { softmax::<I, 2>(isa, self) },
-        }
-    }
-}
-
-/// # Safety
-/// As [`Softmax::new`], with `V` vectors.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
-#[inline(always)]
-unsafe fn softmax<I: Isa, const V: usize>(isa: I, softmax: Softmax<'_>) -> bool {
-    let Softmax { scores, keys, shifts, inverse, .. } = softmax;
-    let (mut sums, mut shift) = ([isa.zero(); V], [isa.zero(); V]);
-    for (v, shift) in shift.iter_mut().enumerate() {
-        // SAFETY (this and all below): a vector of a row, or of the lanes of a block.
-        *shift = unsafe { isa.load(shifts.as_ptr().add(v * I::LANES)) };
-    }
-    for key in 0..keys {
-        for (v, sum) in sums.iter_mut().enumerate() {
-            let at = unsafe { scores.add((key * V + v) * I::LANES) };
-            let weight = math::exp2_inside(isa, isa.sub(unsafe { isa.load(at) }, shift[v]));
-            *sum = isa.add(*sum, weight);
-            unsafe { isa.store(at, weight) };
-        }
-    }
-    for (v, &sum) in sums.iter().enumerate() {
-        unsafe { isa.store(inverse.as_mut_ptr().add(v * I::LANES), isa.div(isa.splat(1.0), sum)) };
-    }
-    inverse[..V * I::LANES].iter().all(|inverse| TRUSTED.contains(inverse))
-}
-
-/// The largest score of each query whose sum cannot be trusted, and 0 for the others: a query's result must not
-/// depend on those beside it.
-struct Largest<'a> {
-    scores: *const f32,
-    keys: usize,
-    vectors: usize,
-    inverse: &'a [f32; MAX_VECTORS * MAX_LANES],
-    shifts: &'a mut [f32; MAX_VECTORS * MAX_LANES],
-}
-
-impl<'a> Largest<'a> {
-    /// # Safety
-    /// As [`Softmax::new`].
-    unsafe fn new(
-        scores: *const f32,
-        keys: usize,
-        vectors: usize,
-        inverse: &'a [f32; MAX_VECTORS * MAX_LANES],
-        shifts: &'a mut [f32; MAX_VECTORS * MAX_LANES],
-    ) -> Self {
-        Largest { scores, keys, vectors, inverse, shifts }
-    }
-}
-
-impl Kernel for Largest<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        for v in 0..self.vectors {
-            let mut largest = isa.splat(f32::NEG_INFINITY);
-            for key in 0..self.keys {
-                // SAFETY: a vector of a row.
-                let score = unsafe { isa.load(self.scores.add((key * self.vectors + v) * I::LANES)) };
-                largest = isa.max(largest, score);
-            }
-            // SAFETY: lanes of the block.
-            unsafe { isa.store(self.shifts.as_mut_ptr().add(v * I::LANES), largest) };
-        }
-        for (shift, inverse) in self.shifts.iter_mut().zip(self.inverse) {
-            if TRUSTED.contains(inverse) {
-                *shift = 0.0;
             }
         }
     }

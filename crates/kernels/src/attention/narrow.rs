@@ -1,0 +1,171 @@
+//! Attention of narrow heads in one pass: scores, weights and sums of a block of queries stay in registers.
+//!
+//! A head of 4 columns has 8 products for each weight, so that writing scores and reading them again costs as much as
+//! they do. Wider heads have no room for their sums in registers.
+
+use std::marker::PhantomData;
+
+use super::softmax::TRUSTED;
+use super::{Lanes, MAX_LANES};
+use crate::cpu::{Cpu, Kernel};
+use crate::isa::Isa;
+use crate::math::Function;
+
+/// Widest head.
+const MAX_WIDTH: usize = 8;
+
+/// Whether queries, sums and the weights of a key fit into registers.
+const fn fits<I: Isa>(width: usize) -> bool {
+    2 * width + 4 <= I::REGISTERS
+}
+
+/// Keys that are looked at together: the chain of operations from a score to its weight is so long that only several
+/// side by side keep the processor busy.
+const fn together<I: Isa>() -> usize {
+    if I::REGISTERS >= 32 { 8 } else { 2 }
+}
+
+/// The head at `queries`, transposed, into `context`, transposed; `false` if it is too wide or scores are so large that
+/// the softmax must know the largest one, and then `context` may hold anything.
+///
+/// # Safety
+/// `tokens` rows of `width` keys and values, `stride` apart, can be read, `width` rows of `vectors` vectors of queries
+/// too, and as many written of the context.
+#[expect(clippy::too_many_arguments, reason = "a product with strides")]
+pub(super) unsafe fn narrow<E: Function>(
+    cpu: Cpu,
+    [tokens, width]: [usize; 2],
+    keys: *const f32,
+    values: *const f32,
+    stride: usize,
+    queries: *const f32,
+    context: *mut f32,
+    vectors: usize,
+) -> bool {
+    if width == 0 || width > MAX_WIDTH {
+        return false;
+    }
+    let lanes = cpu.run(Lanes);
+    (0..vectors).all(|vector| {
+        // SAFETY: a vector of each row, by the caller.
+        let (queries, context) = unsafe { (queries.add(vector * lanes), context.add(vector * lanes)) };
+        let narrow = Narrow { tokens, keys, values, stride, queries, context, row: vectors * lanes };
+        macro_rules! widths {
+            ($($d:literal)*) => {
+                match width {
+                    // SAFETY: the caller's promise.
+                    $($d => cpu.run(unsafe { Sized::<E, $d>::new(narrow) }),)*
+                    _ => false,
+                }
+            };
+        }
+        widths!(1 2 3 4 5 6 7 8)
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Narrow {
+    tokens: usize,
+    keys: *const f32,
+    values: *const f32,
+    stride: usize,
+    queries: *const f32,
+    context: *mut f32,
+    /// Distance of the rows of queries and context.
+    row: usize,
+}
+
+struct Sized<E, const D: usize>(Narrow, PhantomData<E>);
+
+impl<E, const D: usize> Sized<E, D> {
+    /// # Safety
+    /// As [`narrow`], of one vector.
+    unsafe fn new(narrow: Narrow) -> Self {
+        Sized(narrow, PhantomData)
+    }
+}
+
+impl<E: Function, const D: usize> Kernel for Sized<E, D> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) -> bool {
+        if !fits::<I>(D) {
+            return false;
+        }
+        let Narrow { tokens, keys, values, stride, queries, context, row } = self.0;
+        let mut q = [isa.zero(); D];
+        for (d, q) in q.iter_mut().enumerate() {
+            // SAFETY: the promise of `new`.
+            *q = unsafe { isa.load(queries.add(d * row)) };
+        }
+        let mut sums = Sums { weights: isa.zero(), values: [isa.zero(); D] };
+        let mut token = 0;
+        while token < tokens {
+            // SAFETY: inside the rows that `new` speaks of.
+            let (keys, values) = unsafe { (keys.add(token * stride), values.add(token * stride)) };
+            if tokens - token < together::<I>() {
+                // SAFETY: one row is left.
+                unsafe { sums.add::<I, E, 1>(isa, &q, keys, values, stride) };
+                token += 1;
+            } else {
+                // SAFETY: so many rows are left.
+                unsafe {
+                    match together::<I>() {
+                        8 => sums.add::<I, E, 8>(isa, &q, keys, values, stride),
+                        _ => sums.add::<I, E, 2>(isa, &q, keys, values, stride),
+                    }
+                }
+                token += together::<I>();
+            }
+        }
+        let inverse = isa.div(isa.splat(1.0), sums.weights);
+        for (d, &sum) in sums.values.iter().enumerate() {
+            // SAFETY: the promise of `new`.
+            unsafe { isa.store(context.add(d * row), isa.mul(sum, inverse)) };
+        }
+        let mut lanes = [0.0; MAX_LANES];
+        isa.store_slice(&mut lanes[..I::LANES], inverse);
+        lanes[..I::LANES].iter().all(|inverse| TRUSTED.contains(inverse))
+    }
+}
+
+/// Of the keys so far, for each query.
+struct Sums<F, const D: usize> {
+    weights: F,
+    values: [F; D],
+}
+
+impl<F: Copy, const D: usize> Sums<F, D> {
+    /// Adds `N` keys.
+    ///
+    /// # Safety
+    /// `N` rows of `D` keys and values, `stride` apart, can be read.
+    #[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
+    #[inline(always)]
+    unsafe fn add<I: Isa<F = F>, E: Function, const N: usize>(
+        &mut self,
+        isa: I,
+        queries: &[F; D],
+        keys: *const f32,
+        values: *const f32,
+        stride: usize,
+    ) {
+        let mut weights = [isa.zero(); N];
+        for (d, &query) in queries.iter().enumerate() {
+            for (n, score) in weights.iter_mut().enumerate() {
+                // SAFETY (this and all below): the caller's promise.
+                let number = isa.splat(unsafe { *keys.add(n * stride + d) });
+                *score = isa.fma(number, query, *score);
+            }
+        }
+        weights = E::of_each(isa, weights);
+        for (n, &weight) in weights.iter().enumerate() {
+            self.weights = isa.add(self.weights, weight);
+            for (d, sum) in self.values.iter_mut().enumerate() {
+                let number = isa.splat(unsafe { *values.add(n * stride + d) });
+                *sum = isa.fma(number, weight, *sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The products of attention, whose left factor is read number by number as it lies.
+
+use super::{MAX_LANES, MAX_VECTORS};
+use crate::cpu::{Cpu, Kernel};
+use crate::isa::Isa;
+
+/// Most rows of a tile of sums.
+const MAX_ROWS: usize = 13;
+
+/// `result[r, q] = Σ_k a[r, k] b[k, q]`, times `scale[q]` if there is one: `a` number by number, with strides of its
+/// rows and columns, `b` and the result in rows of `vectors` vectors.
+///
+/// # Safety
+/// All numbers of `[rows, depth]` of `a`, `depth` rows of `b` and `rows` rows of the result are there.
+#[expect(clippy::too_many_arguments, reason = "a matrix product with strides")]
+pub(super) unsafe fn outer(
+    cpu: Cpu,
+    [rows, depth]: [usize; 2],
+    a: *const f32,
+    strides: [usize; 2],
+    b: *const f32,
+    result: *mut f32,
+    scale: Option<&[f32; MAX_VECTORS * MAX_LANES]>,
+    vectors: usize,
+) {
+    let highest = cpu.run(Height);
+    let tiles = rows.div_ceil(highest).max(1);
+    let (low, higher) = (rows / tiles, rows % tiles);
+    let scale = scale.map_or(std::ptr::null(), |scale| scale.as_ptr());
+    for (row, tiles, height) in [(0, higher, low + 1), (higher * (low + 1), tiles - higher, low)] {
+        if tiles == 0 || height == 0 {
+            continue;
+        }
+        let product = Outer { a, strides, row, tiles, depth, b, result, scale };
+        macro_rules! heights {
+            ($v:literal: $($m:literal)*) => {
+                match height {
+                    // SAFETY: the caller's promise.
+                    $($m => cpu.run(unsafe { SizedOuter::<$m, $v>::new(product) }),)*
+                    _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
+                }
+            };
+        }
+        match vectors {
+            1 => heights!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13),
+            _ => heights!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13),
+        }
+    }
+}
+
+/// Most rows of a tile of two vectors.
+struct Height;
+
+impl Kernel for Height {
+    type Output = usize;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> usize {
+        height::<I>()
+    }
+}
+
+const fn height<I: Isa>() -> usize {
+    if I::REGISTERS >= 32 { MAX_ROWS } else { 5 }
+}
+
+#[derive(Clone, Copy)]
+struct Outer {
+    a: *const f32,
+    strides: [usize; 2],
+    row: usize,
+    tiles: usize,
+    depth: usize,
+    b: *const f32,
+    result: *mut f32,
+    scale: *const f32,
+}
+
+struct SizedOuter<const M: usize, const V: usize>(Outer);
+
+impl<const M: usize, const V: usize> SizedOuter<M, V> {
+    /// # Safety
+    /// As [`outer`].
+    unsafe fn new(outer: Outer) -> Self {
+        SizedOuter(outer)
+    }
+}
+
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
+impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        if M > height::<I>() {
+            // Never so: keeps the compiler from making tiles that this set has no registers for.
+            return;
+        }
+        let Outer { a, strides: [down, across], row, tiles, depth, b, result, scale } = self.0;
+        for tile in 0..tiles {
+            let row = row + tile * M;
+            let mut sums = [[isa.zero(); V]; M];
+            // SAFETY (this and all below): the promise of `new`.
+            let (mut a, mut b) = (unsafe { a.add(row * down) }, b);
+            for _ in 0..depth {
+                let mut x = [isa.zero(); V];
+                for (v, x) in x.iter_mut().enumerate() {
+                    *x = unsafe { isa.load(b.add(v * I::LANES)) };
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let number = isa.splat(unsafe { *a.add(r * down) });
+                    for (sum, &x) in sums.iter_mut().zip(&x) {
+                        *sum = isa.fma(number, x, *sum);
+                    }
+                }
+                (a, b) = (a.wrapping_add(across), b.wrapping_add(V * I::LANES));
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
+                    let to = unsafe { result.add(((row + r) * V + v) * I::LANES) };
+                    let sum =
+                        if scale.is_null() { sum } else { isa.mul(sum, unsafe { isa.load(scale.add(v * I::LANES)) }) };
+                    unsafe { isa.store(to, sum) };
+                }
+            }
+        }
+    }
+}
