@@ -322,11 +322,11 @@ pub(crate) enum SplitArg {
 pub(crate) struct PredictArgs {
     /// Model directory or folder of a run.
     pub(crate) model: PathBuf,
-    /// Texts; lines of standard input if there are none.
+    /// Texts, or questions; lines of standard input if there are none.
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Second text of a pair, for a model of pairs and a single text.
+    /// Second text of a pair, for a model of pairs and a single text; where to look for the answers to questions.
     #[arg(long)]
     pub(crate) pair: Option<String>,
     /// Print a line of JSON for each text.

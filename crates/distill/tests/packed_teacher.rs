@@ -67,12 +67,14 @@ fn parts_of(trace: &Trace, input: &Input) -> Vec<(String, Vec<f64>)> {
         parts.push((format!("scores {index}"), numbers(&layer.scores.ragged(&input.geometry))));
     }
     parts.extend(trace.logits.iter().map(|logits| ("logits".to_string(), numbers(logits))));
+    parts.extend(trace.sequence_logits.iter().map(|logits| ("next-sentence logits".to_string(), numbers(logits))));
     parts
 }
 
 #[test]
 fn in_floats_it_is_the_same() {
-    for head in [Head::None, classes(), Head::TokenClassification { labels: ["x", "y"].map(String::from).to_vec() }] {
+    let tagger = Head::TokenClassification { labels: ["x", "y"].map(String::from).to_vec() };
+    for head in [Head::None, classes(), tagger, Head::QuestionAnswering, Head::Pretraining] {
         let order = (head == classes()).then(|| vec![2, 0, 1]);
         let [tensors, packed] = teachers(head.clone(), TeacherPrecision::F32, order);
         let input = Input::ragged(&batch(), tensors.encoder().config(), &Device::flex());

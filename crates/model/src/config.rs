@@ -110,6 +110,8 @@ pub enum Head {
         /// Names of the classes, by id.
         labels: Vec<String>,
     },
+    /// Where the answer to a question begins and where it ends: two scores for each token.
+    QuestionAnswering,
     /// The masked-language-model head, its decoder tied to the word embeddings.
     MaskedLm,
     /// The masked-language-model head and the next-sentence head; BERT only.
@@ -158,7 +160,7 @@ impl EncoderConfig {
     pub fn with_head(mut self, head: Head) -> Self {
         self.pooler = match head {
             Head::Classification { .. } | Head::Pretraining => true,
-            Head::TokenClassification { .. } | Head::MaskedLm => false,
+            Head::TokenClassification { .. } | Head::QuestionAnswering | Head::MaskedLm => false,
             Head::None => self.pooler && self.family != Family::DistilBert,
         };
         self.head = head;
@@ -212,13 +214,15 @@ impl EncoderConfig {
 }
 
 impl Head {
-    /// Width of the classifier's answer: classes, 1 for regression, 0 without a classifier.
+    /// Width of the classifier's answer: classes, 1 for regression, 2 for begin and end of an answer, 0 without a
+    /// classifier.
     pub fn outputs(&self) -> usize {
         match self {
             Head::Classification { target: Target::Labels(labels) } | Head::TokenClassification { labels } => {
                 labels.len()
             }
             Head::Classification { target: Target::Regression } => 1,
+            Head::QuestionAnswering => 2,
             Head::None | Head::MaskedLm | Head::Pretraining => 0,
         }
     }
@@ -228,6 +232,14 @@ impl Head {
         match self {
             Head::Classification { target: Target::Labels(labels) } | Head::TokenClassification { labels } => labels,
             _ => &[],
+        }
+    }
+
+    /// Whether it answers for each token.
+    pub fn is_by_token(&self) -> bool {
+        match self {
+            Head::TokenClassification { .. } | Head::QuestionAnswering | Head::MaskedLm | Head::Pretraining => true,
+            Head::None | Head::Classification { .. } => false,
         }
     }
 

@@ -95,6 +95,9 @@ fn family_part(config: &EncoderConfig, canonical: &str) -> String {
         let found = table.iter().find_map(|(from, to)| canonical.strip_prefix(from).map(|rest| format!("{to}{rest}")));
         found.unwrap_or_else(|| canonical.into())
     };
+    if config.head == Head::QuestionAnswering && canonical.starts_with("classifier.") {
+        return renamed(&[("classifier.", "qa_outputs.")]);
+    }
     match config.family {
         Family::Bert => canonical.into(),
         Family::Roberta => match config.head {
@@ -149,12 +152,13 @@ fn alias(part: &str) -> Option<&'static str> {
 fn is_ignorable(part: &str) -> bool {
     // Constants that old versions stored; projections of TinyBERT's general and task distillation; other heads.
     const ENDS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
-    const STARTS: [&str; 11] = [
+    const STARTS: [&str; 12] = [
         "fit_dense.",
         "fit_denses.",
         "pooler.dense.",
         "classifier.",
         "pre_classifier.",
+        "qa_outputs.",
         "cls.predictions.",
         "cls.seq_relationship.",
         "lm_head.",
@@ -191,6 +195,7 @@ mod tests {
             Head::None,
             Head::Classification { target: Target::Labels(labels()) },
             Head::TokenClassification { labels: labels() },
+            Head::QuestionAnswering,
             Head::MaskedLm,
             Head::Pretraining,
         ]
@@ -229,6 +234,8 @@ mod tests {
             (Family::Roberta, classifier(), "pooler.dense.weight", "classifier.dense.weight"),
             (Family::Roberta, classifier(), "classifier.bias", "classifier.out_proj.bias"),
             (Family::Roberta, Head::TokenClassification { labels: labels() }, "classifier.bias", "classifier.bias"),
+            (Family::Roberta, Head::QuestionAnswering, "classifier.bias", "qa_outputs.bias"),
+            (Family::Bert, Head::QuestionAnswering, "classifier.weight", "qa_outputs.weight"),
             (Family::Roberta, Head::None, "pooler.dense.weight", "pooler.dense.weight"),
             (Family::Roberta, Head::MaskedLm, "cls.predictions.bias", "lm_head.bias"),
             (
@@ -273,14 +280,14 @@ mod tests {
             "bert.embeddings.position_ids",
             "bert.pooler.dense.weight",
             "cls.seq_relationship.bias",
+            "qa_outputs.bias",
             "fit_dense.weight",
             "fit_denses.3.bias",
             "bert/encoder/layer_0/output/dense/kernel/adam_m",
         ] {
             assert_eq!(names.meaning(leftover), Meaning::Ignored, "{leftover}");
         }
-        for stranger in
-            ["bert.encoder.layer.2.output.dense.bias", "bert.cls.predictions.bias", "qa_outputs.bias", "cls.x", ""]
+        for stranger in ["bert.encoder.layer.2.output.dense.bias", "bert.cls.predictions.bias", "qa.bias", "cls.x", ""]
         {
             assert_eq!(names.meaning(stranger), Meaning::Unknown, "{stranger}");
         }

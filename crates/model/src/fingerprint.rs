@@ -79,6 +79,7 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
         Head::Classification { target: Target::Labels(_) } => b"classification",
         Head::Classification { target: Target::Regression } => b"regression",
         Head::TokenClassification { .. } => b"token classification",
+        Head::QuestionAnswering => b"question answering",
         Head::MaskedLm => b"masked language model",
         Head::Pretraining => b"pretraining",
     });

@@ -66,19 +66,22 @@ const DISTILBERT_CLASSIFIER_DROPOUT: f64 = 0.2;
 const POOLER: &str = "attar_pooler";
 
 /// The classes attar reads: family, kind of head, name.
-const ARCHITECTURES: [(Family, HeadKind, &str); 13] = [
+const ARCHITECTURES: [(Family, HeadKind, &str); 16] = [
     (Family::Bert, HeadKind::None, "BertModel"),
     (Family::Bert, HeadKind::Classification, "BertForSequenceClassification"),
     (Family::Bert, HeadKind::TokenClassification, "BertForTokenClassification"),
+    (Family::Bert, HeadKind::QuestionAnswering, "BertForQuestionAnswering"),
     (Family::Bert, HeadKind::MaskedLm, "BertForMaskedLM"),
     (Family::Bert, HeadKind::Pretraining, "BertForPreTraining"),
     (Family::DistilBert, HeadKind::None, "DistilBertModel"),
     (Family::DistilBert, HeadKind::Classification, "DistilBertForSequenceClassification"),
     (Family::DistilBert, HeadKind::TokenClassification, "DistilBertForTokenClassification"),
+    (Family::DistilBert, HeadKind::QuestionAnswering, "DistilBertForQuestionAnswering"),
     (Family::DistilBert, HeadKind::MaskedLm, "DistilBertForMaskedLM"),
     (Family::Roberta, HeadKind::None, "RobertaModel"),
     (Family::Roberta, HeadKind::Classification, "RobertaForSequenceClassification"),
     (Family::Roberta, HeadKind::TokenClassification, "RobertaForTokenClassification"),
+    (Family::Roberta, HeadKind::QuestionAnswering, "RobertaForQuestionAnswering"),
     (Family::Roberta, HeadKind::MaskedLm, "RobertaForMaskedLM"),
 ];
 
@@ -87,6 +90,7 @@ enum HeadKind {
     None,
     Classification,
     TokenClassification,
+    QuestionAnswering,
     MaskedLm,
     Pretraining,
 }
@@ -97,6 +101,7 @@ impl HeadKind {
             Head::None => HeadKind::None,
             Head::Classification { target: Target::Labels(_) | Target::Regression } => HeadKind::Classification,
             Head::TokenClassification { .. } => HeadKind::TokenClassification,
+            Head::QuestionAnswering => HeadKind::QuestionAnswering,
             Head::MaskedLm => HeadKind::MaskedLm,
             Head::Pretraining => HeadKind::Pretraining,
         }

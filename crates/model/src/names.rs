@@ -2,7 +2,8 @@
 //!
 //! Canonical names are BERT's own without the prefix `bert.`, for all families. In each of them the class
 //! logits are `classifier(act(pooler.dense(h_0)))`, so DistilBERT's `pre_classifier` and RoBERTa's
-//! `classifier.dense` are called `pooler.dense` here, and RoBERTa's `classifier.out_proj` is `classifier`.
+//! `classifier.dense` are called `pooler.dense` here, and RoBERTa's `classifier.out_proj` is `classifier`, as are the
+//! `qa_outputs` of a question-answering head.
 //! A `weight` of a dense layer is `[out, in]`.
 
 use crate::config::{EncoderConfig, Family, Head};
@@ -46,7 +47,7 @@ pub fn expected_shapes(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
     }
     match &config.head {
         Head::None => {}
-        Head::Classification { .. } | Head::TokenClassification { .. } => {
+        Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => {
             shapes.dense("classifier", config.head.outputs(), h);
         }
         Head::MaskedLm => shapes.masked_lm(config),

@@ -152,7 +152,7 @@ pub fn flops(config: &EncoderConfig, tokens: usize) -> Flops {
         head: match config.head {
             Head::None => 0.0,
             Head::Classification { .. } => 2.0 * h * outputs,
-            Head::TokenClassification { .. } => 2.0 * t * h * outputs,
+            Head::TokenClassification { .. } | Head::QuestionAnswering => 2.0 * t * h * outputs,
             Head::MaskedLm => masked_lm,
             Head::Pretraining => masked_lm + 2.0 * h * 2.0,
         },

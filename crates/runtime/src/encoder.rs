@@ -10,13 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use attar_kernels::{
-    AttentionScratch, Buffer, Cpu, Finish, Pinning, Rows, RowsMut, Softmax, Team, attention, gather, layer_norm, mean,
-    normalise_length,
+    AttentionScratch, Buffer, Cpu, Finish, Pinning, Rows, RowsMut, Softmax, Team, attention, gather, layer_norm,
 };
-use attar_model::{EncoderConfig, Pooling, PoolingMode};
+use attar_model::{EncoderConfig, Pooling};
 
 use crate::batch::Input;
 use crate::error::Error;
+use crate::head::{head, next_sentence_and_pooled};
 use crate::linear::ByteRows;
 use crate::model::{Layer, Model, PackedHead, finish};
 use crate::trace::{LayerBuffers, TraceBuffers};
@@ -62,11 +62,11 @@ struct Arena {
 
 /// What a thread needs for its rows alone.
 #[derive(Debug, Default)]
-struct Own {
+pub(crate) struct Own {
     /// Weighted sums of values `[rows, H]`; first token states and pooled vectors `[B, H]` of the head.
-    context: Buffer<f32>,
+    pub(crate) context: Buffer<f32>,
     /// Feed-forward activations `[rows, F]` of a block.
-    inner: Buffer<f32>,
+    pub(crate) inner: Buffer<f32>,
     /// Hidden states as bytes.
     x_bytes: ByteRows,
     /// Inputs of the other layers as bytes.
@@ -120,7 +120,7 @@ impl Encoder {
         match (output, &self.model.head) {
             (Output::Hidden | Output::Vectors(_), _) => Ok(self.model.config.hidden),
             (Output::Logits, PackedHead::Classification(matrix) | PackedHead::Tokens(matrix)) => Ok(matrix.outputs()),
-            (Output::Logits, PackedHead::MaskedLm { decoder, .. }) => Ok(decoder.outputs()),
+            (Output::Logits, PackedHead::MaskedLm(head)) => Ok(head.decoder.outputs()),
             (Output::Logits, PackedHead::None) => {
                 Err(Error::Missing { what: "head", way_out: "fine-tune it first, or ask for vectors" })
             }
@@ -247,7 +247,7 @@ fn is_by_sequence(model: &Model, output: Output) -> bool {
 }
 
 /// Distance of rows `[H]` and `[3H]`: whole cache lines.
-fn strides(model: &Model) -> [usize; 2] {
+pub(crate) fn strides(model: &Model) -> [usize; 2] {
     let h = model.config.hidden;
     [h.next_multiple_of(16), (3 * h).next_multiple_of(16)]
 }
@@ -307,25 +307,13 @@ fn traced(model: &Model, arena: &mut Arena, input: Input<'_>, buffers: TraceBuff
         let (mut to, after) = buffers.split(model, group);
         buffers = after;
         layers(model, arena, group, Some(&mut to));
-        let h = model.config.hidden;
-        if let Some(pooled) = &mut to.pooled
-            && let Some(pooler) = &model.pooler
-        {
-            let firsts = first_rows(model, group, &arena.x, &mut arena.own.context);
-            pooler.apply(Rows::new(firsts, group.sequences(), h, h), dense(pooled, h), model.pooler_finish());
-        }
+        next_sentence_and_pooled(model, group, &arena.x, &mut arena.own, &mut to);
         if let Some(logits) = &mut to.logits {
             let rows = if is_by_sequence(model, Output::Logits) { group.sequences() } else { group.tokens() };
             let width = logits.len() / rows;
             head(model, group, Output::Logits, &mut arena.x, &mut arena.own, logits, width);
         }
     }
-}
-
-/// A matrix whose rows follow each other directly.
-fn dense(data: &mut [f32], columns: usize) -> RowsMut<'_, f32> {
-    let rows = data.len() / columns;
-    RowsMut::new(data, rows, columns, columns)
 }
 
 /// A group through all layers on one thread.
@@ -458,54 +446,5 @@ fn layer(
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), output_norm.borrow(), bytes);
     if let Some(to) = trace.and_then(|trace| trace.hidden.as_deref_mut()) {
         copy(x, stride, to, h);
-    }
-}
-
-/// States of the first tokens, `[B, H]`.
-fn first_rows<'a>(model: &Model, group: Input<'_>, x: &[f32], room: &'a mut Buffer<f32>) -> &'a [f32] {
-    let (h, [stride, _]) = (model.config.hidden, strides(model));
-    room.reserve(group.sequences() * h);
-    for (to, span) in room.chunks_exact_mut(h).zip(group.spans()) {
-        to.copy_from_slice(&x[span.start * stride..][..h]);
-    }
-    &room[..group.sequences() * h]
-}
-
-/// What is asked for, from the last hidden states, which are used up.
-fn head(model: &Model, group: Input<'_>, output: Output, x: &mut [f32], own: &mut Own, out: &mut [f32], width: usize) {
-    let (h, [stride, _], tokens) = (model.config.hidden, strides(model), group.tokens());
-    match (output, &model.head) {
-        (Output::Hidden, _) | (Output::Logits, PackedHead::None) => copy(x, stride, out, h),
-        (Output::Vectors(pooling), _) => {
-            for (to, span) in out.chunks_exact_mut(h).zip(group.spans()) {
-                let states = &x[span.start * stride..];
-                match pooling.mode {
-                    PoolingMode::Mean => mean(Rows::new(states, span.len(), h, stride), to),
-                    PoolingMode::Cls => to.copy_from_slice(&states[..h]),
-                }
-                if pooling.normalise {
-                    normalise_length(to);
-                }
-            }
-        }
-        (Output::Logits, PackedHead::Classification(classifier)) => {
-            let sequences = group.sequences();
-            let firsts = Rows::new(first_rows(model, group, x, &mut own.context), sequences, h, h);
-            own.inner.reserve(sequences * h);
-            // A configuration whose classifier has no pooler is refused when it is read.
-            let pooler = model.pooler.as_ref().expect("a classifier has a pooler");
-            pooler.apply(firsts, RowsMut::new(&mut own.inner, sequences, h, h), model.pooler_finish());
-            classifier.apply(Rows::new(&own.inner, sequences, h, h), dense(out, width), Finish::Write);
-        }
-        (Output::Logits, PackedHead::Tokens(classifier)) => {
-            classifier.apply(Rows::new(x, tokens, h, stride), dense(out, width), Finish::Write);
-        }
-        (Output::Logits, PackedHead::MaskedLm { transform, norm, decoder }) => {
-            own.context.reserve(tokens * stride);
-            let to = RowsMut::new(&mut own.context, tokens, h, stride);
-            transform.apply(Rows::new(x, tokens, h, stride), to, finish(model.config.masked_lm_activation()));
-            layer_norm(model.cpu, RowsMut::new(&mut own.context, tokens, h, stride), norm.borrow(), None);
-            decoder.apply(Rows::new(&own.context, tokens, h, stride), dense(out, width), Finish::Write);
-        }
     }
 }

@@ -16,8 +16,9 @@
 //! # The modules, from the inside out
 //! - `linear`: a layer in floats or bytes; `model`: a bundle's weights, packed.
 //! - `batch`: [`Input`], sequences one after the other. `encoder`: [`Encoder`], the forward pass, and how it is cut
-//!   among threads.
-//! - `trace`: what a teacher leaves, in memory of the caller. `session`: [`Session`], the tokenizer in front of it all.
+//!   among threads; `head`: what comes after its last layer.
+//! - `trace`: what a teacher leaves, in memory of the caller. `session`: [`Session`], the tokenizer in front of it all,
+//!   and what is said of words ([`Tag`], [`Span`]) instead of whole texts.
 //!
 //! # What can be relied on
 //! - A row's result is the same to the bit, whatever comes with it and however many threads compute it. It differs
@@ -34,6 +35,7 @@
 mod batch;
 mod encoder;
 mod error;
+mod head;
 mod linear;
 mod model;
 mod session;
@@ -45,5 +47,5 @@ pub use batch::Input;
 pub use encoder::{Encoder, Output};
 pub use error::{Error, InputError};
 pub use model::Precision;
-pub use session::{Options, Session, Text};
+pub use session::{Entity, Options, Session, Span, Tag, Text};
 pub use trace::{LayerBuffers, RelationBuffers, TraceBuffers};

@@ -75,12 +75,17 @@ pub(crate) enum PackedHead {
     Classification(PackedMatrix),
     /// `classifier(h_t)`
     Tokens(PackedMatrix),
-    /// `decoder(LayerNorm(act(transform(h_t))))`
-    MaskedLm {
-        transform: PackedMatrix,
-        norm: OwnNorm,
-        decoder: PackedMatrix,
-    },
+    MaskedLm(Box<MaskedLm>),
+}
+
+/// `decoder(LayerNorm(act(transform(h_t))))`
+#[derive(Debug)]
+pub(crate) struct MaskedLm {
+    pub(crate) transform: PackedMatrix,
+    pub(crate) norm: OwnNorm,
+    pub(crate) decoder: PackedMatrix,
+    /// `next(act(pooler(h_0)))` of a pre-training head.
+    pub(crate) next_sentence: Option<PackedMatrix>,
 }
 
 impl Embeddings {
@@ -127,8 +132,10 @@ impl Model {
         let head = match &config.head {
             Head::None => PackedHead::None,
             Head::Classification { .. } => PackedHead::Classification(source.matrix("classifier", h, config.outputs())),
-            Head::TokenClassification { .. } => PackedHead::Tokens(source.matrix("classifier", h, config.outputs())),
-            Head::MaskedLm | Head::Pretraining => PackedHead::MaskedLm {
+            Head::TokenClassification { .. } | Head::QuestionAnswering => {
+                PackedHead::Tokens(source.matrix("classifier", h, config.outputs()))
+            }
+            Head::MaskedLm | Head::Pretraining => PackedHead::MaskedLm(Box::new(MaskedLm {
                 transform: source.matrix("cls.predictions.transform.dense", h, h),
                 norm: source.norm("cls.predictions.transform.LayerNorm"),
                 decoder: PackedMatrix::new(
@@ -138,7 +145,8 @@ impl Model {
                     h,
                     config.vocabulary,
                 ),
-            },
+                next_sentence: (config.head == Head::Pretraining).then(|| source.matrix("cls.seq_relationship", h, 2)),
+            })),
         };
         let embeddings = Embeddings {
             words,
@@ -166,7 +174,10 @@ impl Model {
         let head = match &self.head {
             PackedHead::None => 0,
             PackedHead::Classification(matrix) | PackedHead::Tokens(matrix) => matrix.bytes(),
-            PackedHead::MaskedLm { transform, decoder, .. } => transform.bytes() + decoder.bytes(),
+            PackedHead::MaskedLm(head) => {
+                let next = head.next_sentence.as_ref().map_or(0, PackedMatrix::bytes);
+                head.transform.bytes() + head.decoder.bytes() + next
+            }
         };
         self.embeddings.words.bytes() + tables + layers + head + self.pooler.as_ref().map_or(0, PackedMatrix::bytes)
     }

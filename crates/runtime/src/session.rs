@@ -1,5 +1,7 @@
 //! A model directory that answers texts.
 
+mod tokens;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use crate::encoder::{Encoder, Output};
 use crate::error::Error;
 use crate::model::{Model, Precision};
 use crate::source::Words;
+
+pub use tokens::{Entity, Span, Tag};
 
 /// A text, or a pair of texts.
 pub type Text<'a> = (&'a str, Option<&'a str>);
@@ -44,7 +48,7 @@ impl Options {
     }
 }
 
-/// A model with its tokenizer: text in, logits or vectors out.
+/// A model with its tokenizer: text in, logits, vectors, tags or answers out.
 ///
 /// Weights and tokenizer are shared: [`Session::share`] makes another with the same ones, for another thread.
 #[derive(Debug)]
@@ -149,7 +153,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Missing`] if the model has none.
-    pub fn answer(&self) -> Result<&Target, Error> {
+    pub fn target(&self) -> Result<&Target, Error> {
         match &self.config().head {
             Head::Classification { target } => Ok(target),
             _ => Err(Error::Missing {
@@ -169,7 +173,7 @@ impl Session {
     /// # Errors
     /// If a text cannot be encoded or the model has no classification head.
     pub fn logits(&mut self, texts: &[Text<'_>], progress: impl FnMut(usize)) -> Result<Vec<Vec<f32>>, Error> {
-        self.answer()?;
+        self.target()?;
         self.rows(texts, Output::Logits, progress)
     }
 

@@ -18,6 +18,9 @@ pub struct TraceBuffers<'a> {
     pub pooled: Option<&'a mut [f32]>,
     /// Logits of the head, `[B, K]` or `[N, K]`.
     pub logits: Option<&'a mut [f32]>,
+    /// Logits of the next-sentence head, `[B, 2]`: that the second text follows the first, and that it does not. Left
+    /// alone by a model without one.
+    pub next_sentence: Option<&'a mut [f32]>,
 }
 
 /// Where the parts of one layer go.
@@ -58,8 +61,9 @@ impl<'a> TraceBuffers<'a> {
         };
         expect("embeddings", &self.embeddings, n * h);
         expect("pooled vectors", &self.pooled, input.sequences() * h);
-        let rows = if config.head.has_masked_lm() || is_tagger(config) { n } else { input.sequences() };
+        let rows = if config.head.is_by_token() { n } else { input.sequences() };
         expect("logits", &self.logits, rows * outputs);
+        expect("next-sentence logits", &self.next_sentence, input.sequences() * 2);
         for layer in &self.layers {
             expect("hidden states", &layer.hidden, n * h);
             expect("queries, keys and values", &layer.qkv, n * 3 * h);
@@ -78,7 +82,7 @@ impl<'a> TraceBuffers<'a> {
         let config = &model.config;
         let (n, h, sequences) = (first.tokens(), config.hidden, first.sequences());
         let outputs = if config.head.has_masked_lm() { config.vocabulary } else { config.outputs() };
-        let rows = if config.head.has_masked_lm() || is_tagger(config) { n } else { sequences };
+        let rows = if config.head.is_by_token() { n } else { sequences };
         let layers = self.layers.iter_mut().map(|layer| LayerBuffers {
             hidden: front(&mut layer.hidden, n * h),
             qkv: front(&mut layer.qkv, n * 3 * h),
@@ -97,13 +101,10 @@ impl<'a> TraceBuffers<'a> {
             embeddings: front(&mut self.embeddings, n * h),
             pooled: front(&mut self.pooled, sequences * h),
             logits: front(&mut self.logits, rows * outputs),
+            next_sentence: front(&mut self.next_sentence, sequences * 2),
         };
         (taken, self)
     }
-}
-
-fn is_tagger(config: &EncoderConfig) -> bool {
-    matches!(config.head, attar_model::Head::TokenClassification { .. })
 }
 
 impl LayerBuffers<'_> {

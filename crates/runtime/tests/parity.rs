@@ -121,6 +121,7 @@ fn traces_are_those_of_the_fixtures() {
                     }
                 ];
                 let (mut embeddings, mut pooled) = (vec![0.0; n * h], vec![0.0; sequences * h]);
+                let mut next_sentence = vec![0.0; sequences * 2];
                 let mut hidden = vec![vec![0.0; n * h]; config.layers];
                 let mut scores = vec![vec![0.0; config.heads * input.pairs()]; config.layers];
                 let layers = hidden.iter_mut().zip(&mut scores).map(|(hidden, scores)| LayerBuffers {
@@ -133,6 +134,7 @@ fn traces_are_those_of_the_fixtures() {
                     layers: layers.collect(),
                     pooled: Some(&mut pooled),
                     logits: has_logits.then_some(&mut logits),
+                    next_sentence: Some(&mut next_sentence),
                 };
                 encoder.trace(input, buffers).unwrap();
                 for (key, array) in &expected {
@@ -145,8 +147,9 @@ fn traces_are_those_of_the_fixtures() {
                             let wanted = if array.shape.len() == 3 { rows() } else { array.data.clone() };
                             assert_close(&what, &wide(&logits), &wanted, STATES);
                         }
-                        // The next-sentence head is for pre-training, not for answers.
-                        None if key == "seq_relationship_logits" => {}
+                        None if key == "seq_relationship_logits" => {
+                            assert_close(&what, &wide(&next_sentence), &array.data, STATES);
+                        }
                         Some(("hidden_states", layer)) => {
                             let layer: usize = layer.parse().unwrap();
                             let got = if layer == 0 { &embeddings } else { &hidden[layer - 1] };

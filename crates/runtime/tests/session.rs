@@ -22,7 +22,7 @@ fn texts_of_the_fixtures() {
             let mut session = Session::load(&dir, &Options::new(Precision::F32, threads)).unwrap();
             let rows: Vec<&serde_json::Value> =
                 texts.as_array().unwrap().iter().filter(|t| t["logits"].is_array()).collect();
-            if rows.is_empty() || session.answer().is_err() {
+            if rows.is_empty() || session.target().is_err() {
                 continue;
             }
             let given: Vec<Text<'_>> =

@@ -10,6 +10,7 @@ mod encodings;
 mod error;
 mod library;
 mod load;
+mod located;
 mod metadata;
 mod save;
 mod train;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
+pub use located::{LocatedEncoding, Place, Windows};
 pub use train::{TrainOptions, train_wordpiece};
 pub use wordpiece::{Accents, WordPieceOptions};
 

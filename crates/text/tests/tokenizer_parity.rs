@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use attar_testing::shared;
-use attar_text::tokenizer::{Accents, EncodeError, Encodings, Limit, Tokenizer, Truncation, WordPieceOptions};
+use attar_text::tokenizer::{
+    Accents, EncodeError, Encodings, Limit, Place, Tokenizer, Truncation, Windows, WordPieceOptions,
+};
 use attar_text::vocabulary::Vocabulary;
 use proptest::prelude::*;
 use tokenizers::utils::truncation::truncate_encodings;
@@ -84,25 +86,76 @@ fn variants() -> Vec<WordPieceOptions> {
 struct Both {
     ours: Tokenizer,
     crates: tokenizers::Tokenizer,
+    /// The crate's without post-processor: what it makes of a text does not know yet which of a pair it is.
+    bare: tokenizers::Tokenizer,
 }
 
 impl Both {
     fn of(ours: Tokenizer) -> Self {
         let json = ours.to_json().unwrap();
         let crates = tokenizers::Tokenizer::from_bytes(json.as_bytes()).unwrap();
+        let mut bare = crates.clone();
+        bare.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
         // Read again, as from a file, so that the crate's part of it is made late.
-        Self { ours: Tokenizer::from_json(json.into_bytes()).unwrap(), crates }
+        Self { ours: Tokenizer::from_json(json.into_bytes()).unwrap(), crates, bare }
     }
 
     #[track_caller]
     fn compare(&self, text: &str, pair: Option<&str>) {
         let expected = match pair {
-            Some(pair) => self.crates.encode_fast((text, pair), true).unwrap(),
-            None => self.crates.encode_fast(text, true).unwrap(),
+            Some(pair) => self.crates.encode((text, pair), true).unwrap(),
+            None => self.crates.encode(text, true).unwrap(),
         };
         let got = self.ours.encode(text, pair, Limit::unlimited()).unwrap();
         assert_eq!(got.ids, expected.get_ids(), "{text:?} {pair:?}");
         assert_eq!(got.types, expected.get_type_ids(), "{text:?} {pair:?}");
+        let located = self.ours.encode_located(text, pair, Limit::unlimited()).unwrap();
+        assert_eq!(located.encoding, got, "{text:?} {pair:?}");
+        assert_eq!(located.places, places(&expected), "{text:?} {pair:?}");
+    }
+
+    /// In windows, cut by the crate.
+    #[track_caller]
+    fn compare_windows(&self, text: &str, pair: Option<&str>, windows: Windows) {
+        let got = self.ours.encode_windows(text, pair, windows);
+        let processor = self.crates.get_post_processor().unwrap();
+        let first = self.bare.encode(text, false).unwrap();
+        let (fixed, mut cut) = match pair {
+            Some(pair) => (Some(first), self.bare.encode(pair, false).unwrap()),
+            None => (None, first),
+        };
+        let beside = processor.added_tokens(pair.is_some()) + fixed.as_ref().map_or(0, tokenizers::Encoding::len);
+        let room = windows.max_tokens.saturating_sub(beside);
+        if beside > windows.max_tokens || (cut.len() > room && room <= windows.overlap) {
+            assert!(matches!(got, Err(EncodeError::NoWindow { .. })), "{text:?} {pair:?} {windows:?}: {got:?}");
+            return;
+        }
+        let words = cut.get_word_ids().to_vec();
+        if cut.len() > room {
+            cut.truncate(room, windows.overlap, TruncationDirection::Right);
+        }
+        let others = cut.take_overflowing();
+        let expected: Vec<_> = std::iter::once(cut)
+            .chain(others)
+            .map(|cut| match &fixed {
+                Some(first) => processor.process(first.clone(), Some(cut), true).unwrap(),
+                None => processor.process(cut, None, true).unwrap(),
+            })
+            .collect();
+        let got = got.unwrap();
+        assert_eq!(got.len(), expected.len(), "{text:?} {pair:?} {windows:?}");
+        for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            assert_eq!(got.encoding.ids, expected.get_ids(), "{text:?} {pair:?} {windows:?}");
+            assert_eq!(got.encoding.types, expected.get_type_ids(), "{text:?} {pair:?} {windows:?}");
+            let mut expected = places(expected);
+            // The crate does not tell of the first token of a window whether its word began in the one before.
+            let first = index * room.saturating_sub(windows.overlap);
+            let cut = usize::from(pair.is_some());
+            if let Some(place) = expected.iter_mut().flatten().find(|place| place.text == cut) {
+                place.begins_word = first == 0 || words[first - 1] != words[first];
+            }
+            assert_eq!(got.places, expected, "{text:?} {pair:?} {windows:?}");
+        }
     }
 
     /// Under a limit, cut by the crate between encoding and adding special tokens.
@@ -143,6 +196,20 @@ impl Both {
             },
         }
     }
+}
+
+/// What the crate says of where tokens come from.
+fn places(encoding: &tokenizers::Encoding) -> Vec<Option<Place>> {
+    let (words, texts) = (encoding.get_word_ids(), encoding.get_sequence_ids());
+    let place = |token: usize| {
+        if encoding.get_special_tokens_mask()[token] == 1 {
+            return None;
+        }
+        let (start, end) = encoding.get_offsets()[token];
+        let goes_on = token > 0 && texts[token - 1] == texts[token] && words[token - 1] == words[token];
+        Some(Place { text: texts[token].unwrap(), bytes: start..end, begins_word: !goes_on })
+    };
+    (0..encoding.len()).map(place).collect()
 }
 
 fn all_variants() -> Vec<Both> {
@@ -234,11 +301,13 @@ fn limit() -> impl Strategy<Value = Limit> {
 fn any_text() {
     let all = all_variants();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) };
-    proptest!(config, |(text in text(), pair in prop::option::weighted(0.2, text()), limit in limit())| {
+    proptest!(config, |(text in text(), pair in prop::option::weighted(0.2, text()), limit in limit(), overlap in 0_usize..6)| {
         for both in &all {
             both.compare(&text, pair.as_deref());
         }
         all[0].compare_cut(&text, pair.as_deref(), limit);
+        let windows = Windows { max_tokens: limit.max_tokens, overlap };
+        all[0].compare_windows(&text, pair.as_deref(), windows);
     });
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
         if let Some(max_tokens) = args.data.max_tokens {
             session.cut_to(max_tokens);
         }
-        session.answer().with_context(|| format!("{} cannot be evaluated", path.display()))?;
+        session.target().with_context(|| format!("{} cannot be evaluated", path.display()))?;
         contenders.push(Contender::Encoder { name: name_of(path), session: Box::new(session) });
     }
     let first = contenders.iter().find_map(Contender::session);
@@ -202,7 +202,7 @@ impl Contender {
     fn answers(&mut self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
         let logits = match self {
             Contender::Encoder { name, session } => {
-                let order = labels::classes(name, session.answer()?, &data.target, notes)?;
+                let order = labels::classes(name, session.target()?, &data.target, notes)?;
                 let bar = counting(texts.len(), name);
                 let mut logits = session.logits(texts, |done| bar.inc(done as u64))?;
                 bar.finish_and_clear();
@@ -307,7 +307,7 @@ fn table_rows(args: &EvalDataArgs, first: Option<&Session>) -> anyhow::Result<Da
         text: args.text.parse()?,
         pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
         label: Some(args.label.parse()?),
-        target: match first.map(Session::answer).transpose()? {
+        target: match first.map(Session::target).transpose()? {
             Some(Target::Regression) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
             Some(Target::Labels(names)) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
             _ => TargetSpec::Discover,

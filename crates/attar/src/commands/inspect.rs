@@ -221,6 +221,7 @@ fn head(head: &Head) -> &'static str {
         Head::Classification { target: attar_model::Target::Labels(_) } => "classification",
         Head::Classification { target: attar_model::Target::Regression } => "regression",
         Head::TokenClassification { .. } => "token classification",
+        Head::QuestionAnswering => "question answering",
         Head::MaskedLm => "masked language model",
         Head::Pretraining => "masked language model and next sentence",
     }

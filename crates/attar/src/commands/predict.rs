@@ -1,6 +1,8 @@
-//! `attar predict`: texts in, labels or scores out.
+//! `attar predict`: texts in, labels, scores, tags or answers out.
 
-use attar_model::Target;
+mod words;
+
+use attar_model::{Head, Target};
 use attar_runtime::Text;
 use serde::Serialize;
 
@@ -30,8 +32,16 @@ struct Prediction<'a> {
 
 pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let mut session = engine::open(&args.model, &args.engine, threads)?;
-    let target = session.answer()?.clone();
     let given = texts::given(&args.texts)?;
+    match session.config().head {
+        Head::TokenClassification { .. } => {
+            anyhow::ensure!(args.pair.is_none(), "this model tags the words of single texts: leave --pair out");
+            return words::tag(&mut session, &given, args.json);
+        }
+        Head::QuestionAnswering => return words::answer(&mut session, &given, args.pair.as_deref(), args.json),
+        _ => {}
+    }
+    let target = session.target()?.clone();
     if args.pair.is_some() {
         anyhow::ensure!(given.len() == 1, "--pair goes with a single text, got {} texts", given.len());
     }

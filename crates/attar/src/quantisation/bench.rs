@@ -41,7 +41,7 @@ impl Bench {
     pub(crate) fn outputs(&self, precision: Precision, texts: &Encodings) -> anyhow::Result<(Vec<f32>, usize)> {
         let mut encoder = Encoder::from_bundle(&self.bundle, &Options::new(precision, self.threads))?;
         let output = match self.bundle.config.head {
-            Head::Classification { .. } | Head::TokenClassification { .. } => Output::Logits,
+            Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => Output::Logits,
             Head::None | Head::MaskedLm | Head::Pretraining => {
                 Output::Vectors(Pooling { mode: PoolingMode::Mean, normalise: false })
             }

@@ -1,11 +1,14 @@
 //! What the commands print.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
+use attar_model::atomic::WriteMode;
+use attar_model::{Bundle, Head, Tensor};
 use serde_json::Value;
 
-use crate::common::{attar, json, student_recipe, succeed, workshop, write};
+use crate::common::{attar, fail, json, student_recipe, succeed, workshop, write};
 
 #[test]
 fn help_names_every_command() {
@@ -44,6 +47,53 @@ fn predict_reads_arguments_and_lines() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap(), lines);
+}
+
+/// The workshop's teacher with an untrained head over tokens.
+fn with_head_over_tokens(folder: &Path, name: &str, head: Head) {
+    let mut bundle = Bundle::read(&workshop().join("teacher/student")).unwrap();
+    let of_encoder = |name: &str| name.starts_with("embeddings.") || name.starts_with("encoder.");
+    let kept = bundle.weights.iter().filter(|(name, _)| of_encoder(name));
+    bundle.weights = kept.map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
+    bundle.config = bundle.config.with_head(head);
+    let (outputs, hidden) = (bundle.config.outputs(), bundle.config.hidden);
+    let weight = (0..outputs * hidden).map(|i| (i as f32 * 0.7).sin()).collect();
+    bundle.weights.insert("classifier.weight", Tensor::new(vec![outputs, hidden], weight));
+    bundle.weights.insert("classifier.bias", Tensor::new(vec![outputs], vec![0.0; outputs]));
+    bundle.write(&folder.join(name), WriteMode::New).unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"] {
+        let from = workshop().join("teacher/student").join(file);
+        if from.exists() {
+            std::fs::copy(from, folder.join(name).join(file)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn predict_tags_words_and_answers_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = ["O", "B-LIGHT", "I-LIGHT"].map(String::from).to_vec();
+    with_head_over_tokens(folder.path(), "tagger", Head::TokenClassification { labels });
+    let text = "é turn on the lights";
+    let tagged = json(&succeed(folder.path(), &["predict", "tagger", "--json", text]));
+    let words = tagged["words"].as_array().unwrap();
+    assert_eq!(words.iter().map(|word| word["text"].as_str().unwrap()).collect::<Vec<_>>().join(" "), text);
+    // Characters, not bytes.
+    assert_eq!((&words[1]["start"], &words[1]["end"]), (&Value::from(2), &Value::from(6)));
+    assert!(words.iter().all(|word| word["label"].is_string() && word["probability"].is_number()));
+    assert!(succeed(folder.path(), &["predict", "tagger", text]).contains("label"));
+    assert!(fail(folder.path(), &["predict", "tagger", text, "--pair", "x"]).contains("--pair"));
+
+    with_head_over_tokens(folder.path(), "reader", Head::QuestionAnswering);
+    let ask = ["predict", "reader", "--json", "turn what on", "where", "--pair", text];
+    let answers: Vec<Value> = succeed(folder.path(), &ask).lines().map(json).collect();
+    assert_eq!(answers.len(), 2);
+    for answer in &answers {
+        let [start, end] = ["start", "end"].map(|key| answer[key].as_u64().unwrap() as usize);
+        let span: String = text.chars().skip(start).take(end - start).collect();
+        assert_eq!(answer["answer"], span);
+    }
+    assert!(fail(folder.path(), &["predict", "reader", "where"]).contains("--pair"));
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl Encoder {
         }
         match &c.head {
             Head::None => {}
-            Head::Classification { .. } | Head::TokenClassification { .. } => {
+            Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => {
                 slots.extend(linear_slots("classifier", c.hidden, c.outputs()));
             }
             Head::MaskedLm | Head::Pretraining => {
@@ -223,7 +223,7 @@ impl Encoder {
                 let pooled = trace.pooled.clone().expect("a classifier has a pooler");
                 trace.logits = Some(linear(dropped(pooled, after), &self.linear(values)));
             }
-            Head::TokenClassification { .. } => {
+            Head::TokenClassification { .. } | Head::QuestionAnswering => {
                 trace.logits = Some(linear(dropped(last.clone(), after), &self.linear(values)));
             }
             Head::MaskedLm | Head::Pretraining => {

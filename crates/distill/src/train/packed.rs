@@ -84,6 +84,7 @@ impl PackedTeacher {
         let logits = encoder.width(Output::Logits).ok().filter(|_| c.head != Head::None);
         let of_sequences = encoder.rows(Output::Logits, batch);
         let mut logits = logits.map(|width| (vec![0.0; of_sequences * width], width));
+        let mut next_sentence = vec![0.0; if c.head == Head::Pretraining { 2 * batch.sequences() } else { 0 }];
 
         let buffers = TraceBuffers {
             embeddings: asked(&mut embeddings),
@@ -98,6 +99,7 @@ impl PackedTeacher {
                 .collect(),
             pooled: None,
             logits: logits.as_mut().map(|(numbers, _)| numbers.as_mut_slice()),
+            next_sentence: asked(&mut next_sentence),
         };
         encoder.trace(batch, buffers).expect("the plan checked ids, types and lengths");
 
@@ -116,7 +118,7 @@ impl PackedTeacher {
             layers: layers.collect(),
             pooled: None,
             logits: logits.map(|(numbers, width)| matrix(numbers, width, device)),
-            sequence_logits: None,
+            sequence_logits: (!next_sentence.is_empty()).then(|| matrix(next_sentence, 2, device)),
         }
     }
 }

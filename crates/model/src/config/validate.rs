@@ -83,7 +83,7 @@ impl EncoderConfig {
             Head::Pretraining if !self.pooler => {
                 contradiction("the next-sentence head stands on the pooler: set pooler to true")
             }
-            Head::MaskedLm | Head::TokenClassification { .. } if self.pooler => {
+            Head::MaskedLm | Head::TokenClassification { .. } | Head::QuestionAnswering if self.pooler => {
                 contradiction("a head over tokens has no pooler beside it: set pooler to false")
             }
             Head::Classification { target: Target::Labels(labels) } if labels.len() < 2 => {

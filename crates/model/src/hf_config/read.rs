@@ -45,6 +45,7 @@ pub fn parse(json: Value) -> Result<EncoderConfig, ConfigError> {
         HeadKind::None => Head::None,
         HeadKind::Classification => Head::Classification { target: read_target(&mut keys.0)? },
         HeadKind::TokenClassification => Head::TokenClassification { labels: read_token_labels(&mut keys.0)? },
+        HeadKind::QuestionAnswering => Head::QuestionAnswering,
         HeadKind::MaskedLm => Head::MaskedLm,
         HeadKind::Pretraining => Head::Pretraining,
     };
@@ -185,7 +186,7 @@ impl Keys {
     fn pooler(&mut self, family: Family, kind: HeadKind) -> Result<bool, ConfigError> {
         match kind {
             HeadKind::Classification | HeadKind::Pretraining => Ok(true),
-            HeadKind::TokenClassification | HeadKind::MaskedLm => Ok(false),
+            HeadKind::TokenClassification | HeadKind::QuestionAnswering | HeadKind::MaskedLm => Ok(false),
             HeadKind::None if family == Family::DistilBert => Ok(false),
             HeadKind::None => match self.take(POOLER) {
                 None => Ok(true),

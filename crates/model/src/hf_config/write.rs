@@ -86,7 +86,7 @@ fn still_holds(head: &Head, key: &str, value: &Value) -> bool {
             "id2label" | "label2id" => names_one_output(value),
             _ => true,
         },
-        Head::None | Head::MaskedLm | Head::Pretraining => true,
+        Head::None | Head::QuestionAnswering | Head::MaskedLm | Head::Pretraining => true,
     }
 }
 

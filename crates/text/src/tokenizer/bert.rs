@@ -14,6 +14,7 @@ mod added;
 mod characters;
 mod json;
 mod pieces;
+mod sink;
 mod template;
 mod truncate;
 mod words;
@@ -27,9 +28,11 @@ pub(super) use json::Parsed;
 use self::added::AddedTokens;
 use self::characters::Characters;
 use self::pieces::Pieces;
-use self::template::Templates;
+use self::sink::{Located, Sink};
+use self::template::{Part, Templates};
 use self::truncate::{Kept, kept};
-use super::{EncodeError, Limit, Truncation};
+use super::located::{LocatedEncoding, Place, Windows};
+use super::{EncodeError, Encoding, Limit, Truncation};
 
 /// A WordPiece tokenizer in BERT's way, ready to encode.
 pub(super) struct Bert {
@@ -61,10 +64,10 @@ struct Parts<'a> {
 
 /// Room that encoding needs besides its result; using it again saves allocating it again.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Scratch {
+pub(super) struct Scratch<S = Vec<u32>> {
     word: Vec<u8>,
-    first: Vec<u32>,
-    second: Vec<u32>,
+    first: S,
+    second: S,
 }
 
 impl Bert {
@@ -134,8 +137,22 @@ impl Bert {
         ids: &mut Vec<u32>,
         types: &mut Vec<u32>,
     ) -> Result<Option<usize>, EncodeError> {
-        let template = self.templates.of(pair.is_some());
-        let special = template.special();
+        let Some(keep) = self.keep(text, pair, limit, scratch)? else { return Ok(None) };
+        let before = ids.len();
+        let (first, second) = (&scratch.first[..keep.first], &scratch.second[..keep.second]);
+        self.templates.of(pair.is_some()).append(first, second, ids, types);
+        Ok(Some(ids.len() - before))
+    }
+
+    /// Both texts' pieces and how many of each stay; `None` if only the library can tell them.
+    fn keep<S: Sink>(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        limit: Limit,
+        scratch: &mut Scratch<S>,
+    ) -> Result<Option<Kept>, EncodeError> {
+        let special = self.templates.of(pair.is_some()).special();
         let Some(room) = limit.max_tokens.checked_sub(special) else {
             return Err(EncodeError::LimitTooSmall { max_tokens: limit.max_tokens, special });
         };
@@ -153,21 +170,76 @@ impl Bert {
         if undecided && !self.tokenise_both(text, pair, usize::MAX, scratch) {
             return Ok(None);
         }
-        let Scratch { first, second, .. } = scratch;
-        let lengths = Kept { first: first.len(), second: second.len() };
-        let keep = kept(lengths, pair.is_some(), room, special, limit)?;
-        let before = ids.len();
-        template.append(&first[..keep.first], &second[..keep.second], ids, types);
-        Ok(Some(ids.len() - before))
+        let lengths = Kept { first: scratch.first.len(), second: scratch.second.len() };
+        kept(lengths, pair.is_some(), room, special, limit).map(Some)
     }
 
-    /// Both texts' ids, or as many as are `enough`; `false` if only the library can tell them.
-    fn tokenise_both(&self, text: &str, pair: Option<&str>, enough: usize, scratch: &mut Scratch) -> bool {
+    /// Both texts' pieces, or as many as are `enough`; `false` if only the library can tell them.
+    fn tokenise_both<S: Sink>(&self, text: &str, pair: Option<&str>, enough: usize, scratch: &mut Scratch<S>) -> bool {
         let Scratch { word, first, second } = scratch;
-        first.clear();
-        second.clear();
+        first.truncate(0);
+        second.truncate(0);
         self.tokenise(text, enough, word, first).is_some()
             && pair.is_none_or(|pair| self.tokenise(pair, enough, word, second).is_some())
+    }
+
+    /// An input whose tokens know their places; `None` if only the library can tell.
+    pub(super) fn locate(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        limit: Limit,
+    ) -> Result<Option<LocatedEncoding>, EncodeError> {
+        let mut scratch = Scratch::<Located>::default();
+        let Some(keep) = self.keep(text, pair, limit, &mut scratch)? else { return Ok(None) };
+        let (first, second) = (&scratch.first.pieces[..keep.first], &scratch.second.pieces[..keep.second]);
+        Ok(Some(self.located(first, second, pair.is_some())))
+    }
+
+    /// The windows of an input; `None` if only the library can tell.
+    pub(super) fn windows(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        windows: Windows,
+    ) -> Result<Option<Vec<LocatedEncoding>>, EncodeError> {
+        let mut scratch = Scratch::<Located>::default();
+        if !self.tokenise_both(text, pair, usize::MAX, &mut scratch) {
+            return Ok(None);
+        }
+        let (first, second) = (&scratch.first.pieces[..], &scratch.second.pieces[..]);
+        let special = self.templates.of(pair.is_some()).special();
+        let (fixed, cut) = if pair.is_some() { (first, second) } else { (&[][..], first) };
+        let ranges = windows.over(cut.len(), fixed.len() + special)?;
+        let window = |range: std::ops::Range<usize>| match pair {
+            Some(_) => self.located(first, &second[range], true),
+            None => self.located(&first[range], &[], false),
+        };
+        Ok(Some(ranges.map(window).collect()))
+    }
+
+    fn located(&self, first: &[sink::Piece], second: &[sink::Piece], is_pair: bool) -> LocatedEncoding {
+        let (mut encoding, mut places) = (Encoding::default(), Vec::new());
+        for part in self.templates.of(is_pair).parts() {
+            let (pieces, text, token_type) = match part {
+                Part::First { token_type } => (first, 0, token_type),
+                Part::Second { token_type } => (second, 1, token_type),
+                Part::Special { ids, token_type } => {
+                    encoding.ids.extend_from_slice(ids);
+                    encoding.types.resize(encoding.ids.len(), *token_type);
+                    places.resize(encoding.ids.len(), None);
+                    continue;
+                }
+            };
+            encoding.ids.extend(pieces.iter().map(|piece| piece.id));
+            encoding.types.resize(encoding.ids.len(), *token_type);
+            places.extend(
+                pieces
+                    .iter()
+                    .map(|piece| Some(Place { text, bytes: piece.bytes.clone(), begins_word: piece.begins_word })),
+            );
+        }
+        LocatedEncoding { encoding, places }
     }
 
     /// One more than the largest id.

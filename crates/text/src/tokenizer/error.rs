@@ -130,6 +130,19 @@ pub enum EncodeError {
         /// Tokens of the second text, 0 if there is none.
         second_length: usize,
     },
+    /// No room for a window that goes on.
+    #[error(
+        "windows of {max_tokens} tokens with {overlap} of overlap leave nothing new beside {beside} other tokens; allow \
+         more tokens, or less overlap"
+    )]
+    NoWindow {
+        /// Tokens of a window.
+        max_tokens: usize,
+        /// Tokens that two windows share.
+        overlap: usize,
+        /// Special tokens and those of the first text.
+        beside: usize,
+    },
     /// The `tokenizers` library refused.
     #[error("the tokenizers library reports: {0}")]
     Library(String),

@@ -7,7 +7,8 @@ use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, Trunc
 use tokenizers::{Model, ModelWrapper, NormalizerWrapper, PostProcessor, PostProcessorWrapper};
 
 use super::bert::{Bert, Parsed, Scratch};
-use super::{EncodeError, Limit, Tokenizer, TokenizerError, Truncation, load};
+use super::located::{LocatedEncoding, Place, Windows};
+use super::{EncodeError, Encoding, Limit, Tokenizer, TokenizerError, Truncation, load};
 
 /// What encodes, and what is known about it.
 #[derive(Debug, Clone)]
@@ -114,6 +115,62 @@ impl Parts {
         self.encode_by_library(text, pair, limit, ids, types)
     }
 
+    /// An input whose tokens know their places.
+    pub(super) fn locate(&self, text: &str, pair: Option<&str>, limit: Limit) -> Result<LocatedEncoding, EncodeError> {
+        if let Some(bert) = &self.bert
+            && let Some(located) = bert.locate(text, pair, limit)?
+        {
+            return Ok(located);
+        }
+        let inner = self.made_library()?;
+        let second = pair.map(|pair| inner.encode(pair, false)).transpose()?;
+        let (first, second) = self.cut(inner.encode(text, false)?, second, limit)?;
+        Ok(located(&self.with_special_tokens(first, second)?))
+    }
+
+    /// The windows of an input.
+    pub(super) fn windows(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        windows: Windows,
+    ) -> Result<Vec<LocatedEncoding>, EncodeError> {
+        if let Some(bert) = &self.bert
+            && let Some(all) = bert.windows(text, pair, windows)?
+        {
+            return Ok(all);
+        }
+        let inner = self.made_library()?;
+        let first = inner.encode(text, false)?;
+        let second = pair.map(|pair| inner.encode(pair, false)).transpose()?;
+        let special = self.special_tokens(pair.is_some());
+        let (fixed, mut cut) = match second {
+            Some(second) => (Some(first), second),
+            None => (None, first),
+        };
+        let beside = special + fixed.as_ref().map_or(0, tokenizers::Encoding::len);
+        // Refuses what the library would panic about.
+        let firsts: Vec<usize> = windows.over(cut.len(), beside)?.map(|range| range.start).collect();
+        let words = cut.get_word_ids();
+        let goes_on: Vec<bool> = firsts.iter().map(|&at| at > 0 && words[at - 1] == words[at]).collect();
+        cut.truncate(windows.max_tokens - beside, windows.overlap, TruncationDirection::Right);
+        let others = cut.take_overflowing();
+        let window = |(cut, goes_on): (tokenizers::Encoding, bool)| {
+            let merged = match &fixed {
+                Some(first) => self.with_special_tokens(first.clone(), Some(cut)),
+                None => self.with_special_tokens(cut, None),
+            };
+            let mut located = located(&merged?);
+            // The word of a window's first token may have begun in the one before.
+            let text = usize::from(fixed.is_some());
+            if let Some(first) = located.places.iter_mut().flatten().find(|place| place.text == text) {
+                first.begins_word = !goes_on;
+            }
+            Ok(located)
+        };
+        std::iter::once(cut).chain(others).zip(goes_on).map(window).collect()
+    }
+
     fn encode_by_library(
         &self,
         text: &str,
@@ -122,48 +179,89 @@ impl Parts {
         ids: &mut Vec<u32>,
         types: &mut Vec<u32>,
     ) -> Result<usize, EncodeError> {
-        let inner = self.library().map_err(|reason| EncodeError::Library(reason.to_owned()))?;
-        let mut first = inner.encode_fast(text, false)?;
-        let mut second = pair.map(|pair| inner.encode_fast(pair, false)).transpose()?;
-        let added = self.post_processor.as_ref().map_or(0, |processor| processor.added_tokens(pair.is_some()));
+        let inner = self.made_library()?;
+        let second = pair.map(|pair| inner.encode_fast(pair, false)).transpose()?;
+        let (first, second) = self.cut(inner.encode_fast(text, false)?, second, limit)?;
+        let merged = self.with_special_tokens(first, second)?;
+        ids.extend_from_slice(merged.get_ids());
+        types.extend_from_slice(merged.get_type_ids());
+        Ok(merged.len())
+    }
+
+    fn made_library(&self) -> Result<&tokenizers::Tokenizer, EncodeError> {
+        self.library().map_err(|reason| EncodeError::Library(reason.to_owned()))
+    }
+
+    fn special_tokens(&self, is_pair: bool) -> usize {
+        self.post_processor.as_ref().map_or(0, |processor| processor.added_tokens(is_pair))
+    }
+
+    fn cut(
+        &self,
+        first: tokenizers::Encoding,
+        second: Option<tokenizers::Encoding>,
+        limit: Limit,
+    ) -> Result<(tokenizers::Encoding, Option<tokenizers::Encoding>), EncodeError> {
+        let special = self.special_tokens(second.is_some());
         let (first_length, second_length) = (first.len(), second.as_ref().map_or(0, tokenizers::Encoding::len));
-        let room = limit.max_tokens.checked_sub(added);
+        let room = limit.max_tokens.checked_sub(special);
         let excess = (first_length + second_length).saturating_sub(room.unwrap_or(0));
         if room.is_none() || (room == Some(0) && excess > 0) {
-            return Err(EncodeError::LimitTooSmall { max_tokens: limit.max_tokens, special: added });
+            return Err(EncodeError::LimitTooSmall { max_tokens: limit.max_tokens, special });
         }
-        if excess > 0 {
-            let cuttable = match limit.truncation {
-                Truncation::LongestFirst => usize::MAX,
-                Truncation::OnlyFirst => first_length,
-                Truncation::OnlySecond => second_length,
-            };
-            if cuttable <= excess {
-                return Err(EncodeError::CannotTruncate { limit, special: added, first_length, second_length });
-            }
-            let parameters = TruncationParams {
-                direction: TruncationDirection::Right,
-                max_length: first_length + second_length - excess,
-                strategy: limit.truncation.into(),
-                stride: 0,
-            };
-            (first, second) = truncate_encodings(first, second, &parameters)?;
+        if excess == 0 {
+            return Ok((first, second));
         }
-        let before = ids.len();
-        if let Some(processor) = &self.post_processor {
-            let merged = processor.process(first, second, true)?;
-            ids.extend_from_slice(merged.get_ids());
-            types.extend_from_slice(merged.get_type_ids());
-        } else {
-            ids.extend_from_slice(first.get_ids());
-            types.resize(ids.len(), 0);
-            if let Some(second) = second {
-                ids.extend_from_slice(second.get_ids());
-                types.resize(ids.len(), 1);
-            }
+        let cuttable = match limit.truncation {
+            Truncation::LongestFirst => usize::MAX,
+            Truncation::OnlyFirst => first_length,
+            Truncation::OnlySecond => second_length,
+        };
+        if cuttable <= excess {
+            return Err(EncodeError::CannotTruncate { limit, special, first_length, second_length });
         }
-        Ok(ids.len() - before)
+        let parameters = TruncationParams {
+            direction: TruncationDirection::Right,
+            max_length: first_length + second_length - excess,
+            strategy: limit.truncation.into(),
+            stride: 0,
+        };
+        Ok(truncate_encodings(first, second, &parameters)?)
     }
+
+    fn with_special_tokens(
+        &self,
+        mut first: tokenizers::Encoding,
+        second: Option<tokenizers::Encoding>,
+    ) -> Result<tokenizers::Encoding, EncodeError> {
+        if let Some(processor) = &self.post_processor {
+            return Ok(processor.process(first, second, true)?);
+        }
+        first.set_sequence_id(0);
+        first.set_type_ids(vec![0; first.len()]);
+        let Some(mut second) = second else { return Ok(first) };
+        second.set_sequence_id(1);
+        second.set_type_ids(vec![1; second.len()]);
+        first.merge_with(second, false);
+        Ok(first)
+    }
+}
+
+/// The library's offsets as places.
+fn located(merged: &tokenizers::Encoding) -> LocatedEncoding {
+    let (words, texts) = (merged.get_word_ids(), merged.get_sequence_ids());
+    let place = |token: usize| {
+        if merged.get_special_tokens_mask()[token] == 1 {
+            return None;
+        }
+        let (start, end) = merged.get_offsets()[token];
+        let text = texts[token]?;
+        let before = token.checked_sub(1).filter(|&before| texts[before] == Some(text));
+        let begins_word = before.is_none_or(|before| words[before].is_none() || words[before] != words[token]);
+        Some(Place { text, bytes: start..end, begins_word })
+    };
+    let encoding = Encoding { ids: merged.get_ids().to_vec(), types: merged.get_type_ids().to_vec() };
+    LocatedEncoding { places: (0..merged.len()).map(place).collect(), encoding }
 }
 
 impl Tokenizer {

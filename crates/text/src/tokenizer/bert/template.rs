@@ -18,7 +18,7 @@ pub(super) struct Template {
     special: usize,
 }
 
-enum Part {
+pub(super) enum Part {
     First { token_type: u32 },
     Second { token_type: u32 },
     Special { ids: Vec<u32>, token_type: u32 },
@@ -84,6 +84,10 @@ impl Template {
     /// Number of special tokens.
     pub(super) fn special(&self) -> usize {
         self.special
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Appends an input with these texts.

@@ -3,26 +3,27 @@
 use super::Bert;
 use super::characters::{Class, Kind};
 use super::pieces::{KEY_BYTES, Key, key};
+use super::sink::Sink;
 
 impl Bert {
-    /// Appends the ids of a text, without special tokens at its ends; `None` if only the library can
+    /// Appends the pieces of a text, without special tokens at its ends; `None` if only the library can
     /// tell them. May stop once there are `enough`.
-    pub(super) fn tokenise(&self, text: &str, enough: usize, word: &mut Vec<u8>, ids: &mut Vec<u32>) -> Option<()> {
+    pub(super) fn tokenise(&self, text: &str, enough: usize, word: &mut Vec<u8>, to: &mut impl Sink) -> Option<()> {
         let bytes = text.as_bytes();
         let mut at = 0;
-        while at < bytes.len() && ids.len() < enough {
-            at = match self.plain_word(bytes, at, ids) {
+        while at < bytes.len() && to.len() < enough {
+            at = match self.plain_word(bytes, at, to) {
                 Some(next) => next,
-                None => self.any_word(text, at, word, ids)?,
+                None => self.any_word(text, at, word, to)?,
             };
         }
         Some(())
     }
 
-    /// Appends the ids of the ASCII word or mark at this place, or passes over a space, and returns
+    /// Appends the pieces of the ASCII word or mark at this place, or passes over a space, and returns
     /// where to go on; `None`, with nothing done, if it takes a closer look.
     #[inline]
-    fn plain_word(&self, bytes: &[u8], at: usize, ids: &mut Vec<u32>) -> Option<usize> {
+    fn plain_word(&self, bytes: &[u8], at: usize, to: &mut impl Sink) -> Option<usize> {
         if !self.characters.plain() {
             return None;
         }
@@ -32,10 +33,9 @@ impl Bert {
             return match self.characters.class(bytes[at]) {
                 Class::Ascii(Kind::Space) => Some(at + 1),
                 Class::Ascii(Kind::Punctuation) => {
-                    let key = u64::from(bytes[at]);
-                    ids.push(
-                        self.beginnings.by_short_key(key).filter(|_| self.longest_word > 0).unwrap_or(self.unknown),
-                    );
+                    let known = self.beginnings.by_short_key(u64::from(bytes[at])).filter(|_| self.longest_word > 0);
+                    to.plain_word(at);
+                    to.piece(known.unwrap_or(self.unknown), 0..1);
                     Some(at + 1)
                 }
                 _ => None,
@@ -45,9 +45,10 @@ impl Bert {
         if run < 8 {
             let next = self.end_of_word(bytes, at + run)?;
             let key = low & (u64::MAX >> (64 - 8 * run));
+            to.plain_word(at);
             match self.beginnings.by_short_key(key) {
-                Some(id) if run <= self.longest_word => ids.push(id),
-                _ => self.short_word(Key::from(key), run, run, ids),
+                Some(id) if run <= self.longest_word => to.piece(id, 0..run),
+                _ => self.short_word(Key::from(key), run, run, to),
             }
             return Some(next);
         }
@@ -59,7 +60,8 @@ impl Bert {
         let length = 8 + more;
         let next = self.end_of_word(bytes, at + length)?;
         let high = if more == 0 { 0 } else { self.lower(high) & (u64::MAX >> (64 - 8 * more)) };
-        self.short_word(Key::from(low) | Key::from(high) << 64, length, length, ids);
+        to.plain_word(at);
+        self.short_word(Key::from(low) | Key::from(high) << 64, length, length, to);
         Some(next)
     }
 
@@ -82,12 +84,13 @@ impl Bert {
         if self.characters.lowercase() { alphanumerics | (0x20 * EACH_BYTE) } else { alphanumerics }
     }
 
-    /// Appends the ids of the word at this place, character by character, or passes over what is none,
+    /// Appends the pieces of the word at this place, character by character, or passes over what is none,
     /// and returns where to go on.
-    fn any_word(&self, text: &str, mut at: usize, word: &mut Vec<u8>, ids: &mut Vec<u32>) -> Option<usize> {
+    fn any_word(&self, text: &str, mut at: usize, word: &mut Vec<u8>, to: &mut impl Sink) -> Option<usize> {
         let bytes = text.as_bytes();
         let mut characters = 0;
         word.clear();
+        to.cleaned_word();
         while let Some(&byte) = bytes.get(at) {
             match self.characters.class(byte) {
                 Class::Ascii(Kind::Space | Kind::Punctuation) if characters > 0 => break,
@@ -97,28 +100,34 @@ impl Bert {
                 }
                 Class::Added => {
                     if let Some((length, id)) = self.added.at(&bytes[at..]) {
-                        self.any_length(word, characters, ids);
-                        ids.push(id);
+                        self.any_length(word, characters, to);
+                        to.plain_word(at);
+                        to.piece(id, 0..length);
                         return Some(at + length);
                     }
                 }
                 Class::Ascii(_) | Class::Wide => {}
             }
             let character = text[at..].chars().next()?;
-            at += character.len_utf8();
+            let origin = at..at + character.len_utf8();
+            at = origin.end;
             let mut ended = false;
             for &(character, kind) in self.characters.cleaned(character)? {
                 if kind == Kind::Word {
                     word.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    to.letter(character.len_utf8(), origin.clone());
                     characters += 1;
                     continue;
                 }
-                self.any_length(word, characters, ids);
+                self.any_length(word, characters, to);
                 word.clear();
+                to.cleaned_word();
                 characters = 0;
                 ended = true;
                 if kind == Kind::Punctuation {
-                    self.any_length(character.encode_utf8(&mut [0; 4]).as_bytes(), 1, ids);
+                    to.letter(character.len_utf8(), origin.clone());
+                    self.any_length(character.encode_utf8(&mut [0; 4]).as_bytes(), 1, to);
+                    to.cleaned_word();
                 }
             }
             // What begins after an ideograph or a mark may be plain again.
@@ -126,51 +135,51 @@ impl Bert {
                 return Some(at);
             }
         }
-        self.any_length(word, characters, ids);
+        self.any_length(word, characters, to);
         Some(at)
     }
 
-    /// Appends the ids of a word of so many characters; nothing for none.
-    fn any_length(&self, word: &[u8], characters: usize, ids: &mut Vec<u32>) {
+    /// Appends the pieces of a word of so many characters; nothing for none.
+    fn any_length(&self, word: &[u8], characters: usize, to: &mut impl Sink) {
         if word.is_empty() {
             return;
         }
         if word.len() <= KEY_BYTES {
-            return self.short_word(key(word), word.len(), characters, ids);
+            return self.short_word(key(word), word.len(), characters, to);
         }
         if characters > self.longest_word {
-            return ids.push(self.unknown);
+            return to.piece(self.unknown, 0..word.len());
         }
-        let before = ids.len();
-        let (mut rest, mut pieces) = (word, &self.beginnings);
-        while !rest.is_empty() {
-            let Some((length, id)) = pieces.longest_of(rest) else {
-                ids.truncate(before);
-                return ids.push(self.unknown);
+        let before = to.len();
+        let (mut at, mut pieces) = (0, &self.beginnings);
+        while at < word.len() {
+            let Some((length, id)) = pieces.longest_of(&word[at..]) else {
+                to.truncate(before);
+                return to.piece(self.unknown, 0..word.len());
             };
-            ids.push(id);
-            rest = &rest[length..];
+            to.piece(id, at..at + length);
+            at += length;
             pieces = &self.continuations;
         }
     }
 
-    /// Appends the ids of a word of 1 to 16 bytes and so many characters.
+    /// Appends the pieces of a word of 1 to 16 bytes and so many characters.
     #[inline]
-    fn short_word(&self, word: Key, length: usize, characters: usize, ids: &mut Vec<u32>) {
+    fn short_word(&self, word: Key, length: usize, characters: usize, to: &mut impl Sink) {
         if characters > self.longest_word {
-            return ids.push(self.unknown);
+            return to.piece(self.unknown, 0..length);
         }
-        let before = ids.len();
-        let (mut rest, mut left, mut pieces) = (word, length, &self.beginnings);
-        while left > 0 {
-            let Some((length, id)) = pieces.longest_of_key(rest, left) else {
-                ids.truncate(before);
-                return ids.push(self.unknown);
+        let before = to.len();
+        let (mut rest, mut at, mut pieces) = (word, 0, &self.beginnings);
+        while at < length {
+            let Some((bytes, id)) = pieces.longest_of_key(rest, length - at) else {
+                to.truncate(before);
+                return to.piece(self.unknown, 0..length);
             };
-            ids.push(id);
-            left -= length;
-            if left > 0 {
-                rest >>= 8 * length;
+            to.piece(id, at..at + bytes);
+            at += bytes;
+            if at < length {
+                rest >>= 8 * bytes;
             }
             pieces = &self.continuations;
         }

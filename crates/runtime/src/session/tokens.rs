@@ -1,0 +1,327 @@
+//! Answers about parts of a text: classes of its words, and the words that answer a question.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use attar_model::Head;
+use attar_text::tokenizer::{EncodeError, LocatedEncoding, Place, Windows};
+
+use super::Session;
+use crate::batch::Input;
+use crate::encoder::Output;
+use crate::error::Error;
+
+/// Windows that are sorted by length and computed together.
+const TURN: usize = 512;
+/// Tokens that two windows of a long text share, where there is room for so many.
+const OVERLAP: usize = 128;
+/// Most tokens of an answer, as those who ask the Stanford questions have it.
+const LONGEST_ANSWER: usize = 30;
+
+/// A word and its class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tag {
+    /// Where it stands in the text.
+    pub bytes: Range<usize>,
+    /// The most probable class of its first token, as an index into the labels.
+    pub class: usize,
+    /// Of that class.
+    pub probability: f32,
+}
+
+/// Neighbouring words that name one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// Where they stand in the text.
+    pub bytes: Range<usize>,
+    /// Their label without `B-` or `I-`.
+    pub kind: String,
+    /// Mean of the probabilities of the words.
+    pub probability: f32,
+}
+
+/// Words of a context that answer a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// Where they stand in the context.
+    pub bytes: Range<usize>,
+    /// That the answer begins there, times that it ends there, among all places of its window.
+    pub probability: f32,
+    /// The same of the first special token, at which models point that know questions without an answer: the smallest
+    /// over the windows.
+    pub no_answer: f32,
+}
+
+impl Session {
+    /// The class of each word of each text. A text that is too long for the model is seen in overlapping windows, and a
+    /// word's class is from the window that shows most around it.
+    ///
+    /// # Errors
+    /// If a text cannot be encoded, or [`Error::Missing`] if the model is no tagger.
+    pub fn tag(&mut self, texts: &[&str], progress: impl FnMut(usize)) -> Result<Vec<Vec<Tag>>, Error> {
+        if !matches!(self.config().head, Head::TokenClassification { .. }) {
+            return Err(Error::Missing { what: "token classification head", way_out: "use a model that tags words" });
+        }
+        let mut words: Vec<BTreeMap<usize, (usize, Tag)>> = vec![BTreeMap::new(); texts.len()];
+        let rows: Vec<_> = texts.iter().map(|text| (*text, None)).collect();
+        let width = self.config().outputs();
+        let take = |text: usize, window: &LocatedEncoding, logits: &[f32]| {
+            let tokens = &window.places;
+            let starts = (0..tokens.len()).filter(|&t| tokens[t].as_ref().is_some_and(|place| place.begins_word));
+            for first in starts {
+                let shown = first.min(tokens.len() - 1 - first);
+                let bytes = word_at(tokens, first);
+                let probabilities = softmax(&logits[first * width..][..width]);
+                let (class, probability) = largest(&probabilities);
+                let seen = words[text]
+                    .entry(bytes.start)
+                    .or_insert_with(|| (shown, Tag { bytes: bytes.clone(), class, probability }));
+                if shown > seen.0 {
+                    *seen = (shown, Tag { bytes, class, probability });
+                }
+            }
+        };
+        self.windows(&rows, take, progress)?;
+        Ok(words.into_iter().map(|words| words.into_values().map(|(_, tag)| tag).collect()).collect())
+    }
+
+    /// The things that a text's tags name. Labels are read as `B-KIND`, `I-KIND` and `O`; of labels without a prefix,
+    /// neighbours of one kind are one thing.
+    pub fn entities(&self, tags: &[Tag]) -> Vec<Entity> {
+        entities(self.config().head.labels(), tags)
+    }
+
+    /// The words of each context that answer its question; none where the context has no words. A context that is too
+    /// long for the model is seen in overlapping windows.
+    ///
+    /// # Errors
+    /// If a text cannot be encoded or a question fills the model alone, or [`Error::Missing`] if the model answers no
+    /// questions.
+    pub fn answer(
+        &mut self,
+        questions: &[(&str, &str)],
+        progress: impl FnMut(usize),
+    ) -> Result<Vec<Option<Span>>, Error> {
+        if self.config().head != Head::QuestionAnswering {
+            let way_out = "use a model that answers questions";
+            return Err(Error::Missing { what: "question-answering head", way_out });
+        }
+        let mut answers: Vec<Option<Span>> = vec![None; questions.len()];
+        let rows: Vec<_> = questions.iter().map(|&(question, context)| (question, Some(context))).collect();
+        let take = |question: usize, window: &LocatedEncoding, logits: &[f32]| {
+            let Some(found) = best_span(&window.places, logits) else { return };
+            let best = answers[question].get_or_insert_with(|| found.clone());
+            let no_answer = best.no_answer.min(found.no_answer);
+            if found.probability > best.probability {
+                *best = found;
+            }
+            best.no_answer = no_answer;
+        };
+        self.windows(&rows, take, progress)?;
+        Ok(answers)
+    }
+
+    /// Hands each window of each text, with the logits of its tokens, to `take`.
+    fn windows(
+        &mut self,
+        texts: &[(&str, Option<&str>)],
+        mut take: impl FnMut(usize, &LocatedEncoding, &[f32]),
+        mut progress: impl FnMut(usize),
+    ) -> Result<(), Error> {
+        let max_tokens = self.limit.max_tokens;
+        let windows = Windows { max_tokens, overlap: OVERLAP.min(max_tokens / 4) };
+        let width = self.encoder.width(Output::Logits)?;
+        for (turn, some) in texts.chunks(TURN).enumerate() {
+            let first = turn * TURN;
+            let encoded = self.encode_windows(some, windows, first)?;
+            let mut all: Vec<(usize, &LocatedEncoding)> = (encoded.iter().enumerate())
+                .flat_map(|(text, windows)| windows.iter().map(move |window| (first + text, window)))
+                .collect();
+            all.sort_by_key(|(_, window)| std::cmp::Reverse(window.encoding.len()));
+            for all in all.chunks(TURN) {
+                let sorted = &mut self.sorted;
+                sorted.ids.clear();
+                sorted.types.clear();
+                sorted.lengths.clear();
+                for (_, window) in all {
+                    sorted.ids.extend_from_slice(&window.encoding.ids);
+                    sorted.types.extend_from_slice(&window.encoding.types);
+                    sorted.lengths.push(window.encoding.len() as u32);
+                }
+                sorted.out.resize(sorted.ids.len() * width, 0.0);
+                let input = Input::new(&sorted.ids, &sorted.types, &sorted.lengths)?;
+                self.encoder.forward(input, Output::Logits, &mut sorted.out)?;
+                let mut rest = &sorted.out[..];
+                for (text, window) in all {
+                    let (mine, others) = rest.split_at(window.encoding.len() * width);
+                    take(*text, window, mine);
+                    rest = others;
+                }
+            }
+            progress(some.len());
+        }
+        Ok(())
+    }
+
+    /// The windows of each text, encoded on all threads.
+    fn encode_windows(
+        &mut self,
+        texts: &[(&str, Option<&str>)],
+        windows: Windows,
+        before: usize,
+    ) -> Result<Vec<Vec<LocatedEncoding>>, Error> {
+        let Session { encoder, tokenizer, .. } = self;
+        let share = texts.len().div_ceil(encoder.threads()).max(1);
+        let mut parts: Vec<_> = texts.chunks(share).map(|texts| (texts, Ok(Vec::new()))).collect();
+        encoder.team().run(&mut parts, |part, (texts, encoded)| {
+            let each = texts.iter().enumerate().map(|(row, (text, pair))| {
+                tokenizer.encode_windows(text, *pair, windows).map_err(|source| {
+                    let row = before + part * share + row;
+                    EncodeError::Row { row, source: Box::new(source) }
+                })
+            });
+            *encoded = each.collect::<Result<Vec<_>, _>>();
+        });
+        let parts = parts.into_iter().map(|(_, encoded)| encoded).collect::<Result<Vec<_>, _>>()?;
+        Ok(parts.concat())
+    }
+}
+
+/// The bytes of the word whose first token this is.
+fn word_at(tokens: &[Option<Place>], first: usize) -> Range<usize> {
+    let place = |t: usize| tokens.get(t).and_then(Option::as_ref);
+    let Some(start) = place(first) else { return 0..0 };
+    let goes_on = |t: &usize| place(*t).is_some_and(|place| !place.begins_word && place.text == start.text);
+    let last = (first + 1..).take_while(goes_on).last().unwrap_or(first);
+    start.bytes.start..place(last).map_or(start.bytes.end, |place| place.bytes.end)
+}
+
+/// The most probable begin and end among the tokens of the second text, widened to whole words.
+fn best_span(tokens: &[Option<Place>], logits: &[f32]) -> Option<Span> {
+    // Only the context can be pointed at, and the first token, which says that there is no answer.
+    let can_be = |t: usize| t == 0 || tokens[t].as_ref().is_some_and(|place| place.text == 1);
+    let part = |column: usize| {
+        let part: Vec<f32> =
+            (0..tokens.len()).map(|t| if can_be(t) { logits[2 * t + column] } else { f32::NEG_INFINITY }).collect();
+        softmax(&part)
+    };
+    let (starts, ends) = (part(0), part(1));
+    let mut best: Option<(f32, usize, usize)> = None;
+    for first in (0..tokens.len()).filter(|&t| can_be(t) && tokens[t].is_some()) {
+        for last in (first..tokens.len().min(first + LONGEST_ANSWER)).take_while(|&t| tokens[t].is_some()) {
+            let probability = starts[first] * ends[last];
+            if best.is_none_or(|(most, ..)| probability > most) {
+                best = Some((probability, first, last));
+            }
+        }
+    }
+    let (probability, first, last) = best?;
+    let place = |t: usize| tokens[t].as_ref();
+    let head =
+        (0..=first).rev().find(|&t| place(t).is_none_or(|place| place.begins_word)).filter(|&t| place(t).is_some());
+    let begin = place(head.unwrap_or(first))?.bytes.start;
+    let end = (last + 1..tokens.len()).take_while(|&t| place(t).is_some_and(|place| !place.begins_word)).last();
+    let end = place(end.unwrap_or(last))?.bytes.end;
+    Some(Span { bytes: begin..end, probability, no_answer: starts[0] * ends[0] })
+}
+
+fn entities(labels: &[String], tags: &[Tag]) -> Vec<Entity> {
+    let mut found: Vec<(Entity, usize)> = Vec::new();
+    // Whether the last word belongs to the last entity.
+    let mut is_open = false;
+    for tag in tags {
+        let label = labels.get(tag.class).map_or("", String::as_str);
+        let (begins, kind) = match label.split_once('-') {
+            Some(("B", kind)) => (true, kind),
+            Some(("I", kind)) => (false, kind),
+            _ if label == "O" => {
+                is_open = false;
+                continue;
+            }
+            _ => (false, label),
+        };
+        match found.last_mut() {
+            Some((entity, words)) if is_open && !begins && entity.kind == kind => {
+                entity.bytes.end = tag.bytes.end;
+                entity.probability += tag.probability;
+                *words += 1;
+            }
+            _ => {
+                let Tag { bytes, probability, .. } = tag.clone();
+                found.push((Entity { bytes, kind: kind.into(), probability }, 1));
+            }
+        }
+        is_open = true;
+    }
+    let mean = |(entity, words): (Entity, usize)| Entity { probability: entity.probability / words as f32, ..entity };
+    found.into_iter().map(mean).collect()
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> = logits.iter().map(|&x| (x - largest).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.into_iter().map(|x| x / sum).collect()
+}
+
+/// The first of the largest numbers.
+fn largest(numbers: &[f32]) -> (usize, f32) {
+    let better = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
+    numbers.iter().copied().enumerate().fold((0, f32::NEG_INFINITY), better)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: usize, bytes: Range<usize>, begins_word: bool) -> Option<Place> {
+        Some(Place { text, bytes, begins_word })
+    }
+
+    #[test]
+    fn entities_of_labels_with_and_without_prefixes() {
+        let labels: Vec<String> = ["O", "B-PER", "I-PER", "I-LOC", "ORG"].map(String::from).to_vec();
+        let tags: Vec<Tag> = [1, 2, 1, 0, 2, 3, 3, 4, 4, 0, 4]
+            .iter()
+            .enumerate()
+            .map(|(i, &class)| Tag { bytes: 10 * i..10 * i + 5, class, probability: (i + 1) as f32 / 16.0 })
+            .collect();
+        let found: Vec<_> =
+            entities(&labels, &tags).into_iter().map(|e| (e.bytes, e.kind, e.probability * 16.0)).collect();
+        let expected = [
+            (0..15, "PER", 1.5),
+            (20..25, "PER", 3.0),
+            (40..45, "PER", 5.0),
+            (50..65, "LOC", 6.5),
+            (70..85, "ORG", 8.5),
+            (100..105, "ORG", 11.0),
+        ];
+        assert_eq!(found, expected.map(|(bytes, kind, p)| (bytes, kind.to_owned(), p)));
+    }
+
+    #[test]
+    fn the_best_span_is_of_the_context_in_order_and_of_whole_words() {
+        // [CLS] q [SEP] new ##er idea s [SEP]
+        let tokens = [
+            None,
+            place(0, 0..1, true),
+            None,
+            place(1, 0..3, true),
+            place(1, 3..5, false),
+            place(1, 6..10, true),
+            place(1, 10..11, false),
+            None,
+        ];
+        // Begin and end of each token; the question is the most probable, and may not be.
+        let logits = [0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 0.0, 0.0, 5.0, 0.0, 0.0, 4.0, 0.0, 0.0, 9.0, 9.0];
+        let span = best_span(&tokens, &logits).unwrap();
+        assert_eq!(span.bytes, 0..11);
+        let (start, end) = (5f32.exp(), 4f32.exp());
+        assert!((span.probability - start / (start + 4.0) * end / (end + 4.0)).abs() < 1e-6);
+        assert!((span.no_answer - 1.0 / (start + 4.0) / (end + 4.0)).abs() < 1e-6);
+        // An end before the begin is none.
+        let backwards = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 7.0, 0.0, 0.0, 1.0, 0.0, 0.0];
+        assert_eq!(best_span(&tokens, &backwards).unwrap().bytes, 0..11);
+        assert_eq!(best_span(&tokens[..3], &logits[..6]), None);
+    }
+}
