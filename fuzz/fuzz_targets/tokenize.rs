@@ -1,4 +1,4 @@
-//! Any text, in any of BERT's ways of cleaning: the ids are those of the `tokenizers` crate.
+//! Any text, in any of BERT's ways of cleaning: the ids and places are those of the `tokenizers` crate.
 
 #![no_main]
 
@@ -35,10 +35,15 @@ fuzz_target!(|input: (u8, &str, Option<&str>)| {
     let (variant, text, pair) = input;
     let (ours, crates) = &TOKENIZERS[usize::from(variant) % TOKENIZERS.len()];
     let expected = match pair {
-        Some(pair) => crates.encode_fast((text, pair), true),
-        None => crates.encode_fast(text, true),
+        Some(pair) => crates.encode((text, pair), true),
+        None => crates.encode(text, true),
     };
     let expected = expected.expect("[UNK] is there");
+    let located = ours.encode_located(text, pair, Limit::unlimited()).expect("[UNK] is there");
+    assert_eq!(located.encoding.ids, expected.get_ids());
+    for (place, &(start, end)) in located.places.iter().zip(expected.get_offsets()) {
+        assert_eq!(place.as_ref().map_or(0..0, |place| place.bytes.clone()), start..end);
+    }
     let got = ours.encode(text, pair, Limit::unlimited()).expect("[UNK] is there");
     assert_eq!(got.ids, expected.get_ids());
     assert_eq!(got.types, expected.get_type_ids());

@@ -143,7 +143,7 @@ fn what_attar_does_not_compute_is_refused() {
         (json!({"model_type": "xlm-roberta"}), "unknown model_type `xlm-roberta`"),
         (json!({"model_type": 3}), "`model_type` must be a name, got 3"),
         (json!({"model_type": null, "architectures": null, "hidden_size": null}), "cannot tell the kind of model"),
-        (json!({"architectures": ["BertForQuestionAnswering"]}), "reads BertModel, BertForSequenceClassification"),
+        (json!({"architectures": ["BertForMultipleChoice"]}), "reads BertModel, BertForSequenceClassification"),
         (json!({"architectures": ["RobertaModel"]}), "unsupported architecture `RobertaModel`"),
         (json!({"architectures": "BertModel"}), "`architectures` must be an array"),
         (json!({"hidden_act": "silu"}), "`hidden_act` is `silu`: attar computes gelu, gelu_new"),
