@@ -183,13 +183,9 @@ pub fn relations(
             let keys = y.data[head * width..].as_ptr();
             // SAFETY: `tokens` keys of `width` numbers.
             unsafe { outer(cpu, [tokens, width], keys, [y.stride, 1], turned, products, None, vectors) };
-            let stride = vectors * lanes;
-            for row in 0..rows {
-                let to = &mut result[(head * tokens + first + row) * tokens..][..tokens];
-                for (key, to) in to.iter_mut().enumerate() {
-                    *to = scratch.scores[key * stride + row];
-                }
-            }
+            let to = result[(head * tokens + first) * tokens..][..rows * tokens].as_mut_ptr();
+            // SAFETY: `rows` rows of `tokens` results; as many products have just been written.
+            cpu.run(unsafe { Turn::new(to, tokens, rows, tokens, products, vectors, None) });
         }
     }
 }
