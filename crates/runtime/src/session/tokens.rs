@@ -319,9 +319,9 @@ mod tests {
         let (start, end) = (5f32.exp(), 4f32.exp());
         assert!((span.probability - start / (start + 4.0) * end / (end + 4.0)).abs() < 1e-6);
         assert!((span.no_answer - 1.0 / (start + 4.0) / (end + 4.0)).abs() < 1e-6);
-        // An end before the begin is none.
-        let backwards = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 7.0, 0.0, 0.0, 1.0, 0.0, 0.0];
-        assert_eq!(best_span(&tokens, &backwards).unwrap().bytes, 0..11);
+        // The end of "new" is before the begin of "idea", and so not its end.
+        let backwards = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 7.0, 0.0, 0.0, 2.0, 0.0, 0.0];
+        assert_eq!(best_span(&tokens, &backwards).unwrap().bytes, 6..11);
         assert_eq!(best_span(&tokens[..3], &logits[..6]), None);
     }
 }
