@@ -44,7 +44,7 @@ pub(crate) struct Relu;
 /// [`exp2_inside`].
 #[derive(Clone, Copy)]
 pub(crate) struct Exp2Inside;
-/// [`exp2_coarse`].
+/// [`exp2_inside`] within [`Softmax::COARSE_ERROR`](crate::Softmax::COARSE_ERROR).
 #[derive(Clone, Copy)]
 pub(crate) struct Exp2Coarse;
 
@@ -84,7 +84,7 @@ impl Function for Exp2Inside {
 impl Function for Exp2Coarse {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F) -> I::F {
-        exp2_coarse(isa, x)
+        exp2_between(isa, [x], &EXP2_COARSE)[0]
     }
 
     #[inline(always)]
@@ -120,10 +120,7 @@ pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
     let clamped = isa.max(lowest, x);
     let n = isa.round(clamped);
     let f = isa.sub(clamped, n);
-    let mut y = isa.splat(POLYNOMIAL[5]);
-    for &c in POLYNOMIAL[..5].iter().rev() {
-        y = isa.fma(y, f, isa.splat(c));
-    }
+    let [y] = polynomial(isa, [f], &POLYNOMIAL);
     let y = isa.scale(y, n);
     isa.where_greater(lowest, x, isa.zero(), y)
 }
@@ -133,12 +130,6 @@ pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
 #[inline(always)]
 pub(crate) fn exp2_inside<I: Isa>(isa: I, x: I::F) -> I::F {
     exp2_between(isa, [x], &EXP2_INSIDE)[0]
-}
-
-/// [`exp2_inside`] within [`Softmax::COARSE_ERROR`](crate::Softmax::COARSE_ERROR), for weights of what becomes bytes.
-#[inline(always)]
-pub(crate) fn exp2_coarse<I: Isa>(isa: I, x: I::F) -> I::F {
-    exp2_between(isa, [x], &EXP2_COARSE)[0]
 }
 
 /// Of `2^fraction` for fractions in 0..=1 (`fits/exp2.py`).
@@ -152,14 +143,21 @@ fn exp2_between<I: Isa, const C: usize, const N: usize>(isa: I, x: [I::F; N], co
     for ((&x, fraction), power) in x.iter().zip(&mut fractions).zip(&mut powers) {
         (*fraction, *power) = isa.split_exponent(x);
     }
-    let mut y = [isa.splat(coefficients[C - 1]); N];
-    for &c in coefficients[..C - 1].iter().rev() {
-        for (y, &fraction) in y.iter_mut().zip(&fractions) {
-            *y = isa.fma(*y, fraction, isa.splat(c));
-        }
-    }
+    let mut y = polynomial(isa, fractions, coefficients);
     for (y, &power) in y.iter_mut().zip(&powers) {
         *y = isa.scale(*y, power);
+    }
+    y
+}
+
+/// `Σ c_k x^k` by Horner's rule, of several vectors side by side.
+#[inline(always)]
+fn polynomial<I: Isa, const C: usize, const N: usize>(isa: I, x: [I::F; N], coefficients: &[f32; C]) -> [I::F; N] {
+    let mut y = [isa.splat(coefficients[C - 1]); N];
+    for &c in coefficients[..C - 1].iter().rev() {
+        for (y, &x) in y.iter_mut().zip(&x) {
+            *y = isa.fma(*y, x, isa.splat(c));
+        }
     }
     y
 }
@@ -180,11 +178,8 @@ pub(crate) fn gelu_slope<I: Isa>(isa: I, x: I::F) -> I::F {
 #[inline(always)]
 fn saturated<I: Isa, const N: usize>(isa: I, x: I::F, limit: f32, coefficients: &[f32; N]) -> I::F {
     let u = isa.fma(isa.mul(x, x), isa.splat(2.0 / (limit * limit)), isa.splat(-1.0));
-    let mut polynomial = isa.splat(coefficients[N - 1]);
-    for &c in coefficients[..N - 1].iter().rev() {
-        polynomial = isa.fma(polynomial, u, isa.splat(c));
-    }
-    let inside = isa.fma(x, polynomial, isa.splat(0.5));
+    let [p] = polynomial(isa, [u], coefficients);
+    let inside = isa.fma(x, p, isa.splat(0.5));
     let above = isa.where_greater(x, isa.splat(limit), isa.splat(1.0), inside);
     isa.where_greater(isa.splat(-limit), x, isa.zero(), above)
 }
@@ -198,10 +193,7 @@ pub(crate) fn gelu_coarse<I: Isa>(isa: I, x: I::F) -> I::F {
         [0.397_883_36, -0.064_573_12, 0.008_772_391, -0.000_814_016_04, 4.795_558e-5, -1.598_605_4e-6, 2.278_150_3e-8];
     let inside = isa.max(isa.min(x, isa.splat(LIMIT)), isa.splat(-LIMIT));
     let square = isa.mul(inside, inside);
-    let mut p = isa.splat(POLYNOMIAL[6]);
-    for &c in POLYNOMIAL[..6].iter().rev() {
-        p = isa.fma(p, square, isa.splat(c));
-    }
+    let [p] = polynomial(isa, [square], &POLYNOMIAL);
     isa.mul(x, isa.fma(inside, p, isa.splat(0.5)))
 }
 

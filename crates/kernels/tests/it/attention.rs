@@ -132,6 +132,21 @@ fn scores_of_every_size() {
     }
 }
 
+/// Queries whose softmax must know the largest score beside others that need not: [`check`] asks for the same bits when
+/// they are computed apart.
+#[test]
+fn queries_of_every_size_side_by_side() {
+    let tokens = if cfg!(miri) { 5 } else { 37 };
+    for (heads, width) in [(2, 1), (3, 4), (2, 26)] {
+        let hidden = heads * width;
+        let mut qkv = numbers(Kind::Ordinary, tokens * 3 * hidden, 21);
+        for t in (0..tokens).step_by(3) {
+            qkv[t * 3 * hidden..][..hidden].iter_mut().for_each(|q| *q *= 1e4);
+        }
+        check(&Case::new(qkv, [tokens, heads, width]), 1);
+    }
+}
+
 #[test]
 fn what_is_no_number_spoils_its_head_alone() {
     let tokens = 6;

@@ -183,7 +183,7 @@ impl Session {
             *encoded = each.collect::<Result<Vec<_>, _>>();
         });
         let parts = parts.into_iter().map(|(_, encoded)| encoded).collect::<Result<Vec<_>, _>>()?;
-        Ok(parts.concat())
+        Ok(parts.into_iter().flatten().collect())
     }
 }
 
@@ -198,17 +198,18 @@ fn word_at(tokens: &[Option<Place>], first: usize) -> Range<usize> {
 
 /// The most probable begin and end among the tokens of the second text, widened to whole words.
 fn best_span(tokens: &[Option<Place>], logits: &[f32]) -> Option<Span> {
+    let word = |t: usize| tokens[t].as_ref().filter(|place| place.text == 1);
     // Only the context can be pointed at, and the first token, which says that there is no answer.
-    let can_be = |t: usize| t == 0 || tokens[t].as_ref().is_some_and(|place| place.text == 1);
     let part = |column: usize| {
+        let can_be = |t: usize| t == 0 || word(t).is_some();
         let part: Vec<f32> =
             (0..tokens.len()).map(|t| if can_be(t) { logits[2 * t + column] } else { f32::NEG_INFINITY }).collect();
         softmax(&part)
     };
     let (starts, ends) = (part(0), part(1));
     let mut best: Option<(f32, usize, usize)> = None;
-    for first in (0..tokens.len()).filter(|&t| can_be(t) && tokens[t].is_some()) {
-        for last in (first..tokens.len().min(first + LONGEST_ANSWER)).take_while(|&t| tokens[t].is_some()) {
+    for first in (0..tokens.len()).filter(|&t| word(t).is_some()) {
+        for last in (first..tokens.len().min(first + LONGEST_ANSWER)).take_while(|&t| word(t).is_some()) {
             let probability = starts[first] * ends[last];
             if best.is_none_or(|(most, ..)| probability > most) {
                 best = Some((probability, first, last));
@@ -216,12 +217,15 @@ fn best_span(tokens: &[Option<Place>], logits: &[f32]) -> Option<Span> {
         }
     }
     let (probability, first, last) = best?;
-    let place = |t: usize| tokens[t].as_ref();
-    let head =
-        (0..=first).rev().find(|&t| place(t).is_none_or(|place| place.begins_word)).filter(|&t| place(t).is_some());
-    let begin = place(head.unwrap_or(first))?.bytes.start;
-    let end = (last + 1..tokens.len()).take_while(|&t| place(t).is_some_and(|place| !place.begins_word)).last();
-    let end = place(end.unwrap_or(last))?.bytes.end;
+    // A window may begin inside a word.
+    let goes_back = |t: usize| t > 0 && word(t).is_some_and(|place| !place.begins_word) && word(t - 1).is_some();
+    let mut head = first;
+    while goes_back(head) {
+        head -= 1;
+    }
+    let begin = word(head)?.bytes.start;
+    let goes_on = |t: &usize| word(*t).is_some_and(|place| !place.begins_word);
+    let end = word((last + 1..tokens.len()).take_while(goes_on).last().unwrap_or(last))?.bytes.end;
     Some(Span { bytes: begin..end, probability, no_answer: starts[0] * ends[0] })
 }
 
@@ -323,5 +327,7 @@ mod tests {
         let backwards = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 7.0, 0.0, 0.0, 2.0, 0.0, 0.0];
         assert_eq!(best_span(&tokens, &backwards).unwrap().bytes, 6..11);
         assert_eq!(best_span(&tokens[..3], &logits[..6]), None);
+        // Without special tokens, in a window that begins inside a word: the question is no part of it.
+        assert_eq!(best_span(&[tokens[1].clone(), tokens[4].clone()], &[9.0; 4]).unwrap().bytes, 3..5);
     }
 }
