@@ -5,7 +5,7 @@
 mod common;
 
 use attar_distill::engine::{Encoder, Input, Keep, Parameters, Trace};
-use attar_distill::objectives::{mean_pool, normalise};
+use attar_distill::engine::{mean_pool, normalise};
 use attar_model::{Head, checkpoint};
 use attar_testing::{assert_close, json, shared, teacher, tensors};
 use common::{Model, batch_of, device, load, numbers, real_pairs, real_rows, single};

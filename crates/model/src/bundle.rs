@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::atomic::{WriteMode, write_dir};
 use crate::checkpoint::{self, Loaded};
-use crate::config::EncoderConfig;
+use crate::config::{ClassifierInput, EncoderConfig, Head};
 use crate::error::Error;
 use crate::family_names::family_name;
 use crate::fingerprint::fingerprint;
 use crate::quantised::{QUANTISED_FILE, QuantisedError, QuantisedWeights};
-use crate::sentence_transformers::{self, NORMALIZE, Pooling};
+use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling};
 use crate::weights::Weights;
 use crate::{files, hf_config, safetensors_file};
 
@@ -121,9 +121,41 @@ impl Bundle {
     /// are missing, [`Error::NoQuantised`] if only quantised weights will do and there are none,
     /// [`Error::SentenceTransformers`] if the directory makes vectors in a way attar cannot repeat.
     pub fn read_with(dir: &Path, choice: ReadWeights) -> Result<Self, Error> {
+        Self::read_as(dir, choice, |config| config)
+    }
+
+    /// As [`read`](Self::read), without the head, whose tensors are left where they are: the start of a model for
+    /// other labels.
+    ///
+    /// # Errors
+    /// As [`read_with`](Self::read_with).
+    pub fn read_headless(dir: &Path) -> Result<Self, Error> {
+        Self::read_as(dir, ReadWeights::F32, |config| config.with_head(Head::None))
+    }
+
+    /// The configuration of a directory that [`read`](Self::read) takes.
+    ///
+    /// # Errors
+    /// As [`checkpoint::read_config`], and [`Error::SentenceTransformers`].
+    pub fn read_config(dir: &Path) -> Result<EncoderConfig, Error> {
+        checkpoint::read_config(&sentence_transformers::read(dir)?.transformer)
+    }
+
+    fn read_as(
+        dir: &Path,
+        choice: ReadWeights,
+        head: impl FnOnce(EncoderConfig) -> EncoderConfig,
+    ) -> Result<Self, Error> {
         let found = sentence_transformers::read(dir)?;
         let config = checkpoint::read_config(&found.transformer)?;
-        let (config, weights, quantised) = read_weights(&found.transformer, config, choice)?;
+        if found.classifier && !reads_mean(&config) {
+            return Err(Error::SentenceTransformers {
+                path: dir.join("modules.json"),
+                what: "a classifier that config.json does not name".into(),
+                way_out: "restore config.json, or use a model of Transformer, Pooling and Normalize alone",
+            });
+        }
+        let (config, weights, quantised) = read_weights(&found.transformer, head(config), choice)?;
         let mut tokenizer_files = Vec::new();
         for name in TOKENIZER_FILES {
             if let Some(bytes) = files::read_optional(&found.transformer.join(name))? {
@@ -190,8 +222,17 @@ impl Bundle {
             for (name, bytes) in &self.tokenizer_files {
                 write_plain(&dir.join(name), bytes)?;
             }
-            for (path, content) in sentence_transformers::files(self.config.hidden, self.pooling, self.max_tokens) {
+            let classifier = (choice == WriteWeights::All && self.pooling.is_some() && reads_mean(&self.config))
+                .then(|| self.config.outputs());
+            let modules = sentence_transformers::files(self.config.hidden, self.pooling, classifier, self.max_tokens);
+            for (path, content) in modules {
                 write_json(&dir.join(path), &content)?;
+            }
+            if classifier.is_some() {
+                let named = ["weight", "bias"].into_iter().filter_map(|part| {
+                    Some((format!("linear.{part}"), self.weights.get(&format!("classifier.{part}"))?))
+                });
+                write_plain(&dir.join(CLASSIFIER_WEIGHTS), &safetensors_file::to_bytes(named))?;
             }
             if self.pooling.is_some_and(|pooling| pooling.normalise) {
                 make_dir(&dir.join(NORMALIZE))?;
@@ -235,13 +276,14 @@ impl Bundle {
 
     /// Each name plain, none of another part's, none twice.
     fn check_tokenizer_names(&self) -> Result<(), Error> {
-        const TAKEN: [&str; 11] = [
+        const TAKEN: [&str; 12] = [
             "config.json",
             "model.safetensors",
             QUANTISED_FILE,
             "modules.json",
             "1_Pooling",
             NORMALIZE,
+            CLASSIFIER,
             "sentence_bert_config.json",
             "config_sentence_transformers.json",
             "attar.json",
@@ -258,6 +300,11 @@ impl Bundle {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a classifier stands on the mean of token states.
+fn reads_mean(config: &EncoderConfig) -> bool {
+    matches!(config.head, Head::Classification { .. }) && config.classifier_input == ClassifierInput::Mean
 }
 
 /// The weights of a directory, and the configuration as they show it to be.

@@ -58,6 +58,8 @@ pub struct EncoderConfig {
     pub initializer_range: f64,
     /// Whether there is a dense layer over the state of the first token (`pooler.dense`).
     pub pooler: bool,
+    /// What a classification head reads; of no meaning under other heads.
+    pub classifier_input: ClassifierInput,
     /// What stands on the encoder.
     pub head: Head,
     /// Keys of the user's `config.json` that attar has no use for; they are written back as they came.
@@ -95,12 +97,24 @@ pub enum PoolerActivation {
     Relu,
 }
 
+/// What a classification head reads of the last hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ClassifierInput {
+    /// The first token's state through `pooler.dense` and its activation, as BERT's own classes do: `[H]`.
+    #[default]
+    FirstToken,
+    /// The mean over all real tokens, special ones included, as sentence encoders are trained: `[H]`.
+    Mean,
+    /// The cosine of two texts' means, each text read alone: `[1]`. For scores of pairs.
+    Cosine,
+}
+
 /// What stands on the encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
     /// Nothing: hidden states, and the pooled vector where there is a pooler.
     None,
-    /// A class or a number for the whole text: `classifier(act(pooler(h_0)))`.
+    /// A class or a number for the whole text: `classifier` of what [`EncoderConfig::classifier_input`] says.
     Classification {
         /// What it answers.
         target: Target,
@@ -148,18 +162,21 @@ impl EncoderConfig {
             classifier_dropout: None,
             initializer_range: 0.02,
             pooler: true,
+            classifier_input: ClassifierInput::FirstToken,
             head: Head::None,
             extra: Map::new(),
         }
     }
 
-    /// The same encoder under another head, with the pooler that head needs.
+    /// The same encoder under another head, with the pooler that head needs: a classification head over the first
+    /// token has one, one over the mean or a cosine has none.
     ///
     /// A bare encoder keeps the pooler it has, except in DistilBERT, where only the classifier has one.
     #[must_use]
     pub fn with_head(mut self, head: Head) -> Self {
         self.pooler = match head {
-            Head::Classification { .. } | Head::Pretraining => true,
+            Head::Classification { .. } => self.classifier_input == ClassifierInput::FirstToken,
+            Head::Pretraining => true,
             Head::TokenClassification { .. } | Head::QuestionAnswering | Head::MaskedLm => false,
             Head::None => self.pooler && self.family != Family::DistilBert,
         };
@@ -210,6 +227,19 @@ impl EncoderConfig {
     /// Width of the classifier's answer: classes, 1 for regression, 0 without a classifier.
     pub fn outputs(&self) -> usize {
         self.head.outputs()
+    }
+
+    /// Width of what the classifier reads: H, or 1 where that is a cosine.
+    pub fn classifier_width(&self) -> usize {
+        match (&self.head, self.classifier_input) {
+            (Head::Classification { .. }, ClassifierInput::Cosine) => 1,
+            _ => self.hidden,
+        }
+    }
+
+    /// Whether a pair is read as two sequences, one for each text, rather than as one.
+    pub fn reads_pairs_apart(&self) -> bool {
+        matches!(self.head, Head::Classification { .. }) && self.classifier_input == ClassifierInput::Cosine
     }
 }
 

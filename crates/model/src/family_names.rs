@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{EncoderConfig, Family, Head};
+use crate::config::{ClassifierInput, EncoderConfig, Family, Head};
 use crate::names::expected_shapes;
 
 /// The name a tensor has in the file that `transformers` loads with the class of this configuration.
@@ -21,8 +21,14 @@ use crate::names::expected_shapes;
 /// ```
 pub fn family_name(config: &EncoderConfig, canonical: &str) -> String {
     let part = family_part(config, canonical);
-    let under_head = config.head != Head::None && is_inside_encoder(&part);
+    let under_head = config.head != Head::None && !reads_states(config) && is_inside_encoder(&part);
     if under_head { format!("{}{part}", prefix(config.family)) } else { part }
+}
+
+/// Whether a classifier reads token states rather than the pooler, which no class of `transformers` does: the file is
+/// then that of the bare encoder, with the classifier's tensors beside it.
+fn reads_states(config: &EncoderConfig) -> bool {
+    matches!(config.head, Head::Classification { .. }) && config.classifier_input != ClassifierInput::FirstToken
 }
 
 /// What a name in a file means for a configuration.
@@ -95,6 +101,9 @@ fn family_part(config: &EncoderConfig, canonical: &str) -> String {
         let found = table.iter().find_map(|(from, to)| canonical.strip_prefix(from).map(|rest| format!("{to}{rest}")));
         found.unwrap_or_else(|| canonical.into())
     };
+    if reads_states(config) && canonical.starts_with("classifier.") {
+        return canonical.into();
+    }
     if config.head == Head::QuestionAnswering && canonical.starts_with("classifier.") {
         return renamed(&[("classifier.", "qa_outputs.")]);
     }

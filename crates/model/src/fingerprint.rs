@@ -1,6 +1,6 @@
 //! One hash for what a model computes, whatever files it lies in.
 
-use crate::config::{Activation, EncoderConfig, Family, Head, Target};
+use crate::config::{Activation, ClassifierInput, EncoderConfig, Family, Head, Target};
 use crate::hash::Sha256Hex;
 use crate::weights::Weights;
 
@@ -52,6 +52,7 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
         classifier_dropout: _,
         initializer_range,
         pooler,
+        classifier_input,
         head,
         extra: _,
     } = config;
@@ -76,6 +77,11 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
     hash.number(config.classifier_dropout_rate().to_bits());
     hash.field(match head {
         Head::None => b"none",
+        Head::Classification { .. } if *classifier_input == ClassifierInput::Cosine => b"cosine",
+        Head::Classification { target: Target::Labels(_) } if *classifier_input == ClassifierInput::Mean => {
+            b"classification of the mean"
+        }
+        Head::Classification { .. } if *classifier_input == ClassifierInput::Mean => b"regression of the mean",
         Head::Classification { target: Target::Labels(_) } => b"classification",
         Head::Classification { target: Target::Regression } => b"regression",
         Head::TokenClassification { .. } => b"token classification",

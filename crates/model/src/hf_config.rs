@@ -16,7 +16,7 @@ pub use labels::are_default_labels;
 pub use read::parse;
 pub use write::emit;
 
-use crate::config::{Family, Head, Target};
+use crate::config::{ClassifierInput, EncoderConfig, Family, Head};
 
 /// Keys whose meaning lies in the fields of the configuration, by family.
 struct SizeKeys {
@@ -65,6 +65,11 @@ const DISTILBERT_CLASSIFIER_DROPOUT: f64 = 0.2;
 /// and says so.
 const POOLER: &str = "attar_pooler";
 
+/// What a classification head reads where that is not the first token: `mean` or `cosine`. `transformers` has no class
+/// for such a head over these encoders; it loads the encoder alone, and sentence-transformers loads head and all from
+/// the modules that are written beside it.
+const CLASSIFIER_INPUT: &str = "attar_classifier_input";
+
 /// The classes attar reads: family, kind of head, name.
 const ARCHITECTURES: [(Family, HeadKind, &str); 16] = [
     (Family::Bert, HeadKind::None, "BertModel"),
@@ -96,10 +101,12 @@ enum HeadKind {
 }
 
 impl HeadKind {
-    fn of(head: &Head) -> Self {
-        match head {
+    /// The kind of head of the class that `transformers` loads a configuration with.
+    fn of(config: &EncoderConfig) -> Self {
+        match &config.head {
             Head::None => HeadKind::None,
-            Head::Classification { target: Target::Labels(_) | Target::Regression } => HeadKind::Classification,
+            Head::Classification { .. } if config.classifier_input != ClassifierInput::FirstToken => HeadKind::None,
+            Head::Classification { .. } => HeadKind::Classification,
             Head::TokenClassification { .. } => HeadKind::TokenClassification,
             Head::QuestionAnswering => HeadKind::QuestionAnswering,
             Head::MaskedLm => HeadKind::MaskedLm,

@@ -73,7 +73,7 @@ mod weights;
 mod weights_file;
 
 pub use bundle::{Bundle, ReadWeights, TOKENIZER_FILES, WriteWeights};
-pub use config::{Activation, ConfigError, EncoderConfig, Family, Head, PoolerActivation, Target};
+pub use config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family, Head, PoolerActivation, Target};
 pub use error::Error;
 pub use family_names::family_name;
 pub use fingerprint::fingerprint;

@@ -1,7 +1,7 @@
 //! The tensors of an encoder: canonical names, shapes, and their order.
 //!
 //! Canonical names are BERT's own without the prefix `bert.`, for all families. In each of them the class
-//! logits are `classifier(act(pooler.dense(h_0)))`, so DistilBERT's `pre_classifier` and RoBERTa's
+//! logits are `classifier(act(pooler.dense(h_0)))` unless the configuration says otherwise, so DistilBERT's `pre_classifier` and RoBERTa's
 //! `classifier.dense` are called `pooler.dense` here, and RoBERTa's `classifier.out_proj` is `classifier`, as are the
 //! `qa_outputs` of a question-answering head.
 //! A `weight` of a dense layer is `[out, in]`.
@@ -48,7 +48,7 @@ pub fn expected_shapes(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
     match &config.head {
         Head::None => {}
         Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => {
-            shapes.dense("classifier", config.head.outputs(), h);
+            shapes.dense("classifier", config.head.outputs(), config.classifier_width());
         }
         Head::MaskedLm => shapes.masked_lm(config),
         Head::Pretraining => {

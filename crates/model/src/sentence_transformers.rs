@@ -2,7 +2,8 @@
 //!
 //! `modules.json` lists a Transformer, a pooling and perhaps a normalisation; each has its folder. What attar
 //! cannot repeat exactly (other poolings, dense layers, prompts) is refused, for ignoring it would change every
-//! vector.
+//! vector. A classifier over the mean is written as a dense layer in a folder of its own name, so that the library
+//! gives logits; attar reads it from the model's weights.
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub(crate) struct Found {
     /// Where `config.json` and the weights are.
     pub(crate) transformer: PathBuf,
     pub(crate) pooling: Option<Pooling>,
+    /// Whether attar wrote a classifier as a dense layer, which stands among the model's weights too.
+    pub(crate) classifier: bool,
     /// Most tokens of a text, special ones included.
     pub(crate) max_tokens: Option<usize>,
 }
@@ -43,17 +46,23 @@ pub(crate) struct Found {
 /// Reads what is there of the library's files.
 pub(crate) fn read(dir: &Path) -> Result<Found, Error> {
     let modules = read_optional_json(&dir.join("modules.json"))?;
-    let (transformer, pooling) = match modules {
-        None => (dir.to_path_buf(), None),
+    let (transformer, pooling, classifier) = match modules {
+        None => (dir.to_path_buf(), None, false),
         Some(modules) => read_modules(dir, &modules)?,
     };
     refuse_prompt(&dir.join("config_sentence_transformers.json"))?;
     let max_tokens = read_max_tokens(&transformer.join("sentence_bert_config.json"))?;
-    Ok(Found { transformer, pooling, max_tokens })
+    Ok(Found { transformer, pooling, classifier, max_tokens })
 }
 
-/// The library's files for a model: path below the directory, and content.
-pub(crate) fn files(hidden: usize, pooling: Option<Pooling>, max_tokens: Option<usize>) -> Vec<(&'static str, Value)> {
+/// The library's files for a model: path below the directory, and content. `classifier` is the number of outputs of a
+/// classifier over the mean.
+pub(crate) fn files(
+    hidden: usize,
+    pooling: Option<Pooling>,
+    classifier: Option<usize>,
+    max_tokens: Option<usize>,
+) -> Vec<(&'static str, Value)> {
     let mut files = Vec::new();
     if pooling.is_some() || max_tokens.is_some() {
         let content = json!({"max_seq_length": max_tokens, "do_lower_case": false});
@@ -67,6 +76,14 @@ pub(crate) fn files(hidden: usize, pooling: Option<Pooling>, max_tokens: Option<
     let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
     if pooling.normalise {
         modules.push(module(2, NORMALIZE, "Normalize"));
+    }
+    if let Some(outputs) = classifier {
+        modules.push(module(modules.len(), CLASSIFIER, "Dense"));
+        files.push((
+            "2_Classifier/config.json",
+            json!({"in_features": hidden, "out_features": outputs, "bias": true,
+                   "activation_function": "torch.nn.modules.linear.Identity"}),
+        ));
     }
     files.push(("modules.json", Value::Array(modules)));
     files.push((
@@ -86,6 +103,10 @@ pub(crate) fn files(hidden: usize, pooling: Option<Pooling>, max_tokens: Option<
     files
 }
 
+/// Folder of a classifier over the mean.
+pub(crate) const CLASSIFIER: &str = "2_Classifier";
+/// Weights of that classifier, under the library's names.
+pub(crate) const CLASSIFIER_WEIGHTS: &str = "2_Classifier/model.safetensors";
 /// Folder of the normalisation, which has no files in it.
 pub(crate) const NORMALIZE: &str = "2_Normalize";
 
@@ -93,11 +114,12 @@ fn unsupported(path: &Path, what: impl Into<String>, way_out: &'static str) -> E
     Error::SentenceTransformers { path: path.into(), what: what.into(), way_out }
 }
 
-fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>), Error> {
+fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>, bool), Error> {
     let path = dir.join("modules.json");
     let mut transformer = None;
     let mut mode = None;
     let mut normalise = false;
+    let mut classifier = false;
     let wrong =
         |expected, got: &Value| Error::JsonKey { path: path.clone(), key: "type".into(), expected, got: describe(got) };
     for module in modules.as_array().map(Vec::as_slice).unwrap_or_default() {
@@ -117,6 +139,7 @@ fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>
                 mode = Some(read_pooling(&dir.join(folder).join("config.json"))?);
             }
             "Normalize" if mode.is_some() => normalise = true,
+            "Dense" if mode.is_some() && folder == CLASSIFIER => classifier = true,
             "Transformer" | "Pooling" | "Normalize" => {
                 let way_out = "use a Transformer, then one Pooling, then perhaps a Normalize";
                 return Err(unsupported(&path, format!("the order of modules, at `{name}`,"), way_out));
@@ -128,7 +151,7 @@ fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>
         }
     }
     match transformer {
-        Some(transformer) => Ok((transformer, mode.map(|mode| Pooling { mode, normalise }))),
+        Some(transformer) => Ok((transformer, mode.map(|mode| Pooling { mode, normalise }), classifier)),
         None => Err(wrong("an array that begins with a Transformer", modules)),
     }
 }
@@ -213,16 +236,19 @@ mod tests {
             for normalise in [false, true] {
                 for max_tokens in [None, Some(128)] {
                     let pooling = Some(Pooling { mode, normalise });
-                    let dir = directory(&files(24, pooling, max_tokens));
-                    let expected = Found { transformer: dir.path().into(), pooling, max_tokens };
-                    assert_eq!(read(dir.path()).unwrap(), expected);
+                    for classifier in [None, Some(3)] {
+                        let dir = directory(&files(24, pooling, classifier, max_tokens));
+                        let classifier = classifier.is_some();
+                        let expected = Found { transformer: dir.path().into(), pooling, classifier, max_tokens };
+                        assert_eq!(read(dir.path()).unwrap(), expected);
+                    }
                 }
             }
         }
-        let dir = directory(&files(24, None, Some(7)));
-        let expected = Found { transformer: dir.path().into(), pooling: None, max_tokens: Some(7) };
+        let dir = directory(&files(24, None, None, Some(7)));
+        let expected = Found { transformer: dir.path().into(), pooling: None, classifier: false, max_tokens: Some(7) };
         assert_eq!(read(dir.path()).unwrap(), expected);
-        assert_eq!(files(24, None, None), []);
+        assert_eq!(files(24, None, None, None), []);
     }
 
     #[test]

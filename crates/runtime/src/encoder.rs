@@ -119,11 +119,27 @@ impl Encoder {
     pub fn width(&self, output: Output) -> Result<usize, Error> {
         match (output, &self.model.head) {
             (Output::Hidden | Output::Vectors(_), _) => Ok(self.model.config.hidden),
-            (Output::Logits, PackedHead::Classification(matrix) | PackedHead::Tokens(matrix)) => Ok(matrix.outputs()),
+            (
+                Output::Logits,
+                PackedHead::Classification(matrix) | PackedHead::Mean(matrix) | PackedHead::Tokens(matrix),
+            ) => Ok(matrix.outputs()),
             (Output::Logits, PackedHead::MaskedLm(head)) => Ok(head.decoder.outputs()),
             (Output::Logits, PackedHead::None) => {
                 Err(Error::Missing { what: "head", way_out: "fine-tune it first, or ask for vectors" })
             }
+            (Output::Logits, PackedHead::Cosine { .. }) => Err(Error::Missing {
+                what: "head over one sequence, for it compares two",
+                way_out: "ask for vectors and compare them as `Encoder::cosine` says",
+            }),
+        }
+    }
+
+    /// Scale and offset of the score of a pair, `scale · cos + offset` of the mean vectors of its texts, if that is what
+    /// the head answers.
+    pub fn cosine(&self) -> Option<[f32; 2]> {
+        match self.model.head {
+            PackedHead::Cosine { scale, offset } => Some([scale, offset]),
+            _ => None,
         }
     }
 
@@ -243,7 +259,10 @@ impl Encoder {
 }
 
 fn is_by_sequence(model: &Model, output: Output) -> bool {
-    matches!((output, &model.head), (Output::Vectors(_), _) | (Output::Logits, PackedHead::Classification(_)))
+    matches!(
+        (output, &model.head),
+        (Output::Vectors(_), _) | (Output::Logits, PackedHead::Classification(_) | PackedHead::Mean(_))
+    )
 }
 
 /// Distance of rows `[H]` and `[3H]`: whole cache lines.

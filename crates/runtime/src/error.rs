@@ -91,6 +91,12 @@ pub enum Error {
         /// What stands there.
         value: f32,
     },
+    /// A text alone for a model that compares two.
+    #[error("text {row} is alone, but the model scores pairs: give it a second text")]
+    NoPair {
+        /// Which text, counted from 0.
+        row: usize,
+    },
     /// The model has not what was asked for.
     #[error("the model has no {what}: {way_out}")]
     Missing {

@@ -30,7 +30,7 @@ pub(crate) fn head(
 ) {
     let (h, [stride, _], tokens) = (model.config.hidden, strides(model), group.tokens());
     match (output, &model.head) {
-        (Output::Hidden, _) | (Output::Logits, PackedHead::None) => copy(x, stride, out, h),
+        (Output::Hidden, _) | (Output::Logits, PackedHead::None | PackedHead::Cosine { .. }) => copy(x, stride, out, h),
         (Output::Vectors(pooling), _) => {
             for (to, span) in out.chunks_exact_mut(h).zip(group.spans()) {
                 let states = &x[span.start * stride..];
@@ -47,6 +47,14 @@ pub(crate) fn head(
             // A configuration whose classifier has no pooler is refused when it is read.
             let pooled = pooled(model, group, x, own).expect("a classifier has a pooler");
             classifier.apply(of_sequences(pooled, model), dense(out, width), Finish::Write);
+        }
+        (Output::Logits, PackedHead::Mean(classifier)) => {
+            let sequences = group.sequences();
+            own.context.reserve(sequences * h);
+            for (to, span) in own.context.chunks_exact_mut(h).zip(group.spans()) {
+                mean(Rows::new(&x[span.start * stride..], span.len(), h, stride), to);
+            }
+            classifier.apply(Rows::new(&own.context, sequences, h, h), dense(out, width), Finish::Write);
         }
         (Output::Logits, PackedHead::Tokens(classifier)) => {
             classifier.apply(Rows::new(x, tokens, h, stride), dense(out, width), Finish::Write);

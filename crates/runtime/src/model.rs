@@ -1,7 +1,7 @@
 //! The weights of a bundle, packed for the processor at hand and shared by all threads.
 
 use attar_kernels::{Buffer, Cpu, Finish, Norm, PackedMatrix, Table};
-use attar_model::{Activation, Bundle, EncoderConfig, Family, Head, PoolerActivation, ReadWeights};
+use attar_model::{Activation, Bundle, ClassifierInput, EncoderConfig, Family, Head, PoolerActivation, ReadWeights};
 
 use crate::error::Error;
 use crate::linear::Linear;
@@ -73,6 +73,13 @@ pub(crate) enum PackedHead {
     None,
     /// `classifier(act(pooler(h_0)))`
     Classification(PackedMatrix),
+    /// `classifier(mean of h_t)`
+    Mean(PackedMatrix),
+    /// `scale · cos(mean of one text, mean of the other) + offset`: of two sequences, so a session computes it.
+    Cosine {
+        scale: f32,
+        offset: f32,
+    },
     /// `classifier(h_t)`
     Tokens(PackedMatrix),
     MaskedLm(Box<MaskedLm>),
@@ -131,7 +138,16 @@ impl Model {
         let pooler = config.pooler.then(|| source.matrix("pooler.dense", h, h));
         let head = match &config.head {
             Head::None => PackedHead::None,
-            Head::Classification { .. } => PackedHead::Classification(source.matrix("classifier", h, config.outputs())),
+            Head::Classification { .. } => match config.classifier_input {
+                ClassifierInput::FirstToken => {
+                    PackedHead::Classification(source.matrix("classifier", h, config.outputs()))
+                }
+                ClassifierInput::Mean => PackedHead::Mean(source.matrix("classifier", h, config.outputs())),
+                ClassifierInput::Cosine => PackedHead::Cosine {
+                    scale: source.numbers("classifier.weight")[0],
+                    offset: source.numbers("classifier.bias")[0],
+                },
+            },
             Head::TokenClassification { .. } | Head::QuestionAnswering => {
                 PackedHead::Tokens(source.matrix("classifier", h, config.outputs()))
             }
@@ -173,7 +189,10 @@ impl Model {
             .sum();
         let head = match &self.head {
             PackedHead::None => 0,
-            PackedHead::Classification(matrix) | PackedHead::Tokens(matrix) => matrix.bytes(),
+            PackedHead::Cosine { .. } => 8,
+            PackedHead::Classification(matrix) | PackedHead::Mean(matrix) | PackedHead::Tokens(matrix) => {
+                matrix.bytes()
+            }
             PackedHead::MaskedLm(head) => {
                 let next = head.next_sentence.as_ref().map_or(0, PackedMatrix::bytes);
                 head.transform.bytes() + head.decoder.bytes() + next

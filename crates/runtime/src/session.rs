@@ -174,7 +174,36 @@ impl Session {
     /// If a text cannot be encoded or the model has no classification head.
     pub fn logits(&mut self, texts: &[Text<'_>], progress: impl FnMut(usize)) -> Result<Vec<Vec<f32>>, Error> {
         self.target()?;
-        self.rows(texts, Output::Logits, progress)
+        match self.encoder.cosine() {
+            Some(head) => self.pair_scores(texts, head, progress),
+            None => self.rows(texts, Output::Logits, progress),
+        }
+    }
+
+    /// Scores of pairs by the cosine of their texts' vectors.
+    fn pair_scores(
+        &mut self,
+        texts: &[Text<'_>],
+        [scale, offset]: [f32; 2],
+        mut progress: impl FnMut(usize),
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        if let Some(row) = texts.iter().position(|(_, pair)| pair.is_none()) {
+            return Err(Error::NoPair { row });
+        }
+        let apart: Vec<Text<'_>> =
+            texts.iter().flat_map(|&(text, pair)| [(text, None), (pair.unwrap_or_default(), None)]).collect();
+        let pooling = Pooling { mode: PoolingMode::Mean, normalise: true };
+        let (mut done, mut told) = (0, 0);
+        let vectors = self.rows(&apart, Output::Vectors(pooling), |more| {
+            done += more;
+            progress(done / 2 - told);
+            told = done / 2;
+        })?;
+        let score = |pair: &[Vec<f32>]| {
+            let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
+            vec![scale * cosine + offset]
+        };
+        Ok(vectors.chunks_exact(2).map(score).collect())
     }
 
     /// A vector of each text, `[H]`.

@@ -3,7 +3,7 @@
 //!
 //! B sequences, N token rows, H hidden, A heads, F feed-forward, V vocabulary, L layers, K labels.
 
-use attar_model::{EncoderConfig, Family, Head, PoolerActivation};
+use attar_model::{ClassifierInput, EncoderConfig, Family, Head, PoolerActivation};
 use burn::tensor::{Tensor, module};
 
 use super::dropout::{Dropout, Site};
@@ -11,6 +11,7 @@ use super::fused::Join;
 use super::input::Input;
 use super::operations::{Body, Linear, Norm, Scores, activation, dropped, layer_norm, linear};
 use super::parameters::{Cursor, Slot, Values};
+use super::pooling::{mean_pool, normalise};
 
 /// What a forward pass leaves for the objectives.
 #[derive(Debug, Clone)]
@@ -129,7 +130,7 @@ impl Encoder {
         match &c.head {
             Head::None => {}
             Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => {
-                slots.extend(linear_slots("classifier", c.hidden, c.outputs()));
+                slots.extend(linear_slots("classifier", c.classifier_width(), c.outputs()));
             }
             Head::MaskedLm | Head::Pretraining => {
                 slots.extend(linear_slots("cls.predictions.transform.dense", c.hidden, c.hidden));
@@ -219,9 +220,15 @@ impl Encoder {
         match &c.head {
             Head::None => {}
             Head::Classification { .. } => {
-                // A config whose classifier has no pooler is refused when it is read.
-                let pooled = trace.pooled.clone().expect("a classifier has a pooler");
-                trace.logits = Some(linear(dropped(pooled, after), &self.linear(values)));
+                let read = match c.classifier_input {
+                    // A config whose classifier over the first token has no pooler is refused when it is read.
+                    ClassifierInput::FirstToken => {
+                        dropped(trace.pooled.clone().expect("a classifier has a pooler"), after)
+                    }
+                    ClassifierInput::Mean => dropped(mean_pool(last, &input.geometry), after),
+                    ClassifierInput::Cosine => pair_cosine(mean_pool(last, &input.geometry)),
+                };
+                trace.logits = Some(linear(read, &self.linear(values)));
             }
             Head::TokenClassification { .. } | Head::QuestionAnswering => {
                 trace.logits = Some(linear(dropped(last.clone(), after), &self.linear(values)));
@@ -247,6 +254,14 @@ impl Encoder {
     fn norm(&self, values: &mut Cursor<'_>) -> Norm {
         Norm { gain: values.vector(), bias: values.vector(), epsilon: self.config.layer_norm_eps }
     }
+}
+
+/// Cosines of neighboring rows, `[2B, H]` to `[B, 1]`.
+pub(crate) fn pair_cosine(vectors: Tensor<2>) -> Tensor<2> {
+    let [sequences, hidden] = vectors.dims();
+    let pairs = normalise(vectors).reshape([sequences / 2, 2 * hidden]);
+    let [one, other] = [0, hidden].map(|first| pairs.clone().narrow(1, first, hidden));
+    (one * other).sum_dim(1)
 }
 
 fn linear_slots(name: &str, inputs: usize, outputs: usize) -> [Slot; 2] {

@@ -1,6 +1,6 @@
 //! Contradictions in a configuration.
 
-use super::{ConfigError, EncoderConfig, Family, Head, Target};
+use super::{ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
 
 /// DistilBERT has this number in its code, not in its configuration.
 pub(crate) const DISTILBERT_LAYER_NORM_EPS: f64 = 1e-12;
@@ -74,8 +74,14 @@ impl EncoderConfig {
             Head::None if self.pooler && self.family == Family::DistilBert => {
                 contradiction("DistilBERT has no pooler without a classification head: set pooler to false")
             }
-            Head::Classification { .. } if !self.pooler => {
-                contradiction("a classification head stands on the pooler: set pooler to true")
+            Head::Classification { .. } if self.classifier_input == ClassifierInput::FirstToken && !self.pooler => {
+                contradiction("a classification head over the first token stands on the pooler: set pooler to true")
+            }
+            Head::Classification { .. } if self.classifier_input != ClassifierInput::FirstToken && self.pooler => {
+                contradiction("a classification head over the mean has no pooler beside it: set pooler to false")
+            }
+            Head::Classification { target: Target::Labels(_) } if self.classifier_input == ClassifierInput::Cosine => {
+                contradiction("a cosine is one number: use it for scores, or the mean for classes")
             }
             Head::Pretraining if self.family != Family::Bert => {
                 contradiction("only BERT has a next-sentence head: use the masked-language-model head")
@@ -129,6 +135,19 @@ mod tests {
             (
                 "leave none after the padding id",
                 EncoderConfig { family: Family::Roberta, pad_id: 1, positions: 2, ..base() },
+            ),
+            (
+                "has no pooler beside it",
+                EncoderConfig {
+                    classifier_input: ClassifierInput::Mean,
+                    head: Head::Classification { target: Target::Regression },
+                    ..base()
+                },
+            ),
+            (
+                "a cosine is one number",
+                EncoderConfig { classifier_input: ClassifierInput::Cosine, ..base() }
+                    .with_head(Head::Classification { target: Target::Labels(vec!["a".into(), "b".into()]) }),
             ),
             ("two labels or more", base().with_head(Head::Classification { target: Target::Labels(vec!["a".into()]) })),
         ];

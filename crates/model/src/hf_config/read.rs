@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::labels::{read_target, read_token_labels};
-use super::{ARCHITECTURES, DISTILBERT_CLASSIFIER_DROPOUT, HeadKind, POOLER, SizeKeys, model_type};
-use crate::config::{Activation, ConfigError, DISTILBERT_LAYER_NORM_EPS, EncoderConfig, Family, Head};
+use super::{ARCHITECTURES, CLASSIFIER_INPUT, DISTILBERT_CLASSIFIER_DROPOUT, HeadKind, POOLER, SizeKeys, model_type};
+use crate::config::{Activation, ClassifierInput, ConfigError, DISTILBERT_LAYER_NORM_EPS, EncoderConfig, Family, Head};
 use crate::files::describe;
 
 /// Reads a parsed `config.json`.
@@ -32,7 +32,11 @@ pub fn parse(json: Value) -> Result<EncoderConfig, ConfigError> {
     let mut keys = Keys(map);
     let architecture = keys.architecture()?;
     let family = keys.family(architecture.as_deref())?;
-    let kind = head_kind(family, architecture.as_deref())?;
+    let classifier_input = keys.classifier_input()?;
+    let kind = match classifier_input {
+        ClassifierInput::FirstToken => head_kind(family, architecture.as_deref())?,
+        ClassifierInput::Mean | ClassifierInput::Cosine => HeadKind::Classification,
+    };
     keys.refuse_unsupported(kind)?;
     keys.drop_element_type();
 
@@ -71,7 +75,8 @@ pub fn parse(json: Value) -> Result<EncoderConfig, ConfigError> {
         attention_dropout: keys.number(names.attention_dropout)?.unwrap_or(0.1),
         classifier_dropout,
         initializer_range: keys.number("initializer_range")?.unwrap_or(0.02),
-        pooler: keys.pooler(family, kind)?,
+        pooler: classifier_input == ClassifierInput::FirstToken && keys.pooler(family, kind)?,
+        classifier_input,
         head,
         extra: keys.0,
     };
@@ -180,6 +185,16 @@ impl Keys {
             Ok(Family::DistilBert)
         } else {
             Err(ConfigError::NoModelType)
+        }
+    }
+
+    fn classifier_input(&mut self) -> Result<ClassifierInput, ConfigError> {
+        let key = CLASSIFIER_INPUT;
+        let Some(value) = self.take(key) else { return Ok(ClassifierInput::FirstToken) };
+        match value.as_str() {
+            Some("mean") => Ok(ClassifierInput::Mean),
+            Some("cosine") => Ok(ClassifierInput::Cosine),
+            _ => Err(ConfigError::Key { key, expected: "\"mean\" or \"cosine\"", got: describe(&value) }),
         }
     }
 

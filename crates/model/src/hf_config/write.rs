@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::labels::default_label;
-use super::{ARCHITECTURES, HeadKind, POOLER, SizeKeys, model_type};
-use crate::config::{Activation, ConfigError, EncoderConfig, Family, Head, Target};
+use super::{ARCHITECTURES, CLASSIFIER_INPUT, HeadKind, POOLER, SizeKeys, model_type};
+use crate::config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
 
 /// Writes the `config.json` of a configuration, keys in alphabetical order as `transformers` does.
 ///
@@ -47,6 +47,13 @@ pub fn emit(config: &EncoderConfig) -> Result<Value, ConfigError> {
     if config.head == Head::None && config.family != Family::DistilBert && !config.pooler {
         own.insert(POOLER, json!(false));
     }
+    if matches!(config.head, Head::Classification { .. }) {
+        match config.classifier_input {
+            ClassifierInput::FirstToken => {}
+            ClassifierInput::Mean => _ = own.insert(CLASSIFIER_INPUT, json!("mean")),
+            ClassifierInput::Cosine => _ = own.insert(CLASSIFIER_INPUT, json!("cosine")),
+        }
+    }
     write_labels(config, &mut own);
 
     let kept = config.extra.iter().filter(|(key, value)| still_holds(&config.head, key, value));
@@ -57,7 +64,7 @@ pub fn emit(config: &EncoderConfig) -> Result<Value, ConfigError> {
 
 /// The class `transformers` loads the model with.
 pub(crate) fn architecture(config: &EncoderConfig) -> &'static str {
-    let kind = HeadKind::of(&config.head);
+    let kind = HeadKind::of(config);
     let class = ARCHITECTURES.iter().find(|(family, its, _)| *family == config.family && *its == kind);
     // The table lacks only the next-sentence head outside BERT, which `validate` refuses.
     class.map_or("BertForPreTraining", |(.., class)| class)
@@ -76,7 +83,7 @@ fn activation(activation: Activation) -> &'static str {
 fn still_holds(head: &Head, key: &str, value: &Value) -> bool {
     let names_classes = matches!(key, "id2label" | "label2id" | "num_labels");
     match head {
-        _ if key == POOLER => false,
+        _ if key == POOLER || key == CLASSIFIER_INPUT => false,
         Head::Classification { target: Target::Labels(_) } => {
             !names_classes && (key != "problem_type" || *value == "single_label_classification")
         }
