@@ -56,7 +56,7 @@ impl Observer for RunProgress {
                 }
             }
             Event::Finished { .. } => self.bar.finish_and_clear(),
-            Event::Began { .. } | Event::Checkpoint { .. } => {}
+            Event::Began { .. } | Event::Checkpoint { .. } | Event::FrozenHead(_) | Event::Stopped { .. } => {}
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context;
 use attar_distill::objectives::{LayerMap, Objective, Semantics};
 use attar_distill::recipe::{
-    CheckpointSpec, DataSpec, DeviceChoice, EnergySource, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec,
-    TableFormat, TableKind, TeacherPrecision, TeacherSpec,
+    CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySource, EnergySpec, HeadStart, MoreSpec, Recipe,
+    StageLength, StageSpec, StudentSpec, TableFormat, TableKind, TeacherPrecision, TeacherSpec,
 };
 use attar_text::layout::Layout;
 
@@ -35,8 +35,14 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
         device: device(&args.training.device)?,
         data: data(&args.data)?,
         teacher: None,
-        student: StudentSpec::Model { path, new_head: args.new_head },
+        student: StudentSpec::Model {
+            path,
+            new_head: args.new_head,
+            classifier: ClassifierChoice::Auto,
+            head: HeadStart::Frozen,
+        },
         stages: vec![stage],
+        more: MoreSpec::default(),
         checkpoint: CheckpointSpec { every: args.training.checkpoint_every, ..CheckpointSpec::default() },
         energy: energy(&args.energy)?,
     })
@@ -56,6 +62,8 @@ pub(crate) fn distill(args: &DistillArgs) -> anyhow::Result<Recipe> {
         heads: shape.heads,
         feed_forward: shape.feed_forward.unwrap_or(4 * shape.hidden),
         tokenizer: None,
+        classifier: ClassifierChoice::Auto,
+        vocabulary: None,
     };
     let training = &args.training;
     let stages = if args.gold_only {
@@ -76,6 +84,7 @@ pub(crate) fn distill(args: &DistillArgs) -> anyhow::Result<Recipe> {
         teacher: Some(TeacherSpec { path, precision: TeacherPrecision::default() }),
         student,
         stages,
+        more: MoreSpec::default(),
         checkpoint: CheckpointSpec { every: training.checkpoint_every, ..CheckpointSpec::default() },
         energy: energy(&args.energy)?,
     })

@@ -50,15 +50,19 @@
 //! - Objectives never see padding: clean semantics have none, and reference semantics count it as rows.
 
 pub mod baseline;
+pub mod begin;
 mod billing;
 pub mod data;
 mod deliver;
 pub mod device;
+pub mod encoded_rows;
 pub mod engine;
 mod error;
 pub mod evaluate;
 pub mod labels;
+pub mod linear;
 pub mod model_directory;
+mod more_rows;
 pub mod objectives;
 pub mod optimiser;
 pub mod plan;

@@ -6,8 +6,8 @@ use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::LabelledData;
 use attar_distill::objectives::{Objective, Semantics};
 use attar_distill::recipe::{
-    CheckpointSpec, DataSpec, DeviceChoice, EnergySpec, Recipe, StageLength, StageSpec, StudentSpec, TeacherPrecision,
-    TeacherSpec,
+    CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySpec, MoreSpec, Recipe, StageLength, StageSpec,
+    StudentSpec, TeacherPrecision, TeacherSpec,
 };
 use attar_distill::{Delivery, model_directory};
 use attar_runtime::{Options, Precision, Session};
@@ -90,6 +90,8 @@ fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
         heads: 4,
         feed_forward: 384,
         tokenizer: Some(tokenizer.to_path_buf()),
+        classifier: ClassifierChoice::Auto,
+        vocabulary: None,
     };
     let gold = vec![Objective::Gold { weight: 1.0 }];
     let stages = vec![stage("teacher", gold, 4, 2e-3)];
@@ -98,7 +100,15 @@ fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
 
 /// A student of two thirds of the depth and half the width.
 fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
-    let shape = StudentSpec::Shape { layers: 2, hidden: 48, heads: 4, feed_forward: 192, tokenizer: None };
+    let shape = StudentSpec::Shape {
+        layers: 2,
+        hidden: 48,
+        heads: 4,
+        feed_forward: 192,
+        tokenizer: None,
+        classifier: ClassifierChoice::Auto,
+        vocabulary: None,
+    };
     let inside = recipes::intermediate(4, 4);
     let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
     let stages = vec![stage("intermediate", inside, 2, 4e-3), stage("prediction", soft, 4, 3e-3)];
@@ -126,6 +136,7 @@ fn recipe(
         teacher,
         student,
         stages,
+        more: MoreSpec::default(),
         checkpoint: CheckpointSpec::default(),
         energy: EnergySpec::default(),
     }

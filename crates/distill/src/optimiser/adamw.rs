@@ -40,6 +40,8 @@ pub struct AdamW {
     options: AdamWOptions,
     steps: u64,
     moments: Vec<Moments>,
+    /// What the rate of each parameter is multiplied by.
+    shares: Vec<f64>,
 }
 
 /// Running means of the gradient and of its square.
@@ -57,7 +59,26 @@ impl AdamW {
             pair: [(); 2].map(|()| Value::new(vec![0.0; slot.len()], &slot.shape, parameters.device())),
             seen: vec![false; if slot.looked_up { slot.shape[0] } else { 0 }],
         };
-        AdamW { options, steps: 0, moments: parameters.slots().iter().map(zeros).collect() }
+        let slots = parameters.slots();
+        AdamW { options, steps: 0, moments: slots.iter().map(zeros).collect(), shares: vec![1.0; slots.len()] }
+    }
+
+    /// With the rate multiplied by `decay` for each layer above a parameter, the head counted as one (Howard & Ruder,
+    /// arXiv 1801.06146, section 3.2): embeddings move least.
+    #[must_use]
+    pub fn with_layer_decay(mut self, decay: f64, parameters: &Parameters) -> AdamW {
+        let layer = |slot: &Slot| {
+            let rest = slot.name.strip_prefix("encoder.layer.")?;
+            rest.split('.').next()?.parse::<i32>().ok()
+        };
+        let layers = parameters.slots().iter().filter_map(layer).max().map_or(0, |last| last + 1);
+        let depth = |slot: &Slot| match layer(slot) {
+            Some(layer) => layers - layer,
+            None if slot.name.starts_with("embeddings.") => layers + 1,
+            None => 0,
+        };
+        self.shares = parameters.slots().iter().map(|slot| decay.powi(depth(slot))).collect();
+        self
     }
 
     /// One update with the gradients scaled by `scale`, which is how clipping is applied.
@@ -76,10 +97,11 @@ impl AdamW {
         self.steps += 1;
         let decays: Vec<bool> = parameters.slots().iter().map(Slot::decays).collect();
         let gradients = gradients.into_parts();
-        let parts = parameters.values_mut().iter_mut().zip(&mut self.moments).zip(gradients).zip(decays);
-        for (((value, moments), gradient), decays) in parts {
+        let rules = decays.into_iter().zip(&self.shares);
+        let parts = parameters.values_mut().iter_mut().zip(&mut self.moments).zip(gradients).zip(rules);
+        for (((value, moments), gradient), (decays, share)) in parts {
             let Some(gradient) = gradient else { continue };
-            let update = update(&self.options, self.steps, rate, scale, decays);
+            let update = update(&self.options, self.steps, rate * share, scale, decays);
             let [first, second] = &mut moments.pair;
             match (value, gradient, first, second) {
                 (Value::Vector(p), Gradient::Dense(Value::Vector(g)), Value::Vector(m), Value::Vector(v)) => {

@@ -9,7 +9,7 @@ use attar_text::tokenizer::{Encoding, Tokenizer};
 use super::PlannedTeacher;
 use crate::data::LabelledData;
 use crate::objectives::{Objective, Semantics};
-use crate::recipe::{DeviceChoice, ProjectionSpec, Recipe, StageLength, StageSpec, TeacherPrecision};
+use crate::recipe::{DeviceChoice, ProjectionSpec, Recipe, StageLength, StageRows, StageSpec, TeacherPrecision};
 use crate::{Error, model_directory};
 
 /// Numbers of the recipe that stand by themselves.
@@ -54,6 +54,12 @@ fn numbers(stage: &StageSpec) -> Result<(), Error> {
     need(stage.batch_tokens != Some(0), "`batch-tokens` of at least 1", "0".into())?;
     need(stage.accumulate > 0, "`accumulate` of at least 1", stage.accumulate.to_string())?;
     need(stage.rate > 0.0 && stage.rate.is_finite(), "a `rate` above 0", stage.rate.to_string())?;
+    need(
+        stage.layer_decay > 0.0 && stage.layer_decay <= 1.0,
+        "a `layer-decay` above 0, at most 1",
+        stage.layer_decay.to_string(),
+    )?;
+    need(stage.patience != Some(0), "a `patience` of at least 1", "0".into())?;
     need((0.0..=1.0).contains(&stage.warmup), "a `warmup` from 0 to 1", stage.warmup.to_string())?;
     need(stage.clip >= 0.0 && stage.clip.is_finite(), "a `clip` of at least 0", stage.clip.to_string())?;
     let o = stage.optimiser;
@@ -82,12 +88,20 @@ pub(super) fn stage(
     student: &EncoderConfig,
     teacher: Option<&PlannedTeacher>,
     data: &LabelledData,
+    more: usize,
     semantics: Semantics,
 ) -> Result<(), Error> {
     for objective in &stage.objectives {
         let place = format!("stage {}, objective {}", stage.name, objective.name());
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(&place, expected, got, out));
         if let Objective::Gold { .. } = objective {
+            if more > 0 && stage.rows == StageRows::All {
+                return refused(
+                    "a label on every row".into(),
+                    format!("{more} rows of `[more]`, which have none"),
+                    "set `rows = \"labeled\"` in this stage, or learn from a teacher alone (`soft`)",
+                );
+            }
             let unlabelled = data.train.examples.iter().filter(|row| row.label == Label::Absent).count();
             if unlabelled > 0 {
                 return refused(
@@ -210,6 +224,19 @@ pub(super) fn same_vocabulary(student: &Path, teacher: &Bundle, tokenizer: &Toke
             ))
         }
     }
+}
+
+/// Whether teacher and student read a pair alike.
+pub(super) fn same_reading(student: &EncoderConfig, teacher: &EncoderConfig) -> Result<(), Error> {
+    let apart = |config: &EncoderConfig| match config.reads_pairs_apart() {
+        true => "a model that reads the texts of a pair one by one",
+        false => "a model that reads a pair as one sequence",
+    };
+    if student.reads_pairs_apart() == teacher.reads_pairs_apart() {
+        return Ok(());
+    }
+    let out = "leave the student's `classifier` out, so that it reads as its teacher does";
+    Err(Error::refused("student", apart(teacher), apart(student), out))
 }
 
 /// Whether a model has a row for every token type that occurs.

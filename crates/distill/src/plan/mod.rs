@@ -6,21 +6,24 @@ mod probe;
 mod stage;
 mod student;
 mod teacher;
+mod vocabulary;
 
 use std::path::Path;
 
 use attar_energy::{Grid, Tariff};
+use attar_text::labelled::Example;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
 use crate::data::LabelledData;
-use crate::recipe::{Recipe, StudentSpec};
-use crate::{Error, billing, device, model_directory};
+use crate::encoded_rows::{EncodedRows, Reading};
+use crate::recipe::{Recipe, StageRows, StudentSpec};
+use crate::{Error, billing, device, model_directory, more_rows};
 
 pub use cost::{Cost, StageCost};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
-pub use student::{PlannedStudent, initialised};
+pub use student::{Beginning, PlannedStudent, TeacherParts, initialised};
 pub use teacher::PlannedTeacher;
 
 /// A checked recipe with everything it needs in memory.
@@ -30,12 +33,14 @@ pub struct Plan {
     pub recipe: Recipe,
     /// Labelled rows.
     pub data: LabelledData,
-    /// The training rows as token ids.
-    pub train_texts: Vec<Encoding>,
-    /// The dev rows as token ids.
-    pub dev_texts: Vec<Encoding>,
-    /// From text to token ids, the same for teacher and student.
+    /// The training rows as token ids of the student: the labeled ones, then those without labels.
+    pub train_texts: EncodedRows,
+    /// The dev rows as token ids of the student.
+    pub dev_texts: EncodedRows,
+    /// From text to the student's token ids.
     pub tokenizer: Tokenizer,
+    /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
+    pub teacher_ids: Option<Vec<u32>>,
     /// Who teaches.
     pub teacher: Option<PlannedTeacher>,
     /// Who learns, as it begins.
@@ -61,44 +66,68 @@ impl Plan {
         let (grid, tariff) = billing::rates(&recipe.energy)?;
         let streams = Streams::new(recipe.seed);
         let mut notes = Vec::new();
-        let tokenizer = Tokenizer::from_dir(&tokenizer_directory(&recipe)?)?;
+        let full = Tokenizer::from_dir(&tokenizer_directory(&recipe)?)?;
         let data = LabelledData::load(&recipe.data, &streams)?;
         note_leaks(&data, &mut notes);
+        let mask = full.mask_id().and_then(|id| full.token(id));
+        let more = more_rows::collect(&recipe.more, &data, mask.as_deref(), &streams, &mut notes)?;
+        let train_rows: Vec<Example> = data.train.examples.iter().chain(&more).cloned().collect();
+        let (tokenizer, teacher_ids) =
+            vocabulary::trimmed(&full, recipe.student.vocabulary(), &train_rows, &mut notes)?;
 
         let teacher = match &recipe.teacher {
             Some(spec) => Some(PlannedTeacher::read(&spec.path, &data.train.target, &mut notes)?),
             None => None,
         };
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
-        let student = PlannedStudent::new(&recipe.student, bundle, &tokenizer, &data, &streams)?;
-        let mut models = vec![("student", &student.config)];
-        models.extend(bundle.map(|bundle| ("teacher", &bundle.config)));
-        for (who, config) in models {
-            check::tokenizer(who, config, &tokenizer, data.max_tokens, &mut notes)?;
+        let parts = TeacherParts { bundle, kept: teacher_ids.as_deref() };
+        let student = PlannedStudent::new(&recipe.student, parts, &tokenizer, &data, &streams)?;
+        check::tokenizer("student", &student.config, &tokenizer, data.max_tokens, &mut notes)?;
+        if let Some(bundle) = bundle {
+            check::tokenizer("teacher", &bundle.config, &full, data.max_tokens, &mut notes)?;
+            check::same_reading(&student.config, &bundle.config)?;
         }
-        if let StudentSpec::Model { path, .. } = &recipe.student
-            && let Some(bundle) = bundle
-        {
-            check::same_vocabulary(path, bundle, &tokenizer)?;
+        if let (StudentSpec::Model { path, .. }, Some(bundle)) = (&recipe.student, bundle) {
+            check::same_vocabulary(path, bundle, &full)?;
+        }
+        if let (StudentSpec::Shape { tokenizer: Some(path), .. }, Some(bundle)) = (&recipe.student, bundle) {
+            check::same_vocabulary(path, bundle, &full)?;
         }
 
-        let limit = Limit::new(data.max_tokens);
-        let [train_texts, dev_texts] = [&data.train, &data.dev].map(|rows| rows.encode(&tokenizer, limit));
-        let (train_texts, dev_texts) = (train_texts?, dev_texts?);
+        let (limit, reading) = (Limit::new(data.max_tokens), Reading::of(&student.config));
+        let train_texts = EncodedRows::new(&train_rows, &tokenizer, limit, reading)?;
+        let dev_texts = EncodedRows::new(&data.dev.examples, &tokenizer, limit, reading)?;
         for (who, config) in [("student", Some(&student.config)), ("teacher", bundle.map(|b| &b.config))] {
             if let Some(config) = config {
-                check::token_types(who, config, &train_texts)?;
+                check::token_types(who, config, train_texts.sequences())?;
             }
         }
-        note_truncation(&train_texts, data.max_tokens, &mut notes);
+        note_truncation(train_texts.sequences(), data.max_tokens, &mut notes);
 
-        let lengths: Vec<u32> = train_texts.iter().map(|text| text.len() as u32).collect();
+        let lengths = train_texts.lengths();
         let mut stages = Vec::with_capacity(recipe.stages.len());
         for (index, spec) in recipe.stages.iter().enumerate() {
-            check::stage(spec, &student.config, teacher.as_ref(), &data, recipe.semantics)?;
-            stages.push(PlannedStage::new(index, spec, &lengths, &streams));
+            check::stage(spec, &student.config, teacher.as_ref(), &data, more.len(), recipe.semantics)?;
+            let lengths = match spec.rows {
+                StageRows::All => &lengths[..],
+                StageRows::Labeled => &lengths[..data.train.len()],
+            };
+            stages.push(PlannedStage::new(index, spec, lengths, &streams));
         }
-        Ok(Plan { recipe, data, train_texts, dev_texts, tokenizer, teacher, student, stages, grid, tariff, notes })
+        Ok(Plan {
+            recipe,
+            data,
+            train_texts,
+            dev_texts,
+            tokenizer,
+            teacher_ids,
+            teacher,
+            student,
+            stages,
+            grid,
+            tariff,
+            notes,
+        })
     }
 
     /// Updates of all stages.
@@ -112,6 +141,9 @@ fn tokenizer_directory(recipe: &Recipe) -> Result<std::path::PathBuf, Error> {
     let teacher = recipe.teacher.as_ref().map(|teacher| teacher.path.as_path());
     let directory: &Path = match &recipe.student {
         StudentSpec::Model { path, .. } => path,
+        StudentSpec::Teacher { .. } => teacher.ok_or_else(|| {
+            Error::refused("student", "a teacher to begin from", "none", "add `[teacher]` with its `path`")
+        })?,
         StudentSpec::Shape { tokenizer, .. } => tokenizer.as_deref().or(teacher).ok_or_else(|| {
             Error::refused("student", "a tokenizer", "neither `tokenizer` nor a teacher", "add `tokenizer = \"DIR\"`")
         })?,

@@ -6,6 +6,7 @@ use attar_energy::{Bill, Meter, MeterOptions, Seconds};
 use serde::Serialize;
 
 use super::Plan;
+use crate::begin::begin;
 use crate::train::{Teacher, Trainer, phase};
 use crate::{Error, billing};
 
@@ -31,9 +32,10 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
     let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
     let mut meter = Meter::start(options, None).map_err(Error::energy)?;
     let (mut seconds, mut low, mut high) = (0.0, 0.0, 0.0);
+    let begun = begin(plan, &mut meter)?;
     for (index, stage) in plan.stages.iter().enumerate() {
         let teacher = Teacher::of(plan)?;
-        let mut trainer = Trainer::new(plan, index, &plan.student.weights, teacher)?;
+        let mut trainer = Trainer::new(plan, index, &begun.weights, teacher)?;
         let steps = stage.steps.min(updates + 1);
         let mut speeds = Vec::with_capacity(steps);
         let (mut tokens, mut time) = (0.0, 0.0);

@@ -84,6 +84,21 @@ impl PlannedStage {
         step + 1 == self.steps || self.epochs.get(epoch).is_some_and(|updates| step + 1 == first + updates)
     }
 
+    /// True if the student is scored after update `step`.
+    pub fn evaluates_after(&self, step: usize) -> bool {
+        match self.spec.evaluate_every {
+            0 => self.ends_epoch(step),
+            every => (step + 1).is_multiple_of(every) || step + 1 == self.steps,
+        }
+    }
+
+    /// True if so many updates are done and the best score, after `best` of them, is as many evaluations ago as the
+    /// recipe has patience for.
+    pub fn out_of_patience(&self, done: usize, best: Option<usize>) -> bool {
+        let (Some(patience), Some(best)) = (self.spec.patience, best) else { return false };
+        (best..done).filter(|&step| step >= best && self.evaluates_after(step)).count() >= patience.max(1)
+    }
+
     /// True if the stage trains predictions, so that a metric can choose among its weights.
     pub fn predicts(&self) -> bool {
         self.spec.objectives.iter().any(Objective::predicts)

@@ -1,15 +1,18 @@
-//! Who learns, as it begins.
+//! The student as it begins.
+
+use std::path::Path;
 
 use attar_model::hf_config::are_default_labels;
 use attar_model::{
-    Bundle, EncoderConfig, Family, Head, Target as Answer, Tensor, Weights, checkpoint, expected_shapes,
+    Bundle, ClassifierInput, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights, Target as Answer, Tensor,
+    Weights, expected_shapes,
 };
 use attar_text::labelled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
 use crate::data::LabelledData;
-use crate::recipe::StudentSpec;
+use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
 
 /// The student before its first step.
@@ -17,54 +20,213 @@ use crate::{Error, model_directory};
 pub struct PlannedStudent {
     /// Its shape and head.
     pub config: EncoderConfig,
-    /// Its first weights.
+    /// Its first weights; none where the run makes them.
     pub weights: Weights,
+    /// What the run does to them before the first update.
+    pub beginning: Beginning,
     /// What a card names as the model it came from.
     pub base: Option<String>,
+}
+
+/// What a run does before the first update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// Nothing: the weights are as they are to be.
+    Given,
+    /// A linear model over what the encoder gives becomes the classifier.
+    FrozenHead,
+    /// Parts of the teacher are chosen by what training text shows of them: these layers, counted from 1.
+    Pruned(Vec<usize>),
+}
+
+/// What a student can take of its teacher.
+#[derive(Debug, Clone, Copy)]
+pub struct TeacherParts<'a> {
+    /// The teacher, if there is one.
+    pub bundle: Option<&'a Bundle>,
+    /// The teacher's ids of the pieces that the student keeps, if not all.
+    pub kept: Option<&'a [u32]>,
 }
 
 impl PlannedStudent {
     pub(super) fn new(
         spec: &StudentSpec,
-        teacher: Option<&Bundle>,
+        teacher: TeacherParts<'_>,
         tokenizer: &Tokenizer,
         data: &LabelledData,
         streams: &Streams,
     ) -> Result<PlannedStudent, Error> {
-        let answer = answer(&data.train.target);
+        let head = Head::Classification { target: answer(&data.train.target) };
         match spec {
-            StudentSpec::Model { path, new_head } => {
-                let dir = model_directory::locate(path);
-                let head = checkpoint::read_config(&dir)?.head;
-                let keep = !*new_head && fits(&dir, &head, &answer)?;
-                let mut loaded = checkpoint::load_as(&dir, Head::Classification { target: answer })?;
-                if !keep {
-                    for name in ["classifier.weight", "classifier.bias"] {
-                        loaded.weights.remove(name);
-                    }
-                }
-                let weights = initialised(&loaded.config, loaded.weights, streams);
-                let base = path.file_name().map(|name| name.to_string_lossy().into_owned());
-                Ok(PlannedStudent { config: loaded.config, weights, base })
+            StudentSpec::Model { path, new_head, classifier, head: begins } => {
+                existing(path, *new_head, *classifier, *begins, head, streams)
             }
-            StudentSpec::Shape { layers, hidden, heads, feed_forward, .. } => {
+            StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
+                let like = like(teacher.bundle.map(|teacher| &teacher.config), tokenizer, data.max_tokens);
                 let shape = EncoderConfig {
                     layers: *layers,
                     hidden: *hidden,
                     heads: *heads,
                     feed_forward: *feed_forward,
                     initializer_range: deviation(*hidden),
-                    ..like(teacher.map(|teacher| &teacher.config), tokenizer)
+                    classifier_input: chosen(*classifier, like.classifier_input),
+                    ..like
                 };
-                let config = shape.with_head(Head::Classification { target: answer });
-                config.validate().map_err(|e| {
-                    Error::refused("student", "a shape that is one", e.to_string(), "change the shape in the recipe")
-                })?;
+                let config = checked(shape.with_head(head))?;
                 let weights = initialised(&config, Weights::new(), streams);
-                Ok(PlannedStudent { config, weights, base: None })
+                Ok(PlannedStudent { config, weights, beginning: Beginning::Given, base: None })
+            }
+            StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
+                // The tokenizer is the teacher's, so that there is one.
+                let bundle = teacher.bundle.expect("the plan read the teacher's tokenizer");
+                let whole = &bundle.config;
+                refuse_layers(layers, whole.layers)?;
+                let hidden = hidden.unwrap_or(whole.hidden);
+                let shape = EncoderConfig {
+                    layers: layers.len(),
+                    hidden,
+                    heads: heads.unwrap_or(whole.heads),
+                    feed_forward: feed_forward.unwrap_or(whole.feed_forward),
+                    initializer_range: deviation(hidden),
+                    ..like(Some(whole), tokenizer, data.max_tokens)
+                };
+                let config = checked(shape.with_head(head))?;
+                let same = (config.hidden, config.heads, config.feed_forward)
+                    == (whole.hidden, whole.heads, whole.feed_forward);
+                let (weights, beginning) = if same {
+                    (initialised(&config, layers_of(bundle, layers, teacher.kept, &config), streams), Beginning::Given)
+                } else {
+                    refuse_growth(&config, whole)?;
+                    (Weights::new(), Beginning::Pruned(layers.clone()))
+                };
+                Ok(PlannedStudent { config, weights, beginning, base: None })
             }
         }
     }
+}
+
+/// A model that exists, with the classifier that the data ask for.
+fn existing(
+    path: &Path,
+    new_head: bool,
+    classifier: ClassifierChoice,
+    begins: HeadStart,
+    head: Head,
+    streams: &Streams,
+) -> Result<PlannedStudent, Error> {
+    let dir = model_directory::locate(path);
+    let Head::Classification { target: answer } = &head else { unreachable!("data ask for classes or scores") };
+    let keep = !new_head && fits(&dir, &Bundle::read_config(&dir)?.head, answer)?;
+    let bundle = if keep { Bundle::read_with(&dir, ReadWeights::F32)? } else { Bundle::read_headless(&dir)? };
+    let made_for = match bundle.pooling {
+        Some(Pooling { mode: PoolingMode::Mean, .. }) => ClassifierInput::Mean,
+        _ => ClassifierInput::FirstToken,
+    };
+    let input = if keep { bundle.config.classifier_input } else { chosen(classifier, made_for) };
+    let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
+    let beginning = if keep || begins == HeadStart::Random { Beginning::Given } else { Beginning::FrozenHead };
+    let weights = initialised(&config, bundle.weights, streams);
+    let base = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(PlannedStudent { config, weights, beginning, base })
+}
+
+/// What a classifier reads, if the recipe leaves that to the encoder.
+fn chosen(choice: ClassifierChoice, made_for: ClassifierInput) -> ClassifierInput {
+    match choice {
+        ClassifierChoice::Auto => made_for,
+        ClassifierChoice::FirstToken => ClassifierInput::FirstToken,
+        ClassifierChoice::Mean => ClassifierInput::Mean,
+        ClassifierChoice::Cosine => ClassifierInput::Cosine,
+    }
+}
+
+fn checked(config: EncoderConfig) -> Result<EncoderConfig, Error> {
+    match config.validate() {
+        Ok(()) => Ok(config),
+        Err(error) => {
+            let out = shape_hint(&config).unwrap_or_else(|| "change the shape in the recipe".into());
+            Err(Error::refused("student", "a shape that is one", error.to_string(), out))
+        }
+    }
+}
+
+/// Widths and heads that fit, where a width is no multiple of its heads.
+fn shape_hint(config: &EncoderConfig) -> Option<String> {
+    let (hidden, heads) = (config.hidden, config.heads);
+    if heads == 0 || hidden == 0 || hidden.is_multiple_of(heads) {
+        return None;
+    }
+    let [below, above] = [hidden / heads * heads, hidden.next_multiple_of(heads)];
+    let fewer = (1..heads).rev().find(|&fewer| hidden.is_multiple_of(fewer))?;
+    let widths = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
+    Some(format!("set the hidden width to {widths}, or the heads to {fewer}"))
+}
+
+fn refuse_layers(layers: &[usize], teacher: usize) -> Result<(), Error> {
+    let rising = layers.windows(2).all(|pair| pair[0] < pair[1]);
+    if !layers.is_empty() && rising && layers[0] >= 1 && layers[layers.len() - 1] <= teacher {
+        return Ok(());
+    }
+    let expected = format!("layers of the teacher in rising order, from 1 to {teacher}");
+    Err(Error::refused("student", expected, format!("{layers:?}"), "correct `layers`"))
+}
+
+fn refuse_growth(config: &EncoderConfig, teacher: &EncoderConfig) -> Result<(), Error> {
+    let sizes = |c: &EncoderConfig| [("hidden", c.hidden), ("heads", c.heads), ("feed-forward", c.feed_forward)];
+    for ((name, ours), (_, theirs)) in sizes(config).into_iter().zip(sizes(teacher)) {
+        if ours > theirs {
+            let expected = format!("a `{name}` of at most {theirs}, the teacher's");
+            return Err(Error::refused("student", expected, ours.to_string(), "lower it, or begin from a shape"));
+        }
+    }
+    if config.hidden == teacher.hidden && config.heads != teacher.heads {
+        let expected = format!("the teacher's {} heads at its width of {}", teacher.heads, teacher.hidden);
+        return Err(Error::refused(
+            "student",
+            expected,
+            config.heads.to_string(),
+            "lower `hidden` too, or leave `heads` out",
+        ));
+    }
+    if config.hidden < teacher.hidden && config.head_width() > teacher.head_width() {
+        let expected = format!("heads of at most {} columns, the teacher's", teacher.head_width());
+        return Err(Error::refused(
+            "student",
+            expected,
+            config.head_width().to_string(),
+            "raise `heads` or lower `hidden`",
+        ));
+    }
+    Ok(())
+}
+
+/// The weights of some layers of a teacher, with the rows of the tables that the student keeps.
+pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], kept: Option<&[u32]>, config: &EncoderConfig) -> Weights {
+    let mut weights = Weights::new();
+    let offset = teacher.config.position_offset();
+    for (name, shape) in expected_shapes(config) {
+        let theirs = match name.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) {
+            Some((layer, part)) => {
+                let own: usize = layer.parse().expect("expected names count layers");
+                format!("encoder.layer.{}.{part}", layers[own] - 1)
+            }
+            None => name.clone(),
+        };
+        let Some(tensor) = teacher.weights.get(&theirs) else { continue };
+        let columns = tensor.shape.last().copied().unwrap_or(1);
+        let row = |row: usize| &tensor.data[row * columns..(row + 1) * columns];
+        let rows: Option<Vec<usize>> = match name.as_str() {
+            "embeddings.word_embeddings.weight" => kept.map(|kept| kept.iter().map(|&id| id as usize).collect()),
+            "embeddings.position_embeddings.weight" => Some((offset..offset + shape[0]).collect()),
+            _ => None,
+        };
+        let tensor = match rows {
+            Some(rows) => Tensor::new(vec![rows.len(), columns], rows.into_iter().flat_map(row).copied().collect()),
+            None => tensor.clone(),
+        };
+        weights.insert(name, tensor);
+    }
+    weights
 }
 
 /// What a head has to answer for this target.
@@ -76,7 +238,7 @@ pub(super) fn answer(target: &Target) -> Answer {
 }
 
 /// Whether a head of a model that exists is for these labels; a head for other labels is refused.
-fn fits(dir: &std::path::Path, head: &Head, answer: &Answer) -> Result<bool, Error> {
+fn fits(dir: &Path, head: &Head, answer: &Answer) -> Result<bool, Error> {
     let Head::Classification { target } = head else { return Ok(false) };
     let refused = |got: String, expected: String| {
         let out = "add `new-head = true` (`--new-head`) to replace the head";
@@ -96,22 +258,24 @@ fn fits(dir: &std::path::Path, head: &Head, answer: &Answer) -> Result<bool, Err
     }
 }
 
-/// What a new student takes from its teacher besides the shape: the vocabulary, positions, functions.
-fn like(teacher: Option<&EncoderConfig>, tokenizer: &Tokenizer) -> EncoderConfig {
-    let pad_id = tokenizer.pad_id().unwrap_or(0);
+/// What a new student takes from its teacher besides the shape: the vocabulary, functions, what its classifier reads; and
+/// as many positions as its texts have tokens.
+fn like(teacher: Option<&EncoderConfig>, tokenizer: &Tokenizer, max_tokens: usize) -> EncoderConfig {
+    let (vocabulary, pad_id) = (tokenizer.vocabulary_size(), tokenizer.pad_id().unwrap_or(0));
     match teacher {
-        // One family for all new students; a teacher's own pad id and tables stay.
+        // One family for all new students.
         Some(teacher) => EncoderConfig {
             family: Family::Bert,
-            vocabulary: teacher.vocabulary,
-            positions: teacher.usable_positions(),
+            vocabulary,
+            positions: teacher.usable_positions().min(max_tokens),
             types: teacher.types.max(1),
-            pad_id: teacher.pad_id,
+            pad_id,
             activation: teacher.activation,
             layer_norm_eps: teacher.layer_norm_eps,
+            classifier_input: teacher.classifier_input,
             ..EncoderConfig::bert_base()
         },
-        None => EncoderConfig { vocabulary: tokenizer.vocabulary_size(), pad_id, ..EncoderConfig::bert_base() },
+        None => EncoderConfig { vocabulary, pad_id, ..EncoderConfig::bert_base() },
     }
 }
 

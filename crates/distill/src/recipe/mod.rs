@@ -5,15 +5,18 @@
 //! kept beside each run.
 
 mod parse;
+mod stage;
+mod student;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::objectives::{Objective, Semantics};
-use crate::optimiser::{AdamWOptions, ScheduleKind};
+use crate::objectives::Semantics;
 
 pub use parse::RecipeError;
+pub use stage::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec};
+pub use student::{ClassifierChoice, HeadStart, StudentSpec};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,9 @@ pub struct Recipe {
     /// Training loops, one after the other.
     #[serde(rename = "stage")]
     pub stages: Vec<StageSpec>,
+    /// Rows beside the labeled ones, which a teacher judges.
+    #[serde(default, skip_serializing_if = "MoreSpec::is_empty")]
+    pub more: MoreSpec,
     /// When the state of the run is written down.
     #[serde(default)]
     pub checkpoint: CheckpointSpec,
@@ -198,145 +204,25 @@ pub enum TeacherPrecision {
     Int8,
 }
 
-/// Who learns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "from", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub enum StudentSpec {
-    /// A model that exists, as in a fine-tuning.
-    Model {
-        /// Model directory, or the directory of a run.
-        path: PathBuf,
-        /// Replace a head that was made for other labels.
-        #[serde(default)]
-        new_head: bool,
-    },
-    /// A new encoder of a given shape, with random weights.
-    Shape {
-        /// L
-        layers: usize,
-        /// H
-        hidden: usize,
-        /// A
-        heads: usize,
-        /// F
-        feed_forward: usize,
-        /// Directory of the tokenizer; the teacher's if left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tokenizer: Option<PathBuf>,
-    },
+/// Rows without labels.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MoreSpec {
+    /// Files of texts from the user's domain: a text a line, or a table with the columns of the data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlabeled: Vec<PathBuf>,
+    /// Most rows taken from these files, drawn by the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabeled_rows: Option<usize>,
+    /// Copies of each training row with words masked, replaced, swapped or left out.
+    pub noisy_copies: usize,
 }
 
-/// One training loop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct StageSpec {
-    /// Name in logs.
-    pub name: String,
-    /// How long the loop runs.
-    #[serde(default)]
-    pub length: StageLength,
-    /// Loss terms, added up with their weights.
-    #[serde(rename = "objective")]
-    pub objectives: Vec<Objective>,
-    /// How states of different widths are compared.
-    #[serde(default)]
-    pub projection: ProjectionSpec,
-    /// Most rows of a batch.
-    #[serde(default = "defaults::batch_rows")]
-    pub batch_rows: usize,
-    /// Most tokens of a batch; rows alone decide if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch_tokens: Option<usize>,
-    /// Batches whose gradients are averaged before an update.
-    #[serde(default = "defaults::accumulate")]
-    pub accumulate: usize,
-    /// Highest learning rate.
-    #[serde(default = "defaults::rate")]
-    pub rate: f64,
-    /// Share of the updates over which the rate rises from 0.
-    #[serde(default = "defaults::warmup")]
-    pub warmup: f64,
-    /// The curve of the rate after the warm-up.
-    #[serde(default)]
-    pub schedule: ScheduleKind,
-    /// Constants of AdamW.
-    #[serde(default)]
-    pub optimiser: AdamWOptions,
-    /// Global norm to which gradients are clipped; 0 leaves them alone.
-    #[serde(default = "defaults::clip")]
-    pub clip: f64,
-    /// Whether the student's dropout is active.
-    #[serde(default = "defaults::dropout")]
-    pub dropout: bool,
-    /// Updates between two evaluations on the dev rows; 0 evaluates once an epoch.
-    #[serde(default)]
-    pub evaluate_every: usize,
-    /// Which weights the stage hands on.
-    #[serde(default)]
-    pub keep: KeepWeights,
-}
-
-impl StageSpec {
-    /// A stage with these objectives and the defaults of a recipe.
-    pub fn new(objectives: Vec<Objective>) -> StageSpec {
-        StageSpec {
-            name: "stage".into(),
-            length: StageLength::default(),
-            objectives,
-            projection: ProjectionSpec::default(),
-            batch_rows: defaults::batch_rows(),
-            batch_tokens: None,
-            accumulate: defaults::accumulate(),
-            rate: defaults::rate(),
-            warmup: defaults::warmup(),
-            schedule: ScheduleKind::default(),
-            optimiser: AdamWOptions::default(),
-            clip: defaults::clip(),
-            dropout: defaults::dropout(),
-            evaluate_every: 0,
-            keep: KeepWeights::default(),
-        }
+impl MoreSpec {
+    /// True if there are no rows beside the labeled ones.
+    pub fn is_empty(&self) -> bool {
+        self.unlabeled.is_empty() && self.noisy_copies == 0
     }
-}
-
-/// How long a stage runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum StageLength {
-    /// Passes over the training rows.
-    Epochs(usize),
-    /// Updates.
-    Steps(usize),
-}
-
-impl Default for StageLength {
-    fn default() -> Self {
-        StageLength::Epochs(3)
-    }
-}
-
-/// How student states meet teacher states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProjectionSpec {
-    /// One learned projection for the embeddings and all layers, as in the published TinyBERT code.
-    #[default]
-    Shared,
-    /// One for each level, as in TinyBERT's later checkpoints.
-    PerLevel,
-    /// None: the widths are equal.
-    None,
-}
-
-/// Which weights a stage hands on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeepWeights {
-    /// Those with the best score on the dev rows, where the stage trains predictions; else the last.
-    #[default]
-    Best,
-    /// The last ones.
-    Last,
 }
 
 /// When the state of a run is written down.
@@ -420,23 +306,5 @@ mod defaults {
     }
     pub(super) fn embedded_max_tokens() -> usize {
         32
-    }
-    pub(super) fn batch_rows() -> usize {
-        32
-    }
-    pub(super) fn accumulate() -> usize {
-        1
-    }
-    pub(super) fn rate() -> f64 {
-        5e-5
-    }
-    pub(super) fn warmup() -> f64 {
-        0.1
-    }
-    pub(super) fn clip() -> f64 {
-        1.0
-    }
-    pub(super) fn dropout() -> bool {
-        true
     }
 }

@@ -76,7 +76,9 @@ impl Recipe {
         match &mut self.student {
             StudentSpec::Model { path, .. } => paths.push(path),
             StudentSpec::Shape { tokenizer, .. } => paths.extend(tokenizer),
+            StudentSpec::Teacher { .. } => {}
         }
+        paths.extend(&mut self.more.unlabeled);
         for path in paths {
             *path = folder.join(&*path);
         }

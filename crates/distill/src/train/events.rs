@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::trainer::StepReport;
 use crate::Error;
+use crate::begin::FrozenHead;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +36,8 @@ pub enum Event {
         /// Updates done.
         done: usize,
     },
+    /// The linear model over the frozen encoder that became the student's classifier.
+    FrozenHead(FrozenHead),
     /// An update.
     Step(Step),
     /// A scoring on the dev rows.
@@ -47,6 +50,13 @@ pub enum Event {
         score: Score,
         /// True if it is the best of the stage so far.
         best: bool,
+    },
+    /// A stage ended before its last update, because the score had not risen for long enough.
+    Stopped {
+        /// Stage, counted from 0.
+        stage: usize,
+        /// Updates done.
+        step: usize,
     },
     /// A checkpoint is complete.
     Checkpoint {

@@ -51,15 +51,36 @@ impl Teacher {
     pub fn of(plan: &Plan) -> Result<Option<Teacher>, Error> {
         let Some(planned) = &plan.teacher else { return Ok(None) };
         let recipe = &plan.recipe;
+        let classes = planned.classes.clone();
         // The published code counts padding and never leaves training mode: an engine of inference knows neither.
-        if recipe.device == DeviceChoice::Cpu && recipe.semantics == Semantics::Clean {
+        if recipe.semantics == Semantics::Clean {
             let precision = recipe.teacher.as_ref().map(|teacher| teacher.precision).unwrap_or_default();
-            return Teacher::packed(&planned.bundle, precision, planned.classes.clone()).map(Some);
+            return Teacher::load(recipe.device, &planned.bundle, precision, classes).map(Some);
         }
-        let encoder = Encoder::new(planned.bundle.config.clone());
-        let mut parameters = Parameters::empty(&device::open(plan.recipe.device)?);
-        parameters.load(encoder.slots(), &planned.bundle.weights)?;
-        Ok(Some(Teacher::new(encoder, parameters.values(), planned.classes.clone())))
+        Teacher::on_tensors(recipe.device, &planned.bundle, classes).map(Some)
+    }
+
+    /// A teacher on the fastest engine of a device.
+    ///
+    /// # Errors
+    /// As [`Teacher::of`].
+    pub fn load(
+        device: DeviceChoice,
+        bundle: &Bundle,
+        precision: TeacherPrecision,
+        classes: Option<Vec<usize>>,
+    ) -> Result<Teacher, Error> {
+        match device {
+            DeviceChoice::Cpu => Teacher::packed(bundle, precision, classes),
+            _ => Teacher::on_tensors(device, bundle, classes),
+        }
+    }
+
+    fn on_tensors(device: DeviceChoice, bundle: &Bundle, classes: Option<Vec<usize>>) -> Result<Teacher, Error> {
+        let encoder = Encoder::new(bundle.config.clone());
+        let mut parameters = Parameters::empty(&device::open(device)?);
+        parameters.load(encoder.slots(), &bundle.weights)?;
+        Ok(Teacher::new(encoder, parameters.values(), classes))
     }
 
     /// The encoder.

@@ -8,7 +8,7 @@ use attar_runtime::{LayerBuffers, Options, Output, Precision, TraceBuffers};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Error;
-use crate::engine::{Input, Keep, LayerTrace, Scores, Trace};
+use crate::engine::{Input, Keep, LayerTrace, Scores, Trace, mean_pool, pair_cosine};
 use crate::recipe::TeacherPrecision;
 
 /// The parts of a teacher's trace that objectives look at, beside the last layer's output and the logits.
@@ -84,6 +84,7 @@ impl PackedTeacher {
         let logits = encoder.width(Output::Logits).ok().filter(|_| c.head != Head::None);
         let of_sequences = encoder.rows(Output::Logits, batch);
         let mut logits = logits.map(|width| (vec![0.0; of_sequences * width], width));
+        let mut pooled = vec![0.0; if c.pooler { batch.sequences() * hidden } else { 0 }];
         let mut next_sentence = vec![0.0; if c.head == Head::Pretraining { 2 * batch.sequences() } else { 0 }];
 
         let buffers = TraceBuffers {
@@ -97,27 +98,36 @@ impl PackedTeacher {
                     relations: None,
                 })
                 .collect(),
-            pooled: None,
+            pooled: asked(&mut pooled),
             logits: logits.as_mut().map(|(numbers, _)| numbers.as_mut_slice()),
             next_sentence: asked(&mut next_sentence),
         };
         encoder.trace(batch, buffers).expect("the plan checked ids, types and lengths");
 
         let device = input.geometry.device();
-        let layers = layers.into_iter().map(|[states, qkv, scores]| {
-            let count = scores.len();
-            let scores = Tensor::from_data(TensorData::new(scores, [count]), device);
-            LayerTrace {
-                qkv: matrix(qkv, 3 * hidden, device),
-                scores: Scores::from_ragged(scores, c.heads, &input.geometry),
-                hidden: matrix(states, hidden, device),
+        let cosine = encoder.cosine();
+        let layers: Vec<LayerTrace> = (layers.into_iter())
+            .map(|[states, qkv, scores]| {
+                let count = scores.len();
+                let scores = Tensor::from_data(TensorData::new(scores, [count]), device);
+                LayerTrace {
+                    qkv: matrix(qkv, 3 * hidden, device),
+                    scores: Scores::from_ragged(scores, c.heads, &input.geometry),
+                    hidden: matrix(states, hidden, device),
+                }
+            })
+            .collect();
+        let logits = match (cosine, layers.last()) {
+            (Some([scale, offset]), Some(last)) => {
+                Some(pair_cosine(mean_pool(&last.hidden, &input.geometry)) * scale + offset)
             }
-        });
+            _ => logits.map(|(numbers, width)| matrix(numbers, width, device)),
+        };
         Trace {
             embeddings: matrix(embeddings, hidden, device),
-            layers: layers.collect(),
-            pooled: None,
-            logits: logits.map(|(numbers, width)| matrix(numbers, width, device)),
+            layers,
+            pooled: (!pooled.is_empty()).then(|| matrix(pooled, hidden, device)),
+            logits,
             sequence_logits: (!next_sentence.is_empty()).then(|| matrix(next_sentence, 2, device)),
         }
     }

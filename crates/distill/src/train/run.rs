@@ -11,9 +11,10 @@ use super::checkpoint::{Best, Checkpoint, Checkpoints, State};
 use super::events::{Event, EventLog, Observer, Step};
 use super::learning::Teacher;
 use super::trainer::{Trainer, phase};
+use crate::begin::{Begun, begin};
 use crate::deliver::{Scores, TeacherScores};
 use crate::engine::{Encoder, Parameters};
-use crate::plan::Plan;
+use crate::plan::{Beginning, Plan};
 use crate::recipe::KeepWeights;
 use crate::run_directory::RunDirectory;
 use crate::score::{Agreement, Answers, Truth};
@@ -63,12 +64,10 @@ struct Run<'a> {
 impl Run<'_> {
     /// All stages that are left; gives the student's weights and the teacher.
     fn stages(&mut self) -> Result<(Weights, Option<Teacher>), Error> {
-        let latest = self.checkpoints.latest()?;
-        let mut checkpoint = latest.unwrap_or_else(|| Checkpoint {
-            state: State { stage: 0, step: 0, best: None },
-            parameters: self.plan.student.weights.clone(),
-            moments: None,
-        });
+        let mut checkpoint = match self.checkpoints.latest()? {
+            Some(checkpoint) => checkpoint,
+            None => self.beginning()?,
+        };
         let State { stage, step, .. } = checkpoint.state;
         self.tell(Event::Began { stage, step, energy: self.meter.reasons().to_vec() })?;
         let teacher = Teacher::of(self.plan)?;
@@ -86,6 +85,20 @@ impl Run<'_> {
         Ok((student, teacher))
     }
 
+    /// The state before the first update, on disk if it took any computing.
+    fn beginning(&mut self) -> Result<Checkpoint, Error> {
+        let Begun { weights, frozen } = begin(self.plan, &mut self.meter)?;
+        let state = State { stage: 0, step: 0, best: None };
+        let checkpoint = Checkpoint { state, parameters: weights, moments: None };
+        if self.plan.student.beginning != Beginning::Given {
+            self.write(&checkpoint)?;
+        }
+        if let Some(frozen) = frozen {
+            self.tell(Event::FrozenHead(frozen))?;
+        }
+        Ok(checkpoint)
+    }
+
     /// What is left of one stage; gives the beginning of the next.
     fn stage(&mut self, from: Checkpoint, teacher: Option<Teacher>) -> Result<Checkpoint, Error> {
         let plan = self.plan;
@@ -100,6 +113,10 @@ impl Run<'_> {
         let mut best = from.state.best;
         let (name, steps, done) = (stage.spec.name.clone(), stage.steps, from.state.step);
         self.tell(Event::Stage { stage: index, name, steps, done })?;
+        // What stands before the first update may be the best there is: a linear head over a frozen encoder is.
+        if index == 0 && from.state.step == 0 && plan.student.beginning == Beginning::FrozenHead && stage.predicts() {
+            best = self.evaluate(&trainer, index, 0, best)?;
+        }
         for step in from.state.step..stage.steps {
             let start = Instant::now();
             let report = trainer.step(step, &mut self.meter)?;
@@ -112,12 +129,12 @@ impl Run<'_> {
                 joules: self.meter.totals().energy(),
                 watts: self.meter.power(),
             }))?;
-            let due = match stage.spec.evaluate_every {
-                0 => stage.ends_epoch(step),
-                every => done.is_multiple_of(every) || done == stage.steps,
-            };
-            if due && stage.predicts() {
+            if stage.evaluates_after(step) && stage.predicts() {
                 best = self.evaluate(&trainer, index, done, best)?;
+                if stage.out_of_patience(done, best.map(|best| best.step)) {
+                    self.tell(Event::Stopped { stage: index, step: done })?;
+                    break;
+                }
             }
             if done.is_multiple_of(plan.recipe.checkpoint.every) && done < stage.steps {
                 self.meter.enter(phase::CHECKPOINT);
@@ -149,13 +166,14 @@ impl Run<'_> {
         let plan = self.plan;
         self.meter.enter(phase::EVALUATION);
         let (encoder, values) = trainer.student();
-        let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, trainer.device(), |_| {})?;
+        let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, None, trainer.device(), |_| {})?;
         let answers = Answers::from_logits(&logits, &plan.data.dev.target);
         let score = truth.score(plan.data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
         // An undefined score, as of constant answers under a correlation, is the worst there is.
         let value = score.value.unwrap_or(f64::NEG_INFINITY);
         let better = if plan.data.metrics[0].higher_is_better() { value } else { -value };
-        let is_best = best.is_none_or(|best| better > best.score);
+        // Of equals the later one has learned from more rows.
+        let is_best = best.is_none_or(|best| better >= best.score);
         if is_best {
             self.checkpoints.write_best(&trainer.weights()?)?;
         }
@@ -173,7 +191,7 @@ impl Run<'_> {
         let encoder = Encoder::new(plan.student.config.clone());
         let mut parameters = Parameters::empty(&device);
         parameters.load(encoder.slots(), weights)?;
-        let logits = evaluate::logits(&(&encoder, &parameters.values()), &plan.dev_texts, &device, |_| {})?;
+        let logits = evaluate::logits(&(&encoder, &parameters.values()), &plan.dev_texts, None, &device, |_| {})?;
         let student = Answers::from_logits(&logits, &data.dev.target);
         let scores = |answers: &Answers| -> Result<Vec<Score>, Error> {
             data.metrics.iter().map(|&metric| truth.score(metric, answers, &streams)).collect()
@@ -182,7 +200,7 @@ impl Run<'_> {
         let teacher = match teacher.filter(|_| answering) {
             None => None,
             Some(teacher) => {
-                let logits = evaluate::logits(&teacher, &plan.dev_texts, &device, |_| {})?;
+                let logits = evaluate::logits(&teacher, &plan.dev_texts, plan.teacher_ids.as_deref(), &device, |_| {})?;
                 let answers = Answers::from_logits(&logits, &data.dev.target);
                 Some(TeacherScores {
                     scores: scores(&answers)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use attar_energy::Meter;
 use attar_model::{Tensor as Stored, Weights};
-use attar_text::batch::{Batch, assemble};
+use attar_text::batch::Batch;
 use attar_text::labelled::Label;
 use attar_text::random::Streams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -79,7 +79,7 @@ impl<'a> Trainer<'a> {
         parameters.load(learning.encoder().slots(), weights)?;
         let projections = projections(&learning, weights, plan.student.config.initializer_range, &streams);
         parameters.load(learning.projection_slots(), &projections)?;
-        let optimiser = AdamW::new(spec.optimiser, &parameters);
+        let optimiser = AdamW::new(spec.optimiser, &parameters).with_layer_decay(spec.layer_decay, &parameters);
         let schedule = Schedule { kind: spec.schedule, peak: spec.rate, warmup: stage.warmup(), total: stage.steps };
         Ok(Trainer { plan, stage, index, learning, teacher, parameters, optimiser, schedule, streams, device })
     }
@@ -102,7 +102,7 @@ impl<'a> Trainer<'a> {
         };
         let mut gradients: Option<Gradients> = None;
         for (micro, rows) in batches.iter().enumerate() {
-            let batch = assemble(rows, &self.plan.train_texts);
+            let batch = self.plan.train_texts.batch(rows);
             let place = [self.index as u64, step as u64, micro as u64];
             let teacher = self.teach(&batch, place, meter);
             meter.enter(phase::STUDENT);
@@ -177,7 +177,11 @@ impl<'a> Trainer<'a> {
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
         let parts = self.learning.parts(teacher.encoder().config().layers);
-        Some(teacher.trace_parts(&self.input(batch, teacher.encoder()), &parts, dropout))
+        let input = match &self.plan.teacher_ids {
+            Some(ids) => self.input(&with_ids(batch, ids), teacher.encoder()),
+            None => self.input(batch, teacher.encoder()),
+        };
+        Some(teacher.trace_parts(&input, &parts, dropout))
     }
 
     fn input(&self, batch: &Batch, encoder: &Encoder) -> Input {
@@ -189,7 +193,10 @@ impl<'a> Trainer<'a> {
 
     /// Labels of the rows, if all have one.
     fn gold(&self, rows: &[u32]) -> Option<Gold> {
-        let labels: Vec<Label> = rows.iter().map(|&row| self.plan.data.train.examples[row as usize].label).collect();
+        let examples = &self.plan.data.train.examples;
+        // Rows past the data set's own have no label.
+        let label = |&row: &u32| examples.get(row as usize).map_or(Label::Absent, |example| example.label);
+        let labels: Vec<Label> = rows.iter().map(label).collect();
         let count = labels.len();
         let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
         if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
@@ -208,6 +215,11 @@ impl<'a> Trainer<'a> {
         let (stage, what) = (self.stage.spec.name.clone(), what.to_string());
         Err(Error::NotFinite { stage, step, what, value, rate })
     }
+}
+
+/// A batch in the ids of another vocabulary.
+pub(crate) fn with_ids(batch: &Batch, ids: &[u32]) -> Batch {
+    Batch { ids: batch.ids.iter().map(|&id| ids[id as usize]).collect(), ..batch.clone() }
 }
 
 /// Projections of stages before, and new ones where there are none.

@@ -1,0 +1,90 @@
+//! The linear model over what an encoder gives before any training: what a practitioner would make of a sentence
+//! encoder in seconds, and where a classifier begins, so that no training starts below it.
+
+use attar_model::{Bundle, ClassifierInput, EncoderConfig, Tensor as Stored, Weights};
+use attar_text::labelled::Target;
+use attar_text::random::Streams;
+use burn::tensor::Tensor;
+use serde::Serialize;
+
+use super::Begun;
+use crate::engine::{Input, Trace, mean_pool, pair_cosine};
+use crate::linear::{DenseRows, Features, Selected, select_ridge, select_softmax};
+use crate::plan::Plan;
+use crate::recipe::TeacherPrecision;
+use crate::train::Teacher;
+use crate::{Error, device, evaluate};
+
+/// Most training rows that the linear model is fitted to: more change it little and cost a pass of the encoder.
+const ROWS: usize = 20_000;
+/// Values of C, scikit-learn's inverse penalty, that are tried on vectors scaled to a mean length of 1.
+const SOFTMAX_GRID: [f64; 5] = [0.1, 1.0, 10.0, 100.0, 1000.0];
+/// Penalties of the ridge regression that are tried.
+const RIDGE_GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
+
+/// How the linear model came out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FrozenHead {
+    /// Its penalty, chosen by cross-validation.
+    pub penalty: f64,
+    /// What it scored there.
+    pub score: f64,
+    /// Rows it was fitted to.
+    pub rows: usize,
+}
+
+/// The weights with the linear model as their classifier.
+pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
+    let config = &plan.student.config;
+    let streams = Streams::new(plan.recipe.seed);
+    let mut rows: Vec<usize> = (0..plan.data.train.len()).collect();
+    if rows.len() > ROWS {
+        streams.stream("frozen head", &[]).shuffle(&mut rows);
+        rows.truncate(ROWS);
+        rows.sort_unstable();
+    }
+    let features = vectors(plan, config, &weights, &rows)?;
+    let columns = features.first().map_or(0, Vec::len);
+    // One scale for all, so that the penalties mean the same for every encoder.
+    let length = |row: &Vec<f32>| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    let scale = (features.iter().map(length).sum::<f64>() / features.len() as f64).max(f64::MIN_POSITIVE);
+    let values = features.iter().flatten().map(|x| (f64::from(*x) / scale) as f32).collect();
+    let features = Features::Dense(DenseRows { columns, values });
+    let Selected { model, penalty, score } = match &plan.data.train.target {
+        Target::Classes(labels) => {
+            let Some(classes) = plan.data.train.classes() else { return Ok(Begun { weights, frozen: None }) };
+            let picked: Vec<u32> = rows.iter().map(|&row| classes[row]).collect();
+            select_softmax(&features, &picked, labels.len(), &SOFTMAX_GRID, &streams)
+        }
+        Target::Regression { .. } => {
+            let Some(scores) = plan.data.train.scores() else { return Ok(Begun { weights, frozen: None }) };
+            let picked: Vec<f32> = rows.iter().map(|&row| scores[row] as f32).collect();
+            select_ridge(&features, &picked, &RIDGE_GRID, &streams)
+        }
+    };
+    let outputs = model.bias.len();
+    let scaled = model.weights.iter().map(|w| (f64::from(*w) / scale) as f32).collect();
+    weights.insert("classifier.weight", Stored::new(vec![outputs, columns], scaled));
+    weights.insert("classifier.bias", Stored::new(vec![outputs], model.bias));
+    Ok(Begun { weights, frozen: Some(FrozenHead { penalty, score, rows: rows.len() }) })
+}
+
+/// What the classifier would read of these training rows.
+fn vectors(plan: &Plan, config: &EncoderConfig, weights: &Weights, rows: &[usize]) -> Result<Vec<Vec<f32>>, Error> {
+    let device = device::open(plan.recipe.device)?;
+    let encoder =
+        Teacher::load(plan.recipe.device, &Bundle::new(config.clone(), weights.clone()), TeacherPrecision::F32, None)?;
+    let texts = plan.train_texts.of_rows(rows);
+    let input = config.classifier_input;
+    let pick = |trace: &Trace, batch: &Input| -> Tensor<2> {
+        let mean = || mean_pool(trace.last(), &batch.geometry);
+        match input {
+            ClassifierInput::FirstToken => {
+                trace.pooled.clone().expect("a classifier over the first token has a pooler")
+            }
+            ClassifierInput::Mean => mean(),
+            ClassifierInput::Cosine => pair_cosine(mean()),
+        }
+    };
+    evaluate::rows(&encoder, &texts, None, &device, pick, |_| {})
+}

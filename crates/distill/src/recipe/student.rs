@@ -1,0 +1,99 @@
+//! The model that learns, as a recipe describes it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The model that learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum StudentSpec {
+    /// A model that exists, as in a fine-tuning.
+    Model {
+        /// Model directory, or the directory of a run.
+        path: PathBuf,
+        /// Replace a head that was made for other labels.
+        #[serde(default)]
+        new_head: bool,
+        /// What a new classifier reads.
+        #[serde(default)]
+        classifier: ClassifierChoice,
+        /// How a new classifier begins.
+        #[serde(default)]
+        head: HeadStart,
+    },
+    /// The teacher made smaller: some of its layers, perhaps fewer feed-forward units, a narrower state, fewer pieces.
+    Teacher {
+        /// Layers of the teacher that stay, counted from 1, in rising order.
+        layers: Vec<usize>,
+        /// H; below the teacher's, states are projected onto their principal directions over the training text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hidden: Option<usize>,
+        /// A; below the teacher's, the heads that the loss depends on most stay.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        heads: Option<usize>,
+        /// F; below the teacher's, the units that the loss depends on most stay.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        feed_forward: Option<usize>,
+        /// Word pieces that stay: those of the training text, then the most frequent; all if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vocabulary: Option<usize>,
+    },
+    /// A new encoder of a given shape, with random weights.
+    Shape {
+        /// L
+        layers: usize,
+        /// H
+        hidden: usize,
+        /// A
+        heads: usize,
+        /// F
+        feed_forward: usize,
+        /// Directory of the tokenizer; the teacher's if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
+        /// What the classifier reads; as the teacher's if left out.
+        #[serde(default)]
+        classifier: ClassifierChoice,
+        /// Word pieces that stay of the tokenizer's; all if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vocabulary: Option<usize>,
+    },
+}
+
+impl StudentSpec {
+    /// Word pieces that stay of the tokenizer's, if not all do.
+    pub fn vocabulary(&self) -> Option<usize> {
+        match self {
+            StudentSpec::Model { .. } => None,
+            StudentSpec::Teacher { vocabulary, .. } | StudentSpec::Shape { vocabulary, .. } => *vocabulary,
+        }
+    }
+}
+
+/// What a new classifier reads of the last hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassifierChoice {
+    /// What the encoder was made for: the mean where its files say that its vectors are means (sentence-transformers),
+    /// else the first token. A student reads what its teacher reads.
+    #[default]
+    Auto,
+    /// The first token, through a pooler.
+    FirstToken,
+    /// The mean over all tokens.
+    Mean,
+    /// The cosine of two texts' means, each text read alone: for scores of pairs.
+    Cosine,
+}
+
+/// How a new classifier begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadStart {
+    /// As the best linear model over what the encoder gives before any training.
+    #[default]
+    Frozen,
+    /// As small random numbers.
+    Random,
+}
