@@ -42,7 +42,7 @@
 //! - [`table`]: rows of `.tsv`, `.csv` and `.jsonl` files; [`labelled`]: texts with their labels, samples
 //!   and divisions of them, and the check for leaks; [`glue`] and [`layout`]: public data sets by name;
 //!   [`synthetic`]: a data set without a download.
-//! - [`noise`]: new texts made of labelled ones.
+//! - [`unlabeled`]: texts without labels; [`noise`]: new ones made of labelled ones.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
@@ -64,6 +64,7 @@ pub mod random;
 pub mod synthetic;
 pub mod table;
 pub mod tokenizer;
+pub mod unlabeled;
 pub mod vocabulary;
 
 mod files;
