@@ -1,7 +1,5 @@
 //! Noisy copies of rows: what each kind of noise does, and what no copy may be.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
-
 use std::collections::{HashMap, HashSet};
 
 use attar_text::labelled::{Example, Label};

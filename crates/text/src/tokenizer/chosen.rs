@@ -54,9 +54,9 @@ impl Tokenizer {
             }
             rows += portion.len();
         }
-        for id in 0..counts.len() {
-            if counts[id] > 0 && self.is_special(id as u32) {
-                counts[id] = 0;
+        for (id, count) in counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            if self.is_special(id as u32) {
+                *count = 0;
             }
         }
         Ok(counts)
