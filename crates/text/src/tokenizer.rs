@@ -10,6 +10,7 @@
 
 mod bert;
 mod chosen;
+mod coverage;
 mod encodings;
 mod error;
 mod library;
@@ -26,6 +27,7 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 pub use chosen::{ChosenPieces, choose_pieces};
+pub use coverage::{Coverage, TrimReport};
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
 pub use located::{LocatedEncoding, Place, Windows};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use attar_testing::{shared, teacher};
-use attar_text::tokenizer::{Limit, Tokenizer, TrimmedVocabulary, WordPieceOptions, choose_pieces};
+use attar_text::tokenizer::{Coverage, Limit, Tokenizer, TrimmedVocabulary, WordPieceOptions, choose_pieces};
 use attar_text::vocabulary::Vocabulary;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -264,6 +264,22 @@ fn foreign_characters_leave_room_for_what_is_used() {
     assert!([22, 23].iter().all(|id| !chosen(100).keep.contains(id)));
 }
 
+#[test]
+fn what_trimming_costs_is_reported() {
+    let whole = tokenizer(WordPieceOptions::uncased());
+    let trimmed = whole.trimmed(&[5, 6, 7, 1]).unwrap();
+    // Whole: un aff ##able | [UNK] | un | aff; trimmed: [UNK] | [UNK] | un | a ##f ##f. Special tokens of no account.
+    let report = trimmed.report(&whole, ["unaffable zoo ", "un [MASK] aff"]).unwrap();
+    assert_eq!((report.pieces_before, report.pieces_after), (16, 9));
+    assert_eq!(report.before, Coverage { words: 5, pieces: 6, unknown: 1 });
+    assert_eq!(report.after, Coverage { words: 5, pieces: 6, unknown: 2 });
+    assert_eq!(report.before.fertility(), Some(1.2));
+    assert_eq!(report.after.unknown_share(), Some(1.0 / 3.0));
+    assert_eq!(report.bytes_saved(384 * 4), 7 * 1536);
+    let nothing = whole.coverage([" "]).unwrap();
+    assert_eq!((nothing.fertility(), nothing.unknown_share()), (None, None));
+}
+
 /// Compared with the crate and, where all pieces stayed, with the tokenizer before.
 fn check(
     whole: &Tokenizer,
@@ -354,6 +370,10 @@ fn cut_to_film_reviews(dir: &Path) {
         check(&whole, &trimmed, &crates, text, None);
         assert_eq!(unknown(&trimmed.tokenizer, text), unknown(&whole, text), "{text:?}");
     }
+    let report = trimmed.report(&whole, other.iter().map(String::as_str)).unwrap();
+    assert_eq!(report.after.unknown, report.before.unknown);
+    let (before, after) = (report.before.fertility().unwrap(), report.after.fertility().unwrap());
+    assert!(after >= before && after < 1.05 * before, "{report:?}");
     for word in ["Brontosaurus", "ξένος", "Жизнь", "日本語", "naïveté", "x²"] {
         check(&whole, &trimmed, &crates, word, Some("pair"));
         assert_eq!(unknown(&trimmed.tokenizer, word), unknown(&whole, word), "{word:?}");

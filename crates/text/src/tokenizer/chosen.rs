@@ -35,6 +35,17 @@ impl Tokenizer {
     /// # Errors
     /// [`EncodeError::Row`] with the first text, counted from 0, that [`Tokenizer::encode`] refuses.
     pub fn piece_counts<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u64>, EncodeError> {
+        let mut counts = self.id_counts(texts)?;
+        for (id, count) in counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            if self.is_special(id as u32) {
+                *count = 0;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// How often each id comes up in these texts, those of special tokens too, `[V]`.
+    pub(super) fn id_counts<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u64>, EncodeError> {
         let mut counts = vec![0_u64; self.vocabulary_size()];
         let mut texts = texts.into_iter();
         let mut rows = 0;
@@ -53,11 +64,6 @@ impl Tokenizer {
                 ids?.into_iter().for_each(|id| counts[id as usize] += 1);
             }
             rows += portion.len();
-        }
-        for (id, count) in counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
-            if self.is_special(id as u32) {
-                *count = 0;
-            }
         }
         Ok(counts)
     }
