@@ -41,6 +41,7 @@
 //!   missing.
 //! - [`Bundle`]: a finished model with tokenizer, pooling, provenance and [`card`].
 //! - [`quantised`]: the same model as small integers with scales, in a file of its own.
+//! - [`keep_pieces`]: the same model with a part of its vocabulary.
 //! - [`Size`] and [`flops`]: what it weighs and what a text costs.
 //! - [`atomic`]: writing files and directories that are never half there.
 //!
@@ -69,6 +70,7 @@ mod size;
 mod stored;
 mod tensor_stream;
 mod torch_file;
+mod trim;
 mod weights;
 mod weights_file;
 
@@ -82,5 +84,6 @@ pub use sentence_transformers::{Pooling, PoolingMode};
 pub use size::{Flops, Size, flops};
 pub use stored::{ElementType, StoredTensor};
 pub use torch_file::TorchError;
+pub use trim::{TrimError, keep_pieces};
 pub use weights::{Tensor, Weights, WeightsError};
 pub use weights_file::WeightsFile;

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 pub use error::DataError;
 pub use load::{LabelledSpec, TargetSpec, load};
 pub(crate) use load::{RawRow, from_rows};
+pub(crate) use sample::normalised;
 
 use crate::table::hexadecimal;
 use crate::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};

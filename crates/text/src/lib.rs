@@ -42,6 +42,7 @@
 //! - [`table`]: rows of `.tsv`, `.csv` and `.jsonl` files; [`labelled`]: texts with their labels, samples
 //!   and divisions of them, and the check for leaks; [`glue`] and [`layout`]: public data sets by name;
 //!   [`synthetic`]: a data set without a download.
+//! - [`unlabeled`]: texts without labels; [`noise`]: new ones made of labelled ones.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
@@ -58,10 +59,12 @@ pub mod glue;
 pub mod labelled;
 pub mod layout;
 pub mod metrics;
+pub mod noise;
 pub mod random;
 pub mod synthetic;
 pub mod table;
 pub mod tokenizer;
+pub mod unlabeled;
 pub mod vocabulary;
 
 mod files;

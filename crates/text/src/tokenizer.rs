@@ -4,8 +4,13 @@
 //! vocabulary ([`Tokenizer::from_vocabulary`]) or from text ([`train_wordpiece`]). The ids of the
 //! special tokens are always looked up, never assumed, and a file's own truncation and padding are
 //! switched off: how long an input may be is said with each call, by a [`Limit`].
+//!
+//! A vocabulary made for all the world can be cut to given texts: [`Tokenizer::piece_counts`] counts,
+//! [`choose_pieces`] chooses, [`Tokenizer::trimmed`] cuts.
 
 mod bert;
+mod chosen;
+mod coverage;
 mod encodings;
 mod error;
 mod library;
@@ -14,16 +19,20 @@ mod located;
 mod metadata;
 mod save;
 mod train;
+mod trimmed;
 mod validate;
 mod wordpiece;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
+pub use chosen::{ChosenPieces, choose_pieces};
+pub use coverage::{Coverage, TrimReport};
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
 pub use located::{LocatedEncoding, Place, Windows};
 pub use train::{TrainOptions, train_wordpiece};
+pub use trimmed::TrimmedVocabulary;
 pub use wordpiece::{Accents, WordPieceOptions};
 
 use self::bert::Scratch;

@@ -107,7 +107,7 @@ impl Dataset {
 }
 
 /// What makes two examples the same: lower-cased words with single spaces, text and pair.
-fn normalised(example: &Example) -> String {
+pub(crate) fn normalised(example: &Example) -> String {
     let plain = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     match &example.pair {
         // A line feed is white space, so it is in neither text.

@@ -97,6 +97,23 @@ pub enum TokenizerError {
         /// Different characters kept.
         characters: usize,
     },
+    /// A vocabulary from which pieces cannot be taken one by one.
+    #[error(
+        "expected a WordPiece vocabulary to trim, found {kind}, whose pieces depend on each other; keep the whole \
+         vocabulary, or use a teacher of BERT's kind"
+    )]
+    CannotTrim {
+        /// The kind it is of.
+        kind: &'static str,
+    },
+    /// An id to keep that has no token.
+    #[error("no token has id {id}, expected ids below {size} that have one")]
+    NoSuchId {
+        /// The id.
+        id: u32,
+        /// One more than the largest id.
+        size: usize,
+    },
     /// The `tokenizers` library refused.
     #[error("the tokenizers library reports: {0}")]
     Library(String),

@@ -60,7 +60,7 @@ impl Tokenizer {
 impl Parts {
     /// Checks and takes apart a `tokenizer.json`: one of BERT's kind by itself, any other through the
     /// library, as is one with anything unusual in it, so that every error is the same.
-    fn from_json(path: &Path, text: Vec<u8>) -> Result<Self, TokenizerError> {
+    pub(super) fn from_json(path: &Path, text: Vec<u8>) -> Result<Self, TokenizerError> {
         if let Some(parsed) = Bert::from_json(&text) {
             return Ok(Self::deferred(parsed, text));
         }

@@ -106,7 +106,12 @@ fn count_words<T: AsRef<str> + Send + Sync>(
     Ok(words)
 }
 
-fn each_word(text: &str, cleaner: &tokenizers::Tokenizer, mut visit: impl FnMut(&str)) -> tokenizers::Result<()> {
+/// The words of a text, cleaned and split as this tokenizer does it, less those that are too long for it.
+pub(super) fn each_word(
+    text: &str,
+    cleaner: &tokenizers::Tokenizer,
+    mut visit: impl FnMut(&str),
+) -> tokenizers::Result<()> {
     let mut normalized = NormalizedString::from(text);
     if let Some(normalizer) = cleaner.get_normalizer() {
         normalizer.normalize(&mut normalized)?;

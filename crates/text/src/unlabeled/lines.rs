@@ -1,0 +1,58 @@
+//! The lines of a file that need not fit into memory.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::UnlabeledError;
+use crate::table::hexadecimal;
+
+/// Calls `visit` with each line, split as [`crate::table`] does it, and returns the SHA-256 of the file. A file that
+/// begins as `gzip` writes them is unpacked, whatever its name.
+pub(super) fn each(path: &Path, mut visit: impl FnMut(&str)) -> Result<String, UnlabeledError> {
+    let io_error = |source| UnlabeledError::Io { path: path.to_owned(), source };
+    let mut file = BufReader::new(Hashed { file: File::open(path).map_err(io_error)?, hash: Sha256::new() });
+    let is_packed = file.fill_buf().map_err(io_error)?.starts_with(b"\x1f\x8b");
+    if is_packed {
+        let mut unpacked = BufReader::new(MultiGzDecoder::new(&mut file));
+        each_line(&mut unpacked, path, &mut visit)?;
+    } else {
+        each_line(&mut file, path, &mut visit)?;
+    }
+    // The hash is of the whole file, whatever the unpacking left.
+    io::copy(&mut file, &mut io::sink()).map_err(io_error)?;
+    Ok(hexadecimal(&file.into_inner().hash.finalize()))
+}
+
+fn each_line(text: &mut impl BufRead, path: &Path, visit: &mut impl FnMut(&str)) -> Result<(), UnlabeledError> {
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        let read = text.read_until(b'\n', &mut bytes);
+        if read.map_err(|source| UnlabeledError::Io { path: path.to_owned(), source })? == 0 {
+            break;
+        }
+        let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let body = body.strip_suffix(b"\r").unwrap_or(body);
+        let body = if line == 1 { body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body) } else { body };
+        visit(std::str::from_utf8(body).map_err(|_| UnlabeledError::NotUtf8 { path: path.to_owned(), line })?);
+    }
+    Ok(())
+}
+
+/// A file, and the hash of what was read of it.
+struct Hashed {
+    file: File,
+    hash: Sha256,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(out)?;
+        self.hash.update(&out[..read]);
+        Ok(read)
+    }
+}
