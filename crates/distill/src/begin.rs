@@ -2,6 +2,9 @@
 //! of its teacher.
 
 mod frozen;
+mod importance;
+mod principal;
+mod pruned;
 
 use attar_energy::Meter;
 use attar_model::Weights;
@@ -35,6 +38,9 @@ pub fn begin(plan: &Plan, meter: &mut Meter) -> Result<Begun, Error> {
             meter.enter(PHASE);
             frozen::head(plan, weights)
         }
-        Beginning::Pruned(_) => Err(Error::refused("student", "", "", "")),
+        Beginning::Pruned(layers) => {
+            meter.enter(PHASE);
+            pruned::weights(plan, layers)
+        }
     }
 }

@@ -97,6 +97,9 @@ pub enum Error {
     /// A column was named in a way that names none.
     #[error(transparent)]
     Column(#[from] attar_text::table::ColumnError),
+    /// A file of unlabeled text was refused.
+    #[error(transparent)]
+    Unlabeled(#[from] attar_text::unlabeled::UnlabeledError),
     /// A tokenizer was refused.
     #[error(transparent)]
     Tokenizer(#[from] attar_text::tokenizer::TokenizerError),

@@ -23,6 +23,7 @@ use crate::{Error, billing, device, model_directory, more_rows};
 pub use cost::{Cost, StageCost};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
+pub(crate) use student::layers_of;
 pub use student::{Beginning, PlannedStudent, TeacherParts, initialised};
 pub use teacher::PlannedTeacher;
 
@@ -70,7 +71,7 @@ impl Plan {
         let data = LabelledData::load(&recipe.data, &streams)?;
         note_leaks(&data, &mut notes);
         let mask = full.mask_id().and_then(|id| full.token(id));
-        let more = more_rows::collect(&recipe.more, &data, mask.as_deref(), &streams, &mut notes)?;
+        let more = more_rows::collect(&recipe.more, &recipe.data, &data, mask.as_deref(), &streams, &mut notes)?;
         let train_rows: Vec<Example> = data.train.examples.iter().chain(&more).cloned().collect();
         let (tokenizer, teacher_ids) =
             vocabulary::trimmed(&full, recipe.student.vocabulary(), &train_rows, &mut notes)?;

@@ -12,5 +12,5 @@ pub use events::{Event, EventLog, Observer, Step};
 pub use learning::{Learning, Loss, Teacher};
 pub use packed::Parts;
 pub use run::{Trained, train};
-pub(crate) use trainer::with_ids;
 pub use trainer::{StepReport, Trainer, phase};
+pub(crate) use trainer::{gold_of, with_ids};

@@ -109,7 +109,7 @@ impl<'a> Trainer<'a> {
             let input = self.input(&batch, self.learning.encoder());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let gold = self.gold(rows);
+            let gold = gold_of(self.plan, rows, &self.device);
             let loss = self.learning.loss(&leaves, &input, teacher.as_ref(), gold.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
@@ -191,23 +191,6 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Labels of the rows, if all have one.
-    fn gold(&self, rows: &[u32]) -> Option<Gold> {
-        let examples = &self.plan.data.train.examples;
-        // Rows past the data set's own have no label.
-        let label = |&row: &u32| examples.get(row as usize).map_or(Label::Absent, |example| example.label);
-        let labels: Vec<Label> = rows.iter().map(label).collect();
-        let count = labels.len();
-        let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
-        if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
-            let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), &self.device);
-            return Some(Gold::Classes(classes));
-        }
-        let score = |label: &Label| if let Label::Score(score) = label { Some(*score) } else { None };
-        let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
-        Some(Gold::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), &self.device)))
-    }
-
     fn finite(&self, step: usize, what: &str, value: f64, rate: f64) -> Result<f64, Error> {
         if value.is_finite() {
             return Ok(value);
@@ -215,6 +198,23 @@ impl<'a> Trainer<'a> {
         let (stage, what) = (self.stage.spec.name.clone(), what.to_string());
         Err(Error::NotFinite { stage, step, what, value, rate })
     }
+}
+
+/// Labels of training rows, if all have one.
+pub(crate) fn gold_of(plan: &Plan, rows: &[u32], device: &Device) -> Option<Gold> {
+    let examples = &plan.data.train.examples;
+    // Rows past the data set's own have no label.
+    let label = |&row: &u32| examples.get(row as usize).map_or(Label::Absent, |example| example.label);
+    let labels: Vec<Label> = rows.iter().map(label).collect();
+    let count = labels.len();
+    let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
+    if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
+        let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
+        return Some(Gold::Classes(classes));
+    }
+    let score = |label: &Label| if let Label::Score(score) = label { Some(*score) } else { None };
+    let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
+    Some(Gold::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
 }
 
 /// A batch in the ids of another vocabulary.

@@ -1,0 +1,97 @@
+//! How much the loss depends on each attention head and each feed-forward unit of a teacher.
+//!
+//! A unit's importance is `Σ_batches |Σ_tokens a · ∂L/∂a|` of its activation `a` (Michel et al., arXiv 1905.10650, eq. 2,
+//! applied to units of the feed-forward block as well). With `y = a W` the inner sum is the product of the unit's row of `W` with the gradient
+//! of that row, so that weight gradients are all that is needed.
+
+use attar_model::{Bundle, EncoderConfig};
+
+use crate::Error;
+use crate::engine::{Encoder, Input, Parameters, Values};
+use crate::objectives::{Objective, Semantics};
+use crate::optimiser::{Gradient, Gradients};
+use crate::plan::Plan;
+use crate::recipe::ProjectionSpec;
+use crate::train::{Learning, gold_of, with_ids};
+
+/// Importance of the parts of one layer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct LayerImportance {
+    /// Of each head, `[A]`.
+    pub(super) heads: Vec<f64>,
+    /// Of each feed-forward unit, `[F]`.
+    pub(super) units: Vec<f64>,
+}
+
+/// Importance of the parts of each layer of `teacher`, from its loss on the gold labels of these batches.
+pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Result<Vec<LayerImportance>, Error> {
+    let device = crate::device::open(plan.recipe.device)?;
+    let encoder = Encoder::new(teacher.config.clone());
+    let mut parameters = Parameters::empty(&device);
+    parameters.load(encoder.slots(), &teacher.weights)?;
+    let gold = vec![Objective::Gold { weight: 1.0 }];
+    let learning = Learning::new(encoder, gold, Semantics::Clean, ProjectionSpec::None, None);
+    let mut sums = vec![LayerImportance::default(); teacher.config.layers];
+    for rows in batches {
+        let batch = plan.train_texts.batch(rows);
+        let batch = plan.teacher_ids.as_ref().map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
+        let input = Input::ragged(&batch, &teacher.config, &device);
+        let leaves = parameters.leaves(&input);
+        let Some(gold) = gold_of(plan, rows, &device) else { continue };
+        let loss = learning.loss(&leaves, &input, None, Some(&gold), None);
+        let gradients = Gradients::collect(leaves, input.ids(), loss.total.backward())?;
+        add(&mut sums, &teacher.config, &parameters, &parameters.values(), gradients)?;
+    }
+    Ok(sums)
+}
+
+fn add(
+    sums: &mut [LayerImportance],
+    config: &EncoderConfig,
+    parameters: &Parameters,
+    values: &Values,
+    gradients: Gradients,
+) -> Result<(), Error> {
+    for ((slot, value), gradient) in parameters.slots().iter().zip(values.iter()).zip(gradients.into_parts()) {
+        let Some((layer, part)) = slot.name.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) else {
+            continue;
+        };
+        let Some(Gradient::Dense(gradient)) = gradient else { continue };
+        let layer: usize = layer.parse().expect("slots count layers");
+        // Weights lie as `[in, out]`: what leaves a unit is a row, what leaves a head the rows of its columns.
+        let (to, rows) = match part {
+            "attention.output.dense.weight" => (&mut sums[layer].heads, config.head_width()),
+            "output.dense.weight" => (&mut sums[layer].units, 1),
+            _ => continue,
+        };
+        let (weights, gradients) = (value.to_vec()?, gradient.to_vec()?);
+        let size = rows * config.hidden;
+        to.resize(weights.len() / size, 0.0);
+        for ((sum, w), g) in to.iter_mut().zip(weights.chunks(size)).zip(gradients.chunks(size)) {
+            *sum += w.iter().zip(g).map(|(w, g)| f64::from(*w) * f64::from(*g)).sum::<f64>().abs();
+        }
+    }
+    Ok(())
+}
+
+/// The places of the `count` largest numbers, in rising order of place; of equals the first.
+pub(super) fn largest(numbers: &[f64], count: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..numbers.len()).collect();
+    places.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]).then(a.cmp(&b)));
+    places.truncate(count);
+    places.sort_unstable();
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_keep_their_order() {
+        assert_eq!(largest(&[1.0, 5.0, 3.0, 5.0], 2), [1, 3]);
+        assert_eq!(largest(&[2.0, 2.0, 2.0], 2), [0, 1]);
+        assert_eq!(largest(&[1.0], 4), [0]);
+        assert_eq!(largest(&[f64::NAN, 1.0], 0), Vec::<usize>::new());
+    }
+}
