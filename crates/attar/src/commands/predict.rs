@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
     }
     let pair = args.pair.as_deref();
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), pair)).collect();
-    let bar = counting(rows.len(), "texts");
+    let mut bar = counting(rows.len(), "texts");
     let logits = session.logits(&rows, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
 
