@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use data::{DataArgs, ScoringArgs};
+use data::{DataArgs, FormatArgs, ScoringArgs};
 
 /// Distil BERT-class models into students of a few megabytes, and hand over the bill.
 #[derive(Debug, Parser)]
@@ -252,9 +252,20 @@ pub(crate) struct PredictArgs {
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Second text of a pair, for a model of pairs and a single text; where to look for the answers to questions.
-    #[arg(long)]
+    /// File of rows to answer instead: TSV, CSV or JSONL. They go through as they are, with columns added.
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the answered rows go; else to standard output.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) out: Option<PathBuf>,
+    /// Column of the text in the file: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN", requires = "data")]
+    pub(crate) text: String,
+    /// Second text of a pair, for a single text; where to look for the answers to questions; with `--data` a column.
+    #[arg(long, value_name = "TEXT|COLUMN")]
     pub(crate) pair: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
     /// Print a line of JSON for each text.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,5 +1,7 @@
 //! `attar predict`: texts in, labels, scores, tags or answers out.
 
+mod files;
+mod records;
 mod words;
 
 use attar_model::{Head, Target};
@@ -32,6 +34,9 @@ struct Prediction<'a> {
 
 pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let mut session = engine::open(&args.model, &args.engine, threads)?;
+    if let Some(data) = &args.data {
+        return files::run(&mut session, data, args);
+    }
     let given = texts::given(&args.texts)?;
     match session.config().head {
         Head::TokenClassification { .. } => {

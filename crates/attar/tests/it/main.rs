@@ -10,5 +10,6 @@ mod finished;
 mod floors;
 mod held_out;
 mod kill;
+mod predict_files;
 mod quantize;
 mod real_data;
