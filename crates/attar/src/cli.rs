@@ -1,11 +1,14 @@
 //! The command line as it is typed.
 
 pub(crate) mod bench;
+pub(crate) mod data;
 pub(crate) mod energy;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use data::{DataArgs, FormatArgs, ScoringArgs};
 
 /// Distil BERT-class models into students of a few megabytes, and hand over the bill.
 #[derive(Debug, Parser)]
@@ -14,6 +17,9 @@ pub(crate) struct Cli {
     /// Threads that compute; all processors if left out. `bench` takes several, as in 1,2.
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<bench::Threads>,
+    /// No notes and no progress on standard error.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -116,60 +122,6 @@ pub(crate) struct ShapeArgs {
     pub(crate) feed_forward: Option<usize>,
 }
 
-/// Labelled text.
-#[derive(Debug, Args)]
-pub(crate) struct DataArgs {
-    /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
-    #[arg(long, required_unless_present = "recipe", value_name = "PATH")]
-    pub(crate) data: Option<PathBuf>,
-    /// Name of the known data set; told from its files if left out.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) layout: Option<String>,
-    /// File of rows to choose and score by; else a tenth of the rows is held out.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) dev: Option<PathBuf>,
-    /// Column of the text: a name, or a number from 1.
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
-    pub(crate) text: String,
-    /// Column of the second text of a pair.
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) pair: Option<String>,
-    /// Column of the label.
-    #[arg(long, default_value = "label", value_name = "COLUMN")]
-    pub(crate) label: String,
-    /// Names of the classes in order; else those of the training rows.
-    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
-    pub(crate) labels: Option<Vec<String>>,
-    /// Labels are numbers between these two.
-    #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"])]
-    pub(crate) regression: Option<Vec<f32>>,
-    /// Kind of file; else by its extension.
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<FormatArg>,
-    /// Whether the first row names the columns; else it does if a column is given by name.
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) header: Option<bool>,
-    /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) quoting: Option<bool>,
-    /// Metric that chooses the best checkpoint.
-    #[arg(long)]
-    pub(crate) metric: Option<String>,
-    /// Longest text in tokens, special tokens included; longer ones are cut.
-    #[arg(long, default_value_t = 128, value_name = "N")]
-    pub(crate) max_tokens: usize,
-    /// Use only this many training rows, drawn by the seed.
-    #[arg(long, value_name = "N")]
-    pub(crate) rows: Option<usize>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum FormatArg {
-    Tsv,
-    Csv,
-    Jsonl,
-}
-
 /// How training goes. What is left out has the default of the command.
 #[derive(Debug, Args)]
 pub(crate) struct TrainingArgs {
@@ -194,6 +146,9 @@ pub(crate) struct TrainingArgs {
     /// Updates between two checkpoints.
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub(crate) checkpoint_every: usize,
+    /// Keep the checkpoints of a run that has ended; else they are removed.
+    #[arg(long)]
+    pub(crate) keep_checkpoints: bool,
     /// Decides every random number.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
@@ -262,11 +217,18 @@ pub(crate) struct EvalArgs {
     /// Model directories or folders of runs; the first is what the others are compared with.
     #[arg(required = true)]
     pub(crate) models: Vec<PathBuf>,
+    /// Folder of a known data set, or a TSV, CSV or JSONL file.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: PathBuf,
     #[command(flatten)]
-    pub(crate) data: EvalDataArgs,
-    /// Train a word-count baseline on the training rows and score it too.
+    pub(crate) scoring: ScoringArgs,
+    /// Train a linear model over n-grams and score it too.
     #[arg(long)]
     pub(crate) baseline: bool,
+    /// Rows for the baseline to learn from; else the training part of a known data set, or the rows of the table that
+    /// the models were trained on.
+    #[arg(long, requires = "baseline", value_name = "PATH")]
+    pub(crate) train: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     /// Leave out the measurement of speed and energy.
@@ -282,42 +244,6 @@ pub(crate) struct EvalArgs {
     pub(crate) json: bool,
 }
 
-/// Labelled text to score by.
-#[derive(Debug, Args)]
-pub(crate) struct EvalDataArgs {
-    /// Folder of a known data set, or a TSV, CSV or JSONL file.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) data: PathBuf,
-    /// Name of the known data set; told from its files if left out.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) layout: Option<String>,
-    /// Part of a known data set: dev, test or train.
-    #[arg(long, value_enum, default_value = "dev")]
-    pub(crate) split: SplitArg,
-    /// Column of the text: a name, or a number from 1.
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
-    pub(crate) text: String,
-    /// Column of the second text of a pair.
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) pair: Option<String>,
-    /// Column of the label.
-    #[arg(long, default_value = "label", value_name = "COLUMN")]
-    pub(crate) label: String,
-    /// Metric to report; else those usual for the data.
-    #[arg(long)]
-    pub(crate) metric: Option<String>,
-    /// Longest text in tokens; else what the model was made for.
-    #[arg(long, value_name = "N")]
-    pub(crate) max_tokens: Option<usize>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SplitArg {
-    Train,
-    Dev,
-    Test,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     /// Model directory or folder of a run.
@@ -326,9 +252,20 @@ pub(crate) struct PredictArgs {
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Second text of a pair, for a model of pairs and a single text; where to look for the answers to questions.
-    #[arg(long)]
+    /// File of rows to answer instead: TSV, CSV or JSONL. They go through as they are, with columns added.
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the answered rows go; else to standard output.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) out: Option<PathBuf>,
+    /// Column of the text in the file: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN", requires = "data")]
+    pub(crate) text: String,
+    /// Second text of a pair, for a single text; where to look for the answers to questions; with `--data` a column.
+    #[arg(long, value_name = "TEXT|COLUMN")]
     pub(crate) pair: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
     /// Print a line of JSON for each text.
     #[arg(long)]
     pub(crate) json: bool,
@@ -392,27 +329,8 @@ pub(crate) struct QuantizeArgs {
     /// Rows to score by: folder of a known data set, or a TSV, CSV or JSONL file. Without, nothing is scored.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
-    /// Name of the known data set; told from its files if left out.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) layout: Option<String>,
-    /// Part of a known data set to score by: dev, test or train.
-    #[arg(long, value_enum, default_value = "dev")]
-    pub(crate) split: SplitArg,
-    /// Column of the text: a name, or a number from 1.
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
-    pub(crate) text: String,
-    /// Column of the second text of a pair.
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) pair: Option<String>,
-    /// Column of the label.
-    #[arg(long, default_value = "label", value_name = "COLUMN")]
-    pub(crate) label: String,
-    /// Metric that decides; else the one usual for the data.
-    #[arg(long)]
-    pub(crate) metric: Option<String>,
-    /// Longest text in tokens; else what the model was made for.
-    #[arg(long, value_name = "N")]
-    pub(crate) max_tokens: Option<usize>,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
     /// Points of the score, of a hundred, that may be lost.
     #[arg(long, default_value = "0.5", value_name = "POINTS", value_parser = points)]
     pub(crate) max_loss: f64,

@@ -1,8 +1,22 @@
 //! What reaches the terminal: results on standard output, everything else on standard error.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+
+/// Whether standard error is for warnings and errors alone.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out notes and progress from now on, or not.
+pub(crate) fn be_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether notes and progress are left out.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// A line of result.
 pub(crate) fn say(text: impl AsRef<str>) -> io::Result<()> {
@@ -24,8 +38,15 @@ pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Something a user should know, beside the result.
 pub(crate) fn note(text: impl AsRef<str>) {
-    // If standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr().lock(), "note: {}", text.as_ref());
+    if !is_quiet() {
+        // If standard error is closed there is nobody to tell.
+        let _ = writeln!(io::stderr().lock(), "note: {}", text.as_ref());
+    }
+}
+
+/// Something that makes a result worth less than it looks.
+pub(crate) fn warning(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "warning: {}", text.as_ref());
 }
 
 /// What accompanies the output of another program: lines on standard error.

@@ -4,29 +4,30 @@ use std::path::Path;
 
 use attar_distill::model_directory;
 use attar_model::quantised::QUANTISED_FILE;
-use attar_runtime::{Error, Options, Pinning, Precision, Session};
+use attar_runtime::{Options, Pinning, Precision, Session};
 
 use crate::cli::EngineArgs;
 
 /// The model that a path means, with its head.
-pub(crate) fn open(path: &Path, args: &EngineArgs, threads: Option<usize>) -> Result<Session, Error> {
-    let dir = model_directory::locate(path);
-    Session::load(&dir, &options(&dir, args, threads))
+pub(crate) fn open(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
+    let dir = model_directory::existing(path)?;
+    Ok(Session::load(&dir, &options(&dir, args, threads))?)
 }
 
 /// The model that a path means, without a head: for vectors.
-pub(crate) fn open_headless(path: &Path, args: &EngineArgs, threads: Option<usize>) -> Result<Session, Error> {
+pub(crate) fn open_headless(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
+    let dir = model_directory::existing(path)?;
+    Ok(Session::load_headless(&dir, &options(&dir, args, threads))?)
+}
+
+/// Bytes of the files that the model of a path answers with: weights, configuration and tokenizer, as they lie there.
+pub(crate) fn shipped(path: &Path, args: &EngineArgs) -> anyhow::Result<u64> {
     let dir = model_directory::locate(path);
-    Session::load_headless(&dir, &options(&dir, args, threads))
+    Ok(model_directory::shipped_bytes(&dir, precision(&dir, args) == Precision::Int8)?)
 }
 
 fn options(dir: &Path, args: &EngineArgs, threads: Option<usize>) -> Options {
-    let precision = match args.precision {
-        Some(precision) => precision.precision(),
-        None if dir.join(QUANTISED_FILE).exists() => Precision::Int8,
-        None => Precision::F32,
-    };
-    let mut options = Options::all_threads(precision);
+    let mut options = Options::all_threads(precision(dir, args));
     if let Some(threads) = threads {
         options.threads = threads;
     }
@@ -34,4 +35,12 @@ fn options(dir: &Path, args: &EngineArgs, threads: Option<usize>) -> Options {
         options.pinning = Pinning::Processors(args.pin.clone());
     }
     options
+}
+
+fn precision(dir: &Path, args: &EngineArgs) -> Precision {
+    match args.precision {
+        Some(precision) => precision.precision(),
+        None if dir.join(QUANTISED_FILE).exists() => Precision::Int8,
+        None => Precision::F32,
+    }
 }

@@ -1,12 +1,16 @@
 //! `attar`: distil BERT-class models into students of a few megabytes, and hand over the bill.
 
+mod class_tables;
 mod cli;
 mod commands;
 mod console;
 mod engine;
+mod held_out;
 mod progress;
 mod quantisation;
 mod recipes;
+mod rows;
+mod signals;
 mod speed;
 mod tables;
 
@@ -25,12 +29,14 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    console::be_quiet(cli.quiet);
+    match run(cli) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             console::error(&error);
-            ExitCode::FAILURE
+            if is_stop(&error) { ExitCode::from(signals::exit_code()) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -69,4 +75,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == ErrorKind::BrokenPipe))
+}
+
+/// A run that a signal asked to stop.
+fn is_stop(error: &anyhow::Error) -> bool {
+    let of_distill = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref::<attar_distill::Error>(), Some(attar_distill::Error::Stopped { .. }))
+    };
+    error.chain().any(of_distill)
 }

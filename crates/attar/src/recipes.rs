@@ -6,11 +6,12 @@ use anyhow::Context;
 use attar_distill::objectives::{LayerMap, Objective, Semantics};
 use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySource, EnergySpec, HeadStart, MoreSpec, Recipe,
-    StageLength, StageSpec, StudentSpec, TableFormat, TableKind, TeacherPrecision, TeacherSpec,
+    StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
 use attar_text::layout::Layout;
 
-use crate::cli::{DataArgs, DistillArgs, EnergyArgs, FinetuneArgs, FormatArg, TrainingArgs};
+use crate::cli::data::DataArgs;
+use crate::cli::{DistillArgs, EnergyArgs, FinetuneArgs, TrainingArgs};
 
 /// Learning rate of a fine-tuning (Devlin et al. choose among 2e-5, 3e-5, 5e-5).
 const FINETUNE_RATE: f64 = 5e-5;
@@ -43,7 +44,7 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
         },
         stages: vec![stage],
         more: MoreSpec::default(),
-        checkpoint: CheckpointSpec { every: args.training.checkpoint_every, ..CheckpointSpec::default() },
+        checkpoint: checkpoint(&args.training),
         energy: energy(&args.energy)?,
     })
 }
@@ -55,7 +56,7 @@ pub(crate) fn distill(args: &DistillArgs) -> anyhow::Result<Recipe> {
     }
     let path = args.teacher.clone().context("no teacher was given")?;
     let shape = &args.shape;
-    let teacher_heads = attar_model::checkpoint::read_config(&attar_distill::model_directory::locate(&path))?.heads;
+    let teacher_heads = attar_model::checkpoint::read_config(&attar_distill::model_directory::existing(&path)?)?.heads;
     let student = StudentSpec::Shape {
         layers: shape.layers,
         hidden: shape.hidden,
@@ -85,7 +86,7 @@ pub(crate) fn distill(args: &DistillArgs) -> anyhow::Result<Recipe> {
         student,
         stages,
         more: MoreSpec::default(),
-        checkpoint: CheckpointSpec { every: training.checkpoint_every, ..CheckpointSpec::default() },
+        checkpoint: checkpoint(training),
         energy: energy(&args.energy)?,
     })
 }
@@ -118,6 +119,11 @@ fn stage(name: &str, objectives: Vec<Objective>, training: &TrainingArgs, rate: 
     }
 }
 
+/// When checkpoints are written and whether they stay.
+fn checkpoint(training: &TrainingArgs) -> CheckpointSpec {
+    CheckpointSpec { every: training.checkpoint_every, clean: !training.keep_checkpoints, ..CheckpointSpec::default() }
+}
+
 /// The data that the flags name.
 fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
     let path = args.data.clone().context("no data were given")?;
@@ -138,20 +144,12 @@ fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         train: path,
         dev: args.dev.clone(),
         dev_share: 0.1,
-        text: args.text.clone(),
-        pair: args.pair.clone(),
-        label: args.label.clone(),
-        labels: args.labels.clone(),
+        text: args.table.text.clone(),
+        pair: args.table.pair.clone(),
+        label: args.label.label.clone(),
+        labels: args.label.labels.clone(),
         regression,
-        format: TableFormat {
-            kind: args.format.map(|format| match format {
-                FormatArg::Tsv => TableKind::Tsv,
-                FormatArg::Csv => TableKind::Csv,
-                FormatArg::Jsonl => TableKind::Jsonl,
-            }),
-            header: args.header,
-            quoting: args.quoting,
-        },
+        format: args.table.format.table_format(),
         metric: args.metric.clone(),
         max_tokens: args.max_tokens,
         rows: args.rows,

@@ -1,10 +1,13 @@
 //! Tables for people.
 
 use attar_distill::Delivery;
+use attar_distill::score::{Agreement, AgreementKind};
 use attar_energy::{Attribution, Bill, BillLine, Estimate, GramsCo2e, GridChoice, Method, equivalents};
 use attar_text::metrics::Score;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
+
+use crate::class_tables;
 
 /// A table with a header line and no frame; all columns but the first are numbers.
 pub(crate) fn table(header: &[&str]) -> Table {
@@ -25,8 +28,17 @@ pub(crate) fn score(score: &Score) -> String {
     }
 }
 
+/// `98.2 %` of equal answers, or a correlation of `0.9312`; nothing where it is undefined.
+pub(crate) fn agreement(agreement: &Agreement) -> Option<String> {
+    let value = agreement.value?;
+    Some(match agreement.kind {
+        AgreementKind::SameClass => format!("{:.1} %", 100.0 * value),
+        AgreementKind::Correlation => format!("{value:.4}"),
+    })
+}
+
 /// `14.4 MB`, in units of a thousand.
-pub(crate) fn bytes(bytes: usize) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
@@ -142,10 +154,14 @@ pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
 pub(crate) fn delivery(delivery: &Delivery) -> String {
     let mut text = String::new();
     if let Some(scores) = &delivery.scores {
-        let mut table = table(&["on the dev rows", "student", "teacher"]);
+        let header: &[&str] = match scores.teacher {
+            Some(_) => &["on the dev rows", "student", "teacher"],
+            None => &["on the dev rows", "score"],
+        };
+        let mut table = table(header);
         for (index, student) in scores.student.iter().enumerate() {
-            let teacher = scores.teacher.as_ref().map_or("–".into(), |teacher| score(&teacher.scores[index]));
-            table.add_row([student.metric.name().to_string(), score(student), teacher]);
+            let teacher = scores.teacher.iter().map(|teacher| score(&teacher.scores[index]));
+            table.add_row([student.metric.name().to_string(), score(student)].into_iter().chain(teacher));
         }
         text += &format!("{table}\n");
         if let Some(teacher) = &scores.teacher {
@@ -153,18 +169,37 @@ pub(crate) fn delivery(delivery: &Delivery) -> String {
             if let (Some(value), Some(i)) = (d.value, d.interval) {
                 text += &format!("student less teacher: {value:+.4} [{:+.4}, {:+.4}]", i.low, i.high);
             }
-            if let Some(agreement) = teacher.agreement.value {
-                text += &format!("; they agree on {:.1} % of {} rows", 100.0 * agreement, teacher.agreement.rows);
+            if let Some(value) = agreement(&teacher.agreement) {
+                let rows = teacher.agreement.rows;
+                text += &match teacher.agreement.kind {
+                    AgreementKind::SameClass => format!("; they agree on {value} of {rows} rows"),
+                    AgreementKind::Correlation => format!("; their scores of {rows} rows correlate at {value}"),
+                };
+            }
+            if let (Some(kept), Some(score)) = (teacher.retention, scores.student.first()) {
+                text += &format!("; it keeps {:.1} % of the teacher's {}", 100.0 * kept, score.metric.name());
             }
             text += "\n";
         }
+        if let Some(classes) = &scores.classes {
+            text += &format!("\n{}\n", class_tables::whole(classes));
+            if let Some(warning) = class_tables::never_predicted("it", classes) {
+                text += &format!("\nwarning: {warning}\n");
+            }
+        }
     }
+    let what =
+        if delivery.scores.as_ref().is_some_and(|scores| scores.teacher.is_some()) { "student" } else { "model" };
     text += &format!(
-        "\n{}\n\nstudent: {} ({} parameters)",
+        "\n{}\n\n{what}: {} ({} parameters)",
         bill(&delivery.bill),
         delivery.student.display(),
         count(delivery.parameters as u64)
     );
+    if let Some(removed) = &delivery.removed {
+        let (size, path) = (bytes(removed.bytes), removed.path.display());
+        text += &format!("\nremoved {size} of checkpoints ({path}); --keep-checkpoints keeps them");
+    }
     text
 }
 
@@ -176,6 +211,10 @@ mod tests {
     fn numbers_for_people() {
         assert_eq!([0, 7, 999, 1000, 1_234_567].map(count), ["0", "7", "999", "1,000", "1,234,567"]);
         assert_eq!([12, 14_350, 57_400_000].map(bytes), ["12 B", "14.3 kB", "57.4 MB"]);
+        let agreement = |kind, value| agreement(&Agreement { kind, value, rows: 9 });
+        assert_eq!(agreement(AgreementKind::SameClass, Some(0.982)), Some("98.2 %".into()));
+        assert_eq!(agreement(AgreementKind::Correlation, Some(0.93124)), Some("0.9312".into()));
+        assert_eq!(agreement(AgreementKind::Correlation, None), None);
         assert_eq!(flops(1.247e9), "1.25 GFLOP");
         assert_eq!([3.21, 250.0, 3900.0].map(seconds), ["3.2 s", "4 min 10 s", "1 h 05 min"]);
     }

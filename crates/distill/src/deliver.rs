@@ -4,40 +4,56 @@ use std::path::Path;
 
 use attar_energy::Bill;
 use attar_model::atomic::WriteMode;
-use attar_model::card::{BillLine, Card, Emissions, Interval, Score as CardScore, Section, SizeRow, Snippet};
-use attar_model::{Bundle, Size, flops};
-use attar_text::metrics::{Difference, Score};
+use attar_model::card::{
+    BillLine, Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet,
+};
+use attar_model::{Bundle, Size, Weights, flops};
+use attar_text::metrics::{ClassReport, Difference, Score};
 use attar_text::tokenizer::Tokenizer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::Error;
+use crate::objectives::Objective;
 use crate::plan::Plan;
+use crate::row_record::{self, RowRecord};
 use crate::run_directory::{Manifest, RunDirectory};
 use crate::score::Agreement;
 use crate::train::Trained;
+use crate::{Error, model_directory};
 
 /// Tokens of the text that FLOPs are stated for.
 const FLOPS_TOKENS: usize = 128;
 
 /// How student and teacher do on the dev rows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The student's, the metric that decides first.
     pub student: Vec<Score>,
+    /// How the student does on each class; none where scores are learned.
+    pub classes: Option<ClassReport>,
     /// The teacher's, where it answers what the data ask.
     pub teacher: Option<TeacherScores>,
 }
 
 /// The teacher on the rows of the student.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TeacherScores {
     /// Its scores, in the order of the student's.
     pub scores: Vec<Score>,
     /// Student less teacher in the metric that decides, paired by row.
     pub difference: Difference,
+    /// The student's value over the teacher's in the metric that decides; `None` where the teacher has none above 0 or
+    /// less is better.
+    pub retention: Option<f64>,
     /// How often the two answer alike.
     pub agreement: Agreement,
+}
+
+/// What a student keeps of its teacher's score, in the metric that decides.
+pub(crate) fn retention(student: &[Score], teacher: &[Score]) -> Option<f64> {
+    let (student, teacher) = (student.first()?, teacher.first()?);
+    let (value, whole) = (student.value?, teacher.value?);
+    (whole > 0.0 && teacher.metric.higher_is_better()).then(|| value / whole)
 }
 
 /// What a run hands over.
@@ -55,34 +71,69 @@ pub struct Delivery {
     pub bill: Bill,
     /// What a user should know.
     pub notes: Vec<String>,
+    /// What the run needed and nobody needs any more.
+    pub removed: Option<Removed>,
 }
 
-/// Writes the student of a finished run.
+/// Files that were removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Their folder.
+    pub path: std::path::PathBuf,
+    /// How much they were.
+    pub bytes: u64,
+}
+
+/// Writes the student of a finished run and, unless the recipe keeps them, removes its checkpoints. What a run left
+/// before stays as it is.
 ///
 /// # Errors
 /// If the directory cannot be written.
 pub fn deliver(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result<Delivery, Error> {
-    let bill = Bill::new(&trained.totals, &plan.grid, &plan.tariff);
-    let mut bundle = Bundle::new(plan.student.config.clone(), trained.weights);
+    let mut delivery = match trained {
+        Trained::Now { weights, scores, totals } => {
+            let bill = Bill::new(&totals, &plan.grid, &plan.tariff);
+            let delivery = write(plan, directory, weights, scores, bill)?;
+            directory.end(&delivery)?;
+            delivery
+        }
+        Trained::Before(delivery) => delivery,
+    };
+    if plan.recipe.checkpoint.clean {
+        delivery.removed = directory.remove_checkpoints()?;
+    }
+    Ok(delivery)
+}
+
+fn write(
+    plan: &Plan,
+    directory: &RunDirectory,
+    weights: Weights,
+    scores: Option<Scores>,
+    bill: Bill,
+) -> Result<Delivery, Error> {
+    let mut bundle = Bundle::new(plan.student.config.clone(), weights);
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.data.max_tokens)?;
     bundle.max_tokens = Some(plan.data.max_tokens);
     bundle.provenance = Some(json!({
         "attar": env!("CARGO_PKG_VERSION"),
         "seed": plan.recipe.seed,
         "manifest": Manifest::of(plan),
-        "scores": trained.scores,
+        row_record::KEY: RowRecord::new(&plan.data.train, &plan.data.dev),
+        "scores": scores,
         "bill": bill,
     }));
     let name = directory.path().file_name().map_or("student".into(), |name| name.to_string_lossy().into_owned());
-    bundle.card = Some(card(plan, &name, &bundle, trained.scores.as_ref(), &bill).to_markdown());
+    bundle.card = Some(card(plan, &name, &bundle, scores.as_ref(), &bill).to_markdown());
     bundle.write(&directory.student(), WriteMode::Replace)?;
     Ok(Delivery {
         student: directory.student(),
         fingerprint: bundle.fingerprint(),
         parameters: Size::of(&plan.student.config).parameters(),
-        scores: trained.scores,
+        scores,
         bill,
         notes: plan.notes.clone(),
+        removed: None,
     })
 }
 
@@ -120,7 +171,12 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
     };
     let mut sizes = vec![row(name, bundle)];
     sizes.extend(plan.teacher.as_ref().map(|teacher| row("its teacher", &teacher.bundle)));
-    let kind = if plan.teacher.is_some() { "distilled" } else { "fine-tuned" };
+    let origin = origin(plan);
+    let kind = match origin.as_ref().map(|origin| origin.relation) {
+        Some(Relation::Distilled) => "distilled",
+        Some(Relation::FineTuned) => "fine-tuned",
+        Some(Relation::Quantized) | None => "trained",
+    };
     let (data, rows) = (&plan.data.train.name, plan.data.train.len());
     let score = |score: &Score| {
         Some(CardScore {
@@ -140,7 +196,7 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
         library_name: Some("transformers".into()),
         pipeline_tag: Some("text-classification".into()),
         tags: ["attar".into(), kind.into()].into(),
-        base_model: plan.student.base.clone(),
+        origin,
         metrics: plan.data.metrics.iter().map(|metric| metric.name().into()).collect(),
         results: scores.iter().flat_map(|scores| scores.student.iter().filter_map(score)).collect(),
         emissions: bill.total.carbon_g.map(|carbon| Emissions {
@@ -166,6 +222,15 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
     }
 }
 
+/// The model that a student owes most to: a teacher that it listened to, or the one whose weights it began with.
+fn origin(plan: &Plan) -> Option<Origin> {
+    let was_taught = plan.stages.iter().flat_map(|stage| &stage.spec.objectives).any(Objective::needs_teacher);
+    let teacher = plan.recipe.teacher.as_ref().filter(|_| was_taught);
+    let taught = teacher.map(|teacher| (Relation::Distilled, model_directory::name(&teacher.path)));
+    let began = || plan.student.base.clone().map(|base| (Relation::FineTuned, base));
+    taught.or_else(began).map(|(relation, model)| Origin { relation, model })
+}
+
 fn bill_line(line: &attar_energy::BillLine) -> Option<BillLine> {
     Some(BillLine {
         what: line.phase.clone(),
@@ -182,4 +247,20 @@ fn notes_section(notes: &[String]) -> Vec<Section> {
     }
     let text = notes.iter().map(|note| format!("- {note}\n")).collect();
     vec![Section { title: "Notes".into(), text }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attar_text::metrics::Metric;
+
+    #[test]
+    fn retention_is_a_share_of_the_teacher() {
+        let score = |metric, value| vec![Score { metric, value, interval: None, rows: 1 }];
+        let of = |metric, student, teacher| retention(&score(metric, student), &score(metric, teacher));
+        assert_eq!(of(Metric::Accuracy, Some(0.75), Some(0.5)), Some(1.5));
+        assert_eq!(of(Metric::Pearson, Some(0.5), Some(0.0)), None);
+        assert_eq!(of(Metric::Pearson, None, Some(0.5)), None);
+        assert_eq!(of(Metric::MeanSquaredError, Some(1.0), Some(0.5)), None);
+    }
 }

@@ -67,6 +67,14 @@ pub enum Error {
         /// Learning rate of the update.
         rate: f64,
     },
+    /// The observer asked for the run to stop; where it stands is in a checkpoint.
+    #[error("it was told to, after update {step} of stage {stage}, and wrote a checkpoint")]
+    Stopped {
+        /// Name of the stage.
+        stage: String,
+        /// Updates done in it.
+        step: usize,
+    },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {

@@ -67,11 +67,13 @@ pub mod objectives;
 pub mod optimiser;
 pub mod plan;
 pub mod recipe;
+mod row_record;
 mod run_directory;
 pub mod score;
 pub mod train;
 
 pub use billing::source as energy_source;
-pub use deliver::{Delivery, Scores, TeacherScores, deliver, tokenizer_files};
+pub use deliver::{Delivery, Removed, Scores, TeacherScores, deliver, tokenizer_files};
 pub use error::Error;
+pub use row_record::{Overlap, RowRecord};
 pub use run_directory::{DataFacts, Manifest, RunDirectory};

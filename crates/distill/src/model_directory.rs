@@ -1,8 +1,11 @@
 //! Model directories that users name.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use attar_model::Bundle;
+use attar_model::checkpoint::WEIGHTS_FILES;
+use attar_model::quantised::QUANTISED_FILE;
+use attar_model::{Bundle, TOKENIZER_FILES};
 
 use crate::Error;
 
@@ -15,10 +18,145 @@ pub fn locate(path: &Path) -> PathBuf {
     if !path.join("config.json").exists() && student.join("config.json").exists() { student } else { path.into() }
 }
 
+/// As [`locate`], for a path where there has to be something.
+///
+/// # Errors
+/// If there is nothing, with the ways to get a model; or a file.
+pub fn existing(path: &Path) -> Result<PathBuf, Error> {
+    let refused = |problem: &str, way_out: String| {
+        Err(Error::RunFile { path: path.to_path_buf(), problem: problem.into(), way_out })
+    };
+    if path.is_file() {
+        return refused("this is a file, and a model is a folder", "name the folder that holds it".into());
+    }
+    if path.exists() {
+        return Ok(locate(path));
+    }
+    // `bert-base-uncased` and `owner/model` are what models are called on the hub.
+    let shown = path.display().to_string();
+    let is_hub_name = path.is_relative() && !shown.starts_with('.') && path.components().count() <= 2;
+    let hub_name = if is_hub_name { &shown } else { "OWNER/MODEL" };
+    refused(
+        "there is no such folder",
+        format!(
+            "download a model (`huggingface-cli download {hub_name} --local-dir {shown}`), or name the folder of one \
+             that `attar finetune` or `attar distill` made"
+        ),
+    )
+}
+
+/// What a model is called: its folder, or that of its run.
+pub fn name(path: &Path) -> String {
+    let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match own(path) {
+        // A run's student is better known by its run.
+        Some(student) if student == STUDENT => path.parent().and_then(own).unwrap_or(student),
+        Some(name) => name,
+        None => path.display().to_string(),
+    }
+}
+
+/// Bytes of the files that a model directory is used with: weights (in small integers where there are some and
+/// `quantised` asks for them), configuration and tokenizer.
+///
+/// # Errors
+/// If a file cannot be looked at.
+pub fn shipped_bytes(dir: &Path, quantised: bool) -> Result<u64, Error> {
+    let length = |path: PathBuf| match std::fs::metadata(&path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(source) => Err(Error::Io { path, source }),
+    };
+    let mut bytes = length(dir.join("config.json"))?;
+    for name in TOKENIZER_FILES {
+        bytes += length(dir.join(name))?;
+    }
+    let floats = WEIGHTS_FILES.map(|name| dir.join(name)).into_iter().find(|path| path.exists());
+    let small = dir.join(QUANTISED_FILE);
+    bytes += match floats {
+        Some(path) if !(quantised && small.exists()) => weights_bytes(&path, length)?,
+        _ => length(small)?,
+    };
+    Ok(bytes)
+}
+
+/// A file of weights, or an index with the shards that it names.
+fn weights_bytes(path: &Path, length: impl Fn(PathBuf) -> Result<u64, Error>) -> Result<u64, Error> {
+    let own = length(path.to_path_buf())?;
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return Ok(own);
+    }
+    let text = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), source })?;
+    let index: serde_json::Value = serde_json::from_slice(&text).map_err(|e| Error::RunFile {
+        path: path.into(),
+        problem: format!("no index of shards: {e}"),
+        way_out: "download it again".into(),
+    })?;
+    let map = index["weight_map"].as_object();
+    let shards: BTreeSet<&str> =
+        map.into_iter().flat_map(|map| map.values()).filter_map(|name| name.as_str()).collect();
+    shards.into_iter().try_fold(own, |sum, name| Ok(sum + length(path.with_file_name(name))?))
+}
+
 /// Reads the model that a path means.
 ///
 /// # Errors
 /// If there is none or it is damaged.
 pub fn read(path: &Path) -> Result<Bundle, Error> {
-    Ok(Bundle::read(&locate(path))?)
+    Ok(Bundle::read(&existing(path)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_weighs_what_its_files_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: usize| std::fs::write(folder.path().join(name), vec![b'x'; bytes]).unwrap();
+        write("config.json", 10);
+        write("vocab.txt", 200);
+        write("README.md", 7);
+        write("model.safetensors", 4000);
+        assert_eq!(shipped_bytes(folder.path(), true).unwrap(), 4210);
+        write(QUANTISED_FILE, 1000);
+        assert_eq!(shipped_bytes(folder.path(), true).unwrap(), 1210);
+        assert_eq!(shipped_bytes(folder.path(), false).unwrap(), 4210);
+        std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+        assert_eq!(shipped_bytes(folder.path(), false).unwrap(), 1210);
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_called_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(existing(folder.path()).unwrap(), folder.path());
+        let complaint = |path: &Path| existing(path).unwrap_err().to_string();
+        let missing = complaint(&folder.path().join("model"));
+        assert!(
+            missing.contains("no such folder") && missing.contains("download OWNER/MODEL --local-dir"),
+            "{missing}"
+        );
+        let named = complaint(Path::new("nobody/nothing"));
+        assert!(named.contains("huggingface-cli download nobody/nothing --local-dir nobody/nothing"), "{named}");
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        assert!(complaint(&folder.path().join("file")).contains("a model is a folder"));
+    }
+
+    #[test]
+    fn shards_are_counted_once_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let index = r#"{"weight_map": {"a": "one.bin", "b": "one.bin", "c": "two.bin"}}"#;
+        write("model.safetensors.index.json", index);
+        write("one.bin", "12345");
+        write("two.bin", "123");
+        assert_eq!(shipped_bytes(folder.path(), false).unwrap(), index.len() as u64 + 8);
+    }
+
+    #[test]
+    fn students_are_called_like_their_runs() {
+        for (path, expected) in [("runs/small/student", "small"), ("models/bert", "bert"), ("student", "student")] {
+            assert_eq!(name(Path::new(path)), expected);
+        }
+    }
 }

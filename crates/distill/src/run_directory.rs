@@ -1,18 +1,27 @@
 //! The directory of a run: everything that one execution made.
 //!
 //! `recipe.toml` (resolved), `manifest.json` (hashes, versions, machine), `events.jsonl`,
-//! `ledger.jsonl`, `checkpoints/`, `student/`.
+//! `ledger.jsonl`, `checkpoints/` until the run has ended, `student/`, and `result.json` once it is written.
 
 use std::path::{Path, PathBuf};
 
+use attar_energy::{Bill, Ledger, Totals};
 use attar_model::atomic::write_file;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::deliver::{Delivery, Removed, Scores};
 use crate::model_directory::STUDENT;
 use crate::plan::Plan;
 use crate::train::Checkpoints;
+
+/// The folder of the checkpoints.
+const CHECKPOINTS: &str = "checkpoints";
+
+/// What to do with a folder that is not the run's.
+const WAY_OUT: &str = "choose another folder, or remove this one";
 
 /// What decides the bytes of a run's student.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +38,7 @@ pub struct Manifest {
     pub teacher: Option<String>,
     /// Fingerprint of the student before its first update.
     pub student: String,
-    /// Threads that compute.
+    /// Threads that computed first. Kernels and sums split their work at fixed places, so no byte depends on it.
     pub threads: usize,
 }
 
@@ -79,7 +88,6 @@ impl Manifest {
         compare("dev rows", data(&stored.dev), data(&self.dev));
         compare("teacher", short(&stored.teacher), short(&self.teacher));
         compare("student", format!("{:.8}", stored.student), format!("{:.8}", self.student));
-        compare("threads", stored.threads.to_string(), self.threads.to_string());
         all
     }
 }
@@ -100,23 +108,20 @@ impl RunDirectory {
         let manifest = Manifest::of(plan);
         match std::fs::read(run.manifest()) {
             Ok(text) => {
-                let way_out = || "choose another folder, or remove this one".to_string();
-                let stored: Manifest = serde_json::from_slice(&text).map_err(|e| Error::RunFile {
-                    path: run.manifest(),
-                    problem: format!("damaged: {e}"),
-                    way_out: way_out(),
-                })?;
+                let stored: Manifest = parse(&run.manifest(), &text)?;
                 let differences = manifest.differences(&stored);
                 if !differences.is_empty() {
                     let problem = format!("holds another run: {}", differences.join("; "));
-                    return Err(Error::RunFile { path: run.path, problem, way_out: way_out() });
+                    return Err(Error::RunFile { path: run.path, problem, way_out: WAY_OUT.into() });
                 }
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 run.refuse_other_files()?;
                 let failed = |source| Error::Io { path: path.to_path_buf(), source };
                 std::fs::create_dir_all(path).map_err(failed)?;
-                write_file(&path.join("recipe.toml"), plan.recipe.to_toml().as_bytes())?;
+                // Whatever folder it is read from, it names the same files.
+                let recipe = plan.recipe.absolute().map_err(failed)?;
+                write_file(&path.join("recipe.toml"), recipe.to_toml().as_bytes())?;
                 let text = serde_json::to_vec_pretty(&manifest).map_err(|e| failed(e.into()))?;
                 // Last: a folder with a manifest is a run.
                 write_file(&run.manifest(), &text)?;
@@ -148,7 +153,60 @@ impl RunDirectory {
 
     /// States to go on from.
     pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.path.join("checkpoints"))
+        Checkpoints::new(self.path.join(CHECKPOINTS))
+    }
+
+    /// What the run left when it ended; `None` if it has not, or its student was taken away.
+    ///
+    /// # Errors
+    /// If the files that say so are damaged.
+    pub fn delivered(&self, plan: &Plan) -> Result<Option<Delivery>, Error> {
+        let text = match std::fs::read(self.result()) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Io { path: self.result(), source }),
+        };
+        if !self.student().join("config.json").exists() {
+            return Ok(None);
+        }
+        let Outcome { fingerprint, parameters, scores, notes } = parse(&self.result(), &text)?;
+        let windows = Ledger::read(self.ledger()).map_err(Error::energy)?.windows;
+        Ok(Some(Delivery {
+            student: self.student(),
+            fingerprint,
+            parameters,
+            scores,
+            bill: Bill::new(&Totals::from_windows(&windows), &plan.grid, &plan.tariff),
+            notes,
+            removed: None,
+        }))
+    }
+
+    /// Writes down that the run has ended and what it led to; to be called once the student is in place.
+    pub(crate) fn end(&self, delivery: &Delivery) -> Result<(), Error> {
+        let outcome = Outcome {
+            fingerprint: delivery.fingerprint.clone(),
+            parameters: delivery.parameters,
+            scores: delivery.scores.clone(),
+            notes: delivery.notes.clone(),
+        };
+        let failed = |e: serde_json::Error| Error::Io { path: self.result(), source: e.into() };
+        Ok(write_file(&self.result(), &serde_json::to_vec_pretty(&outcome).map_err(failed)?)?)
+    }
+
+    /// Removes the checkpoints of a run that has ended; `None` if there are none.
+    pub(crate) fn remove_checkpoints(&self) -> Result<Option<Removed>, Error> {
+        let path = self.path.join(CHECKPOINTS);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = bytes_below(&path);
+        std::fs::remove_dir_all(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        Ok(Some(Removed { path, bytes }))
+    }
+
+    fn result(&self) -> PathBuf {
+        self.path.join("result.json")
     }
 
     fn manifest(&self) -> PathBuf {
@@ -158,7 +216,7 @@ impl RunDirectory {
     /// A folder with other things in it is not taken for a new run.
     fn refuse_other_files(&self) -> Result<(), Error> {
         let Ok(mut entries) = std::fs::read_dir(&self.path) else { return Ok(()) };
-        let ours = ["recipe.toml", "checkpoints"];
+        let ours = ["recipe.toml", CHECKPOINTS];
         let strange = entries.find_map(|entry| {
             let name = entry.ok()?.file_name().to_string_lossy().into_owned();
             (!ours.contains(&name.as_str()) && !name.starts_with('.')).then_some(name)
@@ -172,6 +230,34 @@ impl RunDirectory {
             }),
         }
     }
+}
+
+/// What is kept of a delivery beside what the student and the ledger say.
+#[derive(Serialize, Deserialize)]
+struct Outcome {
+    fingerprint: String,
+    parameters: usize,
+    scores: Option<Scores>,
+    notes: Vec<String>,
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(text).map_err(|e| Error::RunFile {
+        path: path.to_path_buf(),
+        problem: format!("damaged: {e}"),
+        way_out: WAY_OUT.into(),
+    })
+}
+
+/// Bytes of all files in a folder and the folders in it; what cannot be read counts nothing.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.map(bytes).sum()
 }
 
 /// Lower-case hexadecimal digits.

@@ -1,9 +1,9 @@
 //! From logits to predictions and scores.
 
 use attar_text::labelled::{Dataset, Target};
-use attar_text::metrics::{Difference, Metric, Predictions, Score, difference, score};
+use attar_text::metrics::{ClassReport, Confusion, Difference, Metric, Predictions, Score, difference, score};
 use attar_text::random::Streams;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -30,7 +30,8 @@ impl Answers {
 #[derive(Debug, Clone)]
 pub struct Truth {
     answers: Answers,
-    classes: usize,
+    /// Names of the classes.
+    names: Vec<String>,
 }
 
 impl Truth {
@@ -40,7 +41,8 @@ impl Truth {
             Target::Classes(_) => Answers::Classes(data.classes()?),
             Target::Regression { .. } => Answers::Scores(data.scores()?),
         };
-        Some(Truth { answers, classes: data.target.outputs() })
+        let names = data.target.labels().map_or_else(Vec::new, |labels| labels.names.clone());
+        Some(Truth { answers, names })
     }
 
     /// The score of some answers.
@@ -73,10 +75,20 @@ impl Truth {
         Ok(metric.compute(&self.against(answers))?)
     }
 
+    /// How each class is answered; `None` for scores.
+    pub fn class_report(&self, answers: &Answers) -> Option<ClassReport> {
+        match self.against(answers) {
+            Predictions::Classes { truth, predicted, classes } => {
+                Some(ClassReport::new(&Confusion::new(truth, predicted, classes), &self.names))
+            }
+            Predictions::Scores { .. } => None,
+        }
+    }
+
     fn against<'a>(&'a self, answers: &'a Answers) -> Predictions<'a> {
         match (&self.answers, answers) {
             (Answers::Classes(truth), Answers::Classes(predicted)) => {
-                Predictions::Classes { truth, predicted, classes: self.classes }
+                Predictions::Classes { truth, predicted, classes: self.names.len() }
             }
             (Answers::Scores(truth), Answers::Scores(predicted)) => Predictions::Scores { truth, predicted },
             _ => unreachable!("answers are made for the target of the data"),
@@ -84,13 +96,38 @@ impl Truth {
     }
 }
 
+/// Whether a metric can be computed for such a target, before there are any answers.
+///
+/// # Errors
+/// If the metric is of the other kind, or of two classes alone where there are more; the text names one that fits.
+pub fn check_metric(metric: Metric, target: &Target) -> Result<(), Error> {
+    let none = match target {
+        Target::Classes(labels) => Predictions::Classes { truth: &[], predicted: &[], classes: labels.len() },
+        Target::Regression { .. } => Predictions::Scores { truth: &[], predicted: &[] },
+    };
+    metric.compute(&none)?;
+    Ok(())
+}
+
 /// How far two models answer alike, whatever is true.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
-    /// Share of rows with the same class, or Pearson correlation of the scores.
+    /// What the value is.
+    pub kind: AgreementKind,
+    /// From 0 to 1, or from -1 to 1; `None` where it is undefined.
     pub value: Option<f64>,
     /// Rows compared.
     pub rows: usize,
+}
+
+/// How agreement is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgreementKind {
+    /// The share of rows with the same class.
+    SameClass,
+    /// Pearson's correlation of two scores.
+    Correlation,
 }
 
 impl Agreement {
@@ -100,10 +137,12 @@ impl Agreement {
             (Answers::Classes(a), Answers::Classes(b)) => {
                 let same = a.iter().zip(b).filter(|(x, y)| x == y).count();
                 let rows = a.len();
-                Agreement { value: (rows > 0).then(|| same as f64 / rows as f64), rows }
+                let value = (rows > 0).then(|| same as f64 / rows as f64);
+                Agreement { kind: AgreementKind::SameClass, value, rows }
             }
             (Answers::Scores(a), Answers::Scores(b)) => {
-                Agreement { value: attar_text::metrics::pearson(a, b), rows: a.len() }
+                let value = attar_text::metrics::pearson(a, b);
+                Agreement { kind: AgreementKind::Correlation, value, rows: a.len() }
             }
             _ => unreachable!("answers are made for the target of the data"),
         }
@@ -138,7 +177,25 @@ mod tests {
     #[test]
     fn agreement_counts_equal_answers() {
         let agreement = Agreement::of(&Answers::Classes(vec![0, 1, 2, 2]), &Answers::Classes(vec![0, 1, 1, 2]));
-        assert_eq!(agreement, Agreement { value: Some(0.75), rows: 4 });
+        assert_eq!(agreement, Agreement { kind: AgreementKind::SameClass, value: Some(0.75), rows: 4 });
         assert_eq!(Agreement::of(&Answers::Classes(vec![]), &Answers::Classes(vec![])).value, None);
+    }
+
+    #[test]
+    fn agreement_of_scores_is_a_correlation() {
+        let scores = |values: [f64; 3]| Answers::Scores(values.to_vec());
+        let against = Agreement::of(&scores([1.0, 2.0, 3.0]), &scores([3.0, 2.0, 1.0]));
+        assert_eq!(against, Agreement { kind: AgreementKind::Correlation, value: Some(-1.0), rows: 3 });
+    }
+
+    #[test]
+    fn a_metric_is_refused_before_there_are_answers() {
+        let names = |count: usize| Target::Classes(LabelSet { names: (0..count).map(|i| i.to_string()).collect() });
+        check_metric(Metric::F1, &names(2)).unwrap();
+        check_metric(Metric::MacroF1, &names(6)).unwrap();
+        let error = check_metric(Metric::F1, &names(6)).unwrap_err().to_string();
+        assert!(error.contains("found 6") && error.contains("macro_f1"), "{error}");
+        assert!(check_metric(Metric::Pearson, &names(2)).is_err());
+        assert!(check_metric(Metric::Accuracy, &Target::Regression { low: 0.0, high: 5.0 }).is_err());
     }
 }

@@ -11,13 +11,13 @@ mod yaml;
 /// Everything a card says. What is empty or `None` is left out.
 ///
 /// ```
-/// use attar_model::card::Card;
+/// use attar_model::card::{Card, Origin, Relation};
 ///
 /// let card = Card {
 ///     title: "sst2-small".into(),
 ///     summary: "Tells whether a film review is kind.".into(),
 ///     license: Some("apache-2.0".into()),
-///     base_model: Some("bert-base-uncased".into()),
+///     origin: Some(Origin { relation: Relation::Distilled, model: "bert-base-uncased".into() }),
 ///     ..Card::default()
 /// };
 /// let text = card.to_markdown();
@@ -40,8 +40,8 @@ pub struct Card {
     pub pipeline_tag: Option<String>,
     /// Tags to be found by.
     pub tags: Vec<String>,
-    /// The teacher, as a hub id.
-    pub base_model: Option<String>,
+    /// The model it was made from.
+    pub origin: Option<Origin>,
     /// Training data, as hub ids.
     pub datasets: Vec<String>,
     /// Metrics reported, by the hub's names.
@@ -60,6 +60,26 @@ pub struct Card {
     pub bill_note: Option<String>,
     /// Further sections, in Markdown.
     pub sections: Vec<Section>,
+}
+
+/// The model that another was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// How.
+    pub relation: Relation,
+    /// Which: a hub id or a short name.
+    pub model: String,
+}
+
+/// How a model was made from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// The other one taught it.
+    Distilled,
+    /// It began with the other one's weights.
+    FineTuned,
+    /// It has the other one's weights in small integers.
+    Quantized,
 }
 
 /// A score on one data set.

@@ -17,6 +17,7 @@
 
 mod bootstrap;
 mod calibration;
+mod class_report;
 mod classification;
 mod correlation;
 mod entities;
@@ -27,6 +28,7 @@ mod score;
 
 pub use bootstrap::{CONFIDENCE, Interval, RESAMPLES, interval, paired_interval};
 pub use calibration::{CALIBRATION_BINS, expected_calibration_error, top_class};
+pub use class_report::{ClassReport, ClassScores, ConfusedPair};
 pub use classification::Confusion;
 pub use correlation::{mean_absolute_error, mean_squared_error, pearson, spearman};
 pub use entities::{EntityScores, Tagging, entity_scores};

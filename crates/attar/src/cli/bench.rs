@@ -8,21 +8,24 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::EnergyArgs;
+use super::data::TableArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Model directories or folders of runs; the first is what the others are compared with.
     #[arg(required = true, value_name = "MODEL")]
     pub(crate) models: Vec<PathBuf>,
-    /// Texts to answer, one a line, or a table with `--column`; sentences of attar's own if left out.
+    /// Texts to answer, one a line; sentences of attar's own if there is neither this nor `--data`.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) lines: Option<PathBuf>,
+    /// Texts to answer: a TSV, CSV or JSONL file.
     #[arg(long, value_name = "FILE")]
-    pub(crate) text: Option<PathBuf>,
-    /// The file is TSV, CSV or JSONL, and this its column of the text: a name, or a number from 1.
-    #[arg(long, requires = "text", value_name = "COLUMN")]
-    pub(crate) column: Option<String>,
-    /// Column of the second text of a pair.
-    #[arg(long, requires = "column", value_name = "COLUMN")]
-    pub(crate) pair: Option<String>,
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    /// Use all rows of a table, those that a model was trained on too.
+    #[arg(long)]
+    pub(crate) all_rows: bool,
     /// Use at most this many texts, spread over the file.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(crate) texts: usize,
@@ -50,10 +53,10 @@ pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) energy: EnergyArgs,
     /// How the result is written.
-    #[arg(long, value_enum, default_value_t = BenchFormatArg::Table)]
-    pub(crate) format: BenchFormatArg,
-    /// Print the result as JSON: short for `--format json`.
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long = "as", value_enum, default_value_t = BenchFormatArg::Table)]
+    pub(crate) form: BenchFormatArg,
+    /// Print the result as JSON: short for `--as json`.
+    #[arg(long, conflicts_with = "form")]
     pub(crate) json: bool,
 }
 

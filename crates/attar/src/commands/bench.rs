@@ -43,7 +43,7 @@ pub(crate) fn run(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result
     warnings.extend(noise::of_drift(machine.drift()));
     let report = Report::new(&plan, machine, &mut contenders, &measured, &starts, warnings);
     report.warnings.iter().for_each(console::note);
-    match if args.json { BenchFormatArg::Json } else { args.format } {
+    match if args.json { BenchFormatArg::Json } else { args.form } {
         BenchFormatArg::Json => console::json(&report)?,
         BenchFormatArg::Table => console::say(render::tables(&report))?,
         BenchFormatArg::Markdown => console::say(render::markdown(&report))?,

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
     };
     let given = texts::given(&args.texts)?;
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), None)).collect();
-    let bar = counting(rows.len(), "texts");
+    let mut bar = counting(rows.len(), "texts");
     let vectors = session.embed(&rows, pooling, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
     for (text, vector) in given.iter().zip(&vectors) {

@@ -1,24 +1,22 @@
 //! `attar eval`: models side by side on labelled text.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use attar_distill::baseline::NgramBaseline;
-use attar_distill::data::{default_metrics, table};
-use attar_distill::labels;
-use attar_distill::recipe::{EnergySpec, TableFormat};
-use attar_distill::score::{Agreement, Answers, Truth};
-use attar_model::hf_config::are_default_labels;
-use attar_model::{Size, Target, flops};
+use attar_distill::recipe::EnergySpec;
+use attar_distill::score::{Agreement, AgreementKind, Answers, Truth};
+use attar_distill::{labels, model_directory};
+use attar_model::{Size, flops};
 use attar_runtime::{Session, Text};
-use attar_text::labelled::{Dataset, LabelledSpec, TargetSpec, load};
-use attar_text::layout::{Layout, Split};
-use attar_text::metrics::{Difference, Metric, Score};
+use attar_text::labelled::Dataset;
+use attar_text::metrics::{ClassReport, Difference, Metric, Score};
 use attar_text::random::Streams;
 use serde::Serialize;
 
-use crate::cli::{EvalArgs, EvalDataArgs, SplitArg};
+use crate::cli::EvalArgs;
+use crate::held_out::{Division, divide};
 use crate::progress::counting;
 use crate::speed::{Answer, Speed, measure};
-use crate::{console, engine, recipes, tables};
+use crate::{class_tables, console, engine, recipes, rows, tables};
 
 /// Texts of the sample that speed is measured on.
 const SPEED_TEXTS: usize = 256;
@@ -30,12 +28,14 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// Its scores, the metric that decides first.
     pub(crate) scores: Vec<Score>,
+    /// How it does on each class; none where scores are asked for.
+    pub(crate) classes: Option<ClassReport>,
     /// This model less the first one, paired by row.
     pub(crate) difference: Option<Difference>,
     /// How often it answers like the first one.
     pub(crate) agreement: Option<Agreement>,
-    /// Bytes of its parameters.
-    pub(crate) bytes: usize,
+    /// Bytes of the files that it answers with: weights, configuration, tokenizer.
+    pub(crate) bytes: u64,
     /// Its number of parameters.
     pub(crate) parameters: Option<usize>,
     /// FLOPs of its encoder for 128 tokens.
@@ -52,6 +52,8 @@ pub(crate) enum Contender {
         name: String,
         /// The model.
         session: Box<Session>,
+        /// Bytes of its files.
+        bytes: u64,
     },
     /// Counted words.
     Baseline(NgramBaseline),
@@ -61,29 +63,65 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
     let energy = recipes::energy(&args.energy)?;
     let mut contenders = Vec::new();
     for path in &args.models {
-        let opened = engine::open(path, &args.engine, threads);
-        let mut session = opened.with_context(|| format!("{} cannot be evaluated", path.display()))?;
-        if let Some(max_tokens) = args.data.max_tokens {
+        let about = || format!("{} cannot be evaluated", path.display());
+        let mut session = engine::open(path, &args.engine, threads).with_context(about)?;
+        if let Some(max_tokens) = args.scoring.max_tokens {
             session.cut_to(max_tokens);
         }
-        session.target().with_context(|| format!("{} cannot be evaluated", path.display()))?;
-        contenders.push(Contender::Encoder { name: name_of(path), session: Box::new(session) });
+        session.target().with_context(about)?;
+        let bytes = engine::shipped(path, &args.engine)?;
+        contenders.push(Contender::Encoder { name: model_directory::name(path), session: Box::new(session), bytes });
     }
-    let first = contenders.iter().find_map(Contender::session);
-    let (data, metrics) = labelled(&args.data, first)?;
+    let first = contenders.iter().find_map(Contender::session).map(Session::target).transpose()?;
+    let (data, metrics) = rows::labelled(&args.data, &args.scoring, first)?;
+    // Whoever names a part of a known data set has chosen.
+    let Division { scored: data, rest } = match args.data.is_dir() {
+        true => Division { scored: data, rest: None },
+        false => divide(data, &args.models, args.scoring.all_rows)?,
+    };
     if args.baseline {
-        let train = training_rows(&args.data)?;
+        let train = baseline_rows(args, &data, rest)?;
         contenders.push(Contender::Baseline(NgramBaseline::train(&train, &Streams::new(args.seed))?));
     }
     let energy = (!args.no_speed).then_some(&energy);
     let (rows, notes) = compare(&mut contenders, &data, &metrics, energy, args.seed)?;
     notes.iter().for_each(console::note);
+    let reports: Vec<(&str, &ClassReport)> =
+        rows.iter().filter_map(|row| Some((row.name.as_str(), row.classes.as_ref()?))).collect();
+    let unanswered = reports.iter().filter_map(|(name, report)| class_tables::never_predicted(name, report));
+    unanswered.for_each(console::warning);
     if args.json {
         return console::json(&serde_json::json!({ "data": data.name, "rows": data.len(), "models": rows }));
     }
     console::say(format!("{} ({} rows)", data.name, tables::count(data.len() as u64)))?;
     console::say(render(&rows))?;
+    match &reports[..] {
+        [] => {}
+        [(_, report)] => console::say(format!("\n{}", class_tables::whole(report)))?,
+        several => console::say(format!("\n{}", class_tables::by_class(several)))?,
+    }
     Ok(())
+}
+
+/// What the baseline learns from.
+fn baseline_rows(args: &EvalArgs, data: &Dataset, rest: Option<Dataset>) -> anyhow::Result<Dataset> {
+    let named = args.train.as_ref().or(args.data.is_dir().then_some(&args.data));
+    match (named, rest) {
+        (Some(path), _) => {
+            let (train, left_out) = rows::to_learn_from(path, &args.scoring, data)?;
+            if left_out > 0 {
+                console::note(format!("the baseline learns without {left_out} rows that are among those to score by"));
+            }
+            Ok(train)
+        }
+        (None, Some(rest)) => {
+            console::note(format!("the baseline learns from the other {} rows of {}", rest.len(), rest.name));
+            Ok(rest)
+        }
+        (None, None) => {
+            bail!("--baseline has no rows to learn from beside {}: name some with --train", args.data.display())
+        }
+    }
 }
 
 /// Scores, sizes and speeds of models on the same rows.
@@ -113,6 +151,7 @@ pub(crate) fn compare(
         rows.push(Row {
             name: contender.name().to_string(),
             scores: metrics.iter().map(|&m| truth.score(m, own, &streams)).collect::<Result<_, _>>()?,
+            classes: truth.class_report(own),
             difference: first.map(|first| truth.difference(metrics[0], own, first, &streams)).transpose()?,
             agreement: first.map(|first| Agreement::of(own, first)),
             bytes: contender.bytes(),
@@ -127,11 +166,13 @@ pub(crate) fn compare(
 /// The table of a comparison.
 pub(crate) fn render(rows: &[Row]) -> String {
     let metric = rows.first().and_then(|row| row.scores.first()).map_or("score", |score| score.metric.name());
+    let correlates = |row: &Row| row.agreement.is_some_and(|agreement| agreement.kind == AgreementKind::Correlation);
+    let agreement = if rows.iter().any(correlates) { "correlation with the first" } else { "same answer as the first" };
     let mut table = tables::table(&[
         "model",
         &format!("{metric} [95 %]"),
         "less the first [95 %]",
-        "agreement",
+        agreement,
         "bytes",
         "FLOPs",
         "µs/text",
@@ -144,7 +185,7 @@ pub(crate) fn render(rows: &[Row]) -> String {
             row.name.clone(),
             row.scores.first().map_or_else(dash, tables::score),
             difference.map_or_else(dash, |(value, i)| format!("{value:+.4} [{:+.4}, {:+.4}]", i.low, i.high)),
-            row.agreement.and_then(|a| a.value).map_or_else(dash, |share| format!("{:.1} %", 100.0 * share)),
+            row.agreement.as_ref().and_then(tables::agreement).unwrap_or_else(dash),
             tables::bytes(row.bytes),
             row.flops.map_or_else(dash, tables::flops),
             row.speed.as_ref().map_or_else(dash, |speed| format!("{:.1}", speed.micros)),
@@ -178,10 +219,10 @@ impl Contender {
         }
     }
 
-    fn bytes(&self) -> usize {
+    fn bytes(&self) -> u64 {
         match self {
-            Contender::Encoder { session, .. } => Size::of(session.config()).bytes_f32(),
-            Contender::Baseline(baseline) => baseline.bytes(),
+            Contender::Encoder { bytes, .. } => *bytes,
+            Contender::Baseline(baseline) => baseline.bytes() as u64,
         }
     }
 
@@ -201,9 +242,9 @@ impl Contender {
 
     fn answers(&mut self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
         let logits = match self {
-            Contender::Encoder { name, session } => {
+            Contender::Encoder { name, session, .. } => {
                 let order = labels::classes(name, session.target()?, &data.target, notes)?;
-                let bar = counting(texts.len(), name);
+                let mut bar = counting(texts.len(), name);
                 let mut logits = session.logits(texts, |done| bar.inc(done as u64))?;
                 bar.finish_and_clear();
                 if let Some(order) = order {
@@ -245,72 +286,8 @@ fn speeds(
             }),
         });
     }
-    let bar = counting(5 * models.len(), "timing, in turns");
+    let mut bar = counting(5 * models.len(), "timing, in turns");
     let speeds = measure(&mut models, sample.len(), energy, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(speeds)
-}
-
-pub(crate) fn name_of(path: &std::path::Path) -> String {
-    let name = |path: &std::path::Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    match name(path) {
-        // A run's student is better known by its run.
-        Some(student) if student == attar_distill::model_directory::STUDENT => {
-            path.parent().and_then(name).unwrap_or(student)
-        }
-        Some(name) => name,
-        None => path.display().to_string(),
-    }
-}
-
-/// The rows to score by and the metrics that are usual for them.
-fn labelled(args: &EvalDataArgs, first: Option<&Session>) -> anyhow::Result<(Dataset, Vec<Metric>)> {
-    let (data, usual) = if args.data.is_dir() {
-        let layout = layout(args)?;
-        let data = match args.split {
-            SplitArg::Train => layout.load(&args.data, Split::Train)?,
-            SplitArg::Dev => layout.load(&args.data, Split::Dev)?,
-            // GLUE keeps the labels of its test rows; some have become known.
-            SplitArg::Test => match layout.load(&args.data, Split::TestLabelled) {
-                Ok(data) => data,
-                Err(_) => layout.load(&args.data, Split::Test)?,
-            },
-        };
-        (data, layout.metrics().to_vec())
-    } else {
-        let data = table_rows(args, first)?;
-        let usual = default_metrics(&data.target);
-        (data, usual)
-    };
-    Ok(match &args.metric {
-        Some(name) => (data, vec![Metric::from_name(name)?]),
-        None => (data, usual),
-    })
-}
-
-fn training_rows(args: &EvalDataArgs) -> anyhow::Result<Dataset> {
-    anyhow::ensure!(args.data.is_dir(), "--baseline needs training rows: give the folder of a known data set");
-    Ok(layout(args)?.load(&args.data, Split::Train)?)
-}
-
-fn layout(args: &EvalDataArgs) -> anyhow::Result<Layout> {
-    Ok(match &args.layout {
-        Some(name) => Layout::from_name(name)?,
-        None => Layout::detect(&args.data)?,
-    })
-}
-
-/// Rows of a table, their labels read as the first model names them.
-fn table_rows(args: &EvalDataArgs, first: Option<&Session>) -> anyhow::Result<Dataset> {
-    Ok(load(&LabelledSpec {
-        table: table(&args.data, TableFormat::default()),
-        text: args.text.parse()?,
-        pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
-        label: Some(args.label.parse()?),
-        target: match first.map(Session::target).transpose()? {
-            Some(Target::Regression) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
-            Some(Target::Labels(names)) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
-            _ => TargetSpec::Discover,
-        },
-    })?)
 }

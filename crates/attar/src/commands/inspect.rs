@@ -71,7 +71,7 @@ struct Found {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
-    let directory = model_directory::locate(&args.model);
+    let directory = model_directory::existing(&args.model)?;
     let Found { config, quantised, floats } = find(&directory)?;
     let config = &config;
     let size = Size::of(config);
@@ -172,7 +172,7 @@ fn print(i: &Inspection) -> std::io::Result<()> {
     }
     table.add_row(["total".to_string(), tables::count(i.total_parameters as u64), "100.0 %".into()]);
     console::say(format!("\n{table}"))?;
-    let sizes = [i.bytes_f32, i.bytes_f16, i.bytes_int8].map(tables::bytes);
+    let sizes = [i.bytes_f32, i.bytes_f16, i.bytes_int8].map(|bytes| tables::bytes(bytes as u64));
     console::say(format!("bytes: {} as f32, {} as f16, {} as int8", sizes[0], sizes[1], sizes[2]))?;
     let mut table = tables::table(&["FLOPs", &format!("{} tokens", i.flops_tokens)]);
     for (name, flops) in &i.flops {
@@ -181,7 +181,12 @@ fn print(i: &Inspection) -> std::io::Result<()> {
     table.add_row(["total".to_string(), tables::flops(i.total_flops)]);
     console::say(format!("\n{table}"))?;
     for source in &i.sources {
-        console::say(format!("\nfrom {} ({}, sha256 {})", source.path, tables::bytes(source.bytes), source.sha256))?;
+        console::say(format!(
+            "\nfrom {} ({}, sha256 {})",
+            source.path,
+            tables::bytes(source.bytes as u64),
+            source.sha256
+        ))?;
     }
     for (what, names) in [("missing", &i.missing), ("unexpected", &i.unexpected), ("ignored", &i.ignored)] {
         if !names.is_empty() {
@@ -191,7 +196,7 @@ fn print(i: &Inspection) -> std::io::Result<()> {
     if let Some(quantised) = &i.quantised {
         let stored = quantised.stored.iter().map(|(storage, tensors)| format!("{tensors} tensors as {storage}"));
         let stored = stored.collect::<Vec<_>>().join(", ");
-        console::say(format!("\nquantised {} ({}: {stored})", quantised.path, tables::bytes(quantised.bytes)))?;
+        console::say(format!("\nquantised {} ({}: {stored})", quantised.path, tables::bytes(quantised.bytes as u64)))?;
         console::say(match &i.fingerprint {
             Some(floats) if *floats == quantised.source => "made from the weights beside it".to_string(),
             Some(_) => "made from other weights than those beside it: quantise again".to_string(),

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     reading.finish_and_clear();
     plan.notes.iter().for_each(console::note);
     let cost = Cost::of(&plan);
-    let bar = counting(args.probe * plan.stages.len(), "probing updates");
+    let mut bar = counting(args.probe * plan.stages.len(), "probing updates");
     let estimate = if args.probe > 0 { Some(probe(&plan, args.probe, || bar.inc(1))?) } else { None };
     bar.finish_and_clear();
     if args.json {
@@ -50,9 +50,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if let Some(estimate) = estimate {
         let [low, high] = estimate.seconds_range.map(tables::seconds);
         let time = tables::seconds(estimate.seconds);
-        console::say(format!("\ntime, from {} updates of each stage: {time} [{low}, {high}]", args.probe))?;
+        console::say(format!("\ntime, from at least {} updates of each stage: {time} [{low}, {high}]", args.probe))?;
         console::say(tables::bill(&estimate.bill))?;
-        console::say("evaluations and checkpoints come on top")?;
+        console::say("the teacher's scores and checkpoints come on top")?;
     }
     Ok(())
 }

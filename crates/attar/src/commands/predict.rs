@@ -1,5 +1,7 @@
 //! `attar predict`: texts in, labels, scores, tags or answers out.
 
+mod files;
+mod records;
 mod words;
 
 use attar_model::{Head, Target};
@@ -32,6 +34,9 @@ struct Prediction<'a> {
 
 pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let mut session = engine::open(&args.model, &args.engine, threads)?;
+    if let Some(data) = &args.data {
+        return files::run(&mut session, data, args);
+    }
     let given = texts::given(&args.texts)?;
     match session.config().head {
         Head::TokenClassification { .. } => {
@@ -47,7 +52,7 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
     }
     let pair = args.pair.as_deref();
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), pair)).collect();
-    let bar = counting(rows.len(), "texts");
+    let mut bar = counting(rows.len(), "texts");
     let logits = session.logits(&rows, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
 

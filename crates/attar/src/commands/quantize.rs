@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::cli::{EmbeddingsArg, QuantizeArgs};
 use crate::progress::{counting, waiting};
 use crate::quantisation::bench::Bench;
+use crate::quantisation::card::{Facts, card};
 use crate::quantisation::data::GateData;
 use crate::quantisation::gate::keep;
 use crate::quantisation::units::{Form, Unit, WORDS, name_of};
@@ -64,7 +65,7 @@ struct Part {
 
 pub(crate) fn run(args: &QuantizeArgs) -> anyhow::Result<()> {
     ensure!(!args.out.exists(), "{} is there already: name a new folder", args.out.display());
-    let directory = model_directory::locate(&args.model);
+    let directory = model_directory::existing(&args.model)?;
     let bundle = Bundle::read(&directory)?;
     if let Some(quantised) = &bundle.quantised {
         ensure!(
@@ -100,6 +101,15 @@ pub(crate) fn run(args: &QuantizeArgs) -> anyhow::Result<()> {
         gate,
         parts: parts.into_iter().map(|(_, part)| part).collect(),
     };
+    bundle.card = Some(card(&Facts {
+        names: [&model_directory::name(&args.out), &model_directory::name(&args.model)],
+        config: &bundle.config,
+        bytes: [report.bytes_quantised, report.bytes_f32],
+        scored: report.gate.as_ref().map(|gate| (&gate.data, &gate.quantised[..])),
+        has_floats: !args.without_f32,
+        provenance: bundle.provenance.as_ref(),
+        source: bundle.card.as_deref(),
+    }));
     record(&mut bundle, &report)?;
     let weights = if args.without_f32 { WriteWeights::Quantised } else { WriteWeights::All };
     bundle.write_with(&args.out, WriteMode::New, weights)?;
@@ -134,7 +144,7 @@ impl Choice<'_> {
         };
         let texts = exact.as_ref().map(|(texts, exact)| (*texts, &exact[..]));
 
-        let bar = counting(self.units.len(), "parts alone");
+        let mut bar = counting(self.units.len(), "parts alone");
         let (mut forms, mut parts, mut int4) = (Vec::new(), Vec::new(), None);
         for (place, unit) in self.units.iter().enumerate() {
             let is_asked =
@@ -324,8 +334,8 @@ fn print(report: &Report) -> std::io::Result<()> {
     console::say(format!(
         "\n{}: {QUANTISED_FILE} {}, {:.1} times smaller than {} as f32",
         report.directory,
-        tables::bytes(report.bytes_quantised),
+        tables::bytes(report.bytes_quantised as u64),
         report.bytes_f32 as f64 / report.bytes_quantised.max(1) as f64,
-        tables::bytes(report.bytes_f32),
+        tables::bytes(report.bytes_f32 as u64),
     ))
 }

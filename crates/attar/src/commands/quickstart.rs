@@ -55,7 +55,8 @@ pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
     for (name, folder) in [("teacher", &teacher_folder), ("student", &student_folder)] {
         let dir = model_directory::locate(folder);
         let session = Box::new(Session::load(&dir, &Options::all_threads(Precision::F32))?);
-        contenders.push(Contender::Encoder { name: name.into(), session });
+        let bytes = model_directory::shipped_bytes(&dir, false)?;
+        contenders.push(Contender::Encoder { name: name.into(), session, bytes });
     }
     contenders.push(Contender::Baseline(baseline));
     let (rows, _) = compare(&mut contenders, &data.dev, &data.metrics, Some(&EnergySpec::default()), args.seed)?;

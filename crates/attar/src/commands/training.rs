@@ -15,7 +15,7 @@ use crate::{console, tables};
 /// Runs a recipe as the arguments say and prints what comes out.
 pub(crate) fn run(command: &str, recipe: Recipe, args: &RunArgs) -> anyhow::Result<()> {
     if args.print_recipe {
-        console::say(recipe.to_toml())?;
+        console::say(recipe.absolute()?.to_toml())?;
         return Ok(());
     }
     let out = args.out.clone().unwrap_or_else(|| default_folder(command, &recipe));

@@ -3,19 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use attar_distill::data::{default_metrics, table};
 use attar_distill::labels;
-use attar_distill::recipe::TableFormat;
 use attar_distill::score::{Answers, Truth};
-use attar_model::hf_config::are_default_labels;
 use attar_model::{Bundle, EncoderConfig, Head, Target};
-use attar_text::labelled::{Dataset, LabelledSpec, TargetSpec, load};
-use attar_text::layout::{Layout, Split};
+use attar_text::labelled::Dataset;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
 
-use crate::cli::{QuantizeArgs, SplitArg};
+use crate::cli::QuantizeArgs;
+use crate::cli::data::SplitArg;
+use crate::held_out::divide;
+use crate::rows;
 
 /// Everything that `--data` names.
 pub(crate) struct GateData {
@@ -45,26 +44,19 @@ impl GateData {
         notes: &mut Vec<String>,
     ) -> anyhow::Result<GateData> {
         let answer = answer(&bundle.config)?;
-        let (dev, train, usual) = if path.is_dir() {
-            known(path, args)?
-        } else {
-            let dev = rows(path, args, answer)?;
-            let usual = default_metrics(&dev.target);
-            (dev, None, usual)
-        };
-        refuse_training_rows(bundle, &dev)?;
-        let metrics = match &args.metric {
-            Some(name) => vec![Metric::from_name(name)?],
-            None => usual,
+        let (dev, metrics) = rows::labelled(path, &args.scoring, Some(answer))?;
+        // Without training rows the texts of the others calibrate.
+        let is_apart = args.scoring.split != Some(SplitArg::Train);
+        let train = if is_apart { rows::training(path, &args.scoring).ok() } else { None };
+        if !args.scoring.all_rows {
+            refuse_training_rows(bundle, &dev)?;
+        }
+        let dev = match path.is_dir() {
+            true => dev,
+            false => divide(dev, std::slice::from_ref(&args.model), args.scoring.all_rows)?.scored,
         };
         let order = labels::classes(&dir.display().to_string(), answer, &dev.target, notes)?;
         let truth = Truth::of(&dev).with_context(|| format!("{} has rows without labels", dev.name))?;
-        let decides = *metrics.first().context("no metric was given")?;
-        ensure!(
-            decides.is_of_classes() == dev.target.labels().is_some(),
-            "{decides} is no metric of {}: name another with --metric",
-            dev.name
-        );
         let (calibration, calibration_name) = calibration(&dev, train, args.calibration_rows as usize, streams, notes);
 
         let tokenizer = Tokenizer::from_dir(dir)?;
@@ -74,7 +66,7 @@ impl GateData {
             "{}: a tokenizer of {tokens} tokens for an embedding table of {rows} rows",
             dir.display()
         );
-        let most = [bundle.max_tokens, args.max_tokens].into_iter().flatten().min();
+        let most = [bundle.max_tokens, args.scoring.max_tokens].into_iter().flatten().min();
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
         let dev_texts = encode(&dev, &tokenizer, limit)?;
@@ -106,43 +98,13 @@ fn answer(config: &EncoderConfig) -> anyhow::Result<&Target> {
     }
 }
 
-/// Rows to score by and training rows of a data set that is known by name.
-fn known(path: &Path, args: &QuantizeArgs) -> anyhow::Result<(Dataset, Option<Dataset>, Vec<Metric>)> {
-    let layout = match &args.layout {
-        Some(name) => Layout::from_name(name)?,
-        None => Layout::detect(path)?,
-    };
-    let dev = match args.split {
-        SplitArg::Train => layout.load(path, Split::Train)?,
-        SplitArg::Dev => layout.load(path, Split::Dev)?,
-        SplitArg::Test => layout.load(path, Split::TestLabelled).or_else(|_| layout.load(path, Split::Test))?,
-    };
-    // Without training rows the texts of the others calibrate.
-    let train = if matches!(args.split, SplitArg::Train) { None } else { layout.load(path, Split::Train).ok() };
-    Ok((dev, train, layout.metrics().to_vec()))
-}
-
-/// Rows of a table, their labels read as the model names them.
-fn rows(path: &Path, args: &QuantizeArgs, answer: &Target) -> anyhow::Result<Dataset> {
-    Ok(load(&LabelledSpec {
-        table: table(path, TableFormat::default()),
-        text: args.text.parse()?,
-        pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
-        label: Some(args.label.parse()?),
-        target: match answer {
-            Target::Regression => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
-            Target::Labels(names) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
-            Target::Labels(_) => TargetSpec::Discover,
-        },
-    })?)
-}
-
 /// A model that was trained on the rows it is scored by loses less of them than of others.
 fn refuse_training_rows(bundle: &Bundle, dev: &Dataset) -> anyhow::Result<()> {
     let trained_on = bundle.provenance.as_ref().and_then(|made| made.pointer("/manifest/train/sha256")?.as_str());
     ensure!(
         trained_on != Some(dev.content_hash().as_str()),
-        "the model was trained on rows of {} (attar.json has the same hash): name rows that it has not seen",
+        "the model was trained on rows of {} (attar.json has the same hash): name rows that it has not seen, or \
+         score them all the same with --all-rows",
         dev.name
     );
     Ok(())

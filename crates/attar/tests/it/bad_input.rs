@@ -38,8 +38,16 @@ fn edited(from: &'static str, to: &'static str) -> impl FnOnce(Vec<u8>) -> Vec<u
 fn missing_files() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    names(&fail(folder, &["inspect", "nowhere"]), &["nowhere", "config.json"]);
-    names(&fail(folder, &["predict", "nowhere", "text"]), &["nowhere"]);
+    let missing = ["nowhere", "no such folder", "huggingface-cli download nowhere", "attar finetune"];
+    write(folder, "some.csv", "text,label\na,x\nb,y\n");
+    names(&fail(folder, &["inspect", "nowhere"]), &missing);
+    names(&fail(folder, &["predict", "nowhere", "text"]), &missing);
+    names(&fail(folder, &["quantize", "nowhere", "--out", "small"]), &missing);
+    names(&fail(folder, &["bench", "nowhere"]), &missing);
+    names(&fail(folder, &["finetune", "nowhere", "--data", "some.csv"]), &missing);
+    names(&fail(folder, &["distill", "--teacher", "nowhere", "--data", "some.csv"]), &missing);
+    std::fs::create_dir(folder.join("empty")).unwrap();
+    names(&fail(folder, &["inspect", "empty"]), &["empty", "config.json"]);
     names(&fail(folder, &["plan", "nowhere.toml"]), &["nowhere.toml", "No such file"]);
     let teacher = workshop().join("teacher").display().to_string();
     names(&fail(folder, &["distill", "--teacher", &teacher, "--data", "rows.tsv", "--out", "run"]), &["rows.tsv"]);
@@ -112,7 +120,7 @@ fn recipes_that_do_not_fit() {
     let cases: &[(&str, &str, &[&str])] = &[
         ("rate = 1e-3", "rait = 1e-3", &["student.toml", "rait", "did you mean `rate`"]),
         ("heads = 4", "heads = 2", &["intermediate", "attention", "4 heads", "relation"]),
-        ("hidden = 16", "hidden = 18", &["18", "heads"]),
+        ("hidden = 16", "hidden = 18", &["18", "heads", "set the hidden width to 16 or 20", "heads to 3"]),
         ("{ kind = \"hidden\" }", "{ kind = \"hidden\", map = [[1, 9]] }", &["[1, 9]", "1 to 2"]),
         ("steps", "steps", &[]),
         ("kind = \"embedded\"", "kind = \"embedded\"\nmax-tokens = 4000", &["max-tokens", "512"]),

@@ -54,7 +54,7 @@ fn every_figure_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = texts(folder.path());
     let arguments =
-        bench(&["teacher", "teacher/student", "--text", &file, "--starts", "1", "--threads", "1,2", "--json"]);
+        bench(&["teacher", "teacher/student", "--lines", &file, "--starts", "1", "--threads", "1,2", "--json"]);
     let report = json(&succeed(workshop(), &arguments));
     let machine = &report["machine"];
     assert!(machine["instructions"].is_string() && machine["processors"].as_u64() > Some(0), "{machine}");
@@ -129,12 +129,12 @@ fn against(of: &Value, row: &Value, results: &[Value]) {
 fn tables_for_people_and_for_documents() {
     let folder = tempfile::tempdir().unwrap();
     let file = texts(folder.path());
-    let base = bench(&["teacher", "--text", &file, "--precision", "f32", "--starts", "0"]);
+    let base = bench(&["teacher", "--lines", &file, "--precision", "f32", "--starts", "0"]);
     let table = succeed(workshop(), &base);
     for word in ["measured peaks", "first answer", "batch x tokens", "4x8", "3 texts of", "modelled"] {
         assert!(table.contains(word), "`{word}` is not in:\n{table}");
     }
-    let markdown = succeed(workshop(), &[&base[..], &["--format", "markdown"]].concat());
+    let markdown = succeed(workshop(), &[&base[..], &["--as", "markdown"]].concat());
     let cells = |line: &str| line.matches('|').count();
     let tables: Vec<&str> = markdown.split("\n\n").filter(|part| part.starts_with('|')).collect();
     assert_eq!(tables.len(), 4, "{markdown}");
@@ -179,10 +179,10 @@ fn bad_input_is_refused() {
     let teacher = "teacher";
     let refused: [(&[&str], &[&str]); 15] = [
         (&["nowhere"], &["nowhere", "config.json"]),
-        (&[teacher, "--text", &empty], &["empty.txt", "no text", "--column"]),
-        (&[teacher, "--text", "nowhere.txt"], &["nowhere.txt", "No such file"]),
-        (&[teacher, "--text", &binary], &["binary.txt", "text"]),
-        (&[teacher, "--text", &table, "--column", "text"], &["rows.tsv", "text", "sentence"]),
+        (&[teacher, "--lines", &empty], &["empty.txt", "no text", "--data"]),
+        (&[teacher, "--lines", "nowhere.txt"], &["nowhere.txt", "No such file"]),
+        (&[teacher, "--lines", &binary], &["binary.txt", "text"]),
+        (&[teacher, "--data", &table], &["rows.tsv", "text", "sentence"]),
         (&[teacher, "--batch", "1,0"], &["--batch", "0"]),
         (&[teacher, "--lengths", "0"], &["--lengths", "0"]),
         (&[teacher, "--lengths", "8,10000"], &["--lengths", "10000", "positions"]),

@@ -174,11 +174,13 @@ fn flags_print_their_recipe() {
         &["distill", "--teacher", &teacher, "--data", "rows.csv", "--heads", "4", "--hidden", "16", "--print-recipe"],
     );
     assert!(!folder.join("runs").exists());
-    write(folder, "printed.toml", &recipe);
-    // What is printed can be read again; these rows are too few to be run.
-    let complaint = crate::common::fail(folder, &["plan", "printed.toml"]);
+    std::fs::create_dir(folder.join("elsewhere")).unwrap();
+    write(&folder.join("elsewhere"), "printed.toml", &recipe);
+    // What is printed can be read again, wherever it is put; these rows are too few to be run.
+    let complaint = crate::common::fail(folder, &["plan", "elsewhere/printed.toml"]);
     assert!(
         complaint.contains("rows.csv") || complaint.contains("classes") || complaint.contains("share"),
         "{complaint}"
     );
+    assert!(!complaint.contains("No such file"), "{complaint}");
 }

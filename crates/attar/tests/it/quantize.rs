@@ -108,6 +108,10 @@ fn a_layer_that_hurts_stays_exact() {
     assert_eq!(made["seed"], 1, "what was known of its making is kept");
     let on_disk = std::fs::metadata(folder.join("gated/model.int8.safetensors")).unwrap().len();
     assert_eq!(report["bytes_quantised"].as_u64(), Some(on_disk));
+    let card = bundle.card.unwrap();
+    assert!(card.contains("Quantized from fragile.") && card.contains("## What the making cost"), "{card}");
+    let score = format!("| rows | accuracy | {:.4}", accuracy(&gate["quantised"]));
+    assert!(card.contains(score.trim_end_matches('0').trim_end_matches('.')), "{score} is not in {card}");
 
     // Whoever allows any loss gets all of it.
     let any = ["quantize", "fragile", "--out", "any", "--data", "rows.tsv", "--max-loss", "100", "--json"];

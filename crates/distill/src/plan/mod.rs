@@ -18,7 +18,8 @@ use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 use crate::data::LabelledData;
 use crate::encoded_rows::{EncodedRows, Reading};
 use crate::recipe::{Recipe, StageRows, StudentSpec};
-use crate::{Error, billing, device, model_directory, more_rows};
+use crate::row_record::RowRecord;
+use crate::{Error, billing, device, model_directory, more_rows, score};
 
 pub use cost::{Cost, StageCost};
 pub use probe::{Estimate, probe};
@@ -69,6 +70,7 @@ impl Plan {
         let mut notes = Vec::new();
         let full = Tokenizer::from_dir(&tokenizer_directory(&recipe)?)?;
         let data = LabelledData::load(&recipe.data, &streams)?;
+        data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
         note_leaks(&data, &mut notes);
         let mask = full.mask_id().and_then(|id| full.token(id));
         let more = more_rows::collect(&recipe.more, &recipe.data, &data, mask.as_deref(), &streams, &mut notes)?;
@@ -80,6 +82,9 @@ impl Plan {
             Some(spec) => Some(PlannedTeacher::read(&spec.path, &data.train.target, &mut notes)?),
             None => None,
         };
+        if let Some(spec) = &recipe.teacher {
+            note_taught_rows(&spec.path, &data, &mut notes)?;
+        }
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
         let parts = TeacherParts { bundle, kept: teacher_ids.as_deref() };
         let student = PlannedStudent::new(&recipe.student, parts, &tokenizer, &data, &streams)?;
@@ -140,16 +145,16 @@ impl Plan {
 /// Whose tokenizer a recipe uses.
 fn tokenizer_directory(recipe: &Recipe) -> Result<std::path::PathBuf, Error> {
     let teacher = recipe.teacher.as_ref().map(|teacher| teacher.path.as_path());
-    let directory: &Path = match &recipe.student {
-        StudentSpec::Model { path, .. } => path,
-        StudentSpec::Teacher { .. } => teacher.ok_or_else(|| {
+    match &recipe.student {
+        StudentSpec::Model { path, .. } => model_directory::existing(path),
+        StudentSpec::Teacher { .. } => model_directory::existing(teacher.ok_or_else(|| {
             Error::refused("student", "a teacher to begin from", "none", "add `[teacher]` with its `path`")
-        })?,
-        StudentSpec::Shape { tokenizer, .. } => tokenizer.as_deref().or(teacher).ok_or_else(|| {
+        })?),
+        StudentSpec::Shape { tokenizer: Some(folder), .. } => Ok(model_directory::locate(folder)),
+        StudentSpec::Shape { tokenizer: None, .. } => model_directory::existing(teacher.ok_or_else(|| {
             Error::refused("student", "a tokenizer", "neither `tokenizer` nor a teacher", "add `tokenizer = \"DIR\"`")
-        })?,
-    };
-    Ok(model_directory::locate(directory))
+        })?),
+    }
 }
 
 fn note_leaks(data: &LabelledData, notes: &mut Vec<String>) {
@@ -158,6 +163,21 @@ fn note_leaks(data: &LabelledData, notes: &mut Vec<String>) {
         let (dev, rows) = (&data.dev.name, data.dev.len());
         notes.push(format!("{leaked} of the {rows} rows of {dev} occur among the training rows: scores are too good"));
     }
+}
+
+/// A teacher that was trained on the dev rows makes its student's scores, and its own, too good.
+fn note_taught_rows(teacher: &Path, data: &LabelledData, notes: &mut Vec<String>) -> Result<(), Error> {
+    let Some(record) = RowRecord::read(&model_directory::locate(teacher))? else { return Ok(()) };
+    let share = record.overlap(&data.dev).trained;
+    if share > 0.0 {
+        notes.push(format!(
+            "the teacher was trained on about {:.1} % of the rows of {}: scores are too good; train both with the same \
+             `seed` and rows, or give a `dev` file",
+            100.0 * share,
+            data.dev.name
+        ));
+    }
+    Ok(())
 }
 
 fn note_truncation(texts: &[Encoding], max_tokens: usize, notes: &mut Vec<String>) {

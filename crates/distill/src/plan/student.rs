@@ -126,8 +126,7 @@ fn existing(
     let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
     let beginning = if keep || begins == HeadStart::Random { Beginning::Given } else { Beginning::FrozenHead };
     let weights = initialised(&config, bundle.weights, streams);
-    let base = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(PlannedStudent { config, weights, beginning, base })
+    Ok(PlannedStudent { config, weights, beginning, base: Some(model_directory::name(path)) })
 }
 
 /// What a classifier reads, if the recipe leaves that to the encoder.

@@ -233,11 +233,13 @@ pub struct CheckpointSpec {
     pub every: usize,
     /// Checkpoints kept; older ones are removed once a newer one is complete.
     pub keep: usize,
+    /// Whether all of them are removed once the student is written.
+    pub clean: bool,
 }
 
 impl Default for CheckpointSpec {
     fn default() -> Self {
-        CheckpointSpec { every: 500, keep: 2 }
+        CheckpointSpec { every: 500, keep: 2, clean: true }
     }
 }
 

@@ -61,8 +61,27 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is representable in TOML")
     }
 
+    /// The recipe with absolute paths: one that means the same in whatever folder it is written to.
+    ///
+    /// # Errors
+    /// If the folder that relative paths start from cannot be told.
+    pub fn absolute(&self) -> std::io::Result<Recipe> {
+        let mut recipe = self.clone();
+        for path in recipe.paths() {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(recipe)
+    }
+
     /// Takes relative paths from `folder`.
     fn rebase(&mut self, folder: &Path) {
+        for path in self.paths() {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// Every path that the recipe names.
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
         let mut paths = Vec::new();
         match &mut self.data {
             DataSpec::Known { path, .. } => paths.push(path),
@@ -79,9 +98,7 @@ impl Recipe {
             StudentSpec::Teacher { .. } => {}
         }
         paths.extend(&mut self.more.unlabeled);
-        for path in paths {
-            *path = folder.join(&*path);
-        }
+        paths
     }
 }
 
@@ -181,6 +198,13 @@ mod tests {
         std::fs::write(&file, RECIPE).unwrap();
         let recipe = Recipe::read(&file).unwrap();
         assert_eq!(recipe.teacher.unwrap().path, folder.path().join("teacher"));
+        // Written elsewhere it has to say where its files are.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let file = elsewhere.path().join("recipe.toml");
+        let absolute = Recipe::parse(RECIPE).unwrap().absolute().unwrap();
+        std::fs::write(&file, absolute.to_toml()).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(Recipe::read(&file).unwrap().teacher.unwrap().path, here.join("teacher"));
         let missing = Recipe::read(&folder.path().join("nothing.toml")).unwrap_err();
         assert!(missing.to_string().contains("nothing.toml"));
     }

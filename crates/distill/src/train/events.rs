@@ -67,7 +67,12 @@ pub enum Event {
         /// Where it is.
         path: PathBuf,
     },
-    /// The student is written and the run is over.
+    /// The run had ended before: nothing is computed or written.
+    Stored {
+        /// Where the student is.
+        student: PathBuf,
+    },
+    /// The student is trained and scored; the run is over once it is written.
     Finished {
         /// Where the student is.
         student: PathBuf,
@@ -96,6 +101,12 @@ pub struct Step {
 pub trait Observer {
     /// Called for every event, every update included.
     fn event(&mut self, event: &Event);
+
+    /// Whether the run is to stop. Asked after every update; the run then writes a checkpoint and ends with
+    /// [`Error::Stopped`].
+    fn stops(&mut self) -> bool {
+        false
+    }
 }
 
 /// Looks at nothing.

@@ -12,7 +12,7 @@ use super::events::{Event, EventLog, Observer, Step};
 use super::learning::Teacher;
 use super::trainer::{Trainer, phase};
 use crate::begin::{Begun, begin};
-use crate::deliver::{Scores, TeacherScores};
+use crate::deliver::{Delivery, Scores, TeacherScores, retention};
 use crate::engine::{Encoder, Parameters};
 use crate::plan::{Beginning, Plan};
 use crate::recipe::KeepWeights;
@@ -22,21 +22,32 @@ use crate::{Error, billing, device, evaluate};
 
 /// What a run leads to.
 #[derive(Debug)]
-pub struct Trained {
-    /// The student's weights.
-    pub weights: Weights,
-    /// How it does on the dev rows, and its teacher.
-    pub scores: Option<Scores>,
-    /// Time and energy of the run, its resumed parts included.
-    pub totals: Totals,
+pub enum Trained {
+    /// A student that is still to be written.
+    Now {
+        /// The student's weights.
+        weights: Weights,
+        /// How it does on the dev rows, and its teacher.
+        scores: Option<Scores>,
+        /// Time and energy of the run, its resumed parts included.
+        totals: Totals,
+    },
+    /// The student that the same run left when it ended before.
+    Before(Delivery),
 }
 
 /// Trains what a plan says, from the newest checkpoint of the run if there is one.
 ///
+/// A run that ended before is left as it is: its student, its card and its bill are those of its making.
+///
 /// # Errors
-/// If something cannot be read, written or computed; what was written before stays and a later call
-/// goes on from it.
+/// If something cannot be read, written or computed, or the observer stops the run; what was written before stays and
+/// a later call goes on from it.
 pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer) -> Result<Trained, Error> {
+    if let Some(delivery) = directory.delivered(plan)? {
+        observer.event(&Event::Stored { student: directory.student() });
+        return Ok(Trained::Before(delivery));
+    }
     let ledger = Ledger::append_to(directory.ledger()).map_err(Error::energy)?;
     let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
     let meter = Meter::start(options, Some(ledger)).map_err(Error::energy)?;
@@ -49,7 +60,7 @@ pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer)
     // The ledger holds what the meter knows, and parts of the run before a resumption.
     let _ = run.meter.finish();
     let windows = Ledger::read(directory.ledger()).map_err(Error::energy)?.windows;
-    Ok(Trained { weights, scores, totals: Totals::from_windows(&windows) })
+    Ok(Trained::Now { weights, scores, totals: Totals::from_windows(&windows) })
 }
 
 struct Run<'a> {
@@ -73,6 +84,8 @@ impl Run<'_> {
         let teacher = Teacher::of(self.plan)?;
         while checkpoint.state.stage < self.plan.stages.len() {
             checkpoint = self.stage(checkpoint, teacher.clone())?;
+            let stage = &self.plan.stages[checkpoint.state.stage - 1];
+            self.stop_if_told(stage.steps, &stage.spec.name)?;
         }
         let slots = Encoder::new(self.plan.student.config.clone()).slots();
         let mut student = Weights::new();
@@ -136,11 +149,13 @@ impl Run<'_> {
                     break;
                 }
             }
-            if done.is_multiple_of(plan.recipe.checkpoint.every) && done < stage.steps {
+            let stops = self.observer.stops();
+            if (stops || done.is_multiple_of(plan.recipe.checkpoint.every)) && done < stage.steps {
                 self.meter.enter(phase::CHECKPOINT);
                 let state = State { stage: index, step: done, best };
                 let moments = Some(trainer.moments()?);
                 self.write(&Checkpoint { state, parameters: trainer.weights()?, moments })?;
+                self.stop_if_told(done, &stage.spec.name)?;
             }
         }
         let parameters = match (stage.spec.keep, best) {
@@ -152,6 +167,11 @@ impl Run<'_> {
         self.meter.enter(phase::CHECKPOINT);
         self.write(&checkpoint)?;
         Ok(checkpoint)
+    }
+
+    /// Ends the run where the observer wants that; to be called once a checkpoint holds where it stands.
+    fn stop_if_told(&mut self, step: usize, stage: &str) -> Result<(), Error> {
+        if self.observer.stops() { Err(Error::Stopped { stage: stage.into(), step }) } else { Ok(()) }
     }
 
     /// Scores the student on the dev rows and keeps its weights if they are the best so far.
@@ -196,20 +216,23 @@ impl Run<'_> {
         let scores = |answers: &Answers| -> Result<Vec<Score>, Error> {
             data.metrics.iter().map(|&metric| truth.score(metric, answers, &streams)).collect()
         };
+        let own = scores(&student)?;
         let answering = plan.teacher.as_ref().is_some_and(|planned| planned.answers(&data.train.target));
         let teacher = match teacher.filter(|_| answering) {
             None => None,
             Some(teacher) => {
                 let logits = evaluate::logits(&teacher, &plan.dev_texts, plan.teacher_ids.as_deref(), &device, |_| {})?;
                 let answers = Answers::from_logits(&logits, &data.dev.target);
+                let scores = scores(&answers)?;
                 Some(TeacherScores {
-                    scores: scores(&answers)?,
+                    retention: retention(&own, &scores),
+                    scores,
                     difference: truth.difference(data.metrics[0], &student, &answers, &streams)?,
                     agreement: Agreement::of(&student, &answers),
                 })
             }
         };
-        Ok(Some(Scores { student: scores(&student)?, teacher }))
+        Ok(Some(Scores { student: own, classes: truth.class_report(&student), teacher }))
     }
 
     fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{BillLine, Card, Score, SizeRow, Snippet};
+use super::{BillLine, Card, Origin, Relation, Score, SizeRow, Snippet};
 
 pub(super) fn write(card: &Card, out: &mut String) {
     // Writing to a string cannot fail.
@@ -14,8 +14,13 @@ fn try_write(card: &Card, out: &mut String) -> fmt::Result {
     if !card.summary.is_empty() {
         writeln!(out, "\n{}", card.summary.trim())?;
     }
-    if let Some(base) = &card.base_model {
-        writeln!(out, "\nDistilled from {}.", line(base))?;
+    if let Some(Origin { relation, model }) = &card.origin {
+        let made = match relation {
+            Relation::Distilled => "Distilled",
+            Relation::FineTuned => "Fine-tuned",
+            Relation::Quantized => "Quantized",
+        };
+        writeln!(out, "\n{made} from {}.", line(model))?;
     }
     if !card.results.is_empty() {
         writeln!(out, "\n## Scores\n\n| data | metric | value | interval | rows |\n|---|---|---|---|---|")?;

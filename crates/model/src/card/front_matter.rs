@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::yaml::{number, quoted};
-use super::{Card, Emissions, Score};
+use super::{Card, Emissions, Origin, Relation, Score};
 
 pub(super) fn write(card: &Card, out: &mut String) {
     // Writing to a string cannot fail.
@@ -17,7 +17,16 @@ fn try_write(card: &Card, out: &mut String) -> fmt::Result {
     scalar(out, 0, "library_name", card.library_name.as_deref())?;
     scalar(out, 0, "pipeline_tag", card.pipeline_tag.as_deref())?;
     list(out, "tags", &card.tags)?;
-    scalar(out, 0, "base_model", card.base_model.as_deref())?;
+    if let Some(Origin { relation, model }) = &card.origin {
+        scalar(out, 0, "base_model", Some(model))?;
+        // The hub has no word for a student.
+        let relation = match relation {
+            Relation::Distilled => None,
+            Relation::FineTuned => Some("finetune"),
+            Relation::Quantized => Some("quantized"),
+        };
+        scalar(out, 0, "base_model_relation", relation)?;
+    }
     list(out, "datasets", &card.datasets)?;
     list(out, "metrics", &card.metrics)?;
     if let Some(emissions) = &card.emissions {

@@ -1,6 +1,6 @@
 //! The model card, as the hub and as people read it.
 
-use attar_model::card::{BillLine, Card, Emissions, Interval, Score, Section, SizeRow, Snippet};
+use attar_model::card::{BillLine, Card, Emissions, Interval, Origin, Relation, Score, Section, SizeRow, Snippet};
 
 fn card() -> Card {
     Card {
@@ -11,7 +11,7 @@ fn card() -> Card {
         library_name: Some("transformers".into()),
         pipeline_tag: Some("text-classification".into()),
         tags: vec!["attar".into(), "tinybert".into()],
-        base_model: Some("textattack/bert-base-uncased-SST-2".into()),
+        origin: Some(Origin { relation: Relation::Distilled, model: "textattack/bert-base-uncased-SST-2".into() }),
         datasets: vec!["glue".into()],
         metrics: vec!["accuracy".into()],
         results: vec![Score {
@@ -164,4 +164,23 @@ fn what_is_put_in_cannot_break_out() {
     assert_eq!(front.len(), 5, "{front:?}");
     assert!(text.contains("\\| `y`"), "{text}");
     assert!(text.contains("– kWh"));
+}
+
+#[test]
+fn a_card_says_how_its_model_was_made() {
+    let text = |relation| {
+        let origin = Some(Origin { relation, model: "big".into() });
+        Card { title: "small".into(), origin, ..Card::default() }.to_markdown()
+    };
+    for (relation, body, hub) in [
+        (Relation::Distilled, "\nDistilled from big.\n", None),
+        (Relation::FineTuned, "\nFine-tuned from big.\n", Some("finetune")),
+        (Relation::Quantized, "\nQuantized from big.\n", Some("quantized")),
+    ] {
+        let text = text(relation);
+        assert!(text.contains(body) && text.contains("base_model: \"big\"\n"), "{text}");
+        let line = hub.map(|hub| format!("base_model_relation: \"{hub}\"\n"));
+        assert_eq!(text.contains("base_model_relation"), line.is_some(), "{text}");
+        assert!(line.is_none_or(|line| text.contains(&line)), "{text}");
+    }
 }

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use attar_distill::data::table;
 use attar_distill::model_directory;
-use attar_distill::recipe::{EnergySpec, TableFormat};
-use attar_text::labelled::{Dataset, LabelledSpec, TargetSpec, load};
+use attar_distill::recipe::EnergySpec;
+use attar_text::labelled::Dataset;
 use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic;
 use serde::Serialize;
 
 use crate::cli::bench::{BenchArgs, PrecisionArg, Threads};
-use crate::recipes;
+use crate::held_out::divide;
+use crate::{recipes, rows};
 
 /// Tokens of the largest batch: room for its activations is needed.
 const MOST_TOKENS: usize = 1 << 20;
@@ -99,7 +99,7 @@ impl Plan {
             None => distinct(&[1, processors()]),
         };
         Ok(Plan {
-            models: named(&args.models),
+            models: named(&args.models)?,
             precisions: distinct(&args.precision),
             threads,
             shapes,
@@ -133,24 +133,18 @@ pub(super) fn processors() -> usize {
 
 impl Texts {
     fn read(args: &BenchArgs) -> anyhow::Result<Texts> {
-        let (name, rows) = match (&args.text, &args.column) {
-            (None, _) => {
-                let data = synthetic::generate(&Streams::new(42), OWN_TEXTS, Split::Train);
-                ("sentences of attar's own".to_owned(), rows(data))
+        let (name, rows) = match (&args.data, &args.lines) {
+            (Some(file), _) => {
+                let data = divide(rows::texts(file, &args.table)?, &args.models, args.all_rows)?.scored;
+                (file.display().to_string(), texts(data))
             }
-            (Some(file), None) => (file.display().to_string(), lines(file)?),
-            (Some(file), Some(column)) => {
-                let data = load(&LabelledSpec {
-                    table: table(file, TableFormat::default()),
-                    text: column.parse()?,
-                    pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
-                    label: None,
-                    target: TargetSpec::Discover,
-                })?;
-                (file.display().to_string(), rows(data))
+            (None, Some(file)) => (file.display().to_string(), lines(file)?),
+            (None, None) => {
+                let data = synthetic::generate(&Streams::new(42), OWN_TEXTS, Split::Train);
+                ("sentences of attar's own".to_owned(), texts(data))
             }
         };
-        ensure!(!rows.is_empty(), "{name} holds no text: give a file with one a line, or a table and its --column");
+        ensure!(!rows.is_empty(), "{name} holds no text: give a file with one a line as --lines, or a table as --data");
         let (all, kept) = (rows.len(), args.texts.min(rows.len()));
         // Evenly spread: a file may be sorted.
         let rows = (0..kept).map(|index| rows[index * all / kept].clone()).collect();
@@ -170,7 +164,7 @@ impl Texts {
     }
 }
 
-fn rows(data: Dataset) -> Vec<(String, Option<String>)> {
+fn texts(data: Dataset) -> Vec<(String, Option<String>)> {
     data.examples.into_iter().map(|example| (example.text, example.pair)).collect()
 }
 
@@ -191,13 +185,13 @@ fn distinct<T: Copy + PartialEq>(all: &[T]) -> Vec<T> {
 }
 
 /// Models under their folder's names, or under their paths where names would be the same.
-fn named(models: &[PathBuf]) -> Vec<Named> {
-    let short: Vec<String> = models.iter().map(|path| super::super::eval::name_of(path)).collect();
+fn named(models: &[PathBuf]) -> anyhow::Result<Vec<Named>> {
+    let short: Vec<String> = models.iter().map(|path| model_directory::name(path)).collect();
     let names = models.iter().zip(&short).map(|(path, name)| {
         let alone = short.iter().filter(|other| *other == name).count() == 1;
         if alone { name.clone() } else { path.display().to_string() }
     });
-    names.zip(models).map(|(name, path)| Named { name, directory: model_directory::locate(path) }).collect()
+    names.zip(models).map(|(name, path)| Ok(Named { name, directory: model_directory::existing(path)? })).collect()
 }
 
 #[cfg(test)]
@@ -206,8 +200,12 @@ mod tests {
 
     #[test]
     fn names_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
         let names = |paths: &[&str]| -> Vec<String> {
-            named(&paths.iter().map(PathBuf::from).collect::<Vec<_>>()).into_iter().map(|model| model.name).collect()
+            let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+            paths.iter().for_each(|path| std::fs::create_dir_all(path).unwrap());
+            let short = |model: Named| model.name.replace(&format!("{}/", folder.path().display()), "");
+            named(&paths).unwrap().into_iter().map(short).collect()
         };
         assert_eq!(names(&["a/one", "b/two"]), ["one", "two"]);
         assert_eq!(names(&["a/one", "b/one", "c"]), ["a/one", "b/one", "c"]);

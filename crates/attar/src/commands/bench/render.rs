@@ -67,7 +67,7 @@ fn sizes(report: &Report) -> Sheet {
         let mut cells = names(row);
         cells.extend([
             size(row.bytes_on_disk),
-            tables::bytes(row.bytes_in_memory),
+            tables::bytes(row.bytes_in_memory as u64),
             start.map_or_else(dash, |start| milliseconds(start.first_answer_ms)),
             start.map_or_else(dash, |start| milliseconds(start.process_ms)),
             rss.unwrap_or_else(dash),
@@ -159,7 +159,7 @@ fn ratio(ratio: Option<Ratio>) -> String {
 }
 
 fn size(bytes: u64) -> String {
-    tables::bytes(usize::try_from(bytes).unwrap_or(usize::MAX))
+    tables::bytes(bytes)
 }
 
 fn dash() -> String {

@@ -34,7 +34,7 @@ struct Answer {
 
 /// Starts each contender as a program of its own, in turns.
 pub(super) fn run(plan: &Plan, contenders: &[Contender]) -> anyhow::Result<Vec<Starts>> {
-    let bar = progress::counting(plan.starts * contenders.len(), "starts");
+    let mut bar = progress::counting(plan.starts * contenders.len(), "starts");
     let mut starts: Vec<Starts> = contenders.iter().map(|_| Starts::default()).collect();
     // The first start of each finds files that may not have been read for long, and does not count.
     for round in 0..=plan.starts {

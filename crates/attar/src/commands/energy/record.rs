@@ -24,7 +24,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     ensure!(!selection.sources.is_empty(), "no source of energy: {}", selection.reasons.join("; "));
     selection.reasons.iter().for_each(console::note);
     let mut recorder = Recorder::start(&args.out, selection.sources, &host, args.interval, &clock)?;
-    let bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");
+    let mut bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");
     let begin = Instant::now();
     while begin.elapsed() < args.length {
         let wait = recorder.next().saturating_sub(clock.now().elapsed);

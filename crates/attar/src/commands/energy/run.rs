@@ -105,7 +105,7 @@ fn leave_alone(meter: &mut Meter, length: Option<Duration>, phase: &str, enough:
     let Some(length) = length else { return };
     meter.enter(phase);
     meter.cut();
-    let bar = progress::counting(length.as_secs_f64().ceil() as usize, "idle power, in seconds");
+    let mut bar = progress::counting(length.as_secs_f64().ceil() as usize, "idle power, in seconds");
     let end = Instant::now() + length;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         if enough.load(Ordering::Relaxed) {

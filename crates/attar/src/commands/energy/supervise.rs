@@ -46,7 +46,7 @@ pub(crate) fn run(
 
     // Before the program starts, so that nothing that happens to it is missed. What this process was
     // told to ignore (`nohup`) the program must inherit ignored, so it is not caught.
-    let ignored = ignored_signals();
+    let ignored = crate::signals::ignored();
     let all = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
     let caught = all.into_iter().filter(|signal| *signal == SIGCHLD || ignored >> (signal - 1) & 1 == 0);
     let mut signals = SignalsInfo::<WithOrigin>::new(caught).context("signals cannot be caught")?;
@@ -114,14 +114,6 @@ pub(crate) fn run(
             }
         }
     }
-}
-
-/// The signals that this process ignores, a bit each from the first; none where the system does not tell.
-#[cfg(unix)]
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// A flag that a signal to end raises from now on.

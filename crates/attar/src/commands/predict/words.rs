@@ -47,7 +47,7 @@ struct Answered<'a> {
 
 pub(super) fn tag(session: &mut Session, texts: &[String], as_json: bool) -> anyhow::Result<()> {
     let rows: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let bar = counting(rows.len(), "texts");
+    let mut bar = counting(rows.len(), "texts");
     let all = session.tag(&rows, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
     let labels = session.config().head.labels();
@@ -81,7 +81,7 @@ pub(super) fn answer(
         anyhow::bail!("this model answers questions: give the text to look for answers in as --pair");
     };
     let rows: Vec<(&str, &str)> = questions.iter().map(|question| (question.as_str(), context)).collect();
-    let bar = counting(rows.len(), "questions");
+    let mut bar = counting(rows.len(), "questions");
     let answers = session.answer(&rows, |done| bar.inc(done as u64))?;
     bar.finish_and_clear();
     let mut table = tables::table(&["question", "answer", "probability", "no answer"]);

@@ -1,0 +1,127 @@
+//! Flags about data, the same on every command that reads some.
+
+use std::path::PathBuf;
+
+use attar_distill::recipe::{TableFormat, TableKind};
+use clap::{Args, ValueEnum};
+
+/// What a table looks like on disk.
+#[derive(Debug, Args)]
+pub(crate) struct FormatArgs {
+    /// Kind of file; else by its extension.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArg>,
+    /// Whether the first row names the columns; else it does if a column is given by name.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) header: Option<bool>,
+    /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) quoting: Option<bool>,
+}
+
+/// The texts of a table.
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    /// Column of the text: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    pub(crate) text: String,
+    /// Column of the second text of a pair.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) pair: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// The labels of a table.
+#[derive(Debug, Args)]
+pub(crate) struct LabelArgs {
+    /// Column of the label.
+    #[arg(long, default_value = "label", value_name = "COLUMN")]
+    pub(crate) label: String,
+    /// Names of the classes in order; else those of the model, or of the training rows.
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
+    pub(crate) labels: Option<Vec<String>>,
+}
+
+/// Labelled text to learn from.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
+    #[arg(long, required_unless_present = "recipe", value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
+    /// Name of the known data set; told from its files if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layout: Option<String>,
+    /// File of rows to choose and score by; else a tenth of the rows is held out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dev: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    #[command(flatten)]
+    pub(crate) label: LabelArgs,
+    /// Labels are numbers between these two.
+    #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"])]
+    pub(crate) regression: Option<Vec<f32>>,
+    /// Metric that chooses the best checkpoint.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Longest text in tokens, special tokens included; longer ones are cut.
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub(crate) max_tokens: usize,
+    /// Use only this many training rows, drawn by the seed.
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<usize>,
+}
+
+/// How labelled text is scored by.
+#[derive(Debug, Args)]
+pub(crate) struct ScoringArgs {
+    /// Name of the known data set; told from its files if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) layout: Option<String>,
+    /// Part of a known data set: dev (if left out), test or train.
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<SplitArg>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    #[command(flatten)]
+    pub(crate) label: LabelArgs,
+    /// Score all rows of a table, those that a model was trained on too.
+    #[arg(long)]
+    pub(crate) all_rows: bool,
+    /// Metric that decides; else the one usual for the data.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Longest text in tokens; else what the model was made for.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormatArg {
+    Tsv,
+    Csv,
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitArg {
+    Train,
+    Dev,
+    Test,
+}
+
+impl FormatArgs {
+    /// The same as a recipe has it.
+    pub(crate) fn table_format(&self) -> TableFormat {
+        TableFormat {
+            kind: self.format.map(|format| match format {
+                FormatArg::Tsv => TableKind::Tsv,
+                FormatArg::Csv => TableKind::Csv,
+                FormatArg::Jsonl => TableKind::Jsonl,
+            }),
+            header: self.header,
+            quoting: self.quoting,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A file of rows in, the same rows with answers out: every byte of the input stays, columns are added at the end.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use attar_model::Target;
+use attar_runtime::{Session, Text};
+use attar_text::table::Column;
+use serde_json::Value;
+
+use super::prediction;
+use super::records::{Record, Records};
+use crate::cli::PredictArgs;
+use crate::cli::data::FormatArg;
+use crate::progress::counting;
+
+/// Rows that are in memory at a time.
+const TURN: usize = 2048;
+/// Columns that are added.
+const LABEL: &str = "predicted_label";
+const PROBABILITY: &str = "predicted_probability";
+const SCORE: &str = "predicted_score";
+
+/// How rows are written.
+#[derive(Clone, Copy)]
+enum Rows {
+    Separated { by: u8, quoted: bool },
+    Json,
+}
+
+/// Where the texts of a row are.
+enum Places {
+    Columns(usize, Option<usize>),
+    Keys(String, Option<String>),
+}
+
+/// Answers every row of a file, some thousand at a time.
+pub(super) fn run(session: &mut Session, data: &Path, args: &PredictArgs) -> anyhow::Result<()> {
+    let rows = rows(data, args)?;
+    let target = session.target()?.clone();
+    if let (Rows::Separated { by, quoted: false }, Target::Labels(names)) = (rows, &target) {
+        let fits = |name: &&String| !name.contains([char::from(by), '\n', '\r']);
+        ensure!(names.iter().all(|name| fits(&name)), "a label holds a separator: write the rows as CSV or JSONL");
+    }
+    let input = File::open(data).with_context(|| format!("{} cannot be read", data.display()))?;
+    let mut bar = counting(usize::try_from(input.metadata()?.len())?, "bytes");
+    let about = || data.display().to_string();
+    let Some(out) = &args.out else {
+        return answer(session, &target, input, BufWriter::new(std::io::stdout().lock()), rows, args, |bytes| {
+            bar.inc(bytes);
+        })
+        .with_context(about);
+    };
+    ensure!(!is_same(data, out), "{} is read and cannot be written too: name another --out", out.display());
+    // Beside its place until it is complete, so that nobody takes a part for the whole.
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unwritable = || format!("{} cannot be written", out.display());
+    let mut part = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
+    answer(session, &target, input, BufWriter::new(part.as_file_mut()), rows, args, |bytes| bar.inc(bytes))
+        .with_context(about)?;
+    bar.finish_and_clear();
+    part.persist(out).with_context(unwritable)?;
+    Ok(())
+}
+
+fn answer(
+    session: &mut Session,
+    target: &Target,
+    input: File,
+    mut out: impl Write,
+    rows: Rows,
+    args: &PredictArgs,
+    mut progress: impl FnMut(u64),
+) -> anyhow::Result<()> {
+    let quoted_by = match rows {
+        Rows::Separated { by, quoted: true } => Some(by),
+        _ => None,
+    };
+    let mut records = Records::new(BufReader::new(input), quoted_by);
+    let mut places: Option<Places> = None;
+    let mut turn: Vec<Record> = Vec::new();
+    loop {
+        let next = records.next()?;
+        let is_last = next.is_none();
+        turn.extend(next);
+        if turn.len() < TURN && !is_last {
+            continue;
+        }
+        let mut first = 0;
+        if places.is_none()
+            && let Some(record) = turn.iter().find(|record| !record.is_blank())
+        {
+            let (found, is_header) = find(record, rows, args)?;
+            places = Some(found);
+            if is_header {
+                first = 1 + turn.iter().position(|record| !record.is_blank()).unwrap_or(0);
+                turn[..first - 1].iter().try_for_each(|blank| out.write_all(&blank.raw))?;
+                write_header(&mut out, &turn[first - 1], rows, target)?;
+            }
+        }
+        if let Some(places) = &places {
+            answer_turn(session, target, &turn[first..], places, rows, &mut out)?;
+        }
+        progress(turn.iter().map(|record| record.raw.len() as u64).sum());
+        turn.clear();
+        if is_last {
+            ensure!(places.is_some(), "no row");
+            return Ok(out.flush()?);
+        }
+    }
+}
+
+fn answer_turn(
+    session: &mut Session,
+    target: &Target,
+    turn: &[Record],
+    places: &Places,
+    rows: Rows,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let mut texts = Vec::with_capacity(turn.len());
+    for record in turn.iter().filter(|record| !record.is_blank()) {
+        let of_line = || format!("line {}", record.line);
+        texts.push(texts_of(record, places, rows).with_context(of_line)?);
+    }
+    let borrowed: Vec<Text<'_>> = texts.iter().map(|(text, pair)| (text.as_str(), pair.as_deref())).collect();
+    let logits = session.logits(&borrowed, |_| ())?;
+    let mut answers = logits.iter();
+    for record in turn {
+        match (record.is_blank(), answers.as_slice().first()) {
+            (false, Some(logits)) => {
+                answers.next();
+                let answer = prediction("", None, target, logits);
+                let best = answer.probabilities.iter().find(|(name, _)| Some(*name) == answer.label);
+                match (answer.label, best, answer.score) {
+                    (Some(label), Some((_, probability)), _) => {
+                        let added = [(LABEL, Value::from(label)), (PROBABILITY, Value::from(rounded(*probability)))];
+                        write_row(out, record, rows, &added)?;
+                    }
+                    (.., score) => write_row(out, record, rows, &[(SCORE, Value::from(score))])?,
+                }
+            }
+            _ => out.write_all(&record.raw)?,
+        }
+    }
+    Ok(())
+}
+
+/// Six places: more are noise of 32-bit logits.
+fn rounded(probability: f64) -> f64 {
+    (probability * 1e6).round() / 1e6
+}
+
+fn write_header(out: &mut impl Write, record: &Record, rows: Rows, target: &Target) -> anyhow::Result<()> {
+    let names: &[&str] = match target {
+        Target::Labels(_) => &[LABEL, PROBABILITY],
+        Target::Regression => &[SCORE],
+    };
+    let added: Vec<(&str, Value)> = names.iter().map(|name| (*name, Value::from(*name))).collect();
+    write_row(out, record, rows, &added)
+}
+
+/// A row as it was, with what is added.
+fn write_row(out: &mut impl Write, record: &Record, rows: Rows, added: &[(&str, Value)]) -> anyhow::Result<()> {
+    let (body, end) = record.parts();
+    match rows {
+        Rows::Separated { by, quoted } => {
+            out.write_all(body)?;
+            for (_, value) in added {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let needs = quoted && text.contains([char::from(by), '"', '\n', '\r']);
+                let text = if needs { format!("\"{}\"", text.replace('"', "\"\"")) } else { text };
+                out.write_all(&[by])?;
+                out.write_all(text.as_bytes())?;
+            }
+        }
+        Rows::Json => {
+            // The object was read, so it ends in a brace.
+            let brace = body.iter().rposition(|&byte| byte == b'}').unwrap_or(body.len());
+            let (before, after) = body.split_at(brace);
+            out.write_all(before)?;
+            let mut comma = if before.trim_ascii_end().ends_with(b"{") { "" } else { "," };
+            for (name, value) in added {
+                write!(out, "{comma}\"{name}\":{value}")?;
+                comma = ",";
+            }
+            out.write_all(after)?;
+        }
+    }
+    Ok(out.write_all(end)?)
+}
+
+/// Where the texts are, from the first record, and whether that is a header.
+fn find(record: &Record, rows: Rows, args: &PredictArgs) -> anyhow::Result<(Places, bool)> {
+    let pair = args.pair.as_deref();
+    let Rows::Separated { by, quoted } = rows else {
+        return Ok((Places::Keys(args.text.clone(), pair.map(str::to_owned)), false));
+    };
+    let columns: Vec<Column> =
+        [Some(args.text.as_str()), pair].into_iter().flatten().map(str::parse).collect::<Result<_, _>>()?;
+    let by_name = columns.iter().all(|column| matches!(column, Column::Name(_)));
+    let is_header = args.format.header.unwrap_or(by_name);
+    let mut values = values(record.parts().0, by, quoted)?;
+    if let Some(first) = values.first_mut() {
+        *first = first.trim_start_matches('\u{feff}').to_string();
+    }
+    let place = |column: &Column| match column {
+        Column::Number(number) => {
+            ensure!(*number <= values.len(), "no column {number}: line {} has {}", record.line, values.len());
+            Ok(number - 1)
+        }
+        Column::Name(name) => {
+            ensure!(is_header, "a column named {name} needs a header: number the columns, or leave --header out");
+            values.iter().position(|known| known == name).with_context(|| {
+                format!("no column {name}: there are {}; name one with --text or --pair", values.join(", "))
+            })
+        }
+    };
+    let places = columns.iter().map(place).collect::<anyhow::Result<Vec<usize>>>()?;
+    Ok((Places::Columns(places[0], places.get(1).copied()), is_header))
+}
+
+/// The text of a row, and the second one.
+fn texts_of(record: &Record, places: &Places, rows: Rows) -> anyhow::Result<(String, Option<String>)> {
+    let body = record.parts().0;
+    match (places, rows) {
+        (Places::Columns(text, pair), Rows::Separated { by, quoted }) => {
+            let mut values = values(body, by, quoted)?;
+            let found = values.len();
+            let mut take = |column: usize| {
+                let value = values.get_mut(column).map(std::mem::take);
+                value.with_context(|| format!("expected at least {} columns, found {found}", column + 1))
+            };
+            Ok((take(*text)?, pair.map(take).transpose()?))
+        }
+        (Places::Keys(text, pair), _) => {
+            let object: serde_json::Map<String, Value> = serde_json::from_slice(body).context("expected an object")?;
+            let take = |key: &String| match object.get(key) {
+                Some(Value::String(text)) => Ok(text.clone()),
+                Some(other) => bail!("{key}: expected a string, found {other:.40}"),
+                None => {
+                    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+                    bail!("no key {key}: there are {}; name one with --text or --pair", keys.join(", "))
+                }
+            };
+            Ok((take(text)?, pair.as_ref().map(take).transpose()?))
+        }
+        (Places::Columns(..), Rows::Json) => unreachable!("keys are looked for in objects"),
+    }
+}
+
+/// The values of a record without its line end.
+fn values(body: &[u8], by: u8, quoted: bool) -> anyhow::Result<Vec<String>> {
+    if !quoted {
+        let text = std::str::from_utf8(body).context("not UTF-8")?;
+        return Ok(text.split(char::from(by)).map(str::to_owned).collect());
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(by)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .has_headers(false)
+        .buffer_capacity(body.len().max(1))
+        .from_reader(body);
+    let mut record = csv::StringRecord::new();
+    reader.read_record(&mut record).context("not UTF-8")?;
+    Ok(record.iter().map(str::to_owned).collect())
+}
+
+/// By the flags, or else by the extension.
+fn rows(data: &Path, args: &PredictArgs) -> anyhow::Result<Rows> {
+    let extension = data.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let format = match (args.format.format, extension.as_deref()) {
+        (Some(format), _) => format,
+        (None, Some("csv")) => FormatArg::Csv,
+        (None, Some("tsv" | "txt" | "tab")) => FormatArg::Tsv,
+        (None, Some("jsonl" | "ndjson")) => FormatArg::Jsonl,
+        _ => bail!("{}: the extension does not tell the format: state it with --format", data.display()),
+    };
+    let separated = |by, quoted| Rows::Separated { by, quoted: args.format.quoting.unwrap_or(quoted) };
+    Ok(match format {
+        FormatArg::Csv => separated(b',', true),
+        FormatArg::Tsv => separated(b'\t', false),
+        FormatArg::Jsonl => Rows::Json,
+    })
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

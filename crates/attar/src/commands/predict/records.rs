@@ -1,0 +1,127 @@
+//! Records of a file as they lie there, one after the other.
+
+use std::io::BufRead;
+
+use anyhow::{Context, ensure};
+
+/// Longest record, in bytes: a quotation that never ends would take the whole file into memory.
+const LONGEST: usize = 16 << 20;
+
+/// A record with its line end.
+pub(super) struct Record {
+    /// The line on which it begins, counted from 1.
+    pub(super) line: usize,
+    pub(super) raw: Vec<u8>,
+}
+
+/// Reads records.
+pub(super) struct Records<R> {
+    reader: R,
+    /// The separator, where `"` may hold it and line ends together.
+    quoted_by: Option<u8>,
+    line: usize,
+}
+
+impl Record {
+    /// The record without its line end, and the line end.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        let body = self.raw.strip_suffix(b"\n").unwrap_or(&self.raw);
+        let body = body.strip_suffix(b"\r").unwrap_or(body);
+        self.raw.split_at(body.len())
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        self.parts().0.trim_ascii().is_empty()
+    }
+}
+
+impl<R: BufRead> Records<R> {
+    /// Records of separated values, or lines where nothing is quoted.
+    pub(super) fn new(reader: R, quoted_by: Option<u8>) -> Records<R> {
+        Records { reader, quoted_by, line: 1 }
+    }
+
+    /// The next record, if there is one.
+    pub(super) fn next(&mut self) -> anyhow::Result<Option<Record>> {
+        let mut record = Record { line: self.line, raw: Vec::new() };
+        let mut state = State::ValueStart;
+        loop {
+            let before = record.raw.len();
+            let read = self.reader.read_until(b'\n', &mut record.raw).context("the file cannot be read")?;
+            if read == 0 {
+                ensure!(
+                    state != State::Quoted,
+                    "line {}: a quotation begins and never ends: close it, or give --quoting false",
+                    record.line
+                );
+                return Ok((!record.raw.is_empty()).then_some(record));
+            }
+            self.line += 1;
+            ensure!(record.raw.len() <= LONGEST, "line {}: a record of more than {LONGEST} bytes", record.line);
+            if let Some(separator) = self.quoted_by {
+                state = record.raw[before..].iter().fold(state, |state, &byte| state.after(byte, separator));
+            }
+            if state != State::Quoted {
+                return Ok(Some(record));
+            }
+        }
+    }
+}
+
+/// Where a reader of quoted values is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    ValueStart,
+    Plain,
+    Quoted,
+    QuoteInQuoted,
+}
+
+impl State {
+    fn after(self, byte: u8, separator: u8) -> State {
+        match (self, byte) {
+            (State::ValueStart | State::QuoteInQuoted, b'"') => State::Quoted,
+            (State::Quoted, b'"') => State::QuoteInQuoted,
+            (State::Quoted, _) => State::Quoted,
+            (_, b'\n') => State::ValueStart,
+            (_, byte) if byte == separator => State::ValueStart,
+            _ => State::Plain,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(text: &str, quoted_by: Option<u8>) -> anyhow::Result<Vec<(usize, String)>> {
+        let mut records = Records::new(text.as_bytes(), quoted_by);
+        let mut all = Vec::new();
+        while let Some(record) = records.next()? {
+            all.push((record.line, String::from_utf8(record.raw).unwrap()));
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn a_quotation_may_hold_line_ends() {
+        let all = records("a,\"b\n\"\"c\"\r\nd,e\n\nf,5\" g", Some(b',')).unwrap();
+        let expected = [(1, "a,\"b\n\"\"c\"\r\n"), (3, "d,e\n"), (4, "\n"), (5, "f,5\" g")];
+        assert_eq!(all, expected.map(|(line, text)| (line, text.to_string())));
+        assert_eq!(records("a,\"b\nc\"\n", None).unwrap().len(), 2);
+        let error = records("x\na,\"b\nc\n", Some(b',')).err().unwrap().to_string();
+        assert!(error.contains("line 2") && error.contains("--quoting false"), "{error}");
+    }
+
+    #[test]
+    fn a_line_end_is_told_from_the_record() {
+        let parts = |raw: &str| {
+            let record = Record { line: 1, raw: raw.as_bytes().to_vec() };
+            let (body, end) = record.parts();
+            (String::from_utf8(body.to_vec()).unwrap(), end.len())
+        };
+        assert_eq!(parts("a\r\n"), ("a".into(), 2));
+        assert_eq!(parts("a\n"), ("a".into(), 1));
+        assert_eq!(parts("a"), ("a".into(), 0));
+    }
+}

@@ -1,0 +1,154 @@
+//! The card of a quantized model: its own scores and bytes, and what the card of its source says of the making.
+
+use attar_distill::DataFacts;
+use attar_model::card::{Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet};
+use attar_model::{EncoderConfig, Head, Size, flops};
+use attar_text::metrics::Score;
+use serde_json::Value;
+
+/// Tokens of the text that FLOPs are stated for.
+const FLOPS_TOKENS: usize = 128;
+
+/// What a card is made of.
+pub(crate) struct Facts<'a> {
+    /// What the model is called, and the one that it was made from.
+    pub(crate) names: [&'a str; 2],
+    pub(crate) config: &'a EncoderConfig,
+    /// Bytes of its weights, and of those it was made from.
+    pub(crate) bytes: [usize; 2],
+    /// What it was scored by, and its scores; none where nothing was scored.
+    pub(crate) scored: Option<(&'a DataFacts, &'a [Score])>,
+    /// Whether the weights in f32, which `transformers` reads, lie beside its own.
+    pub(crate) has_floats: bool,
+    /// What is known of the making, and the card, of the model that it was made from.
+    pub(crate) provenance: Option<&'a Value>,
+    pub(crate) source: Option<&'a str>,
+}
+
+/// Sections of a card of attar's that stay true of the quantized model.
+const KEPT: [(&str, &str); 2] = [("What it cost", "What the making cost"), ("Notes", "Notes")];
+
+/// The card as Markdown.
+pub(crate) fn card(facts: &Facts<'_>) -> String {
+    let [own, source] = facts.names;
+    let size = |model: &str, bytes: usize| SizeRow {
+        model: model.into(),
+        parameters: Size::of(facts.config).parameters(),
+        bytes,
+        flops: flops(facts.config, FLOPS_TOKENS).total(),
+        tokens: FLOPS_TOKENS,
+    };
+    let classifies = matches!(facts.config.head, Head::Classification { .. });
+    let score = |data: &DataFacts, score: &Score| {
+        Some(CardScore {
+            task: "text-classification".into(),
+            dataset: data.name.clone(),
+            dataset_name: data.name.clone(),
+            split: None,
+            metric: score.metric.name().into(),
+            value: score.value?,
+            interval: score.interval.map(|i| Interval { low: i.low, high: i.high, level: i.confidence }),
+            rows: score.rows,
+        })
+    };
+    let results = facts.scored.iter().flat_map(|(data, all)| all.iter().filter_map(|one| score(data, one)));
+    let metrics = facts.scored.iter().flat_map(|(_, all)| all.iter().map(|score| score.metric.name().into()));
+    let sections = KEPT.iter().filter_map(|(title, now)| {
+        let text = section(facts.source?, title)?;
+        Some(Section { title: (*now).into(), text })
+    });
+    Card {
+        title: own.into(),
+        summary: format!("{source} in small integers, made with attar {}.", env!("CARGO_PKG_VERSION")),
+        license: facts.source.and_then(license),
+        library_name: facts.has_floats.then(|| "transformers".into()),
+        pipeline_tag: classifies.then(|| "text-classification".into()),
+        tags: vec!["attar".into(), "quantized".into()],
+        origin: Some(Origin { relation: Relation::Quantized, model: source.into() }),
+        metrics: metrics.collect(),
+        results: results.collect(),
+        emissions: facts.provenance.and_then(emissions),
+        sizes: vec![size(own, facts.bytes[0]), size(&format!("{source}, in f32"), facts.bytes[1])],
+        usage: vec![Snippet {
+            title: if classifies { "Classify a text" } else { "Turn a text into a vector" }.into(),
+            language: "sh".into(),
+            code: format!("attar {} {own} \"some text\"", if classifies { "predict" } else { "embed" }),
+        }],
+        sections: sections.collect(),
+        ..Card::default()
+    }
+    .to_markdown()
+}
+
+/// The text under a heading of the second level.
+fn section(card: &str, title: &str) -> Option<String> {
+    let (_, after) = card.split_once(&format!("\n## {title}\n"))?;
+    let text = after.split_once("\n## ").map_or(after, |(text, _)| text).trim();
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// The licence in the metadata of a card.
+fn license(card: &str) -> Option<String> {
+    let (metadata, _) = card.strip_prefix("---\n")?.split_once("\n---\n")?;
+    let line = metadata.lines().find_map(|line| line.strip_prefix("license:"))?;
+    let license = line.trim().trim_matches(['"', '\'']);
+    (!license.is_empty()).then(|| license.to_string())
+}
+
+fn emissions(made: &Value) -> Option<Emissions> {
+    Some(Emissions {
+        grams: made.pointer("/bill/total/carbon_g/value")?.as_f64()?,
+        source: Some("attar".into()),
+        training_type: Some("fine-tuning".into()),
+        geographical_location: made.pointer("/bill/grid/region").and_then(Value::as_str).map(str::to_owned),
+        hardware_used: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attar_text::metrics::Metric;
+
+    const SOURCE: &str = "---\nlicense: \"mit\"\nbase_model: \"huge\"\n---\n\n# big\n\nDistilled from huge.\n\n\
+                          ## Scores\n\n| 0.9 |\n\n## What it cost\n\n| 3 kWh |\n\n## Notes\n\n- cut\n";
+
+    #[test]
+    fn a_quantized_model_speaks_for_itself() {
+        let config = EncoderConfig::bert_base();
+        let data = DataFacts { name: "rows".into(), rows: 50, sha256: String::new() };
+        let scores = [Score { metric: Metric::Accuracy, value: Some(0.875), interval: None, rows: 50 }];
+        let made = serde_json::json!({"bill": {"total": {"carbon_g": {"value": 2.5}}, "grid": {"region": "Norway"}}});
+        let text = card(&Facts {
+            names: ["small", "big"],
+            config: &config,
+            bytes: [7_000_000, 28_000_000],
+            scored: Some((&data, &scores)),
+            has_floats: false,
+            provenance: Some(&made),
+            source: Some(SOURCE),
+        });
+        for part in [
+            "license: \"mit\"",
+            "base_model: \"big\"",
+            "base_model_relation: \"quantized\"",
+            "Quantized from big.",
+            "| rows | accuracy | 0.875 | – | 50 |",
+            "| 7 MB |",
+            "| 28 MB |",
+            "## What the making cost\n\n| 3 kWh |",
+            "- cut",
+            "2.5 g CO2e in Norway",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(!text.contains("0.9 |") && !text.contains("huge") && !text.contains("library_name"), "{text}");
+    }
+
+    #[test]
+    fn a_foreign_card_gives_its_license_alone() {
+        assert_eq!(license("---\nlicense: apache-2.0\n---\n# x"), Some("apache-2.0".into()));
+        assert_eq!(license("# x\nlicense: mit\n"), None);
+        assert_eq!(section("# x\n\n## Usage\n\ny\n", "What it cost"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Labelled rows that a command names.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use attar_distill::data::{default_metrics, table};
+use attar_distill::score;
+use attar_model::Target;
+use attar_model::hf_config::are_default_labels;
+use attar_text::labelled::{Dataset, Example, LabelledSpec, Target as DataTarget, TargetSpec, load};
+use attar_text::layout::{Layout, Split};
+use attar_text::metrics::Metric;
+
+use crate::cli::data::{ScoringArgs, SplitArg, TableArgs};
+
+/// The rows to score by, their labels read as a model names them, and the metrics: the one that decides first.
+pub(crate) fn labelled(
+    path: &Path,
+    args: &ScoringArgs,
+    answer: Option<&Target>,
+) -> anyhow::Result<(Dataset, Vec<Metric>)> {
+    let (data, usual) = if path.is_dir() {
+        let layout = layout(path, args)?;
+        let data = match args.split.unwrap_or(SplitArg::Dev) {
+            SplitArg::Train => layout.load(path, Split::Train)?,
+            SplitArg::Dev => layout.load(path, Split::Dev)?,
+            // GLUE keeps the labels of its test rows; some have become known.
+            SplitArg::Test => layout.load(path, Split::TestLabelled).or_else(|_| layout.load(path, Split::Test))?,
+        };
+        (data, layout.metrics().to_vec())
+    } else {
+        ensure!(
+            args.split.is_none(),
+            "--split names a part of a known data set, and {} is a single table: leave --split out, and give the file \
+             of the part as --data",
+            path.display()
+        );
+        let data = of_table(path, args, answer)?;
+        let usual = default_metrics(&data.target);
+        (data, usual)
+    };
+    let metrics = match &args.metric {
+        Some(name) => vec![Metric::from_name(name)?],
+        None => usual,
+    };
+    for &metric in &metrics {
+        score::check_metric(metric, &data.target)
+            .with_context(|| format!("{metric} is no metric of {}: name another with --metric", data.name))?;
+    }
+    Ok((data, metrics))
+}
+
+/// The training rows beside the rows to score by, where `path` is the folder of a known data set that has some.
+pub(crate) fn training(path: &Path, args: &ScoringArgs) -> anyhow::Result<Dataset> {
+    ensure!(path.is_dir(), "{} is a single table", path.display());
+    Ok(layout(path, args)?.load(path, Split::Train)?)
+}
+
+/// Rows to learn from for whoever is scored by `data`: the training part of a known data set, or a table. Rows with the
+/// texts of `data` are left out, so that a file may hold both; their number comes with the others.
+pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> anyhow::Result<(Dataset, usize)> {
+    let target = match &data.target {
+        DataTarget::Classes(labels) => TargetSpec::Named(labels.names.clone()),
+        &DataTarget::Regression { low, high } => TargetSpec::Regression { low, high },
+    };
+    let whole = if path.is_dir() { training(path, args)? } else { load(&spec(path, args, target)?)? };
+    let scored: HashSet<(&str, Option<&str>)> = data.examples.iter().map(texts_of).collect();
+    let others: Vec<usize> =
+        (0..whole.len()).filter(|&row| !scored.contains(&texts_of(&whole.examples[row]))).collect();
+    ensure!(!others.is_empty(), "{}: every row is among those to score by: name other rows", path.display());
+    Ok((whole.subset(&others), whole.len() - others.len()))
+}
+
+fn texts_of(example: &Example) -> (&str, Option<&str>) {
+    (&example.text, example.pair.as_deref())
+}
+
+/// The texts of a table, without labels.
+pub(crate) fn texts(path: &Path, args: &TableArgs) -> anyhow::Result<Dataset> {
+    Ok(load(&LabelledSpec {
+        table: table(path, args.format.table_format()),
+        text: args.text.parse()?,
+        pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
+        label: None,
+        target: TargetSpec::Discover,
+    })?)
+}
+
+/// Rows of a table, their labels read as the model names them unless the user does.
+fn of_table(path: &Path, args: &ScoringArgs, answer: Option<&Target>) -> anyhow::Result<Dataset> {
+    let target = match (answer, &args.label.labels) {
+        (Some(Target::Regression), _) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
+        (_, Some(names)) => TargetSpec::Named(names.clone()),
+        (Some(Target::Labels(names)), None) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
+        _ => TargetSpec::Discover,
+    };
+    Ok(load(&spec(path, args, target)?)?)
+}
+
+fn spec(path: &Path, args: &ScoringArgs, target: TargetSpec) -> anyhow::Result<LabelledSpec> {
+    let TableArgs { text, pair, format } = &args.table;
+    Ok(LabelledSpec {
+        table: table(path, format.table_format()),
+        text: text.parse()?,
+        pair: pair.as_ref().map(|pair| pair.parse()).transpose()?,
+        label: Some(args.label.label.parse()?),
+        target,
+    })
+}
+
+fn layout(path: &Path, args: &ScoringArgs) -> anyhow::Result<Layout> {
+    Ok(match &args.layout {
+        Some(name) => Layout::from_name(name)?,
+        None => Layout::detect(path)?,
+    })
+}

@@ -1,0 +1,101 @@
+//! Rows that a model was trained on are not what it is scored by.
+
+use std::path::Path;
+
+use attar_text::layout::Split;
+use attar_text::random::Streams;
+use attar_text::synthetic;
+use serde_json::Value;
+
+use crate::common::{attar, fail, json, workshop, write};
+
+/// Rows in the file.
+const ROWS: usize = 200;
+
+fn rows(folder: &Path, name: &str, count: usize, split: Split) {
+    let data = synthetic::generate(&Streams::new(5), count, split);
+    let names = &data.target.labels().unwrap().names;
+    let classes = data.classes().unwrap();
+    let lines = data.examples.iter().zip(classes).map(|(e, class)| format!("{}\t{}\n", e.text, names[class as usize]));
+    write(folder, name, &format!("text\tlabel\n{}", lines.collect::<String>()));
+}
+
+/// What a call that succeeds prints, and what it says beside.
+fn both(folder: &Path, arguments: &[&str]) -> (Value, String) {
+    let output = attar(folder, arguments).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    (json(&String::from_utf8(output.stdout).unwrap()), errors)
+}
+
+#[test]
+fn a_model_is_scored_by_what_was_held_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    rows(folder, "rows.tsv", ROWS, Split::Train);
+    rows(folder, "new.tsv", 30, Split::Test);
+    let teacher = workshop().join("teacher").display().to_string();
+    let tune = ["finetune", &teacher, "--new-head", "--data", "rows.tsv", "--steps", "3", "--energy", "off"];
+    let (delivery, _) = both(folder, &[&tune[..], &["--out", "tuned", "--json"]].concat());
+    let held_out = delivery["scores"]["student"][0]["rows"].as_u64().unwrap();
+    assert!(held_out > 0 && held_out < ROWS as u64 / 4, "{delivery}");
+
+    let eval = |more: &[&str]| both(folder, &[&["eval", "tuned", "--no-speed", "--json"], more].concat());
+    let (scored, said) = eval(&["--data", "rows.tsv"]);
+    assert_eq!(scored["rows"], held_out);
+    // The same rows as at the end of the training, so the same score.
+    assert_eq!(scored["models"][0]["scores"][0]["value"], delivery["scores"]["student"][0]["value"]);
+    assert_eq!(scored["models"][0]["classes"], delivery["scores"]["classes"]);
+    assert!(said.contains("held out") && said.contains("--all-rows") && !said.contains("too good"), "{said}");
+    let (scored, said) = eval(&["--data", "rows.tsv", "--all-rows"]);
+    assert_eq!(scored["rows"], ROWS);
+    assert!(said.contains("warning: tuned was trained on about") && said.contains("too good"), "{said}");
+    let (scored, said) = eval(&["--data", "new.tsv"]);
+    assert_eq!(scored["rows"], 30);
+    assert!(!said.contains("too good"), "{said}");
+
+    // The rest of the file is what a baseline learns from; another file may be named.
+    let (scored, said) = eval(&["--data", "rows.tsv", "--baseline"]);
+    assert!(said.contains("learns from the other"), "{said}");
+    assert_eq!(scored["models"][1]["scores"][0]["rows"], held_out);
+    let (scored, said) = eval(&["--data", "rows.tsv", "--baseline", "--train", "rows.tsv"]);
+    assert!(said.contains("without"), "{said}");
+    assert!(scored["models"][1]["scores"][0]["value"].as_f64().is_some());
+    let complaint = fail(folder, &["eval", "tuned", "--no-speed", "--data", "new.tsv", "--baseline"]);
+    assert!(complaint.contains("--train"), "{complaint}");
+
+    let (report, said) = both(folder, &["quantize", "tuned", "--out", "small", "--data", "rows.tsv", "--json"]);
+    assert_eq!(report["gate"]["data"]["rows"], held_out);
+    assert!(said.contains("held out"), "{said}");
+    // What was known of rows goes with the model.
+    let (scored, _) = both(folder, &["eval", "small", "--no-speed", "--json", "--data", "rows.tsv"]);
+    assert_eq!(scored["rows"], held_out);
+    let files = ["config.json", "model.int8.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"];
+    let others = ["special_tokens_map.json", "added_tokens.json"];
+    let length = |name: &&str| std::fs::metadata(folder.join("small").join(name)).map_or(0, |file| file.len());
+    let shipped: u64 = files.iter().chain(&others).map(length).sum();
+    assert_eq!(scored["models"][0]["bytes"], shipped);
+
+    let bench = ["--rounds", "1", "--seconds", "0.001", "--lengths", "8", "--batch", "1", "--starts", "0"];
+    let texts = ["bench", "tuned", "--data", "rows.tsv", "--energy", "off", "--precision", "f32", "--json"];
+    let (report, said) = both(folder, &[&texts[..], &bench].concat());
+    assert_eq!(report["texts"]["rows"], held_out);
+    assert!(said.contains("held out"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_scored_is_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    rows(folder, "rows.tsv", 60, Split::Test);
+    let teacher = workshop().join("teacher").display().to_string();
+    let eval = |more: &[&str]| fail(folder, &[&["eval", &teacher, "--no-speed", "--data", "rows.tsv"], more].concat());
+    let complaint = eval(&["--split", "test"]);
+    assert!(complaint.contains("--split") && complaint.contains("single table"), "{complaint}");
+    let complaint = eval(&["--metric", "f1"]);
+    assert!(complaint.contains("18") && complaint.contains("macro_f1"), "{complaint}");
+    let tune = ["finetune", &teacher, "--data", "rows.tsv", "--metric", "f1", "--out", "run"];
+    let complaint = fail(folder, &tune);
+    assert!(complaint.contains("macro_f1") && complaint.contains("nothing was computed"), "{complaint}");
+    assert!(!folder.join("run").exists());
+}
