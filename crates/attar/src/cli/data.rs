@@ -122,6 +122,7 @@ impl FormatArgs {
             }),
             header: self.header,
             quoting: self.quoting,
+            ..TableFormat::default()
         }
     }
 }
