@@ -75,6 +75,11 @@ pub(crate) struct FinetuneArgs {
     /// Replace a head that was made for other labels.
     #[arg(long)]
     pub(crate) new_head: bool,
+    /// What a new classifier reads; auto takes what the encoder was made for.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) classifier: ClassifierArg,
+    #[command(flatten)]
+    pub(crate) quality: QualityArgs,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
@@ -87,11 +92,16 @@ pub(crate) struct FinetuneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DistillArgs {
-    /// Teacher: a model directory fine-tuned on the labels, or the folder of a `finetune` run.
+    /// Teacher: a model directory fine-tuned on the labels, the folder of a `finetune` run, or a bare encoder, which is
+    /// fine-tuned on the data first.
     #[arg(long, required_unless_present = "recipe")]
     pub(crate) teacher: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
+    #[command(flatten)]
+    pub(crate) more: MoreArgs,
+    #[command(flatten)]
+    pub(crate) quality: QualityArgs,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
@@ -105,21 +115,77 @@ pub(crate) struct DistillArgs {
     pub(crate) run: RunArgs,
 }
 
-/// Shape of a new student.
+/// How much time a model may take for its quality.
+#[derive(Debug, Args)]
+pub(crate) struct QualityArgs {
+    /// How many rows are seen: a third of the usual, the usual, or three times that.
+    #[arg(long, value_enum, default_value = "default")]
+    pub(crate) effort: EffortArg,
+    /// Time for the training, as in 10min or 1h: as many rows are seen as it allows, up to three times the usual.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) within: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EffortArg {
+    Quick,
+    Default,
+    Best,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClassifierArg {
+    Auto,
+    FirstToken,
+    Mean,
+    Cosine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InitArg {
+    /// Random weights.
+    Random,
+    /// Some layers of the teacher.
+    Layers,
+    /// Some layers of the teacher, with the feed-forward units that matter most.
+    Pruned,
+}
+
+/// Rows beside the labeled ones, judged by the teacher.
+#[derive(Debug, Args)]
+pub(crate) struct MoreArgs {
+    /// Texts of the same kind without labels: a text a line (.txt), or a table with the columns of the data.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unlabeled: Vec<PathBuf>,
+    /// Copies of each training row with words masked, replaced, swapped or left out.
+    #[arg(long, value_name = "N")]
+    pub(crate) noisy_copies: Option<usize>,
+}
+
+/// Shape of a student.
 #[derive(Debug, Args)]
 pub(crate) struct ShapeArgs {
-    /// Layers of the student.
-    #[arg(long, default_value_t = 4)]
-    pub(crate) layers: usize,
-    /// Hidden width of the student; a multiple of its heads.
-    #[arg(long, default_value_t = 192)]
-    pub(crate) hidden: usize,
-    /// Attention heads of the student; as many as the teacher's, for the attention objective.
-    #[arg(long, default_value_t = 12)]
-    pub(crate) heads: usize,
-    /// Feed-forward width of the student; four times the hidden width if left out.
+    /// Where the student begins.
+    #[arg(long, value_enum, default_value = "pruned")]
+    pub(crate) init: InitArg,
+    /// Layers of the student; every second one of the teacher's if left out.
+    #[arg(long)]
+    pub(crate) layers: Option<usize>,
+    /// Hidden width of the student, a multiple of its heads; the teacher's if left out.
+    #[arg(long)]
+    pub(crate) hidden: Option<usize>,
+    /// Attention heads of the student; as many as the teacher's if left out.
+    #[arg(long)]
+    pub(crate) heads: Option<usize>,
+    /// Feed-forward width of the student; its hidden width if left out, or the teacher's with `--init layers`.
     #[arg(long)]
     pub(crate) feed_forward: Option<usize>,
+    /// Word pieces that the student keeps; else as many as its size allows.
+    #[arg(long, value_name = "N")]
+    pub(crate) vocabulary: Option<usize>,
+    /// Size of the student as shipped, as in 7MB; else a tenth of its teacher in 32-bit floats.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) max_bytes: Option<usize>,
 }
 
 /// How training goes. What is left out has the default of the command.
@@ -132,8 +198,8 @@ pub(crate) struct TrainingArgs {
     #[arg(long, value_name = "N")]
     pub(crate) steps: Option<usize>,
     /// Rows of a batch.
-    #[arg(long, default_value_t = 32, value_name = "N")]
-    pub(crate) batch_rows: usize,
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_rows: Option<usize>,
     /// Most tokens of a batch.
     #[arg(long, value_name = "N")]
     pub(crate) batch_tokens: Option<usize>,
@@ -360,6 +426,39 @@ pub(crate) enum EmbeddingsArg {
     Int4,
     F32,
     Auto,
+}
+
+/// Seconds of a time such as 90s, 10min or 1h.
+fn duration(text: &str) -> Result<f64, String> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let unit = match &text[end..] {
+        "s" | "sec" => 1.0,
+        "" | "m" | "min" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("`{other}` is no unit of time, expected s, min or h, as in 10min")),
+    };
+    match text[..end].trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number * unit),
+        _ => Err("expected a time above 0, as in 10min".into()),
+    }
+}
+
+/// A number of bytes such as 7MB, 900kB or 7000000.
+fn bytes(text: &str) -> Result<usize, String> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let unit = match text[end..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        other => return Err(format!("`{other}` is no unit of bytes, expected kB, MB or GB, as in 7MB")),
+    };
+    match text[..end].trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 1.0 => Ok((number * unit) as usize),
+        _ => Err("expected a number of bytes, as in 7MB".into()),
+    }
 }
 
 /// A number of points, none or more.

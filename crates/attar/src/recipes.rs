@@ -3,92 +3,187 @@
 use std::path::Path;
 
 use anyhow::Context;
+use attar_distill::data::LabelledData;
+use attar_distill::model_directory;
 use attar_distill::objectives::{LayerMap, Objective, Semantics};
 use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySource, EnergySpec, HeadStart, MoreSpec, Recipe,
     StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
+use attar_distill::rules::{self, Effort, Facts, Init};
+use attar_model::{Bundle, EncoderConfig, Size};
+use attar_text::labelled::Target;
 use attar_text::layout::Layout;
+use attar_text::random::Streams;
 
 use crate::cli::data::DataArgs;
-use crate::cli::{DistillArgs, EnergyArgs, FinetuneArgs, TrainingArgs};
+use crate::cli::{
+    ClassifierArg, DistillArgs, EffortArg, EnergyArgs, FinetuneArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs,
+};
 
-/// Learning rate of a fine-tuning (Devlin et al. choose among 2e-5, 3e-5, 5e-5).
-const FINETUNE_RATE: f64 = 5e-5;
-/// Learning rates of a student that begins with random weights: those of experiments/first-light.
-const INTERMEDIATE_RATE: f64 = 1e-3;
-const PREDICTION_RATE: f64 = 5e-4;
-
-/// The recipe of `attar finetune`.
+/// The recipe of `attar finetune`: what flags say, and else what the rules make of the data.
 pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
     if let Some(file) = &args.run.recipe {
         return read(file);
     }
     let path = args.model.clone().context("no model was given")?;
-    let gold = vec![Objective::Gold { weight: 1.0 }];
-    let mut stage = stage("finetune", gold, &args.training, FINETUNE_RATE);
-    if args.training.epochs.is_none() && args.training.steps.is_none() {
-        stage.length = StageLength::Epochs(2);
-    }
-    Ok(Recipe {
-        seed: args.training.seed,
-        semantics: Semantics::Clean,
-        device: device(&args.training.device)?,
-        data: data(&args.data)?,
-        teacher: None,
-        student: StudentSpec::Model {
-            path,
-            new_head: args.new_head,
-            classifier: ClassifierChoice::Auto,
-            head: HeadStart::Frozen,
+    let common = Common::of(&args.data, &args.training, &args.energy)?;
+    let classifier = match args.classifier {
+        ClassifierArg::Auto => ClassifierChoice::Auto,
+        ClassifierArg::FirstToken => ClassifierChoice::FirstToken,
+        ClassifierArg::Mean => ClassifierChoice::Mean,
+        ClassifierArg::Cosine => ClassifierChoice::Cosine,
+    };
+    common.finetune(&path, args.new_head, classifier, effort(&args.quality))
+}
+
+/// The recipe that makes a teacher of a bare encoder for `attar distill`.
+pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe> {
+    let common = Common::of(&args.data, &args.training, &args.energy)?;
+    let recipe = common.finetune(path, false, ClassifierChoice::Auto, effort(&args.quality))?;
+    // Lengths and rates that were given are the student's.
+    let stages = vec![rules::finetune(common.facts(), hidden_of(path)?, effort(&args.quality))];
+    Ok(Recipe { stages, ..recipe })
+}
+
+/// The recipe of `attar distill`: what flags say, and else what the rules make of teacher and data.
+pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Recipe> {
+    let common = Common::of(&args.data, &args.training, &args.energy)?;
+    let facts = common.facts();
+    let directory = model_directory::existing(teacher)?;
+    let config = Bundle::read_config(&directory)?;
+    let init = match args.shape.init {
+        InitArg::Random => Init::Random,
+        InitArg::Layers => Init::Layers,
+        InitArg::Pruned => Init::Pruned,
+    };
+    let budget = args.shape.max_bytes.unwrap_or(Size::of(&config).bytes_f32() / 10);
+    let student = shaped(rules::student(&config, init, args.data.max_tokens, budget), &args.shape, &config)?;
+    let mut more = MoreSpec { unlabeled: args.more.unlabeled.clone(), ..MoreSpec::default() };
+    let mut stages = if args.gold_only {
+        vec![StageSpec { name: "gold".into(), ..rules::finetune(facts, config.hidden, effort(&args.quality)) }]
+    } else {
+        more.noisy_copies = args.more.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
+        let copies = facts.rows * more.noisy_copies;
+        rules::student_stages(facts, &student, &config, copies, effort(&args.quality))
+    };
+    stages.iter_mut().for_each(|stage| flags(stage, &args.training));
+    let teacher = TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() };
+    Ok(Recipe { teacher: Some(teacher), stages, more, ..common.recipe(student)? })
+}
+
+/// A student with the sizes that were given.
+fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> anyhow::Result<StudentSpec> {
+    Ok(match student {
+        StudentSpec::Teacher { layers, hidden, heads, feed_forward, vocabulary } => StudentSpec::Teacher {
+            layers: match args.layers {
+                Some(count) => {
+                    anyhow::ensure!(
+                        (1..=teacher.layers).contains(&count),
+                        "--layers: a student from its teacher has 1 to {} layers, got {count}; `--init random` may have more",
+                        teacher.layers
+                    );
+                    (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect()
+                }
+                None => layers,
+            },
+            hidden: args.hidden.or(hidden),
+            heads: args.heads.or(heads),
+            feed_forward: args.feed_forward.or(feed_forward),
+            vocabulary: args.vocabulary.or(vocabulary),
         },
-        stages: vec![stage],
-        more: MoreSpec::default(),
-        checkpoint: checkpoint(&args.training),
-        energy: energy(&args.energy)?,
+        StudentSpec::Shape { layers, hidden, heads, feed_forward, tokenizer, classifier, vocabulary } => {
+            let width = args.hidden.unwrap_or(hidden);
+            StudentSpec::Shape {
+                layers: args.layers.unwrap_or(layers),
+                hidden: width,
+                heads: args.heads.unwrap_or(heads),
+                feed_forward: args.feed_forward.unwrap_or(if args.hidden.is_some() { 4 * width } else { feed_forward }),
+                tokenizer,
+                classifier,
+                vocabulary: args.vocabulary.or(vocabulary),
+            }
+        }
+        other => other,
     })
 }
 
-/// The recipe of `attar distill`: TinyBERT's two stages, or gold labels alone.
-pub(crate) fn distill(args: &DistillArgs) -> anyhow::Result<Recipe> {
-    if let Some(file) = &args.run.recipe {
-        return read(file);
+/// What the flags of all training commands say.
+struct Common<'a> {
+    data: DataSpec,
+    rows: LabelledData,
+    training: &'a TrainingArgs,
+    energy: EnergySpec,
+}
+
+impl Common<'_> {
+    fn of<'a>(
+        data_args: &DataArgs,
+        training: &'a TrainingArgs,
+        energy_args: &EnergyArgs,
+    ) -> anyhow::Result<Common<'a>> {
+        let data = data(data_args)?;
+        let rows = LabelledData::load(&data, &Streams::new(training.seed))?;
+        Ok(Common { data, rows, training, energy: energy(energy_args)? })
     }
-    let path = args.teacher.clone().context("no teacher was given")?;
-    let shape = &args.shape;
-    let teacher_heads = attar_model::checkpoint::read_config(&attar_distill::model_directory::existing(&path)?)?.heads;
-    let student = StudentSpec::Shape {
-        layers: shape.layers,
-        hidden: shape.hidden,
-        heads: shape.heads,
-        feed_forward: shape.feed_forward.unwrap_or(4 * shape.hidden),
-        tokenizer: None,
-        classifier: ClassifierChoice::Auto,
-        vocabulary: None,
-    };
-    let training = &args.training;
-    let stages = if args.gold_only {
-        vec![stage("gold", vec![Objective::Gold { weight: 1.0 }], training, PREDICTION_RATE)]
-    } else {
-        let inside = intermediate(shape.heads, teacher_heads);
-        let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
-        vec![
-            stage("intermediate", inside, training, INTERMEDIATE_RATE),
-            stage("prediction", soft, training, PREDICTION_RATE),
-        ]
-    };
-    Ok(Recipe {
-        seed: training.seed,
-        semantics: Semantics::Clean,
-        device: device(&training.device)?,
-        data: data(&args.data)?,
-        teacher: Some(TeacherSpec { path, precision: TeacherPrecision::default() }),
-        student,
-        stages,
-        more: MoreSpec::default(),
-        checkpoint: checkpoint(training),
-        energy: energy(&args.energy)?,
-    })
+
+    /// What the rules look at.
+    fn facts(&self) -> Facts {
+        Facts { rows: self.rows.train.len(), dev_rows: self.rows.dev.len() }
+    }
+
+    /// A recipe without stages.
+    fn recipe(&self, student: StudentSpec) -> anyhow::Result<Recipe> {
+        Ok(Recipe {
+            seed: self.training.seed,
+            semantics: Semantics::Clean,
+            device: device(&self.training.device)?,
+            data: self.data.clone(),
+            teacher: None,
+            student,
+            stages: Vec::new(),
+            more: MoreSpec::default(),
+            checkpoint: checkpoint(self.training),
+            energy: self.energy.clone(),
+        })
+    }
+
+    fn finetune(
+        &self,
+        path: &Path,
+        new_head: bool,
+        classifier: ClassifierChoice,
+        effort: Effort,
+    ) -> anyhow::Result<Recipe> {
+        let directory = model_directory::existing(path)?;
+        let classifier = match classifier {
+            // The score of a pair is what sentence encoders give by the cosine of its texts.
+            ClassifierChoice::Auto if self.scores_pairs() && Bundle::read_pooling(&directory)?.is_some() => {
+                ClassifierChoice::Cosine
+            }
+            other => other,
+        };
+        let student = StudentSpec::Model { path: path.to_path_buf(), new_head, classifier, head: HeadStart::Frozen };
+        let mut stage = rules::finetune(self.facts(), hidden_of(path)?, effort);
+        flags(&mut stage, self.training);
+        Ok(Recipe { stages: vec![stage], ..self.recipe(student)? })
+    }
+
+    fn scores_pairs(&self) -> bool {
+        self.rows.train.has_pairs() && matches!(self.rows.train.target, Target::Regression { .. })
+    }
+}
+
+fn hidden_of(path: &Path) -> anyhow::Result<usize> {
+    Ok(Bundle::read_config(&model_directory::existing(path)?)?.hidden)
+}
+
+pub(crate) fn effort(args: &QualityArgs) -> Effort {
+    match args.effort {
+        EffortArg::Quick => Effort::Quick,
+        EffortArg::Default => Effort::Default,
+        EffortArg::Best => Effort::Best,
+    }
 }
 
 /// TinyBERT's intermediate objectives; relations take the place of scores where head counts differ.
@@ -101,21 +196,21 @@ pub(crate) fn intermediate(heads: usize, teacher_heads: usize) -> Vec<Objective>
     vec![Objective::Embedding { weight: 1.0 }, Objective::Hidden { weight: 1.0, map: LayerMap::default() }, inside]
 }
 
-/// A stage as the flags describe it.
-fn stage(name: &str, objectives: Vec<Objective>, training: &TrainingArgs, rate: f64) -> StageSpec {
-    let length = match (training.epochs, training.steps) {
-        (Some(epochs), _) => StageLength::Epochs(epochs),
-        (None, Some(steps)) => StageLength::Steps(steps),
-        (None, None) => StageLength::default(),
-    };
-    StageSpec {
-        name: name.into(),
-        length,
-        batch_rows: training.batch_rows,
-        batch_tokens: training.batch_tokens,
-        rate: training.rate.unwrap_or(rate),
-        evaluate_every: training.evaluate_every,
-        ..StageSpec::new(objectives)
+/// Changes a stage to what the flags say.
+fn flags(stage: &mut StageSpec, training: &TrainingArgs) {
+    match (training.epochs, training.steps) {
+        (Some(epochs), _) => stage.length = StageLength::Epochs(epochs),
+        (None, Some(steps)) => stage.length = StageLength::Steps(steps),
+        (None, None) => {}
+    }
+    if training.epochs.is_some() || training.steps.is_some() {
+        stage.evaluate_every = 0;
+    }
+    stage.batch_rows = training.batch_rows.unwrap_or(stage.batch_rows);
+    stage.batch_tokens = training.batch_tokens.or(stage.batch_tokens);
+    stage.rate = training.rate.unwrap_or(stage.rate);
+    if training.evaluate_every > 0 {
+        stage.evaluate_every = training.evaluate_every;
     }
 }
 
@@ -125,7 +220,7 @@ fn checkpoint(training: &TrainingArgs) -> CheckpointSpec {
 }
 
 /// The data that the flags name.
-fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
+pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
     let path = args.data.clone().context("no data were given")?;
     if path.is_dir() {
         let layout = match &args.layout {
@@ -180,6 +275,6 @@ fn word<T: serde::de::DeserializeOwned>(flag: &str, word: &str) -> anyhow::Resul
     serde_json::from_value(word.into()).map_err(|e| anyhow::anyhow!("{flag}: {e}"))
 }
 
-fn read(file: &Path) -> anyhow::Result<Recipe> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<Recipe> {
     Ok(Recipe::read(file)?)
 }

@@ -69,6 +69,7 @@ pub mod optimiser;
 pub mod plan;
 pub mod recipe;
 mod row_record;
+pub mod rules;
 mod run_directory;
 pub mod score;
 pub mod train;

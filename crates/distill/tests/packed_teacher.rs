@@ -7,7 +7,7 @@ use attar_distill::objectives::{LayerMap, NamedMap, Objective, Semantics};
 use attar_distill::plan::initialised;
 use attar_distill::recipe::{ProjectionSpec, TeacherPrecision};
 use attar_distill::train::{Learning, Parts, Teacher};
-use attar_model::{Bundle, EncoderConfig, Head, Target, Weights};
+use attar_model::{Bundle, ClassifierInput, EncoderConfig, Head, Target, Weights};
 use attar_testing::{assert_close, relative_norm};
 use attar_text::batch::Batch;
 use attar_text::random::Streams;
@@ -45,7 +45,10 @@ fn batch() -> Batch {
 
 /// The teacher on the tensor engine, and packed.
 fn teachers(head: Head, precision: TeacherPrecision, order: Option<Vec<usize>>) -> [Teacher; 2] {
-    let config = config(head);
+    teachers_of(config(head), precision, order)
+}
+
+fn teachers_of(config: EncoderConfig, precision: TeacherPrecision, order: Option<Vec<usize>>) -> [Teacher; 2] {
     let bundle = Bundle::new(config.clone(), initialised(&config, Weights::new(), &Streams::new(8)));
     let encoder = Encoder::new(bundle.config.clone());
     let mut parameters = Parameters::empty(&Device::flex());
@@ -85,6 +88,54 @@ fn in_floats_it_is_the_same() {
             assert_close(&format!("{head:?}: {name}"), got, expected, 2e-5);
         }
     }
+}
+
+#[test]
+fn classifiers_over_states_are_the_same() {
+    let one = Head::Classification { target: Target::Regression };
+    for (classifier_input, head, rows) in [
+        (ClassifierInput::Mean, classes(), 6),
+        (ClassifierInput::Mean, one.clone(), 6),
+        (ClassifierInput::Cosine, one, 3),
+    ] {
+        let config = EncoderConfig { classifier_input, ..config(Head::None) }.with_head(head);
+        assert!(!config.pooler);
+        let [tensors, packed] = teachers_of(config, TeacherPrecision::F32, None);
+        let mut batch = batch();
+        // An even number of sequences, for pairs.
+        batch.lengths.splice(2..3, [20, 13]);
+        batch.rows.push(5);
+        let input = Input::ragged(&batch, tensors.encoder().config(), &Device::flex());
+        let [expected, got] =
+            [tensors, packed].map(|teacher| teacher.trace(&input, Keep::Output, None).logits.expect("it has a head"));
+        assert_eq!(expected.dims()[0], rows);
+        assert_close(&format!("{classifier_input:?}"), &numbers(&got), &numbers(&expected), 2e-5);
+    }
+}
+
+/// A cosine does not depend on the length of a vector, and the mean head is linear in the mean.
+#[test]
+fn what_a_classifier_reads_is_what_it_says() {
+    let config = EncoderConfig { classifier_input: ClassifierInput::Mean, ..config(Head::None) }.with_head(classes());
+    let [tensors, _] = teachers_of(config.clone(), TeacherPrecision::F32, None);
+    let input = Input::ragged(&batch(), &config, &Device::flex());
+    let trace = tensors.trace(&input, Keep::Output, None);
+    let states = numbers(trace.last());
+    let weights = initialised(&config, Weights::new(), &Streams::new(8));
+    let [w, b] = ["classifier.weight", "classifier.bias"].map(|name| &weights.get(name).unwrap().data);
+    let mut first = 0;
+    let mut expected = Vec::new();
+    for &length in &batch().lengths {
+        let rows = &states[first * 52..(first + length as usize) * 52];
+        first += length as usize;
+        let mean: Vec<f64> =
+            (0..52).map(|column| rows.iter().skip(column).step_by(52).sum::<f64>() / f64::from(length)).collect();
+        let logit = |class: usize| {
+            f64::from(b[class]) + mean.iter().zip(&w[class * 52..]).map(|(x, &w)| x * f64::from(w)).sum::<f64>()
+        };
+        expected.extend((0..3).map(logit));
+    }
+    assert_close("logits of the mean", &numbers(&trace.logits.unwrap()), &expected, 1e-5);
 }
 
 #[test]

@@ -141,6 +141,14 @@ impl Bundle {
         checkpoint::read_config(&sentence_transformers::read(dir)?.transformer)
     }
 
+    /// How a directory says that its vectors are made of token states, if it is a sentence encoder.
+    ///
+    /// # Errors
+    /// [`Error::SentenceTransformers`] if it is one in a way attar cannot repeat.
+    pub fn read_pooling(dir: &Path) -> Result<Option<Pooling>, Error> {
+        Ok(sentence_transformers::read(dir)?.pooling)
+    }
+
     fn read_as(
         dir: &Path,
         choice: ReadWeights,

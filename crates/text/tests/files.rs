@@ -174,7 +174,7 @@ fn headers_where_columns_have_numbers() {
     assert_eq!(
         get("phrase,mark\nx,a\ny,a\nz,b\nw,b\n").unwrap_err(),
         "a.csv: cannot tell whether the first row names the columns: its label \"mark\" occurs nowhere else; state it with \
-         --header or --no-header (`header = true` or `false` under `format` in a recipe)"
+         --header true or --header false (`header` under `format` in a recipe)"
     );
     for (header, rows) in [(Header::Present, 4), (Header::Absent, 5)] {
         let text = "phrase,mark\nx,a\ny,a\nz,b\nw,b\n";

@@ -6,7 +6,7 @@ use attar_distill::recipe::{TableFormat, TableKind};
 use clap::{Args, ValueEnum};
 
 /// What a table looks like on disk.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct FormatArgs {
     /// Kind of file; else by its extension.
     #[arg(long, value_enum)]
@@ -20,7 +20,7 @@ pub(crate) struct FormatArgs {
 }
 
 /// The texts of a table.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TableArgs {
     /// Column of the text: a name, or a number from 1.
     #[arg(long, default_value = "text", value_name = "COLUMN")]
@@ -33,7 +33,7 @@ pub(crate) struct TableArgs {
 }
 
 /// The labels of a table.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct LabelArgs {
     /// Column of the label.
     #[arg(long, default_value = "label", value_name = "COLUMN")]

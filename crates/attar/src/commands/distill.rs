@@ -1,10 +1,62 @@
-//! `attar distill`: a teacher makes a smaller student.
+//! `attar distill`: a teacher, made first where there is only an encoder, and its student in the form that ships.
 
+use std::path::{Path, PathBuf};
+
+use attar_distill::model_directory;
+use attar_model::{Bundle, Head};
+use serde_json::json;
+
+use super::{quantize, training};
 use crate::cli::DistillArgs;
-use crate::recipes;
+use crate::{console, recipes, tables};
 
-use super::training;
+/// Folder of the teacher that is made first, below that of the run.
+const TEACHER: &str = "teacher";
+/// Folder of the student in small integers, below that of the run.
+const SMALL: &str = "small";
 
 pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
-    training::run("distill", recipes::distill(args)?, &args.run)
+    if let Some(file) = &args.run.recipe {
+        return training::run("distill", recipes::read(file)?, &args.run);
+    }
+    let Some(given) = &args.teacher else { anyhow::bail!("no teacher was given: name one with --teacher") };
+    let out = match &args.run.out {
+        Some(out) => out.clone(),
+        None => training::default_folder("distill", &recipes::data(&args.data)?),
+    };
+    let teacher = match answers(given)? {
+        true => given.clone(),
+        false => make_teacher(args, given, &out)?,
+    };
+    let recipe = recipes::distill(args, &teacher)?;
+    if args.run.print_recipe {
+        return training::run("distill", recipe, &args.run);
+    }
+    let delivery = training::execute(recipe, &out)?;
+    let small = out.join(SMALL);
+    let shipped = quantize::ship(&out, &small, &args.data, &delivery)?;
+    if args.run.json {
+        return console::json(&json!({ "student": delivery, "small": shipped }));
+    }
+    console::say(tables::delivery(&delivery))?;
+    console::say(shipped.summary())?;
+    console::say(format!("\ntry it:  attar predict {} \"some text\"", small.display()))?;
+    Ok(())
+}
+
+/// Whether a model answers anything, so that it can teach.
+fn answers(model: &Path) -> anyhow::Result<bool> {
+    Ok(matches!(Bundle::read_config(&model_directory::existing(model)?)?.head, Head::Classification { .. }))
+}
+
+/// Fine-tunes an encoder on the data; gives the folder of that run, which has a bill of its own.
+fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+    let folder = out.join(TEACHER);
+    let recipe = recipes::teacher(args, encoder)?;
+    console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));
+    let delivery = training::execute(recipe, &folder)?;
+    if !args.run.json {
+        console::say(format!("the teacher\n{}\n\nthe student", tables::delivery(&delivery)))?;
+    }
+    Ok(folder)
 }

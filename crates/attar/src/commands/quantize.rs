@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use attar_distill::score::Answers;
-use attar_distill::{DataFacts, model_directory};
+use attar_distill::{DataFacts, Delivery, model_directory};
 use attar_model::atomic::WriteMode;
 use attar_model::quantised::{Int4Group, QUANTISED_FILE, Storage};
 use attar_model::{Bundle, Size, WriteWeights};
@@ -15,6 +15,7 @@ use attar_text::random::Streams;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::data::{DataArgs, ScoringArgs};
 use crate::cli::{EmbeddingsArg, QuantizeArgs};
 use crate::progress::{counting, waiting};
 use crate::quantisation::bench::Bench;
@@ -64,6 +65,73 @@ struct Part {
 }
 
 pub(crate) fn run(args: &QuantizeArgs) -> anyhow::Result<()> {
+    let report = make(args)?;
+    if args.json {
+        return console::json(&report);
+    }
+    print(&report)?;
+    Ok(())
+}
+
+/// A student in the form that ships.
+#[derive(Serialize)]
+pub(crate) struct Shipped {
+    /// Its directory.
+    pub(crate) directory: String,
+    /// Bytes of all its files that a user needs.
+    pub(crate) bytes: u64,
+    /// Points of the score that small integers cost; none where nothing was scored.
+    loss: Option<f64>,
+}
+
+impl Shipped {
+    /// The line that a person reads.
+    pub(crate) fn summary(&self) -> String {
+        let lost = self.loss.map_or("its score was not measured again".into(), |loss| match loss > 0.0 {
+            true => format!("{loss:.2} points of the score lost"),
+            false => "nothing of the score lost".to_string(),
+        });
+        format!("as small integers: {}, {} with its tokenizer; {lost}", self.directory, tables::bytes(self.bytes))
+    }
+}
+
+/// Dev rows below which a score cannot tell which parts hurt.
+const FEW_DEV_ROWS: usize = 64;
+
+/// Writes the student of a run as small integers alone, held against the run's own dev rows; what is there already stays.
+pub(crate) fn ship(run: &Path, out: &Path, data: &DataArgs, delivery: &Delivery) -> anyhow::Result<Shipped> {
+    let dev_rows = delivery.scores.as_ref().and_then(|scores| scores.student.first()).map_or(0, |score| score.rows);
+    let mut loss = None;
+    if !out.exists() {
+        let args = QuantizeArgs {
+            model: run.to_path_buf(),
+            out: out.to_path_buf(),
+            data: data.dev.clone().or(data.data.clone()).filter(|_| dev_rows >= FEW_DEV_ROWS),
+            scoring: ScoringArgs {
+                layout: data.layout.clone(),
+                split: None,
+                table: data.table.clone(),
+                label: data.label.clone(),
+                all_rows: false,
+                metric: data.metric.clone(),
+                max_tokens: None,
+            },
+            max_loss: 0.5,
+            embeddings: EmbeddingsArg::Auto,
+            keep: Vec::new(),
+            calibration_rows: 128,
+            without_f32: true,
+            seed: 42,
+            json: false,
+        };
+        loss = make(&args)?.gate.map(|gate| gate.loss);
+    }
+    let bytes = model_directory::shipped_bytes(out, true)?;
+    Ok(Shipped { directory: out.display().to_string(), bytes, loss })
+}
+
+/// Quantizes and writes as the arguments say.
+fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
     ensure!(!args.out.exists(), "{} is there already: name a new folder", args.out.display());
     let directory = model_directory::existing(&args.model)?;
     let bundle = Bundle::read(&directory)?;
@@ -114,11 +182,7 @@ pub(crate) fn run(args: &QuantizeArgs) -> anyhow::Result<()> {
     let weights = if args.without_f32 { WriteWeights::Quantised } else { WriteWeights::All };
     bundle.write_with(&args.out, WriteMode::New, weights)?;
     report.bytes_f32 = written(&args.out.join("model.safetensors")).unwrap_or(report.bytes_f32);
-    if args.json {
-        return console::json(&report);
-    }
-    print(&report)?;
-    Ok(())
+    Ok(report)
 }
 
 /// What is decided, and what it is decided by.

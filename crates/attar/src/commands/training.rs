@@ -18,7 +18,7 @@ pub(crate) fn run(command: &str, recipe: Recipe, args: &RunArgs) -> anyhow::Resu
         console::say(recipe.absolute()?.to_toml())?;
         return Ok(());
     }
-    let out = args.out.clone().unwrap_or_else(|| default_folder(command, &recipe));
+    let out = args.out.clone().unwrap_or_else(|| default_folder(command, &recipe.data));
     let delivery = execute(recipe, &out)?;
     if args.json {
         return console::json(&delivery);
@@ -42,8 +42,8 @@ pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<Delivery> {
 }
 
 /// `runs/distill-sst-2`, say.
-fn default_folder(command: &str, recipe: &Recipe) -> PathBuf {
-    let data = match &recipe.data {
+pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
+    let data = match data {
         DataSpec::Known { layout, .. } => layout.clone(),
         DataSpec::Table { train, .. } => train.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into()),
         DataSpec::Embedded { .. } => "embedded".into(),

@@ -17,8 +17,8 @@ use crate::{Error, device, evaluate};
 
 /// Most training rows that the linear model is fitted to: more change it little and cost a pass of the encoder.
 const ROWS: usize = 20_000;
-/// Values of C, scikit-learn's inverse penalty, that are tried on vectors scaled to a mean length of 1.
-const SOFTMAX_GRID: [f64; 5] = [0.1, 1.0, 10.0, 100.0, 1000.0];
+/// Values of C, scikit-learn's inverse penalty, that are tried on vectors of length 1.
+const SOFTMAX_GRID: [f64; 6] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
 /// Penalties of the ridge regression that are tried.
 const RIDGE_GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 
@@ -45,10 +45,12 @@ pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
     }
     let features = vectors(plan, config, &weights, &rows)?;
     let columns = features.first().map_or(0, Vec::len);
-    // One scale for all, so that the penalties mean the same for every encoder.
+    // Fitted to vectors of length 1, so that penalties mean the same for every encoder; the classifier reads vectors as they
+    // are, whose lengths differ little, and has the mean length in its weights.
     let length = |row: &Vec<f32>| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     let scale = (features.iter().map(length).sum::<f64>() / features.len() as f64).max(f64::MIN_POSITIVE);
-    let values = features.iter().flatten().map(|x| (f64::from(*x) / scale) as f32).collect();
+    let own = |row: &Vec<f32>| if columns > 1 { length(row).max(f64::MIN_POSITIVE) } else { scale };
+    let values = features.iter().flat_map(|row| row.iter().map(move |x| (f64::from(*x) / own(row)) as f32)).collect();
     let features = Features::Dense(DenseRows { columns, values });
     let Selected { model, penalty, score } = match &plan.data.train.target {
         Target::Classes(labels) => {

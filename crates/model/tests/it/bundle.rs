@@ -4,7 +4,8 @@ use std::fs;
 
 use attar_model::atomic::WriteMode;
 use attar_model::{
-    Bundle, EncoderConfig, Error, Pooling, PoolingMode, Tensor, Weights, WeightsError, checkpoint, expected_shapes,
+    Bundle, ClassifierInput, EncoderConfig, Error, Head, Pooling, PoolingMode, Target, Tensor, Weights, WeightsError,
+    WeightsFile, checkpoint, expected_shapes, fingerprint,
 };
 use serde_json::json;
 
@@ -182,4 +183,68 @@ fn pytorch_bytes_are_told_by_their_beginning_not_their_name() {
         fs::copy(bin.join("pytorch_model.bin"), dir.path().join("model.safetensors")).unwrap();
         assert_same_bits(&Bundle::read(dir.path()).unwrap().weights, &Bundle::read(&whole).unwrap().weights);
     }
+}
+
+/// A classifier over what sentence encoders are made for, which no class of `transformers` has.
+fn over_states(input: ClassifierInput, target: Target) -> Bundle {
+    let config =
+        EncoderConfig { classifier_input: input, ..bundle().config }.with_head(Head::Classification { target });
+    let numbered = |(index, (name, shape)): (usize, (String, Vec<usize>))| {
+        let count: usize = shape.iter().product();
+        (name, Tensor::new(shape, vec![index as f32; count]))
+    };
+    let weights: Weights = expected_shapes(&config).into_iter().enumerate().map(numbered).collect();
+    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalise: input == ClassifierInput::Cosine });
+    Bundle { pooling, ..Bundle::new(config, weights) }
+}
+
+#[test]
+fn a_classifier_over_the_mean_is_a_dense_module_too() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("mean");
+    let labels = ["no", "perhaps", "yes"].map(String::from).to_vec();
+    let bundle = over_states(ClassifierInput::Mean, Target::Labels(labels));
+    bundle.write(&dir, WriteMode::New).unwrap();
+    assert_eq!(Bundle::read(&dir).unwrap(), bundle);
+
+    // `transformers` loads the encoder alone: bare names, the bare class.
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["architectures"], json!(["BertModel"]));
+    assert_eq!(config["id2label"]["1"], "perhaps");
+    let file = WeightsFile::read(&dir.join("model.safetensors")).unwrap().all_floats().unwrap();
+    assert!(file.get("embeddings.LayerNorm.bias").is_some() && file.get("pooler.dense.bias").is_none());
+
+    // sentence-transformers gives logits.
+    let modules: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("modules.json")).unwrap()).unwrap();
+    let kinds: Vec<&str> =
+        modules.as_array().unwrap().iter().map(|m| m["type"].as_str().unwrap().rsplit('.').next().unwrap()).collect();
+    assert_eq!(kinds, ["Transformer", "Pooling", "Dense"]);
+    let dense = WeightsFile::read(&dir.join("2_Classifier/model.safetensors")).unwrap().all_floats().unwrap();
+    assert_eq!(dense.get("linear.weight"), bundle.weights.get("classifier.weight"));
+    assert_eq!(dense.get("linear.bias"), bundle.weights.get("classifier.bias"));
+
+    // Without its configuration the module would be an answer that nobody knows of.
+    let mut bare = config;
+    bare.as_object_mut().unwrap().remove("attar_classifier_input");
+    fs::write(dir.join("config.json"), bare.to_string()).unwrap();
+    let error = Bundle::read(&dir).unwrap_err().to_string();
+    assert!(error.contains("a classifier that config.json does not name"), "{error}");
+}
+
+#[test]
+fn a_cosine_of_two_texts_is_a_model_of_scores() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("cosine");
+    let bundle = over_states(ClassifierInput::Cosine, Target::Regression);
+    assert_eq!(bundle.weights.get("classifier.weight").unwrap().shape, [1, 1]);
+    assert!(bundle.config.reads_pairs_apart());
+    bundle.write(&dir, WriteMode::New).unwrap();
+    let read = Bundle::read(&dir).unwrap();
+    assert_eq!(read, bundle);
+    let mean = over_states(ClassifierInput::Mean, Target::Regression);
+    assert_ne!(fingerprint(&read.config, &Weights::new()), fingerprint(&mean.config, &Weights::new()));
+    // The encoder can be read without its head.
+    let headless = Bundle::read_headless(&dir).unwrap();
+    assert_eq!(headless.config.head, Head::None);
+    assert!(headless.weights.get("classifier.weight").is_none());
 }

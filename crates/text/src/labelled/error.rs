@@ -84,7 +84,7 @@ pub enum DataError {
     /// A first row that may be a header or not.
     #[error(
         "{}: cannot tell whether the first row names the columns: its label {label:?} occurs nowhere else; state it with \
-         --header or --no-header (`header = true` or `false` under `format` in a recipe)", path.display()
+         --header true or --header false (`header` under `format` in a recipe)", path.display()
     )]
     OpenHeader {
         /// The file.

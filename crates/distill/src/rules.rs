@@ -1,0 +1,229 @@
+//! What a recipe is where the user names nothing but data and model: the rules by which rate, length, head, shape and
+//! vocabulary follow the data. `experiments/defaults` says on which sets they were chosen and what they gave.
+
+use attar_model::EncoderConfig;
+use attar_model::quantised::{Storage, file_length};
+
+use crate::objectives::{LayerMap, Objective};
+use crate::recipe::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec, StudentSpec};
+
+/// How much time a recipe may take for its quality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effort {
+    /// A third of the rows seen by default.
+    Quick,
+    /// About fifteen minutes for teacher and student on 10,000 short rows and two cores.
+    #[default]
+    Default,
+    /// Three times the rows seen by default.
+    Best,
+}
+
+impl Effort {
+    /// What the number of rows seen is multiplied by.
+    pub fn factor(self) -> f64 {
+        match self {
+            Effort::Quick => 1.0 / 3.0,
+            Effort::Default => 1.0,
+            Effort::Best => 3.0,
+        }
+    }
+}
+
+/// What the rules look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Rows to learn from.
+    pub rows: usize,
+    /// Rows to choose by.
+    pub dev_rows: usize,
+}
+
+/// Width of the encoder for which [`finetune`]'s rates were chosen.
+const RATE_WIDTH: f64 = 384.0;
+/// Dev rows below which a score says too little to choose a checkpoint by.
+const FEW_DEV_ROWS: usize = 64;
+
+/// The stage of a fine-tuning of an encoder of this width.
+///
+/// - Passes: `⌈300/√rows⌉`, from 2 to 40: three for 10,000 rows, thirty for 100. Few rows need many passes, for each is
+///   a handful of updates.
+/// - Rate: 1e-4 up to 1,000 rows and 2e-4 above at a width of 384, and by the square of the width less for wider ones,
+///   which gives 2.5e-5 and 5e-5 at 768, among the values of Devlin et al. (arXiv 1810.04805, appendix A.3).
+/// - Batches of 16 up to 1,000 rows, of 32 above.
+/// - The best of the passes on the dev rows is kept, and training ends after two without a better one; below 64 dev
+///   rows the last weights are kept, for so few rows choose by chance.
+pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
+    let few = facts.rows <= 1000;
+    let epochs = (300.0 / (facts.rows.max(1) as f64).sqrt() * effort.factor()).ceil();
+    let width = (RATE_WIDTH / hidden.max(1) as f64).powi(2).min(1.0);
+    let chooses = facts.dev_rows >= FEW_DEV_ROWS;
+    StageSpec {
+        name: "finetune".into(),
+        length: StageLength::Epochs((epochs as usize).clamp(2, 40)),
+        rate: if few { 1e-4 } else { 2e-4 } * width,
+        batch_rows: if few { 16 } else { 32 },
+        patience: chooses.then_some(2),
+        keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
+        ..StageSpec::new(vec![Objective::Gold { weight: 1.0 }])
+    }
+}
+
+/// Where a student begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Init {
+    /// Random weights.
+    Random,
+    /// Some layers of the teacher as they are.
+    Layers,
+    /// Some layers of the teacher with the feed-forward units that matter most.
+    Pruned,
+}
+
+/// The student that is cut out of a teacher: every second layer up to the last, a feed-forward block as wide as the
+/// state, and as many word pieces as fit into `bytes` as shipped.
+pub fn student(teacher: &EncoderConfig, init: Init, max_tokens: usize, bytes: usize) -> StudentSpec {
+    let count = teacher.layers.div_ceil(2).min(4);
+    let layers: Vec<usize> = (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect();
+    let feed_forward = match init {
+        Init::Pruned => teacher.hidden.min(teacher.feed_forward),
+        Init::Random | Init::Layers => teacher.feed_forward,
+    };
+    let shape = EncoderConfig { layers: count, feed_forward, positions: max_tokens, ..teacher.clone() };
+    let vocabulary = pieces_within(&shape, bytes).filter(|&pieces| pieces < teacher.vocabulary);
+    match init {
+        Init::Random => StudentSpec::Shape {
+            layers: count,
+            hidden: teacher.hidden,
+            heads: teacher.heads,
+            feed_forward: teacher.hidden.min(teacher.feed_forward),
+            tokenizer: None,
+            classifier: crate::recipe::ClassifierChoice::Auto,
+            vocabulary,
+        },
+        Init::Layers | Init::Pruned => StudentSpec::Teacher {
+            layers,
+            hidden: None,
+            heads: None,
+            feed_forward: (feed_forward < teacher.feed_forward).then_some(feed_forward),
+            vocabulary,
+        },
+    }
+}
+
+/// Bytes of a word piece in `tokenizer.json` and `vocab.txt`, as BERT's vocabulary has them on average.
+const PIECE_TEXT: usize = 34;
+/// Bytes of the other files of a model directory.
+const OTHER_FILES: usize = 40_000;
+
+/// How many word pieces a model of this shape can have so that its directory, in 8-bit integers, has at most `bytes`;
+/// at least 2,000, and `None` if not even these fit.
+pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Option<usize> {
+    let fixed = shipped_bytes(&EncoderConfig { vocabulary: 1, pad_id: 0, ..shape.clone() });
+    // An 8-bit row, its scale, and the piece's own letters.
+    let piece = shape.hidden + 4 + PIECE_TEXT;
+    let pieces = bytes.saturating_sub(fixed) / piece;
+    (pieces >= 2_000).then_some(pieces)
+}
+
+/// About how many bytes a model directory in 8-bit integers has.
+pub fn shipped_bytes(config: &EncoderConfig) -> usize {
+    file_length(config, Storage::int8_matrices) + config.vocabulary * PIECE_TEXT + OTHER_FILES
+}
+
+/// Rows that a student sees of its teacher's states, and as many of its teacher's answers, by default.
+const ROWS_SEEN: f64 = 40_000.0;
+/// Different rows that noise brings a small data set to.
+const NOISY_ROWS: usize = 20_000;
+
+/// Copies with noise of each training row.
+pub fn noisy_copies(rows: usize) -> usize {
+    (NOISY_ROWS / rows.max(1)).clamp(1, 40)
+}
+
+/// The stages of a student: the states of the teacher's layers on all rows, then its answers.
+pub fn student_stages(
+    facts: Facts,
+    spec: &StudentSpec,
+    teacher: &EncoderConfig,
+    more: usize,
+    effort: Effort,
+) -> Vec<StageSpec> {
+    let all = (facts.rows + more).max(1) as f64;
+    let seen = (ROWS_SEEN * effort.factor()).min(all * 30.0);
+    let updates = |share: f64| ((seen * share / 32.0) as usize).max(50);
+    let (map, projection) = match spec {
+        StudentSpec::Teacher { layers, hidden, .. } => {
+            let pairs = layers.iter().enumerate().map(|(own, &theirs)| [own + 1, theirs]).collect();
+            let same = hidden.is_none_or(|hidden| hidden == teacher.hidden);
+            (LayerMap::Pairs(pairs), if same { ProjectionSpec::None } else { ProjectionSpec::Shared })
+        }
+        _ => (LayerMap::default(), ProjectionSpec::Shared),
+    };
+    let hidden = Objective::Hidden { weight: 1.0, map };
+    let soft = Objective::Soft { weight: 1.0, temperature: 1.0 };
+    let chooses = facts.dev_rows >= FEW_DEV_ROWS;
+    let random = matches!(spec, StudentSpec::Shape { .. });
+    let states = StageSpec {
+        name: "states".into(),
+        length: StageLength::Steps(updates(1.0)),
+        rate: if random { 1e-3 } else { 5e-4 },
+        projection,
+        ..StageSpec::new(vec![hidden])
+    };
+    let answers = StageSpec {
+        name: "answers".into(),
+        length: StageLength::Steps(updates(0.5)),
+        evaluate_every: updates(0.5).div_ceil(4),
+        rate: if random { 5e-4 } else { 2e-4 },
+        keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
+        rows: StageRows::All,
+        ..StageSpec::new(vec![soft])
+    };
+    vec![states, answers]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(rows: usize) -> Facts {
+        Facts { rows, dev_rows: rows / 9 }
+    }
+
+    #[test]
+    fn few_rows_are_seen_often_and_gently() {
+        let epochs = |rows| match finetune(facts(rows), 384, Effort::Default).length {
+            StageLength::Epochs(epochs) => epochs,
+            StageLength::Steps(_) => 0,
+        };
+        assert_eq!([14, 100, 1_000, 10_000, 60_000].map(epochs), [40, 30, 10, 3, 2]);
+        let [few, many] = [500, 5_000].map(|rows| finetune(facts(rows), 384, Effort::Default));
+        assert!(few.rate < many.rate && few.patience.is_none() && many.patience.is_some());
+        // At BERT-base's width the rates are a quarter.
+        assert_eq!(finetune(facts(5_000), 768, Effort::Default).rate * 4.0, many.rate);
+    }
+
+    #[test]
+    fn a_student_fits_into_its_bytes() {
+        let teacher =
+            EncoderConfig { layers: 6, hidden: 384, heads: 12, feed_forward: 1536, ..EncoderConfig::bert_base() };
+        let StudentSpec::Teacher { layers, feed_forward, vocabulary, .. } =
+            student(&teacher, Init::Pruned, 128, 9_000_000)
+        else {
+            panic!("a pruned student begins from its teacher")
+        };
+        assert_eq!((layers, feed_forward), (vec![2, 4, 6], Some(384)));
+        let pieces = vocabulary.expect("9 MB have no room for 30,522 pieces of 384 columns");
+        let config =
+            EncoderConfig { layers: 3, feed_forward: 384, positions: 128, vocabulary: pieces, ..teacher.clone() };
+        let bytes = shipped_bytes(&config);
+        assert!((8_900_000..=9_000_000).contains(&bytes), "{bytes}");
+        assert_eq!(pieces_within(&teacher, 1_000_000), None);
+        let StudentSpec::Teacher { layers, .. } = student(&EncoderConfig::bert_base(), Init::Layers, 128, usize::MAX)
+        else {
+            panic!("layers of the teacher")
+        };
+        assert_eq!(layers, [3, 6, 9, 12]);
+    }
+}
