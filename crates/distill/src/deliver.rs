@@ -119,7 +119,7 @@ fn write(
         "attar": env!("CARGO_PKG_VERSION"),
         "seed": plan.recipe.seed,
         "manifest": Manifest::of(plan),
-        row_record::KEY: RowRecord::new(&plan.data.train, &plan.data.dev),
+        row_record::ROWS_KEY: RowRecord::new(&plan.data.train, &plan.data.dev),
         "scores": scores,
         "bill": bill,
     }));

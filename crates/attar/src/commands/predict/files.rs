@@ -227,15 +227,15 @@ fn texts_of(record: &Record, places: &Places, rows: Rows) -> anyhow::Result<(Str
     let body = record.parts().0;
     match (places, rows) {
         (Places::Columns(text, pair), Rows::Separated { by, quoted }) => {
-            let mut values = values(body, by, quoted)?;
-            let found = values.len();
-            let mut take = |column: usize| {
-                let value = values.get_mut(column).map(std::mem::take);
-                value.with_context(|| format!("expected at least {} columns, found {found}", column + 1))
+            let values = values(body, by, quoted)?;
+            let take = |column: usize| {
+                let value = values.get(column).cloned();
+                value.with_context(|| format!("expected at least {} columns, found {}", column + 1, values.len()))
             };
             Ok((take(*text)?, pair.map(take).transpose()?))
         }
         (Places::Keys(text, pair), _) => {
+            let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
             let object: serde_json::Map<String, Value> = serde_json::from_slice(body).context("expected an object")?;
             let take = |key: &String| match object.get(key) {
                 Some(Value::String(text)) => Ok(text.clone()),
