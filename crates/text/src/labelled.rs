@@ -6,6 +6,7 @@
 
 mod error;
 mod header;
+mod hold_out;
 mod load;
 mod sample;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 pub use error::DataError;
+pub use hold_out::HeldOut;
 pub use load::{LabelledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
 pub(crate) use sample::normalised;
