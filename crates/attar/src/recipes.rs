@@ -151,7 +151,10 @@ fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
             }),
             header: args.header,
             quoting: args.quoting,
+            ..TableFormat::default()
         },
+        label_file: None,
+        dev_label_file: None,
         metric: args.metric.clone(),
         max_tokens: args.max_tokens,
         rows: args.rows,
