@@ -150,6 +150,8 @@ fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         labels: args.label.labels.clone(),
         regression,
         format: args.table.format.table_format(),
+        label_file: args.label.label_file.clone(),
+        dev_label_file: args.dev_label_file.clone(),
         metric: args.metric.clone(),
         max_tokens: args.max_tokens,
         rows: args.rows,

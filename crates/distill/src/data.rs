@@ -1,16 +1,16 @@
 //! From the recipe's words to labelled rows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use attar_text::labelled::{DataError, Dataset, LabelledSpec, Target, TargetSpec, load};
+use attar_text::labelled::{DataError, Dataset, LabelledSpec, Target, TargetSpec, read};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::synthetic;
-use attar_text::table::{Column, ExtraColumns, Format, Header, Quoting, TableSpec};
+use attar_text::table::{Column, Format, Header, Quoting, TableSpec, TextEncoding};
 
 use crate::Error;
-use crate::recipe::{DataSpec, TableFormat, TableKind};
+use crate::recipe::{DataSpec, Delimiter, TableEncoding, TableFormat, TableKind};
 
 /// Labelled rows to learn from and to score by.
 #[derive(Debug, Clone)]
@@ -23,22 +23,29 @@ pub struct LabelledData {
     pub metrics: Vec<Metric>,
     /// Longest sequence in tokens.
     pub max_tokens: usize,
+    /// Sentences for the user: what had to be decided on reading, and what was held out.
+    pub notes: Vec<String>,
 }
 
 impl LabelledData {
     /// Reads what a recipe names.
     ///
+    /// Where there is no dev file, [`Dataset::hold_out`] decides by the rows and the streams alone which are held out, before
+    /// `rows` of the others are taken: a teacher's fine-tuning and its distillation by the same file and seed keep the same
+    /// rows back.
+    ///
     /// # Errors
     /// If a file is missing or not what it is said to be.
     pub fn load(spec: &DataSpec, streams: &Streams) -> Result<LabelledData, Error> {
+        let mut notes = Vec::new();
         let (train, dev, metrics, max_tokens) = match spec {
             DataSpec::Known { layout, path, max_tokens, .. } => {
                 let layout = Layout::from_name(layout)?;
-                let (train, dev) = known(layout, path, streams)?;
+                let (train, dev) = known(layout, path, streams, &mut notes)?;
                 (train, dev, layout.metrics().to_vec(), *max_tokens)
             }
             DataSpec::Table { metric, max_tokens, .. } => {
-                let (train, dev) = tables(spec, streams)?;
+                let (train, dev) = tables(spec, streams, &mut notes)?;
                 let metrics = match metric {
                     Some(name) => vec![Metric::from_name(name)?],
                     None => default_metrics(&train.target),
@@ -59,7 +66,7 @@ impl LabelledData {
             Some(rows) => train.take(rows, streams),
             None => train,
         };
-        Ok(LabelledData { train, dev, metrics, max_tokens })
+        Ok(LabelledData { train, dev, metrics, max_tokens, notes })
     }
 }
 
@@ -71,22 +78,42 @@ pub fn default_metrics(target: &Target) -> Vec<Metric> {
     }
 }
 
-fn known(layout: Layout, path: &Path, streams: &Streams) -> Result<(Dataset, Dataset), Error> {
+fn known(layout: Layout, path: &Path, streams: &Streams, notes: &mut Vec<String>) -> Result<(Dataset, Dataset), Error> {
     match layout.load(path, Split::Train) {
         Ok(train) => Ok((train, layout.load(path, Split::Dev)?)),
         // A set that has a single part is learned from and scored by parts of it.
         Err(error @ DataError::NoSplit { .. }) => match layout.load(path, Split::Dev) {
-            Ok(whole) => Ok(whole.split(0.1, streams)?),
+            Ok(whole) => hold_out(&whole, 0.1, streams, notes),
             Err(_) => Err(error.into()),
         },
         Err(error) => Err(error.into()),
     }
 }
 
-fn tables(spec: &DataSpec, streams: &Streams) -> Result<(Dataset, Dataset), Error> {
+fn hold_out(
+    whole: &Dataset,
+    share: f64,
+    streams: &Streams,
+    notes: &mut Vec<String>,
+) -> Result<(Dataset, Dataset), Error> {
+    let (train, dev, held_out) = whole.hold_out(share, streams)?;
+    notes.push(held_out.note());
+    Ok((train, dev))
+}
+
+fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result<(Dataset, Dataset), Error> {
     let DataSpec::Table { train, dev, dev_share, text, pair, label, labels, regression, format, .. } = spec else {
         unreachable!("the caller has a table")
     };
+    let DataSpec::Table { label_file, dev_label_file, .. } = spec else { unreachable!("the caller has a table") };
+    if dev.is_some() && label_file.is_some() != dev_label_file.is_some() {
+        return Err(Error::refused(
+            "data",
+            "`label-file` and `dev-label-file`, or neither, where there is a `dev` file",
+            "one of them",
+            "state the other one too",
+        ));
+    }
     let column = |name: &String| -> Result<Column, Error> { Ok(name.parse()?) };
     let target = match (labels, regression) {
         (Some(_), Some(_)) => {
@@ -96,35 +123,39 @@ fn tables(spec: &DataSpec, streams: &Streams) -> Result<(Dataset, Dataset), Erro
         (None, Some([low, high])) => TargetSpec::Regression { low: *low, high: *high },
         (None, None) => TargetSpec::Discover,
     };
-    let labelled = |path: &Path, target: TargetSpec| -> Result<LabelledSpec, Error> {
-        Ok(LabelledSpec {
-            table: table(path, *format),
+    let mut labelled = |path: &Path, label_file: &Option<PathBuf>, target: TargetSpec| -> Result<Dataset, Error> {
+        let loaded = read(&LabelledSpec {
+            table: TableSpec { label_file: label_file.clone(), ..table(path, *format) },
             text: column(text)?,
             pair: pair.as_ref().map(column).transpose()?,
             label: Some(column(label)?),
             target,
-        })
+        })?;
+        notes.extend(loaded.notes);
+        Ok(loaded.data)
     };
-    let learned = load(&labelled(train, target.clone())?)?;
-    let Some(dev) = dev else { return Ok(learned.split(*dev_share, streams)?) };
+    let learned = labelled(train, label_file, target.clone())?;
+    let Some(dev) = dev else { return hold_out(&learned, *dev_share, streams, notes) };
     // The dev rows speak of the classes that the training rows have, in their order.
     let target = match &learned.target {
         Target::Classes(labels) => TargetSpec::Named(labels.names.clone()),
         Target::Regression { .. } => target,
     };
-    let dev = load(&labelled(dev, target)?)?;
+    let dev = labelled(dev, dev_label_file, target)?;
     Ok((learned, dev))
 }
 
 /// How a table of the user's own is read.
 pub fn table(path: &Path, format: TableFormat) -> TableSpec {
     TableSpec {
-        path: path.to_path_buf(),
         format: match format.kind {
             None => Format::Auto,
             Some(TableKind::Tsv) => Format::Tsv,
             Some(TableKind::Csv) => Format::Csv,
             Some(TableKind::Jsonl) => Format::Jsonl,
+            Some(TableKind::Lines) => Format::Lines,
+            Some(TableKind::LabelFirst) => Format::LabelFirst,
+            Some(TableKind::FastText) => Format::FastText,
         },
         header: match format.header {
             None => Header::Auto,
@@ -136,6 +167,13 @@ pub fn table(path: &Path, format: TableFormat) -> TableSpec {
             Some(true) => Quoting::On,
             Some(false) => Quoting::Off,
         },
-        extra_columns: ExtraColumns::Refused,
+        delimiter: format.delimiter.map(Delimiter::byte),
+        encoding: match format.encoding {
+            None => TextEncoding::Auto,
+            Some(TableEncoding::Utf8) => TextEncoding::Utf8,
+            Some(TableEncoding::Utf16) => TextEncoding::Utf16,
+            Some(TableEncoding::Latin1) => TextEncoding::Latin1,
+        },
+        ..TableSpec::new(path)
     }
 }

@@ -41,7 +41,8 @@
 //!   [`Trace`](engine::Trace). [`objectives`]: what traces of student and teacher are compared by.
 //! - [`optimiser`]: schedules, clipping, AdamW.
 //! - [`train`]: the update, the loop with its checkpoints and events, the folder of the run.
-//! - [`mod@evaluate`], [`score`] and [`baseline`]: how good a model is, and against what.
+//! - [`mod@evaluate`], [`score`] and [`baseline`]: how good a model is, and against what; [`linear`]: the models of the
+//!   latter, and heads on frozen vectors.
 //! - [`deliver()`]: the student as a model directory.
 //!
 //! # What holds throughout

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! # How they are solved
-//! Softmax regression by Newton's method, whose steps conjugate gradients find ([`newton`]); ridge regression by its normal
-//! equations ([`mod@ridge`]). Both are a page each over products that the project has; the crates that solve them bring a
+//! Softmax regression by Newton's method, whose steps conjugate gradients find (`linear/newton.rs`); ridge regression by its normal
+//! equations (`linear/ridge.rs`). Both are a page each over products that the project has; the crates that solve them bring a
 //! tensor library of their own. Sums are split at fixed places: results do not depend on the number of threads.
 
 mod design;
@@ -187,6 +187,3 @@ fn check_classes(rows: &Features, labels: &[u32], classes: usize) {
     assert_eq!(rows.len(), labels.len(), "a label for each row");
     assert!(labels.iter().all(|&label| (label as usize) < classes), "labels below {classes}");
 }
-
-#[cfg(test)]
-mod tests;

@@ -96,11 +96,11 @@ impl Task {
         let (written, _) = self.labels();
         let mut dataset = labelled::load(&LabelledSpec {
             table: TableSpec {
-                path: dir.join(file),
                 format: Format::Tsv,
                 header: Header::Auto,
                 quoting: Quoting::Off,
                 extra_columns: columns.extra,
+                ..TableSpec::new(dir.join(file))
             },
             text: columns.text,
             pair: columns.pair,

@@ -1,10 +1,12 @@
 //! Labelled data: texts or pairs of texts with a class, a score or no label.
 //!
-//! [`load()`] reads a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
+//! [`read()`] and [`load()`] read a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
 //! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
 //! it was read from.
 
 mod error;
+mod header;
+mod hold_out;
 mod load;
 mod sample;
 
@@ -13,7 +15,8 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 pub use error::DataError;
-pub use load::{LabelledSpec, TargetSpec, load};
+pub use hold_out::HeldOut;
+pub use load::{LabelledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
 pub(crate) use sample::normalised;
 

@@ -1,21 +1,23 @@
-//! Rows of text files: tab-separated, comma-separated, JSON lines.
+//! Rows of text files: tab-separated, comma-separated, JSON lines, plain lines, lines that begin with a label.
 //!
-//! Lines end at `\n` only; one `\r` before it and a byte order mark are dropped, every other
+//! Files may be packed by gzip, and in UTF-8, UTF-16 or Latin-1. Lines end at `\n` only; one `\r` before it and a byte order mark are dropped, every other
 //! character belongs to the text, and a last line without a line end counts. What may not pass
 //! silently is an error with its line: a row with too few or too many columns, a quotation that
 //! never ends, text that is not UTF-8.
 
 mod column;
+mod delimiter;
+mod encoding;
 mod error;
 mod json_lines;
+mod labelled_lines;
 mod plain;
 mod quoted;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 pub use column::{Column, ColumnError};
+pub use encoding::TextEncoding;
 pub use error::TableError;
 
 /// A file of rows and how to read it.
@@ -31,26 +33,43 @@ pub struct TableSpec {
     pub quoting: Quoting,
     /// Whether rows may have more columns than the first.
     pub extra_columns: ExtraColumns,
+    /// What stands between columns, if it is not what the format says: an ASCII character. After the label of
+    /// [`Format::LabelFirst`] too, where it is a colon if left out.
+    pub delimiter: Option<u8>,
+    /// In which encoding its text is.
+    pub encoding: TextEncoding,
+    /// A second file with the label of each row, one a line, in the same encoding. Read by
+    /// [`labelled::read`](crate::labelled::read) alone.
+    pub label_file: Option<PathBuf>,
 }
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// By the extension: `.tsv`, `.txt` and `.tab` are tab-separated, `.csv` comma-separated, `.jsonl`
-    /// and `.ndjson` JSON lines.
+    /// By the extension, a last `.gz` left out: `.tsv`, `.txt` and `.tab` are tab-separated, `.csv` comma-separated, `.jsonl`
+    /// and `.ndjson` JSON lines. But `.txt` is [`FastText`](Self::FastText) if it begins with `__label__`, and where labels
+    /// are in a second file, files with other extensions than those of tables are [`Lines`](Self::Lines).
     Auto,
     /// Columns separated by tabs.
     Tsv,
-    /// Columns separated by commas.
+    /// Columns separated by commas; by semicolons or tabs if no delimiter is stated and the first 200 rows are equally
+    /// wide by these and not by commas.
     Csv,
     /// One JSON object a line, its values strings, numbers or booleans. Blank lines are skipped.
     Jsonl,
+    /// A text a line: column 1, or `text`.
+    Lines,
+    /// `LABEL:text`: columns 1 and 2, or `label` and `text`. The label ends at the first delimiter. Blank lines are skipped.
+    LabelFirst,
+    /// `__label__LABEL text`, as fastText has it: columns as of [`LabelFirst`](Self::LabelFirst).
+    FastText,
 }
 
 /// Whether the first row names the columns. JSON lines always name theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// It does if every column asked for is asked for by name.
+    /// It does if every column asked for is asked for by name. Labelled data asked for by numbers:
+    /// [`labelled::read`](crate::labelled::read) tells by the labels.
     Auto,
     /// It does.
     Present,
@@ -105,6 +124,9 @@ impl TableSpec {
             header: Header::Auto,
             quoting: Quoting::Auto,
             extra_columns: ExtraColumns::Refused,
+            delimiter: None,
+            encoding: TextEncoding::Auto,
+            label_file: None,
         }
     }
 }
@@ -117,33 +139,56 @@ impl TableSpec {
 /// # Errors
 /// [`TableError`], which names the file, the line, what was expected and what was found.
 pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
-    let format = known_format(spec)?;
-    let bytes = std::fs::read(&spec.path).map_err(|source| TableError::Io { path: spec.path.clone(), source })?;
-    let sha256 = hexadecimal(&Sha256::digest(&bytes));
-    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let by_name = columns.iter().all(|column| matches!(column, Column::Name(_)));
+    let (body, sha256) = encoding::contents(&spec.path, spec.encoding)?;
+    let format = known_format(spec, &body)?;
+    let quoted = match spec.quoting {
+        Quoting::Auto => format == Format::Csv,
+        Quoting::On => true,
+        Quoting::Off => false,
+    };
     let separated = Separated {
         path: &spec.path,
-        separator: if format == Format::Csv { b',' } else { b'\t' },
+        separator: match (spec.delimiter, format) {
+            (Some(delimiter), _) => delimiter,
+            (None, Format::Csv) => delimiter::told(&body, quoted),
+            (None, Format::LabelFirst) => b':',
+            (None, _) => b'\t',
+        },
         header: match spec.header {
-            Header::Auto => by_name,
+            Header::Auto => by_name(columns),
             Header::Present => true,
             Header::Absent => false,
         },
         extra_columns: spec.extra_columns,
         columns,
     };
-    let quoted = match spec.quoting {
-        Quoting::Auto => format == Format::Csv,
-        Quoting::On => true,
-        Quoting::Off => false,
-    };
     let rows = match format {
-        Format::Jsonl => json_lines::rows(&spec.path, body, columns)?,
-        _ if quoted => quoted::rows(&separated, body)?,
-        _ => plain::rows(&separated, body)?,
+        Format::Jsonl => json_lines::rows(&spec.path, &body, columns)?,
+        Format::Lines | Format::LabelFirst | Format::FastText => labelled_lines::rows(&separated, &body, format)?,
+        _ if quoted => quoted::rows(&separated, &body)?,
+        _ => plain::rows(&separated, &body)?,
     };
     Ok(Table { rows, sha256 })
+}
+
+/// Whether every column is asked for by name.
+pub(crate) fn by_name(columns: &[Column]) -> bool {
+    columns.iter().all(|column| matches!(column, Column::Name(_)))
+}
+
+/// Whether the first row may name the columns, and nothing says whether it does.
+///
+/// # Errors
+/// As [`read`], of the file and its format.
+pub(crate) fn header_is_open(spec: &TableSpec, columns: &[Column]) -> Result<bool, TableError> {
+    if spec.header != Header::Auto || columns.iter().any(|column| matches!(column, Column::Name(_))) {
+        return Ok(false);
+    }
+    let format = match spec.format {
+        Format::Auto => known_format(spec, &encoding::contents(&spec.path, spec.encoding)?.0)?,
+        format => format,
+    };
+    Ok(matches!(format, Format::Csv | Format::Tsv))
 }
 
 /// Bytes in hexadecimal, lower case.
@@ -151,15 +196,22 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn known_format(spec: &TableSpec) -> Result<Format, TableError> {
+fn known_format(spec: &TableSpec, body: &[u8]) -> Result<Format, TableError> {
     if spec.format != Format::Auto {
         return Ok(spec.format);
     }
-    let extension = spec.path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension = |path: &Path| path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension = match extension(&spec.path).as_deref() {
+        Some("gz") => extension(&spec.path.with_extension("")),
+        _ => extension(&spec.path),
+    };
     match extension.as_deref() {
-        Some("tsv" | "txt" | "tab") => Ok(Format::Tsv),
+        Some("tsv" | "tab") => Ok(Format::Tsv),
         Some("csv") => Ok(Format::Csv),
         Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
+        _ if spec.label_file.is_some() => Ok(Format::Lines),
+        Some("txt") if body.starts_with(labelled_lines::FAST_TEXT.as_bytes()) => Ok(Format::FastText),
+        Some("txt") => Ok(Format::Tsv),
         _ => Err(TableError::UnknownFormat { path: spec.path.clone() }),
     }
 }

@@ -125,7 +125,7 @@ fn divisions_are_stratified_seeded_and_leak_nothing() {
     assert_eq!(texts.len(), 200);
     assert_eq!(all.split(0.2, &Streams::new(1)).unwrap(), (large.clone(), held.clone()));
     assert_ne!(all.split(0.2, &Streams::new(2)).unwrap().1, held);
-    for share in [0.0, 1.0, -0.5, f64::NAN, 0.001] {
+    for share in [0.0, 1.0, -0.5, f64::NAN] {
         let error = all.split(share, &Streams::new(1)).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot hold out a share of {share} of 300 examples")), "{error}");
     }

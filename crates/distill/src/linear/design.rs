@@ -10,6 +10,8 @@ use super::{Features, LinearModel, SparseRows};
 
 /// Rows or columns of a sparse matrix that a thread takes at a time; 16 keep the frequent columns apart.
 const SHARE: usize = 16;
+/// Products below which one thread is done before others are awake.
+const FEW: usize = 1 << 17;
 
 /// Rows to fit to. Dense ones are centred: the bias, which has no penalty, makes up for that, and the solution is found in
 /// far fewer steps.
@@ -73,7 +75,7 @@ impl Design {
             Matrix::Sparse { rows, .. } => {
                 let mut outputs = vec![0.0; self.rows * width];
                 sums(rows, weights, width, &mut outputs);
-                outputs.par_chunks_mut(width).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, &b)| *y += b));
+                outputs.chunks_exact_mut(width).for_each(|row| row.iter_mut().zip(bias).for_each(|(y, &b)| *y += b));
                 outputs
             }
         }
@@ -182,7 +184,7 @@ fn transposed(rows: &SparseRows) -> SparseRows {
 
 /// For each row of `lists` the sum of the rows of `matrix` `[columns, width]` that it names, times its values.
 fn sums(lists: &SparseRows, matrix: &[f32], width: usize, results: &mut [f32]) {
-    results.par_chunks_mut(SHARE * width).enumerate().for_each(|(share, results)| {
+    let part = |(share, results): (usize, &mut [f32])| {
         for (number, result) in results.chunks_exact_mut(width).enumerate() {
             let entries = lists.row(share * SHARE + number);
             let mut first = 0;
@@ -196,7 +198,12 @@ fn sums(lists: &SparseRows, matrix: &[f32], width: usize, results: &mut [f32]) {
                 };
             }
         }
-    });
+    };
+    if lists.indices.len() * width < FEW {
+        results.chunks_mut(SHARE * width).enumerate().for_each(part);
+    } else {
+        results.par_chunks_mut(SHARE * width).enumerate().for_each(part);
+    }
 }
 
 /// `W` outputs from the output `first` on.

@@ -7,6 +7,7 @@
 mod parse;
 mod stage;
 mod student;
+mod table_format;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use crate::objectives::Semantics;
 pub use parse::RecipeError;
 pub use stage::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec};
 pub use student::{ClassifierChoice, HeadStart, StudentSpec};
+pub use table_format::{Delimiter, DelimiterError, TableEncoding, TableFormat, TableKind};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,9 +129,15 @@ pub enum DataSpec {
         /// Lowest and highest score, if the label is a number to predict.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         regression: Option<[f32; 2]>,
-        /// What the table looks like on disk.
+        /// What the tables look like on disk.
         #[serde(default)]
         format: TableFormat,
+        /// A second file with the label of each training row, one a line; `label` is not looked at then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label_file: Option<PathBuf>,
+        /// The same for the `dev` file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dev_label_file: Option<PathBuf>,
         /// Metric that chooses the best checkpoint; accuracy, or the mean of Pearson and Spearman.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<String>,
@@ -152,33 +160,6 @@ pub enum DataSpec {
         #[serde(default = "defaults::embedded_max_tokens")]
         max_tokens: usize,
     },
-}
-
-/// What a table looks like on disk. What is left out is told from the file's name and its columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct TableFormat {
-    /// `tsv`, `csv` or `jsonl`; else by the extension.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<TableKind>,
-    /// Whether the first row names the columns; else it does if a column is asked for by name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<bool>,
-    /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quoting: Option<bool>,
-}
-
-/// A kind of table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TableKind {
-    /// Fields separated by tabs.
-    Tsv,
-    /// Fields separated by commas.
-    Csv,
-    /// A JSON object a line.
-    Jsonl,
 }
 
 /// Who teaches.

@@ -85,9 +85,9 @@ impl Recipe {
         let mut paths = Vec::new();
         match &mut self.data {
             DataSpec::Known { path, .. } => paths.push(path),
-            DataSpec::Table { train, dev, .. } => {
+            DataSpec::Table { train, dev, label_file, dev_label_file, .. } => {
                 paths.push(train);
-                paths.extend(dev);
+                paths.extend([dev, label_file, dev_label_file].into_iter().flatten());
             }
             DataSpec::Embedded { .. } => {}
         }

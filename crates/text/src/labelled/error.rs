@@ -63,6 +63,35 @@ pub enum DataError {
         /// The largest.
         high: f32,
     },
+    /// Labels that are numbers, as scores are and classes seldom.
+    #[error(
+        "{}: the labels look like scores: {numbers} different numbers from {low} to {high}, such as {example}; to learn \
+         scores, state their range with --regression LOW HIGH (`regression` in a recipe); to learn classes, name them with \
+         --labels (`labels` in a recipe)", path.display()
+    )]
+    LooksLikeScores {
+        /// The file.
+        path: PathBuf,
+        /// Different numbers there.
+        numbers: usize,
+        /// The smallest.
+        low: f64,
+        /// The largest.
+        high: f64,
+        /// One that is not whole, or the smallest, as it stands there.
+        example: String,
+    },
+    /// A first row that may be a header or not.
+    #[error(
+        "{}: cannot tell whether the first row names the columns: its label {label:?} occurs nowhere else; state it with \
+         --header or --no-header (`header = true` or `false` under `format` in a recipe)", path.display()
+    )]
+    OpenHeader {
+        /// The file.
+        path: PathBuf,
+        /// The label of the first row.
+        label: String,
+    },
     /// Classes that cannot be told apart.
     #[error("the names of classes must be different and not empty, found {name:?} {}", if name.is_empty() { "among them" } else { "twice" })]
     ClassNames {

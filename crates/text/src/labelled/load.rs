@@ -1,10 +1,12 @@
 //! Labelled data from a table.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, Example, Label, LabelSet, Target};
-use crate::table::{self, Column, Table, TableSpec};
+use sha2::{Digest, Sha256};
+
+use super::{DataError, Dataset, Example, Label, LabelSet, Target, header};
+use crate::table::{self, Column, Format, Table, TableSpec, hexadecimal};
 
 /// A table and which of its columns are what.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +27,8 @@ pub struct LabelledSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub enum TargetSpec {
     /// Classes are the different labels of the file: by number if all are whole numbers, else by name.
-    /// Without a label column there are none.
+    /// Without a label column there are none. Numbers that look like scores are refused: one that is not whole, or more
+    /// than 20 different ones with fewer than five rows each.
     Discover,
     /// Classes have these names, in this order.
     Named(Vec<String>),
@@ -38,28 +41,84 @@ pub enum TargetSpec {
     },
 }
 
+/// Labelled data, and what its reader had to decide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The data.
+    pub data: Dataset,
+    /// Sentences for whoever asked for it, such as that the first row was taken for a header.
+    pub notes: Vec<String>,
+}
+
+/// Reads labelled data; its name is that of the file. As [`read`], without the notes.
+///
+/// # Errors
+/// As [`read`].
+pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
+    read(spec).map(|loaded| loaded.data)
+}
+
 /// Reads labelled data; its name is that of the file.
 ///
 /// Training and development data should share one order of classes: discover the classes of the
 /// former, and name them when reading the latter.
 ///
+/// Columns asked for by number leave it open whether the first row of a table names the columns. It does if its label is
+/// no number where all others are, or if it occurs nowhere else and the row has usual names of columns (`text`,
+/// `label`, …). It does not if its label occurs again. If it occurs nowhere else, though every other label does, the
+/// file is refused, unless it is said whether it has a header.
+///
 /// # Errors
 /// [`DataError`]: a table that cannot be read, no row, an unknown or empty label, a score that is not
-/// a finite number in range.
-pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
-    let columns: Vec<Column> =
-        [Some(&spec.text), spec.pair.as_ref(), spec.label.as_ref()].into_iter().flatten().cloned().collect();
-    let Table { rows, sha256 } = table::read(&spec.table, &columns)?;
+/// a finite number in range; classes to be discovered where labels are scores.
+pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
+    let label = spec.label.as_ref().filter(|_| spec.table.label_file.is_none());
+    let columns: Vec<Column> = [Some(&spec.text), spec.pair.as_ref(), label].into_iter().flatten().cloned().collect();
+    let Table { mut rows, mut sha256 } = table::read(&spec.table, &columns)?;
+    let mut notes = Vec::new();
+    let path = spec.table.path.clone();
+    if label.is_some() && table::header_is_open(&spec.table, &columns)? && header::is_first(&path, &rows)? {
+        let names = rows.remove(0).values;
+        notes.push(format!("{}: the first row names the columns ({})", path.display(), names.join(", ")));
+    }
+    let mut labels = match (&spec.table.label_file, &spec.label) {
+        (Some(file), Some(_)) => Some(second_file(spec, file, rows.len(), &mut sha256)?.into_iter()),
+        _ => None,
+    };
     let rows = rows.into_iter().map(|row| {
         let mut values = row.values.into_iter();
         // A row has exactly the values asked for, in that order.
         let text = values.next().unwrap_or_default();
         let pair = spec.pair.as_ref().and_then(|_| values.next());
-        RawRow { line: row.line, text, pair, label: values.next() }
+        let label = match &mut labels {
+            Some(labels) => labels.next(),
+            None => values.next(),
+        };
+        RawRow { line: row.line, text, pair, label }
     });
-    let path = spec.table.path.clone();
-    let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    from_rows(rows.collect(), &spec.target, name, sha256, path)
+    let stem = |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let name = match path.extension() {
+        Some(extension) if extension == "gz" => stem(&path.with_extension("")),
+        _ => stem(&path),
+    };
+    let data = from_rows(rows.collect(), &spec.target, name, sha256, path)?;
+    Ok(Loaded { data, notes })
+}
+
+/// The labels of the second file, as many as there are rows; the hash becomes that of both.
+fn second_file(spec: &LabelledSpec, file: &Path, rows: usize, sha256: &mut String) -> Result<Vec<String>, DataError> {
+    let lines = TableSpec { format: Format::Lines, path: file.to_owned(), ..spec.table.clone() };
+    let labels = table::read(&lines, &[Column::Number(1)])?;
+    if labels.rows.len() != rows {
+        return Err(DataError::LineCounts {
+            text_path: spec.table.path.clone(),
+            texts: rows,
+            label_path: file.to_owned(),
+            labels: labels.rows.len(),
+        });
+    }
+    *sha256 = hexadecimal(&Sha256::digest(format!("{sha256}{}", labels.sha256)));
+    Ok(labels.rows.into_iter().flat_map(|row| row.values).collect())
 }
 
 /// A row whose label has not been understood yet.
@@ -82,7 +141,7 @@ pub(crate) fn from_rows(
         return Err(DataError::Empty { path });
     }
     let target = match target {
-        TargetSpec::Discover => Target::Classes(discover(&rows)),
+        TargetSpec::Discover => Target::Classes(discover(&rows, &path)?),
         TargetSpec::Named(names) => Target::Classes(named(names)?),
         &TargetSpec::Regression { low, high } if low < high && low.is_finite() && high.is_finite() => {
             Target::Regression { low, high }
@@ -100,7 +159,7 @@ pub(crate) fn from_rows(
     Ok(Dataset { examples, target, name, sha256, path: Some(path) })
 }
 
-fn label(text: &str, target: &Target, line: usize, path: &std::path::Path) -> Result<Label, DataError> {
+fn label(text: &str, target: &Target, line: usize, path: &Path) -> Result<Label, DataError> {
     if text.is_empty() {
         return Err(DataError::EmptyLabel { path: path.to_owned(), line });
     }
@@ -117,15 +176,33 @@ fn label(text: &str, target: &Target, line: usize, path: &std::path::Path) -> Re
     }
 }
 
-fn discover(rows: &[RawRow]) -> LabelSet {
-    let names: BTreeSet<&str> = rows.iter().filter_map(|row| row.label.as_deref()).map(str::trim).collect();
-    let mut names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    if names.iter().all(|name| name.parse::<i64>().is_ok()) {
-        // Stable: "1" and "01", the same number, stay in the order of their names.
-        names.sort_by_key(|name| name.parse::<i64>().unwrap_or(0));
+fn discover(rows: &[RawRow], path: &Path) -> Result<LabelSet, DataError> {
+    let mut names: BTreeSet<&str> = rows.iter().filter_map(|row| row.label.as_deref()).map(str::trim).collect();
+    names.remove("");
+    let number = |name: &str| name.parse::<f64>().ok().filter(|number| number.is_finite());
+    let Some(mut numbers) = names.iter().map(|&name| Some((number(name)?, name))).collect::<Option<Vec<_>>>() else {
+        return Ok(LabelSet { names: names.into_iter().map(str::to_owned).collect() });
+    };
+    // Stable: "1" and "01", the same number, stay in the order of their names.
+    numbers.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let fraction = numbers.iter().find(|(number, _)| number.fract() != 0.0);
+    let many = numbers.len() > MOST_NUMBERS && rows.len() < FEWEST_ROWS * numbers.len();
+    if let (true, [(low, first), .., (high, _)]) = (fraction.is_some() || many, &numbers[..]) {
+        return Err(DataError::LooksLikeScores {
+            path: path.to_owned(),
+            numbers: numbers.len(),
+            low: *low,
+            high: *high,
+            example: fraction.map_or(*first, |(_, name)| name).to_owned(),
+        });
     }
-    LabelSet { names }
+    Ok(LabelSet { names: numbers.into_iter().map(|(_, name)| name.to_owned()).collect() })
 }
+
+/// Different whole numbers that are classes however few rows each has.
+const MOST_NUMBERS: usize = 20;
+/// Rows that each of more numbers has on average if they are classes.
+const FEWEST_ROWS: usize = 5;
 
 fn named(names: &[String]) -> Result<LabelSet, DataError> {
     let mut seen = BTreeSet::new();

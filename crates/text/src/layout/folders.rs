@@ -98,11 +98,11 @@ pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
 pub(super) fn ag_news(dir: &Path, split: Split) -> Result<Dataset, DataError> {
     labelled::load(&LabelledSpec {
         table: TableSpec {
-            path: dir.join(ag_news_file(split)),
             format: Format::Tsv,
             header: Header::Absent,
             quoting: Quoting::Off,
             extra_columns: ExtraColumns::Refused,
+            ..TableSpec::new(dir.join(ag_news_file(split)))
         },
         text: Column::Number(1),
         pair: None,

@@ -38,7 +38,7 @@ pub enum TableError {
         found: usize,
     },
     /// A line that is not text.
-    #[error("{}: line {line}: not UTF-8, save the file in that encoding", path.display())]
+    #[error("{}: line {line}: not UTF-8; state its encoding, such as latin-1, or save the file as UTF-8", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -146,6 +146,26 @@ pub enum TableError {
         name: String,
         /// Kind of the value there.
         found: &'static str,
+    },
+    /// A text that is not in the encoding stated.
+    #[error("{}: not {encoding}; state another encoding", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// The encoding.
+        encoding: &'static str,
+    },
+    /// A line that does not begin with one label.
+    #[error("{}: line {line}: expected {expected}, found {found:?}", path.display())]
+    NoLabel {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Form of a line.
+        expected: String,
+        /// Beginning of the line.
+        found: String,
     },
 }
 
