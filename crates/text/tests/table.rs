@@ -179,7 +179,11 @@ fn what_is_no_table() {
     for name in ["a.tsv", "a.csv", "a.jsonl"] {
         let text = b"{\"a\": 1}\n{\"a\": \"\xff\"}\n";
         let wanted = if name == "a.jsonl" { "a" } else { "1" };
-        assert_eq!(refusal(name, text, &[wanted]), "FILE: line 2: not UTF-8; state its encoding, such as latin-1, or save the file as UTF-8", "{name}");
+        assert_eq!(
+            refusal(name, text, &[wanted]),
+            "FILE: line 2: not UTF-8; state its encoding, such as latin-1, or save the file as UTF-8",
+            "{name}"
+        );
     }
     let missing = table::read(&TableSpec::new("/nowhere/x.tsv"), &columns(&["1"])).unwrap_err().to_string();
     assert!(missing.starts_with("/nowhere/x.tsv: "), "{missing}");
