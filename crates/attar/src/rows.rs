@@ -8,11 +8,13 @@ use attar_distill::data::{default_metrics, table};
 use attar_distill::score;
 use attar_model::Target;
 use attar_model::hf_config::are_default_labels;
-use attar_text::labelled::{Dataset, Example, LabelledSpec, Target as DataTarget, TargetSpec, load};
+use attar_text::labelled::{Dataset, Example, LabelledSpec, Target as DataTarget, TargetSpec, read};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
+use attar_text::table::TableSpec;
 
 use crate::cli::data::{ScoringArgs, SplitArg, TableArgs};
+use crate::console;
 
 /// The rows to score by, their labels read as a model names them, and the metrics: the one that decides first.
 pub(crate) fn labelled(
@@ -64,12 +66,21 @@ pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> 
         DataTarget::Classes(labels) => TargetSpec::Named(labels.names.clone()),
         &DataTarget::Regression { low, high } => TargetSpec::Regression { low, high },
     };
-    let whole = if path.is_dir() { training(path, args)? } else { load(&spec(path, args, target)?)? };
+    let whole = match path.is_dir() {
+        true => training(path, args)?,
+        // The labels of the rows to score by are not those of another file.
+        false => read_aloud(&without_label_file(spec(path, args, target)?))?,
+    };
     let scored: HashSet<(&str, Option<&str>)> = data.examples.iter().map(texts_of).collect();
     let others: Vec<usize> =
         (0..whole.len()).filter(|&row| !scored.contains(&texts_of(&whole.examples[row]))).collect();
     ensure!(!others.is_empty(), "{}: every row is among those to score by: name other rows", path.display());
     Ok((whole.subset(&others), whole.len() - others.len()))
+}
+
+fn without_label_file(mut spec: LabelledSpec) -> LabelledSpec {
+    spec.table.label_file = None;
+    spec
 }
 
 fn texts_of(example: &Example) -> (&str, Option<&str>) {
@@ -78,13 +89,20 @@ fn texts_of(example: &Example) -> (&str, Option<&str>) {
 
 /// The texts of a table, without labels.
 pub(crate) fn texts(path: &Path, args: &TableArgs) -> anyhow::Result<Dataset> {
-    Ok(load(&LabelledSpec {
+    read_aloud(&LabelledSpec {
         table: table(path, args.format.table_format()),
         text: args.text.parse()?,
         pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
         label: None,
         target: TargetSpec::Discover,
-    })?)
+    })
+}
+
+/// Reads a table and says what had to be decided.
+fn read_aloud(spec: &LabelledSpec) -> anyhow::Result<Dataset> {
+    let loaded = read(spec)?;
+    loaded.notes.iter().for_each(console::note);
+    Ok(loaded.data)
 }
 
 /// Rows of a table, their labels read as the model names them unless the user does.
@@ -95,13 +113,13 @@ fn of_table(path: &Path, args: &ScoringArgs, answer: Option<&Target>) -> anyhow:
         (Some(Target::Labels(names)), None) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
         _ => TargetSpec::Discover,
     };
-    Ok(load(&spec(path, args, target)?)?)
+    read_aloud(&spec(path, args, target)?)
 }
 
 fn spec(path: &Path, args: &ScoringArgs, target: TargetSpec) -> anyhow::Result<LabelledSpec> {
     let TableArgs { text, pair, format } = &args.table;
     Ok(LabelledSpec {
-        table: table(path, format.table_format()),
+        table: TableSpec { label_file: args.label.label_file.clone(), ..table(path, format.table_format()) },
         text: text.parse()?,
         pair: pair.as_ref().map(|pair| pair.parse()).transpose()?,
         label: Some(args.label.label.parse()?),

@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::row_record::{self, RowRecord};
 use crate::run_directory::{Manifest, RunDirectory};
 use crate::score::Agreement;
-use crate::train::Trained;
+use crate::train::{NewStudent, Trained};
 use crate::{Error, model_directory};
 
 /// Tokens of the text that FLOPs are stated for.
@@ -91,13 +91,14 @@ pub struct Removed {
 /// If the directory cannot be written.
 pub fn deliver(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result<Delivery, Error> {
     let mut delivery = match trained {
-        Trained::Now { weights, scores, totals } => {
+        Trained::Now(student) => {
+            let NewStudent { weights, scores, totals } = *student;
             let bill = Bill::new(&totals, &plan.grid, &plan.tariff);
             let delivery = write(plan, directory, weights, scores, bill)?;
             directory.end(&delivery)?;
             delivery
         }
-        Trained::Before(delivery) => delivery,
+        Trained::Before(delivery) => *delivery,
     };
     if plan.recipe.checkpoint.clean {
         delivery.removed = directory.remove_checkpoints()?;
@@ -119,7 +120,7 @@ fn write(
         "attar": env!("CARGO_PKG_VERSION"),
         "seed": plan.recipe.seed,
         "manifest": Manifest::of(plan),
-        row_record::KEY: RowRecord::new(&plan.data.train, &plan.data.dev),
+        row_record::ROWS_KEY: RowRecord::new(&plan.data.train, &plan.data.dev),
         "scores": scores,
         "bill": bill,
     }));

@@ -77,5 +77,5 @@ pub mod train;
 pub use billing::source as energy_source;
 pub use deliver::{Delivery, Removed, Scores, TeacherScores, deliver, tokenizer_files};
 pub use error::Error;
-pub use row_record::{Overlap, RowRecord};
+pub use row_record::{Overlap, ROWS_KEY, RowRecord};
 pub use run_directory::{DataFacts, Manifest, RunDirectory};

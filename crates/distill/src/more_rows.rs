@@ -56,7 +56,7 @@ fn source(path: &Path, columns: &DataSpec, most: Option<usize>) -> Result<Unlabe
         return Ok(UnlabeledSpec { table: table(path, TableFormat::default()), ..plain });
     };
     Ok(UnlabeledSpec {
-        table: table(path, format.clone()),
+        table: table(path, *format),
         text: Some(text.parse()?),
         pair: pair.as_ref().map(|pair| pair.parse()).transpose()?,
         ..plain

@@ -16,7 +16,7 @@ use crate::Error;
 const SAMPLE: usize = 2000;
 
 /// Key in what a model directory says of its making.
-pub(crate) const KEY: &str = "rows";
+pub const ROWS_KEY: &str = "rows";
 
 /// The rows of a run by the first 64 bits of the SHA-256 of their texts. Labels do not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl RowRecord {
             way_out: "remove the file".into(),
         };
         let mut made: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
-        match made.get_mut(KEY) {
+        match made.get_mut(ROWS_KEY) {
             Some(rows) => Ok(Some(serde_json::from_value(rows.take()).map_err(damaged)?)),
             None => Ok(None),
         }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(RowRecord::read(folder.path()).unwrap(), None);
         let record = RowRecord::new(&data(rows(0..9)), &data(rows(9..12)));
         let write = |text: String| std::fs::write(folder.path().join("attar.json"), text).unwrap();
-        write(serde_json::json!({ "seed": 1, KEY: record }).to_string());
+        write(serde_json::json!({ "seed": 1, ROWS_KEY: record }).to_string());
         assert_eq!(RowRecord::read(folder.path()).unwrap(), Some(record));
         write("{\"seed\": 1}".into());
         assert_eq!(RowRecord::read(folder.path()).unwrap(), None);

@@ -2,21 +2,27 @@
 
 use std::path::PathBuf;
 
-use attar_distill::recipe::{TableFormat, TableKind};
+use attar_distill::recipe::{Delimiter, TableEncoding, TableFormat, TableKind};
 use clap::{Args, ValueEnum};
 
 /// What a table looks like on disk.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FormatArgs {
-    /// Kind of file; else by its extension.
+    /// Kind of file; else by its extension, a last `.gz` left out.
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
-    /// Whether the first row names the columns; else it does if a column is given by name.
+    /// Whether the first row names the columns; else it does if a column is given by name, or its label tells.
     #[arg(long, value_name = "BOOL")]
     pub(crate) header: Option<bool>,
     /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
     #[arg(long, value_name = "BOOL")]
     pub(crate) quoting: Option<bool>,
+    /// What separates columns: a character, or `tab`; else what the kind of file says.
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<Delimiter>,
+    /// Encoding of the file; else UTF-16 if it begins with its mark, and UTF-8.
+    #[arg(long, value_enum)]
+    pub(crate) encoding: Option<EncodingArg>,
 }
 
 /// The texts of a table.
@@ -41,6 +47,9 @@ pub(crate) struct LabelArgs {
     /// Names of the classes in order; else those of the model, or of the training rows.
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     pub(crate) labels: Option<Vec<String>>,
+    /// Second file with a label a line, one for each row.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) label_file: Option<PathBuf>,
 }
 
 /// Labelled text to learn from.
@@ -55,6 +64,9 @@ pub(crate) struct DataArgs {
     /// File of rows to choose and score by; else a tenth of the rows is held out.
     #[arg(long, value_name = "FILE")]
     pub(crate) dev: Option<PathBuf>,
+    /// Second file with a label a line for the rows of `--dev`.
+    #[arg(long, requires = "dev", value_name = "FILE")]
+    pub(crate) dev_label_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) table: TableArgs,
     #[command(flatten)]
@@ -99,9 +111,29 @@ pub(crate) struct ScoringArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum FormatArg {
+    /// Columns separated by tabs.
     Tsv,
+    /// Columns separated by commas.
     Csv,
+    /// A JSON object a line.
     Jsonl,
+    /// A text a line, as column `text`.
+    Lines,
+    /// `LABEL:text` a line, as columns `label` and `text`.
+    LabelFirst,
+    /// `__label__LABEL text` a line, as columns `label` and `text`.
+    FastText,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EncodingArg {
+    #[value(name = "utf-8")]
+    Utf8,
+    #[value(name = "utf-16")]
+    Utf16,
+    /// As browsers read it, which is Windows-1252.
+    #[value(name = "latin-1")]
+    Latin1,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -119,10 +151,18 @@ impl FormatArgs {
                 FormatArg::Tsv => TableKind::Tsv,
                 FormatArg::Csv => TableKind::Csv,
                 FormatArg::Jsonl => TableKind::Jsonl,
+                FormatArg::Lines => TableKind::Lines,
+                FormatArg::LabelFirst => TableKind::LabelFirst,
+                FormatArg::FastText => TableKind::FastText,
             }),
             header: self.header,
             quoting: self.quoting,
-            ..TableFormat::default()
+            delimiter: self.delimiter,
+            encoding: self.encoding.map(|encoding| match encoding {
+                EncodingArg::Utf8 => TableEncoding::Utf8,
+                EncodingArg::Utf16 => TableEncoding::Utf16,
+                EncodingArg::Latin1 => TableEncoding::Latin1,
+            }),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) enum Contender {
         bytes: u64,
     },
     /// Counted words.
-    Baseline(NgramBaseline),
+    Baseline(Box<NgramBaseline>),
 }
 
 pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()> {
@@ -81,7 +81,8 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
     };
     if args.baseline {
         let train = baseline_rows(args, &data, rest)?;
-        contenders.push(Contender::Baseline(NgramBaseline::train(&train, &Streams::new(args.seed))?));
+        let baseline = NgramBaseline::train(&train, &Streams::new(args.seed))?;
+        contenders.push(Contender::Baseline(Box::new(baseline)));
     }
     let energy = (!args.no_speed).then_some(&energy);
     let (rows, notes) = compare(&mut contenders, &data, &metrics, energy, args.seed)?;

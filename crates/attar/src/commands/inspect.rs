@@ -75,8 +75,12 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let Found { config, quantised, floats } = find(&directory)?;
     let config = &config;
     let size = Size::of(config);
-    let provenance =
+    let mut provenance: Option<Value> =
         std::fs::read(directory.join("attar.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    if let Some(Value::Object(made)) = &mut provenance {
+        // Thousands of hashes, which say nothing to people.
+        made.remove(attar_distill::ROWS_KEY);
+    }
     let inspection = Inspection {
         directory: directory.display().to_string(),
         family: format!("{:?}", config.family),

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
         let bytes = model_directory::shipped_bytes(&dir, false)?;
         contenders.push(Contender::Encoder { name: name.into(), session, bytes });
     }
-    contenders.push(Contender::Baseline(baseline));
+    contenders.push(Contender::Baseline(Box::new(baseline)));
     let (rows, _) = compare(&mut contenders, &data.dev, &data.metrics, Some(&EnergySpec::default()), args.seed)?;
 
     if args.json {

@@ -178,7 +178,7 @@ fn bad_input_is_refused() {
     let binary = binary.display().to_string();
     let teacher = "teacher";
     let refused: [(&[&str], &[&str]); 15] = [
-        (&["nowhere"], &["nowhere", "config.json"]),
+        (&["nowhere"], &["nowhere", "no such folder"]),
         (&[teacher, "--lines", &empty], &["empty.txt", "no text", "--data"]),
         (&[teacher, "--lines", "nowhere.txt"], &["nowhere.txt", "No such file"]),
         (&[teacher, "--lines", &binary], &["binary.txt", "text"]),

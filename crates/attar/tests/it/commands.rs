@@ -24,6 +24,7 @@ fn inspect_counts() {
     assert_eq!(inspection["total_parameters"].as_u64(), Some(sum));
     assert_eq!(inspection["labels"].as_array().unwrap().len(), 18);
     assert_eq!(inspection["provenance"]["seed"], 1);
+    assert!(inspection["provenance"]["rows"].is_null(), "hashes of rows are for programs");
     let shown = succeed(workshop(), &["inspect", "teacher"]);
     assert!(shown.contains("word embeddings") && shown.contains("classification: 2 layers, 32 hidden"), "{shown}");
 }

@@ -65,6 +65,23 @@ fn no_byte_depends_on_the_number_of_threads() {
     };
     let one = weights("1", "one");
     assert!(one == weights("2", "two") && one == weights("3", "three"), "weights depend on threads");
+    // A head that begins as a linear model over the frozen encoder, too.
+    let teacher = workshop().join("teacher").display().to_string();
+    rows(folder);
+    let tuned = |threads: &str, out: &str| {
+        let data = ["finetune", &teacher, "--new-head", "--data", "rows.tsv", "--dev", "dev.tsv", "--energy", "off"];
+        succeed(folder, &[&data[..], &["--steps", "2", "--threads", threads, "--out", out]].concat());
+        std::fs::read(folder.join(out).join("student/model.safetensors")).unwrap()
+    };
+    assert!(tuned("1", "tuned-one") == tuned("2", "tuned-two"), "a fine-tuned model depends on threads");
+}
+
+/// Rows of two classes, and others to choose by.
+fn rows(folder: &Path) {
+    let things = ["lights", "heating", "lamp", "fan", "sun", "radio"];
+    let lines: String = things.iter().map(|thing| format!("{thing} on\ta\n{thing} off\tb\n")).collect();
+    std::fs::write(folder.join("rows.tsv"), format!("text\tlabel\n{lines}")).unwrap();
+    std::fs::write(folder.join("dev.tsv"), "text\tlabel\ndoor on\ta\ndoor off\tb\n").unwrap();
 }
 
 #[cfg(unix)]
@@ -112,10 +129,7 @@ fn cards_say_how_a_model_was_made() {
     let card = std::fs::read_to_string(workshop().join("teacher/student/README.md")).unwrap();
     assert!(card.contains("An encoder trained on") && !card.contains("istilled"), "{card}");
     let tuned = ["--steps", "2", "--checkpoint-every", "1", "--energy", "off", "--out", "tuned"];
-    let rows = "text\tlabel\nlights on\ta\nlights off\tb\nheating on\ta\nheating off\tb\nlamp on\ta\nlamp off\tb\nfan on\ta\n\
-                fan off\tb\nsun on\ta\nsun off\tb\nradio on\ta\nradio off\tb\n";
-    std::fs::write(folder.join("rows.tsv"), rows).unwrap();
-    std::fs::write(folder.join("dev.tsv"), "text\tlabel\ndoor on\ta\ndoor off\tb\n").unwrap();
+    rows(folder);
     let teacher = workshop().join("teacher").display().to_string();
     // Two classes instead of eighteen.
     let data = ["finetune", &teacher, "--new-head", "--data", "rows.tsv", "--dev", "dev.tsv"];

@@ -84,6 +84,35 @@ fn a_model_is_scored_by_what_was_held_out() {
 }
 
 #[test]
+fn files_are_read_as_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    rows(folder, "rows.tsv", 40, Split::Test);
+    let plain = std::fs::read_to_string(folder.join("rows.tsv")).unwrap();
+    let columns: Vec<(&str, &str)> = plain.lines().skip(1).map(|line| line.split_once('\t').unwrap()).collect();
+    let file = |name: &str, line: &dyn Fn(&(&str, &str)) -> String| {
+        write(folder, name, &columns.iter().map(line).collect::<String>());
+    };
+    file("semicolons.rows", &|(text, label)| format!("{text};{label}\n"));
+    file("texts.txt", &|(text, _)| format!("{text}\n"));
+    file("labels.txt", &|(_, label)| format!("{label}\n"));
+    file("first.txt", &|(text, label)| format!("{label}:{text}\n"));
+    let wide: Vec<u8> = format!("\u{feff}{plain}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(folder.join("wide.tsv"), wide).unwrap();
+    let teacher = workshop().join("teacher").display().to_string();
+    let scores = |more: &[&str]| {
+        both(folder, &[&["eval", &teacher, "--no-speed", "--json"], more].concat()).0["models"][0]["scores"].clone()
+    };
+    let expected = scores(&["--data", "rows.tsv"]);
+    assert_eq!(expected[0]["rows"], 40);
+    let separated = ["--data", "semicolons.rows", "--format", "csv", "--delimiter", ";", "--text", "1", "--label", "2"];
+    assert_eq!(scores(&[&separated[..], &["--header", "false"]].concat()), expected);
+    assert_eq!(scores(&["--data", "texts.txt", "--format", "lines", "--label-file", "labels.txt"]), expected);
+    assert_eq!(scores(&["--data", "first.txt", "--format", "label-first"]), expected);
+    assert_eq!(scores(&["--data", "wide.tsv"]), expected);
+}
+
+#[test]
 fn what_cannot_be_scored_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -60,6 +60,14 @@ fn objects_and_many_rows() {
 }
 
 #[test]
+fn another_delimiter_is_written_too() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "in.csv", "n;text\n1;turn on the lights\n");
+    let out = predict(folder.path(), &["--data", "in.csv", "--delimiter", ";"]);
+    assert!(out.starts_with("n;text;predicted_label;predicted_probability\n1;turn on the lights;"), "{out}");
+}
+
+#[test]
 fn pairs_are_two_columns() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -92,6 +100,8 @@ fn what_cannot_be_answered_is_said_with_its_line() {
     refused("d.jsonl", "{\"text\": \"x\"}\n{\"txt\": \"x\"}\n", &[], &["line 2", "no key text", "txt"]);
     refused("e.rows", "text\nx\n", &[], &["e.rows", "--format"]);
     refused("f.csv", "", &[], &["f.csv", "no row"]);
+    refused("h.csv", "text\nx\n", &["--encoding", "latin-1"], &["UTF-8", "iconv"]);
+    refused("i.txt", "x\n", &["--format", "lines"], &["TSV, CSV or JSONL"]);
     write(folder, "g.csv", "text\nx\n");
     let complaint = fail(folder, &["predict", &teacher, "--data", "g.csv", "--out", "g.csv"]);
     assert!(complaint.contains("g.csv") && complaint.contains("another --out"), "{complaint}");

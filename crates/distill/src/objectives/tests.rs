@@ -9,7 +9,7 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use serde_json::Value;
 
 use super::*;
-use crate::engine::{Geometry, Layout, Linear, Scores, Trace};
+use crate::engine::{Geometry, Layout, Linear, Scores, Trace, mean_pool, normalise};
 
 const VALUE: f64 = 1e-5;
 const GRADIENT: f64 = 2e-5;

@@ -70,6 +70,7 @@ impl Plan {
         let mut notes = Vec::new();
         let full = Tokenizer::from_dir(&tokenizer_directory(&recipe)?)?;
         let data = LabelledData::load(&recipe.data, &streams)?;
+        notes.extend(data.notes.iter().cloned());
         data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
         notes.extend(data.notes.iter().cloned());
         note_leaks(&data, &mut notes);

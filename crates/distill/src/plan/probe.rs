@@ -24,7 +24,7 @@ const DEV_ROWS: usize = 256;
 /// Time and bill of a plan, before it runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Estimate {
-    /// Seconds of all updates and evaluations.
+    /// Seconds of the beginning, all updates and evaluations.
     pub seconds: f64,
     /// From a machine a quarter faster than the probe saw to one that is 1.4 times slower, and two standard errors of the
     /// probe beyond.
@@ -46,7 +46,9 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
     let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
     let mut meter = Meter::start(options, None).map_err(Error::energy)?;
     let (mut seconds, mut squares, mut evaluations) = (0.0, 0.0, 0.0);
+    let start = Instant::now();
     let begun = begin(plan, &mut meter)?;
+    let beginning = start.elapsed().as_secs_f64();
     for (index, stage) in plan.stages.iter().enumerate() {
         let teacher = Teacher::of(plan)?;
         let mut trainer = Trainer::new(plan, index, &begun.weights, teacher)?;
@@ -79,7 +81,7 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
             evaluations += evaluation(plan, &trainer)? * (due + 1) as f64;
         }
     }
-    seconds += evaluations;
+    seconds += beginning + evaluations;
     let error = 2.0 * squares.sqrt();
     let totals = meter.finish().forecast(Seconds::new(seconds).map_err(Error::energy)?, |phase| {
         [phase::TEACHER, phase::STUDENT].contains(&phase)

@@ -11,6 +11,6 @@ pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
 pub use events::{Event, EventLog, Observer, Step};
 pub use learning::{Learning, Loss, Teacher};
 pub use packed::Parts;
-pub use run::{Trained, train};
+pub use run::{NewStudent, Trained, train};
 pub use trainer::{StepReport, Trainer, phase};
 pub(crate) use trainer::{gold_of, with_ids};

@@ -24,16 +24,20 @@ use crate::{Error, billing, device, evaluate};
 #[derive(Debug)]
 pub enum Trained {
     /// A student that is still to be written.
-    Now {
-        /// The student's weights.
-        weights: Weights,
-        /// How it does on the dev rows, and its teacher.
-        scores: Option<Scores>,
-        /// Time and energy of the run, its resumed parts included.
-        totals: Totals,
-    },
+    Now(Box<NewStudent>),
     /// The student that the same run left when it ended before.
-    Before(Delivery),
+    Before(Box<Delivery>),
+}
+
+/// A student in memory.
+#[derive(Debug)]
+pub struct NewStudent {
+    /// Its weights.
+    pub weights: Weights,
+    /// How it does on the dev rows, and its teacher.
+    pub scores: Option<Scores>,
+    /// Time and energy of the run, its resumed parts included.
+    pub totals: Totals,
 }
 
 /// Trains what a plan says, from the newest checkpoint of the run if there is one.
@@ -46,7 +50,7 @@ pub enum Trained {
 pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer) -> Result<Trained, Error> {
     if let Some(delivery) = directory.delivered(plan)? {
         observer.event(&Event::Stored { student: directory.student() });
-        return Ok(Trained::Before(delivery));
+        return Ok(Trained::Before(Box::new(delivery)));
     }
     let ledger = Ledger::append_to(directory.ledger()).map_err(Error::energy)?;
     let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
@@ -60,7 +64,7 @@ pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer)
     // The ledger holds what the meter knows, and parts of the run before a resumption.
     let _ = run.meter.finish();
     let windows = Ledger::read(directory.ledger()).map_err(Error::energy)?.windows;
-    Ok(Trained::Now { weights, scores, totals: Totals::from_windows(&windows) })
+    Ok(Trained::Now(Box::new(NewStudent { weights, scores, totals: Totals::from_windows(&windows) })))
 }
 
 struct Run<'a> {

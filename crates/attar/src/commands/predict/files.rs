@@ -5,6 +5,7 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use attar_distill::recipe::Delimiter;
 use attar_model::Target;
 use attar_runtime::{Session, Text};
 use attar_text::table::Column;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use super::prediction;
 use super::records::{Record, Records};
 use crate::cli::PredictArgs;
-use crate::cli::data::FormatArg;
+use crate::cli::data::{EncodingArg, FormatArg};
 use crate::progress::counting;
 
 /// Rows that are in memory at a time.
@@ -227,15 +228,15 @@ fn texts_of(record: &Record, places: &Places, rows: Rows) -> anyhow::Result<(Str
     let body = record.parts().0;
     match (places, rows) {
         (Places::Columns(text, pair), Rows::Separated { by, quoted }) => {
-            let mut values = values(body, by, quoted)?;
-            let found = values.len();
-            let mut take = |column: usize| {
-                let value = values.get_mut(column).map(std::mem::take);
-                value.with_context(|| format!("expected at least {} columns, found {found}", column + 1))
+            let values = values(body, by, quoted)?;
+            let take = |column: usize| {
+                let value = values.get(column).cloned();
+                value.with_context(|| format!("expected at least {} columns, found {}", column + 1, values.len()))
             };
             Ok((take(*text)?, pair.map(take).transpose()?))
         }
         (Places::Keys(text, pair), _) => {
+            let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
             let object: serde_json::Map<String, Value> = serde_json::from_slice(body).context("expected an object")?;
             let take = |key: &String| match object.get(key) {
                 Some(Value::String(text)) => Ok(text.clone()),
@@ -278,11 +279,21 @@ fn rows(data: &Path, args: &PredictArgs) -> anyhow::Result<Rows> {
         (None, Some("jsonl" | "ndjson")) => FormatArg::Jsonl,
         _ => bail!("{}: the extension does not tell the format: state it with --format", data.display()),
     };
-    let separated = |by, quoted| Rows::Separated { by, quoted: args.format.quoting.unwrap_or(quoted) };
+    ensure!(
+        matches!(args.format.encoding, None | Some(EncodingArg::Utf8)),
+        "--encoding: rows go through as they are, so they have to be in UTF-8: convert them first (`iconv`)"
+    );
+    let separated = |by, quoted| Rows::Separated {
+        by: args.format.delimiter.map_or(by, Delimiter::byte),
+        quoted: args.format.quoting.unwrap_or(quoted),
+    };
     Ok(match format {
         FormatArg::Csv => separated(b',', true),
         FormatArg::Tsv => separated(b'\t', false),
         FormatArg::Jsonl => Rows::Json,
+        FormatArg::Lines | FormatArg::LabelFirst | FormatArg::FastText => {
+            bail!("--format: such lines have no room for answers: give a TSV, CSV or JSONL file")
+        }
     })
 }
 
