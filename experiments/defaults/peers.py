@@ -64,7 +64,7 @@ class Rows:
 # --- scores ---
 
 
-def measure(metric, truth, answers, classes):
+def measure(metric, truth, answers):
     """A metric as attar defines it: macro-F1 over the classes that are true or predicted, F1 of the second class."""
     match metric:
         case "accuracy":
@@ -72,7 +72,7 @@ def measure(metric, truth, answers, classes):
         case "macro_f1":
             return float(f1_score(truth, answers, average="macro"))
         case "f1":
-            return float(f1_score(truth, answers, pos_label=classes[1]))
+            return float(f1_score(truth, answers, pos_label=max(set(truth.tolist()))))
         case "matthews":
             return float(matthews_corrcoef(truth, answers))
         case "pearson":
@@ -85,27 +85,27 @@ def measure(metric, truth, answers, classes):
 def scores(rows, answers):
     """All metrics of a set, and a 95 % interval of the first by bootstrap over the test rows."""
     answers, metrics = np.asarray(answers), rows.set.metrics
-    classes = sorted(set(rows.truth.tolist()))
-    result = {metric: measure(metric, rows.truth, answers, classes) for metric in metrics}
+    result = {metric: measure(metric, rows.truth, answers) for metric in metrics}
     random = np.random.default_rng(0)
     draws = random.integers(len(answers), size=(RESAMPLES, len(answers)))
-    spread = [measure(metrics[0], rows.truth[draw], answers[draw], classes) for draw in draws]
+    spread = [measure(metrics[0], rows.truth[draw], answers[draw]) for draw in draws]
     return {"scores": result, "interval": [float(edge) for edge in np.quantile(spread, [0.025, 0.975])]}
 
 
 # --- linear models ---
 
 
-def classify(x, y, x_test, seed):
-    """Logistic regression with C by cross-validation (the least C among equals): answers and C."""
-    hits = np.zeros(len(STRENGTHS))
+def classify(x, x_test, rows):
+    """Logistic regression with C by cross-validation on the set's first metric (the least C among equals)."""
+    y, seed, metric = rows.y, rows.seed, rows.set.metrics[0]
+    found = np.zeros(len(STRENGTHS))
     folds = StratifiedKFold(3 if len(y) >= MANY_ROWS else 5, shuffle=True, random_state=seed)
     for fit, held in folds.split(np.zeros(len(y)), y):
         model = LogisticRegression(max_iter=300, warm_start=True)
         for index, strength in enumerate(STRENGTHS):
             model.set_params(C=strength)
-            hits[index] += np.sum(model.fit(x[fit], y[fit]).predict(x[held]) == y[held])
-    best = STRENGTHS[int(np.argmax(hits))]
+            found[index] += measure(metric, y[held], model.fit(x[fit], y[fit]).predict(x[held]))
+    best = STRENGTHS[int(np.argmax(found))]
     return LogisticRegression(C=best, max_iter=1000).fit(x, y).predict(x_test), {"c": best}
 
 
@@ -147,14 +147,14 @@ def tfidf(rows, _encoder):
     first_test, second_test, _ = rows.test
     vectorizer = counts(len(first)).fit([*first, *(second or [])])
     if not rows.set.pair:
-        return classify(vectorizer.transform(first), rows.y, vectorizer.transform(first_test), rows.seed)
+        return classify(vectorizer.transform(first), vectorizer.transform(first_test), rows)
     near, near_test = overlap(first, second, vectorizer), overlap(first_test, second_test, vectorizer)
     if rows.set.score:
         return ridge(near, rows.y, near_test)
     scale = StandardScaler().fit(near)
     wide = lambda a, b, n: scipy.sparse.hstack(
         [vectorizer.transform([f"{x} {y}" for x, y in zip(a, b)]), scale.transform(n)], format="csr", dtype=np.float32)
-    return classify(wide(first, second, near), rows.y, wide(first_test, second_test, near_test), rows.seed)
+    return classify(wide(first, second, near), wide(first_test, second_test, near_test), rows)
 
 
 # --- the frozen encoder ---
@@ -202,7 +202,7 @@ def frozen(rows, encoder):
         x, x_test = (np.hstack([u, v, np.abs(u - v), u * v]) for u, v in pairs_of_vectors(rows, encoder))
     else:
         x, x_test = (encoder.vectors(rows.set.name, part[0]) for part in (rows.train, rows.test))
-    return classify(x, rows.y, x_test, rows.seed)
+    return classify(x, x_test, rows)
 
 
 def frozen_ridge(rows, encoder):
