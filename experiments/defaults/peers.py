@@ -276,8 +276,10 @@ METHODS = {
 }
 
 
-def key(line):
-    return line["set"], line["size"], line["seed"], line["method"]
+def recorded():
+    """Set, size, seed and method of each result that is there: read anew, another process may be writing."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    return {tuple(line[name] for name in ("set", "size", "seed", "method")) for line in map(json.loads, lines)}
 
 
 def seeds_of(method, size, wanted):
@@ -295,7 +297,6 @@ def main():
     parser.add_argument("--encoder", type=pathlib.Path,
                         default=os.environ.get("ATTAR_ENCODER", sets.ROOT / "target/assets/all-MiniLM-L6-v2"))
     args = parser.parse_args()
-    done = {key(json.loads(line)) for line in RESULTS.read_text().splitlines()} if RESULTS.exists() else set()
     encoder = Encoder(args.encoder)
     for method in args.methods:
         run, fits, packages = METHODS[method]
@@ -304,7 +305,7 @@ def main():
                 if size not in one.sizes or not fits(one, size):
                     continue
                 for seed in map(int, seeds_of(method, size, args.seeds)):
-                    if (one.name, size, seed, method) in done:
+                    if (one.name, size, seed, method) in recorded():
                         continue
                     rows = Rows(one, size, seed)
                     started, busy = time.perf_counter(), time.process_time()

@@ -35,8 +35,10 @@ class Sample:
 
 
 def read(name):
+    """Lines of a file; of two about the same thing the later one counts."""
     path = sets.HERE / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else []
+    return list({(line["set"], line["size"], line["seed"], line.get("method")): line for line in lines}.values())
 
 
 def half_width(interval):
