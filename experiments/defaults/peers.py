@@ -238,6 +238,8 @@ def sentence_transformers(rows, encoder):
     from sentence_transformers import losses
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    # The trainer sets the seed too, but after the classifier of SoftmaxLoss has its first weights.
+    torch.manual_seed(rows.seed)
     model = SentenceTransformer(str(encoder.path), device="cpu")
     labels = sorted(set(rows.y.tolist()))
     columns = {"sentence1": rows.train[0], "sentence2": rows.train[1]}
@@ -247,10 +249,10 @@ def sentence_transformers(rows, encoder):
         loss, epochs = losses.CosineSimilarityLoss(model), 4
     else:
         columns["label"] = [labels.index(y) for y in rows.y.tolist()]
-        width = model.get_sentence_embedding_dimension()
+        width = model.get_embedding_dimension()
         loss, epochs = losses.SoftmaxLoss(model, width, num_labels=len(labels)), 1
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(sets.RUNS / "st"), num_train_epochs=epochs, per_device_train_batch_size=16, warmup_ratio=0.1,
+        output_dir=str(sets.RUNS / "st"), num_train_epochs=epochs, per_device_train_batch_size=16, warmup_steps=0.1,
         seed=rows.seed, save_strategy="no", report_to="none", use_cpu=True)
     SentenceTransformerTrainer(model=model, args=arguments, train_dataset=Dataset.from_dict(columns), loss=loss).train()
     model.eval()
