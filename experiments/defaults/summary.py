@@ -1,0 +1,237 @@
+"""Writes the tables of the experiment into README.md, from results.jsonl and peers.jsonl, and prints them.
+
+    python3 experiments/defaults/summary.py
+
+Uses nothing beyond Python's own library. What has not been run yet is a dash.
+"""
+
+import json
+import math
+import statistics
+
+import sets
+
+README = sets.HERE / "README.md"
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+SIZES = ("8", "64", "256", "full")
+METHODS = {"tfidf": "TF-IDF + LR", "frozen": "frozen + LR", "setfit": "SetFit", "st": "s-t"}
+# What the models have to reach.
+RETENTION, BYTES, SPEED, MINUTES = 0.96, 10.0, 5.0, 15.0
+# Training rows of the sets whose time counts, and how many the goal speaks of.
+ROWS_TIMED, ROWS_OF_GOAL = range(5000, 20001), 10000
+
+
+class Sample:
+    """One number of one method on a set and size, over seeds; and the half-width of its 95 % interval by test rows."""
+
+    def __init__(self, values, half_widths=()):
+        self.values, self.half = values, statistics.mean(half_widths) if half_widths else 0.0
+        self.mean = statistics.mean(values)
+
+    def __format__(self, spec):
+        if len(self.values) == 1:
+            return f"{self.mean:{spec}}"
+        return f"{self.mean:{spec}} ± {statistics.stdev(self.values):{spec}}"
+
+
+def read(name):
+    """Lines of a file; of two about the same thing the later one counts."""
+    path = sets.HERE / name
+    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else []
+    return list({(line["set"], line["size"], line["seed"], line.get("method")): line for line in lines}.values())
+
+
+def half_width(interval):
+    return (interval[1] - interval[0]) / 2
+
+
+class Table:
+    """All lines of both files, by set and size."""
+
+    def __init__(self):
+        self.results, self.peers = read("results.jsonl"), read("peers.jsonl")
+        self.rows = [(one, size) for one in sets.SETS.values() for size in SIZES if size in one.sizes]
+
+    def peer(self, one, size, method, metric=None):
+        metric = metric or one.metrics[0]
+        lines = [line for line in self.peers if (line["set"], line["size"], line["method"]) == (one.name, size, method)]
+        halves = [half_width(line["interval"]) for line in lines] if metric == one.metrics[0] else []
+        return Sample([line["scores"][metric] for line in lines], halves) if lines else None
+
+    def lines(self, one, size):
+        return [line for line in self.results if (line["set"], line["size"]) == (one.name, size)]
+
+    def model(self, one, size, role, metric=None):
+        metric = metric or one.metrics[0]
+        lines = [line for line in self.lines(one, size) if metric in line[role]["scores"]]
+        halves = [half_width(line[role]["intervals"][metric]) for line in lines if metric in line[role]["intervals"]]
+        return Sample([line[role]["scores"][metric] for line in lines], halves) if lines else None
+
+    def over(self, one, size, value):
+        """A number of each line of a set and size."""
+        lines = self.lines(one, size)
+        return Sample([value(line) for line in lines]) if lines else None
+
+    def train_rows(self, one, size):
+        lines = [line for line in [*self.results, *self.peers] if (line["set"], line["size"]) == (one.name, size)]
+        return lines[0]["train_rows"] if lines else None
+
+
+def cell(value, spec=".3f"):
+    return "–" if value is None else format(value, spec)
+
+
+def size_name(size):
+    return size if size == "full" else f"{size} a class"
+
+
+def head(*names):
+    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+
+
+def row(*cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def retention(line, metric):
+    return line["student"]["scores"][metric] / line["teacher"]["scores"][metric]
+
+
+def score_table(table):
+    text = head("set", "training rows", *METHODS.values(), "teacher", "student", "kept")
+    for one, size in table.rows:
+        rows = table.train_rows(one, size)
+        kept = table.over(one, size, lambda line: 100 * retention(line, one.metrics[0]))
+        text.append(row(
+            f"{one.title}, {size_name(size)}", cell(rows, ","),
+            *(cell(table.peer(one, size, method)) for method in METHODS),
+            *(cell(table.model(one, size, role)) for role in ("teacher", "student")),
+            "–" if kept is None else f"{kept:.1f} %"))
+    return text
+
+
+def second_table(table):
+    text = head("set", "metric", *METHODS.values(), "teacher", "student")
+    for one, size in table.rows:
+        metric = one.metrics[1]
+        text.append(row(
+            f"{one.title}, {size_name(size)}", metric.replace("_", "-"),
+            *(cell(table.peer(one, size, method, metric)) for method in METHODS),
+            *(cell(table.model(one, size, role, metric)) for role in ("teacher", "student"))))
+    return text
+
+
+def minutes(line, role):
+    return line[role]["made"]["seconds_of_command"] / 60
+
+
+def kilojoules(line):
+    joules = [line[role]["made"]["joules"] for role in ("teacher", "student")]
+    return sum(j["value"] for j in joules) / 1e3 if all(joules) else math.nan
+
+
+def ratio(key):
+    return lambda line: line["teacher"][key] / line["student"][key]
+
+
+def cost_table(table):
+    text = head(
+        "set", "teacher bytes", "student bytes", "fewer", "teacher µs", "student µs", "faster",
+        "min, teacher", "min, student", "kJ, both")
+    for one, size in table.rows:
+        if not table.lines(one, size):
+            continue
+        of = lambda value, spec: cell(table.over(one, size, value), spec)
+        mega = lambda role: of(lambda line: line[role]["bytes"] / 1e6, ".1f") + " MB"
+        text.append(row(
+            f"{one.title}, {size_name(size)}", mega("teacher"), mega("student"), of(ratio("bytes"), ".1f") + " ×",
+            of(lambda line: line["teacher"]["micros"], ",.0f"), of(lambda line: line["student"]["micros"], ",.0f"),
+            of(ratio("micros"), ".1f") + " ×",
+            *(of(lambda line: minutes(line, role), ".1f") for role in ("teacher", "student")), of(kilojoules, ".1f")))
+    return text if len(text) > 2 else ["Nothing has been run yet."]
+
+
+def compare(ours, theirs):
+    """Ours less theirs, and whether that is above, a tie (inside the interval of the difference) or below."""
+    difference = ours.mean - theirs.mean
+    noise = math.hypot(ours.half, theirs.half)
+    verdict = "above" if difference > 0 else "tie" if -difference <= noise else "below"
+    return difference, verdict
+
+
+class Goal:
+    """A goal, checked on each set and size that has been run."""
+
+    def __init__(self, name, spec):
+        self.name, self.spec, self.checks = name, spec, []
+
+    def add(self, where, value, verdict):
+        self.checks.append((where, value, verdict))
+
+    def line(self):
+        if not self.checks:
+            return row(self.name, "not run yet", "–", "–")
+        missed = [(where, value) for where, value, verdict in self.checks if verdict == "below"]
+        ties = [where for where, _, verdict in self.checks if verdict == "tie"]
+        worst = min(self.checks, key=lambda check: check[1])
+        count = f"{len(self.checks) - len(missed)} of {len(self.checks)}" + (f" ({len(ties)} tie)" if ties else "")
+        shown = "; ".join(f"{where} {value:{self.spec}}" for where, value in missed) or "–"
+        return row(self.name, f"{'**missed**' if missed else 'met'}, {count}", f"{worst[0]} {worst[1]:{self.spec}}", shown)
+
+
+def goals(table):
+    baselines = Goal("teacher above TF-IDF and the frozen encoder (difference)", "+.3f")
+    setfit = Goal("teacher no worse than SetFit (difference)", "+.3f")
+    kept = Goal(f"student keeps {RETENTION:.0%} of its teacher, from 64 rows a class (share)", ".3f")
+    counted = Goal("student above TF-IDF (difference)", "+.3f")
+    fewer = Goal(f"bytes as shipped, {BYTES:.0f} times fewer (times)", ".1f")
+    faster = Goal(f"{SPEED:.0f} times faster than the teacher in f32 (times)", ".1f")
+    quick = Goal(f"both made in {MINUTES:.0f} minutes for {ROWS_OF_GOAL:,} rows (minutes to spare)", "+.1f")
+    reached = lambda value, least: "above" if value >= least else "below"
+    for one, size in table.rows:
+        where = f"{one.title} {size_name(size)}"
+        teacher, student = (table.model(one, size, role) for role in ("teacher", "student"))
+        if not teacher or not student:
+            continue
+        tfidf, best = table.peer(one, size, "tfidf"), table.peer(one, size, "setfit")
+        rivals = [peer for peer in (tfidf, table.peer(one, size, "frozen")) if peer]
+        if rivals:
+            baselines.add(where, *compare(teacher, max(rivals, key=lambda peer: peer.mean)))
+        if best:
+            setfit.add(where, *compare(teacher, best))
+        if tfidf:
+            counted.add(where, *compare(student, tfidf))
+        value = table.over(one, size, lambda line: retention(line, one.metrics[0])).mean
+        if size != "8":
+            kept.add(where, value, reached(value, RETENTION))
+        for goal, key, least in ((fewer, "bytes", BYTES), (faster, "micros", SPEED)):
+            value = table.over(one, size, ratio(key)).mean
+            goal.add(where, value, reached(value, least))
+        rows = table.train_rows(one, size)
+        if rows in ROWS_TIMED:
+            taken = table.over(one, size, lambda line: minutes(line, "teacher") + minutes(line, "student")).mean
+            spare = MINUTES - taken * ROWS_OF_GOAL / rows
+            quick.add(where, spare, reached(spare, 0.0))
+    return [*head("goal", "result", "nearest to missing, or worst", "missed on"),
+            *(goal.line() for goal in (baselines, setfit, kept, counted, fewer, faster, quick))]
+
+
+def main():
+    table = Table()
+    parts = [
+        "### Goals", goals(table),
+        "### Scores", score_table(table),
+        "### What it costs", cost_table(table),
+        "### The second metric", second_table(table),
+    ]
+    text = "\n\n".join(part if isinstance(part, str) else "\n".join(part) for part in parts)
+    print(text)
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise SystemExit(f"{README.name}: expected the lines {BEGIN} and {END} around the tables")
+    README.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
