@@ -7,7 +7,7 @@ use attar_model::atomic::WriteMode;
 use attar_model::card::{
     BillLine, Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet,
 };
-use attar_model::{Bundle, Size, Weights, flops};
+use attar_model::{Bundle, ClassifierInput, Pooling, PoolingMode, Size, Weights, flops};
 use attar_text::metrics::{ClassReport, Difference, Score};
 use attar_text::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,12 @@ fn write(
 ) -> Result<Delivery, Error> {
     let mut bundle = Bundle::new(plan.student.config.clone(), weights);
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.data.max_tokens)?;
+    // What the classifier reads is a vector of the text as well.
+    bundle.pooling = match plan.student.config.classifier_input {
+        ClassifierInput::FirstToken => None,
+        ClassifierInput::Mean => Some(Pooling { mode: PoolingMode::Mean, normalise: false }),
+        ClassifierInput::Cosine => Some(Pooling { mode: PoolingMode::Mean, normalise: true }),
+    };
     bundle.max_tokens = Some(plan.data.max_tokens);
     bundle.provenance = Some(json!({
         "attar": env!("CARGO_PKG_VERSION"),

@@ -137,8 +137,9 @@ fn a_student_is_cut_out_of_its_teacher() {
             assert_eq!(config.vocabulary, plan.tokenizer.vocabulary_size());
             assert!(config.vocabulary <= 300 && plan.teacher_ids.as_ref().unwrap().len() == config.vocabulary);
         }
-        // Cut out of a teacher that knows the classes, it knows most of them after a few updates.
-        assert!(scores.0.last().unwrap().1 > 0.35, "{name}: {:?}", scores.0);
+        // Cut out of a teacher that knows the classes, it knows many of them after a few updates.
+        let most = *plan.data.dev.class_counts().iter().max().unwrap() as f64 / plan.data.dev.len() as f64;
+        assert!(scores.0.last().unwrap().1 > most + 0.1, "{name}: {:?}, the largest class has {most}", scores.0);
         let mut session = Session::load(&path(name).join("student"), &Options::all_threads(Precision::F32)).unwrap();
         assert_eq!(session.config().classifier_input, ClassifierInput::Mean);
         assert_eq!(session.logits(&[("turn on the lights", None)], |_| ()).unwrap()[0].len(), config.outputs());
