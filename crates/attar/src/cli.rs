@@ -177,7 +177,7 @@ pub(crate) struct ShapeArgs {
     /// Attention heads of the student; as many as the teacher's if left out.
     #[arg(long)]
     pub(crate) heads: Option<usize>,
-    /// Feed-forward width of the student; its hidden width if left out, or the teacher's with `--init layers`.
+    /// Feed-forward width of the student; half the teacher's hidden width if left out, or all of its own with `--init layers`.
     #[arg(long)]
     pub(crate) feed_forward: Option<usize>,
     /// Word pieces that the student keeps; else as many as its size allows.

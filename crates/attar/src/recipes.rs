@@ -27,6 +27,7 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
         return read(file);
     }
     let path = args.model.clone().context("no model was given")?;
+    model_directory::existing(&path)?;
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     let classifier = match args.classifier {
         ClassifierArg::Auto => ClassifierChoice::Auto,

@@ -80,13 +80,13 @@ pub enum Init {
     Pruned,
 }
 
-/// The student that is cut out of a teacher: every second layer up to the last, a feed-forward block as wide as the
-/// state, and as many word pieces as fit into `bytes` as shipped.
+/// The student that is cut out of a teacher: every second layer up to the last, a feed-forward block half as wide as
+/// the state, and as many word pieces as fit into `bytes` as shipped.
 pub fn student(teacher: &EncoderConfig, init: Init, max_tokens: usize, bytes: usize) -> StudentSpec {
     let count = teacher.layers.div_ceil(2).min(4);
     let layers: Vec<usize> = (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect();
     let feed_forward = match init {
-        Init::Pruned => teacher.hidden.min(teacher.feed_forward),
+        Init::Pruned => (teacher.hidden / 2).min(teacher.feed_forward),
         Init::Random | Init::Layers => teacher.feed_forward,
     };
     let shape = EncoderConfig { layers: count, feed_forward, positions: max_tokens, ..teacher.clone() };
@@ -213,10 +213,10 @@ mod tests {
         else {
             panic!("a pruned student begins from its teacher")
         };
-        assert_eq!((layers, feed_forward), (vec![2, 4, 6], Some(384)));
+        assert_eq!((layers, feed_forward), (vec![2, 4, 6], Some(192)));
         let pieces = vocabulary.expect("9 MB have no room for 30,522 pieces of 384 columns");
         let config =
-            EncoderConfig { layers: 3, feed_forward: 384, positions: 128, vocabulary: pieces, ..teacher.clone() };
+            EncoderConfig { layers: 3, feed_forward: 192, positions: 128, vocabulary: pieces, ..teacher.clone() };
         let bytes = shipped_bytes(&config);
         assert!((8_900_000..=9_000_000).contains(&bytes), "{bytes}");
         assert_eq!(pieces_within(&teacher, 1_000_000), None);

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use attar_distill::model_directory;
 use attar_model::{Bundle, Head};
-use serde_json::json;
 
 use super::{quantize, training};
 use crate::cli::DistillArgs;
@@ -24,11 +23,14 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         Some(out) => out.clone(),
         None => training::default_folder("distill", &recipes::data(&args.data)?),
     };
-    let teacher = match answers(given)? {
+    // Where a teacher is made first it has half of the time.
+    let has_teacher = answers(given)?;
+    let within = args.quality.within.map(|seconds| if has_teacher { seconds } else { seconds / 2.0 });
+    let teacher = match has_teacher {
         true => given.clone(),
-        false => make_teacher(args, given, &out)?,
+        false => make_teacher(args, given, &out, within)?,
     };
-    let recipe = recipes::distill(args, &teacher)?;
+    let recipe = training::within(recipes::distill(args, &teacher)?, within)?;
     if args.run.print_recipe {
         return training::run("distill", recipe, &args.run);
     }
@@ -36,7 +38,9 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     let small = out.join(SMALL);
     let shipped = quantize::ship(&out, &small, &args.data, &delivery)?;
     if args.run.json {
-        return console::json(&json!({ "student": delivery, "small": shipped }));
+        let mut all = serde_json::to_value(&delivery)?;
+        all["small"] = serde_json::to_value(&shipped)?;
+        return console::json(&all);
     }
     console::say(tables::delivery(&delivery))?;
     console::say(shipped.summary())?;
@@ -50,9 +54,9 @@ fn answers(model: &Path) -> anyhow::Result<bool> {
 }
 
 /// Fine-tunes an encoder on the data; gives the folder of that run, which has a bill of its own.
-fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path, within: Option<f64>) -> anyhow::Result<PathBuf> {
     let folder = out.join(TEACHER);
-    let recipe = recipes::teacher(args, encoder)?;
+    let recipe = training::within(recipes::teacher(args, encoder)?, within)?;
     console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));
     let delivery = training::execute(recipe, &folder)?;
     if !args.run.json {

@@ -6,5 +6,7 @@ use crate::recipes;
 use super::training;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<()> {
-    training::run("finetune", recipes::finetune(args)?, &args.run)
+    let recipe = recipes::finetune(args)?;
+    let within = args.quality.within.filter(|_| args.run.recipe.is_none());
+    training::run("finetune", training::within(recipe, within)?, &args.run)
 }

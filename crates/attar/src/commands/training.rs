@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use attar_distill::plan::Plan;
-use attar_distill::recipe::{DataSpec, Recipe};
+use attar_distill::plan::{Plan, probe};
+use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
 use attar_distill::{Delivery, RunDirectory, deliver};
 
@@ -26,6 +26,32 @@ pub(crate) fn run(command: &str, recipe: Recipe, args: &RunArgs) -> anyhow::Resu
     console::say(tables::delivery(&delivery))?;
     console::say(format!("\ntry it:  attar predict {} \"some text\"", out.display()))?;
     Ok(())
+}
+
+/// Updates of each stage that are timed to make a recipe fit into a time.
+const PROBED: usize = 6;
+/// How many times as many updates as usual a long time buys.
+const MOST: f64 = 3.0;
+
+/// The recipe with as many updates as fit into so many seconds, by the time that a few of them take here.
+pub(crate) fn within(mut recipe: Recipe, seconds: Option<f64>) -> anyhow::Result<Recipe> {
+    let Some(seconds) = seconds else { return Ok(recipe) };
+    let plan = Plan::new(recipe.clone()).context("the recipe was refused, nothing was computed")?;
+    let timing = waiting("timing a few updates");
+    let usual = probe(&plan, PROBED, || ())?.seconds;
+    timing.finish_and_clear();
+    let factor = (seconds / usual).min(MOST);
+    for (stage, planned) in recipe.stages.iter_mut().zip(&plan.stages) {
+        let steps = ((planned.steps as f64 * factor) as usize).max(1);
+        stage.length = StageLength::Steps(steps);
+        stage.evaluate_every = stage.evaluate_every.min(steps);
+    }
+    console::note(format!(
+        "{} is the usual time here, {} was given: {factor:.2} times the usual updates",
+        tables::seconds(usual),
+        tables::seconds(seconds)
+    ));
+    Ok(recipe)
 }
 
 /// Plans a recipe, trains, and writes the student.

@@ -168,16 +168,32 @@ fn eval_compares_side_by_side() {
 fn flags_print_their_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write(folder, "rows.csv", "text,label\na,x\nb,y\n");
+    let rows = |count: usize| (0..count).map(|i| format!("some text {i},{}\n", ["x", "y"][i % 2])).collect::<String>();
+    write(folder, "rows.csv", &format!("text,label\n{}", rows(40)));
     let teacher = workshop().join("teacher").display().to_string();
     let recipe = succeed(
         folder,
-        &["distill", "--teacher", &teacher, "--data", "rows.csv", "--heads", "4", "--hidden", "16", "--print-recipe"],
+        &[
+            "distill",
+            "--teacher",
+            &teacher,
+            "--data",
+            "rows.csv",
+            "--layers",
+            "1",
+            "--init",
+            "random",
+            "--print-recipe",
+        ],
     );
     assert!(!folder.join("runs").exists());
+    // The rules wrote down what they made of the data.
+    for line in ["noisy-copies = 40", "layers = 1", "name = \"states\"", "name = \"answers\""] {
+        assert!(recipe.contains(line), "expected `{line}` in\n{recipe}");
+    }
     std::fs::create_dir(folder.join("elsewhere")).unwrap();
     write(&folder.join("elsewhere"), "printed.toml", &recipe);
-    // What is printed can be read again, wherever it is put; these rows are too few to be run.
+    // What is printed can be read again, wherever it is put; the teacher knows other classes.
     let complaint = crate::common::fail(folder, &["plan", "elsewhere/printed.toml"]);
     assert!(
         complaint.contains("rows.csv") || complaint.contains("classes") || complaint.contains("share"),

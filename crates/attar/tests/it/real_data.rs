@@ -18,11 +18,13 @@ fn a_real_teacher_and_its_student() {
     // A hundred updates: 0.51 is the larger class, 0.90 what the whole data give.
     assert!(score(&teacher) > 0.75, "{teacher}");
 
-    let distill =
-        ["distill", "--teacher", "teacher", "--layers", "2", "--hidden", "96", "--epochs", "1", "--out", "student"];
+    let distill = ["distill", "--teacher", "teacher", "--noisy-copies", "0", "--epochs", "1", "--out", "student"];
     let student = run(&[&distill[..], &common].concat());
-    let parameters = |delivery: &serde_json::Value| delivery["parameters"].as_u64().unwrap();
-    assert!(parameters(&student) * 5 < parameters(&teacher), "{student}");
+    // As shipped, a tenth of its teacher in 32-bit floats.
+    let small = student["small"]["bytes"].as_u64().unwrap();
+    assert!(small < 9_100_000 && small > 2_000_000, "{student}");
+    // Cut out of its teacher, it needs few updates.
+    assert!(score(&student) > 0.7, "{student}");
     assert!(student["bill"]["total"]["energy_kwh"]["value"].as_f64().unwrap() > 0.0, "{student}");
     assert_eq!(student["scores"]["teacher"]["scores"][0]["value"].as_f64(), Some(score(&teacher)));
 
