@@ -1,7 +1,5 @@
 //! Rows held out: in proportion to the classes, also where they are few.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
-
 use attar_text::labelled::{Dataset, Example, Label, LabelSet, Target};
 use attar_text::random::Streams;
 
