@@ -90,8 +90,14 @@ impl Observer for RunProgress {
                     self.bar.set_message(self.message(step));
                 }
             }
-            Event::Evaluated { score, .. } => {
+            Event::Evaluated { stage, step, score, .. } => {
                 if let Some(value) = score.value {
+                    if (*stage, *step) == (0, 0) {
+                        let metric = score.metric.name();
+                        let text =
+                            format!("before training, a linear head over the frozen encoder: {metric} {value:.4}");
+                        self.bar.suspend(|| console::note(text));
+                    }
                     self.last = format!(" · {} {value:.4}", score.metric.name());
                 }
             }

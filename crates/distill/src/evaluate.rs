@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::Error;
 use crate::encoded_rows::EncodedRows;
 use crate::engine::{Encoder, Input, Keep, Trace, Values};
-use crate::train::{Teacher, with_ids};
+use crate::train::Teacher;
 
 /// Tokens of one evaluation batch: enough for full matrix products, small in memory.
 const BATCH_TOKENS: usize = 4096;
@@ -41,14 +41,13 @@ impl Forward for Teacher {
 }
 
 /// What `pick` takes from the trace of each batch, a row of numbers for each text, in the order of
-/// the texts. `ids` are the model's ids of the texts' pieces, where its vocabulary is another.
+/// the texts.
 ///
 /// # Errors
 /// If the device fails to hand out numbers.
 pub fn rows(
     model: &impl Forward,
     texts: &EncodedRows,
-    ids: Option<&[u32]>,
     device: &Device,
     pick: impl Fn(&Trace, &Input) -> Tensor<2>,
     mut progress: impl FnMut(usize),
@@ -57,7 +56,6 @@ pub fn rows(
     let mut all = vec![Vec::new(); texts.len()];
     for batch in plan_sorted(&lengths, BatchBudget::of_tokens(BATCH_TOKENS)) {
         let batch = texts.batch(&batch);
-        let batch = ids.map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
         let input = Input::ragged(&batch, model.encoder().config(), device);
         let picked = pick(&model.output(&input), &input);
         let width = picked.dims()[1];
@@ -80,9 +78,8 @@ pub fn rows(
 pub fn logits(
     model: &impl Forward,
     texts: &EncodedRows,
-    ids: Option<&[u32]>,
     device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Vec<Vec<f32>>, Error> {
-    rows(model, texts, ids, device, |trace, _| trace.logits.clone().expect("the model has a head"), progress)
+    rows(model, texts, device, |trace, _| trace.logits.clone().expect("the model has a head"), progress)
 }

@@ -88,5 +88,5 @@ fn vectors(plan: &Plan, config: &EncoderConfig, weights: &Weights, rows: &[usize
             ClassifierInput::Cosine => pair_cosine(mean()),
         }
     };
-    evaluate::rows(&encoder, &texts, None, &device, pick, |_| {})
+    evaluate::rows(&encoder, &texts, &device, pick, |_| {})
 }

@@ -102,11 +102,11 @@ impl Trial {
     }
 }
 
-/// [`ridge`] with the penalty of the grid that misses rows held out by the least squares; folds as in [`select_softmax`],
+/// [`ridge()`] with the penalty of the grid that misses rows held out by the least squares; folds as in [`select_softmax`],
 /// without classes.
 ///
 /// # Panics
-/// As [`ridge`], or if the grid is empty.
+/// As [`ridge()`], or if the grid is empty.
 #[track_caller]
 pub fn select_ridge(rows: &Features, targets: &[f32], grid: &[f64], streams: &Streams) -> Selected {
     assert_eq!(rows.len(), targets.len(), "a target for each row");

@@ -39,6 +39,8 @@ pub struct Plan {
     pub train_texts: EncodedRows,
     /// The dev rows as token ids of the student.
     pub dev_texts: EncodedRows,
+    /// The dev rows as the teacher's own tokenizer has them, where the student keeps a part of its pieces.
+    pub teacher_dev_texts: Option<EncodedRows>,
     /// From text to the student's token ids.
     pub tokenizer: Tokenizer,
     /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
@@ -105,6 +107,10 @@ impl Plan {
         let (limit, reading) = (Limit::new(data.max_tokens), Reading::of(&student.config));
         let train_texts = EncodedRows::new(&train_rows, &tokenizer, limit, reading)?;
         let dev_texts = EncodedRows::new(&data.dev.examples, &tokenizer, limit, reading)?;
+        let teacher_dev_texts = match teacher_ids {
+            Some(_) => Some(EncodedRows::new(&data.dev.examples, &full, limit, reading)?),
+            None => None,
+        };
         for (who, config) in [("student", Some(&student.config)), ("teacher", bundle.map(|b| &b.config))] {
             if let Some(config) = config {
                 check::token_types(who, config, train_texts.sequences())?;
@@ -127,6 +133,7 @@ impl Plan {
             data,
             train_texts,
             dev_texts,
+            teacher_dev_texts,
             tokenizer,
             teacher_ids,
             teacher,

@@ -118,7 +118,7 @@ fn evaluation(plan: &Plan, trainer: &Trainer<'_>) -> Result<f64, Error> {
     let sample = plan.dev_texts.of_rows(&rows);
     let (encoder, values) = trainer.student();
     let start = Instant::now();
-    evaluate::logits(&(encoder, &values), &sample, None, trainer.device(), |_| {})?;
+    evaluate::logits(&(encoder, &values), &sample, trainer.device(), |_| {})?;
     Ok(start.elapsed().as_secs_f64() * plan.dev_texts.len() as f64 / rows.len().max(1) as f64)
 }
 

@@ -190,7 +190,7 @@ impl Run<'_> {
         let plan = self.plan;
         self.meter.enter(phase::EVALUATION);
         let (encoder, values) = trainer.student();
-        let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, None, trainer.device(), |_| {})?;
+        let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, trainer.device(), |_| {})?;
         let answers = Answers::from_logits(&logits, &plan.data.dev.target);
         let score = truth.score(plan.data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
         // An undefined score, as of constant answers under a correlation, is the worst there is.
@@ -215,7 +215,7 @@ impl Run<'_> {
         let encoder = Encoder::new(plan.student.config.clone());
         let mut parameters = Parameters::empty(&device);
         parameters.load(encoder.slots(), weights)?;
-        let logits = evaluate::logits(&(&encoder, &parameters.values()), &plan.dev_texts, None, &device, |_| {})?;
+        let logits = evaluate::logits(&(&encoder, &parameters.values()), &plan.dev_texts, &device, |_| {})?;
         let student = Answers::from_logits(&logits, &data.dev.target);
         let scores = |answers: &Answers| -> Result<Vec<Score>, Error> {
             data.metrics.iter().map(|&metric| truth.score(metric, answers, &streams)).collect()
@@ -225,7 +225,12 @@ impl Run<'_> {
         let teacher = match teacher.filter(|_| answering) {
             None => None,
             Some(teacher) => {
-                let logits = evaluate::logits(&teacher, &plan.dev_texts, plan.teacher_ids.as_deref(), &device, |_| {})?;
+                let logits = evaluate::logits(
+                    &teacher,
+                    plan.teacher_dev_texts.as_ref().unwrap_or(&plan.dev_texts),
+                    &device,
+                    |_| {},
+                )?;
                 let answers = Answers::from_logits(&logits, &data.dev.target);
                 let scores = scores(&answers)?;
                 Some(TeacherScores {
