@@ -291,7 +291,10 @@ pub(crate) struct EvalArgs {
     /// Train a linear model over n-grams and score it too.
     #[arg(long)]
     pub(crate) baseline: bool,
-    /// Rows for the baseline to learn from; else the training part of a known data set, or the rows of the table that
+    /// A sentence encoder: with `--baseline` a linear model over its vectors as they are, without training, is scored too.
+    #[arg(long, requires = "baseline", value_name = "DIR")]
+    pub(crate) encoder: Option<PathBuf>,
+    /// Rows for the baselines to learn from; else the training part of a known data set, or the rows of the table that
     /// the models were trained on.
     #[arg(long, requires = "baseline", value_name = "PATH")]
     pub(crate) train: Option<PathBuf>,

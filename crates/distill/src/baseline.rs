@@ -1,4 +1,5 @@
-//! The baseline that a student must beat: a linear model over n-grams of words and characters.
+//! The baselines that a student must beat: a linear model over n-grams of words and characters, and one over the vectors of
+//! a sentence encoder that is not trained ([`FrozenBaseline`]).
 //!
 //! It is what a practitioner tries first (TF-IDF and logistic regression), and it trains in seconds, so that every report
 //! can show it. Classes come from [`select_softmax`] and scores from [`select_ridge`], with the penalty chosen by
@@ -9,6 +10,7 @@
 //!   difference, which a linear model makes of the three), and measures of overlap (`baseline/overlap.rs`).
 //! - Two texts with a score: the measures of overlap alone, which thousands of words would drown.
 
+mod frozen;
 mod ngrams;
 mod overlap;
 
@@ -18,6 +20,7 @@ use rayon::prelude::*;
 
 use crate::Error;
 use crate::linear::{DenseRows, Features, LinearModel, SparseRows, select_ridge, select_softmax};
+pub use frozen::FrozenBaseline;
 use ngrams::{Ngrams, Prepared};
 use overlap::{Beyond, Overlaps};
 

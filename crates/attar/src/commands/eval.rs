@@ -1,11 +1,11 @@
 //! `attar eval`: models side by side on labelled text.
 
 use anyhow::{Context, bail};
-use attar_distill::baseline::NgramBaseline;
+use attar_distill::baseline::{FrozenBaseline, NgramBaseline};
 use attar_distill::recipe::EnergySpec;
 use attar_distill::score::{Agreement, AgreementKind, Answers, Truth};
 use attar_distill::{labels, model_directory};
-use attar_model::{Size, flops};
+use attar_model::{EncoderConfig, Size, flops};
 use attar_runtime::{Session, Text};
 use attar_text::labelled::Dataset;
 use attar_text::metrics::{ClassReport, Difference, Metric, Score};
@@ -55,6 +55,15 @@ pub(crate) enum Contender {
         /// Bytes of its files.
         bytes: u64,
     },
+    /// A linear model over an encoder's vectors.
+    Frozen {
+        /// What it is called in the table.
+        name: String,
+        /// The model.
+        baseline: Box<FrozenBaseline>,
+        /// Bytes of the encoder's files.
+        bytes: u64,
+    },
     /// Counted words.
     Baseline(Box<NgramBaseline>),
 }
@@ -81,8 +90,14 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
     };
     if args.baseline {
         let train = baseline_rows(args, &data, rest)?;
-        let baseline = NgramBaseline::train(&train, &Streams::new(args.seed))?;
-        contenders.push(Contender::Baseline(Box::new(baseline)));
+        let streams = Streams::new(args.seed);
+        contenders.push(Contender::Baseline(Box::new(NgramBaseline::train(&train, &streams)?)));
+        if let Some(path) = &args.encoder {
+            let session = engine::open(path, &args.engine, threads)?;
+            let baseline = Box::new(FrozenBaseline::train(session, &train, &streams)?);
+            let name = format!("{}, frozen", model_directory::name(path));
+            contenders.push(Contender::Frozen { name, baseline, bytes: engine::shipped(path, &args.engine)? });
+        }
     }
     let energy = (!args.no_speed).then_some(&energy);
     let (rows, notes) = compare(&mut contenders, &data, &metrics, energy, args.seed)?;
@@ -209,36 +224,39 @@ impl Contender {
     fn session(&self) -> Option<&Session> {
         match self {
             Contender::Encoder { session, .. } => Some(session),
+            Contender::Frozen { .. } | Contender::Baseline(_) => None,
+        }
+    }
+
+    /// Its configuration, if it has an encoder.
+    fn config(&self) -> Option<&EncoderConfig> {
+        match self {
+            Contender::Encoder { session, .. } => Some(session.config()),
+            Contender::Frozen { baseline, .. } => Some(baseline.session().config()),
             Contender::Baseline(_) => None,
         }
     }
 
     fn name(&self) -> &str {
         match self {
-            Contender::Encoder { name, .. } => name,
+            Contender::Encoder { name, .. } | Contender::Frozen { name, .. } => name,
             Contender::Baseline(_) => "word n-grams",
         }
     }
 
     fn bytes(&self) -> u64 {
         match self {
-            Contender::Encoder { bytes, .. } => *bytes,
+            Contender::Encoder { bytes, .. } | Contender::Frozen { bytes, .. } => *bytes,
             Contender::Baseline(baseline) => baseline.bytes() as u64,
         }
     }
 
     fn parameters(&self) -> Option<usize> {
-        match self {
-            Contender::Encoder { session, .. } => Some(Size::of(session.config()).parameters()),
-            Contender::Baseline(_) => None,
-        }
+        self.config().map(|config| Size::of(config).parameters())
     }
 
     fn flops(&self) -> Option<f64> {
-        match self {
-            Contender::Encoder { session, .. } => Some(flops(session.config(), 128).encoder()),
-            Contender::Baseline(_) => None,
-        }
+        self.config().map(|config| flops(config, 128).encoder())
     }
 
     fn answers(&mut self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
@@ -255,6 +273,7 @@ impl Contender {
                 }
                 logits
             }
+            Contender::Frozen { baseline, .. } => baseline.predict(texts)?,
             Contender::Baseline(baseline) => data.examples.iter().map(|example| baseline.predict(example)).collect(),
         };
         Ok(Answers::from_logits(&logits, &data.target))
@@ -277,6 +296,10 @@ fn speeds(
         models.push(match contender {
             Contender::Encoder { session, .. } => Box::new(move || {
                 session.logits(sample, |_| {})?;
+                Ok(())
+            }),
+            Contender::Frozen { baseline, .. } => Box::new(move || {
+                baseline.predict(sample)?;
                 Ok(())
             }),
             Contender::Baseline(baseline) => Box::new(move || {

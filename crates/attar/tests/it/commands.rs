@@ -201,3 +201,33 @@ fn flags_print_their_recipe() {
     );
     assert!(!complaint.contains("No such file"), "{complaint}");
 }
+
+#[test]
+fn eval_sets_a_frozen_encoder_beside_the_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let streams = attar_text::random::Streams::new(9);
+    let mut largest = 0;
+    for (name, split, count) in
+        [("train.tsv", attar_text::layout::Split::Train, 400), ("test.tsv", attar_text::layout::Split::Test, 100)]
+    {
+        let data = attar_text::synthetic::generate(&streams, count, split);
+        let labels = &data.target.labels().unwrap().names;
+        let rows = data.examples.iter().zip(data.classes().unwrap());
+        let rows: String = rows.map(|(e, class)| format!("{}\t{}\n", e.text, labels[class as usize])).collect();
+        write(folder, name, &format!("text\tlabel\n{rows}"));
+        largest = *data.class_counts().iter().max().unwrap();
+    }
+    let teacher = workshop().join("teacher").display().to_string();
+    let arguments =
+        ["eval", &teacher, "--data", "test.tsv", "--train", "train.tsv", "--baseline", "--no-speed", "--json"];
+    let comparison = json(&succeed(folder, &[&arguments[..], &["--encoder", &teacher]].concat()));
+    let models = comparison["models"].as_array().unwrap();
+    assert_eq!(models[2]["name"], "teacher, frozen");
+    // The vectors of a model that knows the classes tell them apart.
+    let score = models[2]["scores"][0]["value"].as_f64().unwrap();
+    assert!(score > largest as f64 / 100.0 + 0.2, "{score}, the largest class has {largest} of 100");
+    assert_eq!(models[2]["parameters"], models[0]["parameters"]);
+    let complaint = crate::common::fail(folder, &["eval", &teacher, "--data", "test.tsv", "--encoder", &teacher]);
+    assert!(complaint.contains("--baseline"), "{complaint}");
+}
