@@ -99,15 +99,13 @@ fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
     recipe(seed, data, None, shape, stages)
 }
 
-/// A student of two thirds of the depth and half the width.
+/// A student of two thirds of the depth and half the width, cut out of its teacher.
 fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
-    let shape = StudentSpec::Shape {
-        layers: 2,
-        hidden: 48,
-        heads: 4,
-        feed_forward: 192,
-        tokenizer: None,
-        classifier: ClassifierChoice::Auto,
+    let shape = StudentSpec::Teacher {
+        layers: vec![2, 3],
+        hidden: Some(48),
+        heads: Some(4),
+        feed_forward: Some(192),
         vocabulary: None,
     };
     let inside = recipes::intermediate(4, 4);
