@@ -58,11 +58,14 @@ pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
     let epochs = (300.0 / (facts.rows.max(1) as f64).sqrt() * effort.factor()).ceil();
     let width = (RATE_WIDTH / hidden.max(1) as f64).powi(2).min(1.0);
     let chooses = facts.dev_rows >= FEW_DEV_ROWS;
+    let (epochs, batch_rows) = ((epochs as usize).clamp(2, 40), if few { 16 } else { 32 });
     StageSpec {
         name: "finetune".into(),
-        length: StageLength::Epochs((epochs as usize).clamp(2, 40)),
+        length: StageLength::Epochs(epochs),
         rate: if few { 1e-4 } else { 2e-4 } * width,
-        batch_rows: if few { 16 } else { 32 },
+        batch_rows,
+        // Where scores choose nothing, four show how it goes.
+        evaluate_every: if chooses { 0 } else { (epochs * facts.rows.div_ceil(batch_rows)).div_ceil(4) },
         patience: chooses.then_some(2),
         keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
         ..StageSpec::new(vec![Objective::Gold { weight: 1.0 }])

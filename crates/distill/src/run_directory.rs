@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::deliver::{Delivery, Removed, Scores};
-use crate::model_directory::STUDENT;
+use crate::model_directory::{STUDENT, TEACHER};
 use crate::plan::Plan;
 use crate::train::Checkpoints;
 
@@ -216,7 +216,7 @@ impl RunDirectory {
     /// A folder with other things in it is not taken for a new run.
     fn refuse_other_files(&self) -> Result<(), Error> {
         let Ok(mut entries) = std::fs::read_dir(&self.path) else { return Ok(()) };
-        let ours = ["recipe.toml", CHECKPOINTS];
+        let ours = ["recipe.toml", CHECKPOINTS, TEACHER];
         let strange = entries.find_map(|entry| {
             let name = entry.ok()?.file_name().to_string_lossy().into_owned();
             (!ours.contains(&name.as_str()) && !name.starts_with('.')).then_some(name)

@@ -9,8 +9,6 @@ use super::{quantize, training};
 use crate::cli::DistillArgs;
 use crate::{console, recipes, tables};
 
-/// Folder of the teacher that is made first, below that of the run.
-const TEACHER: &str = "teacher";
 /// Folder of the student in small integers, below that of the run.
 const SMALL: &str = "small";
 
@@ -55,7 +53,7 @@ fn answers(model: &Path) -> anyhow::Result<bool> {
 
 /// Fine-tunes an encoder on the data; gives the folder of that run, which has a bill of its own.
 fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path, within: Option<f64>) -> anyhow::Result<PathBuf> {
-    let folder = out.join(TEACHER);
+    let folder = out.join(model_directory::TEACHER);
     let recipe = training::within(recipes::teacher(args, encoder)?, within)?;
     console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));
     let delivery = training::execute(recipe, &folder)?;

@@ -74,7 +74,6 @@ impl Plan {
         let data = LabelledData::load(&recipe.data, &streams)?;
         notes.extend(data.notes.iter().cloned());
         data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
-        notes.extend(data.notes.iter().cloned());
         note_leaks(&data, &mut notes);
         let mask = full.mask_id().and_then(|id| full.token(id));
         let more = more_rows::collect(&recipe.more, &recipe.data, &data, mask.as_deref(), &streams, &mut notes)?;

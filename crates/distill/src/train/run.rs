@@ -198,7 +198,7 @@ impl Run<'_> {
         let better = if plan.data.metrics[0].higher_is_better() { value } else { -value };
         // Of equals the later one has learned from more rows.
         let is_best = best.is_none_or(|best| better >= best.score);
-        if is_best {
+        if is_best && plan.stages[stage].spec.keep == KeepWeights::Best {
             self.checkpoints.write_best(&trainer.weights()?)?;
         }
         self.tell(Event::Evaluated { stage, step, score, best: is_best })?;
