@@ -231,3 +231,54 @@ fn eval_sets_a_frozen_encoder_beside_the_models() {
     let complaint = crate::common::fail(folder, &["eval", &teacher, "--data", "test.tsv", "--encoder", &teacher]);
     assert!(complaint.contains("--baseline"), "{complaint}");
 }
+
+#[test]
+fn an_encoder_and_rows_become_a_teacher_and_a_small_student() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let teacher = attar_model::Bundle::read_headless(&workshop().join("teacher/student")).unwrap();
+    attar_model::Bundle { provenance: None, ..teacher }
+        .write(&folder.join("encoder"), attar_model::atomic::WriteMode::New)
+        .unwrap();
+    let streams = attar_text::random::Streams::new(3);
+    let data = attar_text::synthetic::generate(&streams, 300, attar_text::layout::Split::Train);
+    let labels = &data.target.labels().unwrap().names;
+    let rows = data.examples.iter().zip(data.classes().unwrap());
+    let rows: String = rows.map(|(e, class)| format!("{}\t{}\n", e.text, labels[class as usize])).collect();
+    write(folder, "rows.tsv", &format!("text\tlabel\n{rows}"));
+    let arguments = [
+        "distill",
+        "--teacher",
+        "encoder",
+        "--data",
+        "rows.tsv",
+        "--max-tokens",
+        "24",
+        "--noisy-copies",
+        "1",
+        "--steps",
+        "4",
+        "--max-bytes",
+        "20MB",
+        "--out",
+        "run",
+        "--json",
+    ];
+    let whole = json(&succeed(folder, &arguments));
+    assert!(folder.join("run/teacher/student/config.json").exists());
+    assert!(folder.join("run/small/model.int8.safetensors").exists());
+    assert!(!folder.join("run/small/model.safetensors").exists());
+    let bytes: u64 = std::fs::read_dir(folder.join("run/small"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    let shipped = whole["small"]["bytes"].as_u64().unwrap();
+    // The card and attar's own record are not needed to answer.
+    assert!(shipped > 0 && shipped <= bytes, "{shipped} of {bytes}");
+    let answer = succeed(folder, &["predict", "run/small", "lights on please"]);
+    assert!(labels.iter().any(|label| answer.contains(label)), "{answer}");
+    // Asked again, nothing is made again.
+    let again = json(&succeed(folder, &arguments));
+    assert_eq!(again["fingerprint"], whole["fingerprint"]);
+    assert_eq!(again["bill"], whole["bill"]);
+}
