@@ -40,6 +40,9 @@ impl Bench {
     /// What the head answers to texts, or vectors where there is none: rows of the width that comes with them.
     pub(crate) fn outputs(&self, precision: Precision, texts: &Encodings) -> anyhow::Result<(Vec<f32>, usize)> {
         let mut encoder = Encoder::from_bundle(&self.bundle, &Options::new(precision, self.threads))?;
+        if let Some(head) = encoder.cosine() {
+            return pair_scores(&mut encoder, texts, head);
+        }
         let output = match self.bundle.config.head {
             Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => Output::Logits,
             Head::None | Head::MaskedLm | Head::Pretraining => {
@@ -91,6 +94,24 @@ impl Bench {
         }
         Ok(if whole > 0.0 { (error / whole).sqrt() } else { 0.0 })
     }
+}
+
+/// Scores of pairs, whose two texts are sequences of their own.
+fn pair_scores(
+    encoder: &mut Encoder,
+    texts: &Encodings,
+    [scale, offset]: [f32; 2],
+) -> anyhow::Result<(Vec<f32>, usize)> {
+    let output = Output::Vectors(Pooling { mode: PoolingMode::Mean, normalise: true });
+    let input = Input::new(&texts.ids, &texts.types, &texts.lengths)?;
+    let width = encoder.width(output)?;
+    let mut vectors = vec![0.0; encoder.rows(output, input) * width];
+    encoder.forward(input, output, &mut vectors)?;
+    let score = |pair: &[f32]| {
+        let (one, other) = pair.split_at(width);
+        scale * one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>() + offset
+    };
+    Ok((vectors.chunks_exact(2 * width).map(score).collect(), 1))
 }
 
 fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> anyhow::Result<QuantisedTensor> {

@@ -69,8 +69,8 @@ impl GateData {
         let most = [bundle.max_tokens, args.scoring.max_tokens].into_iter().flatten().min();
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
-        let dev_texts = encode(&dev, &tokenizer, limit)?;
-        let calibration = encode(&calibration, &tokenizer, limit)?;
+        let dev_texts = encode(&dev, &tokenizer, limit, bundle.config.reads_pairs_apart())?;
+        let calibration = encode(&calibration, &tokenizer, limit, bundle.config.reads_pairs_apart())?;
         Ok(GateData { dev, dev_texts, calibration, calibration_name, metrics, truth, order })
     }
 
@@ -141,12 +141,19 @@ fn calibration(
     (drawn, name)
 }
 
-fn encode(data: &Dataset, tokenizer: &Tokenizer, limit: Limit) -> anyhow::Result<Encodings> {
+/// Rows as token ids; `apart` makes two sequences of a pair.
+fn encode(data: &Dataset, tokenizer: &Tokenizer, limit: Limit, apart: bool) -> anyhow::Result<Encodings> {
     let mut encodings = Encodings::default();
     for (row, example) in data.examples.iter().enumerate() {
-        encodings
-            .push(tokenizer, &example.text, example.pair.as_deref(), limit)
-            .with_context(|| format!("row {row} of {} cannot be encoded", data.name))?;
+        let failed = || format!("row {row} of {} cannot be encoded", data.name);
+        let texts = match (&example.pair, apart) {
+            (Some(pair), true) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
+            (None, true) => bail!("row {row} of {} has one text, and the model compares two: name --pair", data.name),
+            (pair, false) => vec![(example.text.as_str(), pair.as_deref())],
+        };
+        for (text, pair) in texts {
+            encodings.push(tokenizer, text, pair, limit).with_context(failed)?;
+        }
     }
     Ok(encodings)
 }
