@@ -144,7 +144,8 @@ pub(super) fn output(session: &Session) -> Output {
 }
 
 fn answers_texts(config: &EncoderConfig) -> bool {
-    matches!(config.head, Head::Classification { .. })
+    // A score of a pair takes two sequences: such a model is timed for the vector of each.
+    matches!(config.head, Head::Classification { .. }) && !config.reads_pairs_apart()
 }
 
 fn token_counts(session: &Session, plan: &Plan) -> anyhow::Result<Vec<usize>> {
