@@ -5,7 +5,7 @@ use attar_model::EncoderConfig;
 use attar_model::quantised::{Storage, file_length};
 
 use crate::objectives::{LayerMap, Objective};
-use crate::recipe::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec, StudentSpec};
+use crate::recipe::{KeepWeights, ProjectionSpec, StageLength, StageSpec, StudentSpec};
 
 /// How much time a recipe may take for its quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,8 +51,9 @@ const FEW_DEV_ROWS: usize = 64;
 /// - Rate: 1e-4 up to 1,000 rows and 2e-4 above at a width of 384, and by the square of the width less for wider ones,
 ///   which gives 2.5e-5 and 5e-5 at 768, among the values of Devlin et al. (arXiv 1810.04805, appendix A.3).
 /// - Batches of 16 up to 1,000 rows, of 32 above.
-/// - The best of the passes on the dev rows is kept, and training ends after two without a better one; below 64 dev
-///   rows the last weights are kept, for so few rows choose by chance.
+/// - The best of the passes on the dev rows is kept, and training ends after half of them, and at least three,
+///   without a better one: a head that begins as a linear model falls at first before it rises. Below 64 dev rows the
+///   last weights are kept, for so few rows choose by chance.
 pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
     let few = facts.rows <= 1000;
     let epochs = (300.0 / (facts.rows.max(1) as f64).sqrt() * effort.factor()).ceil();
@@ -66,7 +67,7 @@ pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
         batch_rows,
         // Where scores choose nothing, four show how it goes.
         evaluate_every: if chooses { 0 } else { (epochs * facts.rows.div_ceil(batch_rows)).div_ceil(4) },
-        patience: chooses.then_some(2),
+        patience: chooses.then_some((epochs / 2 + 1).max(3)),
         keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
         ..StageSpec::new(vec![Objective::Gold { weight: 1.0 }])
     }
@@ -180,7 +181,6 @@ pub fn student_stages(
         evaluate_every: updates(0.5).div_ceil(4),
         rate: if random { 5e-4 } else { 2e-4 },
         keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
-        rows: StageRows::All,
         ..StageSpec::new(vec![soft])
     };
     vec![states, answers]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Begun;
 use crate::engine::{Input, Trace, mean_pool, pair_cosine};
-use crate::linear::{DenseRows, Features, Selected, select_ridge, select_softmax};
+use crate::linear::{DenseRows, Features, RIDGE_GRID, SOFTMAX_GRID, Selected, select_ridge, select_softmax};
 use crate::plan::Plan;
 use crate::recipe::TeacherPrecision;
 use crate::train::Teacher;
@@ -17,10 +17,6 @@ use crate::{Error, device, evaluate};
 
 /// Most training rows that the linear model is fitted to: more change it little and cost a pass of the encoder.
 const ROWS: usize = 20_000;
-/// Values of C, scikit-learn's inverse penalty, that are tried on vectors of length 1.
-const SOFTMAX_GRID: [f64; 6] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
-/// Penalties of the ridge regression that are tried.
-const RIDGE_GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 
 /// How the linear model came out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -49,8 +45,12 @@ pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
     // are, whose lengths differ little, and has the mean length in its weights.
     let length = |row: &Vec<f32>| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     let scale = (features.iter().map(length).sum::<f64>() / features.len() as f64).max(f64::MIN_POSITIVE);
-    let own = |row: &Vec<f32>| if columns > 1 { length(row).max(f64::MIN_POSITIVE) } else { scale };
-    let values = features.iter().flat_map(|row| row.iter().map(move |x| (f64::from(*x) / own(row)) as f32)).collect();
+    let unit = |row: &Vec<f32>| -> Vec<f32> {
+        // One number, such as a cosine, would lose all it says.
+        let own = if columns > 1 { length(row).max(f64::MIN_POSITIVE) } else { scale };
+        row.iter().map(|x| (f64::from(*x) / own) as f32).collect()
+    };
+    let values = features.iter().flat_map(unit).collect();
     let features = Features::Dense(DenseRows { columns, values });
     let Selected { model, penalty, score } = match &plan.data.train.target {
         Target::Classes(labels) => {
