@@ -1,4 +1,4 @@
-"""Writes the tables of the experiment into README.md, from results.jsonl and peers.jsonl, and prints them.
+"""Writes the tables of the experiment into README.md, from results.jsonl, peers.jsonl and ablation.jsonl, and prints them.
 
     python3 experiments/defaults/summary.py
 
@@ -216,6 +216,55 @@ def goals(table):
             *(goal.line() for goal in (baselines, setfit, kept, counted, fewer, faster, quick))]
 
 
+def ablation_lines(*roles):
+    path = sets.HERE / "ablation.jsonl"
+    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else []
+    return [line for line in lines if line["role"] in roles]
+
+
+def effort_table():
+    """What `--effort` costs and brings."""
+    lines = ablation_lines("effort")
+    if not lines:
+        return ["Nothing has been run yet."]
+    text = head("set", "effort", "teacher", "student", "min, teacher", "min, student")
+    groups = {}
+    for line in lines:
+        groups.setdefault((line["set"], line["size"], line["name"]), []).append(line)
+    for (name, size, effort), group in groups.items():
+        metric = sets.SETS[name].metrics[0]
+        of = lambda value, spec: cell(Sample([value(line) for line in group]), spec)
+        text.append(row(
+            f"{sets.SETS[name].title}, {size_name(size)}", effort,
+            of(lambda line: line["teacher_scores"][metric], ".3f"), of(lambda line: line["scores"][metric], ".3f"),
+            of(lambda line: line["teacher_seconds"] / 60, ".1f"), of(lambda line: line["seconds"] / 60, ".1f")))
+    return text
+
+
+def ablation_table():
+    """Each variant beside the defaults, on the seeds that both have been run with."""
+    lines = ablation_lines("teacher", "student")
+    if not lines:
+        return ["Nothing has been run yet."]
+    scores = {}
+    for line in lines:
+        metric = sets.SETS[line["set"]].metrics[0]
+        variant = scores.setdefault((line["role"], line["name"]), {})
+        variant.setdefault((line["set"], line["size"]), {})[line["seed"]] = line["scores"][metric]
+    columns = list(dict.fromkeys((line["set"], line["size"]) for line in lines))
+    titles = [f"{sets.SETS[name].title}, {size_name(size)}" for name, size in columns]
+    text = head("", *(part for title in titles for part in (title, "less the defaults")))
+    for (role, name), variant in scores.items():
+        cells = []
+        for column in columns:
+            values, defaults = variant.get(column, {}), scores.get((role, "defaults"), {}).get(column, {})
+            shared = [values[seed] - defaults[seed] for seed in values if seed in defaults]
+            cells += [cell(Sample([*values.values()]) if values else None),
+                      "–" if name == "defaults" or not shared else f"{statistics.mean(shared):+.3f} ({len(shared)})"]
+        text.append(row(f"{role}: {name}", *cells))
+    return text
+
+
 def main():
     table = Table()
     parts = [
@@ -223,6 +272,8 @@ def main():
         "### Scores", score_table(table),
         "### What it costs", cost_table(table),
         "### The second metric", second_table(table),
+        "### Ablation", ablation_table(),
+        "### Effort", effort_table(),
     ]
     text = "\n\n".join(part if isinstance(part, str) else "\n".join(part) for part in parts)
     print(text)

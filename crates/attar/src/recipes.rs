@@ -15,6 +15,7 @@ use attar_model::{Bundle, EncoderConfig, Size};
 use attar_text::labelled::Target;
 use attar_text::layout::Layout;
 use attar_text::random::Streams;
+use attar_text::tokenizer::Tokenizer;
 
 use crate::cli::data::DataArgs;
 use crate::cli::{
@@ -43,15 +44,17 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     let recipe = common.finetune(path, false, ClassifierChoice::Auto, effort(&args.quality))?;
     // Lengths and rates that were given are the student's.
-    let stages = vec![rules::finetune(common.facts(), hidden_of(path)?, effort(&args.quality))];
+    let directory = model_directory::existing(path)?;
+    let hidden = Bundle::read_config(&directory)?.hidden;
+    let stages = vec![rules::finetune(common.facts(&directory)?, hidden, effort(&args.quality))];
     Ok(Recipe { stages, ..recipe })
 }
 
 /// The recipe of `attar distill`: what flags say, and else what the rules make of teacher and data.
 pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Recipe> {
     let common = Common::of(&args.data, &args.training, &args.energy)?;
-    let facts = common.facts();
     let directory = model_directory::existing(teacher)?;
+    let facts = common.facts(&directory)?;
     let config = Bundle::read_config(&directory)?;
     let init = match args.shape.init {
         InitArg::Random => Init::Random,
@@ -62,7 +65,8 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     let student = shaped(rules::student(&config, init, args.data.max_tokens, budget), &args.shape, &config)?;
     let mut more = MoreSpec { unlabeled: args.more.unlabeled.clone(), ..MoreSpec::default() };
     let mut stages = if args.gold_only {
-        vec![StageSpec { name: "gold".into(), ..rules::finetune(facts, config.hidden, effort(&args.quality)) }]
+        let stage = rules::finetune(facts, config.hidden, effort(&args.quality));
+        vec![StageSpec { name: "gold".into(), objectives: vec![Objective::Gold { weight: 1.0 }], ..stage }]
     } else {
         more.noisy_copies = args.more.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
         let copies = facts.rows * more.noisy_copies;
@@ -128,9 +132,9 @@ impl Common<'_> {
         Ok(Common { data, rows, training, energy: energy(energy_args)? })
     }
 
-    /// What the rules look at.
-    fn facts(&self) -> Facts {
-        Facts { rows: self.rows.train.len(), dev_rows: self.rows.dev.len() }
+    /// What the rules look at, for a model in this directory.
+    fn facts(&self, directory: &Path) -> anyhow::Result<Facts> {
+        Ok(Facts::of(&self.rows, &Tokenizer::from_dir(directory)?)?)
     }
 
     /// A recipe without stages.
@@ -165,7 +169,8 @@ impl Common<'_> {
             other => other,
         };
         let student = StudentSpec::Model { path: path.to_path_buf(), new_head, classifier, head: HeadStart::Frozen };
-        let mut stage = rules::finetune(self.facts(), hidden_of(path)?, effort);
+        let hidden = Bundle::read_config(&directory)?.hidden;
+        let mut stage = rules::finetune(self.facts(&directory)?, hidden, effort);
         flags(&mut stage, self.training);
         Ok(Recipe { stages: vec![stage], ..self.recipe(student)? })
     }
@@ -173,10 +178,6 @@ impl Common<'_> {
     fn scores_pairs(&self) -> bool {
         self.rows.train.has_pairs() && matches!(self.rows.train.target, Target::Regression { .. })
     }
-}
-
-fn hidden_of(path: &Path) -> anyhow::Result<usize> {
-    Ok(Bundle::read_config(&model_directory::existing(path)?)?.hidden)
 }
 
 pub(crate) fn effort(args: &QualityArgs) -> Effort {

@@ -3,7 +3,11 @@
 
 use attar_model::EncoderConfig;
 use attar_model::quantised::{Storage, file_length};
+use attar_text::labelled::{Example, Target};
+use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
+use crate::Error;
+use crate::data::LabelledData;
 use crate::objectives::{LayerMap, Objective};
 use crate::recipe::{KeepWeights, ProjectionSpec, StageLength, StageSpec, StudentSpec};
 
@@ -31,35 +35,68 @@ impl Effort {
 }
 
 /// What the rules look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Facts {
     /// Rows to learn from.
     pub rows: usize,
     /// Rows to choose by.
     pub dev_rows: usize,
+    /// Tokens of a row, on average.
+    pub tokens: f64,
+    /// Whether rows have classes, not scores.
+    pub classes: bool,
+}
+
+/// Rows whose length is looked at.
+const MEASURED_ROWS: usize = 1_000;
+
+impl Facts {
+    /// The facts of labeled rows that this tokenizer reads.
+    ///
+    /// # Errors
+    /// If the tokenizer refuses a text.
+    pub fn of(data: &LabelledData, tokenizer: &Tokenizer) -> Result<Facts, Error> {
+        let step = data.train.len().div_ceil(MEASURED_ROWS).max(1);
+        let rows: Vec<_> = data.train.examples.iter().step_by(step).map(Example::texts).collect();
+        let encoded = tokenizer.encode_all(&rows, Limit::new(data.max_tokens))?;
+        let tokens = encoded.iter().map(Encoding::len).sum::<usize>() as f64 / encoded.len().max(1) as f64;
+        let classes = matches!(data.train.target, Target::Classes(_));
+        Ok(Facts { rows: data.train.len(), dev_rows: data.dev.len(), tokens: tokens.max(1.0), classes })
+    }
 }
 
 /// Width of the encoder for which [`finetune`]'s rates were chosen.
 const RATE_WIDTH: f64 = 384.0;
+/// Tokens that a fine-tuning sees at most, if a single pass is not more.
+const TOKENS_FINE_TUNED: f64 = 1.5e6;
 /// Dev rows below which a score says too little to choose a checkpoint by.
 const FEW_DEV_ROWS: usize = 64;
 
 /// The stage of a fine-tuning of an encoder of this width.
 ///
 /// - Passes: `⌈300/√rows⌉`, from 2 to 40: three for 10,000 rows, thirty for 100. Few rows need many passes, for each is
-///   a handful of updates.
+///   a handful of updates. No more than 1.5 million tokens, a quarter of an hour on two cores for a model of six layers
+///   and a width of 384, but always one pass.
 /// - Rate: 1e-4 up to 1,000 rows and 2e-4 above at a width of 384, and by the square of the width less for wider ones,
 ///   which gives 2.5e-5 and 5e-5 at 768, among the values of Devlin et al. (arXiv 1810.04805, appendix A.3).
 /// - Batches of 16 up to 1,000 rows, of 32 above.
+/// - Up to 1,000 rows with classes: sentence vectors that tell the classes apart, beside the labels, for each row is
+///   learned from with every other one of its batch.
 /// - The best of the passes on the dev rows is kept, and training ends after half of them, and at least three,
 ///   without a better one: a head that begins as a linear model falls at first before it rises. Below 64 dev rows the
 ///   last weights are kept, for so few rows choose by chance.
 pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
     let few = facts.rows <= 1000;
-    let epochs = (300.0 / (facts.rows.max(1) as f64).sqrt() * effort.factor()).ceil();
+    let rows = facts.rows.max(1) as f64;
+    let affordable = TOKENS_FINE_TUNED * effort.factor() / (rows * facts.tokens);
+    let epochs = (300.0 / rows.sqrt() * effort.factor()).ceil().max(2.0).min(affordable.ceil());
     let width = (RATE_WIDTH / hidden.max(1) as f64).powi(2).min(1.0);
     let chooses = facts.dev_rows >= FEW_DEV_ROWS;
-    let (epochs, batch_rows) = ((epochs as usize).clamp(2, 40), if few { 16 } else { 32 });
+    let (epochs, batch_rows) = ((epochs as usize).clamp(1, 40), if few { 16 } else { 32 });
+    let mut objectives = vec![Objective::Gold { weight: 1.0 }];
+    if few && facts.classes {
+        objectives.push(Objective::Contrast { weight: 1.0 });
+    }
     StageSpec {
         name: "finetune".into(),
         length: StageLength::Epochs(epochs),
@@ -69,7 +106,7 @@ pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
         evaluate_every: if chooses { 0 } else { (epochs * facts.rows.div_ceil(batch_rows)).div_ceil(4) },
         patience: chooses.then_some((epochs / 2 + 1).max(3)),
         keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
-        ..StageSpec::new(vec![Objective::Gold { weight: 1.0 }])
+        ..StageSpec::new(objectives)
     }
 }
 
@@ -135,8 +172,10 @@ pub fn shipped_bytes(config: &EncoderConfig) -> usize {
     file_length(config, Storage::int8_matrices) + config.vocabulary * PIECE_TEXT + OTHER_FILES
 }
 
-/// Rows that a student sees of its teacher's states, and as many of its teacher's answers, by default.
+/// Rows of which a student sees its teacher's states, at most; of half as many it sees the answers.
 const ROWS_SEEN: f64 = 40_000.0;
+/// Tokens of these rows, at most: long rows are fewer.
+const TOKENS_SEEN: f64 = 600_000.0;
 /// Different rows that noise brings a small data set to.
 const NOISY_ROWS: usize = 20_000;
 
@@ -154,7 +193,7 @@ pub fn student_stages(
     effort: Effort,
 ) -> Vec<StageSpec> {
     let all = (facts.rows + more).max(1) as f64;
-    let seen = (ROWS_SEEN * effort.factor()).min(all * 30.0);
+    let seen = (ROWS_SEEN.min(TOKENS_SEEN / facts.tokens) * effort.factor()).min(all * 30.0);
     let updates = |share: f64| ((seen * share / 32.0) as usize).max(50);
     let (map, projection) = match spec {
         StudentSpec::Teacher { layers, hidden, .. } => {
@@ -191,7 +230,7 @@ mod tests {
     use super::*;
 
     fn facts(rows: usize) -> Facts {
-        Facts { rows, dev_rows: rows / 9 }
+        Facts { rows, dev_rows: rows / 9, tokens: 12.0, classes: true }
     }
 
     #[test]
@@ -203,8 +242,25 @@ mod tests {
         assert_eq!([14, 100, 1_000, 10_000, 60_000].map(epochs), [40, 30, 10, 3, 2]);
         let [few, many] = [500, 5_000].map(|rows| finetune(facts(rows), 384, Effort::Default));
         assert!(few.rate < many.rate && few.patience.is_none() && many.patience.is_some());
+        // Long rows are seen less often, but once.
+        let long = |rows| finetune(Facts { tokens: 100.0, ..facts(rows) }, 384, Effort::Default).length;
+        assert_eq!([7_000, 60_000].map(long), [3, 1].map(StageLength::Epochs));
         // At BERT-base's width the rates are a quarter.
         assert_eq!(finetune(facts(5_000), 768, Effort::Default).rate * 4.0, many.rate);
+    }
+
+    #[test]
+    fn a_student_of_long_rows_sees_fewer() {
+        let teacher = EncoderConfig::bert_base();
+        let spec = student(&teacher, Init::Pruned, 128, usize::MAX);
+        let steps = |tokens| {
+            let facts = Facts { tokens, ..facts(10_000) };
+            match student_stages(facts, &spec, &teacher, 10_000, Effort::Default)[0].length {
+                StageLength::Steps(steps) => steps,
+                StageLength::Epochs(_) => 0,
+            }
+        };
+        assert_eq!([10.0, 60.0].map(steps), [1250, 312]);
     }
 
     #[test]

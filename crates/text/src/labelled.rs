@@ -34,6 +34,13 @@ pub struct Example {
     pub label: Label,
 }
 
+impl Example {
+    /// The text and the second one of a pair.
+    pub fn texts(&self) -> (&str, Option<&str>) {
+        (&self.text, self.pair.as_deref())
+    }
+}
+
 /// What is known of an example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Label {
@@ -169,8 +176,7 @@ impl Dataset {
     /// # Errors
     /// [`EncodeError::Row`] with the first example, counted from 0, that the tokenizer refuses.
     pub fn encode(&self, tokenizer: &Tokenizer, limit: Limit) -> Result<Vec<Encoding>, EncodeError> {
-        let rows: Vec<(&str, Option<&str>)> =
-            self.examples.iter().map(|example| (example.text.as_str(), example.pair.as_deref())).collect();
+        let rows: Vec<(&str, Option<&str>)> = self.examples.iter().map(Example::texts).collect();
         tokenizer.encode_all(&rows, limit)
     }
 

@@ -7,7 +7,7 @@ use attar_distill::score::{Agreement, AgreementKind, Answers, Truth};
 use attar_distill::{labels, model_directory};
 use attar_model::{EncoderConfig, Size, flops};
 use attar_runtime::{Session, Text};
-use attar_text::labelled::Dataset;
+use attar_text::labelled::{Dataset, Example};
 use attar_text::metrics::{ClassReport, Difference, Metric, Score};
 use attar_text::random::Streams;
 use serde::Serialize;
@@ -149,7 +149,7 @@ pub(crate) fn compare(
     seed: u64,
 ) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
     let truth = Truth::of(data).with_context(|| format!("{} has rows without labels", data.name))?;
-    let texts: Vec<Text<'_>> = data.examples.iter().map(|e| (e.text.as_str(), e.pair.as_deref())).collect();
+    let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
     let streams = Streams::new(seed);
     let mut notes = Vec::new();
     let mut answers: Vec<Answers> = Vec::new();

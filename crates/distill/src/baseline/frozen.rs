@@ -2,7 +2,7 @@
 
 use attar_model::Pooling;
 use attar_runtime::{Session, Text};
-use attar_text::labelled::{Dataset, Target};
+use attar_text::labelled::{Dataset, Example, Target};
 use attar_text::random::Streams;
 
 use crate::Error;
@@ -41,7 +41,7 @@ impl FrozenBaseline {
             (true, false) => Reading::Pair,
             (false, _) => Reading::Vector,
         };
-        let texts: Vec<Text<'_>> = data.examples.iter().map(|e| (e.text.as_str(), e.pair.as_deref())).collect();
+        let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
         let rows = features(&mut session, &texts, reading)?;
         let columns = rows.first().map_or(0, Vec::len);
         let features = Features::Dense(DenseRows { columns, values: rows.concat() });

@@ -5,6 +5,7 @@
 //! mean over real tokens is a plain mean.
 
 mod attention;
+mod contrast;
 mod hidden;
 mod layer_map;
 mod masked_lm;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Join, squared_difference};
 
 pub use attention::attention;
+pub use contrast::contrast;
 pub use hidden::{Projection, hidden};
 pub use layer_map::{LayerMap, NamedMap};
 pub use masked_lm::masked_lm;

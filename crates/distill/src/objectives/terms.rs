@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::layer_map::LayerMap;
 use super::{
-    Projection, Semantics, attention, cosine_tokens, cross_entropy, hidden, regression, relation, soft_cross_entropy,
+    Projection, Semantics, attention, contrast, cosine_tokens, cross_entropy, hidden, regression, relation,
+    soft_cross_entropy,
 };
-use crate::engine::{Geometry, Trace, third};
+use crate::engine::{Geometry, Trace, mean_pool, third};
 use crate::train::Parts;
 
 /// One named loss term.
@@ -71,6 +72,12 @@ pub enum Objective {
         #[serde(default = "one")]
         weight: f64,
     },
+    /// Sentence vectors of one class near each other and far from those of other classes.
+    Contrast {
+        /// Factor of the term in the sum.
+        #[serde(default = "one")]
+        weight: f64,
+    },
 }
 
 impl Objective {
@@ -84,6 +91,7 @@ impl Objective {
             Objective::Cosine { .. } => "cosine",
             Objective::Soft { .. } => "soft",
             Objective::Gold { .. } => "gold",
+            Objective::Contrast { .. } => "contrast",
         }
     }
 
@@ -96,18 +104,24 @@ impl Objective {
             | Objective::Relation { weight, .. }
             | Objective::Cosine { weight }
             | Objective::Soft { weight, .. }
-            | Objective::Gold { weight } => weight,
+            | Objective::Gold { weight }
+            | Objective::Contrast { weight } => weight,
         }
     }
 
     /// True if the term looks at a teacher.
     pub fn needs_teacher(&self) -> bool {
-        !matches!(self, Objective::Gold { .. })
+        !self.needs_labels()
+    }
+
+    /// True if the term looks at the labels of the data.
+    pub fn needs_labels(&self) -> bool {
+        matches!(self, Objective::Gold { .. } | Objective::Contrast { .. })
     }
 
     /// True if the term looks inside the layers, not only at the output.
     pub fn needs_layers(&self) -> bool {
-        !matches!(self, Objective::Gold { .. } | Objective::Soft { .. })
+        !self.needs_labels() && !matches!(self, Objective::Soft { .. })
     }
 
     /// True if the term compares states through a projection.
@@ -132,7 +146,8 @@ impl Objective {
                 parts.layers[layer - 1].qkv = true;
             }
             // The last layer's output is always there, and so are the logits.
-            Objective::Cosine { .. } | Objective::Soft { .. } | Objective::Gold { .. } => {}
+            Objective::Cosine { .. } | Objective::Soft { .. } | Objective::Gold { .. } | Objective::Contrast { .. } => {
+            }
         }
     }
 
@@ -208,6 +223,10 @@ impl Comparison<'_> {
             Objective::Gold { .. } => match self.gold.expect("a gold objective has labels") {
                 Gold::Classes(classes) => cross_entropy(logits(student), classes.clone()),
                 Gold::Scores(scores) => regression(logits(student), scores.clone()),
+            },
+            Objective::Contrast { .. } => match self.gold {
+                Some(Gold::Classes(classes)) => contrast(mean_pool(student.last(), self.geometry), classes.clone()),
+                _ => panic!("the plan checked that rows have classes"),
             },
         }
     }

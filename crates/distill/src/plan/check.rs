@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attar_model::{Bundle, EncoderConfig};
-use attar_text::labelled::Label;
+use attar_text::labelled::{Label, Target};
 use attar_text::tokenizer::{Encoding, Tokenizer};
 
 use super::PlannedTeacher;
@@ -94,7 +94,7 @@ pub(super) fn stage(
     for objective in &stage.objectives {
         let place = format!("stage {}, objective {}", stage.name, objective.name());
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(&place, expected, got, out));
-        if let Objective::Gold { .. } = objective {
+        if objective.needs_labels() {
             if more > 0 && stage.rows == StageRows::All {
                 return refused(
                     "a label on every row".into(),
@@ -110,6 +110,9 @@ pub(super) fn stage(
                     "learn from a teacher alone (`soft`)",
                 );
             }
+            if let (Objective::Contrast { .. }, Target::Regression { .. }) = (objective, &data.train.target) {
+                return refused("rows with classes".into(), "rows with scores".into(), "use `gold`");
+            }
             continue;
         }
         let Some(planned) = teacher else {
@@ -117,7 +120,7 @@ pub(super) fn stage(
         };
         let teacher = &planned.bundle.config;
         match objective {
-            Objective::Gold { .. } => {}
+            Objective::Gold { .. } | Objective::Contrast { .. } => {}
             Objective::Embedding { .. } | Objective::Hidden { .. } => {
                 if stage.projection == ProjectionSpec::None && student.hidden != teacher.hidden {
                     return refused(

@@ -1,0 +1,55 @@
+//! Sentence vectors that tell classes apart: cosines near 1 within a class and near 0 between classes, as SetFit
+//! (Tunstall et al., arXiv 2209.11055) trains a sentence encoder on few rows; here over all pairs of a batch.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::engine::normalise;
+
+/// Squared error of the cosines of all pairs of different rows, for vectors `[B, H]` and classes `[B]`: half the mean
+/// over pairs of one class, which should have a cosine of 1, and half the mean over the others, which should have 0.
+/// Either half is 0 where a batch has no such pair.
+pub fn contrast(vectors: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
+    let [rows] = classes.dims();
+    let unit = normalise(vectors);
+    let cosines = unit.clone().matmul(unit.transpose());
+    let [down, across] =
+        [classes.clone().reshape([rows, 1]).repeat_dim(1, rows), classes.reshape([1, rows]).repeat_dim(0, rows)];
+    let same = down.equal(across).float();
+    let itself = Tensor::eye(rows, &cosines.device());
+    // A row's cosine with itself is 1 and is counted on neither side.
+    let (within, between) = (same.clone() - itself, same.neg() + 1.0);
+    let half = |errors: Tensor<2>, pairs: Tensor<2>| {
+        let count = total(pairs.clone()).clamp_min(1.0);
+        total(errors.square() * pairs) / (count * 2.0)
+    };
+    half(cosines.clone() - 1.0, within) + half(cosines, between)
+}
+
+/// Sum of all elements, row by row so that the result does not depend on threads.
+fn total(x: Tensor<2>) -> Tensor<1> {
+    x.sum_dim(1).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(vectors: &[[f32; 2]], classes: &[i32]) -> f32 {
+        let device = Default::default();
+        let flat: Vec<f32> = vectors.iter().flatten().copied().collect();
+        let vectors = Tensor::<1>::from_floats(&flat[..], &device).reshape([vectors.len(), 2]);
+        contrast(vectors, Tensor::from_ints(classes, &device)).into_scalar::<f32>()
+    }
+
+    #[test]
+    fn both_kinds_of_pairs_count_half() {
+        let vectors = [[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]];
+        // Cosines: 0 and √½ between the classes, √½ within.
+        let root = 0.5f32.sqrt();
+        let expected = 0.5 * (root - 1.0).powi(2) + 0.5 * (0.0 + 0.5) / 2.0;
+        assert!((value(&vectors, &[0, 1, 0]) - expected).abs() < 1e-6);
+        // Without a pair of one kind the other counts its half.
+        assert!((value(&vectors, &[0, 1, 2]) - 0.5 * (0.0 + 0.5 + 0.5) / 3.0).abs() < 1e-6);
+        assert_eq!(value(&vectors[..1], &[0]), 0.0);
+    }
+}
