@@ -10,7 +10,6 @@ import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -104,13 +103,9 @@ def save_tokenizer(folder):
 
 
 def vocabulary():
-    """The vocabulary of bert-base-uncased where the test data are, else one of the same size and layout."""
-    path = SHARED / "fixtures/tokenizer/vocab.txt"
-    if path.exists():
-        return path.read_text(encoding="utf-8").split("\n")[:-1]
-    print("no vocabulary in the test data: words are made up, which changes no time of a model", file=sys.stderr)
-    tokens = ["[PAD]", *(f"[unused{i}]" for i in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    return tokens + [f"##{i}" if i % 4 == 0 else f"w{i}" for i in range(len(tokens), VOCABULARY)]
+    """The vocabulary of bert-base-uncased."""
+    path = ROOT / "crates/testing/fixtures/tokenizer/vocab.txt"
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
 
 
 class Child:

@@ -52,6 +52,10 @@ pub(crate) enum Command {
     /// Joules, CO2e and money of any program: what can be measured, before, while and after it runs.
     #[command(subcommand)]
     Energy(energy::EnergyCommand),
+    /// Print a script with which a shell completes commands and flags.
+    Completions(CompletionsArgs),
+    /// Write a manual page for each command.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -73,10 +77,10 @@ pub(crate) struct FinetuneArgs {
     #[arg(required_unless_present = "recipe")]
     pub(crate) model: Option<PathBuf>,
     /// Replace a head that was made for other labels.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true, help_heading = "Training")]
     pub(crate) new_head: bool,
     /// What a new classifier reads; auto takes what the encoder was made for.
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Training")]
     pub(crate) classifier: ClassifierArg,
     #[command(flatten)]
     pub(crate) quality: QualityArgs,
@@ -94,7 +98,7 @@ pub(crate) struct FinetuneArgs {
 pub(crate) struct DistillArgs {
     /// Teacher: a model directory fine-tuned on the labels, the folder of a `finetune` run, or a bare encoder, which is
     /// fine-tuned on the data first.
-    #[arg(long, required_unless_present = "recipe")]
+    #[arg(long, required_unless_present = "recipe", help_heading = "Student")]
     pub(crate) teacher: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
@@ -107,7 +111,7 @@ pub(crate) struct DistillArgs {
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     /// Learn from gold labels alone: the comparison that shows what the teacher is worth.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true, help_heading = "Training")]
     pub(crate) gold_only: bool,
     #[command(flatten)]
     pub(crate) energy: EnergyArgs,
@@ -117,6 +121,7 @@ pub(crate) struct DistillArgs {
 
 /// How much time a model may take for its quality.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
 pub(crate) struct QualityArgs {
     /// How many rows are seen: a third of the usual, the usual, or three times that.
     #[arg(long, value_enum, default_value = "default")]
@@ -153,20 +158,22 @@ pub(crate) enum InitArg {
 
 /// Rows beside the labeled ones, judged by the teacher.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
 pub(crate) struct MoreArgs {
     /// Texts of the same kind without labels: a text a line (.txt), or a table with the columns of the data.
     #[arg(long, value_name = "FILE")]
     pub(crate) unlabeled: Vec<PathBuf>,
     /// Copies of each training row with words masked, replaced, swapped or left out.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) noisy_copies: Option<usize>,
 }
 
 /// Shape of a student.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Student")]
 pub(crate) struct ShapeArgs {
     /// Where the student begins.
-    #[arg(long, value_enum, default_value = "pruned")]
+    #[arg(long, value_enum, default_value = "pruned", hide_short_help = true)]
     pub(crate) init: InitArg,
     /// Layers of the student; every second one of the teacher's if left out.
     #[arg(long)]
@@ -175,13 +182,13 @@ pub(crate) struct ShapeArgs {
     #[arg(long)]
     pub(crate) hidden: Option<usize>,
     /// Attention heads of the student; as many as the teacher's if left out.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) heads: Option<usize>,
     /// Feed-forward width of the student; half the teacher's hidden width if left out, or all of its own with `--init layers`.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) feed_forward: Option<usize>,
     /// Word pieces that the student keeps; else as many as its size allows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) vocabulary: Option<usize>,
     /// Size of the student as shipped, as in 7MB; else a tenth of its teacher in 32-bit floats.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
@@ -190,30 +197,31 @@ pub(crate) struct ShapeArgs {
 
 /// How training goes. What is left out has the default of the command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
 pub(crate) struct TrainingArgs {
     /// Passes over the training rows (of each stage).
     #[arg(long, value_name = "N", conflicts_with = "steps")]
     pub(crate) epochs: Option<usize>,
     /// Updates (of each stage).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) steps: Option<usize>,
     /// Rows of a batch.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) batch_rows: Option<usize>,
     /// Most tokens of a batch.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) batch_tokens: Option<usize>,
     /// Highest learning rate (of each stage).
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<f64>,
     /// Updates between two evaluations; once an epoch if left out.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", hide_short_help = true)]
     pub(crate) evaluate_every: usize,
     /// Updates between two checkpoints.
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", hide_short_help = true)]
     pub(crate) checkpoint_every: usize,
     /// Keep the checkpoints of a run that has ended; else they are removed.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) keep_checkpoints: bool,
     /// Decides every random number.
     #[arg(long, default_value_t = 42)]
@@ -225,41 +233,43 @@ pub(crate) struct TrainingArgs {
 
 /// How energy is read and billed.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Energy")]
 pub(crate) struct EnergyArgs {
     /// Source of energy readings: auto, modelled, fixed or off.
     #[arg(long, default_value = "auto", value_name = "SOURCE")]
     pub(crate) energy: String,
     /// The machine's power, for `--energy fixed`.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) watts: Option<f64>,
     /// Country whose grid supplies the machine: a name or an ISO code.
     #[arg(long)]
     pub(crate) region: Option<String>,
     /// Power usage effectiveness of the building: a number or a preset such as aws.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) pue: Option<String>,
     /// Price of a kilowatt-hour.
     #[arg(long)]
     pub(crate) price: Option<f64>,
     /// Price of an hour of the machine.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) machine_hour: Option<f64>,
     /// Currency of the prices.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) currency: Option<String>,
 }
 
 /// What belongs to every run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub(crate) struct RunArgs {
     /// Take everything from this recipe instead of flags.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     pub(crate) recipe: Option<PathBuf>,
     /// Folder of the run; the same command goes on where a run was broken off.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Write the recipe that the flags mean to standard output and stop.
-    #[arg(long)]
+    #[arg(long, help_heading = "Recipe")]
     pub(crate) print_recipe: bool,
     /// Print the result as JSON.
     #[arg(long)]
@@ -429,6 +439,19 @@ pub(crate) enum EmbeddingsArg {
     Int4,
     F32,
     Auto,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell to make it for.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Folder for the pages; made if there is none.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 /// Seconds of a time such as 90s, 10min or 1h.

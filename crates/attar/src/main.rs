@@ -66,6 +66,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => commands::bench::run(&args, cli.threads.as_ref()),
         Command::FirstAnswer(args) => commands::bench::first_answer(&args, cli.threads.as_ref()),
         Command::Energy(command) => return commands::energy::run(&command),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ mod common;
 use attar_distill::engine::{Encoder, Input, Keep, Parameters, Trace};
 use attar_distill::engine::{mean_pool, normalise};
 use attar_model::{Head, checkpoint};
-use attar_testing::{assert_close, json, shared, teacher, tensors};
+use attar_testing::{FixtureModel, assert_close, fixture_models, fixtures, json, teacher, tensors};
 use common::{Model, batch_of, device, load, numbers, real_pairs, real_rows, single};
 
 /// Hidden states, pooled vector, logits.
@@ -20,13 +20,8 @@ fn forward(model: &Model, input: &Input) -> Trace {
 }
 
 #[test]
-fn fixtures() {
-    let Some(dir) = shared("fixtures/forward") else { return };
-    let index = json(&dir.join("index.json"));
-    let mut models = 0;
-    for entry in index.as_array().unwrap() {
-        let name = entry["name"].as_str().unwrap();
-        let dir = dir.join(name);
+fn every_model() {
+    for FixtureModel { name, dir, .. } in fixture_models() {
         let model = load(&dir);
         let batch = batch_of(&tensors(&dir.join("inputs.safetensors")));
         let input = Input::ragged(&batch, model.encoder.config(), &device());
@@ -61,17 +56,13 @@ fn fixtures() {
                 _ => panic!("{what} is not compared with anything"),
             }
         }
-        models += 1;
     }
-    assert_eq!(models, 9);
 }
 
 #[test]
 fn fixture_texts() {
-    let Some(dir) = shared("fixtures/forward") else { return };
     let mut texts = 0;
-    for entry in json(&dir.join("index.json")).as_array().unwrap() {
-        let dir = dir.join(entry["name"].as_str().unwrap());
+    for dir in fixture_models().into_iter().map(|model| model.dir) {
         if !dir.join("texts.json").exists() {
             continue;
         }
@@ -90,7 +81,7 @@ fn fixture_texts() {
             }
         }
     }
-    assert!(texts > 20, "only {texts} were compared");
+    assert!(texts > 0, "no text was compared");
 }
 
 /// The numbers of nested lists, in order.
@@ -105,11 +96,11 @@ fn flat_numbers(value: &serde_json::Value) -> Vec<f64> {
 /// that are stored do not reach the real ones.
 #[test]
 fn batch_and_padding_change_nothing() {
-    let Some(dir) = shared("fixtures/forward") else { return };
-    for name in ["cls2_h36", "distil3_h28", "roberta2_h18"] {
-        let model = load(&dir.join(name));
+    let classifies = |model: &FixtureModel| model.architecture.ends_with("ForSequenceClassification");
+    for FixtureModel { name, dir, .. } in fixture_models().into_iter().filter(classifies) {
+        let model = load(&dir);
         let config = model.encoder.config();
-        let batch = batch_of(&tensors(&dir.join(name).join("inputs.safetensors")));
+        let batch = batch_of(&tensors(&dir.join("inputs.safetensors")));
         let together = numbers(forward(&model, &Input::ragged(&batch, config, &device())).logits.unwrap());
         let padded = numbers(forward(&model, &Input::padded(&batch, config, &device())).logits.unwrap());
         // Sums over keys run over more zeros in a padded row.
@@ -134,9 +125,10 @@ fn batch_and_padding_change_nothing() {
 
 /// The real teacher.
 #[test]
+#[ignore = "needs the pretrained teacher of ../shared"]
 fn teacher_embeddings() {
-    let Some(dir) = shared("fixtures/minilm") else { return };
-    let Some(teacher) = teacher() else { return };
+    let dir = fixtures("minilm");
+    let teacher = teacher();
     let loaded = checkpoint::load_as(&teacher, Head::None).unwrap();
     let encoder = Encoder::new(loaded.config);
     let mut parameters = Parameters::empty(&device());
@@ -152,7 +144,7 @@ fn teacher_embeddings() {
     }
     assert_close("embeddings", &embeddings, &expected["embeddings"].data, 5e-6);
     assert_close("first states", &firsts, &expected["cls_hidden"].data, 3e-5);
-    let rows: Vec<&[f64]> = embeddings.chunks(384).collect();
+    let rows: Vec<&[f64]> = embeddings.chunks(model.encoder.config().hidden).collect();
     let cosine: Vec<f64> =
         rows.iter().flat_map(|a| rows.iter().map(|b| a.iter().zip(*b).map(|(x, y)| x * y).sum::<f64>())).collect();
     assert_close("cosine", &cosine, &expected["cosine"].data, 1e-5);

@@ -12,8 +12,8 @@ use attar_distill::objectives::{Gold, LayerMap, Objective, Semantics, masked_lm}
 use attar_distill::optimiser::{AdamW, AdamWOptions, Gradients, Schedule, ScheduleKind};
 use attar_distill::recipe::ProjectionSpec;
 use attar_distill::train::{Learning, Teacher};
-use attar_model::{Tensor as Stored, Weights};
-use attar_testing::{Array, assert_close, assert_close_relative, json, max_abs, relative_norm, shared, tensors};
+use attar_model::{Tensor as Stored, Weights, checkpoint};
+use attar_testing::{Array, assert_close, assert_close_relative, fixtures, json, max_abs, relative_norm, tensors};
 use attar_text::batch::Batch;
 use burn::tensor::{Int, Tensor, TensorData};
 use common::{Model, batch, batch_of, by_file_name, device, load};
@@ -51,7 +51,7 @@ fn gradient_weights(parameters: &Parameters, gradients: Gradients) -> Weights {
 
 #[test]
 fn classification() {
-    let Some(dir) = shared("fixtures/gradients/seqcls") else { return };
+    let dir = fixtures("gradients/seqcls");
     let Model { encoder, parameters } = load(&dir.join("model"));
     let arrays = tensors(&dir.join("batch.safetensors"));
     let learning = gold_only(encoder.clone());
@@ -68,7 +68,7 @@ fn classification() {
 
 #[test]
 fn masked_language_model() {
-    let Some(dir) = shared("fixtures/gradients/mlm") else { return };
+    let dir = fixtures("gradients/mlm");
     let Model { encoder, parameters } = load(&dir.join("model"));
     let arrays = tensors(&dir.join("batch.safetensors"));
     let batch = batch_of(&arrays);
@@ -104,24 +104,31 @@ fn distillation(dir: &Path, objectives: Vec<Objective>) -> (Teacher, Learning, P
     (Teacher::new(teacher.encoder, teacher.parameters.values(), None), learning, parameters)
 }
 
-fn all_terms() -> Vec<Objective> {
+/// The names of the terms of `gradients/tinybert` and what they stand for.
+fn all_terms(dir: &Path) -> Vec<(&'static str, Objective)> {
+    let expected = json(&dir.join("expected.json"));
+    let weight = |term: &str| expected["weights_in_total"][term].as_f64().unwrap();
+    let layers = |side: &str| checkpoint::load(&dir.join(side)).unwrap().config.layers;
+    // The generator's rule, also where the depth of the student does not divide the teacher's.
+    let step = layers("teacher") / layers("student");
+    let map = || LayerMap::Pairs((1..=layers("student")).map(|layer| [layer, step * layer]).collect());
+    let temperature = expected["temperature"].as_f64().unwrap();
     vec![
-        Objective::Attention { weight: 1.0, map: LayerMap::default() },
-        Objective::Hidden { weight: 1.0, map: LayerMap::default() },
-        Objective::Embedding { weight: 1.0 },
-        Objective::Soft { weight: 1.0, temperature: 2.0 },
+        ("attention", Objective::Attention { weight: weight("attention"), map: map() }),
+        ("hidden", Objective::Hidden { weight: weight("hidden"), map: map() }),
+        ("embedding", Objective::Embedding { weight: weight("embedding") }),
+        ("prediction", Objective::Soft { weight: weight("prediction"), temperature }),
     ]
 }
 
 #[test]
 fn tinybert() {
-    let Some(dir) = shared("fixtures/gradients/tinybert") else { return };
+    let dir = fixtures("gradients/tinybert");
     let expected = json(&dir.join("expected.json"));
     let batch = batch_of(&tensors(&dir.join("batch.safetensors")));
-    let names = ["attention", "hidden", "embedding", "prediction"];
-    let single = |i: usize| (names[i], vec![all_terms().swap_remove(i)], &expected["terms"][names[i]]);
-    let cases = [single(0), single(1), single(2), single(3), ("total", all_terms(), &expected["total"])];
-    for (name, objectives, wanted) in cases {
+    let total = all_terms(&dir).into_iter().map(|(_, objective)| objective).collect();
+    let single = all_terms(&dir).into_iter().map(|(name, objective)| (name, vec![objective], &expected["terms"][name]));
+    for (name, objectives, wanted) in single.chain([("total", total, &expected["total"])]) {
         let (teacher, learning, parameters) = distillation(&dir, objectives);
         let input = Input::ragged(&batch, learning.encoder().config(), &device());
         let trace = teacher.trace(&input, learning.keep(), None);
@@ -147,7 +154,7 @@ fn step_batch(arrays: &std::collections::BTreeMap<String, Array>, step: usize) -
     batch(&part("input_ids"), Some(&part("token_type_ids")), &part("attention_mask"), longest)
 }
 
-/// Replays the fixtures' 20 steps and compares losses, norms and final parameters.
+/// Replays the steps of the fixtures and compares losses, norms and final parameters.
 fn replay(
     dir: &Path,
     mut parameters: Parameters,
@@ -159,8 +166,24 @@ fn replay(
     let list = |name: &str| expected[name].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
     let (losses, norms, rates) = (list("loss"), list("grad_norm"), list("lr"));
     let arrays = tensors(&dir.join("batches.safetensors"));
-    let schedule = Schedule { kind: ScheduleKind::Linear {}, peak: 1e-3, warmup: 4, total: 20 };
-    let mut optimiser = AdamW::new(AdamWOptions::default(), &parameters);
+    let constants = &expected["hyperparameters"];
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let count = |name: &str| constants[name].as_u64().unwrap() as usize;
+    let schedule = Schedule {
+        kind: ScheduleKind::Linear {},
+        peak: number(&constants["lr"]),
+        warmup: count("warmup"),
+        total: count("steps"),
+    };
+    assert_eq!(losses.len(), schedule.total);
+    let options = AdamWOptions {
+        beta1: number(&constants["betas"][0]),
+        beta2: number(&constants["betas"][1]),
+        epsilon: number(&constants["eps"]),
+        weight_decay: number(&constants["weight_decay"]),
+    };
+    let clip = number(&constants["clip"]);
+    let mut optimiser = AdamW::new(options, &parameters);
     for step in 0..losses.len() {
         let input = Input::ragged(&step_batch(&arrays, step), encoder.config(), &device());
         let leaves = parameters.leaves(&input);
@@ -170,7 +193,7 @@ fn replay(
         let norm = gradients.norm().unwrap();
         assert_close_relative(&format!("norm {step}"), norm, norms[step], 2e-5);
         assert_close("rate", &[schedule.rate(step)], &[rates[step]], 1e-15);
-        let scale = (1.0 / (norm + 1e-6)).min(1.0);
+        let scale = (clip / (norm + 1e-6)).min(1.0);
         optimiser.step(&mut parameters, gradients, schedule.rate(step), scale).unwrap();
     }
     let got = by_file_name(&parameters.weights().unwrap(), encoder.config());
@@ -184,8 +207,8 @@ fn replay(
 
 #[test]
 fn trajectory_of_classification() {
-    let Some(dir) = shared("fixtures/training/seqcls") else { return };
-    let Model { encoder, parameters } = load(&dir.join("../../gradients/seqcls/model"));
+    let dir = fixtures("training/seqcls");
+    let Model { encoder, parameters } = load(&fixtures("gradients/seqcls/model"));
     let arrays = tensors(&dir.join("batches.safetensors"));
     let rows = arrays["labels"].shape[1];
     let labels = arrays["labels"].i64();
@@ -199,8 +222,10 @@ fn trajectory_of_classification() {
 
 #[test]
 fn trajectory_of_distillation() {
-    let Some(dir) = shared("fixtures/training/tinybert") else { return };
-    let (teacher, learning, parameters) = distillation(&dir.join("../../gradients/tinybert"), all_terms());
+    let dir = fixtures("training/tinybert");
+    let models = fixtures("gradients/tinybert");
+    let objectives = all_terms(&models).into_iter().map(|(_, objective)| objective).collect();
+    let (teacher, learning, parameters) = distillation(&models, objectives);
     replay(&dir, parameters, learning.encoder(), None, |leaves, _, input| {
         let trace = teacher.trace(input, learning.keep(), None);
         learning.loss(leaves, input, Some(&trace), None, None).total

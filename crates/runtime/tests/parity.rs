@@ -8,7 +8,7 @@ use std::path::Path;
 
 use attar_model::{Bundle, Head, Pooling, PoolingMode, checkpoint};
 use attar_runtime::{Cpu, Encoder, Input, LayerBuffers, Options, Output, Precision, TraceBuffers};
-use attar_testing::{Array, assert_close, json, shared, teacher, tensors};
+use attar_testing::{Array, assert_close, fixture_models, json, teacher, tensors};
 
 /// Hidden states, pooled vectors, logits.
 const STATES: f64 = 1e-5;
@@ -84,27 +84,17 @@ fn real_pairs(array: &Array, lengths: &[u32]) -> Vec<f64> {
     pairs
 }
 
-fn fixtures() -> Vec<(String, Bundle, Batch, BTreeMap<String, Array>)> {
-    let Some(dir) = shared("fixtures/forward") else { return Vec::new() };
-    let index = json(&dir.join("index.json"));
-    let all: Vec<_> = index
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| {
-            let name = entry["name"].as_str().unwrap();
-            let dir = dir.join(name);
-            let batch = Batch::of(&tensors(&dir.join("inputs.safetensors")));
-            (name.to_owned(), bundle(&dir), batch, tensors(&dir.join("expected.safetensors")))
-        })
-        .collect();
-    assert_eq!(all.len(), 9);
-    all
+fn models() -> Vec<(String, Bundle, Batch, BTreeMap<String, Array>)> {
+    let read = |model: attar_testing::FixtureModel| {
+        let batch = Batch::of(&tensors(&model.dir.join("inputs.safetensors")));
+        (model.name, bundle(&model.dir), batch, tensors(&model.dir.join("expected.safetensors")))
+    };
+    fixture_models().into_iter().map(read).collect()
 }
 
 #[test]
 fn traces_are_those_of_the_fixtures() {
-    for (name, bundle, batch, expected) in fixtures() {
+    for (name, bundle, batch, expected) in models() {
         for cpu in Cpu::all() {
             for threads in [1, 2] {
                 let mut encoder = Encoder::from_bundle(&bundle, &options(cpu, Precision::F32, threads)).unwrap();
@@ -170,7 +160,7 @@ fn traces_are_those_of_the_fixtures() {
 /// A row gives the same bits alone as in a batch, with one thread as with several.
 #[test]
 fn company_and_threads_change_no_bit() {
-    for (name, bundle, batch, _) in fixtures() {
+    for (name, bundle, batch, _) in models() {
         if bundle.config.head == Head::None {
             continue;
         }
@@ -204,9 +194,10 @@ fn company_and_threads_change_no_bit() {
 
 /// The real teacher, in sentences of its tokenizer.
 #[test]
+#[ignore = "needs the pretrained teacher of ../shared"]
 fn vectors_are_those_of_the_teacher() {
-    let Some(dir) = shared("fixtures/minilm") else { return };
-    let Some(teacher) = teacher() else { return };
+    let dir = attar_testing::fixtures("minilm");
+    let teacher = teacher();
     let expected = tensors(&dir.join("expected.safetensors"));
     let sentences = json(&dir.join("sentences.json"));
     let rows = sentences.as_array().or_else(|| sentences["sentences"].as_array()).unwrap();
@@ -233,7 +224,8 @@ fn vectors_are_those_of_the_teacher() {
         let h = bytes.config().hidden;
         for (got, wanted) in out.chunks(h).zip(expected["embeddings"].data.chunks(h)) {
             let cosine: f64 = got.iter().zip(wanted).map(|(&a, b)| f64::from(a) * b).sum();
-            assert!(cosine > 0.995, "cosine {cosine} of bytes and floats on {cpu}");
+            // The bound of any text, from `int8_vectors_are_near_those_of_f32` in session.rs.
+            assert!(cosine > 0.985, "cosine {cosine} of int8 and f32 on {cpu}");
         }
     }
 }

@@ -1,23 +1,76 @@
-//! Where the fixtures are and how they are read.
+//! The golden fixtures: where they are and how they are read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 
-/// The path `relative` below the shared folder, or `None` with a notice where it is absent.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-pub fn shared(relative: &str) -> Option<PathBuf> {
-    let root = match std::env::var_os("ATTAR_SHARED") {
+/// The path `relative` below the golden fixtures: those of this crate, or the set that `ATTAR_FIXTURES` names.
+///
+/// # Panics
+/// If there is none.
+#[track_caller]
+pub fn fixtures(relative: &str) -> PathBuf {
+    let root = match std::env::var_os("ATTAR_FIXTURES") {
         Some(root) => PathBuf::from(root),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
     };
     let path = root.join(relative);
-    if path.exists() {
-        return Some(path);
+    assert!(
+        path.exists(),
+        "no fixture {relative} in {}: point ATTAR_FIXTURES at a whole set, or unset it for the one of the repository",
+        root.display()
+    );
+    path
+}
+
+/// A model of the `forward` section, as its `index.json` lists it.
+#[derive(Debug, Clone)]
+pub struct FixtureModel {
+    /// Name, also that of its directory.
+    pub name: String,
+    /// Class of `transformers`, such as `BertForSequenceClassification`.
+    pub architecture: String,
+    /// A model directory that also holds inputs and expected outputs.
+    pub dir: PathBuf,
+    /// Directories with the same weights as a `pytorch_model.bin`, by format: `zip`, `legacy` (the stream of
+    /// old versions) and `legacy_gamma` (that with the old names of normalization weights).
+    pub bins: Vec<(String, PathBuf)>,
+}
+
+impl FixtureModel {
+    /// What the generator was told about it: `layers`, `heads`, `labels` and more, as in `spec.json`.
+    ///
+    /// # Panics
+    /// If the directory holds no such description.
+    pub fn spec(&self) -> serde_json::Value {
+        json(&self.dir.join("meta.json"))["spec"].take()
     }
-    eprintln!("skipped: no {relative} below {} (set ATTAR_SHARED to point elsewhere)", root.display());
-    None
+}
+
+/// The models of the `forward` section, at least one.
+///
+/// # Panics
+/// If the fixtures or their index are missing or broken.
+#[track_caller]
+pub fn fixture_models() -> Vec<FixtureModel> {
+    let forward = fixtures("forward");
+    let index = json(&forward.join("index.json"));
+    let text = |value: &serde_json::Value| value.as_str().expect("text in the index of the fixtures").to_owned();
+    let list = |value: &serde_json::Value| value.as_array().expect("a list in the index of the fixtures").clone();
+    let model = |entry: &serde_json::Value| {
+        let name = text(&entry["name"]);
+        let bin = |kind: &serde_json::Value| (text(kind), forward.join(format!("{name}_bin_{}", text(kind))));
+        FixtureModel {
+            architecture: text(&entry["architecture"]),
+            dir: forward.join(&name),
+            bins: list(&entry["bins"]).iter().map(bin).collect(),
+            name,
+        }
+    };
+    let models: Vec<FixtureModel> = list(&index).iter().map(model).collect();
+    assert!(!models.is_empty(), "{} lists no models", forward.join("index.json").display());
+    models
 }
 
 /// A dense array of a fixture file, as 64-bit numbers in row-major order.

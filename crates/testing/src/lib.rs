@@ -1,20 +1,26 @@
-//! For tests only: finds the shared fixtures, reads them, compares numbers.
+//! For tests only: reads the golden fixtures and compares numbers.
 //!
-//! The fixtures and data sets live beside the checkout, in `../shared`, or where the environment
-//! variable `ATTAR_SHARED` points. A test that needs them starts with [`shared`] and returns when
-//! it answers `None`; the notice it prints says what was skipped.
+//! The fixtures are made with PyTorch in double precision by the generator that lies beside them
+//! (`crates/testing/fixtures`). The environment variable `ATTAR_FIXTURES` names another set of the
+//! same make, with other seeds, names and sizes. Tests therefore take all of those from the files:
 //!
 //! ```
-//! let Some(dir) = attar_testing::shared("fixtures/schedules") else { return };
-//! let cases = attar_testing::json(&dir.join("schedules.json"));
+//! let cases = attar_testing::json(&attar_testing::fixtures("schedules/schedules.json"));
+//! assert!(!cases.as_array().unwrap().is_empty());
+//! for model in attar_testing::fixture_models() {
+//!     assert!(model.dir.join("config.json").exists());
+//! }
 //! ```
 //!
-//! Nothing here is used outside tests, so a broken fixture panics with its path.
+//! Tests over data sets and the pretrained teacher are `#[ignore]`d: they look in `../shared` or
+//! where `ATTAR_SHARED` and `ATTAR_TEACHER` point, and fail where nothing is there.
+//!
+//! Nothing here is used outside tests and benches, so what is missing or broken panics with its path.
 
 mod compare;
 mod fixtures;
-mod teacher;
+mod shared;
 
 pub use compare::{assert_close, assert_close_relative, max_abs, max_abs_difference, relative_norm};
-pub use fixtures::{Array, json, shared, tensors};
-pub use teacher::teacher;
+pub use fixtures::{Array, FixtureModel, fixture_models, fixtures, json, tensors};
+pub use shared::{find_shared, shared, teacher};

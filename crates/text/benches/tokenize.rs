@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use attar_testing::shared;
+use attar_testing::find_shared;
 use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic;
@@ -88,7 +88,7 @@ fn seconds(
 
 /// BERT's own vocabulary, or a small one of made-up text.
 fn vocabulary() -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
-    if let Some(dir) = shared("data/tokenizer/bert-base-uncased") {
+    if let Some(dir) = find_shared("data/tokenizer/bert-base-uncased") {
         return Ok(std::fs::read(dir.join("tokenizer.json"))?);
     }
     Ok(train_wordpiece(made_up(), TrainOptions::new(2000))?.to_json()?.into_bytes())
@@ -99,12 +99,12 @@ type Corpus = (&'static str, Vec<String>);
 
 fn corpora() -> Result<Vec<Corpus>, Box<dyn Error + Send + Sync>> {
     let mut corpora = vec![("made up", made_up())];
-    if let Some(path) = shared("data/glue/SST-2/dev.tsv") {
+    if let Some(path) = find_shared("data/glue/SST-2/dev.tsv") {
         let rows = std::fs::read_to_string(path)?;
         let texts = rows.lines().skip(1).filter_map(|row| row.split('\t').next()).map(str::to_owned).collect();
         corpora.push(("SST-2 dev", texts));
     }
-    if let Some(path) = shared("data/corpus/wiki/enwiki2015-00.txt.gz") {
+    if let Some(path) = find_shared("data/corpus/wiki/enwiki2015-00.txt.gz") {
         let text = unpacked(&path)?;
         let lines: Vec<String> = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         let ascii = lines.iter().filter(|line| line.is_ascii()).cloned().collect();

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use attar_testing::{json, shared};
+use attar_testing::{fixture_models, fixtures, json, shared};
 use attar_text::tokenizer::{Accents, EncodeError, Encoding, Limit, Tokenizer, Truncation, WordPieceOptions};
 use attar_text::vocabulary::Vocabulary;
 use serde_json::Value;
@@ -24,9 +24,9 @@ fn uncased(dir: &Path) -> Tokenizer {
 
 #[test]
 fn every_string_in_every_variant() {
-    let Some(dir) = shared("fixtures/tokenizer") else { return };
+    let dir = fixtures("tokenizer");
     let (strings, meta) = (json(&dir.join("strings.json")), json(&dir.join("meta.json")));
-    let mut compared = 0;
+    let mut compared = 0u64;
     for (variant, options) in meta["variants"].as_object().unwrap() {
         let vocabulary = Vocabulary::from_file(&dir.join(options["vocab"].as_str().unwrap())).unwrap();
         assert_eq!(vocabulary.len() as u64, meta["vocab_size"][options["vocab"].as_str().unwrap()].as_u64().unwrap());
@@ -50,15 +50,16 @@ fn every_string_in_every_variant() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 1000);
+    let variants = meta["variants"].as_object().unwrap().len() as u64;
+    assert_eq!(Some(compared), meta["strings"].as_u64().map(|strings| strings * variants));
 }
 
 #[test]
 fn pairs_under_every_strategy() {
-    let Some(dir) = shared("fixtures/tokenizer") else { return };
+    let dir = fixtures("tokenizer");
     let (tokenizer, file) = (uncased(&dir), json(&dir.join("pairs.json")));
     let max_tokens = file["max_len"].as_u64().unwrap() as usize;
-    let (mut compared, mut refused) = (0, 0);
+    let (mut cut, mut refused) = (0, 0);
     for case in file["pairs"].as_array().unwrap() {
         let (a, b) = (case["a"].as_str().unwrap(), case["b"].as_str());
         assert_eq!(tokenizer.encode(a, b, Limit::unlimited()).unwrap(), encoding(&case["untruncated"]), "{a:?} {b:?}");
@@ -75,26 +76,24 @@ fn pairs_under_every_strategy() {
                 refused += 1;
             } else {
                 assert_eq!(got.unwrap(), encoding(&expected["fast"]), "{name} {a:?} {b:?}");
+                cut += 1;
             }
-            compared += 1;
         }
     }
-    assert_eq!((compared, refused), (36, 6));
+    assert!(cut > 0 && refused > 0, "{cut} were cut, {refused} refused");
     let single = file["single"].as_array().unwrap();
     for case in single {
         let text = case["text"].as_str().unwrap();
         let got = tokenizer.encode(text, None, Limit::new(max_tokens)).unwrap();
         assert_eq!(got.ids, numbers(&case["input_ids"]), "{text:?}");
     }
-    assert_eq!(single.len(), 12);
+    assert!(!single.is_empty());
 }
 
 #[test]
 fn texts_of_every_model() {
-    let Some(dir) = shared("fixtures/forward") else { return };
     let (mut models, mut texts) = (0, 0);
-    for entry in std::fs::read_dir(&dir).unwrap() {
-        let model = entry.unwrap().path();
+    for model in fixture_models().into_iter().map(|model| model.dir) {
         if !model.join("texts.json").exists() {
             continue;
         }
@@ -123,12 +122,13 @@ fn texts_of_every_model() {
             texts += 1;
         }
     }
-    assert!(models >= 8 && texts >= 4 * models, "{models} models, {texts} texts");
+    assert!(models > 0 && texts >= models, "{models} models, {texts} texts");
 }
 
 #[test]
+#[ignore = "needs the data sets of ../shared"]
 fn documented_checks() {
-    let Some(dir) = shared("data/tokenizer/bert-base-uncased") else { return };
+    let dir = shared("data/tokenizer/bert-base-uncased");
     for tokenizer in [Tokenizer::from_dir(&dir).unwrap(), uncased(&dir)] {
         let greeting = "Hello, y'all! How are you unaffable naïve 😁 ?";
         assert_eq!(
@@ -153,12 +153,13 @@ fn documented_checks() {
 
 #[test]
 fn many_rows_keep_their_order() {
-    let Some(dir) = shared("fixtures/tokenizer") else { return };
+    let dir = fixtures("tokenizer");
     let tokenizer = uncased(&dir);
     let strings = json(&dir.join("strings.json"));
     let texts: Vec<&str> = strings.as_array().unwrap().iter().map(|case| case["text"].as_str().unwrap()).collect();
+    let count = texts.len();
     let rows: Vec<(&str, Option<&str>)> =
-        (0..2000).map(|i| (texts[i % 200], (i % 3 == 0).then(|| texts[(7 * i) % 200]))).collect();
+        (0..2000).map(|i| (texts[i % count], (i % 3 == 0).then(|| texts[(7 * i) % count]))).collect();
     let together = tokenizer.encode_all(&rows, Limit::new(64)).unwrap();
     for ((text, pair), got) in rows.iter().zip(&together) {
         assert_eq!(*got, tokenizer.encode(text, *pair, Limit::new(64)).unwrap());

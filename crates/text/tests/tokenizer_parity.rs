@@ -450,12 +450,9 @@ fn other_layouts() {
 
 /// Real vocabulary and real text.
 #[test]
+#[ignore = "needs the data sets of ../shared"]
 fn real_text() {
-    let (Some(tokenizer), Some(reviews)) =
-        (shared("data/tokenizer/bert-base-uncased"), shared("data/glue/SST-2/dev.tsv"))
-    else {
-        return;
-    };
+    let (tokenizer, reviews) = (shared("data/tokenizer/bert-base-uncased"), shared("data/glue/SST-2/dev.tsv"));
     let both = Both::of(Tokenizer::from_dir(&tokenizer).unwrap());
     let text = std::fs::read_to_string(reviews).unwrap();
     let mut compared = 0;

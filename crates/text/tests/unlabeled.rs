@@ -160,8 +160,9 @@ fn what_is_wrong_is_named() {
 
 /// Ten megabytes of text, packed.
 #[test]
+#[ignore = "needs the data sets of ../shared"]
 fn an_encyclopedia() {
-    let Some(path) = shared("data/corpus/wiki/enwiki2015-00.txt.gz") else { return };
+    let path = shared("data/corpus/wiki/enwiki2015-00.txt.gz");
     let spec = UnlabeledSpec { most: 1000, ..UnlabeledSpec::new(path) };
     let got = read(&spec, &[], &Streams::new(1)).unwrap();
     assert_eq!(got.examples.len(), 1000);

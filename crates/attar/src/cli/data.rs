@@ -7,26 +7,28 @@ use clap::{Args, ValueEnum};
 
 /// What a table looks like on disk.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data")]
 pub(crate) struct FormatArgs {
     /// Kind of file; else by its extension, a last `.gz` left out.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, hide_short_help = true)]
     pub(crate) format: Option<FormatArg>,
     /// Whether the first row names the columns; else it does if a column is given by name, or its label tells.
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL", hide_short_help = true)]
     pub(crate) header: Option<bool>,
     /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "BOOL", hide_short_help = true)]
     pub(crate) quoting: Option<bool>,
     /// What separates columns: a character, or `tab`; else what the kind of file says.
-    #[arg(long, value_name = "CHARACTER")]
+    #[arg(long, value_name = "CHARACTER", hide_short_help = true)]
     pub(crate) delimiter: Option<Delimiter>,
     /// Encoding of the file; else UTF-16 if it begins with its mark, and UTF-8.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, hide_short_help = true)]
     pub(crate) encoding: Option<EncodingArg>,
 }
 
 /// The texts of a table.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data")]
 pub(crate) struct TableArgs {
     /// Column of the text: a name, or a number from 1.
     #[arg(long, default_value = "text", value_name = "COLUMN")]
@@ -40,6 +42,7 @@ pub(crate) struct TableArgs {
 
 /// The labels of a table.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Data")]
 pub(crate) struct LabelArgs {
     /// Column of the label.
     #[arg(long, default_value = "label", value_name = "COLUMN")]
@@ -48,24 +51,25 @@ pub(crate) struct LabelArgs {
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     pub(crate) labels: Option<Vec<String>>,
     /// Second file with a label a line, one for each row.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) label_file: Option<PathBuf>,
 }
 
 /// Labelled text to learn from.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
     /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
     #[arg(long, required_unless_present = "recipe", value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
     /// Name of the known data set; told from its files if left out.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) layout: Option<String>,
     /// File of rows to choose and score by; else a tenth of the rows is held out.
     #[arg(long, value_name = "FILE")]
     pub(crate) dev: Option<PathBuf>,
     /// Second file with a label a line for the rows of `--dev`.
-    #[arg(long, requires = "dev", value_name = "FILE")]
+    #[arg(long, requires = "dev", value_name = "FILE", hide_short_help = true)]
     pub(crate) dev_label_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) table: TableArgs,
@@ -75,10 +79,10 @@ pub(crate) struct DataArgs {
     #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"])]
     pub(crate) regression: Option<Vec<f32>>,
     /// Metric that chooses the best checkpoint.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) metric: Option<String>,
     /// Longest text in tokens, special tokens included; longer ones are cut.
-    #[arg(long, default_value_t = 128, value_name = "N")]
+    #[arg(long, default_value_t = 128, value_name = "N", hide_short_help = true)]
     pub(crate) max_tokens: usize,
     /// Use only this many training rows, drawn by the seed.
     #[arg(long, value_name = "N")]
@@ -87,9 +91,10 @@ pub(crate) struct DataArgs {
 
 /// How labelled text is scored by.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
 pub(crate) struct ScoringArgs {
     /// Name of the known data set; told from its files if left out.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) layout: Option<String>,
     /// Part of a known data set: dev (if left out), test or train.
     #[arg(long, value_enum)]
@@ -105,7 +110,7 @@ pub(crate) struct ScoringArgs {
     #[arg(long)]
     pub(crate) metric: Option<String>,
     /// Longest text in tokens; else what the model was made for.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) max_tokens: Option<usize>,
 }
 

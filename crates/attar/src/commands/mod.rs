@@ -1,12 +1,14 @@
 //! One file for each command: parse, call, render.
 
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod distill;
 pub(crate) mod embed;
 pub(crate) mod energy;
 pub(crate) mod eval;
 pub(crate) mod finetune;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod quantize;

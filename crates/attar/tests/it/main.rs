@@ -12,4 +12,6 @@ mod held_out;
 mod kill;
 mod predict_files;
 mod quantize;
+mod readmes;
 mod real_data;
+mod shell;

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn fixtures() {
-        let Some(dir) = attar_testing::shared("fixtures/schedules") else { return };
+        let dir = attar_testing::fixtures("schedules");
         let cases = attar_testing::json(&dir.join("schedules.json"));
         let mut values = 0;
         for case in cases.as_array().unwrap() {

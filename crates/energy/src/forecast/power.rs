@@ -155,15 +155,15 @@ mod tests {
         }
     }
 
-    fn boards() -> Option<Vec<Board>> {
-        let dir = attar_testing::shared("data/energy/zeus-traces")?;
+    fn boards() -> Vec<Board> {
+        let dir = attar_testing::shared("data/energy/zeus-traces");
         let read = |name: &'static str| {
             let mut reader = csv::Reader::from_path(dir.join(format!("summary_power_{name}.csv"))).unwrap();
             let traces: Vec<Trace> = reader.deserialize().collect::<Result<_, _>>().unwrap();
             let limit = traces.iter().map(|trace| trace.power_limit).fold(0.0, f64::max);
             Board { name, limit, traces }
         };
-        Some(["v100", "p100", "a40", "rtx6000"].map(read).into())
+        ["v100", "p100", "a40", "rtx6000"].map(read).into()
     }
 
     fn any(_: &Trace) -> bool {
@@ -203,8 +203,9 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn each_board_is_forecast_from_the_other_three() {
-        let Some(boards) = boards() else { return };
+        let boards = boards();
         let goal = 0.85..=0.96;
         println!("any job");
         let (all, full) = left_out(&boards, any, ANOTHER_BOARD);
@@ -223,8 +224,9 @@ mod tests {
 
     // What is stated is what the fit over all four boards gives, rounded outwards by at most 0.02.
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn the_stated_shares_are_the_fit() {
-        let Some(boards) = boards() else { return };
+        let boards = boards();
         for (stated, wanted, apart) in
             [(UNKNOWN, any as fn(&Trace) -> bool, ANOTHER_BOARD), (FULL, fills, ANOTHER_BOARD_FULL)]
         {
@@ -242,8 +244,9 @@ mod tests {
 
     // The other series of the same kind: one run each, read from the energy counter.
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn the_energy_counter_agrees_at_full_utilisation() {
-        let Some(dir) = attar_testing::shared("data/energy/zeus-traces") else { return };
+        let dir = attar_testing::shared("data/energy/zeus-traces");
         #[derive(serde::Deserialize)]
         struct Window {
             window_name: String,
@@ -268,8 +271,9 @@ mod tests {
 
     // The lower bound of the efficiency: small batches slow BERT down by up to this much.
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn small_batches_cost_up_to_three_times_the_time() {
-        let Some(boards) = boards() else { return };
+        let boards = boards();
         let mut worst = 1.0_f64;
         for board in &boards {
             let times: Vec<f64> = board
@@ -287,8 +291,9 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn processors_lie_inside_in_nine_of_ten_loads() {
-        let Some(dir) = attar_testing::shared("data/energy/codecarbon/cpu_load_profiling") else { return };
+        let dir = attar_testing::shared("data/energy/codecarbon/cpu_load_profiling");
         #[derive(serde::Deserialize)]
         struct Load {
             cpu_name: String,

@@ -147,8 +147,8 @@ mod tests {
 
     const GRAMS_PER_POUND: f64 = 453.592_37;
 
-    fn original(path: &str, skip: usize) -> Option<Vec<BTreeMap<String, String>>> {
-        let text = std::fs::read_to_string(shared(&format!("data/energy/{path}"))?).unwrap();
+    fn original(path: &str, skip: usize) -> Vec<BTreeMap<String, String>> {
+        let text = std::fs::read_to_string(shared(&format!("data/energy/{path}"))).unwrap();
         let text = text.trim_start_matches('\u{feff}');
         let text: String = text.split_inclusive('\n').skip(skip).collect();
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
@@ -157,17 +157,18 @@ mod tests {
             let row = row.unwrap();
             header.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect()
         });
-        Some(rows.collect())
+        rows.collect()
     }
 
-    fn json(path: &str) -> Option<serde_json::Value> {
-        Some(serde_json::from_slice(&std::fs::read(shared(&format!("data/energy/{path}"))?).unwrap()).unwrap())
+    fn json(path: &str) -> serde_json::Value {
+        attar_testing::json(&shared(&format!("data/energy/{path}")))
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn countries_are_as_published() {
-        let Some(rows) = original("carbontracker/carbon-intensities.csv", 0) else { return };
-        let Some(mix) = json("codecarbon/global_energy_mix.json") else { return };
+        let rows = original("carbontracker/carbon-intensities.csv", 0);
+        let mix = json("codecarbon/global_energy_mix.json");
         let ours = table::embedded::<Country>(include_str!("../../data/grid.csv"));
         let (mut first, mut second) = (0, 0);
         for country in &ours {
@@ -189,11 +190,12 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn google_is_as_published() {
         let ours = table::embedded::<Google>(include_str!("../../data/grid-gcp.csv"));
         let mut published = 0;
         for year in 2019..=2024 {
-            let Some(rows) = original(&format!("gcp-region-carbon/{year}.csv"), 0) else { return };
+            let rows = original(&format!("gcp-region-carbon/{year}.csv"), 0);
             for row in rows {
                 let intensity = row.iter().find(|(name, _)| name.contains("intensity")).unwrap().1;
                 let intensity: f64 = intensity.parse().unwrap();
@@ -212,12 +214,13 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn other_clouds_are_as_published() {
         let ours = table::embedded::<OtherCloud>(include_str!("../../data/grid-ccf.csv"));
         let mut published = 0;
         for provider in ["aws", "azure"] {
             let path = format!("ccf-coefficients/grid-emissions-factors-{provider}.csv");
-            let Some(rows) = original(&path, 0) else { return };
+            let rows = original(&path, 0);
             for row in rows {
                 let region = format!("{provider}/{}", row["Region"].to_lowercase().replace(' ', ""));
                 let tons = &row["CO2e (metric ton/kWh)"];
@@ -238,8 +241,9 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn states_are_as_published() {
-        let Some(published) = json("codecarbon/usa_emissions.json") else { return };
+        let published = json("codecarbon/usa_emissions.json");
         let ours = table::embedded::<State>(include_str!("../../data/grid-egrid-2016.csv"));
         for (name, entry) in published.as_object().unwrap().iter().filter(|(name, _)| !name.starts_with('_')) {
             let here = ours.iter().find(|ours| ours.region == format!("us/{}", name.replace(' ', "-"))).unwrap();
@@ -252,8 +256,9 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "needs the data sets of ../shared"]
     fn green_algorithms_is_as_published() {
-        let Some(rows) = original("green-algorithms/CI_aggregated.csv", 1) else { return };
+        let rows = original("green-algorithms/CI_aggregated.csv", 1);
         let ours = table::embedded::<GreenAlgorithms>(include_str!("../../data/grid-green-algorithms.csv"));
         for here in &ours {
             let code = if here.iso.is_empty() { &here.region } else { &here.iso };

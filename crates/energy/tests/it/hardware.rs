@@ -119,8 +119,9 @@ const LEFT_OUT: [(&str, &str); 4] = [
 const OTHERWISE: [(&str, &str); 1] = [("TPU v3", "220 W from Google, where the mean of Patterson et al. is used")];
 
 #[test]
+#[ignore = "needs the data sets of ../shared"]
 fn the_accelerators_are_those_of_the_sources() {
-    let Some(dir) = attar_testing::shared("data/energy") else { return };
+    let dir = attar_testing::shared("data/energy");
     let left_out = |name: &str| LEFT_OUT.iter().chain(&OTHERWISE).any(|(left, _)| *left == name);
     // One row of the source has two fields fewer than its header.
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(dir.join("mlco2-impact/gpus.csv")).unwrap();
@@ -184,8 +185,9 @@ const NO_POWER: [&str; 6] = [
 ];
 
 #[test]
+#[ignore = "needs the data sets of ../shared"]
 fn the_processors_are_those_of_the_source() {
-    let Some(dir) = attar_testing::shared("data/energy/codecarbon") else { return };
+    let dir = attar_testing::shared("data/energy/codecarbon");
     let mut reader = csv::Reader::from_path(dir.join("cpu_power.csv")).unwrap();
     let mut rows = hardware::processors().iter();
     let mut without = Vec::new();
@@ -205,8 +207,9 @@ fn the_processors_are_those_of_the_source() {
 
 // Where the board is measured, its largest limit is the table's power.
 #[test]
+#[ignore = "needs the data sets of ../shared"]
 fn the_measured_boards_have_their_limits() {
-    let Some(dir) = attar_testing::shared("data/energy/zeus-traces") else { return };
+    let dir = attar_testing::shared("data/energy/zeus-traces");
     for (file, name) in [("v100", "V100 PCIe"), ("p100", "P100"), ("a40", "A40"), ("rtx6000", "RTX 6000")] {
         let mut reader = csv::Reader::from_path(dir.join(format!("summary_power_{file}.csv"))).unwrap();
         let place = reader.headers().unwrap().iter().position(|column| column == "power_limit").unwrap();

