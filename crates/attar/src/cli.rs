@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod energy;
+pub(crate) mod vocab;
 
 use std::path::PathBuf;
 
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Store a model as small integers, as far as its score allows.
     Quantize(QuantizeArgs),
+    /// Make, trim and compare vocabularies of word pieces.
+    #[command(subcommand)]
+    Vocab(vocab::VocabCommand),
     /// Time models side by side: latency, throughput, first answer, memory, joules.
     Bench(bench::BenchArgs),
     /// Answer one text and say how much memory that took.

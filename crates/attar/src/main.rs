@@ -63,6 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Embed(args) => commands::embed::run(&args, threads),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Quantize(args) => commands::quantize::run(&args),
+        Command::Vocab(command) => commands::vocab::run(&command),
         Command::Bench(args) => commands::bench::run(&args, cli.threads.as_ref()),
         Command::FirstAnswer(args) => commands::bench::first_answer(&args, cli.threads.as_ref()),
         Command::Energy(command) => return commands::energy::run(&command),

@@ -42,7 +42,7 @@
 //! - [`table`]: rows of `.tsv`, `.csv` and `.jsonl` files; [`labelled`]: texts with their labels, samples
 //!   and divisions of them, and the check for leaks; [`glue`] and [`layout`]: public data sets by name;
 //!   [`synthetic`]: a data set without a download.
-//! - [`unlabeled`]: texts without labels; [`noise`]: new ones made of labelled ones.
+//! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labelled ones.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
@@ -55,6 +55,7 @@
 //! - Training and development data must share the order of classes: discover it once, then name it.
 
 pub mod batch;
+pub mod corpus;
 pub mod glue;
 pub mod labelled;
 pub mod layout;

@@ -10,6 +10,7 @@
 
 mod bert;
 mod chosen;
+mod comparison;
 mod coverage;
 mod encodings;
 mod error;
@@ -27,6 +28,7 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 pub use chosen::{ChosenPieces, choose_pieces};
+pub use comparison::{BrokenWord, VocabularyComparison, compare_vocabularies};
 pub use coverage::{Coverage, TrimReport};
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};

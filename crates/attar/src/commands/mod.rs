@@ -15,3 +15,4 @@ pub(crate) mod quantize;
 pub(crate) mod quickstart;
 mod texts;
 mod training;
+pub(crate) mod vocab;

@@ -15,3 +15,4 @@ mod quantize;
 mod readmes;
 mod real_data;
 mod shell;
+mod vocab;

@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::{TableError, hexadecimal};
+use crate::corpus::GZIP;
 
 /// How characters are written as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,9 +23,6 @@ pub enum TextEncoding {
     /// Latin-1 as browsers read it, which is Windows-1252: every sequence of bytes is a text.
     Latin1,
 }
-
-/// What every file packed by gzip begins with.
-const GZIP: &[u8] = b"\x1f\x8b";
 
 /// The text of a file as UTF-8 without a mark, which the readers check line by line, and the SHA-256 of the file itself.
 pub(super) fn contents(path: &Path, encoding: TextEncoding) -> Result<(Vec<u8>, String), TableError> {

@@ -34,7 +34,10 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`EncodeError::Row`] with the first text, counted from 0, that [`Tokenizer::encode`] refuses.
-    pub fn piece_counts<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u64>, EncodeError> {
+    pub fn piece_counts<T>(&self, texts: impl IntoIterator<Item = T>) -> Result<Vec<u64>, EncodeError>
+    where
+        T: AsRef<str> + Sync,
+    {
         let mut counts = self.id_counts(texts)?;
         for (id, count) in counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             if self.is_special(id as u32) {
@@ -45,13 +48,16 @@ impl Tokenizer {
     }
 
     /// How often each id comes up in these texts, those of special tokens too, `[V]`.
-    pub(super) fn id_counts<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u64>, EncodeError> {
+    pub(super) fn id_counts<T>(&self, texts: impl IntoIterator<Item = T>) -> Result<Vec<u64>, EncodeError>
+    where
+        T: AsRef<str> + Sync,
+    {
         let mut counts = vec![0_u64; self.vocabulary_size()];
         let mut texts = texts.into_iter();
         let mut rows = 0;
         loop {
             // A portion at a time: the ids of a whole corpus need not fit in memory.
-            let portion: Vec<&str> = texts.by_ref().take(8192).collect();
+            let portion: Vec<T> = texts.by_ref().take(8192).collect();
             if portion.is_empty() {
                 break;
             }
@@ -68,11 +74,11 @@ impl Tokenizer {
         Ok(counts)
     }
 
-    fn ids_of(&self, texts: &[&str], first: usize) -> Result<Vec<u32>, EncodeError> {
+    fn ids_of(&self, texts: &[impl AsRef<str>], first: usize) -> Result<Vec<u32>, EncodeError> {
         let mut encodings = Encodings::default();
         for (at, text) in texts.iter().enumerate() {
             encodings
-                .push(self, text, None, Limit::unlimited())
+                .push(self, text.as_ref(), None, Limit::unlimited())
                 .map_err(|source| EncodeError::Row { row: first + at, source: Box::new(source) })?;
         }
         Ok(encodings.ids)

@@ -52,9 +52,12 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::piece_counts`].
-    pub fn coverage<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Coverage, EncodeError> {
+    pub fn coverage<T>(&self, texts: impl IntoIterator<Item = T>) -> Result<Coverage, EncodeError>
+    where
+        T: AsRef<str> + Sync,
+    {
         let mut words = 0;
-        let texts = texts.into_iter().inspect(|text| words += text.split_whitespace().count() as u64);
+        let texts = texts.into_iter().inspect(|text| words += text.as_ref().split_whitespace().count() as u64);
         let counts = self.id_counts(texts)?;
         let unknown = self.unk_id().map_or(0, |id| counts[id as usize]);
         let of_text = (0_u32..).zip(&counts).filter(|&(id, &count)| count > 0 && !self.is_special(id));

@@ -8,6 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::UnlabeledError;
+use crate::corpus::{GZIP, LineError, Lines};
 use crate::table::hexadecimal;
 
 /// Calls `visit` with each line, split as [`crate::table`] does it, and returns the SHA-256 of the file. A file that
@@ -15,7 +16,7 @@ use crate::table::hexadecimal;
 pub(super) fn each(path: &Path, mut visit: impl FnMut(&str)) -> Result<String, UnlabeledError> {
     let io_error = |source| UnlabeledError::Io { path: path.to_owned(), source };
     let mut file = BufReader::new(Hashed { file: File::open(path).map_err(io_error)?, hash: Sha256::new() });
-    let is_packed = file.fill_buf().map_err(io_error)?.starts_with(b"\x1f\x8b");
+    let is_packed = file.fill_buf().map_err(io_error)?.starts_with(GZIP);
     if is_packed {
         let mut unpacked = BufReader::new(MultiGzDecoder::new(&mut file));
         each_line(&mut unpacked, path, &mut visit)?;
@@ -28,17 +29,13 @@ pub(super) fn each(path: &Path, mut visit: impl FnMut(&str)) -> Result<String, U
 }
 
 fn each_line(text: &mut impl BufRead, path: &Path, visit: &mut impl FnMut(&str)) -> Result<(), UnlabeledError> {
-    let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        let read = text.read_until(b'\n', &mut bytes);
-        if read.map_err(|source| UnlabeledError::Io { path: path.to_owned(), source })? == 0 {
-            break;
-        }
-        let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let body = body.strip_suffix(b"\r").unwrap_or(body);
-        let body = if line == 1 { body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body) } else { body };
-        visit(std::str::from_utf8(body).map_err(|_| UnlabeledError::NotUtf8 { path: path.to_owned(), line })?);
+    let path = || path.to_owned();
+    let mut lines = Lines::new(text);
+    while let Some(line) = lines.next().map_err(|error| match error {
+        LineError::Io(source) => UnlabeledError::Io { path: path(), source },
+        LineError::NotUtf8 { line } => UnlabeledError::NotUtf8 { path: path(), line },
+    })? {
+        visit(line);
     }
     Ok(())
 }

@@ -1,0 +1,70 @@
+//! `attar vocab train`: a WordPiece vocabulary from text.
+
+use anyhow::Context;
+use attar_text::tokenizer::{TrainOptions, train_wordpiece};
+use serde::Serialize;
+
+use super::{Covered, over_lines};
+use crate::cli::vocab::TrainArgs;
+use crate::{console, tables};
+
+#[derive(Serialize)]
+struct Trained {
+    directory: String,
+    pieces: usize,
+    bytes: u64,
+    text: Covered,
+}
+
+pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    let options = TrainOptions {
+        vocabulary_size: args.size,
+        min_frequency: args.min_frequency,
+        characters: args.characters,
+        lowercase: !args.cased,
+    };
+    refuse_model(&args.out)?;
+    let tokenizer = over_lines(&args.corpus.text, "words of the text", |lines| train_wordpiece(lines, options))?;
+    let coverage = over_lines(&args.corpus.text, "pieces of the text", |lines| tokenizer.coverage(lines))?;
+    if tokenizer.vocabulary_size() < args.size {
+        console::warning(format!(
+            "the text offers {} pieces that come up {} times or more, fewer than the {} asked for: give more text or a \
+             smaller --min-frequency",
+            tokenizer.vocabulary_size(),
+            args.min_frequency,
+            args.size
+        ));
+    }
+    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    tokenizer.save(&args.out)?;
+    let sizes =
+        ["tokenizer.json", "vocab.txt"].map(|name| std::fs::metadata(args.out.join(name)).map_or(0, |m| m.len()));
+    let trained = Trained {
+        directory: args.out.display().to_string(),
+        pieces: tokenizer.vocabulary_size(),
+        bytes: sizes.iter().sum(),
+        text: Covered::of(coverage),
+    };
+    if args.json {
+        return console::json(&trained);
+    }
+    console::say(format!(
+        "{} pieces in {} ({}): {}",
+        trained.pieces,
+        trained.directory,
+        tables::bytes(trained.bytes),
+        trained.text.sentence()
+    ))?;
+    Ok(())
+}
+
+/// A model whose tokenizer is replaced reads nonsense from then on.
+fn refuse_model(out: &std::path::Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !out.join("config.json").exists(),
+        "{}: expected a folder without a model, found config.json: its embeddings belong to its own vocabulary; choose \
+         another --out",
+        out.display()
+    );
+    Ok(())
+}
