@@ -43,7 +43,9 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     let recipe = common.finetune(path, false, ClassifierChoice::Auto, effort(&args.quality))?;
     // Lengths and rates that were given are the student's.
-    let stages = vec![rules::finetune(common.facts(), hidden_of(path)?, effort(&args.quality))];
+    let class_weights = args.training.class_weights.clone();
+    let stage = rules::finetune(common.facts(), hidden_of(path)?, effort(&args.quality));
+    let stages = vec![StageSpec { class_weights, ..stage }];
     Ok(Recipe { stages, ..recipe })
 }
 
@@ -210,6 +212,9 @@ fn flags(stage: &mut StageSpec, training: &TrainingArgs) {
     stage.batch_rows = training.batch_rows.unwrap_or(stage.batch_rows);
     stage.batch_tokens = training.batch_tokens.or(stage.batch_tokens);
     stage.rate = training.rate.unwrap_or(stage.rate);
+    if stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold { .. })) {
+        stage.class_weights = training.class_weights.clone();
+    }
     if training.evaluate_every > 0 {
         stage.evaluate_every = training.evaluate_every;
     }

@@ -19,7 +19,7 @@ use attar_text::random::Streams;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::linear::{DenseRows, Features, LinearModel, SparseRows, select_ridge, select_softmax};
+use crate::linear::{DenseRows, Features, Labels, LinearModel, SparseRows, select_ridge, select_softmax};
 pub use frozen::FrozenBaseline;
 use ngrams::{Ngrams, Prepared};
 use overlap::{Beyond, Overlaps};
@@ -64,7 +64,7 @@ impl NgramBaseline {
         let selected = match data.target {
             Target::Classes(ref names) => {
                 let labels = data.classes().ok_or_else(|| without_labels(data))?;
-                select_softmax(&features, &labels, names.len(), &SOFTMAX_GRID, streams)
+                select_softmax(&features, Labels::new(&labels, names.len()), &SOFTMAX_GRID, streams)
             }
             Target::Regression { low, high } => {
                 model.range = Some([low, high]);

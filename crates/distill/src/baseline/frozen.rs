@@ -6,7 +6,7 @@ use attar_text::labelled::{Dataset, Target};
 use attar_text::random::Streams;
 
 use crate::Error;
-use crate::linear::{DenseRows, Features, LinearModel, RIDGE_GRID, SOFTMAX_GRID, select_ridge, select_softmax};
+use crate::linear::{DenseRows, Features, Labels, LinearModel, RIDGE_GRID, SOFTMAX_GRID, select_ridge, select_softmax};
 
 /// The mean vectors of a frozen encoder under softmax or ridge regression, the penalty by cross-validation.
 ///
@@ -49,7 +49,7 @@ impl FrozenBaseline {
         let (model, range) = match &data.target {
             Target::Classes(labels) => {
                 let classes = data.classes().ok_or_else(unlabeled)?;
-                (select_softmax(&features, &classes, labels.len(), &SOFTMAX_GRID, streams).model, None)
+                (select_softmax(&features, Labels::new(&classes, labels.len()), &SOFTMAX_GRID, streams).model, None)
             }
             &Target::Regression { low, high } => {
                 let scores: Vec<f32> = data.scores().ok_or_else(unlabeled)?.iter().map(|&x| x as f32).collect();

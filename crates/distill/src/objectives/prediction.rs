@@ -27,6 +27,15 @@ pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
     mean(picked).neg()
 }
 
+/// Cross-entropy of logits `[B, K]` against class numbers `[B]`, that of each row times its weight `[B]`, averaged over rows.
+///
+/// The sum is not divided by that of the weights: a batch without rare rows must not count as much as one with many.
+pub fn weighted_cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
+    let [rows, _] = logits.dims();
+    let picked = log_softmax(logits, 1).gather(1, classes.reshape([rows, 1]));
+    mean(picked * weights.reshape([rows, 1])).neg()
+}
+
 /// Mean squared difference of scores `[B, K]`: of a regression against gold scores, or of logits
 /// against the teacher's.
 pub fn regression(predicted: Tensor<2>, target: Tensor<2>) -> Tensor<1> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::layer_map::LayerMap;
 use super::{
     Projection, Semantics, attention, cosine_tokens, cross_entropy, hidden, regression, relation, soft_cross_entropy,
+    weighted_cross_entropy,
 };
 use crate::engine::{Geometry, Trace, third};
 use crate::train::Parts;
@@ -147,6 +148,8 @@ impl Objective {
 pub enum Gold {
     /// Class numbers `[B]`.
     Classes(Tensor<1, Int>),
+    /// Class numbers `[B]`, and how much each row counts `[B]`.
+    WeightedClasses(Tensor<1, Int>, Tensor<1>),
     /// Scores `[B, 1]`.
     Scores(Tensor<2>),
 }
@@ -207,6 +210,9 @@ impl Comparison<'_> {
             }
             Objective::Gold { .. } => match self.gold.expect("a gold objective has labels") {
                 Gold::Classes(classes) => cross_entropy(logits(student), classes.clone()),
+                Gold::WeightedClasses(classes, weights) => {
+                    weighted_cross_entropy(logits(student), classes.clone(), weights.clone())
+                }
                 Gold::Scores(scores) => regression(logits(student), scores.clone()),
             },
         }

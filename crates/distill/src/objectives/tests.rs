@@ -172,6 +172,29 @@ fn tinybert_terms() {
     assert_eq!(case.compared, 11);
 }
 
+/// The loss of a row is `ln Σ exp(z) − z_class`, its gradient `p − 1` for the class and `p` for the others.
+#[test]
+fn rows_count_as_their_class_says() {
+    let logits = [[0.0, 1.0, -1.0], [0.0, 1.0, -1.0], [0.5, -0.5, 0.3]];
+    let classes: Vec<i32> = vec![1, 0, 0];
+    let weights = [0.5f64, 3.0, 3.0];
+    let leaf = Tensor::<2>::from_floats(logits, &device()).autodiff().require_grad();
+    let int = Tensor::<1, Int>::from_data(TensorData::new(classes.clone(), [3]), &device());
+    let by = Tensor::<1>::from_floats(weights.map(|w| w as f32), &device());
+    let value = weighted_cross_entropy(leaf.clone(), int, by);
+    let sums = logits.map(|row| row.map(|z: f32| f64::from(z).exp()).iter().sum::<f64>());
+    let lost = |row: usize| sums[row].ln() - f64::from(logits[row][classes[row] as usize]);
+    let expected: f64 = (0..3).map(|row| weights[row] * lost(row)).sum::<f64>() / 3.0;
+    let mut tape = value.backward();
+    assert_close_relative("the loss", f64::from(value.into_scalar::<f32>()), expected, VALUE);
+    let slope = |row: usize, class: usize| {
+        let chance = f64::from(logits[row][class]).exp() / sums[row];
+        weights[row] * (chance - f64::from(u8::from(classes[row] as usize == class))) / 3.0
+    };
+    let wanted: Vec<f64> = (0..9).map(|place| slope(place / 3, place % 3)).collect();
+    assert_close("the gradient", &gradient(&leaf, &mut tape), &wanted, GRADIENT);
+}
+
 #[test]
 fn reference_threshold() {
     let Some(mut case) = Case::load("tinybert_threshold") else { return };

@@ -172,6 +172,17 @@ pub(super) fn stage(
     Ok(())
 }
 
+/// The weight of each class in the `gold` term of a stage.
+pub(super) fn class_weights(stage: &StageSpec, data: &LabelledData) -> Result<Option<Vec<f32>>, Error> {
+    let Some(weights) = &stage.class_weights else { return Ok(None) };
+    let place = format!("stage {}", stage.name);
+    if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold { .. })) {
+        let out = "leave `class-weights` out here and weigh the classes where the teacher learns them";
+        return Err(Error::refused(place, "the objective `gold`, whose classes `class-weights` weighs", "none", out));
+    }
+    weights.of(&place, &data.train).map(Some)
+}
+
 /// Whether a model has a row for every token and position.
 pub(super) fn tokenizer(
     who: &str,

@@ -4,6 +4,7 @@
 //! is refused with the nearest known one. The resolved recipe, with every default written out, is
 //! kept beside each run.
 
+mod class_weights;
 mod parse;
 mod stage;
 mod student;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::objectives::Semantics;
 
+pub use class_weights::{ClassWeightRule, ClassWeights, ClassWeightsError};
 pub use parse::RecipeError;
 pub use stage::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec};
 pub use student::{ClassifierChoice, HeadStart, StudentSpec};

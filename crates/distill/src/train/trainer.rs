@@ -109,7 +109,7 @@ impl<'a> Trainer<'a> {
             let input = self.input(&batch, self.learning.encoder());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let gold = gold_of(self.plan, rows, &self.device);
+            let gold = gold_of(self.plan, rows, self.stage.class_weights.as_deref(), &self.device);
             let loss = self.learning.loss(&leaves, &input, teacher.as_ref(), gold.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
@@ -200,8 +200,8 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Labels of training rows, if all have one.
-pub(crate) fn gold_of(plan: &Plan, rows: &[u32], device: &Device) -> Option<Gold> {
+/// Labels of training rows, if all have one; `weights` are those of classes.
+pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<Gold> {
     let examples = &plan.data.train.examples;
     // Rows past the data set's own have no label.
     let label = |&row: &u32| examples.get(row as usize).map_or(Label::Absent, |example| example.label);
@@ -209,8 +209,14 @@ pub(crate) fn gold_of(plan: &Plan, rows: &[u32], device: &Device) -> Option<Gold
     let count = labels.len();
     let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
     if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
+        let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
         let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
-        return Some(Gold::Classes(classes));
+        return Some(match weights {
+            Some(weights) => {
+                Gold::WeightedClasses(classes, Tensor::from_data(TensorData::new(weights, [count]), device))
+            }
+            None => Gold::Classes(classes),
+        });
     }
     let score = |label: &Label| if let Label::Score(score) = label { Some(*score) } else { None };
     let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
