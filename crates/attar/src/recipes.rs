@@ -249,6 +249,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         pair: args.table.pair.clone(),
         label: args.label.label.clone(),
         labels: args.label.labels.clone(),
+        multi_label: args.label.multi_label.clone(),
         regression,
         format: args.table.format.table_format(),
         label_file: args.label.label_file.clone(),

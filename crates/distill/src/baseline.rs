@@ -19,7 +19,9 @@ use attar_text::random::Streams;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::linear::{DenseRows, Features, Labels, LinearModel, SparseRows, select_ridge, select_softmax};
+use crate::linear::{
+    DenseRows, Features, Labels, LinearModel, SparseRows, select_one_vs_rest, select_ridge, select_softmax,
+};
 pub use frozen::FrozenBaseline;
 use ngrams::{Ngrams, Prepared};
 use overlap::{Beyond, Overlaps};
@@ -44,7 +46,7 @@ pub struct NgramBaseline {
 }
 
 impl NgramBaseline {
-    /// Trains on classes or scores; single texts or pairs. Deterministic for a seed, at any number of threads.
+    /// Trains on classes, several labels or scores; single texts or pairs. Deterministic for a seed, at any number of threads.
     ///
     /// # Errors
     /// If a row has no label.
@@ -66,11 +68,15 @@ impl NgramBaseline {
                 let labels = data.classes().ok_or_else(|| without_labels(data))?;
                 select_softmax(&features, Labels::new(&labels, names.len()), &SOFTMAX_GRID, streams)
             }
+            Target::MultiLabel(ref names) => {
+                let sets = data.label_sets().ok_or_else(|| without_labels(data))?;
+                select_one_vs_rest(&features, &sets, names.len(), &SOFTMAX_GRID, streams)
+            }
             Target::Regression { low, high } => {
                 model.range = Some([low, high]);
                 let score = |example: &Example| match example.label {
                     Label::Score(score) => Ok(score),
-                    Label::Class(_) | Label::Absent => Err(without_labels(data)),
+                    _ => Err(without_labels(data)),
                 };
                 let targets = data.examples.iter().map(score).collect::<Result<Vec<f32>, Error>>()?;
                 select_ridge(&features, &targets, &RIDGE_GRID, streams)

@@ -25,11 +25,13 @@
 
 mod design;
 mod newton;
+mod one_vs_rest;
 mod ridge;
 mod select;
 
 use design::Design;
 
+pub use one_vs_rest::select_one_vs_rest;
 pub use ridge::ridge;
 pub use select::{Selected, select_ridge, select_softmax};
 

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use attar_distill::linear::{
-    DenseRows, Features, Labels, RIDGE_GRID, SOFTMAX_GRID, SparseRows, ridge, select_ridge, select_softmax,
-    softmax_regression,
+    DenseRows, Features, Labels, RIDGE_GRID, SOFTMAX_GRID, SparseRows, ridge, select_one_vs_rest, select_ridge,
+    select_softmax, softmax_regression,
 };
 use attar_text::random::Streams;
 
@@ -86,6 +86,24 @@ fn rows_count_as_their_class_says() {
         let doubled = Labels { weights: Some(&[2.0; 3]), ..Labels::new(&labels, 3) };
         let [a, b] = [(doubled, 1.0), (Labels::new(&labels, 3), 2.0)].map(|(l, c)| softmax_regression(&features, l, c));
         assert_near(&a.weights, &b.weights, 1e-3);
+    }
+}
+
+/// `OneVsRestClassifier(LogisticRegression(C=2.0))` on the labels below: a row of weights and a bias for each label, of which
+/// the second is that of the next test.
+#[test]
+fn a_label_is_told_from_all_others() {
+    let (dense, classes) = rows();
+    let sets: Vec<Vec<u32>> =
+        classes.iter().map(|&class| if class > 0 { vec![1, class + 1] } else { vec![] }).collect();
+    for features in both_kinds(&dense) {
+        let selected = select_one_vs_rest(&features, &sets, 4, &[2.0], &Streams::new(1));
+        assert_eq!((selected.model.weights.len(), selected.model.bias.len(), selected.penalty), (4 * 3, 4, 2.0));
+        assert_near(&selected.model.weights[3..6], &[-0.25261, 0.04808, 0.0586], 2e-3);
+        assert_near(&selected.model.bias[1..2], &[1.35774], 6e-3);
+        // No row has the first label, and the model is sure of that.
+        assert!(selected.model.bias[0] < -2.0, "{:?}", selected.model.bias);
+        assert!(selected.score > 0.5 && selected.score < 1.0, "{}", selected.score);
     }
 }
 

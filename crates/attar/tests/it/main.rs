@@ -13,3 +13,4 @@ mod kill;
 mod predict_files;
 mod quantize;
 mod real_data;
+mod several_labels;

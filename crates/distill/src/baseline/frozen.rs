@@ -6,7 +6,10 @@ use attar_text::labelled::{Dataset, Target};
 use attar_text::random::Streams;
 
 use crate::Error;
-use crate::linear::{DenseRows, Features, Labels, LinearModel, RIDGE_GRID, SOFTMAX_GRID, select_ridge, select_softmax};
+use crate::linear::{
+    DenseRows, Features, Labels, LinearModel, RIDGE_GRID, SOFTMAX_GRID, select_one_vs_rest, select_ridge,
+    select_softmax,
+};
 
 /// The mean vectors of a frozen encoder under softmax or ridge regression, the penalty by cross-validation.
 ///
@@ -50,6 +53,10 @@ impl FrozenBaseline {
             Target::Classes(labels) => {
                 let classes = data.classes().ok_or_else(unlabeled)?;
                 (select_softmax(&features, Labels::new(&classes, labels.len()), &SOFTMAX_GRID, streams).model, None)
+            }
+            Target::MultiLabel(labels) => {
+                let sets = data.label_sets().ok_or_else(unlabeled)?;
+                (select_one_vs_rest(&features, &sets, labels.len(), &SOFTMAX_GRID, streams).model, None)
             }
             &Target::Regression { low, high } => {
                 let scores: Vec<f32> = data.scores().ok_or_else(unlabeled)?.iter().map(|&x| x as f32).collect();

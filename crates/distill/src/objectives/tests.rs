@@ -161,6 +161,7 @@ fn tinybert_terms() {
                 projections: &projections,
                 geometry: &geometry,
                 semantics,
+                multi_label: false,
             };
             let value = comparison.term(&objective);
             case.check(&values[name][term], &format!("{name}.{term}"), value);
@@ -193,6 +194,35 @@ fn rows_count_as_their_class_says() {
     };
     let wanted: Vec<f64> = (0..9).map(|place| slope(place / 3, place % 3)).collect();
     assert_close("the gradient", &gradient(&leaf, &mut tape), &wanted, GRADIENT);
+}
+
+/// Of a logit z against a probability p the loss is `ln(1 + exp(z)) − p z`, its gradient `σ(z) − p`.
+#[test]
+fn labels_are_learned_each_by_itself() {
+    let (student, teacher) = ([[1.5, -0.5, 60.0], [0.0, 2.0, -70.0]], [[2.0, -1.0, 0.5], [0.0, 4.0, -3.0]]);
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    let numbers = |rows: [[f32; 3]; 2]| rows.as_flattened().iter().map(|&z| f64::from(z)).collect::<Vec<f64>>();
+    let (zs, ts) = (numbers(student), numbers(teacher));
+    let check = |what: &str, loss: &dyn Fn(Tensor<2>) -> Tensor<1>, targets: &[f64], temperature: f64| {
+        let leaf = Tensor::<2>::from_floats(student, &device()).autodiff().require_grad();
+        let value = loss(leaf.clone());
+        let mut tape = value.backward();
+        let own = zs.iter().map(|z| z / temperature).zip(targets);
+        let soft_plus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
+        let expected = own.clone().map(|(z, p)| soft_plus(z) - p * z).sum::<f64>() / 6.0 * temperature.powi(2);
+        assert_close_relative(what, f64::from(value.into_scalar::<f32>()), expected, VALUE);
+        let wanted: Vec<f64> = own.map(|(z, p)| (sigmoid(z) - p) / 6.0 * temperature).collect();
+        assert_close(what, &gradient(&leaf, &mut tape), &wanted, GRADIENT);
+    };
+    let there = [1.0, 0.0, 1.0, 0.0, 1.0, 1.0];
+    let gold = Tensor::<2>::from_floats([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], &device());
+    check("gold", &|z| binary_cross_entropy(z, gold.clone()), &there, 1.0);
+    for temperature in [1.0, 2.0] {
+        let targets: Vec<f64> = ts.iter().map(|t| sigmoid(t / temperature)).collect();
+        let teacher = Tensor::<2>::from_floats(teacher, &device());
+        let loss = |z: Tensor<2>| soft_binary_cross_entropy(z, teacher.clone(), temperature);
+        check("soft", &loss, &targets, temperature);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attar_model::{Bundle, EncoderConfig};
-use attar_text::labelled::Label;
+use attar_text::labelled::{Label, Target};
 use attar_text::tokenizer::{Encoding, Tokenizer};
 
 use super::PlannedTeacher;
@@ -91,6 +91,7 @@ pub(super) fn stage(
     more: usize,
     semantics: Semantics,
 ) -> Result<(), Error> {
+    let several = matches!(data.train.target, Target::MultiLabel(_));
     for objective in &stage.objectives {
         let place = format!("stage {}, objective {}", stage.name, objective.name());
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(&place, expected, got, out));
@@ -154,6 +155,10 @@ pub(super) fn stage(
                         "leave `layer` out for the last one",
                     );
                 }
+            }
+            Objective::Soft { .. } if several && semantics == Semantics::Reference => {
+                let expected = "one class or a score, which the published code knows";
+                return refused(expected.into(), "several labels a row".into(), "set `semantics = \"clean\"`");
             }
             Objective::Soft { .. } => {
                 let gold_instead = semantics == Semantics::Reference && data.train.scores().is_some();

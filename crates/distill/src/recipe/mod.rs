@@ -128,6 +128,9 @@ pub enum DataSpec {
         /// Names of the classes in order; if left out they are found in the training rows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         labels: Option<Vec<String>>,
+        /// What stands between the labels of a cell, if a row may have several, or none. JSON arrays of strings need no word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multi_label: Option<String>,
         /// Lowest and highest score, if the label is a number to predict.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         regression: Option<[f32; 2]>,
@@ -140,7 +143,7 @@ pub enum DataSpec {
         /// The same for the `dev` file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dev_label_file: Option<PathBuf>,
-        /// Metric that chooses the best checkpoint; accuracy, or the mean of Pearson and Spearman.
+        /// Metric that chooses the best checkpoint; accuracy, micro-F1 of several labels, or the mean of Pearson and Spearman.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<String>,
         /// Longest sequence in tokens, special tokens included; longer texts are cut.

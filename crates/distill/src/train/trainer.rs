@@ -203,11 +203,12 @@ impl<'a> Trainer<'a> {
 /// Labels of training rows, if all have one; `weights` are those of classes.
 pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<Gold> {
     let examples = &plan.data.train.examples;
+    static ABSENT: Label = Label::Absent;
     // Rows past the data set's own have no label.
-    let label = |&row: &u32| examples.get(row as usize).map_or(Label::Absent, |example| example.label);
-    let labels: Vec<Label> = rows.iter().map(label).collect();
+    let label = |&row: &u32| examples.get(row as usize).map_or(&ABSENT, |example| &example.label);
+    let labels: Vec<&Label> = rows.iter().map(label).collect();
     let count = labels.len();
-    let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
+    let class = |label: &&Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
     if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
         let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
         let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
@@ -218,7 +219,17 @@ pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device
             None => Gold::Classes(classes),
         });
     }
-    let score = |label: &Label| if let Label::Score(score) = label { Some(*score) } else { None };
+    if labels.iter().all(|label| matches!(label, Label::Several(_))) {
+        let width = plan.data.train.target.outputs();
+        let mut there = vec![0.0f32; count * width];
+        for (row, label) in there.chunks_mut(width.max(1)).zip(&labels) {
+            if let Label::Several(numbers) = label {
+                numbers.iter().for_each(|&number| row[number as usize] = 1.0);
+            }
+        }
+        return Some(Gold::LabelSets(Tensor::from_data(TensorData::new(there, [count, width]), device)));
+    }
+    let score = |label: &&Label| if let Label::Score(score) = label { Some(*score) } else { None };
     let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
     Some(Gold::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
 }
