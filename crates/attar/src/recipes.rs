@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use attar_distill::baseline::PairReadings;
 use attar_distill::data::LabelledData;
 use attar_distill::model_directory;
 use attar_distill::objectives::{LayerMap, Objective, Semantics};
@@ -12,6 +13,7 @@ use attar_distill::recipe::{
 };
 use attar_distill::rules::{self, Effort, Facts, Init};
 use attar_model::{Bundle, EncoderConfig, Size};
+use attar_runtime::{Options, Precision, Session};
 use attar_text::labelled::Target;
 use attar_text::layout::Layout;
 use attar_text::random::Streams;
@@ -20,6 +22,8 @@ use crate::cli::data::DataArgs;
 use crate::cli::{
     ClassifierArg, DistillArgs, EffortArg, EnergyArgs, FinetuneArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs,
 };
+use crate::console;
+use crate::progress::waiting;
 
 /// The recipe of `attar finetune`: what flags say, and else what the rules make of the data.
 pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
@@ -160,9 +164,8 @@ impl Common<'_> {
     ) -> anyhow::Result<Recipe> {
         let directory = model_directory::existing(path)?;
         let classifier = match classifier {
-            // The score of a pair is what sentence encoders give by the cosine of its texts.
             ClassifierChoice::Auto if self.scores_pairs() && Bundle::read_pooling(&directory)?.is_some() => {
-                ClassifierChoice::Cosine
+                self.pair_reading(&directory)?
             }
             other => other,
         };
@@ -170,6 +173,30 @@ impl Common<'_> {
         let mut stage = rules::finetune(self.facts(), hidden_of(path)?, effort);
         flags(&mut stage, self.training);
         Ok(Recipe { stages: vec![stage], ..self.recipe(student)? })
+    }
+
+    /// How a sentence encoder is to read pairs with a score: by the cosine of their texts, or as one sequence where the scores
+    /// are not how alike the texts are.
+    fn pair_reading(&self, directory: &Path) -> anyhow::Result<ClassifierChoice> {
+        let looking = waiting("looking at how pairs are best read");
+        let options = Options::new(Precision::F32, rayon::current_num_threads());
+        let mut session = Session::load_headless(directory, &options)?;
+        session.cut_to(self.rows.max_tokens);
+        let readings = PairReadings::of(&mut session, &self.rows.train, &Streams::new(self.training.seed))?;
+        looking.finish_and_clear();
+        let Some(readings) = readings else { return Ok(ClassifierChoice::Cosine) };
+        let (chosen, choice) = match readings.prefers_cosine() {
+            true => ("the cosine is kept", ClassifierChoice::Cosine),
+            false => ("a pair is read as one sequence", ClassifierChoice::Auto),
+        };
+        console::note(format!(
+            "before training, the cosine of two texts explains {:.1} % of the variance of {} scores, a linear model over both \
+             vectors {:.1} %: {chosen}; --classifier chooses otherwise",
+            100.0 * readings.cosine,
+            readings.rows,
+            100.0 * readings.vectors
+        ));
+        Ok(choice)
     }
 
     fn scores_pairs(&self) -> bool {

@@ -13,6 +13,7 @@
 mod frozen;
 mod ngrams;
 mod overlap;
+mod readings;
 
 use attar_text::labelled::{Dataset, Example, Label, Target};
 use attar_text::random::Streams;
@@ -25,6 +26,7 @@ use crate::linear::{
 pub use frozen::FrozenBaseline;
 use ngrams::{Ngrams, Prepared};
 use overlap::{Beyond, Overlaps};
+pub use readings::PairReadings;
 
 /// Inverse penalties tried for classes.
 const SOFTMAX_GRID: [f64; 7] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];

@@ -10,6 +10,7 @@ mod finished;
 mod floors;
 mod held_out;
 mod kill;
+mod pair_readings;
 mod predict_files;
 mod quantize;
 mod real_data;
