@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use attar_distill::recipe::ClassWeights;
 use data::{DataArgs, FormatArgs, ScoringArgs};
 
 /// Distil BERT-class models into students of a few megabytes, and hand over the bill.
@@ -218,6 +219,9 @@ pub(crate) struct TrainingArgs {
     /// Highest learning rate (of each stage).
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<f64>,
+    /// How much the rows of each class count: `balanced`, so that all classes count alike, or weights such as rare=5.
+    #[arg(long, value_name = "balanced|NAME=W,…")]
+    pub(crate) class_weights: Option<ClassWeights>,
     /// Updates between two evaluations; once an epoch if left out.
     #[arg(long, default_value_t = 0, value_name = "N", hide_short_help = true)]
     pub(crate) evaluate_every: usize,

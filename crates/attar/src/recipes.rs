@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use attar_distill::baseline::PairReadings;
 use attar_distill::data::LabelledData;
 use attar_distill::model_directory;
 use attar_distill::objectives::{LayerMap, Objective, Semantics};
@@ -12,6 +13,7 @@ use attar_distill::recipe::{
 };
 use attar_distill::rules::{self, Effort, Facts, Init};
 use attar_model::{Bundle, EncoderConfig, Size};
+use attar_runtime::{Options, Precision, Session};
 use attar_text::labelled::Target;
 use attar_text::layout::Layout;
 use attar_text::random::Streams;
@@ -21,6 +23,8 @@ use crate::cli::data::DataArgs;
 use crate::cli::{
     ClassifierArg, DistillArgs, EffortArg, EnergyArgs, FinetuneArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs,
 };
+use crate::console;
+use crate::progress::waiting;
 
 /// The recipe of `attar finetune`: what flags say, and else what the rules make of the data.
 pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
@@ -46,7 +50,9 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
     // Lengths and rates that were given are the student's.
     let directory = model_directory::existing(path)?;
     let hidden = Bundle::read_config(&directory)?.hidden;
-    let stages = vec![rules::finetune(common.facts(&directory)?, hidden, effort(&args.quality))];
+    let class_weights = args.training.class_weights.clone();
+    let stage = rules::finetune(common.facts(&directory)?, hidden, effort(&args.quality));
+    let stages = vec![StageSpec { class_weights, ..stage }];
     Ok(Recipe { stages, ..recipe })
 }
 
@@ -162,9 +168,8 @@ impl Common<'_> {
     ) -> anyhow::Result<Recipe> {
         let directory = model_directory::existing(path)?;
         let classifier = match classifier {
-            // The score of a pair is what sentence encoders give by the cosine of its texts.
             ClassifierChoice::Auto if self.scores_pairs() && Bundle::read_pooling(&directory)?.is_some() => {
-                ClassifierChoice::Cosine
+                self.pair_reading(&directory)?
             }
             other => other,
         };
@@ -173,6 +178,30 @@ impl Common<'_> {
         let mut stage = rules::finetune(self.facts(&directory)?, hidden, effort);
         flags(&mut stage, self.training);
         Ok(Recipe { stages: vec![stage], ..self.recipe(student)? })
+    }
+
+    /// How a sentence encoder is to read pairs with a score: by the cosine of their texts, or as one sequence where the scores
+    /// are not how alike the texts are.
+    fn pair_reading(&self, directory: &Path) -> anyhow::Result<ClassifierChoice> {
+        let looking = waiting("looking at how pairs are best read");
+        let options = Options::new(Precision::F32, rayon::current_num_threads());
+        let mut session = Session::load_headless(directory, &options)?;
+        session.cut_to(self.rows.max_tokens);
+        let readings = PairReadings::of(&mut session, &self.rows.train, &Streams::new(self.training.seed))?;
+        looking.finish_and_clear();
+        let Some(readings) = readings else { return Ok(ClassifierChoice::Cosine) };
+        let (chosen, choice) = match readings.prefers_cosine() {
+            true => ("the cosine is kept", ClassifierChoice::Cosine),
+            false => ("a pair is read as one sequence", ClassifierChoice::Auto),
+        };
+        console::note(format!(
+            "before training, the cosine of two texts explains {:.1} % of the variance of {} scores, a linear model over both \
+             vectors {:.1} %: {chosen}; --classifier chooses otherwise",
+            100.0 * readings.cosine,
+            readings.rows,
+            100.0 * readings.vectors
+        ));
+        Ok(choice)
     }
 
     fn scores_pairs(&self) -> bool {
@@ -211,6 +240,9 @@ fn flags(stage: &mut StageSpec, training: &TrainingArgs) {
     stage.batch_rows = training.batch_rows.unwrap_or(stage.batch_rows);
     stage.batch_tokens = training.batch_tokens.or(stage.batch_tokens);
     stage.rate = training.rate.unwrap_or(stage.rate);
+    if stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold { .. })) {
+        stage.class_weights = training.class_weights.clone();
+    }
     if training.evaluate_every > 0 {
         stage.evaluate_every = training.evaluate_every;
     }
@@ -245,6 +277,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         pair: args.table.pair.clone(),
         label: args.label.label.clone(),
         labels: args.label.labels.clone(),
+        multi_label: args.label.multi_label.clone(),
         regression,
         format: args.table.format.table_format(),
         label_file: args.label.label_file.clone(),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use attar_distill::data::{default_metrics, table};
+use attar_distill::data::{default_metrics, multi_label_target, table};
 use attar_distill::score;
 use attar_model::Target;
 use attar_model::hf_config::are_default_labels;
@@ -64,6 +64,7 @@ pub(crate) fn training(path: &Path, args: &ScoringArgs) -> anyhow::Result<Datase
 pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> anyhow::Result<(Dataset, usize)> {
     let target = match &data.target {
         DataTarget::Classes(labels) => TargetSpec::Named(labels.names.clone()),
+        DataTarget::MultiLabel(labels) => several(args, Some(labels.names.clone())),
         &DataTarget::Regression { low, high } => TargetSpec::Regression { low, high },
     };
     let whole = match path.is_dir() {
@@ -109,11 +110,19 @@ fn read_aloud(spec: &LabelledSpec) -> anyhow::Result<Dataset> {
 fn of_table(path: &Path, args: &ScoringArgs, answer: Option<&Target>) -> anyhow::Result<Dataset> {
     let target = match (answer, &args.label.labels) {
         (Some(Target::Regression), _) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
+        (Some(Target::MultiLabel(_)), Some(names)) => several(args, Some(names.clone())),
+        (Some(Target::MultiLabel(names)), None) => several(args, (!are_default_labels(names)).then(|| names.clone())),
+        (_, names) if args.label.multi_label.is_some() => several(args, names.clone()),
         (_, Some(names)) => TargetSpec::Named(names.clone()),
         (Some(Target::Labels(names)), None) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
         _ => TargetSpec::Discover,
     };
     read_aloud(&spec(path, args, target)?)
+}
+
+/// Any number of labels in a cell.
+fn several(args: &ScoringArgs, names: Option<Vec<String>>) -> TargetSpec {
+    multi_label_target(args.label.multi_label.as_deref().unwrap_or_default(), names)
 }
 
 fn spec(path: &Path, args: &ScoringArgs, target: TargetSpec) -> anyhow::Result<LabelledSpec> {

@@ -13,16 +13,20 @@
 mod frozen;
 mod ngrams;
 mod overlap;
+mod readings;
 
 use attar_text::labelled::{Dataset, Example, Label, Target};
 use attar_text::random::Streams;
 use rayon::prelude::*;
 
 use crate::Error;
-use crate::linear::{DenseRows, Features, LinearModel, SparseRows, select_ridge, select_softmax};
+use crate::linear::{
+    DenseRows, Features, Labels, LinearModel, SparseRows, select_one_vs_rest, select_ridge, select_softmax,
+};
 pub use frozen::FrozenBaseline;
 use ngrams::{Ngrams, Prepared};
 use overlap::{Beyond, Overlaps};
+pub use readings::PairReadings;
 
 /// Inverse penalties tried for classes.
 const SOFTMAX_GRID: [f64; 7] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
@@ -44,7 +48,7 @@ pub struct NgramBaseline {
 }
 
 impl NgramBaseline {
-    /// Trains on classes or scores; single texts or pairs. Deterministic for a seed, at any number of threads.
+    /// Trains on classes, several labels or scores; single texts or pairs. Deterministic for a seed, at any number of threads.
     ///
     /// # Errors
     /// If a row has no label.
@@ -64,13 +68,17 @@ impl NgramBaseline {
         let selected = match data.target {
             Target::Classes(ref names) => {
                 let labels = data.classes().ok_or_else(|| without_labels(data))?;
-                select_softmax(&features, &labels, names.len(), &SOFTMAX_GRID, streams)
+                select_softmax(&features, Labels::new(&labels, names.len()), &SOFTMAX_GRID, streams)
+            }
+            Target::MultiLabel(ref names) => {
+                let sets = data.label_sets().ok_or_else(|| without_labels(data))?;
+                select_one_vs_rest(&features, &sets, names.len(), &SOFTMAX_GRID, streams)
             }
             Target::Regression { low, high } => {
                 model.range = Some([low, high]);
                 let score = |example: &Example| match example.label {
                     Label::Score(score) => Ok(score),
-                    Label::Class(_) | Label::Absent => Err(without_labels(data)),
+                    _ => Err(without_labels(data)),
                 };
                 let targets = data.examples.iter().map(score).collect::<Result<Vec<f32>, Error>>()?;
                 select_ridge(&features, &targets, &RIDGE_GRID, streams)

@@ -74,6 +74,7 @@ impl LabelledData {
 pub fn default_metrics(target: &Target) -> Vec<Metric> {
     match target {
         Target::Classes(_) => vec![Metric::Accuracy, Metric::MacroF1],
+        Target::MultiLabel(_) => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
         Target::Regression { .. } => vec![Metric::PearsonSpearmanMean, Metric::Pearson, Metric::Spearman],
     }
 }
@@ -105,7 +106,9 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
     let DataSpec::Table { train, dev, dev_share, text, pair, label, labels, regression, format, .. } = spec else {
         unreachable!("the caller has a table")
     };
-    let DataSpec::Table { label_file, dev_label_file, .. } = spec else { unreachable!("the caller has a table") };
+    let DataSpec::Table { label_file, dev_label_file, multi_label, .. } = spec else {
+        unreachable!("the caller has a table")
+    };
     if dev.is_some() && label_file.is_some() != dev_label_file.is_some() {
         return Err(Error::refused(
             "data",
@@ -115,13 +118,18 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         ));
     }
     let column = |name: &String| -> Result<Column, Error> { Ok(name.parse()?) };
-    let target = match (labels, regression) {
-        (Some(_), Some(_)) => {
+    let target = match (labels, multi_label, regression) {
+        (Some(_), _, Some(_)) => {
             return Err(Error::refused("data", "`labels` or `regression`, not both", "both", "leave one of them out"));
         }
-        (Some(names), None) => TargetSpec::Named(names.clone()),
-        (None, Some([low, high])) => TargetSpec::Regression { low: *low, high: *high },
-        (None, None) => TargetSpec::Discover,
+        (None, Some(_), Some(_)) => {
+            let expected = "`multi-label` or `regression`, not both";
+            return Err(Error::refused("data", expected, "both", "leave one of them out"));
+        }
+        (names, Some(separator), None) => multi_label_target(separator, names.clone()),
+        (Some(names), None, None) => TargetSpec::Named(names.clone()),
+        (None, None, Some([low, high])) => TargetSpec::Regression { low: *low, high: *high },
+        (None, None, None) => TargetSpec::Discover,
     };
     let mut labelled = |path: &Path, label_file: &Option<PathBuf>, target: TargetSpec| -> Result<Dataset, Error> {
         let loaded = read(&LabelledSpec {
@@ -139,10 +147,18 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
     // The dev rows speak of the classes that the training rows have, in their order.
     let target = match &learned.target {
         Target::Classes(labels) => TargetSpec::Named(labels.names.clone()),
+        Target::MultiLabel(labels) => {
+            multi_label_target(multi_label.as_deref().unwrap_or_default(), Some(labels.names.clone()))
+        }
         Target::Regression { .. } => target,
     };
     let dev = labelled(dev, dev_label_file, target)?;
     Ok((learned, dev))
+}
+
+/// Cells of several labels with this between them.
+pub fn multi_label_target(separator: &str, names: Option<Vec<String>>) -> TargetSpec {
+    TargetSpec::MultiLabel { separator: Some(separator.to_owned()).filter(|separator| !separator.is_empty()), names }
 }
 
 /// How a table of the user's own is read.

@@ -15,13 +15,32 @@ pub fn classes(
     target: &Target,
     notes: &mut Vec<String>,
 ) -> Result<Option<Vec<usize>>, Error> {
-    let refused =
-        |expected: &str, got: &str| Err(Error::refused(name, expected, got, "choose data or a model of the same kind"));
     match (answer, target) {
-        (Answer::Labels(theirs), Target::Classes(ours)) => order(name, theirs, &ours.names, notes),
+        (Answer::Labels(theirs), Target::Classes(ours)) | (Answer::MultiLabel(theirs), Target::MultiLabel(ours)) => {
+            order(name, theirs, &ours.names, notes)
+        }
         (Answer::Regression, Target::Regression { .. }) => Ok(None),
-        (Answer::Labels(_), Target::Regression { .. }) => refused("a model of scores", "a model of classes"),
-        (Answer::Regression, Target::Classes(_)) => refused("a model of classes", "a model of scores"),
+        _ => {
+            let expected = match target {
+                Target::Classes(_) => CLASSES,
+                Target::MultiLabel(_) => SEVERAL,
+                Target::Regression { .. } => SCORES,
+            };
+            Err(Error::refused(name, expected, kind(answer), "choose data or a model of the same kind"))
+        }
+    }
+}
+
+const CLASSES: &str = "a model of classes";
+const SEVERAL: &str = "a model of several labels a text";
+const SCORES: &str = "a model of scores";
+
+/// What a model is one of.
+fn kind(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Labels(_) => CLASSES,
+        Answer::MultiLabel(_) => SEVERAL,
+        Answer::Regression => SCORES,
     }
 }
 

@@ -4,16 +4,17 @@
 //! sentence vectors of a frozen encoder as the head that fine-tuning begins with.
 //!
 //! ```
-//! use attar_distill::linear::{DenseRows, Features, select_softmax, softmax_regression, SOFTMAX_GRID};
+//! use attar_distill::linear::{DenseRows, Features, Labels, SOFTMAX_GRID, select_softmax, softmax_regression};
 //! use attar_text::random::Streams;
 //!
 //! let rows = Features::Dense(DenseRows { columns: 2, values: vec![0.1, 3.0, -0.2, 2.5, 0.3, -1.0, 0.0, -2.0] });
-//! let model = softmax_regression(&rows, &[0, 0, 1, 1], 2, 1.0);
+//! let labels = Labels::new(&[0, 0, 1, 1], 2);
+//! let model = softmax_regression(&rows, labels, 1.0);
 //! let logits = model.apply_dense(&[0.0, 2.0]);
 //! assert!(logits[0] > logits[1]);
 //!
 //! // The strength of the penalty by cross-validation, the model by all rows.
-//! let selected = select_softmax(&rows, &[0, 0, 1, 1], 2, &SOFTMAX_GRID, &Streams::new(1));
+//! let selected = select_softmax(&rows, labels, &SOFTMAX_GRID, &Streams::new(1));
 //! assert_eq!(selected.model.weights.len(), 2 * 2);
 //! ```
 //!
@@ -24,11 +25,13 @@
 
 mod design;
 mod newton;
+mod one_vs_rest;
 mod ridge;
 mod select;
 
 use design::Design;
 
+pub use one_vs_rest::select_one_vs_rest;
 pub use ridge::ridge;
 pub use select::{Selected, select_ridge, select_softmax};
 
@@ -165,6 +168,36 @@ impl LinearModel {
     }
 }
 
+/// The class of each row, and how much rows count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Labels<'a> {
+    /// Of each row, below `count`.
+    pub classes: &'a [u32],
+    /// Number of classes.
+    pub count: usize,
+    /// How often the rows of each class count, above 0: scikit-learn's `class_weight`. Once each if left out.
+    pub weights: Option<&'a [f32]>,
+}
+
+impl<'a> Labels<'a> {
+    /// Classes whose rows count once each.
+    pub fn new(classes: &'a [u32], count: usize) -> Labels<'a> {
+        Labels { classes, count, weights: None }
+    }
+
+    fn weight(&self, class: u32) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[class as usize])
+    }
+
+    #[track_caller]
+    fn check(&self, rows: &Features) {
+        let count = self.count;
+        assert_eq!(rows.len(), self.classes.len(), "a label for each row");
+        assert!(self.classes.iter().all(|&class| (class as usize) < count), "labels below {count}");
+        assert!(self.weights.is_none_or(|weights| weights.len() == count), "a weight for each class");
+    }
+}
+
 /// Softmax regression with a penalty on the weights: the objective of scikit-learn's `LogisticRegression`,
 /// `c · Σ −log p(label) + ‖W‖² / 2`, in which the bias has no penalty.
 ///
@@ -173,17 +206,12 @@ impl LinearModel {
 /// weights are 0.
 ///
 /// # Panics
-/// If there are not as many labels as rows, a label is not below `classes`, or `c` is not above 0.
+/// If there are not as many labels as rows or as many weights as classes, a label is not below their number, or `c` is not
+/// above 0.
 #[track_caller]
-pub fn softmax_regression(rows: &Features, labels: &[u32], classes: usize, c: f64) -> LinearModel {
-    check_classes(rows, labels, classes);
+pub fn softmax_regression(rows: &Features, labels: Labels<'_>, c: f64) -> LinearModel {
+    labels.check(rows);
     let design = Design::new(rows, None);
-    let parameters = newton::solve(&design, labels, classes, c, None, newton::EXACT);
-    newton::model(&design, &parameters, classes)
-}
-
-#[track_caller]
-fn check_classes(rows: &Features, labels: &[u32], classes: usize) {
-    assert_eq!(rows.len(), labels.len(), "a label for each row");
-    assert!(labels.iter().all(|&label| (label as usize) < classes), "labels below {classes}");
+    let parameters = newton::solve(&design, labels, c, None, newton::EXACT);
+    newton::model(&design, &parameters, labels.count)
 }

@@ -1,7 +1,9 @@
 //! From logits to predictions and scores.
 
 use attar_text::labelled::{Dataset, Target};
-use attar_text::metrics::{ClassReport, Confusion, Difference, Metric, Predictions, Score, difference, score};
+use attar_text::metrics::{
+    ClassReport, Confusion, Difference, LabelCounts, Metric, Predictions, Score, difference, score,
+};
 use attar_text::random::Streams;
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +14,18 @@ use crate::Error;
 pub enum Answers {
     /// Class numbers.
     Classes(Vec<u32>),
+    /// Numbers of all labels, ascending.
+    LabelSets(Vec<Vec<u32>>),
     /// Scores.
     Scores(Vec<f64>),
 }
 
 impl Answers {
-    /// The answers that logits mean: the largest class, or the number itself.
+    /// The answers that logits mean: the largest class, all labels more likely than not, or the number itself.
     pub fn from_logits(logits: &[Vec<f32>], target: &Target) -> Answers {
         match target {
             Target::Classes(_) => Answers::Classes(logits.iter().map(|row| largest(row)).collect()),
+            Target::MultiLabel(_) => Answers::LabelSets(logits.iter().map(|row| likely(row)).collect()),
             Target::Regression { .. } => Answers::Scores(logits.iter().map(|row| f64::from(row[0])).collect()),
         }
     }
@@ -39,6 +44,7 @@ impl Truth {
     pub fn of(data: &Dataset) -> Option<Truth> {
         let answers = match &data.target {
             Target::Classes(_) => Answers::Classes(data.classes()?),
+            Target::MultiLabel(_) => Answers::LabelSets(data.label_sets()?),
             Target::Regression { .. } => Answers::Scores(data.scores()?),
         };
         let names = data.target.labels().map_or_else(Vec::new, |labels| labels.names.clone());
@@ -81,6 +87,9 @@ impl Truth {
             Predictions::Classes { truth, predicted, classes } => {
                 Some(ClassReport::new(&Confusion::new(truth, predicted, classes), &self.names))
             }
+            Predictions::LabelSets { truth, predicted, labels } => {
+                Some(LabelCounts::new(truth, predicted, labels).report(&self.names))
+            }
             Predictions::Scores { .. } => None,
         }
     }
@@ -89,6 +98,9 @@ impl Truth {
         match (&self.answers, answers) {
             (Answers::Classes(truth), Answers::Classes(predicted)) => {
                 Predictions::Classes { truth, predicted, classes: self.names.len() }
+            }
+            (Answers::LabelSets(truth), Answers::LabelSets(predicted)) => {
+                Predictions::LabelSets { truth, predicted, labels: self.names.len() }
             }
             (Answers::Scores(truth), Answers::Scores(predicted)) => Predictions::Scores { truth, predicted },
             _ => unreachable!("answers are made for the target of the data"),
@@ -103,6 +115,7 @@ impl Truth {
 pub fn check_metric(metric: Metric, target: &Target) -> Result<(), Error> {
     let none = match target {
         Target::Classes(labels) => Predictions::Classes { truth: &[], predicted: &[], classes: labels.len() },
+        Target::MultiLabel(labels) => Predictions::LabelSets { truth: &[], predicted: &[], labels: labels.len() },
         Target::Regression { .. } => Predictions::Scores { truth: &[], predicted: &[] },
     };
     metric.compute(&none)?;
@@ -124,21 +137,26 @@ pub struct Agreement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgreementKind {
-    /// The share of rows with the same class.
+    /// The share of rows with the same class, or with the very same labels.
     SameClass,
     /// Pearson's correlation of two scores.
     Correlation,
 }
 
 impl Agreement {
+    fn same(same: usize, rows: usize) -> Agreement {
+        let value = (rows > 0).then(|| same as f64 / rows as f64);
+        Agreement { kind: AgreementKind::SameClass, value, rows }
+    }
+
     /// Agreement of answers to the same rows.
     pub fn of(a: &Answers, b: &Answers) -> Agreement {
         match (a, b) {
             (Answers::Classes(a), Answers::Classes(b)) => {
-                let same = a.iter().zip(b).filter(|(x, y)| x == y).count();
-                let rows = a.len();
-                let value = (rows > 0).then(|| same as f64 / rows as f64);
-                Agreement { kind: AgreementKind::SameClass, value, rows }
+                Agreement::same(a.iter().zip(b).filter(|(x, y)| x == y).count(), a.len())
+            }
+            (Answers::LabelSets(a), Answers::LabelSets(b)) => {
+                Agreement::same(a.iter().zip(b).filter(|(x, y)| x == y).count(), a.len())
             }
             (Answers::Scores(a), Answers::Scores(b)) => {
                 let value = attar_text::metrics::pearson(a, b);
@@ -147,6 +165,11 @@ impl Agreement {
             _ => unreachable!("answers are made for the target of the data"),
         }
     }
+}
+
+/// The labels of a row of logits whose probability, a sigmoid, is above one half.
+fn likely(row: &[f32]) -> Vec<u32> {
+    (0..row.len() as u32).filter(|&label| row[label as usize] > 0.0).collect()
 }
 
 /// The largest class of a row of logits; the first one on a tie.
@@ -170,6 +193,9 @@ mod tests {
         let classes = Target::Classes(LabelSet { names: vec!["a".into(), "b".into(), "c".into()] });
         let logits = [vec![0.0, 2.0, 1.0], vec![3.0, 3.0, 1.0]];
         assert_eq!(Answers::from_logits(&logits, &classes), Answers::Classes(vec![1, 0]));
+        let any = Target::MultiLabel(LabelSet { names: vec!["a".into(), "b".into(), "c".into()] });
+        let sets = [vec![0.1, -2.0, 3.0], vec![0.0, -1.0, -1.0]];
+        assert_eq!(Answers::from_logits(&sets, &any), Answers::LabelSets(vec![vec![0, 2], vec![]]));
         let range = Target::Regression { low: 0.0, high: 5.0 };
         assert_eq!(Answers::from_logits(&[vec![2.5]], &range), Answers::Scores(vec![2.5]));
     }
@@ -196,6 +222,9 @@ mod tests {
         let error = check_metric(Metric::F1, &names(6)).unwrap_err().to_string();
         assert!(error.contains("found 6") && error.contains("macro_f1"), "{error}");
         assert!(check_metric(Metric::Pearson, &names(2)).is_err());
+        let any = Target::MultiLabel(LabelSet { names: vec!["a".into(), "b".into()] });
+        check_metric(Metric::MicroF1, &any).unwrap();
+        assert!(check_metric(Metric::Accuracy, &any).unwrap_err().to_string().contains("subset_accuracy"));
         assert!(check_metric(Metric::Accuracy, &Target::Regression { low: 0.0, high: 5.0 }).is_err());
     }
 }

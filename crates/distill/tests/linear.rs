@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use attar_distill::linear::{
-    DenseRows, Features, RIDGE_GRID, SOFTMAX_GRID, SparseRows, ridge, select_ridge, select_softmax, softmax_regression,
+    DenseRows, Features, Labels, RIDGE_GRID, SOFTMAX_GRID, SparseRows, ridge, select_one_vs_rest, select_ridge,
+    select_softmax, softmax_regression,
 };
 use attar_text::random::Streams;
 
@@ -57,11 +58,52 @@ fn softmax_regression_is_that_of_scikit_learn() {
     ];
     for (c, weights, bias) in expected {
         for features in both_kinds(&dense) {
-            let model = softmax_regression(&features, &labels, 3, c);
+            let model = softmax_regression(&features, Labels::new(&labels, 3), c);
             // The gradient may be off by 1e-5, which moves weights that have little penalty by more.
             assert_near(&model.weights, &weights, 1e-3);
             assert_near(&model.bias, &bias, 3e-3);
         }
+    }
+}
+
+/// As above with `C=2.0` and `class_weight={0: 1, 1: 4, 2: 0.5}`, or `y > 0` and `{0: 3, 1: 0.5}`, where scikit-learn has one
+/// row of weights, [-0.32799, 0.05313, 0.08304] and -0.46236.
+#[test]
+fn rows_count_as_their_class_says() {
+    let (dense, labels) = rows();
+    let binary: Vec<u32> = labels.iter().map(|&label| u32::from(label > 0)).collect();
+    for features in both_kinds(&dense) {
+        let three = Labels { weights: Some(&[1.0, 4.0, 0.5]), ..Labels::new(&labels, 3) };
+        let model = softmax_regression(&features, three, 2.0);
+        let weights = [0.19995, -0.04889, -0.07484, 0.12632, -0.07224, -0.30461, -0.32627, 0.12113, 0.37945];
+        assert_near(&model.weights, &weights, 1e-3);
+        assert_near(&model.bias, &[-0.48769, 2.37686, -1.88917], 3e-3);
+        let two = Labels { weights: Some(&[3.0, 0.5]), ..Labels::new(&binary, 2) };
+        let model = softmax_regression(&features, two, 2.0);
+        assert_near(&model.weights, &[0.163995, -0.026565, -0.04152, -0.163995, 0.026565, 0.04152], 1e-3);
+        assert_near(&model.bias, &[0.23118, -0.23118], 3e-3);
+        // A weight of all classes is a weaker penalty.
+        let doubled = Labels { weights: Some(&[2.0; 3]), ..Labels::new(&labels, 3) };
+        let [a, b] = [(doubled, 1.0), (Labels::new(&labels, 3), 2.0)].map(|(l, c)| softmax_regression(&features, l, c));
+        assert_near(&a.weights, &b.weights, 1e-3);
+    }
+}
+
+/// `OneVsRestClassifier(LogisticRegression(C=2.0))` on the labels below: a row of weights and a bias for each label, of which
+/// the second is that of the next test.
+#[test]
+fn a_label_is_told_from_all_others() {
+    let (dense, classes) = rows();
+    let sets: Vec<Vec<u32>> =
+        classes.iter().map(|&class| if class > 0 { vec![1, class + 1] } else { vec![] }).collect();
+    for features in both_kinds(&dense) {
+        let selected = select_one_vs_rest(&features, &sets, 4, &[2.0], &Streams::new(1));
+        assert_eq!((selected.model.weights.len(), selected.model.bias.len(), selected.penalty), (4 * 3, 4, 2.0));
+        assert_near(&selected.model.weights[3..6], &[-0.25261, 0.04808, 0.0586], 2e-3);
+        assert_near(&selected.model.bias[1..2], &[1.35774], 6e-3);
+        // No row has the first label, and the model is sure of that.
+        assert!(selected.model.bias[0] < -2.0, "{:?}", selected.model.bias);
+        assert!(selected.score > 0.5 && selected.score < 1.0, "{}", selected.score);
     }
 }
 
@@ -71,7 +113,7 @@ fn two_classes_share_one_vector() {
     let (dense, labels) = rows();
     let labels: Vec<u32> = labels.iter().map(|&label| u32::from(label > 0)).collect();
     for features in both_kinds(&dense) {
-        let model = softmax_regression(&features, &labels, 2, 2.0);
+        let model = softmax_regression(&features, Labels::new(&labels, 2), 2.0);
         let halves = [0.126305, -0.02404, -0.0293, -0.126305, 0.02404, 0.0293];
         assert_near(&model.weights, &halves, 1e-3);
         assert_near(&model.bias, &[-0.67887, 0.67887], 3e-3);
@@ -98,7 +140,7 @@ fn ridge_regression_is_that_of_scikit_learn() {
 #[test]
 fn rows_of_either_kind_give_the_same_outputs() {
     let (dense, labels) = rows();
-    let model = softmax_regression(&Features::Dense(dense), &labels, 3, 1.0);
+    let model = softmax_regression(&Features::Dense(dense), Labels::new(&labels, 3), 1.0);
     let (dense, sparse) = (model.apply_dense(&[0.0, 2.0, -1.0]), model.apply_sparse(&[1, 2], &[2.0, -1.0]));
     assert_eq!(dense, sparse);
     let product = |class: usize| 2.0 * model.weights[3 * class + 1] - model.weights[3 * class + 2] + model.bias[class];
@@ -131,7 +173,7 @@ fn models_do_not_depend_on_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let streams = Streams::new(1);
-                let classes = select_softmax(&features, &labels, 3, &[0.1, 1.0], &streams);
+                let classes = select_softmax(&features, Labels::new(&labels, 3), &[0.1, 1.0], &streams);
                 (classes, select_ridge(&features, &targets, &RIDGE_GRID, &streams))
             })
         });
@@ -144,10 +186,10 @@ fn the_penalty_follows_the_noise() {
     // Three of sixty columns tell the class, and a third of the classes are mistaken: a weak penalty learns the mistakes.
     let (dense, labels) = noisy(150, 60, 0.3);
     for features in both_kinds(&dense) {
-        let selected = select_softmax(&features, &labels, 3, &[1e3, 1e-2, 1e-3, 1.0], &Streams::new(1));
+        let selected = select_softmax(&features, Labels::new(&labels, 3), &[1e3, 1e-2, 1e-3, 1.0], &Streams::new(1));
         assert!(selected.penalty < 1.0, "c of {}", selected.penalty);
         assert!((0.4..0.8).contains(&selected.score), "share of {}", selected.score);
-        assert_eq!(selected.model, softmax_regression(&features, &labels, 3, selected.penalty));
+        assert_eq!(selected.model, softmax_regression(&features, Labels::new(&labels, 3), selected.penalty));
         // The first column and as much of something else.
         let numbers = dense.values.iter().step_by(60).zip(0..);
         let targets: Vec<f32> = numbers.map(|(x, row)| x + (row * 37 % 11 - 5) as f32 / 3.0).collect();
@@ -162,7 +204,8 @@ fn with_a_column_for_each_row_all_is_learned_by_heart() {
     let (dense, labels) = noisy(40, 1500, 0.0);
     let targets = as_scores(&labels);
     for features in both_kinds(&dense) {
-        let (classes, scores) = (softmax_regression(&features, &labels, 3, 100.0), ridge(&features, &targets, 1e-3));
+        let (classes, scores) =
+            (softmax_regression(&features, Labels::new(&labels, 3), 100.0), ridge(&features, &targets, 1e-3));
         for ((row, &label), &target) in dense.values.chunks(1500).zip(&labels).zip(&targets) {
             let logits = classes.apply_dense(row);
             let others = (0..3).filter(|&class| class != label as usize);
@@ -176,11 +219,11 @@ fn with_a_column_for_each_row_all_is_learned_by_heart() {
 fn little_data_is_no_trouble() {
     let rows = Features::Dense(DenseRows { columns: 2, values: vec![1.0, 0.0, 0.0, 1.0, 5.0, 5.0] });
     // A class with one row, and one without any.
-    let selected = select_softmax(&rows, &[0, 1, 1], 3, &SOFTMAX_GRID, &Streams::new(1));
+    let selected = select_softmax(&rows, Labels::new(&[0, 1, 1], 3), &SOFTMAX_GRID, &Streams::new(1));
     assert!(selected.model.weights.iter().chain(&selected.model.bias).all(|weight| weight.is_finite()));
-    assert_eq!(softmax_regression(&rows, &[0, 0, 0], 1, 1.0).weights, [0.0, 0.0]);
+    assert_eq!(softmax_regression(&rows, Labels::new(&[0, 0, 0], 1), 1.0).weights, [0.0, 0.0]);
     let none = Features::Sparse(SparseRows::new(3));
-    assert_eq!(softmax_regression(&none, &[], 2, 1.0).apply_sparse(&[0], &[1.0]), [0.0, 0.0]);
+    assert_eq!(softmax_regression(&none, Labels::new(&[], 2), 1.0).apply_sparse(&[0], &[1.0]), [0.0, 0.0]);
     assert_eq!(ridge(&none, &[], 1.0).weights, [0.0, 0.0, 0.0]);
     assert!(none.is_empty());
     let one = select_ridge(&rows, &[2.0, 2.0, 2.0], &RIDGE_GRID, &Streams::new(1));

@@ -137,6 +137,8 @@ pub enum Head {
 pub enum Target {
     /// One of these classes, by id.
     Labels(Vec<String>),
+    /// Any of these labels, by id, also none or several: the sigmoid of each logit is its probability.
+    MultiLabel(Vec<String>),
     /// One number.
     Regression,
 }
@@ -248,9 +250,8 @@ impl Head {
     /// classifier.
     pub fn outputs(&self) -> usize {
         match self {
-            Head::Classification { target: Target::Labels(labels) } | Head::TokenClassification { labels } => {
-                labels.len()
-            }
+            Head::Classification { target: Target::Labels(labels) | Target::MultiLabel(labels) }
+            | Head::TokenClassification { labels } => labels.len(),
             Head::Classification { target: Target::Regression } => 1,
             Head::QuestionAnswering => 2,
             Head::None | Head::MaskedLm | Head::Pretraining => 0,
@@ -260,7 +261,8 @@ impl Head {
     /// Names of the classes, by id; empty where there are none.
     pub fn labels(&self) -> &[String] {
         match self {
-            Head::Classification { target: Target::Labels(labels) } | Head::TokenClassification { labels } => labels,
+            Head::Classification { target: Target::Labels(labels) | Target::MultiLabel(labels) }
+            | Head::TokenClassification { labels } => labels,
             _ => &[],
         }
     }

@@ -81,8 +81,12 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
         Head::Classification { target: Target::Labels(_) } if *classifier_input == ClassifierInput::Mean => {
             b"classification of the mean"
         }
+        Head::Classification { target: Target::MultiLabel(_) } if *classifier_input == ClassifierInput::Mean => {
+            b"several labels of the mean"
+        }
         Head::Classification { .. } if *classifier_input == ClassifierInput::Mean => b"regression of the mean",
         Head::Classification { target: Target::Labels(_) } => b"classification",
+        Head::Classification { target: Target::MultiLabel(_) } => b"several labels",
         Head::Classification { target: Target::Regression } => b"regression",
         Head::TokenClassification { .. } => b"token classification",
         Head::QuestionAnswering => b"question answering",

@@ -1,4 +1,4 @@
-//! Labelled data: texts or pairs of texts with a class, a score or no label.
+//! Labelled data: texts or pairs of texts with a class, several labels, a score or no label.
 //!
 //! [`read()`] and [`load()`] read a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
 //! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
@@ -9,6 +9,7 @@ mod header;
 mod hold_out;
 mod load;
 mod sample;
+mod several;
 
 use std::path::PathBuf;
 
@@ -42,10 +43,12 @@ impl Example {
 }
 
 /// What is known of an example.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Label {
     /// Its class: a position in the [`LabelSet`].
     Class(u32),
+    /// Its labels, none or several: positions in the [`LabelSet`], ascending.
+    Several(Vec<u32>),
     /// Its score, finite and in the range of the [`Target`].
     Score(f32),
     /// Nothing.
@@ -64,6 +67,8 @@ pub struct LabelSet {
 pub enum Target {
     /// One of these classes.
     Classes(LabelSet),
+    /// Any of these labels, also none or several.
+    MultiLabel(LabelSet),
     /// A number.
     Regression {
         /// The smallest there can be.
@@ -111,18 +116,18 @@ impl LabelSet {
 }
 
 impl Target {
-    /// Number of outputs of a model for it: one for each class, or one number.
+    /// Number of outputs of a model for it: one for each class or label, or one number.
     pub fn outputs(&self) -> usize {
         match self {
-            Self::Classes(labels) => labels.len(),
+            Self::Classes(labels) | Self::MultiLabel(labels) => labels.len(),
             Self::Regression { .. } => 1,
         }
     }
 
-    /// The classes, if there are classes.
+    /// The classes or labels, if there are some.
     pub fn labels(&self) -> Option<&LabelSet> {
         match self {
-            Self::Classes(labels) => Some(labels),
+            Self::Classes(labels) | Self::MultiLabel(labels) => Some(labels),
             Self::Regression { .. } => None,
         }
     }
@@ -139,16 +144,25 @@ impl Dataset {
     pub fn classes(&self) -> Option<Vec<u32>> {
         let class = |example: &Example| match example.label {
             Label::Class(class) => Some(class),
-            Label::Score(_) | Label::Absent => None,
+            _ => None,
         };
         self.examples.iter().map(class).collect()
+    }
+
+    /// The labels of each example, `[N]`; `None` unless every one has a list of them, which may be empty.
+    pub fn label_sets(&self) -> Option<Vec<Vec<u32>>> {
+        let labels = |example: &Example| match &example.label {
+            Label::Several(labels) => Some(labels.clone()),
+            _ => None,
+        };
+        self.examples.iter().map(labels).collect()
     }
 
     /// The score of each example, `[N]`; `None` unless every one has a score.
     pub fn scores(&self) -> Option<Vec<f64>> {
         let score = |example: &Example| match example.label {
             Label::Score(score) => Some(f64::from(score)),
-            Label::Class(_) | Label::Absent => None,
+            _ => None,
         };
         self.examples.iter().map(score).collect()
     }
@@ -158,14 +172,19 @@ impl Dataset {
         self.examples.iter().any(|example| example.pair.is_some())
     }
 
-    /// How many examples each class has, `[K]`; empty for regression.
+    /// How many examples each class or label has, `[K]`; empty for regression.
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.target.labels().map_or(0, LabelSet::len)];
         for example in &self.examples {
-            if let Label::Class(class) = example.label
-                && let Some(count) = counts.get_mut(class as usize)
-            {
-                *count += 1;
+            let classes = match &example.label {
+                Label::Class(class) => std::slice::from_ref(class),
+                Label::Several(labels) => labels,
+                Label::Score(_) | Label::Absent => &[],
+            };
+            for &class in classes {
+                if let Some(count) = counts.get_mut(class as usize) {
+                    *count += 1;
+                }
             }
         }
         counts
@@ -198,8 +217,9 @@ impl Dataset {
                 Some(pair) => text(&format!("+{pair}")),
                 None => text("-"),
             }
-            match example.label {
+            match &example.label {
                 Label::Class(class) => text(&format!("class {class}")),
+                Label::Several(labels) => text(&format!("several {labels:?}")),
                 Label::Score(score) => text(&format!("score {:08x}", score.to_bits())),
                 Label::Absent => text(""),
             }

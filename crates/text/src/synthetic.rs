@@ -137,8 +137,8 @@ fn part_of(sentence: &str) -> Part {
 fn table_of(dataset: &Dataset) -> String {
     let mut table = "text\tintent\n".to_owned();
     for example in &dataset.examples {
-        let name = match (example.label, dataset.target.labels()) {
-            (Label::Class(class), Some(labels)) => labels.name(class).unwrap_or_default(),
+        let name = match (&example.label, dataset.target.labels()) {
+            (Label::Class(class), Some(labels)) => labels.name(*class).unwrap_or_default(),
             _ => "",
         };
         table.extend([example.text.as_str(), "\t", name, "\n"]);

@@ -41,6 +41,8 @@ pub struct TableSpec {
     /// A second file with the label of each row, one a line, in the same encoding. Read by
     /// [`labelled::read`](crate::labelled::read) alone.
     pub label_file: Option<PathBuf>,
+    /// The column in which JSON lines may hold an array of strings; its value is the array as JSON.
+    pub lists: Option<Column>,
 }
 
 /// How rows are written.
@@ -127,6 +129,7 @@ impl TableSpec {
             delimiter: None,
             encoding: TextEncoding::Auto,
             label_file: None,
+            lists: None,
         }
     }
 }
@@ -163,7 +166,7 @@ pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
         columns,
     };
     let rows = match format {
-        Format::Jsonl => json_lines::rows(&spec.path, &body, columns)?,
+        Format::Jsonl => json_lines::rows(&spec.path, &body, columns, spec.lists.as_ref())?,
         Format::Lines | Format::LabelFirst | Format::FastText => labelled_lines::rows(&separated, &body, format)?,
         _ if quoted => quoted::rows(&separated, &body)?,
         _ => plain::rows(&separated, &body)?,

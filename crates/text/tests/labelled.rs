@@ -28,7 +28,8 @@ fn named(names: &[&str]) -> TargetSpec {
 }
 
 fn data(rows: &[(&str, Label)], names: &[&str]) -> Dataset {
-    let example = |(text, label): &(&str, Label)| Example { text: (*text).to_owned(), pair: None, label: *label };
+    let example =
+        |(text, label): &(&str, Label)| Example { text: (*text).to_owned(), pair: None, label: label.clone() };
     Dataset {
         examples: rows.iter().map(example).collect(),
         target: classes(names),

@@ -150,7 +150,7 @@ fn copies_are_new_texts() {
     for copy in &copies {
         assert!(seen.insert(plain(copy)), "{:?} twice", copy.text);
         assert!(copy.text.split(' ').any(|word| !word.is_empty() && word != "[MASK]"), "{:?}", copy.text);
-        assert_eq!((copy.label, &copy.pair), (Label::Absent, &None));
+        assert_eq!((&copy.label, &copy.pair), (&Label::Absent, &None));
     }
     assert!(copies.len() > 5400, "{} of {}", copies.len(), rows.len() * 20);
 }

@@ -50,6 +50,9 @@ pub(crate) struct LabelArgs {
     /// Names of the classes in order; else those of the model, or of the training rows.
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     pub(crate) labels: Option<Vec<String>>,
+    /// Rows may have several labels, or none: what stands between those of a cell. JSON arrays of strings need no flag.
+    #[arg(long, value_name = "SEPARATOR")]
+    pub(crate) multi_label: Option<String>,
     /// Second file with a label a line, one for each row.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) label_file: Option<PathBuf>,

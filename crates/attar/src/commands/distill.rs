@@ -23,6 +23,12 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     };
     // Where a teacher is made first it has half of the time.
     let has_teacher = answers(given)?;
+    anyhow::ensure!(
+        !has_teacher || args.gold_only || args.training.class_weights.is_none(),
+        "--class-weights weighs labels, and this student learns the answers of {} alone: fine-tune that teacher with \
+         `attar finetune --class-weights`, give an encoder without a head, which is fine-tuned here, or add --gold-only",
+        given.display()
+    );
     let within = args.quality.within.map(|seconds| if has_teacher { seconds } else { seconds / 2.0 });
     let teacher = match has_teacher {
         true => given.clone(),

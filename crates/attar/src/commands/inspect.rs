@@ -228,6 +228,7 @@ fn head(head: &Head) -> &'static str {
     match head {
         Head::None => "no head",
         Head::Classification { target: attar_model::Target::Labels(_) } => "classification",
+        Head::Classification { target: attar_model::Target::MultiLabel(_) } => "classification, several labels a text",
         Head::Classification { target: attar_model::Target::Regression } => "regression",
         Head::TokenClassification { .. } => "token classification",
         Head::QuestionAnswering => "question answering",

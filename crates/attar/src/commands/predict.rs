@@ -20,6 +20,9 @@ struct Prediction<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pair: Option<&'a str>,
+    /// All labels more likely than not, where a text may have several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<&'a str>>,
     /// The class, and the probability of each.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
@@ -30,6 +33,13 @@ struct Prediction<'a> {
     /// The score of a regression.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
+}
+
+impl<'a> Prediction<'a> {
+    /// The labels more likely than not, with their probabilities.
+    fn likely(&self) -> impl Iterator<Item = (&'a str, f64)> {
+        self.probabilities.iter().copied().filter(|(_, probability)| *probability > 0.5)
+    }
 }
 
 pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
@@ -66,6 +76,11 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
     let mut table = tables::table(&["text", "answer", "probability"]);
     for p in predictions {
         let (answer, probability) = match (p.label, p.score) {
+            _ if p.labels.is_some() => {
+                let (names, chances): (Vec<&str>, Vec<String>) =
+                    p.likely().map(|(name, probability)| (name, format!("{probability:.3}"))).unzip();
+                (names.join(", "), chances.join(", "))
+            }
             (Some(label), _) => {
                 let best = p.probabilities.iter().find(|(name, _)| *name == label);
                 (label.to_string(), best.map_or(String::new(), |(_, probability)| format!("{probability:.3}")))
@@ -80,9 +95,15 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
 }
 
 fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logits: &'a [f32]) -> Prediction<'a> {
-    let mut prediction = Prediction { text, pair, label: None, probabilities: Vec::new(), logits, score: None };
+    let mut prediction =
+        Prediction { text, pair, labels: None, label: None, probabilities: Vec::new(), logits, score: None };
     match target {
         Target::Regression => prediction.score = logits.first().map(|&score| f64::from(score)),
+        Target::MultiLabel(names) => {
+            let probabilities = logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp()));
+            prediction.probabilities = names.iter().map(String::as_str).zip(probabilities).collect();
+            prediction.labels = Some(prediction.likely().map(|(name, _)| name).collect());
+        }
         Target::Labels(names) => {
             let probabilities = softmax(logits);
             let best = (0..names.len()).rev().max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
@@ -113,6 +134,11 @@ mod tests {
         // exp(0) : exp(ln 3), to the precision of a 32-bit logarithm.
         assert!((p.probabilities[1].1 - 0.75).abs() < 1e-6);
         assert_eq!(prediction("t", None, &target, &[1.0, 1.0]).label, Some("no"));
+        let several = Target::MultiLabel(vec!["bug".into(), "ui".into(), "slow".into()]);
+        let p = prediction("t", None, &several, &[2.0, 0.0, 0.1]);
+        assert_eq!((p.label, p.labels.as_deref()), (None, Some(&["bug", "slow"][..])));
+        assert!((p.probabilities[0].1 - 0.880797).abs() < 1e-6);
+        assert_eq!(prediction("t", None, &several, &[-1.0; 3]).labels, Some(vec![]));
         assert_eq!(prediction("t", None, &Target::Regression, &[2.5]).score, Some(2.5));
     }
 }

@@ -55,6 +55,27 @@ fn missing_files() {
 }
 
 #[test]
+fn class_weights_that_weigh_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let rows: String =
+        (0..40).map(|row| format!("text {row},{}\n", if row % 8 == 0 { "rare" } else { "usual" })).collect();
+    write(folder, "rows.csv", &format!("text,label\n{rows}"));
+    let teacher = workshop().join("teacher").display().to_string();
+    let tune = |weights: &str| {
+        let call =
+            ["finetune", &teacher, "--new-head", "--data", "rows.csv", "--out", "run", "--class-weights", weights];
+        fail(folder, &call)
+    };
+    names(&tune("rar=5"), &["nothing was computed", "class-weights", "rare, usual", "\"rar\""]);
+    names(&tune("rare=0"), &["nothing was computed", "above 0 for the class \"rare\""]);
+    names(&tune("balance"), &["--class-weights", "`balanced` or weights"]);
+    assert!(!folder.join("run").exists(), "a refused recipe leaves no run");
+    let distill = ["distill", "--teacher", &teacher, "--data", "rows.csv", "--class-weights", "balanced"];
+    names(&fail(folder, &distill), &["--class-weights", "answers of", "--gold-only", "attar finetune"]);
+}
+
+#[test]
 fn wrong_columns_and_labels() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -6,7 +6,10 @@ use attar_text::labelled::{Dataset, Example, Target};
 use attar_text::random::Streams;
 
 use crate::Error;
-use crate::linear::{DenseRows, Features, LinearModel, RIDGE_GRID, SOFTMAX_GRID, select_ridge, select_softmax};
+use crate::linear::{
+    DenseRows, Features, Labels, LinearModel, RIDGE_GRID, SOFTMAX_GRID, select_one_vs_rest, select_ridge,
+    select_softmax,
+};
 
 /// The mean vectors of a frozen encoder under softmax or ridge regression, the penalty by cross-validation.
 ///
@@ -49,7 +52,11 @@ impl FrozenBaseline {
         let (model, range) = match &data.target {
             Target::Classes(labels) => {
                 let classes = data.classes().ok_or_else(unlabeled)?;
-                (select_softmax(&features, &classes, labels.len(), &SOFTMAX_GRID, streams).model, None)
+                (select_softmax(&features, Labels::new(&classes, labels.len()), &SOFTMAX_GRID, streams).model, None)
+            }
+            Target::MultiLabel(labels) => {
+                let sets = data.label_sets().ok_or_else(unlabeled)?;
+                (select_one_vs_rest(&features, &sets, labels.len(), &SOFTMAX_GRID, streams).model, None)
             }
             &Target::Regression { low, high } => {
                 let scores: Vec<f32> = data.scores().ok_or_else(unlabeled)?.iter().map(|&x| x as f32).collect();
@@ -96,18 +103,19 @@ fn features(session: &mut Session, texts: &[Text<'_>], reading: Reading) -> Resu
     Ok(match reading {
         Reading::Vector => vectors,
         Reading::Pair => vectors.chunks_exact(2).map(|pair| pair_row(&pair[0], &pair[1])).collect(),
-        Reading::Cosine => vectors.chunks_exact(2).map(|pair| vec![dot(&pair[0], &pair[1])]).collect(),
+        Reading::Cosine => vectors.chunks_exact(2).map(|pair| vec![cosine(&pair[0], &pair[1])]).collect(),
     })
 }
 
 /// Both vectors, their absolute difference and their product (Conneau et al., arXiv 1705.02364, section 3.1).
-fn pair_row(one: &[f32], other: &[f32]) -> Vec<f32> {
+pub(super) fn pair_row(one: &[f32], other: &[f32]) -> Vec<f32> {
     let difference = one.iter().zip(other).map(|(a, b)| (a - b).abs());
     let product = one.iter().zip(other).map(|(a, b)| a * b);
     one.iter().chain(other).copied().chain(difference).chain(product).collect()
 }
 
-fn dot(one: &[f32], other: &[f32]) -> f32 {
+/// The cosine of two vectors of length 1.
+pub(super) fn cosine(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(a, b)| a * b).sum()
 }
 
@@ -118,6 +126,6 @@ mod tests {
     #[test]
     fn a_pair_is_seen_from_four_sides() {
         assert_eq!(pair_row(&[1.0, -2.0], &[3.0, 0.5]), [1.0, -2.0, 3.0, 0.5, 2.0, 2.5, 3.0, -1.0]);
-        assert_eq!(dot(&[1.0, -2.0], &[3.0, 0.5]), 2.0);
+        assert_eq!(cosine(&[1.0, -2.0], &[3.0, 0.5]), 2.0);
     }
 }

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::Begun;
 use crate::engine::{Input, Trace, mean_pool, pair_cosine};
-use crate::linear::{DenseRows, Features, RIDGE_GRID, SOFTMAX_GRID, Selected, select_ridge, select_softmax};
+use crate::linear::{
+    DenseRows, Features, Labels, RIDGE_GRID, SOFTMAX_GRID, Selected, select_one_vs_rest, select_ridge, select_softmax,
+};
 use crate::plan::Plan;
 use crate::recipe::TeacherPrecision;
 use crate::train::Teacher;
@@ -56,7 +58,14 @@ pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
         Target::Classes(labels) => {
             let Some(classes) = plan.data.train.classes() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<u32> = rows.iter().map(|&row| classes[row]).collect();
-            select_softmax(&features, &picked, labels.len(), &SOFTMAX_GRID, &streams)
+            let weights = plan.stages.iter().find_map(|stage| stage.class_weights.as_deref());
+            let labels = Labels { weights, ..Labels::new(&picked, labels.len()) };
+            select_softmax(&features, labels, &SOFTMAX_GRID, &streams)
+        }
+        Target::MultiLabel(labels) => {
+            let Some(sets) = plan.data.train.label_sets() else { return Ok(Begun { weights, frozen: None }) };
+            let picked: Vec<Vec<u32>> = rows.iter().map(|&row| sets[row].clone()).collect();
+            select_one_vs_rest(&features, &picked, labels.len(), &SOFTMAX_GRID, &streams)
         }
         Target::Regression { .. } => {
             let Some(scores) = plan.data.train.scores() else { return Ok(Begun { weights, frozen: None }) };

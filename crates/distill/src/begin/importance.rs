@@ -37,7 +37,7 @@ pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Re
         let batch = plan.teacher_ids.as_ref().map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
         let input = Input::ragged(&batch, &teacher.config, &device);
         let leaves = parameters.leaves(&input);
-        let Some(gold) = gold_of(plan, rows, &device) else { continue };
+        let Some(gold) = gold_of(plan, rows, None, &device) else { continue };
         let loss = learning.loss(&leaves, &input, None, Some(&gold), None);
         let gradients = Gradients::collect(leaves, input.ids(), loss.total.backward())?;
         add(&mut sums, &teacher.config, &parameters, &parameters.values(), gradients)?;

@@ -7,8 +7,8 @@
 
 use rayon::prelude::*;
 
-use super::LinearModel;
 use super::design::Design;
+use super::{Labels, LinearModel};
 
 /// Largest element of the gradient at which a model is done.
 pub(super) const EXACT: f64 = 1e-5;
@@ -33,31 +33,26 @@ pub(super) fn width(classes: usize) -> usize {
 
 struct Problem<'a> {
     design: &'a Design,
-    labels: &'a [u32],
-    classes: usize,
+    labels: Labels<'a>,
     width: usize,
+    /// How much each row counts.
+    counts: Vec<f32>,
     /// λ
     penalty: f64,
 }
 
 /// Parameters `[columns, width]` and `[width]` at the minimum, from `start` or from 0.
 #[track_caller]
-pub(super) fn solve(
-    design: &Design,
-    labels: &[u32],
-    classes: usize,
-    c: f64,
-    start: Option<Vec<f32>>,
-    tolerance: f64,
-) -> Vec<f32> {
+pub(super) fn solve(design: &Design, labels: Labels<'_>, c: f64, start: Option<Vec<f32>>, tolerance: f64) -> Vec<f32> {
     assert!(c > 0.0, "an inverse penalty above 0, got {c}");
-    let width = width(classes);
+    let width = width(labels.count);
     let mut parameters = start.unwrap_or_else(|| vec![0.0; design.parameters(width)]);
-    if design.rows == 0 || classes < 2 {
+    if design.rows == 0 || labels.count < 2 {
         return parameters;
     }
     let penalty = 1.0 / (c * design.rows as f64);
-    let problem = Problem { design, labels, classes, width, penalty };
+    let counts = labels.classes.iter().map(|&class| labels.weight(class)).collect();
+    let problem = Problem { design, labels, width, counts, penalty };
     let squares = design.mean_squares();
     let mut logits = design.forward(&parameters, width);
     let mut chances = vec![0.0; logits.len()];
@@ -123,7 +118,7 @@ impl Problem<'_> {
             chances[0] = (1.0 / (1.0 + (-z).exp())) as f32;
             return z.max(0.0) + (-z.abs()).exp().ln_1p();
         }
-        let known = &logits[..self.classes];
+        let known = &logits[..self.labels.count];
         let largest = known.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sum = 0.0f32;
         for (chance, &logit) in chances.iter_mut().zip(known) {
@@ -137,12 +132,13 @@ impl Problem<'_> {
     fn gradient(&self, parameters: &[f32], chances: &[f32]) -> Vec<f32> {
         let share = 1.0 / self.design.rows as f32;
         let mut residuals = chances.to_vec();
-        for (row, &label) in residuals.chunks_exact_mut(self.width).zip(self.labels) {
+        let rows = residuals.chunks_exact_mut(self.width).zip(self.labels.classes).zip(&self.counts);
+        for ((row, &label), count) in rows {
             match self.width {
                 1 => row[0] -= label as f32,
                 _ => row[label as usize] -= 1.0,
             }
-            row.iter_mut().for_each(|residual| *residual *= share);
+            row.iter_mut().for_each(|residual| *residual *= count * share);
         }
         let mut gradient = self.design.backward(&residuals, self.width);
         self.add_penalty(&mut gradient, parameters);
@@ -159,8 +155,9 @@ impl Problem<'_> {
     fn curvature(&self, chances: &[f32], direction: &[f32]) -> Vec<f32> {
         let share = 1.0 / self.design.rows as f32;
         let mut along = self.design.forward(direction, self.width);
-        let rows = along.par_chunks_mut(self.width).zip(chances.par_chunks(self.width));
-        rows.with_min_len(ROWS).for_each(|(along, chances)| {
+        let rows = along.par_chunks_mut(self.width).zip(chances.par_chunks(self.width)).zip(&self.counts);
+        rows.with_min_len(ROWS).for_each(|((along, chances), count)| {
+            let share = count * share;
             if self.width == 1 {
                 along[0] *= share * chances[0] * (1.0 - chances[0]);
                 return;
@@ -206,8 +203,8 @@ impl Problem<'_> {
     /// One over the diagonal of the Hessian, as if the probabilities of a class were the same in all rows.
     fn inverse_diagonal(&self, chances: &[f32], squares: &[f32]) -> Vec<f32> {
         let mut spread = vec![0.0f64; self.width];
-        for row in chances.chunks_exact(self.width) {
-            spread.iter_mut().zip(row).for_each(|(sum, &p)| *sum += f64::from(p * (1.0 - p)));
+        for (row, count) in chances.chunks_exact(self.width).zip(&self.counts) {
+            spread.iter_mut().zip(row).for_each(|(sum, &p)| *sum += f64::from(count * p * (1.0 - p)));
         }
         let spread: Vec<f32> = spread.iter().map(|sum| (sum / self.design.rows as f64) as f32).collect();
         let penalty = self.penalty as f32;
@@ -258,7 +255,7 @@ impl Problem<'_> {
     /// The mean loss at `logits + length · along`, and its first two derivatives by the length.
     fn along(&self, logits: &[f32], along: &[f32], length: f64) -> [f64; 3] {
         let size = ROWS * self.width;
-        let shares = logits.par_chunks(size).zip(along.par_chunks(size)).zip(self.labels.par_chunks(ROWS));
+        let shares = logits.par_chunks(size).zip(along.par_chunks(size)).zip(self.labels.classes.par_chunks(ROWS));
         let sums: Vec<[f64; 3]> = shares
             .map(|((logits, along), labels)| {
                 let (mut moved, mut chances) = (vec![0.0; self.width], vec![0.0; self.width]);
@@ -277,9 +274,10 @@ impl Problem<'_> {
                         1 => (moved[0] * label as f32, along[0] * label as f32),
                         _ => (moved[label as usize], along[label as usize]),
                     };
-                    sums[0] += logarithm - f64::from(logit);
-                    sums[1] += f64::from(mean) - f64::from(direction);
-                    sums[2] += f64::from(square - mean * mean);
+                    let count = f64::from(self.labels.weight(label));
+                    sums[0] += count * (logarithm - f64::from(logit));
+                    sums[1] += count * (f64::from(mean) - f64::from(direction));
+                    sums[2] += count * f64::from(square - mean * mean);
                 }
                 sums
             })

@@ -4,7 +4,7 @@ use attar_text::random::Streams;
 
 use super::design::Design;
 use super::ridge::{Moments, by_steps};
-use super::{Features, LinearModel, check_classes, newton, ridge, softmax_regression};
+use super::{Features, Labels, LinearModel, newton, ridge, softmax_regression};
 
 /// A model with the penalty that did best on rows held out.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,17 +37,18 @@ fn folds(rows: usize) -> usize {
 /// # Panics
 /// As [`softmax_regression`], or if the grid is empty.
 #[track_caller]
-pub fn select_softmax(rows: &Features, labels: &[u32], classes: usize, grid: &[f64], streams: &Streams) -> Selected {
-    check_classes(rows, labels, classes);
+pub fn select_softmax(rows: &Features, labels: Labels<'_>, grid: &[f64], streams: &Streams) -> Selected {
+    labels.check(rows);
     let grid = ascending(grid);
-    let places = divide(labels, classes, folds(rows.len()), streams);
+    let places = divide(labels.classes, labels.count, folds(rows.len()), streams);
     let mut fits: Vec<Fold> = places
         .iter()
         .map(|held| {
             let kept = others(held, rows.len());
+            let of = |rows: &[usize]| rows.iter().map(|&row| labels.classes[row]).collect();
             Fold {
-                labels: kept.iter().map(|&row| labels[row]).collect(),
-                held_labels: held.iter().map(|&row| labels[row]).collect(),
+                labels: of(&kept),
+                held_labels: of(held),
                 kept: Design::new(rows, Some(&kept)),
                 held: Design::new(rows, Some(held)),
                 parameters: None,
@@ -58,8 +59,8 @@ pub fn select_softmax(rows: &Features, labels: &[u32], classes: usize, grid: &[f
     let mut worse = 0;
     for &c in &grid {
         let mut answers = Vec::with_capacity(rows.len());
-        let loss = fits.iter_mut().map(|fold| fold.answer(classes, c, &mut answers)).sum();
-        let trial = Trial::new(c, &answers, classes, loss);
+        let loss = fits.iter_mut().map(|fold| fold.answer(labels, c, &mut answers)).sum();
+        let trial = Trial::new(c, &answers, labels.count, loss);
         if best.as_ref().is_none_or(|best| trial.worth > best.worth || (trial.worth == best.worth && loss < best.loss))
         {
             (best, worse) = (Some(trial), 0);
@@ -72,7 +73,7 @@ pub fn select_softmax(rows: &Features, labels: &[u32], classes: usize, grid: &[f
     }
     drop(fits);
     let best = best.expect("the grid has a penalty");
-    Selected { model: softmax_regression(rows, labels, classes, best.c), penalty: best.c, score: best.accuracy }
+    Selected { model: softmax_regression(rows, labels, best.c), penalty: best.c, score: best.accuracy }
 }
 
 /// What a penalty came to on the rows held out.
@@ -173,9 +174,11 @@ struct Fold {
 
 impl Fold {
     /// Adds the true and the predicted class of each row held out; returns their loss.
-    fn answer(&mut self, classes: usize, c: f64, answers: &mut Vec<[u32; 2]>) -> f64 {
+    fn answer(&mut self, labels: Labels<'_>, c: f64, answers: &mut Vec<[u32; 2]>) -> f64 {
+        let classes = labels.count;
+        let kept = Labels { classes: &self.labels, ..labels };
         let start = self.parameters.take();
-        let parameters = newton::solve(&self.kept, &self.labels, classes, c, start, newton::COARSE);
+        let parameters = newton::solve(&self.kept, kept, c, start, newton::COARSE);
         let model = newton::model(&self.kept, &parameters, classes);
         let outputs = self.held.outputs(&model);
         let mut loss = 0.0;
@@ -185,7 +188,8 @@ impl Fold {
             // Ties go to the first class, as everywhere.
             let first = logits.iter().position(|&logit| logit == largest).unwrap_or(0);
             answers.push([label, first as u32]);
-            loss += logits.iter().map(|logit| f64::from(logit - own).exp()).sum::<f64>().ln();
+            let missed = logits.iter().map(|logit| f64::from(logit - own).exp()).sum::<f64>().ln();
+            loss += f64::from(labels.weight(label)) * missed;
         }
         self.parameters = Some(parameters);
         loss

@@ -26,7 +26,10 @@ pub use hidden::{Projection, hidden};
 pub use layer_map::{LayerMap, NamedMap};
 pub use masked_lm::masked_lm;
 pub use pooled::{cosine_pooled, cosine_tokens, pooled_mse};
-pub use prediction::{cross_entropy, regression, soft_cross_entropy};
+pub use prediction::{
+    binary_cross_entropy, cross_entropy, regression, soft_binary_cross_entropy, soft_cross_entropy,
+    weighted_cross_entropy,
+};
 pub use relation::relation;
 pub use shared_projection::{project_down, project_down_vector, project_up, project_up_vector};
 pub use terms::{Comparison, Gold, Objective};

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::layer_map::LayerMap;
 use super::{
-    Projection, Semantics, attention, contrast, cosine_tokens, cross_entropy, hidden, regression, relation,
-    soft_cross_entropy,
+    Projection, Semantics, attention, binary_cross_entropy, contrast, cosine_tokens, cross_entropy, hidden, regression,
+    relation, soft_binary_cross_entropy, soft_cross_entropy, weighted_cross_entropy,
 };
 use crate::engine::{Geometry, Trace, mean_pool, third};
 use crate::train::Parts;
@@ -162,6 +162,10 @@ impl Objective {
 pub enum Gold {
     /// Class numbers `[B]`.
     Classes(Tensor<1, Int>),
+    /// Class numbers `[B]`, and how much each row counts `[B]`.
+    WeightedClasses(Tensor<1, Int>, Tensor<1>),
+    /// Whether each label is there, 1 or 0, `[B, K]`.
+    LabelSets(Tensor<2>),
     /// Scores `[B, 1]`.
     Scores(Tensor<2>),
 }
@@ -182,6 +186,8 @@ pub struct Comparison<'a> {
     pub geometry: &'a Geometry,
     /// Which arithmetic.
     pub semantics: Semantics,
+    /// Whether logits are of labels that do not exclude one another.
+    pub multi_label: bool,
 }
 
 impl Comparison<'_> {
@@ -214,6 +220,7 @@ impl Comparison<'_> {
             Objective::Soft { temperature, .. } => {
                 let [student, teacher] = [student, self.teacher()].map(logits);
                 match (self.gold, self.semantics) {
+                    _ if self.multi_label => soft_binary_cross_entropy(student, teacher, *temperature),
                     // A score has no classes to soften. The published code trains it on gold.
                     (Some(Gold::Scores(gold)), Semantics::Reference) => regression(student, gold.clone()),
                     _ if student.dims()[1] == 1 => regression(student, teacher),
@@ -222,10 +229,16 @@ impl Comparison<'_> {
             }
             Objective::Gold { .. } => match self.gold.expect("a gold objective has labels") {
                 Gold::Classes(classes) => cross_entropy(logits(student), classes.clone()),
+                Gold::WeightedClasses(classes, weights) => {
+                    weighted_cross_entropy(logits(student), classes.clone(), weights.clone())
+                }
+                Gold::LabelSets(labels) => binary_cross_entropy(logits(student), labels.clone()),
                 Gold::Scores(scores) => regression(logits(student), scores.clone()),
             },
             Objective::Contrast { .. } => match self.gold {
-                Some(Gold::Classes(classes)) => contrast(mean_pool(student.last(), self.geometry), classes.clone()),
+                Some(Gold::Classes(classes) | Gold::WeightedClasses(classes, _)) => {
+                    contrast(mean_pool(student.last(), self.geometry), classes.clone())
+                }
                 _ => panic!("the plan checked that rows have classes"),
             },
         }

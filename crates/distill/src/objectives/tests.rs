@@ -183,6 +183,7 @@ fn tinybert_terms() {
                 projections: &projections,
                 geometry: &geometry,
                 semantics,
+                multi_label: false,
             };
             let value = comparison.term(&objective);
             case.check(&values[name][&term], &format!("{name}.{term}"), value);
@@ -192,6 +193,58 @@ fn tinybert_terms() {
     let value = regression(case.leaf("student_logits"), case.constant("teacher_logits"));
     case.check(&values["logit_mse"], "logit_mse", value);
     assert_eq!(case.compared, 2 * (3 + temperatures.len()) + 1);
+}
+
+/// The loss of a row is `ln Σ exp(z) − z_class`, its gradient `p − 1` for the class and `p` for the others.
+#[test]
+fn rows_count_as_their_class_says() {
+    let logits = [[0.0, 1.0, -1.0], [0.0, 1.0, -1.0], [0.5, -0.5, 0.3]];
+    let classes: Vec<i32> = vec![1, 0, 0];
+    let weights = [0.5f64, 3.0, 3.0];
+    let leaf = Tensor::<2>::from_floats(logits, &device()).autodiff().require_grad();
+    let int = Tensor::<1, Int>::from_data(TensorData::new(classes.clone(), [3]), &device());
+    let by = Tensor::<1>::from_floats(weights.map(|w| w as f32), &device());
+    let value = weighted_cross_entropy(leaf.clone(), int, by);
+    let sums = logits.map(|row| row.map(|z: f32| f64::from(z).exp()).iter().sum::<f64>());
+    let lost = |row: usize| sums[row].ln() - f64::from(logits[row][classes[row] as usize]);
+    let expected: f64 = (0..3).map(|row| weights[row] * lost(row)).sum::<f64>() / 3.0;
+    let mut tape = value.backward();
+    assert_close_relative("the loss", f64::from(value.into_scalar::<f32>()), expected, VALUE);
+    let slope = |row: usize, class: usize| {
+        let chance = f64::from(logits[row][class]).exp() / sums[row];
+        weights[row] * (chance - f64::from(u8::from(classes[row] as usize == class))) / 3.0
+    };
+    let wanted: Vec<f64> = (0..9).map(|place| slope(place / 3, place % 3)).collect();
+    assert_close("the gradient", &gradient(&leaf, &mut tape), &wanted, GRADIENT);
+}
+
+/// Of a logit z against a probability p the loss is `ln(1 + exp(z)) − p z`, its gradient `σ(z) − p`.
+#[test]
+fn labels_are_learned_each_by_itself() {
+    let (student, teacher) = ([[1.5, -0.5, 60.0], [0.0, 2.0, -70.0]], [[2.0, -1.0, 0.5], [0.0, 4.0, -3.0]]);
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    let numbers = |rows: [[f32; 3]; 2]| rows.as_flattened().iter().map(|&z| f64::from(z)).collect::<Vec<f64>>();
+    let (zs, ts) = (numbers(student), numbers(teacher));
+    let check = |what: &str, loss: &dyn Fn(Tensor<2>) -> Tensor<1>, targets: &[f64], temperature: f64| {
+        let leaf = Tensor::<2>::from_floats(student, &device()).autodiff().require_grad();
+        let value = loss(leaf.clone());
+        let mut tape = value.backward();
+        let own = zs.iter().map(|z| z / temperature).zip(targets);
+        let soft_plus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
+        let expected = own.clone().map(|(z, p)| soft_plus(z) - p * z).sum::<f64>() / 6.0 * temperature.powi(2);
+        assert_close_relative(what, f64::from(value.into_scalar::<f32>()), expected, VALUE);
+        let wanted: Vec<f64> = own.map(|(z, p)| (sigmoid(z) - p) / 6.0 * temperature).collect();
+        assert_close(what, &gradient(&leaf, &mut tape), &wanted, GRADIENT);
+    };
+    let there = [1.0, 0.0, 1.0, 0.0, 1.0, 1.0];
+    let gold = Tensor::<2>::from_floats([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], &device());
+    check("gold", &|z| binary_cross_entropy(z, gold.clone()), &there, 1.0);
+    for temperature in [1.0, 2.0] {
+        let targets: Vec<f64> = ts.iter().map(|t| sigmoid(t / temperature)).collect();
+        let teacher = Tensor::<2>::from_floats(teacher, &device());
+        let loss = |z: Tensor<2>| soft_binary_cross_entropy(z, teacher.clone(), temperature);
+        check("soft", &loss, &targets, temperature);
+    }
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub(super) fn stage(
     more: usize,
     semantics: Semantics,
 ) -> Result<(), Error> {
+    let several = matches!(data.train.target, Target::MultiLabel(_));
     for objective in &stage.objectives {
         let place = format!("stage {}, objective {}", stage.name, objective.name());
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(&place, expected, got, out));
@@ -110,8 +111,13 @@ pub(super) fn stage(
                     "learn from a teacher alone (`soft`)",
                 );
             }
-            if let (Objective::Contrast { .. }, Target::Regression { .. }) = (objective, &data.train.target) {
-                return refused("rows with classes".into(), "rows with scores".into(), "use `gold`");
+            let has_classes = matches!(data.train.target, Target::Classes(_));
+            if matches!(objective, Objective::Contrast { .. }) && !has_classes {
+                return refused(
+                    "rows with one class each".into(),
+                    "rows with scores or label sets".into(),
+                    "use `gold`",
+                );
             }
             continue;
         }
@@ -158,6 +164,10 @@ pub(super) fn stage(
                     );
                 }
             }
+            Objective::Soft { .. } if several && semantics == Semantics::Reference => {
+                let expected = "one class or a score, which the published code knows";
+                return refused(expected.into(), "several labels a row".into(), "set `semantics = \"clean\"`");
+            }
             Objective::Soft { .. } => {
                 let gold_instead = semantics == Semantics::Reference && data.train.scores().is_some();
                 if !gold_instead && !planned.answers(&data.train.target) {
@@ -173,6 +183,17 @@ pub(super) fn stage(
         }
     }
     Ok(())
+}
+
+/// The weight of each class in the `gold` term of a stage.
+pub(super) fn class_weights(stage: &StageSpec, data: &LabelledData) -> Result<Option<Vec<f32>>, Error> {
+    let Some(weights) = &stage.class_weights else { return Ok(None) };
+    let place = format!("stage {}", stage.name);
+    if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold { .. })) {
+        let out = "leave `class-weights` out here and weigh the classes where the teacher learns them";
+        return Err(Error::refused(place, "the objective `gold`, whose classes `class-weights` weighs", "none", out));
+    }
+    weights.of(&place, &data.train).map(Some)
 }
 
 /// Whether a model has a row for every token and position.

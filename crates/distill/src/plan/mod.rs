@@ -12,12 +12,13 @@ use std::path::Path;
 
 use attar_energy::{Grid, Tariff};
 use attar_text::labelled::Example;
+use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
 use crate::data::LabelledData;
 use crate::encoded_rows::{EncodedRows, Reading};
-use crate::recipe::{Recipe, StageRows, StudentSpec};
+use crate::recipe::{DataSpec, Recipe, StageRows, StudentSpec};
 use crate::row_record::RowRecord;
 use crate::{Error, billing, device, model_directory, more_rows, score};
 
@@ -71,7 +72,8 @@ impl Plan {
         let streams = Streams::new(recipe.seed);
         let mut notes = Vec::new();
         let full = Tokenizer::from_dir(&tokenizer_directory(&recipe)?)?;
-        let data = LabelledData::load(&recipe.data, &streams)?;
+        let mut data = LabelledData::load(&recipe.data, &streams)?;
+        choose_by_classes(&recipe, &mut data, &mut notes);
         notes.extend(data.notes.iter().cloned());
         data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
         note_leaks(&data, &mut notes);
@@ -120,12 +122,15 @@ impl Plan {
         let lengths = train_texts.lengths();
         let mut stages = Vec::with_capacity(recipe.stages.len());
         for (index, spec) in recipe.stages.iter().enumerate() {
+            let class_weights = check::class_weights(spec, &data)?;
             check::stage(spec, &student.config, teacher.as_ref(), &data, more.len(), recipe.semantics)?;
             let lengths = match spec.rows {
                 StageRows::All => &lengths[..],
                 StageRows::Labeled => &lengths[..data.train.len()],
             };
-            stages.push(PlannedStage::new(index, spec, lengths, &streams));
+            let mut planned = PlannedStage::new(index, spec, lengths, &streams);
+            planned.class_weights = class_weights;
+            stages.push(planned);
         }
         Ok(Plan {
             recipe,
@@ -147,6 +152,16 @@ impl Plan {
     /// Updates of all stages.
     pub fn steps(&self) -> usize {
         self.stages.iter().map(|stage| stage.steps).sum()
+    }
+}
+
+/// Where classes are weighed, accuracy, which counts rows alike, is a poor judge of checkpoints.
+fn choose_by_classes(recipe: &Recipe, data: &mut LabelledData, notes: &mut Vec<String>) {
+    let weighed = recipe.stages.iter().any(|stage| stage.class_weights.is_some());
+    let said = matches!(recipe.data, DataSpec::Table { metric: Some(_), .. });
+    if weighed && !said && data.metrics[0] == Metric::Accuracy && data.metrics.contains(&Metric::MacroF1) {
+        data.metrics.sort_by_key(|&metric| metric != Metric::MacroF1);
+        notes.push("classes are weighed: macro-F1 chooses the checkpoint; `metric` (`--metric`) names another".into());
     }
 }
 

@@ -14,6 +14,8 @@ use crate::recipe::{StageLength, StageSpec};
 pub struct PlannedStage {
     /// What the recipe says.
     pub spec: StageSpec,
+    /// Weight of each class in the `gold` term, `[K]`.
+    pub class_weights: Option<Vec<f32>>,
     /// Number of updates.
     pub steps: usize,
     /// Updates of each epoch; the last one may be cut short.
@@ -28,9 +30,16 @@ pub struct PlannedStage {
 impl PlannedStage {
     /// Plans stage `index` for training rows of these token counts.
     pub(super) fn new(index: usize, spec: &StageSpec, lengths: &[u32], streams: &Streams) -> PlannedStage {
-        let (spec, lengths) = (spec.clone(), lengths.to_vec());
-        let current = RefCell::new(None);
-        let mut stage = PlannedStage { spec, steps: 0, epochs: Vec::new(), index, lengths, streams: *streams, current };
+        let mut stage = PlannedStage {
+            spec: spec.clone(),
+            class_weights: None,
+            steps: 0,
+            epochs: Vec::new(),
+            index,
+            lengths: lengths.to_vec(),
+            streams: *streams,
+            current: RefCell::new(None),
+        };
         loop {
             let done = match stage.spec.length {
                 StageLength::Epochs(epochs) => stage.epochs.len() >= epochs,

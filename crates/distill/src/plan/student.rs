@@ -232,6 +232,7 @@ pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], kept: Option<&[u32]>
 pub(super) fn answer(target: &Target) -> Answer {
     match target {
         Target::Classes(labels) => Answer::Labels(labels.names.clone()),
+        Target::MultiLabel(labels) => Answer::MultiLabel(labels.names.clone()),
         Target::Regression { .. } => Answer::Regression,
     }
 }
@@ -245,15 +246,22 @@ fn fits(dir: &Path, head: &Head, answer: &Answer) -> Result<bool, Error> {
     };
     match (target, answer) {
         (Answer::Regression, Answer::Regression) => Ok(true),
-        (Answer::Labels(theirs), Answer::Labels(ours)) if theirs == ours => Ok(true),
-        (Answer::Labels(theirs), Answer::Labels(ours)) if theirs.len() == ours.len() && are_default_labels(theirs) => {
-            Ok(true)
-        }
-        (Answer::Labels(theirs), Answer::Labels(ours)) => {
+        (Answer::Labels(theirs), Answer::Labels(ours)) | (Answer::MultiLabel(theirs), Answer::MultiLabel(ours)) => {
+            if theirs == ours || (theirs.len() == ours.len() && are_default_labels(theirs)) {
+                return Ok(true);
+            }
             refused(format!("the labels {}", theirs.join(", ")), format!("the labels {}", ours.join(", ")))
         }
-        (Answer::Labels(theirs), Answer::Regression) => refused(format!("{} labels", theirs.len()), "a score".into()),
-        (Answer::Regression, Answer::Labels(ours)) => refused("a score".into(), format!("{} labels", ours.len())),
+        (theirs, ours) => refused(in_short(theirs), in_short(ours)),
+    }
+}
+
+/// An answer in few words.
+fn in_short(answer: &Answer) -> String {
+    match answer {
+        Answer::Labels(labels) => format!("one of {} labels", labels.len()),
+        Answer::MultiLabel(labels) => format!("any of {} labels", labels.len()),
+        Answer::Regression => "a score".into(),
     }
 }
 

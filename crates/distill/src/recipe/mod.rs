@@ -4,6 +4,7 @@
 //! is refused with the nearest known one. The resolved recipe, with every default written out, is
 //! kept beside each run.
 
+mod class_weights;
 mod parse;
 mod stage;
 mod student;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::objectives::Semantics;
 
+pub use class_weights::{ClassWeightRule, ClassWeights, ClassWeightsError};
 pub use parse::RecipeError;
 pub use stage::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec};
 pub use student::{ClassifierChoice, HeadStart, StudentSpec};
@@ -126,6 +128,9 @@ pub enum DataSpec {
         /// Names of the classes in order; if left out they are found in the training rows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         labels: Option<Vec<String>>,
+        /// What stands between the labels of a cell, if a row may have several, or none. JSON arrays of strings need no word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multi_label: Option<String>,
         /// Lowest and highest score, if the label is a number to predict.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         regression: Option<[f32; 2]>,
@@ -138,7 +143,7 @@ pub enum DataSpec {
         /// The same for the `dev` file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dev_label_file: Option<PathBuf>,
-        /// Metric that chooses the best checkpoint; accuracy, or the mean of Pearson and Spearman.
+        /// Metric that chooses the best checkpoint; accuracy, micro-F1 of several labels, or the mean of Pearson and Spearman.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<String>,
         /// Longest sequence in tokens, special tokens included; longer texts are cut.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ClassWeights;
 use crate::objectives::Objective;
 use crate::optimiser::{AdamWOptions, ScheduleKind};
 
@@ -20,6 +21,10 @@ pub struct StageSpec {
     /// Loss terms, added up with their weights.
     #[serde(rename = "objective")]
     pub objectives: Vec<Objective>,
+    /// How much the rows of each class count in the `gold` term: `"balanced"`, or a weight by name of the class; once each if
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
     /// How states of different widths are compared.
     #[serde(default)]
     pub projection: ProjectionSpec,
@@ -73,6 +78,7 @@ impl StageSpec {
             length: StageLength::default(),
             rows: StageRows::default(),
             objectives,
+            class_weights: None,
             projection: ProjectionSpec::default(),
             batch_rows: defaults::batch_rows(),
             batch_tokens: None,

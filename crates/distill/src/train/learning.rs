@@ -1,6 +1,6 @@
 //! The arithmetic of a stage: from a batch to a loss.
 
-use attar_model::Bundle;
+use attar_model::{Bundle, Head, Target};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::packed::{PackedTeacher, Parts};
@@ -193,6 +193,11 @@ impl Learning {
         self.objectives.iter().any(Objective::needs_teacher)
     }
 
+    /// Whether the student gives a text any number of labels.
+    fn multi_label(&self) -> bool {
+        matches!(self.encoder.config().head, Head::Classification { target: Target::MultiLabel(_) })
+    }
+
     /// The loss of a batch. `values` are the encoder's, then the projections'.
     ///
     /// # Panics
@@ -218,6 +223,7 @@ impl Learning {
             projections: &projections,
             geometry: &input.geometry,
             semantics: self.semantics,
+            multi_label: self.multi_label(),
         };
         let terms: Vec<(&'static str, Tensor<1>)> =
             self.objectives.iter().map(|objective| (objective.name(), comparison.term(objective))).collect();

@@ -109,7 +109,7 @@ impl<'a> Trainer<'a> {
             let input = self.input(&batch, self.learning.encoder());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let gold = gold_of(self.plan, rows, &self.device);
+            let gold = gold_of(self.plan, rows, self.stage.class_weights.as_deref(), &self.device);
             let loss = self.learning.loss(&leaves, &input, teacher.as_ref(), gold.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
@@ -200,19 +200,36 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Labels of training rows, if all have one.
-pub(crate) fn gold_of(plan: &Plan, rows: &[u32], device: &Device) -> Option<Gold> {
+/// Labels of training rows, if all have one; `weights` are those of classes.
+pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<Gold> {
     let examples = &plan.data.train.examples;
+    static ABSENT: Label = Label::Absent;
     // Rows past the data set's own have no label.
-    let label = |&row: &u32| examples.get(row as usize).map_or(Label::Absent, |example| example.label);
-    let labels: Vec<Label> = rows.iter().map(label).collect();
+    let label = |&row: &u32| examples.get(row as usize).map_or(&ABSENT, |example| &example.label);
+    let labels: Vec<&Label> = rows.iter().map(label).collect();
     let count = labels.len();
-    let class = |label: &Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
+    let class = |label: &&Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
     if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
+        let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
         let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
-        return Some(Gold::Classes(classes));
+        return Some(match weights {
+            Some(weights) => {
+                Gold::WeightedClasses(classes, Tensor::from_data(TensorData::new(weights, [count]), device))
+            }
+            None => Gold::Classes(classes),
+        });
     }
-    let score = |label: &Label| if let Label::Score(score) = label { Some(*score) } else { None };
+    if labels.iter().all(|label| matches!(label, Label::Several(_))) {
+        let width = plan.data.train.target.outputs();
+        let mut there = vec![0.0f32; count * width];
+        for (row, label) in there.chunks_mut(width.max(1)).zip(&labels) {
+            if let Label::Several(numbers) = label {
+                numbers.iter().for_each(|&number| row[number as usize] = 1.0);
+            }
+        }
+        return Some(Gold::LabelSets(Tensor::from_data(TensorData::new(there, [count, width]), device)));
+    }
+    let score = |label: &&Label| if let Label::Score(score) = label { Some(*score) } else { None };
     let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
     Some(Gold::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
 }

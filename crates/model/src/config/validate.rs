@@ -80,7 +80,9 @@ impl EncoderConfig {
             Head::Classification { .. } if self.classifier_input != ClassifierInput::FirstToken && self.pooler => {
                 contradiction("a classification head over the mean has no pooler beside it: set pooler to false")
             }
-            Head::Classification { target: Target::Labels(_) } if self.classifier_input == ClassifierInput::Cosine => {
+            Head::Classification { target: Target::Labels(_) | Target::MultiLabel(_) }
+                if self.classifier_input == ClassifierInput::Cosine =>
+            {
                 contradiction("a cosine is one number: use it for scores, or the mean for classes")
             }
             Head::Pretraining if self.family != Family::Bert => {
@@ -92,7 +94,9 @@ impl EncoderConfig {
             Head::MaskedLm | Head::TokenClassification { .. } | Head::QuestionAnswering if self.pooler => {
                 contradiction("a head over tokens has no pooler beside it: set pooler to false")
             }
-            Head::Classification { target: Target::Labels(labels) } if labels.len() < 2 => {
+            Head::Classification { target: Target::Labels(labels) | Target::MultiLabel(labels) }
+                if labels.len() < 2 =>
+            {
                 contradiction("a classification head needs two labels or more: one output means regression")
             }
             Head::TokenClassification { labels } if labels.is_empty() => {

@@ -8,6 +8,9 @@ use crate::files::describe;
 /// Most classes that are made up from `num_labels` alone.
 const UNNAMED_LIMIT: usize = 1 << 16;
 
+/// The `problem_type` of a model that gives a text several labels.
+pub(super) const MULTI_LABEL: &str = "multi_label_classification";
+
 /// What a sequence classifier answers.
 ///
 /// One class means a number. The name of that one output has no place in [`Target::Regression`] and stays
@@ -19,13 +22,13 @@ pub(super) fn read_target(map: &mut Map<String, Value>) -> Result<Target, Config
         None => labels.len() == 1,
         Some(Some("regression")) => true,
         Some(Some("single_label_classification")) => false,
-        Some(Some("multi_label_classification")) => {
-            let reason = "attar's classifiers choose one class of several; train one model for each label";
-            let got = "multi_label_classification".into();
-            return Err(ConfigError::Unsupported { key: "problem_type", got, reason });
+        Some(Some(MULTI_LABEL)) => {
+            map.shift_remove("problem_type");
+            remove_names(map);
+            return Ok(Target::MultiLabel(labels));
         }
         Some(_) => {
-            let expected = "\"regression\" or \"single_label_classification\"";
+            let expected = "\"regression\", \"single_label_classification\" or \"multi_label_classification\"";
             let got = problem.map(describe).unwrap_or_default();
             return Err(ConfigError::Key { key: "problem_type", expected, got });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::labels::default_label;
+use super::labels::{MULTI_LABEL, default_label};
 use super::{ARCHITECTURES, CLASSIFIER_INPUT, HeadKind, POOLER, SizeKeys, model_type};
 use crate::config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
 
@@ -87,6 +87,7 @@ fn still_holds(head: &Head, key: &str, value: &Value) -> bool {
         Head::Classification { target: Target::Labels(_) } => {
             !names_classes && (key != "problem_type" || *value == "single_label_classification")
         }
+        Head::Classification { target: Target::MultiLabel(_) } => !names_classes && key != "problem_type",
         Head::TokenClassification { .. } => !names_classes,
         Head::Classification { target: Target::Regression } => match key {
             "num_labels" => false,
@@ -112,6 +113,9 @@ fn write_labels(config: &EncoderConfig, own: &mut BTreeMap<&str, Value>) {
         }
         head => head.labels().to_vec(),
     };
+    if let Head::Classification { target: Target::MultiLabel(_) } = config.head {
+        own.insert("problem_type", json!(MULTI_LABEL));
+    }
     if labels.is_empty() || labels == [default_label(0), default_label(1)] {
         return;
     }

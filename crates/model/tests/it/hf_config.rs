@@ -107,6 +107,14 @@ fn labels() {
             json!({"id2label": {"0": "no", "1": "yes"}, "num_labels": 2, "problem_type": "single_label_classification"}),
             labels(&["no", "yes"]),
         ),
+        (
+            json!({"id2label": {"0": "bug", "1": "ui"}, "problem_type": "multi_label_classification"}),
+            Head::Classification { target: Target::MultiLabel(vec!["bug".into(), "ui".into()]) },
+        ),
+        (
+            json!({"problem_type": "multi_label_classification"}),
+            Head::Classification { target: Target::MultiLabel(vec!["LABEL_0".into(), "LABEL_1".into()]) },
+        ),
     ] {
         let config = classifier(changes.clone()).unwrap();
         assert_eq!(config.head, head, "{changes}");
@@ -126,7 +134,7 @@ fn labels() {
         (json!({"id2label": {"0": "a", "1": "b"}, "num_labels": 3}), "`num_labels` is 3 but `id2label` has 2"),
         (json!({"num_labels": 1_000_000_000_000u64}), "`num_labels` must be a whole number from 1 to 65536"),
         (json!({"num_labels": 0}), "`num_labels` must be"),
-        (json!({"problem_type": "multi_label_classification"}), "train one model for each label"),
+        (json!({"problem_type": "multi_label_classification", "num_labels": 1}), "two labels or more"),
         (json!({"problem_type": "regression"}), "regression with 2 outputs"),
         (json!({"problem_type": "ranking"}), "`problem_type` must be"),
         (json!({"problem_type": "single_label_classification", "num_labels": 1}), "two labels or more"),
@@ -223,6 +231,7 @@ fn every_family_and_head_round_trips() {
     let heads = [
         Head::None,
         Head::Classification { target: Target::Labels(labels()) },
+        Head::Classification { target: Target::MultiLabel(labels()) },
         Head::Classification { target: Target::Regression },
         Head::TokenClassification { labels: labels() },
         Head::MaskedLm,
@@ -243,5 +252,5 @@ fn every_family_and_head_round_trips() {
             }
         }
     }
-    assert_eq!(valid, 16);
+    assert_eq!(valid, 19);
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::sample::normalised;
-use super::{DataError, Dataset, Label, Target};
+use super::{DataError, Dataset, Label};
 use crate::random::{Stream, Streams};
 
 /// Rows of a class from which on one of them at least is held out.
@@ -86,23 +86,26 @@ impl Dataset {
         let (large, held) = (self.subset(&large), self.subset(&held));
         let counts = self.class_counts().into_iter().zip(held.class_counts()).enumerate();
         let unseen = counts.filter(|(_, (all, held))| *all > 0 && *held == 0).map(|(class, (all, _))| {
-            let name = match &self.target {
-                Target::Classes(labels) => labels.names[class].clone(),
-                Target::Regression { .. } => String::new(),
-            };
-            (name, all)
+            let name = self.target.labels().and_then(|labels| labels.name(class as u32));
+            (name.unwrap_or_default().to_owned(), all)
         });
         let report = HeldOut { share, rows: self.len(), held: held.len(), unseen: unseen.collect() };
         Ok((large, held, report))
     }
 
-    /// Rows with the same text, by the class of the first of them.
+    /// Rows with the same text, by the class of the first of them: of several labels the rarest one, so that rare labels too
+    /// are on both sides.
     fn groups_by_class(&self) -> Vec<Vec<Vec<usize>>> {
+        let counts = self.class_counts();
         let mut classes: Vec<Vec<Vec<usize>>> = Vec::new();
         let mut place: HashMap<String, (usize, usize)> = HashMap::new();
         for (row, example) in self.examples.iter().enumerate() {
-            let class = match example.label {
-                Label::Class(class) => class as usize,
+            let class = match &example.label {
+                Label::Class(class) => *class as usize,
+                Label::Several(labels) => {
+                    let rarest = labels.iter().map(|&label| label as usize).min_by_key(|&label| counts[label]);
+                    rarest.unwrap_or(counts.len())
+                }
                 Label::Score(_) | Label::Absent => 0,
             };
             let (class, group) = *place.entry(normalised(example)).or_insert_with(|| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{DataError, Dataset, Example, Label, LabelSet, Target, header};
+use super::{DataError, Dataset, Example, Label, LabelSet, Target, header, several};
 use crate::table::{self, Column, Format, Table, TableSpec, hexadecimal};
 
 /// A table and which of its columns are what.
@@ -32,6 +32,14 @@ pub enum TargetSpec {
     Discover,
     /// Classes have these names, in this order.
     Named(Vec<String>),
+    /// A cell holds any number of labels: a JSON array of strings, or labels with this between them. They have these names, in
+    /// this order, or are those that occur. Where every label is such an array, that is understood without being said.
+    MultiLabel {
+        /// What stands between labels; JSON arrays need none.
+        separator: Option<String>,
+        /// The names of all labels.
+        names: Option<Vec<String>>,
+    },
     /// Labels are numbers in this range, both ends included.
     Regression {
         /// The smallest there can be.
@@ -74,7 +82,8 @@ pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
 pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
     let label = spec.label.as_ref().filter(|_| spec.table.label_file.is_none());
     let columns: Vec<Column> = [Some(&spec.text), spec.pair.as_ref(), label].into_iter().flatten().cloned().collect();
-    let Table { mut rows, mut sha256 } = table::read(&spec.table, &columns)?;
+    let table = TableSpec { lists: label.cloned(), ..spec.table.clone() };
+    let Table { mut rows, mut sha256 } = table::read(&table, &columns)?;
     let mut notes = Vec::new();
     let path = spec.table.path.clone();
     if label.is_some() && table::header_is_open(&spec.table, &columns)? && header::is_first(&path, &rows)? {
@@ -102,6 +111,7 @@ pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
         _ => stem(&path),
     };
     let data = from_rows(rows.collect(), &spec.target, name, sha256, path)?;
+    notes.extend(of_labels(&data));
     Ok(Loaded { data, notes })
 }
 
@@ -140,7 +150,15 @@ pub(crate) fn from_rows(
     if rows.is_empty() {
         return Err(DataError::Empty { path });
     }
+    let separator = match target {
+        TargetSpec::MultiLabel { separator, .. } => separator.as_deref(),
+        _ => None,
+    };
     let target = match target {
+        TargetSpec::MultiLabel { names: Some(names), .. } => Target::MultiLabel(named(names)?),
+        TargetSpec::MultiLabel { names: None, .. } => Target::MultiLabel(several::discover(&rows, separator)),
+        TargetSpec::Discover if several::are_arrays(&rows) => Target::MultiLabel(several::discover(&rows, None)),
+        TargetSpec::Named(names) if several::are_arrays(&rows) => Target::MultiLabel(named(names)?),
         TargetSpec::Discover => Target::Classes(discover(&rows, &path)?),
         TargetSpec::Named(names) => Target::Classes(named(names)?),
         &TargetSpec::Regression { low, high } if low < high && low.is_finite() && high.is_finite() => {
@@ -151,7 +169,7 @@ pub(crate) fn from_rows(
     let example = |row: RawRow| {
         let label = match &row.label {
             None => Label::Absent,
-            Some(text) => label(text.trim(), &target, row.line, &path)?,
+            Some(text) => label(text.trim(), &target, separator, row.line, &path)?,
         };
         Ok(Example { text: row.text, pair: row.pair, label })
     };
@@ -159,12 +177,24 @@ pub(crate) fn from_rows(
     Ok(Dataset { examples, target, name, sha256, path: Some(path) })
 }
 
-fn label(text: &str, target: &Target, line: usize, path: &Path) -> Result<Label, DataError> {
+/// How many labels rows have: a separator that is not theirs shows.
+fn of_labels(data: &Dataset) -> Option<String> {
+    let (Target::MultiLabel(labels), Some(sets)) = (&data.target, data.label_sets()) else { return None };
+    let all: usize = sets.iter().map(Vec::len).sum();
+    let none = sets.iter().filter(|set| set.is_empty()).count();
+    let mean = all as f64 / sets.len() as f64;
+    Some(format!("{}: {} labels, {mean:.2} a row on average, {none} rows with none", data.name, labels.len()))
+}
+
+fn label(text: &str, target: &Target, separator: Option<&str>, line: usize, path: &Path) -> Result<Label, DataError> {
+    if let Target::MultiLabel(labels) = target {
+        return several::label(text, separator, labels, line, path);
+    }
     if text.is_empty() {
         return Err(DataError::EmptyLabel { path: path.to_owned(), line });
     }
     match target {
-        Target::Classes(labels) => match labels.class(text) {
+        Target::Classes(labels) | Target::MultiLabel(labels) => match labels.class(text) {
             Some(class) => Ok(Label::Class(class)),
             None => Err(DataError::unknown_label(path.to_owned(), line, text, &labels.names)),
         },

@@ -13,6 +13,14 @@ pub enum MetricError {
         /// The metric.
         metric: Metric,
     },
+    /// A metric of one class a row where rows may have several labels.
+    #[error(
+        "{metric} is not defined where a row may have several labels; use micro_f1, macro_f1, weighted_f1 or subset_accuracy"
+    )]
+    NotOfSets {
+        /// The metric.
+        metric: Metric,
+    },
     /// A metric of two classes for another number of them.
     #[error("{metric} is defined for 2 classes, found {classes}; use macro_f1")]
     NotBinary {

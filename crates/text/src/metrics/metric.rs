@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::classification::Confusion;
 use super::correlation::{mean_absolute_error, mean_squared_error, pearson, spearman};
 use super::error::MetricError;
+use super::label_sets::LabelCounts;
 use super::predictions::Predictions;
 use crate::nearest::nearest;
 
@@ -24,6 +25,10 @@ pub enum Metric {
     MacroF1,
     /// F1 weighted by the number of rows of each class.
     WeightedF1,
+    /// F1 of all decisions together; of rows with one class each this is the accuracy.
+    MicroF1,
+    /// Share of rows whose labels were all predicted, and no others.
+    SubsetAccuracy,
     /// Matthews correlation.
     Matthews,
     /// Pearson correlation.
@@ -40,12 +45,14 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Accuracy,
         Self::F1,
         Self::AccuracyF1Mean,
         Self::MacroF1,
         Self::WeightedF1,
+        Self::MicroF1,
+        Self::SubsetAccuracy,
         Self::Matthews,
         Self::Pearson,
         Self::Spearman,
@@ -62,6 +69,8 @@ impl Metric {
             Self::AccuracyF1Mean => "accuracy_f1_mean",
             Self::MacroF1 => "macro_f1",
             Self::WeightedF1 => "weighted_f1",
+            Self::MicroF1 => "micro_f1",
+            Self::SubsetAccuracy => "subset_accuracy",
             Self::Matthews => "matthews",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
@@ -92,9 +101,14 @@ impl Metric {
     /// Whether it is about classes, and not about numbers.
     pub const fn is_of_classes(self) -> bool {
         match self {
-            Self::Accuracy | Self::F1 | Self::AccuracyF1Mean | Self::MacroF1 | Self::WeightedF1 | Self::Matthews => {
-                true
-            }
+            Self::Accuracy
+            | Self::F1
+            | Self::AccuracyF1Mean
+            | Self::MacroF1
+            | Self::WeightedF1
+            | Self::MicroF1
+            | Self::SubsetAccuracy
+            | Self::Matthews => true,
             Self::Pearson
             | Self::Spearman
             | Self::PearsonSpearmanMean
@@ -116,6 +130,9 @@ impl Metric {
             Predictions::Classes { truth, predicted, classes } => {
                 self.of_confusion(&Confusion::new(truth, predicted, classes))
             }
+            Predictions::LabelSets { truth, predicted, labels } => {
+                self.of_label_sets(&LabelCounts::new(truth, predicted, labels))
+            }
             Predictions::Scores { truth, predicted } => self.of_scores(truth, predicted),
         }
     }
@@ -131,8 +148,20 @@ impl Metric {
             Self::AccuracyF1Mean => Ok(mean(confusion.accuracy(), confusion.f1(1))),
             Self::MacroF1 => Ok(confusion.macro_f1()),
             Self::WeightedF1 => Ok(confusion.weighted_f1()),
+            Self::MicroF1 => Ok(confusion.micro_f1()),
+            Self::SubsetAccuracy => Ok(confusion.accuracy()),
             Self::Matthews => Ok(confusion.matthews()),
             _ => Err(MetricError::Kind { metric: self }),
+        }
+    }
+
+    pub(super) fn of_label_sets(self, counts: &LabelCounts) -> Result<Option<f64>, MetricError> {
+        match self {
+            Self::MicroF1 => Ok(counts.micro_f1()),
+            Self::MacroF1 => Ok(counts.macro_f1()),
+            Self::WeightedF1 => Ok(counts.weighted_f1()),
+            Self::SubsetAccuracy => Ok(counts.subset_accuracy()),
+            _ => Err(MetricError::NotOfSets { metric: self }),
         }
     }
 
@@ -196,6 +225,13 @@ mod tests {
         assert_eq!(
             Metric::Pearson.compute(&classes).unwrap_err().to_string(),
             "pearson needs predicted scores, found classes"
+        );
+        let sets = Predictions::LabelSets { truth: &[vec![0, 2]], predicted: &[vec![0, 2]], labels: 3 };
+        assert_eq!(Metric::SubsetAccuracy.compute(&sets), Ok(Some(1.0)));
+        assert_eq!(
+            Metric::Accuracy.compute(&sets).unwrap_err().to_string(),
+            "accuracy is not defined where a row may have several labels; use micro_f1, macro_f1, weighted_f1 or \
+             subset_accuracy"
         );
         assert_eq!(
             Metric::F1.compute(&classes).unwrap_err().to_string(),

@@ -1,5 +1,6 @@
 //! True and predicted labels side by side.
 
+use super::label_sets::LabelCounts;
 use super::metric::Metric;
 
 /// What was true and what was predicted, for N rows.
@@ -13,6 +14,15 @@ pub enum Predictions<'a> {
         predicted: &'a [u32],
         /// Number of classes there are.
         classes: usize,
+    },
+    /// Any number of labels below `labels` for each row, ascending, `[N]` each.
+    LabelSets {
+        /// The true labels of each row.
+        truth: &'a [Vec<u32>],
+        /// The predicted labels of each row.
+        predicted: &'a [Vec<u32>],
+        /// Number of labels there are.
+        labels: usize,
     },
     /// Numbers, `[N]` each.
     Scores {
@@ -28,6 +38,7 @@ impl Predictions<'_> {
     pub fn rows(&self) -> usize {
         match self {
             Self::Classes { truth, .. } => truth.len(),
+            Self::LabelSets { truth, .. } => truth.len(),
             Self::Scores { truth, .. } => truth.len(),
         }
     }
@@ -41,6 +52,10 @@ impl Predictions<'_> {
                     rows.iter().map(|&row| (truth[row as usize], predicted[row as usize])).unzip();
                 metric.compute(&Predictions::Classes { truth: &truth, predicted: &predicted, classes })
             }
+            Self::LabelSets { truth, predicted, labels } => {
+                let drawn = rows.iter().map(|&row| (&truth[row as usize], &predicted[row as usize]));
+                metric.of_label_sets(&LabelCounts::of(drawn, labels))
+            }
             Self::Scores { truth, predicted } => {
                 let (truth, predicted): (Vec<f64>, Vec<f64>) =
                     rows.iter().map(|&row| (truth[row as usize], predicted[row as usize])).unzip();
@@ -53,6 +68,7 @@ impl Predictions<'_> {
     pub(super) fn same_truth(&self, other: &Predictions<'_>) -> bool {
         match (self, other) {
             (Self::Classes { truth: a, .. }, Predictions::Classes { truth: b, .. }) => a == b,
+            (Self::LabelSets { truth: a, .. }, Predictions::LabelSets { truth: b, .. }) => a == b,
             (Self::Scores { truth: a, .. }, Predictions::Scores { truth: b, .. }) => a == b,
             _ => false,
         }

@@ -7,7 +7,13 @@ use serde_json::{Map, Value};
 use super::{Column, Row, TableError};
 use crate::files;
 
-pub(super) fn rows(path: &Path, body: &[u8], columns: &[Column]) -> Result<Vec<Row>, TableError> {
+/// Reads rows; the column `lists` may hold arrays of strings.
+pub(super) fn rows(
+    path: &Path,
+    body: &[u8],
+    columns: &[Column],
+    lists: Option<&Column>,
+) -> Result<Vec<Row>, TableError> {
     let key = |column| match column {
         &Column::Number(number) => Err(TableError::NumberInJson { path: path.to_owned(), number }),
         Column::Name(name) => Ok(name.as_str()),
@@ -25,17 +31,21 @@ pub(super) fn rows(path: &Path, body: &[u8], columns: &[Column]) -> Result<Vec<R
             line,
             reason: without_line(&e),
         })?;
-        let values = keys.iter().map(|key| value(path, line, &object, key)).collect::<Result<_, _>>()?;
+        let cells = keys.iter().zip(columns);
+        let values = cells
+            .map(|(key, column)| value(path, line, &object, key, lists == Some(column)))
+            .collect::<Result<_, _>>()?;
         rows.push(Row { line, values });
     }
     Ok(rows)
 }
 
-fn value(path: &Path, line: usize, object: &Map<String, Value>, key: &str) -> Result<String, TableError> {
+fn value(path: &Path, line: usize, object: &Map<String, Value>, key: &str, list: bool) -> Result<String, TableError> {
     let found = match object.get(key) {
         Some(Value::String(text)) => return Ok(text.clone()),
         Some(Value::Number(number)) => return Ok(number.to_string()),
         Some(Value::Bool(flag)) => return Ok(flag.to_string()),
+        Some(all @ Value::Array(items)) if list && items.iter().all(Value::is_string) => return Ok(all.to_string()),
         Some(Value::Null) => "null",
         Some(Value::Array(_)) => "a list",
         Some(Value::Object(_)) => "an object",

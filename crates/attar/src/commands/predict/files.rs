@@ -21,6 +21,8 @@ use crate::progress::counting;
 const TURN: usize = 2048;
 /// Columns that are added.
 const LABEL: &str = "predicted_label";
+const LABELS: &str = "predicted_labels";
+const PROBABILITIES: &str = "predicted_probabilities";
 const PROBABILITY: &str = "predicted_probability";
 const SCORE: &str = "predicted_score";
 
@@ -41,7 +43,8 @@ enum Places {
 pub(super) fn run(session: &mut Session, data: &Path, args: &PredictArgs) -> anyhow::Result<()> {
     let rows = rows(data, args)?;
     let target = session.target()?.clone();
-    if let (Rows::Separated { by, quoted: false }, Target::Labels(names)) = (rows, &target) {
+    if let (Rows::Separated { by, quoted: false }, Target::Labels(names) | Target::MultiLabel(names)) = (rows, &target)
+    {
         let fits = |name: &&String| !name.contains([char::from(by), '\n', '\r']);
         ensure!(names.iter().all(|name| fits(&name)), "a label holds a separator: write the rows as CSV or JSONL");
     }
@@ -134,6 +137,12 @@ fn answer_turn(
             (false, Some(logits)) => {
                 answers.next();
                 let answer = prediction("", None, target, logits);
+                if let Some(labels) = &answer.labels {
+                    let chances: Vec<f64> = answer.likely().map(|(_, probability)| rounded(probability)).collect();
+                    let added = [(LABELS, several(labels, rows)), (PROBABILITIES, several(&chances, rows))];
+                    write_row(out, record, rows, &added)?;
+                    continue;
+                }
                 let best = answer.probabilities.iter().find(|(name, _)| Some(*name) == answer.label);
                 match (answer.label, best, answer.score) {
                     (Some(label), Some((_, probability)), _) => {
@@ -154,9 +163,20 @@ fn rounded(probability: f64) -> f64 {
     (probability * 1e6).round() / 1e6
 }
 
+/// Several values of a row: an array in JSON, else with semicolons between them, or bars where semicolons part columns.
+fn several<T: serde::Serialize + ToString>(values: &[T], rows: Rows) -> Value {
+    match rows {
+        Rows::Json => serde_json::json!(values),
+        Rows::Separated { by, .. } => {
+            values.iter().map(T::to_string).collect::<Vec<_>>().join(if by == b';' { "|" } else { ";" }).into()
+        }
+    }
+}
+
 fn write_header(out: &mut impl Write, record: &Record, rows: Rows, target: &Target) -> anyhow::Result<()> {
     let names: &[&str] = match target {
         Target::Labels(_) => &[LABEL, PROBABILITY],
+        Target::MultiLabel(_) => &[LABELS, PROBABILITIES],
         Target::Regression => &[SCORE],
     };
     let added: Vec<(&str, Value)> = names.iter().map(|name| (*name, Value::from(*name))).collect();
