@@ -58,7 +58,7 @@ fn an_error_ends_the_lines_and_is_told() {
 
 /// A tokenizer whose pieces are characters and these words.
 fn with_words(words: &str) -> Tokenizer {
-    let texts = [words; 3].into_iter().chain(["a b c d e f g h i j k l m n o p q r s t u v w x y z"]);
+    let texts = [words; 3].into_iter().chain(["violets once, for their letters"]);
     train_wordpiece(texts, TrainOptions { min_frequency: 3, ..TrainOptions::new(400) }).unwrap()
 }
 

@@ -201,7 +201,7 @@ fn pieces_are_counted() {
         expected[whole.id(token).unwrap() as usize] = count;
     }
     assert_eq!(counts, expected);
-    assert_eq!(whole.piece_counts([]).unwrap(), [0; 16]);
+    assert_eq!(whole.piece_counts([""; 0]).unwrap(), [0; 16]);
 }
 
 #[test]
