@@ -10,11 +10,11 @@ fn the_same_text_gives_the_same_vocabulary() {
     let folder = folder.path();
     write(folder, "text.txt", &TEXT.repeat(20));
     let train = |out: &str| {
-        json(&succeed(folder, &["vocab", "train", "--text", "text.txt", "--size", "90", "--out", out, "--json"]))
+        json(&succeed(folder, &["vocab", "train", "--text", "text.txt", "--size", "80", "--out", out, "--json"]))
     };
     let made = train("a");
     train("b");
-    assert_eq!(made["pieces"], 90);
+    assert_eq!(made["pieces"], 80);
     assert_eq!(made["text"]["unknown"], 0);
     for name in ["tokenizer.json", "vocab.txt"] {
         let [a, b] = ["a", "b"].map(|of| std::fs::read(folder.join(of).join(name)).unwrap());
@@ -34,7 +34,7 @@ fn the_same_text_gives_the_same_vocabulary() {
     // A model keeps the vocabulary that its embeddings belong to.
     let model = workshop().join("teacher/student");
     let refused =
-        fail(folder, &["vocab", "train", "--text", "text.txt", "--size", "90", "--out", model.to_str().unwrap()]);
+        fail(folder, &["vocab", "train", "--text", "text.txt", "--size", "80", "--out", model.to_str().unwrap()]);
     assert!(refused.contains("config.json"), "{refused}");
 }
 
