@@ -226,7 +226,7 @@ pub(crate) struct TrainingArgs {
 /// How energy is read and billed.
 #[derive(Debug, Args)]
 pub(crate) struct EnergyArgs {
-    /// Source of energy readings: auto, modelled, fixed or off.
+    /// Source of energy readings: auto, modeled, fixed or off.
     #[arg(long, default_value = "auto", value_name = "SOURCE")]
     pub(crate) energy: String,
     /// The machine's power, for `--energy fixed`.

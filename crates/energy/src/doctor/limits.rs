@@ -19,7 +19,7 @@ pub struct Limits {
 /// Version 1 says a number near the largest of a signed 64-bit page count where there is no limit.
 const UNLIMITED: u64 = 1 << 60;
 
-/// The limits of this process; nothing where none is set or the system does not tell.
+/// The limits of this process; `None` where none is set or the system does not tell.
 pub(super) fn limits(host: &Host) -> Option<Limits> {
     let groups = std::fs::read_to_string(host.proc.join("self/cgroup")).ok()?;
     let root = host.sys.join("fs/cgroup");

@@ -34,7 +34,7 @@ const FIELDS: &[Field] = &[
         (report.bill.grid.choice == GridChoice::Country).then(|| report.bill.grid.region.clone())
     }),
     ("country_iso_code", unknown),
-    ("region", |report| (report.bill.grid.choice == GridChoice::Own).then(|| report.bill.grid.region.clone())),
+    ("region", |report| (report.bill.grid.choice == GridChoice::Custom).then(|| report.bill.grid.region.clone())),
     ("cloud_provider", unknown),
     ("cloud_region", unknown),
     ("os", |report| one(report.headers.iter().map(|header| header.host.system.clone()))),

@@ -1,6 +1,6 @@
 //! Tables of words: what a terminal draws, and what Markdown and LaTeX are made of.
 
-use super::columns::{COMPONENTS, Column, LINES, SHARES, UNITS};
+use super::columns::{COMPONENTS, LINES, ReportColumn, SHARES, UNITS};
 use super::{Report, statement};
 use crate::quantity::Pue;
 use crate::source::Component;
@@ -10,13 +10,13 @@ use crate::source::Component;
 pub struct Table {
     /// What it is about.
     pub title: String,
-    /// What stands above each column.
+    /// The column headings.
     pub head: Vec<String>,
     /// The cells, row by row. What is not known is a dash.
     pub rows: Vec<Vec<String>>,
 }
 
-/// Stands where nothing is known.
+/// Shown for unknown values.
 pub(super) const UNKNOWN: &str = "–";
 
 impl Table {
@@ -82,16 +82,16 @@ impl Report {
         &self,
         title: &str,
         first: &str,
-        columns: &[Column<R>],
+        columns: &[ReportColumn<R>],
         rows: impl Iterator<Item = (String, &'a R)>,
     ) -> Table {
         let rows: Vec<(String, &R)> = rows.collect();
         let with_pue = self.bill.tariff.pue() != Pue::ONE;
-        let is_shown = |column: &&Column<R>| {
+        let is_shown = |column: &&ReportColumn<R>| {
             column.shown.in_table(with_pue) && rows.iter().any(|(_, row)| (column.of)(row).is_some())
         };
-        let shown: Vec<&Column<R>> = columns.iter().filter(is_shown).collect();
-        let cell = |column: &Column<R>, row: &R| {
+        let shown: Vec<&ReportColumn<R>> = columns.iter().filter(is_shown).collect();
+        let cell = |column: &ReportColumn<R>, row: &R| {
             (column.of)(row).map_or_else(|| UNKNOWN.to_owned(), |cell| cell.text().to_owned())
         };
         Table {

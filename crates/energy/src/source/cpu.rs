@@ -18,7 +18,7 @@ pub struct Cpu {
     pub stepping: u32,
     /// The name that the processor gives itself.
     pub name: String,
-    /// Whether a hypervisor says that this is a virtual machine. Arm processors do not tell.
+    /// Whether a hypervisor says that this is a virtual machine. Arm processors do not report it.
     pub virtual_machine: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Graphics boards: the energy counter first, sampled power where a board has none.
+//! GPUs: the energy counter first, sampled power where a board has none.
 //!
-//! A counter that falls back is always a reset (a driver reload), never a wrap. Sampled power is
+//! A counter that decreases is always a reset (a driver reload), never a wrap. Sampled power is
 //! integrated by trapezoids between samples; where samples lie far apart the bounds widen and a
 //! gap says so.
 //!
@@ -8,13 +8,13 @@
 //! Kepler boards; nothing is stated of later ones or of the counter, so there it is assumed. On A100
 //! and H100 the sensor looks only a quarter of the time (arXiv 2312.02741), so short or periodic
 //! loads can be further off. The energy counter is renewed every 20 to 100 ms; the trial finds out how often,
-//! and [`Source::read_edge`] waits for that moment.
+//! and [`Source::read_at_counter_update`] waits for that moment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::board::{Board, REFRESH, Sensor};
-use super::{Component, Description, Liveness, Reading, Shown, Source, SourceError};
+use super::{Component, Description, Liveness, RawReading, Reading, Source, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Method, Spread};
 use crate::quantity::Watts;
@@ -34,9 +34,9 @@ pub trait GpuBoard: Send {
     /// [`power_kind`](Self::power_kind)).
     ///
     /// # Errors
-    /// If the board does not tell or cannot be asked.
+    /// If the board does not report it or cannot be asked.
     fn power_milliwatts(&mut self) -> Result<u64, GpuError>;
-    /// The power that the board keeps itself below, if it tells.
+    /// The power that the board keeps itself below, if it reports it.
     fn limit(&mut self) -> Option<Watts> {
         None
     }
@@ -48,19 +48,19 @@ pub trait GpuBoard: Send {
     fn spread(&self) -> Spread {
         Spread::relative(0.05)
     }
-    /// The share of time in which it computes, from 0 to 1, if it tells.
-    fn utilisation(&mut self) -> Option<f64> {
+    /// The share of time in which it computes, from 0 to 1, if it reports it.
+    fn utilization(&mut self) -> Option<f64> {
         None
     }
     /// Process numbers and how much each used of the board's processors since the last call, in
     /// any unit that is the same for all. A process that waits stands there with 0.
     ///
     /// # Errors
-    /// If the board does not tell or cannot be asked.
-    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
+    /// If the board does not report it or cannot be asked.
+    fn process_utilization(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
         Err(GpuError::NotSupported)
     }
-    /// What a reader should know of this board.
+    /// Remarks about this board.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }
@@ -90,7 +90,7 @@ pub enum GpuError {
     Driver(String),
 }
 
-/// The graphics boards of this machine.
+/// The GPUs of this machine.
 pub struct Gpus {
     boards: Vec<Board>,
     remarks: Vec<String>,
@@ -152,7 +152,7 @@ impl Source for Gpus {
         let mut faults = Vec::new();
         for mut board in std::mem::take(&mut self.boards) {
             let (name, index) = (board.board.name(), board.board.index());
-            let outcome = match board.decide(clock) {
+            let outcome = match board.choose_sensor(clock) {
                 Ok(remarks) => {
                     let all: Vec<String> = board.board.remarks().into_iter().chain(remarks).collect();
                     self.remarks.extend(all.iter().map(|remark| format!("{name}: {remark}")));
@@ -185,7 +185,7 @@ impl Source for Gpus {
         self.boards.iter_mut().for_each(|board| board.poll(now.elapsed));
     }
 
-    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+    fn read_at_counter_update(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
         let mut reading = Reading::default();
         let begin = clock.now().elapsed;
         let look = (self.periods().min().unwrap_or(REFRESH) / LOOKS).max(SHORTEST_LOOK);
@@ -217,7 +217,7 @@ impl Source for Gpus {
 
     fn process_share(&mut self, component: Component, processes: &[u32]) -> Option<f64> {
         let board = self.boards.iter_mut().find(|board| board.component() == component)?;
-        let used = board.board.process_utilisation().ok()?;
+        let used = board.board.process_utilization().ok()?;
         let sum = |of: &dyn Fn(&u32) -> bool| {
             let amounts = used.iter().filter(|(process, _)| of(process)).map(|(_, amount)| *amount);
             amounts.filter(|amount| amount.is_finite() && *amount > 0.0).sum::<f64>()
@@ -228,7 +228,7 @@ impl Source for Gpus {
         (known && all > 0.0).then(|| (sum(&ours) / all).min(1.0))
     }
 
-    fn show(&mut self) -> Vec<Shown> {
-        self.boards.iter_mut().map(Board::show).collect()
+    fn raw_readings(&mut self) -> Vec<RawReading> {
+        self.boards.iter_mut().map(Board::raw_reading).collect()
     }
 }

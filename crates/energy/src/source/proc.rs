@@ -42,7 +42,7 @@ pub(crate) struct Times {
     pub(crate) start: u64,
 }
 
-/// What a process's `stat` file says; nothing if it is not there or holds something else.
+/// What a process's `stat` file says; `None` if it is not there or holds something else.
 pub(crate) fn times(stat: &Path) -> Option<Times> {
     let text = std::fs::read_to_string(stat).ok()?;
     // The name in brackets may hold anything, so counting starts behind its last bracket.
@@ -68,7 +68,7 @@ pub(crate) fn threads(proc: &Path) -> Option<usize> {
     Some(text.lines().filter(numbered).count()).filter(|count| *count > 0)
 }
 
-/// Processor packages: one where the system does not tell.
+/// Processor packages: one where the system does not report it.
 pub(crate) fn packages(proc: &Path) -> usize {
     let text = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
     let numbers = text.lines().filter_map(|line| line.split_once(':').filter(|(key, _)| key.trim() == "physical id"));
