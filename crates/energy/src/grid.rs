@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::quantity::{GramsPerKwh, QuantityError};
 
 mod embedded;
+mod figure;
 mod table;
 
 pub use table::GridTable;

@@ -41,10 +41,9 @@ impl Host {
 
     /// What a record says about it.
     pub fn facts(&self) -> HostFacts {
-        let kernel = std::fs::read_to_string(self.proc.join("sys/kernel/osrelease"));
         HostFacts {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            kernel: kernel.ok().map(|version| version.trim().to_owned()),
+            kernel: proc::kernel_version(&self.proc),
             cpu: self.cpu.clone(),
             threads: proc::threads(&self.proc),
             memory_bytes: proc::memory_bytes(&self.proc),

@@ -5,13 +5,12 @@
 //! call. A crash can tear the last line; reading skips and reports it, and appending begins on a
 //! fresh line, so nothing else is ever lost.
 
-use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::jsonl::{JsonLines, TornLine};
 use crate::window::{LedgerHeader, Span, Window};
 
 /// Number of the schema that this version writes, and the only one that it reads.
@@ -20,10 +19,8 @@ pub const LEDGER_SCHEMA: u32 = 1;
 /// A ledger open for appending.
 #[derive(Debug)]
 pub struct Ledger {
-    file: File,
+    lines: JsonLines,
     path: PathBuf,
-    /// Whether the file ends inside a line.
-    torn: bool,
 }
 
 /// What a ledger holds.
@@ -39,15 +36,6 @@ pub struct LedgerContents {
     pub spans: Vec<(usize, Span)>,
     /// Lines that were torn by a crash, and skipped.
     pub torn: Vec<TornLine>,
-}
-
-/// A line that is not a JSON object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TornLine {
-    /// Its number, from 1.
-    pub line: usize,
-    /// Its length in bytes.
-    pub bytes: usize,
 }
 
 /// Why a ledger cannot be written or read.
@@ -129,21 +117,8 @@ impl Ledger {
     /// If the file cannot be accessed, or another meter is writing to it.
     pub fn append_to(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
         let path = path.as_ref().to_owned();
-        let open = || {
-            let mut file = File::options().read(true).append(true).create(true).open(&path)?;
-            // Windows of two meters in turns could not be told apart. Where the system cannot lock, nothing is said.
-            if let Err(TryLockError::WouldBlock) = file.try_lock() {
-                return Err(std::io::Error::new(ErrorKind::WouldBlock, "another meter is writing to it"));
-            }
-            let mut last = [b'\n'];
-            if file.seek(SeekFrom::End(0))? > 0 {
-                file.seek(SeekFrom::End(-1))?;
-                file.read_exact(&mut last)?;
-            }
-            Ok((file, last != [b'\n']))
-        };
-        match open() {
-            Ok((file, torn)) => Ok(Self { file, path, torn }),
+        match JsonLines::append_to(&path) {
+            Ok(lines) => Ok(Self { lines, path }),
             Err(error) => Err(LedgerError::File { action: "open", path, error }),
         }
     }
@@ -213,25 +188,17 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be written.
     pub fn finish(self) -> Result<(), LedgerError> {
-        self.file.sync_all().map_err(|error| LedgerError::File { action: "sync", path: self.path, error })
+        self.lines.sync().map_err(|error| LedgerError::File { action: "sync", path: self.path, error })
     }
 
     /// A ledger that refuses every write.
     #[cfg(test)]
     pub(crate) fn refusing(path: &Path) -> Self {
-        Self { file: File::open(path).unwrap(), path: path.to_owned(), torn: false }
+        Self { lines: JsonLines::refusing(path), path: path.to_owned() }
     }
 
     fn write(&mut self, entry: Entry<&LedgerHeader, &Window, &Span>) -> Result<(), LedgerError> {
-        let path = || self.path.clone();
-        let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
-        serde_json::to_writer(&mut text, &LedgerLine { schema: LEDGER_SCHEMA, entry })
-            .map_err(|error| LedgerError::File { action: "write", path: path(), error: error.into() })?;
-        text.push(b'\n');
-        // Until the whole line is out, the file may end inside it.
-        self.torn = true;
-        self.file.write_all(&text).map_err(|error| LedgerError::File { action: "write", path: path(), error })?;
-        self.torn = false;
-        Ok(())
+        let line = LedgerLine { schema: LEDGER_SCHEMA, entry };
+        self.lines.write(&line).map_err(|error| LedgerError::File { action: "write", path: self.path.clone(), error })
     }
 }

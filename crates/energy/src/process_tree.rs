@@ -55,10 +55,10 @@ impl ProcessTreeClock {
 
     /// The living descendants of this process.
     pub fn processes(&self) -> Vec<u32> {
-        let mut processes = children(&self.proc.join("self"));
+        let mut processes = proc::children(&self.proc.join("self"));
         let mut next = 0;
         while let Some(member) = processes.get(next) {
-            let further = children(&self.proc.join(member.to_string()));
+            let further = proc::children(&self.proc.join(member.to_string()));
             processes.extend(further);
             next += 1;
         }
@@ -82,7 +82,7 @@ impl TreeTimes {
         let mut back = ended.saturating_sub(self.ended.unwrap_or(ended));
         self.ended = Some(ended);
         let mut living = BTreeMap::new();
-        let mut waiting = children(&proc.join("self"));
+        let mut waiting = proc::children(&proc.join("self"));
         while let Some(process) = waiting.pop() {
             let folder = proc.join(process.to_string());
             // Gone in the meantime: its time is with its parent by now.
@@ -92,7 +92,7 @@ impl TreeTimes {
             self.total = self.total.saturating_add(now.own.saturating_sub(before.own));
             back = back.saturating_add(now.ended.saturating_sub(before.ended));
             living.insert((process, times.start), now);
-            waiting.extend(children(&folder));
+            waiting.extend(proc::children(&folder));
         }
         // Those left over have ended.
         let gone: u64 = self.living.values().map(|ticks| ticks.own.saturating_add(ticks.ended)).sum();
@@ -128,15 +128,6 @@ impl Clock for ProcessTreeClock {
     fn spin(&self, duration: Duration) {
         self.system.spin(duration);
     }
-}
-
-/// The living children of a process, started by any of its threads.
-fn children(process: &Path) -> Vec<u32> {
-    let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().filter_map(Result::ok);
-    let listed = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    listed
-        .flat_map(|text| text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>())
-        .collect()
 }
 
 #[cfg(test)]

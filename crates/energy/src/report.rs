@@ -23,6 +23,7 @@ mod card;
 mod codecarbon;
 mod columns;
 mod compare;
+mod describe;
 mod json;
 mod latex;
 mod markdown;
@@ -36,7 +37,8 @@ use std::path::{Path, PathBuf};
 
 use crate::attribution::{Attribution, is_idle};
 use crate::bill::Bill;
-use crate::ledger::{Ledger, LedgerContents, LedgerError, TornLine};
+use crate::jsonl::TornLine;
+use crate::ledger::{Ledger, LedgerContents, LedgerError};
 use crate::quantity::Seconds;
 use crate::totals::Totals;
 use crate::unit::Unit;

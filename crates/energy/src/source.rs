@@ -16,6 +16,7 @@ mod files;
 mod fixed;
 mod gate;
 mod gpu;
+mod gpu_board;
 pub(crate) mod hwmon;
 mod modeled;
 #[cfg(feature = "nvml")]
@@ -50,7 +51,8 @@ pub use cpu::Cpu;
 pub use events::{EnergyEvent, EnergyEvents, KernelEvents};
 pub use fixed::Fixed;
 pub(crate) use gpu::BoardTrial;
-pub use gpu::{GpuBoard, GpuError, Gpus, PowerKind};
+pub use gpu::Gpus;
+pub use gpu_board::{GpuBoard, GpuError, PowerKind};
 pub use hwmon::{Hwmon, amd_boards, unknown_sensors};
 pub use modeled::{IdleShare, Modeled, Scope};
 #[cfg(feature = "nvml")]

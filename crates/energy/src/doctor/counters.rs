@@ -4,7 +4,7 @@ use super::powercap::{access_denied, is_cpu, is_memory, remedy_of_absence};
 use super::{Finding, Interface, InterfaceState, Observations};
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::source::{Component, Hwmon, Liveness, Modeled, Scope, Source, hwmon, perf as events, unknown_sensors};
+use crate::source::{Component, Hwmon, Liveness, Modeled, Scope, Source, hwmon, perf as events, proc, unknown_sensors};
 
 /// The same registers as powercap, through perf events.
 pub(super) fn perf(observed: &Observations<'_>) -> Finding {
@@ -30,8 +30,7 @@ pub(super) fn perf(observed: &Observations<'_>) -> Finding {
                 .with_notes(alive.notes.iter().chain(&trials.disagreement).cloned())
         }
         Some(Err(_)) if observed.attempts.denied() => {
-            let paranoid = std::fs::read_to_string(host.proc.join("sys/kernel/perf_event_paranoid"));
-            let level = paranoid.ok().map(|level| level.trim().to_owned()).filter(|level| !level.is_empty());
+            let level = proc::perf_event_paranoid(&host.proc).filter(|level| !level.is_empty());
             let level = level.map_or_else(|| "is not known".to_owned(), |level| format!("is {level}"));
             finding(InterfaceState::Denied, &format!("attempts them was refused; kernel.perf_event_paranoid {level}"))
                 .with_remedy(Some(

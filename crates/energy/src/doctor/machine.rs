@@ -44,7 +44,7 @@ impl MachineDiagnosis {
             maker: maker.ok().map(|maker| maker.trim().to_owned()).filter(|maker| !maker.is_empty()),
             machine_load: proc::busy_seconds(&host.proc).is_ok(),
             process_time: clock.now().cpu.is_some(),
-            children_time: children_are_listed(host),
+            children_time: proc::lists_children(&host.proc),
             suspended: cfg!(target_os = "linux").then(|| suspended(clock)),
             limits: limits(host),
             notes: Vec::new(),
@@ -103,9 +103,4 @@ impl MachineDiagnosis {
 fn suspended(clock: &dyn Clock) -> Seconds {
     const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
     Some(clock.suspended()).filter(|time| *time >= BETWEEN_LOOKS).unwrap_or_default().into()
-}
-
-fn children_are_listed(host: &Host) -> bool {
-    let threads = std::fs::read_dir(host.proc.join("self/task")).into_iter().flatten().flatten();
-    threads.into_iter().any(|thread| thread.path().join("children").exists())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Finding, Interface, InterfaceState, Observations};
 use crate::host::Host;
 use crate::source::zones::{self, Domain, Zone};
-use crate::source::{Component, Description};
+use crate::source::{Component, Description, proc};
 
 const PACKAGES: &str = "processor packages, with everything that runs on them";
 const MEMORY: &str = "main memory";
@@ -174,7 +174,7 @@ fn access(path: &Path) -> Access {
 
 /// Whether a container's runtime has laid something over powercap.
 fn masked(host: &Host) -> bool {
-    let mounts = std::fs::read_to_string(host.proc.join("self/mountinfo")).unwrap_or_default();
+    let mounts = proc::mounts(&host.proc).unwrap_or_default();
     let point = |line: &str| line.split(' ').nth(4).is_some_and(|point| point == "/sys/devices/virtual/powercap");
     mounts.lines().any(point)
 }

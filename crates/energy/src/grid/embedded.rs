@@ -3,15 +3,8 @@
 use serde::Deserialize;
 
 use super::GridChoice;
-use super::table::RegionFigure;
+use super::figure::{NamedFigure, RegionFigure};
 use crate::table;
-
-/// A place and its rows, before they are joined by name.
-pub(super) struct NamedFigure {
-    /// How the place is named, the first one being the name that a grid carries.
-    pub(super) names: Vec<String>,
-    pub(super) row: RegionFigure,
-}
 
 /// All rows of all embedded tables.
 pub(super) fn all() -> Vec<NamedFigure> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::embedded::{self, NamedFigure};
+use super::embedded;
+use super::figure::{NamedFigure, RegionFigure};
 use super::{Grid, GridChoice, GridError};
 use crate::quantity::GramsPerKwh;
 use crate::table;
@@ -30,18 +31,6 @@ struct Region {
     names: Vec<String>,
     /// The newest first; one without a year is the oldest.
     rows: Vec<RegionFigure>,
-}
-
-/// One figure.
-#[derive(Debug, Clone)]
-pub(super) struct RegionFigure {
-    pub(super) year: Option<u16>,
-    pub(super) g_per_kwh: f64,
-    /// Share of carbon-free energy in what the cloud buys, from 0 to 1.
-    pub(super) carbon_free: Option<f64>,
-    pub(super) source: String,
-    pub(super) license: String,
-    pub(super) choice: GridChoice,
 }
 
 impl GridTable {

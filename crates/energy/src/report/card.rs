@@ -1,6 +1,6 @@
 //! The block of a model card that says what the making emitted.
 
-use super::{Report, statement};
+use super::{Report, describe};
 use crate::display;
 use crate::estimate::CONFIDENCE;
 use crate::grid::GridChoice;
@@ -15,7 +15,7 @@ impl Report {
     pub fn model_card(&self, training_type: Option<&str>) -> Option<String> {
         let carbon = self.bill.total.carbon_g?;
         let method = self.bill.total.method?;
-        let version = statement::distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
+        let version = describe::distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
         // A power given by the user has no interval, which is not the same as no error.
         let interval = if carbon.low() == carbon.high() {
             "error not known".to_owned()
@@ -34,13 +34,13 @@ impl Report {
         if self.bill.grid.choice != GridChoice::Unspecified {
             field("geographical_location", &self.bill.grid.region);
         }
-        let mut machines = statement::distinct(self.headers.iter().map(|header| {
-            let threads = header.host.threads.map(|threads| statement::count(threads, "hardware thread"));
-            [Some(statement::processor(&header.host.cpu)), threads].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let mut machines = describe::distinct(self.headers.iter().map(|header| {
+            let threads = header.host.threads.map(|threads| describe::count(threads, "hardware thread"));
+            [Some(describe::processor(&header.host.cpu)), threads].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }));
         let boards = self.totals.components.keys().filter(|component| matches!(component, Component::Gpu(_))).count();
         if boards > 0 {
-            machines.push(statement::count(boards, "GPU"));
+            machines.push(describe::count(boards, "GPU"));
         }
         if !machines.is_empty() {
             field("hardware_used", &machines.join("; "));

@@ -12,8 +12,8 @@
 use serde_json::{Value, json};
 
 use super::columns::{Figure, LINES, ReportCell, ReportColumn, UNITS, Visibility};
+use super::describe::{count, distinct, machine, source};
 use super::ratio::{Bounds, ComparisonVerdict, Interval, Summand, differences, line, over, shared_interval};
-use super::statement::{count, distinct, machine, source};
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
 use crate::bill::Bill;
@@ -176,8 +176,8 @@ impl Pair {
             );
         }
         out.push(
-            "Run-to-run noise is in neither interval: compare several runs of each before trusting a small difference \
-             is believed."
+            "Run-to-run noise is in neither interval: compare several runs of each before trusting a small \
+             difference."
                 .to_owned(),
         );
         out.extend(self.warnings.iter().map(|warning| format!("Warning: {warning}.")));
@@ -329,7 +329,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     let (components_a, components_b) = (&a.totals.components, &b.totals.components);
     if components_a.keys().ne(components_b.keys()) {
         let names = |report: &Report| {
-            let names = super::tables::names(&report.totals.components.keys().copied().collect::<Vec<_>>());
+            let names = super::describe::names(&report.totals.components.keys().copied().collect::<Vec<_>>());
             if names.is_empty() { "none".to_owned() } else { names }
         };
         out.push(format!("the components differ: {} in A, {} in B", names(a), names(b)));

@@ -1,9 +1,8 @@
 //! Tables of words: what a terminal draws, and what Markdown and LaTeX are made of.
 
 use super::columns::{COMPONENTS, LINES, ReportColumn, SHARES, UNITS};
-use super::{Report, statement};
+use super::{Report, describe};
 use crate::quantity::Pue;
-use crate::source::Component;
 
 /// A table, to be drawn by whoever shows it. Every row has as many cells as the head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,12 +114,12 @@ impl Report {
                 let host = &header.host;
                 let sources = header.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>();
                 vec![
-                    statement::time(header.start),
+                    describe::time(header.start),
                     header.version.clone(),
                     host.system.clone(),
-                    statement::processor(&host.cpu),
+                    describe::processor(&host.cpu),
                     or_unknown(host.threads.map(|threads| threads.to_string())),
-                    or_unknown(host.memory_bytes.map(statement::gigabytes)),
+                    or_unknown(host.memory_bytes.map(describe::gigabytes)),
                     if sources.is_empty() { "none".to_owned() } else { sources.join(", ") },
                 ]
             })
@@ -142,9 +141,4 @@ impl Report {
         let rows: Vec<Vec<String>> = gaps.chain(torn).collect();
         (!rows.is_empty()).then(|| Table::new("Gaps", &["of", "what", "time", "times", "detail"], rows))
     }
-}
-
-/// `cpu0, memory0`.
-pub(super) fn names(components: &[Component]) -> String {
-    components.iter().map(Component::to_string).collect::<Vec<_>>().join(", ")
 }

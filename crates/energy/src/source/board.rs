@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::component_counter::ComponentCounter;
-use super::gpu::{GpuBoard, GpuError, PowerKind};
+use super::gpu_board::{GpuBoard, GpuError, PowerKind};
 use super::power_integrator::PowerIntegrator;
 use super::{Component, Counter, CounterChange, RawReading, Reading};
 use crate::clock::Clock;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::proc;
+
 /// A processor's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cpu {
@@ -25,10 +27,10 @@ pub struct Cpu {
 impl Cpu {
     /// The processor of this machine, from its CPUID instruction or else from `cpuinfo` below the
     /// root of procfs (`/proc`).
-    pub fn detect(proc: &Path) -> Self {
+    pub fn detect(root: &Path) -> Self {
         from_instruction().unwrap_or_else(|| {
             // Without the file nothing is known, and that is what the default says.
-            std::fs::read_to_string(proc.join("cpuinfo")).map(|text| Self::from_cpuinfo(&text)).unwrap_or_default()
+            proc::cpuinfo(root).map(|text| Self::from_cpuinfo(&text)).unwrap_or_default()
         })
     }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::events::EnergyEvents;
 use super::gate::{Gate, Origin, Reader};
 use super::zones::{self, Domain, Zone};
-use super::{Description, Domains, Liveness, RawReading, Reading, Source, SourceError, files};
+use super::{Description, Domains, Liveness, RawReading, Reading, Source, SourceError, files, proc};
 use crate::clock::{Clock, Moment};
 use crate::host::Host;
 use crate::quantity::Joules;
@@ -215,8 +215,7 @@ fn way_out(error: &std::io::Error, host: &Host) -> String {
     if error.kind() != std::io::ErrorKind::PermissionDenied {
         return String::new();
     }
-    let paranoid = files::text(&host.proc.join("sys/kernel/perf_event_paranoid"));
-    let now = paranoid.map_or_else(|_| String::new(), |level| format!(" (it is {level})"));
+    let now = proc::perf_event_paranoid(&host.proc).map_or_else(String::new, |level| format!(" (it is {level})"));
     format!(
         "; it takes CAP_PERFMON or kernel.perf_event_paranoid of 0 or less{now}: \
          `sudo sysctl kernel.perf_event_paranoid=0`, or `sudo setcap cap_perfmon=ep` on the program"

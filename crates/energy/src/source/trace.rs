@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::Component;
 use crate::estimate::{Method, Spread};
 use crate::host::HostFacts;
-use crate::ledger::TornLine;
+use crate::jsonl::{JsonLines, TornLine};
 use crate::quantity::{Joules, Seconds, Watts};
 
 /// Number of the schema that this version writes, and the only one that it reads.
@@ -224,7 +224,7 @@ impl Trace {
 /// A trace that is being written.
 #[derive(Debug)]
 pub struct TraceWriter {
-    file: File,
+    lines: JsonLines,
     path: PathBuf,
 }
 
@@ -239,9 +239,12 @@ impl TraceWriter {
             schema: u32,
             trace: &'a TraceHeader,
         }
-        let file =
-            File::create(path).map_err(|error| TraceError::File { action: "create", path: path.to_owned(), error })?;
-        let mut writer = Self { file, path: path.to_owned() };
+        let lines = JsonLines::create(path).map_err(|error| TraceError::File {
+            action: "create",
+            path: path.to_owned(),
+            error,
+        })?;
+        let mut writer = Self { lines, path: path.to_owned() };
         writer.line(&First { schema: TRACE_SCHEMA, trace: header })?;
         Ok(writer)
     }
@@ -259,15 +262,12 @@ impl TraceWriter {
     /// # Errors
     /// If the file cannot be written.
     pub fn finish(self) -> Result<(), TraceError> {
-        self.file.sync_all().map_err(|error| TraceError::File { action: "sync", path: self.path, error })
+        self.lines.sync().map_err(|error| TraceError::File { action: "sync", path: self.path, error })
     }
 
-    /// Writes a line whole, with its end, in one call: a crash tears the last one at most.
     fn line(&mut self, content: &impl Serialize) -> Result<(), TraceError> {
-        let refused = |error| TraceError::File { action: "write", path: self.path.clone(), error };
-        let mut text = serde_json::to_vec(content).map_err(|error| refused(error.into()))?;
-        text.push(b'\n');
-        self.file.write_all(&text).map_err(refused)
+        let path = &self.path;
+        self.lines.write(content).map_err(|error| TraceError::File { action: "write", path: path.clone(), error })
     }
 }
 
