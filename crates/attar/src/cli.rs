@@ -243,7 +243,7 @@ pub(crate) struct TrainingArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Energy")]
 pub(crate) struct EnergyArgs {
-    /// Source of energy readings: auto, modelled, fixed or off.
+    /// Source of energy readings: auto, modeled, fixed or off.
     #[arg(long, default_value = "auto", value_name = "SOURCE")]
     pub(crate) energy: String,
     /// The machine's power, for `--energy fixed`.

@@ -145,9 +145,9 @@ pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
     for line in lines {
         table.add_row(row(line));
     }
-    let chosen = if bill.grid.choice == GridChoice::NotGiven { "; no region was given" } else { "" };
+    let chosen = if bill.grid.choice == GridChoice::Unspecified { "; no region was given" } else { "" };
     let place = format!("grid: {} ({}{chosen})", bill.grid.region, bill.grid.g_per_kwh);
-    format!("{table}\n{place}; PUE {}\nleft out: {}", bill.tariff.pue().get(), bill.leaves_out.join("; "))
+    format!("{table}\n{place}; PUE {}\nleft out: {}", bill.tariff.pue().get(), bill.exclusions.join("; "))
 }
 
 /// What a run handed over.

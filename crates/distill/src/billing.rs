@@ -26,7 +26,7 @@ pub fn source(spec: &EnergySpec) -> Result<SourceChoice, Error> {
             "set `source = \"fixed\"`",
         )),
         (EnergySource::Auto, None) => Ok(SourceChoice::Auto),
-        (EnergySource::Modelled, None) => Ok(SourceChoice::Modelled),
+        (EnergySource::Modeled, None) => Ok(SourceChoice::Modeled),
         (EnergySource::Off, None) => Ok(SourceChoice::Off),
     }
 }
@@ -38,7 +38,7 @@ pub fn source(spec: &EnergySpec) -> Result<SourceChoice, Error> {
 pub(crate) fn rates(spec: &EnergySpec) -> Result<(Grid, Tariff), Error> {
     source(spec)?;
     let grid = match &spec.region {
-        Some(region) => Grid::of(region).map_err(Error::energy)?,
+        Some(region) => Grid::for_region(region).map_err(Error::energy)?,
         None => Grid::world(),
     };
     let mut tariff = Tariff::own_machine();

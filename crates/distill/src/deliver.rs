@@ -222,7 +222,7 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
         bill: bill.phases.iter().chain([&bill.total]).filter_map(bill_line).collect(),
         bill_note: Some(format!(
             "Energy is given with its 90 % interval in `attar.json`. The bill leaves out: {}.",
-            bill.leaves_out.join("; ")
+            bill.exclusions.join("; ")
         )),
         sections: notes_section(&plan.notes),
         ..Card::default()

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use attar_energy::source::{Cpu, Devices, GpuChoice, Modelled, Scope, Selection, Source, SourceChoice, select_with};
+use attar_energy::source::{Cpu, Devices, GpuChoice, Modeled, Scope, Selection, Source, SourceChoice, select_with};
 use attar_energy::{Clock, Host, ManualClock, Meter, MeterOptions, SystemClock};
 use divan::{Bencher, black_box};
 use tempfile::TempDir;
@@ -61,11 +61,11 @@ fn powercap(sys: &Path, host: &Host) -> Selection {
     selection
 }
 
-fn meter(selection: Selection, host: &Host, flush: Duration) -> Meter {
-    Meter::start_with(selection, host, Box::new(SystemClock::new()), flush, None).expect("a meter")
+fn meter(selection: Selection, host: &Host, interval: Duration) -> Meter {
+    Meter::start_with(selection, host, Box::new(SystemClock::new()), interval, None).expect("a meter")
 }
 
-/// A tick within an interval: two looks at clocks.
+/// A tick within an interval: two clock reads.
 #[divan::bench]
 fn tick_without_a_read(bencher: Bencher<'_, '_>) {
     let (dir, host) = machine();
@@ -88,9 +88,9 @@ fn model_on_this_machine(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(model.read(clock.now()).is_ok()));
 }
 
-fn model() -> (Modelled, SystemClock) {
+fn model() -> (Modeled, SystemClock) {
     let clock = SystemClock::new();
-    let mut model = Modelled::new(Path::new("/proc"), &Cpu::detect(Path::new("/proc")), Scope::Machine);
+    let mut model = Modeled::new(Path::new("/proc"), &Cpu::detect(Path::new("/proc")), Scope::Machine);
     model.probe(&clock);
     (model, clock)
 }
@@ -107,16 +107,16 @@ fn mean(mut call: impl FnMut()) -> Duration {
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it ran on and what follows from it")]
 fn report() {
     const TICKS_PER_SECOND: f64 = 100.0;
-    let flush = MeterOptions::default().flush;
+    let interval = MeterOptions::default().interval;
     let (dir, host) = machine();
     let mut quiet = meter(powercap(dir.path(), &host), &host, Duration::from_secs(30));
     let tick = mean(|| quiet.tick());
     let mut busy = meter(powercap(dir.path(), &host), &host, Duration::ZERO);
     let read = mean(|| busy.tick());
     let (mut source, clock) = model();
-    let modelled = mean(|| _ = black_box(source.read(clock.now())));
+    let modeled = mean(|| _ = black_box(source.read(clock.now())));
     let share = |read: Duration| {
-        let a_second = tick.as_secs_f64() * TICKS_PER_SECOND + read.as_secs_f64() / flush.as_secs_f64();
+        let a_second = tick.as_secs_f64() * TICKS_PER_SECOND + read.as_secs_f64() / interval.as_secs_f64();
         100.0 * a_second
     };
     let cpu = Cpu::detect(Path::new("/proc"));
@@ -124,8 +124,8 @@ fn report() {
     println!(
         "share of a core at 100 ticks a second and a read every {} s: {:.4} % with powercap, {:.4} % with the model \
          (goal: below 0.1 %)",
-        flush.as_secs(),
+        interval.as_secs(),
         share(read),
-        share(modelled + tick),
+        share(modeled + tick),
     );
 }

@@ -4,7 +4,7 @@ use attar_energy::{Bill, Grid, Ledger, Meter, MeterOptions, Tariff};
 
 #[expect(clippy::print_stdout, reason = "the bill is what this program is for")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let grid = std::env::args().nth(1).map_or_else(|| Ok(Grid::default()), |region| Grid::of(&region))?;
+    let grid = std::env::args().nth(1).map_or_else(|| Ok(Grid::default()), |region| Grid::for_region(&region))?;
     let ledger = Ledger::append_to(std::env::temp_dir().join("measure.ledger.jsonl"))?;
     let mut meter = Meter::start(MeterOptions::default(), Some(ledger))?;
     for reason in meter.reasons() {

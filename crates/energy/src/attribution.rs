@@ -2,9 +2,9 @@
 //! (with its children) caused.
 //!
 //! `machine = idle + active`, and active energy goes by CPU time: `own = active · cpu / all cpu`
-//! (of a graphics board by the work that its driver tells of each process, or all of it). So the shares of all processes add up to the active energy, and none exceeds the machine. Idle
-//! power is shown apart and charged to nobody. It is measured (phases in which the machine was left
-//! alone), or told by a model that knows its own idle power, or not known: then all energy counts
+//! (of a GPU by the work that its driver tells of each process, or all of it). So the shares of all processes add up to the active energy, and none exceeds the machine. Idle
+//! power is shown separately and charged to nobody. It is measured (phases in which the machine was left
+//! alone), or computed by a model that knows its own idle power, or not known: then all energy counts
 //! as active and [`Attribution::notes`] says so.
 //!
 //! Idle and busy are read by the same meter, whose error is taken as common to both: a meter that is
@@ -30,12 +30,12 @@ pub fn is_idle(phase: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Baseline {
     /// Idle power with its interval. A component that is absent has an unknown idle power.
-    pub components: BTreeMap<Component, Idle>,
+    pub components: BTreeMap<Component, IdlePower>,
 }
 
 /// Idle power of one component.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Idle {
+pub struct IdlePower {
     /// Watts with the interval of the meter.
     pub power: Estimate<Watts>,
     /// The least of the means over the phases in which the machine was watched, by the meter.
@@ -44,9 +44,9 @@ pub struct Idle {
     /// The largest of them.
     #[serde(rename = "most_w")]
     pub most: Watts,
-    /// How they came about: as the readings themselves, or modelled.
+    /// How they were obtained: as the readings themselves, or modeled.
     pub method: Method,
-    /// How long the machine was watched; nothing where a model tells.
+    /// How long the machine was watched; `None` where it comes from a model.
     #[serde(rename = "watched_s")]
     pub watched: Option<Seconds>,
 }
@@ -54,27 +54,27 @@ pub struct Idle {
 /// Where the energy of some windows went.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Attribution {
-    /// Each component apart.
-    pub components: BTreeMap<Component, Shares>,
+    /// Each component separately.
+    pub components: BTreeMap<Component, EnergyShares>,
     /// What was assumed, in words.
     pub notes: Vec<String>,
 }
 
 /// Where the energy of a component went: `machine = idle + active` and `active = own + others`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Shares {
+pub struct EnergyShares {
     /// All of it.
     pub machine: Estimate<Joules>,
-    /// What the component would have drawn anyway; nothing where that is not known.
+    /// What the component would have drawn anyway; `None` where that is not known.
     pub idle: Option<Estimate<Joules>>,
     /// What it drew on top of that; all of it where idle power is not known.
     pub active: Estimate<Joules>,
-    /// The share of the active energy that the process and its children caused; nothing where no
-    /// CPU time was told.
+    /// The share of the active energy that the process and its children caused; `None` where no
+    /// CPU time was reported.
     pub own: Option<Estimate<Joules>>,
     /// The share of all other processes.
     pub others: Option<Estimate<Joules>>,
-    /// How the shares came about: at best apportioned.
+    /// How the shares were obtained: at best apportioned.
     pub method: Method,
 }
 
@@ -88,12 +88,13 @@ impl Baseline {
         let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
             let spread =
                 sources.iter().find(|source| source.components.contains(component)).map(|source| source.spread);
-            let estimate = spread.map_or(Estimate::exact(*power), |spread| Estimate::spread(*power, spread));
-            let idle = Idle { power: estimate, least: *power, most: *power, method: Method::Modelled, watched: None };
+            let estimate = spread.map_or(Estimate::exact(*power), |spread| Estimate::with_spread(*power, spread));
+            let idle =
+                IdlePower { power: estimate, least: *power, most: *power, method: Method::Modeled, watched: None };
             (*component, idle)
         });
-        let mut components: BTreeMap<Component, Idle> = told.collect();
-        let mut watched: BTreeMap<Component, BTreeMap<&str, Watched>> = BTreeMap::new();
+        let mut components: BTreeMap<Component, IdlePower> = told.collect();
+        let mut watched: BTreeMap<Component, BTreeMap<&str, IdlePhase>> = BTreeMap::new();
         for window in windows.iter().filter(|window| is_idle(&window.phase)) {
             for (component, energy) in &window.energy {
                 let phase = watched.entry(*component).or_default().entry(&window.phase).or_default();
@@ -103,7 +104,7 @@ impl Baseline {
             }
         }
         for (component, phases) in &watched {
-            if let Some(idle) = Idle::of(phases.values()) {
+            if let Some(idle) = IdlePower::of(phases.values()) {
                 components.insert(*component, idle);
             }
         }
@@ -116,20 +117,20 @@ impl Baseline {
     }
 }
 
-struct Watched {
+struct IdlePhase {
     energy: Option<Estimate<Joules>>,
     seconds: Seconds,
     method: Option<Method>,
 }
 
-impl Default for Watched {
+impl Default for IdlePhase {
     fn default() -> Self {
         Self { energy: None, seconds: Seconds::ZERO, method: None }
     }
 }
 
-impl Idle {
-    fn of<'a>(phases: impl Iterator<Item = &'a Watched>) -> Option<Self> {
+impl IdlePower {
+    fn of<'a>(phases: impl Iterator<Item = &'a IdlePhase>) -> Option<Self> {
         let sound = phases.filter(|phase| phase.seconds > Seconds::ZERO);
         let parts: Vec<(Estimate<Joules>, Seconds, Method)> =
             sound.filter_map(|phase| Some((phase.energy?, phase.seconds, phase.method?))).collect();
@@ -153,7 +154,7 @@ impl Idle {
 impl Attribution {
     /// Attributes the energy of one meter's windows, those left out in which the machine was left
     /// alone.
-    pub fn of_meter(windows: &[Window], sources: &[Description]) -> Self {
+    pub fn for_meter(windows: &[Window], sources: &[Description]) -> Self {
         let busy = windows.iter().filter(|window| !is_idle(&window.phase));
         Self::new(busy, &Baseline::new(windows, sources))
     }
@@ -179,22 +180,22 @@ impl Attribution {
                     }
                     _ => share,
                 };
-                let shares = Shares::new(energy.joules, energy.method, idle, window.active_s, share);
+                let shares = EnergyShares::new(energy.joules, energy.method, idle, window.active_s, share);
                 let known = attribution.components.get(component).copied();
                 attribution.components.insert(*component, known.map_or(shares, |known| known.plus(shares)));
             }
         }
         for component in attribution.components.keys().filter(|known| !baseline.components.contains_key(known)) {
-            attribution.notes.push(format!("idle power of {component} is not known: all its energy counts as active"));
+            attribution.notes.push(format!("idle power of {component} is unknown: all its energy counts as active"));
         }
         if whole_boards {
-            let note = "graphics boards: all activity is charged to the command where no share by process was told";
+            let note = "GPUs: all activity is attributed to the command where no per-process share is available";
             attribution.notes.push(note.to_owned());
         }
         if without_cpu_time {
             attribution
                 .notes
-                .push("CPU time was not told throughout, or none was used: no share by process".to_owned());
+                .push("CPU time is missing for part of the run, or none was used: no per-process share".to_owned());
         }
         attribution
     }
@@ -212,8 +213,8 @@ impl Attribution {
         }
     }
 
-    /// One of the shares over all components; nothing if some component has none.
-    pub fn total(&self, of: impl Fn(&Shares) -> Option<Estimate<Joules>>) -> Option<Estimate<Joules>> {
+    /// One of the shares over all components; `None` if some component has none.
+    pub fn total(&self, of: impl Fn(&EnergyShares) -> Option<Estimate<Joules>>) -> Option<Estimate<Joules>> {
         let mut parts = self.components.values().map(of);
         let first = parts.next()??;
         parts.try_fold(first, |sum, part| part.map(|part| sum + part))
@@ -224,7 +225,7 @@ impl Attribution {
         self.total(|shares| Some(shares.machine))
     }
 
-    /// What the machine would have drawn anyway; nothing where that is not known of every component.
+    /// What the machine would have drawn anyway; `None` where that is not known of every component.
     pub fn idle(&self) -> Option<Estimate<Joules>> {
         self.total(|shares| shares.idle)
     }
@@ -243,13 +244,13 @@ impl Attribution {
 /// CPU seconds of a window below which the shares of the whole run stand in.
 const FEW: f64 = 0.1;
 
-/// The part of all CPU time that the process had; nothing where one of the two was not told, or both
+/// The part of all CPU time that the process had; `None` where one of the two was not told, or both
 /// together are no more than this.
 fn cpu_share(window: &Window, more_than: f64) -> Option<f64> {
     share_of(window.cpu_s?.get(), window.others_cpu_s?.get(), more_than)
 }
 
-/// The same over all windows that tell.
+/// The same over all windows that report it.
 fn pooled_share(windows: &[&Window]) -> Option<f64> {
     let told = windows.iter().filter_map(|window| Some((window.cpu_s?.get(), window.others_cpu_s?.get())));
     let (own, others) = told.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
@@ -260,14 +261,20 @@ fn share_of(own: f64, others: f64, more_than: f64) -> Option<f64> {
     (own + others > more_than).then(|| own / (own + others))
 }
 
-impl Shares {
-    fn new(machine: Estimate<Joules>, method: Method, idle: Option<&Idle>, time: Seconds, share: Option<f64>) -> Self {
+impl EnergyShares {
+    fn new(
+        machine: Estimate<Joules>,
+        method: Method,
+        idle: Option<&IdlePower>,
+        time: Seconds,
+        share: Option<f64>,
+    ) -> Self {
         // What the meter may be wrong by, common to all shares.
         let value = machine.value().get();
         let by = |bound: Joules| if value > 0.0 { bound.get() / value } else { 1.0 };
         let (low, high) = (by(machine.low()), by(machine.high()));
         let estimate = |[least, middle, most]: [f64; 3]| {
-            Estimate::exact(Joules::raw(middle)).between(Joules::raw(least * low), Joules::raw(most * high))
+            Estimate::exact(Joules::raw(middle)).with_bounds(Joules::raw(least * low), Joules::raw(most * high))
         };
         // A quiet moment can lie below the mean idle power: then all of it is idle.
         let drawn =
@@ -311,7 +318,7 @@ mod tests {
     const CPU: Component = Component::Cpu(0);
 
     fn window(phase: &str, seconds: f64, joules: f64, own: f64, others: f64) -> Window {
-        let joules = Estimate::spread(Joules::raw(joules), Spread::relative(0.1));
+        let joules = Estimate::with_spread(Joules::raw(joules), Spread::relative(0.1));
         Window {
             phase: phase.to_owned(),
             start: jiff::Timestamp::UNIX_EPOCH,
@@ -341,7 +348,7 @@ mod tests {
         let idle = baseline.components[&CPU];
         assert_eq!((power.value().get(), idle.least.get(), idle.most.get()), (12.0, 10.0, 14.0));
         assert_eq!(idle.watched, Some(Seconds::raw(20.0)));
-        let attribution = Attribution::of_meter(&windows, &[]);
+        let attribution = Attribution::for_meter(&windows, &[]);
         let shares = attribution.components[&CPU];
         let values = [Some(shares.machine), shares.idle, Some(shares.active), shares.own, shares.others]
             .map(|estimate| estimate.unwrap().value().get());
@@ -363,7 +370,7 @@ mod tests {
         assert_eq!((shares.idle, shares.own, shares.active), (None, None, shares.machine));
         assert_eq!((attribution.idle(), attribution.own()), (None, None));
         let notes = attribution.notes.join("\n");
-        assert!(notes.contains("idle power of cpu0 is not known") && notes.contains("CPU time"), "{notes}");
+        assert!(notes.contains("idle power of cpu0 is unknown") && notes.contains("CPU time"), "{notes}");
         assert_eq!(Attribution::new([], &Baseline::default()).machine(), None);
     }
 
@@ -379,9 +386,9 @@ mod tests {
             prop_assume!(all > 1e-6);
             let mut baseline = Baseline::default();
             if let Some(watts) = idle_watts {
-                let power = Estimate::spread(Watts::raw(watts), Spread::relative(0.2));
+                let power = Estimate::with_spread(Watts::raw(watts), Spread::relative(0.2));
                 let (least, most) = (Watts::raw(watts * 0.7), Watts::raw(watts * 1.5));
-                let idle = Idle { power, least, most, method: Method::Measured, watched: None };
+                let idle = IdlePower { power, least, most, method: Method::Measured, watched: None };
                 baseline.components.insert(CPU, idle);
             }
             let mut sum = 0.0;

@@ -10,7 +10,7 @@ use crate::factors::Factors;
 use crate::gap::Gap;
 use crate::grid::{Grid, GridChoice};
 use crate::money::Money;
-use crate::quantity::Litres;
+use crate::quantity::Liters;
 use crate::quantity::{GramsCo2e, Joules, KilowattHours, Pue, Quantity, Seconds, Watts};
 use crate::source::Component;
 use crate::tariff::Tariff;
@@ -32,28 +32,28 @@ pub struct Bill {
     pub market: Option<Grid>,
     /// The prices and the PUE that it is computed with.
     pub tariff: Tariff,
-    /// Who says the PUE, where it was said.
+    /// Source of the PUE, if given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pue_source: Option<String>,
-    /// Who says the prices, where it was said.
+    /// Source of the prices, if given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price_source: Option<String>,
     /// The water factors that it is computed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub water: Option<Water>,
-    /// The making of the hardware that it is charged with.
+    /// The manufacturing of the hardware that it is charged with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embodied: Option<Embodied>,
-    /// What went wrong while measuring.
+    /// Problems encountered while measuring.
     pub gaps: Vec<Gap>,
-    /// What the bill does not hold, in words. Never empty.
-    pub leaves_out: Vec<String>,
+    /// What the bill does not include, in words. Never empty.
+    pub exclusions: Vec<String>,
 }
 
 /// What one phase, or all, came to. Absent numbers were not read or have no price: they are not
 /// zero. Carbon intensity, PUE, water factors and prices are taken as exact, so the intervals are
 /// those of the energy, but for a machine with two prices, whose bounds are those prices, and for
-/// the making of the hardware, whose interval is that of its total.
+/// the manufacturing of the hardware, whose interval is that of its total.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BillLine {
     /// Name of the phase, or `total`.
@@ -75,12 +75,12 @@ pub struct BillLine {
     /// answer to the question of `carbon_g`, never to be added to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub market_carbon_g: Option<Estimate<GramsCo2e>>,
-    /// Greenhouse gas of making the hardware, the share of this time.
+    /// Greenhouse gas of manufacturing the hardware, the share of this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embodied_g: Option<Estimate<GramsCo2e>>,
     /// Water.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub water_l: Option<Estimate<Litres>>,
+    pub water_l: Option<Estimate<Liters>>,
     /// Electricity of the building and hours of the machine, as far as they have prices.
     pub money: Option<Estimate<Money>>,
     /// The weakest method behind the energy.
@@ -88,13 +88,13 @@ pub struct BillLine {
 }
 
 impl Bill {
-    /// Computes the bill of a run from a grid and prices alone: the short form of [`with`](Self::with).
+    /// Computes the bill of a run from a grid and prices alone: the short form of [`from_factors`](Self::from_factors).
     pub fn new(totals: &Totals, grid: &Grid, tariff: &Tariff) -> Self {
-        Self::with(totals, &Factors::new(grid.clone(), *tariff))
+        Self::from_factors(totals, &Factors::new(grid.clone(), *tariff))
     }
 
     /// Computes the bill of a run.
-    pub fn with(totals: &Totals, factors: &Factors) -> Self {
+    pub fn from_factors(totals: &Totals, factors: &Factors) -> Self {
         let line = |phase: &str, active, energy, method| BillLine::new(phase, active, energy, method, factors);
         Self {
             phases: totals
@@ -111,7 +111,7 @@ impl Bill {
             water: factors.water,
             embodied: factors.embodied.clone(),
             gaps: totals.gaps.clone(),
-            leaves_out: leaves_out(totals, factors),
+            exclusions: exclusions(totals, factors),
         }
     }
 
@@ -147,8 +147,8 @@ impl BillLine {
             facility_w: power_w.map(|power| power.map(|power| power * pue)),
             carbon_g: carbon(&factors.grid),
             market_carbon_g: factors.market.as_ref().and_then(carbon),
-            embodied_g: factors.embodied.as_ref().map(|embodied| embodied.of_time(active)),
-            water_l: factors.water.zip(energy_kwh.zip(facility_kwh)).map(|(water, (it, all))| water.litres(it, all)),
+            embodied_g: factors.embodied.as_ref().map(|embodied| embodied.for_duration(active)),
+            water_l: factors.water.zip(energy_kwh.zip(facility_kwh)).map(|(water, (it, all))| water.liters(it, all)),
             money: match (electricity, machine) {
                 (Some(electricity), Some(machine)) => Some(sum(electricity, machine)),
                 (electricity, machine) => electricity.or(machine),
@@ -158,7 +158,7 @@ impl BillLine {
     }
 
     /// What `each` units cost if `done` of them were done: joules for a thousand requests, say.
-    /// Nothing if none was done.
+    /// `None` if none was done.
     pub fn per(&self, done: u64, each: u64) -> Option<UnitCost> {
         Unit::new("unit", done as f64).ok().map(|unit| self.per_unit(&unit, each))
     }
@@ -186,21 +186,21 @@ impl BillLine {
 /// Bound by bound, like any sum of estimates; a tariff has one currency.
 fn sum(a: Estimate<Money>, b: Estimate<Money>) -> Estimate<Money> {
     let plus = |a: Money, b: Money| a.with(a.amount() + b.amount());
-    Estimate::exact(plus(a.value(), b.value())).between(plus(a.low(), b.low()), plus(a.high(), b.high()))
+    Estimate::exact(plus(a.value(), b.value())).with_bounds(plus(a.low(), b.low()), plus(a.high(), b.high()))
 }
 
-/// What the numbers do not hold, read off the components that were measured and the prices given.
-fn leaves_out(totals: &Totals, factors: &Factors) -> Vec<String> {
+/// What the numbers do not include, read off the components that were measured and the prices given.
+fn exclusions(totals: &Totals, factors: &Factors) -> Vec<String> {
     let tariff = factors.tariff;
     let mut out = Vec::new();
     match factors.embodied {
-        None => out.push("making the hardware (embodied emissions)"),
-        Some(_) => out.push("making the building and the network (embodied emissions)"),
+        None => out.push("manufacturing the hardware (embodied emissions)"),
+        Some(_) => out.push("construction of the building and the network (embodied emissions)"),
     }
     out.push("network, and storage outside this machine");
     match factors.water {
         None => out.push("water"),
-        Some(Water { source: None, .. }) => out.push("water for making the electricity"),
+        Some(Water { source: None, .. }) => out.push("water for electricity generation"),
         Some(_) => {}
     }
     if tariff.pue() == Pue::ONE {
@@ -208,24 +208,24 @@ fn leaves_out(totals: &Totals, factors: &Factors) -> Vec<String> {
     }
     let has = |wanted: fn(&Component) -> bool| totals.components.keys().any(wanted);
     if totals.components.is_empty() {
-        out.push("all energy: no source gave any");
+        out.push("all energy: no source reported any");
     } else if !has(|component| *component == Component::Machine) {
         if !has(|component| matches!(component, Component::Cpu(_))) {
-            out.push("processors: no source gave any");
+            out.push("processors: no source reported any");
         }
         if !has(|component| matches!(component, Component::Memory(_))) {
-            out.push("memory: no source gave any");
+            out.push("memory: no source reported any");
         }
         if !has(|component| matches!(component, Component::Gpu(_))) {
-            out.push("graphics boards, if there are any: none was read");
+            out.push("GPUs, if there are any: none was read");
         }
         // By microarchitecture the model's figures are whole servers at the wall; counters and design
         // power see the package alone.
         let at_the_wall = |(component, energy): (&Component, &crate::window::ComponentEnergy)| {
-            matches!(component, Component::Cpu(_)) && energy.method == Method::Modelled
+            matches!(component, Component::Cpu(_)) && energy.method == Method::Modeled
         };
         out.push(if totals.components.iter().any(at_the_wall) {
-            "disks, fans, board and losses of the power supply, where the processor is modelled by its design power"
+            "disks, fans, board and losses of the power supply, where the processor is modeled by its design power"
         } else {
             "disks, fans, board and losses of the power supply"
         });
@@ -246,8 +246,8 @@ impl fmt::Display for Bill {
             writeln!(f, "{line}")?;
         }
         writeln!(f, "grid: {}", self.grid)?;
-        if self.grid.choice == GridChoice::NotGiven {
-            writeln!(f, "      name the country or give your own g/kWh for a carbon figure that means this place")?;
+        if self.grid.choice == GridChoice::Unspecified {
+            writeln!(f, "      name the country or give your own g/kWh for a carbon figure of this location")?;
         }
         if let Some(market) = &self.market {
             writeln!(f, "market-based: {market}")?;
@@ -267,7 +267,7 @@ impl fmt::Display for Bill {
         for gap in &self.gaps {
             writeln!(f, "gap: {gap}")?;
         }
-        write!(f, "left out: {}", self.leaves_out.join("; "))
+        write!(f, "not included: {}", self.exclusions.join("; "))
     }
 }
 

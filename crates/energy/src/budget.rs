@@ -48,11 +48,11 @@ pub enum BudgetError {
         "budget must be a number above 0 with a unit J, kJ, MJ, Wh, kWh, MWh, mg, g, kg, t or a currency such as USD, got `{got}`"
     )]
     Format {
-        /// What was given.
+        /// The value given.
         got: String,
     },
     /// The bill has no such number.
-    #[error("budget of {budget} cannot be watched: {reason}")]
+    #[error("budget of {budget} cannot be tracked: {reason}")]
     Unwatchable {
         /// The budget.
         budget: Budget,
@@ -69,17 +69,17 @@ impl Budget {
     ///
     /// # Errors
     /// If the bill does not hold the number that the budget is about.
-    pub fn used(&self, line: &BillLine) -> Result<Estimate<Share>, BudgetError> {
+    pub fn used(&self, line: &BillLine) -> Result<Estimate<BudgetShare>, BudgetError> {
         let unwatchable = |reason: &str| BudgetError::Unwatchable { budget: *self, reason: reason.to_owned() };
         const NO_ENERGY: &str = "no source reads any energy here; give the machine's power with --watts";
         match self {
             Self::Energy(limit) => {
                 let used = line.facility_kwh.ok_or_else(|| unwatchable(NO_ENERGY))?;
-                Ok(used.map(|used| Share(used.get() / limit.get())))
+                Ok(used.map(|used| BudgetShare(used.get() / limit.get())))
             }
             Self::Carbon(limit) => {
                 let used = line.carbon_g.ok_or_else(|| unwatchable(NO_ENERGY))?;
-                Ok(used.map(|used| Share(used.get() / limit.get())))
+                Ok(used.map(|used| BudgetShare(used.get() / limit.get())))
             }
             Self::Money(limit) => {
                 let used = line
@@ -87,15 +87,15 @@ impl Budget {
                     .ok_or_else(|| unwatchable("there is no price; give one with --price or --machine-hour"))?;
                 if used.value().currency() != limit.currency() {
                     let prices = used.value().currency();
-                    return Err(unwatchable(&format!("prices are in {prices}; give all in one currency")));
+                    return Err(unwatchable(&format!("prices are in {prices}; use one currency throughout")));
                 }
-                Ok(used.map(|used| Share(used.amount() / limit.amount())))
+                Ok(used.map(|used| BudgetShare(used.amount() / limit.amount())))
             }
         }
     }
 
     /// What a used share means: by its value, not by its bounds.
-    pub fn state(used: Estimate<Share>) -> BudgetState {
+    pub fn state(used: Estimate<BudgetShare>) -> BudgetState {
         match used.value().0 {
             share if share >= 1.0 => BudgetState::Used,
             share if share >= Self::WARN => BudgetState::Near,
@@ -106,29 +106,29 @@ impl Budget {
 
 /// A part of a budget: 1 is all of it.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Share(f64);
+pub struct BudgetShare(f64);
 
-impl Share {
+impl BudgetShare {
     /// The number.
     pub fn get(self) -> f64 {
         self.0
     }
 }
 
-impl crate::quantity::sealed::Sealed for Share {}
-impl Quantity for Share {
+impl crate::quantity::sealed::Sealed for BudgetShare {}
+impl Quantity for BudgetShare {
     fn magnitude(self) -> f64 {
         self.0
     }
     fn with(self, magnitude: f64) -> Self {
         Self(magnitude)
     }
-    fn scale(self) -> crate::words::Scale {
-        crate::words::Scale { divisor: 0.01, suffix: " %".to_owned() }
+    fn scale(self) -> crate::display::Scale {
+        crate::display::Scale { divisor: 0.01, suffix: " %".to_owned() }
     }
 }
 /// `87.0 %`.
-impl fmt::Display for Share {
+impl fmt::Display for BudgetShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.scale().write(self.0))
     }
@@ -191,7 +191,7 @@ mod tests {
             "method":"measured"}},"split":"whole"}"#;
         let window: Window = serde_json::from_str(json).unwrap();
         assert_eq!(window.energy.values().next().unwrap().joules.value() / window.active_s, Watts::new(40.0).unwrap());
-        Bill::new(&Totals::from_windows(&[window]), &Grid::own(500.0, "here").unwrap(), tariff).total
+        Bill::new(&Totals::from_windows(&[window]), &Grid::custom(500.0, "here").unwrap(), tariff).total
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! Time: what the clocks say, asked through a trait so that a test can turn them by hand.
+//! Time: what the clocks say, asked through a trait so that a test can advance them by hand.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// One look at the two clocks that a meter needs.
+/// One reading of the two clocks that a meter needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Steady time since the clock's own origin. It does not run while the machine is suspended.
     pub elapsed: Duration,
-    /// CPU time that this process has used so far, all its threads together; nothing where the
+    /// CPU time that this process has used so far, all its threads together; `None` where the
     /// system does not tell.
     pub cpu: Option<Duration>,
 }
@@ -30,7 +30,7 @@ pub trait Clock: Send {
     }
 
     /// The processes whose CPU time [`now`](Self::now) tells.
-    fn members(&self) -> Vec<u32> {
+    fn processes(&self) -> Vec<u32> {
         vec![std::process::id()]
     }
 
@@ -109,7 +109,7 @@ fn time_suspended() -> Duration {
     Duration::ZERO
 }
 
-/// A clock turned by hand, for tests and for replaying: clones share one time.
+/// A clock advanced by hand, for tests and for replaying: clones share one time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -140,7 +140,7 @@ impl ManualClock {
         })))
     }
 
-    /// A clock at zero on a system that does not tell CPU time.
+    /// A clock at zero on a system that does not report CPU time.
     pub fn without_cpu_time() -> Self {
         let clock = Self::new();
         clock.with(|time| time.cpu = None);

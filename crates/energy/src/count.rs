@@ -1,11 +1,11 @@
-//! How many of something: uses, flights, kilometres.
+//! How many of something: uses, flights, kilometers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::display::{self, Scale};
 use crate::quantity::{self, Quantity, QuantityError, sealed};
-use crate::words::{self, Scale};
 
 /// A number of things; not always whole, where it comes from a division.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -62,6 +62,6 @@ impl From<Count> for f64 {
 /// Three significant digits below a hundred, whole numbers above.
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&words::digits(self.0, 3))
+        f.write_str(&display::digits(self.0, 3))
     }
 }

@@ -28,9 +28,9 @@ pub struct DevicePrice {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("device `{got}` has no price in strubell2019; nearest: {nearest}; there are {}", known.join(", "))]
 pub struct DevicePriceError {
-    /// What was given.
+    /// The value given.
     pub got: String,
-    /// The nearest name.
+    /// The closest name.
     pub nearest: String,
     /// All names.
     pub known: Vec<String>,
@@ -46,12 +46,12 @@ impl DevicePrice {
     /// One of them by its name: `P100`, `V100`, `TPUv2` or `TPUv3`.
     ///
     /// # Errors
-    /// If there is none of that name; the error names the nearest.
+    /// If there is none with that name; the error names the closest match.
     pub fn named(device: &str) -> Result<&'static Self, DevicePriceError> {
         let all = Self::strubell2019();
         let names = || all.iter().map(|price| price.device.as_str());
         all.iter().find(|price| price.device.eq_ignore_ascii_case(device.trim())).ok_or_else(|| DevicePriceError {
-            got: crate::user_table::shown(device),
+            got: crate::user_table::excerpt(device),
             nearest: table::nearest(device, names(), 1).concat(),
             known: names().map(str::to_owned).collect(),
         })
@@ -61,7 +61,7 @@ impl DevicePrice {
     ///
     /// ```
     /// use attar_energy::{DevicePrice, Seconds, Tariff};
-    /// let tariff = DevicePrice::named("V100")?.on(Tariff::own_machine(), 64.0)?;
+    /// let tariff = DevicePrice::named("V100")?.apply_to(Tariff::own_machine(), 64.0)?;
     /// let bert = tariff.machine(Seconds::new(79.2 * 3600.0)?).unwrap();
     /// assert_eq!(bert.to_string(), "12571 USD [3751, 12571]");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -69,7 +69,7 @@ impl DevicePrice {
     ///
     /// # Errors
     /// If the tariff has a price in another currency, or the number of devices is not finite and at least 0.
-    pub fn on(&self, tariff: Tariff, devices: f64) -> Result<Tariff, MoneyError> {
+    pub fn apply_to(&self, tariff: Tariff, devices: f64) -> Result<Tariff, MoneyError> {
         let price = |amount: f64| PricePerHour::new(amount * devices, Currency::USD);
         tariff.with_device_hour(price(self.on_demand)?)?.with_spot_hour(price(self.preemptible)?)
     }
@@ -89,6 +89,6 @@ mod tests {
         assert!(DevicePrice::named("tpuv3").unwrap().note.contains("device of 4 chips"));
         let error = DevicePrice::named("H100").unwrap_err().to_string();
         assert!(error.contains("V100") || error.contains("P100"), "{error}");
-        assert!(DevicePrice::named("V100").unwrap().on(Tariff::own_machine(), -1.0).is_err());
+        assert!(DevicePrice::named("V100").unwrap().apply_to(Tariff::own_machine(), -1.0).is_err());
     }
 }

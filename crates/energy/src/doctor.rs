@@ -35,12 +35,13 @@ use crate::clock::Clock;
 use crate::estimate::Method;
 use crate::host::Host;
 use crate::source::{
-    Component, Description, Devices, EnergyEvent, EnergyEvents, GpuChoice, Scope, SourceChoice, Trials, select_telling,
+    Component, Description, Devices, EnergyEvent, EnergyEvents, GpuChoice, Scope, SourceChoice, Trials,
+    select_recording_trials,
 };
 
 pub use limits::Limits;
-pub use machine::Machine;
-pub use verdict::{Chosen, Verdict};
+pub use machine::MachineDiagnosis;
+pub use verdict::{ChosenSource, Verdict};
 
 /// What was found on a machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,8 +51,8 @@ pub struct Diagnosis {
     /// One or more for each [`Interface`], in the order of [`Interface::ALL`]: boards have one each,
     /// or one together where there are none.
     pub findings: Vec<Finding>,
-    /// What the numbers rest on.
-    pub machine: Machine,
+    /// Basis of the numbers.
+    pub machine: MachineDiagnosis,
     /// The words in which a meter that starts here gives its reasons.
     pub reasons: Vec<String>,
 }
@@ -64,14 +65,14 @@ pub struct Finding {
     /// What it shows, or would show.
     pub covers: String,
     /// What it does here.
-    pub state: State,
+    pub state: InterfaceState,
     /// Whether a meter with default options reads it.
     pub used: bool,
     /// Why, in a sentence.
     pub why: String,
-    /// What would change it, with the command; nothing where all is well or nothing is known to help.
+    /// What would change it, with the command; `None` where all is well or nothing is known to help.
     pub remedy: Option<String>,
-    /// What else a reader should know.
+    /// Further remarks.
     pub notes: Vec<String>,
 }
 
@@ -106,20 +107,20 @@ pub enum Interface {
 /// What a source does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum InterfaceState {
     /// It measures: it was tried and is alive.
     Measures,
     /// It shows a share of something measured elsewhere, as a hypervisor makes it.
     Apportions,
     /// It computes from load and tables.
     Models,
-    /// It is there and was not tried, because something else is read or it must not be added.
+    /// It is there and was not tried, because another source is used or it must not be added.
     Untried,
-    /// It is there and may not be read.
+    /// It is there and cannot be read.
     Denied,
     /// It is there, was tried, and does not measure.
     Dead,
-    /// It looks like a counter, and would count nothing for ever: not opened.
+    /// It looks like a counter, and would count nothing forever: not opened.
     Phantom,
     /// It is not there.
     Absent,
@@ -130,42 +131,42 @@ pub enum State {
 /// Takes as long as a choice of sources ([`select`](crate::source::select)): a core is busy for up
 /// to 0.4 s for the processor and half a second for each board. Changes nothing.
 pub fn diagnose(host: &Host, devices: Devices, clock: &dyn Clock) -> Diagnosis {
-    let opening = Opening::default();
-    let events = Box::new(Watched { events: devices.events, opening: opening.clone() });
+    let attempts = OpenAttempts::default();
+    let events = Box::new(RecordingEvents { events: devices.events, attempts: attempts.clone() });
     let devices = Devices { events, nvidia: devices.nvidia };
     let mut trials = Trials::default();
     let (choice, gpus) = (SourceChoice::default(), GpuChoice::default());
-    let selection = select_telling(devices, choice, &gpus, Scope::default(), host, clock, &mut trials);
+    let selection = select_recording_trials(devices, choice, &gpus, Scope::default(), host, clock, &mut trials);
 
-    let taken: Vec<Description> = selection.sources.iter().map(|source| source.describe()).collect();
-    let seen = Seen { host, trials: &trials, taken: &taken, opening: &opening };
-    let mut findings = powercap::findings(&seen);
-    findings.extend([counters::perf(&seen), counters::amd_energy(&seen), counters::other_sensors(host)]);
-    findings.extend(boards::nvidia(&seen));
-    findings.extend(boards::amd(&seen));
-    findings.push(counters::apple(&seen));
-    findings.extend(counters::models(&seen, clock));
+    let selected: Vec<Description> = selection.sources.iter().map(|source| source.describe()).collect();
+    let observed = Observations { host, trials: &trials, selected: &selected, attempts: &attempts };
+    let mut findings = powercap::findings(&observed);
+    findings.extend([counters::perf(&observed), counters::amd_energy(&observed), counters::other_sensors(host)]);
+    findings.extend(boards::nvidia(&observed));
+    findings.extend(boards::amd(&observed));
+    findings.push(counters::apple(&observed));
+    findings.extend(counters::models(&observed, clock));
     Diagnosis {
-        verdict: Verdict::of(&taken),
+        verdict: Verdict::of(&selected),
         findings,
-        machine: Machine::look(host, clock, &taken),
+        machine: MachineDiagnosis::inspect(host, clock, &selected),
         reasons: selection.reasons,
     }
 }
 
 /// What a choice of sources showed, for those who make findings of it.
-struct Seen<'a> {
+struct Observations<'a> {
     host: &'a Host,
     trials: &'a Trials,
     /// The sources that a meter would read.
-    taken: &'a [Description],
-    opening: &'a Opening,
+    selected: &'a [Description],
+    attempts: &'a OpenAttempts,
 }
 
-impl Seen<'_> {
-    /// Whether the source of this name was taken, for a component of this kind.
-    fn takes(&self, name: &str, of: impl Fn(&Component) -> bool) -> bool {
-        self.taken.iter().any(|taken| taken.name == name && taken.components.iter().any(&of))
+impl Observations<'_> {
+    /// Whether the source of this name was selected, for a component of this kind.
+    fn selects(&self, name: &str, of: impl Fn(&Component) -> bool) -> bool {
+        self.selected.iter().any(|selected| selected.name == name && selected.components.iter().any(&of))
     }
 }
 
@@ -187,7 +188,7 @@ impl Interface {
 }
 
 impl Finding {
-    fn new(source: Interface, covers: &str, state: State, why: impl Into<String>) -> Self {
+    fn new(source: Interface, covers: &str, state: InterfaceState, why: impl Into<String>) -> Self {
         let (covers, why) = (covers.to_owned(), why.into());
         Self { source, covers, state, used: false, why, remedy: None, notes: Vec::new() }
     }
@@ -196,22 +197,22 @@ impl Finding {
         Self { used, ..self }
     }
 
-    fn with(self, remedy: Option<String>) -> Self {
+    fn with_remedy(self, remedy: Option<String>) -> Self {
         Self { remedy, ..self }
     }
 
-    fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+    fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
         self
     }
 }
 
-impl From<Method> for State {
+impl From<Method> for InterfaceState {
     fn from(method: Method) -> Self {
         match method {
             Method::Measured => Self::Measures,
             Method::Apportioned => Self::Apportions,
-            Method::Modelled => Self::Models,
+            Method::Modeled => Self::Models,
         }
     }
 }
@@ -234,7 +235,7 @@ impl fmt::Display for Interface {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for InterfaceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Measures => "measures",
@@ -251,12 +252,12 @@ impl fmt::Display for State {
 
 /// What happened when events were opened.
 #[derive(Debug, Clone, Default)]
-struct Opening {
+struct OpenAttempts {
     opened: Arc<AtomicBool>,
     denied: Arc<AtomicBool>,
 }
 
-impl Opening {
+impl OpenAttempts {
     /// Whether any event was opened.
     fn opened(&self) -> bool {
         self.opened.load(Ordering::Relaxed)
@@ -269,18 +270,18 @@ impl Opening {
 }
 
 /// Passes requests on and remembers what became of them.
-struct Watched {
+struct RecordingEvents {
     events: Box<dyn EnergyEvents>,
-    opening: Opening,
+    attempts: OpenAttempts,
 }
 
-impl EnergyEvents for Watched {
+impl EnergyEvents for RecordingEvents {
     fn open(&mut self, kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn EnergyEvent>> {
         let event = self.events.open(kind, config, cpu);
         match &event {
-            Ok(_) => self.opening.opened.store(true, Ordering::Relaxed),
+            Ok(_) => self.attempts.opened.store(true, Ordering::Relaxed),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.opening.denied.store(true, Ordering::Relaxed);
+                self.attempts.denied.store(true, Ordering::Relaxed);
             }
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Greenhouse gas of making the hardware, and the share of it that a run is charged with.
+//! Greenhouse gas of manufacturing the hardware, and the share of it that a run is charged with.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::Estimate;
 use crate::quantity::{GramsCo2e, QuantityError, Seconds, check};
 use crate::table;
-use crate::user_table::shown;
+use crate::user_table::excerpt;
 
 /// What making a piece of hardware cost, how long it serves, and how much of it a run occupies.
 ///
 /// The share of a run is `M = TE · (TiR / EL) · (RR / ToR)` of the Software Carbon Intensity
-/// specification 1.1 (as recalled, also ISO/IEC 21031): `TE` is [`total`](Self::total), `TiR` the
+/// specification 1.1 (from memory, also ISO/IEC 21031): `TE` is [`total`](Self::total), `TiR` the
 /// time of the run, `EL` the [`lifetime`](Self::lifetime), `RR / ToR` the [`share`](Self::share).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawEmbodied")]
@@ -31,14 +31,14 @@ pub enum EmbodiedError {
     /// No table knows it.
     #[error("instance type `{got}` is not among the {known} that are known; nearest: {}; write aws/m5.large, gcp/n2-standard-4 or azure/D2 v3, or give the total in grams yourself", nearest.join(", "))]
     Instance {
-        /// What was given.
+        /// The value given.
         got: String,
         /// How many types are known.
         known: usize,
-        /// The nearest names, the best first.
+        /// The closest names, best first.
         nearest: Vec<String>,
     },
-    /// Lifetime or share is no such number.
+    /// Lifetime or share is out of range.
     #[error(transparent)]
     Number(#[from] QuantityError),
 }
@@ -49,7 +49,7 @@ impl Embodied {
     /// Embodied Emissions).
     pub const CCF_LIFETIME: Seconds = Seconds::raw(4.0 * 365.0 * 86_400.0);
 
-    /// From the user: the greenhouse gas of making all of a machine, how long it serves, and which
+    /// User-supplied: the greenhouse gas of making all of a machine, how long it serves, and which
     /// part of it the run occupies (1 for all of it).
     ///
     /// # Errors
@@ -71,14 +71,14 @@ impl Embodied {
     ///
     /// ```
     /// use attar_energy::Embodied;
-    /// let server = Embodied::of_instance("aws/m5.large", Embodied::CCF_LIFETIME, 2.0 / 96.0)?;
+    /// let server = Embodied::for_instance("aws/m5.large", Embodied::CCF_LIFETIME, 2.0 / 96.0)?;
     /// assert_eq!(server.total().to_string(), "1.61 t CO2e");
     /// # Ok::<(), attar_energy::EmbodiedError>(())
     /// ```
     ///
     /// # Errors
-    /// If the table does not know the type (the error names the nearest), or as [`new`](Self::new).
-    pub fn of_instance(instance: &str, lifetime: Seconds, share: f64) -> Result<Self, EmbodiedError> {
+    /// If the table does not know the type (the error names the closest match), or as [`new`](Self::new).
+    pub fn for_instance(instance: &str, lifetime: Seconds, share: f64) -> Result<Self, EmbodiedError> {
         let wanted = key(instance);
         let row = instances().iter().find(|row| key(&row.instance) == wanted).ok_or_else(|| {
             // Compared with its like where the cloud is named.
@@ -87,14 +87,14 @@ impl Embodied {
             let names = instances().iter().map(|row| row.instance.as_str());
             let names = names.filter(|name| prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix)));
             EmbodiedError::Instance {
-                got: shown(instance),
+                got: excerpt(instance),
                 known: instances().len(),
-                nearest: table::nearest(&shown(instance), names, 3).into_iter().map(str::to_owned).collect(),
+                nearest: table::nearest(&excerpt(instance), names, 3).into_iter().map(str::to_owned).collect(),
             }
         })?;
         let grams = |kg: f64| GramsCo2e::raw(kg * 1000.0);
-        let total =
-            Estimate::exact(grams(row.kg)).between(grams(row.low.unwrap_or(row.kg)), grams(row.high.unwrap_or(row.kg)));
+        let total = Estimate::exact(grams(row.kg))
+            .with_bounds(grams(row.low.unwrap_or(row.kg)), grams(row.high.unwrap_or(row.kg)));
         let source =
             format!("Cloud Carbon Footprint ccf-coefficients @b0032d92 (2026), Apache-2.0: server of {}", row.instance);
         Ok(Self::new(total, lifetime, share, &source)?)
@@ -115,13 +115,13 @@ impl Embodied {
         self.share
     }
 
-    /// Who says so.
+    /// Source of the figure.
     pub fn source(&self) -> &str {
         &self.source
     }
 
     /// What a run of this length is charged with (`M`).
-    pub fn of_time(&self, time: Seconds) -> Estimate<GramsCo2e> {
+    pub fn for_duration(&self, time: Seconds) -> Estimate<GramsCo2e> {
         let factor = time.get() / self.lifetime.get() * self.share;
         self.total.map(|grams| GramsCo2e::raw(grams.get() * factor))
     }
@@ -223,10 +223,10 @@ mod tests {
 
     #[test]
     fn a_run_is_charged_with_its_share() {
-        let total = Estimate::exact(GramsCo2e::raw(1_000_000.0)).between(GramsCo2e::raw(8e5), GramsCo2e::raw(2e6));
+        let total = Estimate::exact(GramsCo2e::raw(1_000_000.0)).with_bounds(GramsCo2e::raw(8e5), GramsCo2e::raw(2e6));
         let year = Seconds::raw(365.0 * 86_400.0);
         let embodied = Embodied::new(total, Seconds::raw(4.0 * year.get()), 0.5, "own").unwrap();
-        let charged = embodied.of_time(Seconds::raw(year.get() / 365.0));
+        let charged = embodied.for_duration(Seconds::raw(year.get() / 365.0));
         assert_close_relative("M", charged.value().get(), 1e6 / 4.0 / 365.0 / 2.0, 1e-15);
         assert_close_relative("low", charged.low().get(), 8e5 / 4.0 / 365.0 / 2.0, 1e-15);
         let text = serde_json::to_string(&embodied).unwrap();
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn instances_are_found_by_name() {
-        let of = |name: &str| Embodied::of_instance(name, Embodied::CCF_LIFETIME, 1.0);
+        let of = |name: &str| Embodied::for_instance(name, Embodied::CCF_LIFETIME, 1.0);
         assert_eq!(of("aws/m5.large").unwrap().total(), of("AWS/M5.24xlarge").unwrap().total());
         assert_eq!(of("azure/Standard_D2_v3").unwrap(), of("azure/D2 v3").unwrap());
         assert_eq!(of("gcp/e2-standard-2").unwrap().total().to_string(), "1.23 t CO2e [1.16, 1.26]");
@@ -251,7 +251,7 @@ mod tests {
             assert!(error.contains(near), "{error}");
         }
         assert!(matches!(
-            Embodied::of_instance("aws/m5.large", Embodied::CCF_LIFETIME, 2.0),
+            Embodied::for_instance("aws/m5.large", Embodied::CCF_LIFETIME, 2.0),
             Err(EmbodiedError::Number(_))
         ));
     }

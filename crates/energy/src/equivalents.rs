@@ -19,13 +19,13 @@ pub struct Equivalent {
     pub count: Estimate<Count>,
     /// Grams of one of them, taken as exact.
     pub grams_of_one: GramsCo2e,
-    /// Who says so.
+    /// Source of the figure.
     pub source: &'static str,
     /// The year of that figure.
     pub year: u16,
 }
 
-/// All comparisons, from the smallest thing to the largest: kilometres in a car, and those that
+/// All comparisons, from the smallest thing to the largest: kilometers in a car, and those that
 /// Strubell et al. 2019 made.
 ///
 /// ```
@@ -57,15 +57,15 @@ impl fmt::Display for Equivalent {
 
 /// A row of `data/equivalents.csv`.
 #[derive(Debug, Deserialize)]
-struct Comparison {
+struct EquivalentRow {
     name: String,
     grams: GramsCo2e,
     year: u16,
     source: String,
 }
 
-fn comparisons() -> &'static [Comparison] {
-    static ROWS: OnceLock<Vec<Comparison>> = OnceLock::new();
+fn comparisons() -> &'static [EquivalentRow] {
+    static ROWS: OnceLock<Vec<EquivalentRow>> = OnceLock::new();
     ROWS.get_or_init(|| table::embedded(include_str!("../data/equivalents.csv")))
 }
 

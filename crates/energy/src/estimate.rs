@@ -1,4 +1,4 @@
-//! A number with its interval, and how it came about.
+//! A number with its interval, and how it was obtained.
 
 use std::fmt;
 use std::ops::Add;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity::{GramsCo2e, Joules, KilowattHours, Quantity, Watts};
 
-/// Stated confidence of every interval: the truth lies inside in 90 cases of 100.
+/// Stated confidence of every interval: the true value lies inside in 90 cases of 100.
 ///
 /// It is stated, not proved: it rests on the comparisons that each source names.
 pub const CONFIDENCE: f64 = 0.90;
 
 /// A quantity with a [90 %](CONFIDENCE) interval: `low <= value <= high`.
 ///
-/// Intervals add bound by bound. Readings of one kind of source err together (a model that is 30 %
-/// high is so in every window), so for them this is exact; for sources that err apart it is the
+/// Intervals add bound by bound. Readings of one kind of source have shared errors (a model that is 30 %
+/// high is so in every window), so for them this is exact; for sources with independent errors it is the
 /// worst case, wider than a root of squares and never too narrow. Multiplying by a factor that is
 /// taken as exact (a price, a carbon intensity, a PUE) multiplies the bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -41,14 +41,14 @@ pub struct EstimateError {
     pub high: f64,
 }
 
-/// How far the truth may lie from a value, as factors of it: `low <= 1 <= high`.
+/// How far the true value may lie from an estimate, as factors of it: `low <= 1 <= high`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     low: f64,
     high: f64,
 }
 
-/// How a number came about, from the strongest to the weakest.
+/// How a number was obtained, from the strongest to the weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
@@ -57,7 +57,7 @@ pub enum Method {
     /// A share of something measured.
     Apportioned,
     /// Computed from a load and a table.
-    Modelled,
+    Modeled,
 }
 
 impl<Q: Quantity> Estimate<Q> {
@@ -75,13 +75,13 @@ impl<Q: Quantity> Estimate<Q> {
         }
     }
 
-    /// A number without doubt.
+    /// A value without uncertainty.
     pub fn exact(value: Q) -> Self {
         Self { value, low: value, high: value }
     }
 
-    /// A value and how far the truth may lie from it.
-    pub fn spread(value: Q, spread: Spread) -> Self {
+    /// A value and how far the true value may lie from it.
+    pub fn with_spread(value: Q, spread: Spread) -> Self {
         let v = value.magnitude();
         Self { value, low: value.with(v * spread.low), high: value.with(v * spread.high) }
     }
@@ -124,12 +124,12 @@ impl<Q: Quantity> Estimate<Q> {
     }
 
     /// The same value between other bounds, which must be in order.
-    pub(crate) fn between(self, low: Q, high: Q) -> Self {
+    pub(crate) fn with_bounds(self, low: Q, high: Q) -> Self {
         Self { low, high, ..self }
     }
 
     /// The same value with an upper bound raised by so much.
-    pub(crate) fn widened_up(self, by: f64) -> Self {
+    pub(crate) fn with_high_raised_by(self, by: f64) -> Self {
         Self { high: self.high.with(self.high.magnitude() + by), ..self }
     }
 }
@@ -174,7 +174,7 @@ impl<Q: Quantity> TryFrom<RawEstimate<Q>> for Estimate<Q> {
 }
 
 impl Spread {
-    /// No doubt at all.
+    /// No uncertainty.
     pub const NONE: Self = Self { low: 1.0, high: 1.0 };
 
     /// Plus or minus so much of the value: `relative(0.05)` is ±5 %.
@@ -211,7 +211,7 @@ impl fmt::Display for Spread {
 }
 
 impl Method {
-    /// The method of a total: the weakest of its parts, or nothing if it has none.
+    /// The method of a total: the weakest of its parts, or `None` if it has none.
     pub fn weakest(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
         parts.into_iter().max()
     }
@@ -222,7 +222,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Measured => "measured",
             Self::Apportioned => "apportioned",
-            Self::Modelled => "modelled",
+            Self::Modeled => "modeled",
         })
     }
 }
@@ -238,8 +238,11 @@ mod tests {
 
     #[test]
     fn prints_value_and_bounds_in_one_unit() {
-        assert_eq!(Estimate::spread(Joules::raw(12.3), Spread::factor(2.0)).to_string(), "12.3 J [6.2, 24.6]");
-        assert_eq!(Estimate::spread(Joules::raw(4428.0), Spread::relative(0.05)).to_string(), "1.23 Wh [1.17, 1.29]");
+        assert_eq!(Estimate::with_spread(Joules::raw(12.3), Spread::factor(2.0)).to_string(), "12.3 J [6.2, 24.6]");
+        assert_eq!(
+            Estimate::with_spread(Joules::raw(4428.0), Spread::relative(0.05)).to_string(),
+            "1.23 Wh [1.17, 1.29]"
+        );
         assert_eq!(Estimate::exact(Joules::raw(5.0)).to_string(), "5.00 J");
         assert_eq!(joules(0.0, 0.0, 40.0).to_string(), "0 J [0, 40]");
         assert_eq!(joules(100.0, 0.001, 200.0).to_string(), "100 J [0.0010, 200]");
@@ -258,8 +261,8 @@ mod tests {
 
     #[test]
     fn a_total_is_as_weak_as_its_weakest_part() {
-        use Method::{Apportioned, Measured, Modelled};
-        assert_eq!(Method::weakest([Measured, Modelled, Apportioned]), Some(Modelled));
+        use Method::{Apportioned, Measured, Modeled};
+        assert_eq!(Method::weakest([Measured, Modeled, Apportioned]), Some(Modeled));
         assert_eq!(Method::weakest([Measured, Apportioned]), Some(Apportioned));
         assert_eq!(Method::weakest([]), None);
     }
@@ -267,8 +270,8 @@ mod tests {
     proptest! {
         #[test]
         fn sums_and_factors_keep_the_order(a in 0.0..1e9_f64, b in 0.0..1e9_f64, f in 1.0..9.0_f64, k in 0.0..1e3_f64) {
-            let sum = Estimate::spread(Joules::raw(a), Spread::factor(f))
-                + Estimate::spread(Joules::raw(b), Spread::relative(0.1));
+            let sum = Estimate::with_spread(Joules::raw(a), Spread::factor(f))
+                + Estimate::with_spread(Joules::raw(b), Spread::relative(0.1));
             let scaled = sum.scaled(k);
             prop_assert!(Estimate::new(sum.value(), sum.low(), sum.high()).is_ok());
             prop_assert!(Estimate::new(scaled.value(), scaled.low(), scaled.high()).is_ok());

@@ -46,20 +46,20 @@ type Labels = Vec<(&'static str, String)>;
 /// Everything that goes out, in order, so that equal totals give equal bytes.
 #[derive(Debug)]
 struct Scrape {
-    families: Vec<Family>,
+    families: Vec<MetricFamily>,
     info: Labels,
 }
 
 #[derive(Debug)]
-struct Family {
+struct MetricFamily {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
-    samples: Vec<(Labels, Sample)>,
+    samples: Vec<(Labels, MetricSample)>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Sample {
+enum MetricSample {
     Counter(f64),
     Count(u64),
     Gauge(f64),
@@ -69,23 +69,24 @@ impl Scrape {
     fn new(totals: &Totals, power: Option<Estimate<Watts>>, bill: &Bill) -> Self {
         let joules = totals.components.iter().flat_map(|(component, energy)| {
             let labels = vec![("component", component.to_string()), ("method", energy.method.to_string())];
-            bounds(labels, energy.joules, Sample::Counter)
+            bounds(labels, energy.joules, MetricSample::Counter)
         });
         let active = totals.phases.iter();
-        let active = active.map(|phase| (vec![("phase", phase.phase.clone())], Sample::Counter(phase.active.get())));
+        let active =
+            active.map(|phase| (vec![("phase", phase.phase.clone())], MetricSample::Counter(phase.active.get())));
         let gaps = totals.gaps.iter().map(|gap| {
             let kind = serde_json::to_value(gap.kind).ok().and_then(|kind| Some(kind.as_str()?.to_owned()));
             let kind = kind.unwrap_or_else(|| gap.kind.to_string());
-            (vec![("of", gap.of.clone()), ("kind", kind)], Sample::Count(gap.times.into()))
+            (vec![("of", gap.of.clone()), ("kind", kind)], MetricSample::Count(gap.times.into()))
         });
-        let carbon = bill.total.carbon_g.map(|carbon| bounds(Vec::new(), carbon, Sample::Counter));
-        let power = power.map(|power| bounds(Vec::new(), power, Sample::Gauge));
-        let family = |name, help, unit, samples| Family { name, help, unit, samples };
+        let carbon = bill.total.carbon_g.map(|carbon| bounds(Vec::new(), carbon, MetricSample::Counter));
+        let power = power.map(|power| bounds(Vec::new(), power, MetricSample::Gauge));
+        let family = |name, help, unit, samples| MetricFamily { name, help, unit, samples };
         Self {
             families: vec![
                 family("attar_energy", "Energy that the machine drew", Some(Unit::Joules), joules.collect()),
                 family("attar_energy_active", "Time spent in each phase", Some(Unit::Seconds), active.collect()),
-                family("attar_energy_gaps", "Troubles met while measuring", None, gaps.collect()),
+                family("attar_energy_gaps", "Problems met while measuring", None, gaps.collect()),
                 family(
                     "attar_energy_carbon",
                     "Greenhouse gas of the building's energy, as CO2 equivalent",
@@ -113,27 +114,31 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for family in self.families.iter().filter(|family| !family.samples.is_empty()) {
             let kind = match family.samples[0].1 {
-                Sample::Counter(_) | Sample::Count(_) => MetricType::Counter,
-                Sample::Gauge(_) => MetricType::Gauge,
+                MetricSample::Counter(_) | MetricSample::Count(_) => MetricType::Counter,
+                MetricSample::Gauge(_) => MetricType::Gauge,
             };
             let mut metric = encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), kind)?;
             for (labels, sample) in &family.samples {
                 let one = metric.encode_family(labels)?;
                 match sample {
-                    Sample::Counter(number) => ConstCounter::new(*number).encode(one)?,
-                    Sample::Count(number) => ConstCounter::new(*number).encode(one)?,
-                    Sample::Gauge(number) => ConstGauge::new(*number).encode(one)?,
+                    MetricSample::Counter(number) => ConstCounter::new(*number).encode(one)?,
+                    MetricSample::Count(number) => ConstCounter::new(*number).encode(one)?,
+                    MetricSample::Gauge(number) => ConstGauge::new(*number).encode(one)?,
                 }
             }
         }
         let info = Info::new(self.info.clone());
-        let metric = encoder.encode_descriptor("attar_energy", "What the numbers rest on", None, MetricType::Info)?;
+        let metric = encoder.encode_descriptor("attar_energy", "Basis of the numbers", None, MetricType::Info)?;
         info.encode(metric)
     }
 }
 
 /// A sample for each of the three numbers.
-fn bounds<Q: Quantity>(labels: Labels, estimate: Estimate<Q>, sample: fn(f64) -> Sample) -> Vec<(Labels, Sample)> {
+fn bounds<Q: Quantity>(
+    labels: Labels,
+    estimate: Estimate<Q>,
+    sample: fn(f64) -> MetricSample,
+) -> Vec<(Labels, MetricSample)> {
     let all = [("value", estimate.value()), ("low", estimate.low()), ("high", estimate.high())];
     let one = |(bound, quantity): (&str, Q)| {
         let labels = labels.iter().cloned().chain([("bound", bound.to_owned())]).collect();

@@ -12,23 +12,23 @@ use crate::water::Water;
 ///
 /// ```
 /// use attar_energy::{
-///     Bill, DevicePrice, Embodied, Factors, Grid, LitresPerKwh, PuePreset, Tariff, Totals, Water,
+///     Bill, DevicePrice, Embodied, Factors, Grid, LitersPerKwh, PuePreset, Tariff, Totals, Water,
 /// };
 ///
-/// let grid = Grid::of("gcp/us-central1")?;
+/// let grid = Grid::for_region("gcp/us-central1")?;
 /// let market = grid.market()?;
 /// let tariff = Tariff::own_machine().with_pue(PuePreset::named("gcp")?.pue);
-/// let tariff = DevicePrice::named("V100")?.on(tariff, 1.0)?;
+/// let tariff = DevicePrice::named("V100")?.apply_to(tariff, 1.0)?;
 /// let factors = Factors {
 ///     price_source: Some("strubell2019".to_owned()),
 ///     ..Factors::new(grid, tariff)
 /// }
 /// .with_market(market)
-/// .with_water(Water { site: LitresPerKwh::new(1.1)?, source: None })
-/// .with_embodied(Embodied::of_instance("gcp/n1-standard-8", Embodied::CCF_LIFETIME, 8.0 / 96.0)?);
+/// .with_water(Water { site: LitersPerKwh::new(1.1)?, source: None })
+/// .with_embodied(Embodied::for_instance("gcp/n1-standard-8", Embodied::CCF_LIFETIME, 8.0 / 96.0)?);
 ///
-/// let bill = Bill::with(&Totals::default(), &factors);
-/// assert!(bill.leaves_out.contains(&"water for making the electricity".to_owned()));
+/// let bill = Bill::from_factors(&Totals::default(), &factors);
+/// assert!(bill.exclusions.contains(&"water for electricity generation".to_owned()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -41,16 +41,16 @@ pub struct Factors {
     pub market: Option<Grid>,
     /// Prices and power usage effectiveness.
     pub tariff: Tariff,
-    /// Who says the power usage effectiveness.
+    /// Source of the power usage effectiveness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pue_source: Option<String>,
-    /// Who says the prices.
+    /// Source of the prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_source: Option<String>,
     /// Water.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub water: Option<Water>,
-    /// Making the hardware.
+    /// Embodied emissions of the hardware.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embodied: Option<Embodied>,
 }
@@ -61,7 +61,7 @@ impl Factors {
         Self { grid, tariff, ..Self::default() }
     }
 
-    /// With a market-based grid: [`Grid::market`], or one's own contract.
+    /// With a market-based grid: [`Grid::market`], or the figure of a contract.
     pub fn with_market(self, market: Grid) -> Self {
         Self { market: Some(market), ..self }
     }
@@ -71,7 +71,7 @@ impl Factors {
         Self { water: Some(water), ..self }
     }
 
-    /// With the making of the hardware.
+    /// With the manufacturing of the hardware.
     pub fn with_embodied(self, embodied: Embodied) -> Self {
         Self { embodied: Some(embodied), ..self }
     }

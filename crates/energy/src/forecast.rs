@@ -1,19 +1,19 @@
 //! What a computation will cost, before anything runs.
 //!
-//! A [`Machine`] (accelerators, processors, memory, or one's own watts) and a [`Workload`] (hours, or
+//! A [`MachineSpec`] (accelerators, processors, memory, or explicit watts) and a [`Workload`] (hours, or
 //! operations to carry out) give a [`Forecast`]: time, power and energy with a 90 % interval, by the
-//! method *modelled*. [`Forecast::bill`] makes kilowatt-hours, grams and money of it, and [`what_if()`]
+//! method *modeled*. [`Forecast::bill`] makes kilowatt-hours, grams and money of it, and [`what_if()`]
 //! compares machines, places and prices.
 //!
 //! ```
-//! use attar_energy::forecast::{Forecast, Machine, Workload};
+//! use attar_energy::forecast::{Forecast, MachineSpec, Workload};
 //! use attar_energy::{Grid, PuePreset, Tariff};
 //!
-//! let machine = Machine::new().with_accelerators("A100 SXM", 4)?.with_processors("EPYC 7763", 1)?;
+//! let machine = MachineSpec::new().with_accelerators("A100 SXM", 4)?.with_processors("EPYC 7763", 1)?;
 //! let machine = machine.with_memory_gb(512.0)?;
-//! let forecast = Forecast::new(&machine, &Workload::hours(10.0)?.with_utilisation(1.0)?)?;
+//! let forecast = Forecast::new(&machine, &Workload::hours(10.0)?.with_utilization(1.0)?)?;
 //! let tariff = Tariff::own_machine().with_pue(PuePreset::named("uptime2024")?.pue);
-//! let bill = forecast.bill(&Grid::of("DE")?, &tariff);
+//! let bill = forecast.bill(&Grid::for_region("DE")?, &tariff);
 //! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "27.6 kWh [15.7, 36.6]");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -44,7 +44,7 @@ use crate::tariff::Tariff;
 use crate::totals::{PhaseTotals, Totals};
 use crate::window::ComponentEnergy;
 
-pub use machine::Machine;
+pub use machine::MachineSpec;
 pub use preset::{Preset, PresetError, preset, presets};
 pub use what_if::{Variant, WhatIf, what_if};
 pub use workload::{EFFICIENCY, Efficiency, Precision, Workload};
@@ -64,12 +64,12 @@ pub struct Forecast {
     /// The same energy by component. All accelerators of one kind are one `gpuN`, all processors of
     /// one kind one `cpuN`, in the order in which the machine was described.
     pub components: BTreeMap<Component, ComponentEnergy>,
-    /// Always modelled.
+    /// Always modeled.
     pub method: Method,
-    /// Where the numbers come from, and what is doubtful about them.
+    /// Where the numbers come from, and what is uncertain about them.
     pub remarks: Vec<String>,
-    /// What the energy does not hold.
-    pub leaves_out: Vec<String>,
+    /// What the energy does not include.
+    pub exclusions: Vec<String>,
 }
 
 /// A forecast that cannot be made.
@@ -79,7 +79,7 @@ pub enum ForecastError {
     /// A device that no table knows, or that several entries answer to.
     #[error(transparent)]
     Hardware(#[from] HardwareError),
-    /// A number that is no quantity.
+    /// A number outside the range of its quantity.
     #[error(transparent)]
     Quantity(#[from] QuantityError),
     /// A number outside its range.
@@ -106,7 +106,7 @@ pub enum ForecastError {
     NoPeak {
         /// How many operations.
         flops: f64,
-        /// What it takes.
+        /// What is needed.
         expected: String,
         /// Why that is not there.
         reason: String,
@@ -116,12 +116,12 @@ pub enum ForecastError {
 impl Forecast {
     /// Forecasts a workload on a machine.
     ///
-    /// Power and time of a part err apart, so their factors are combined as independent
+    /// Power and time of a part have independent errors, so their factors are combined as independent
     /// log-normals (root of squares of the logarithms); the parts are added bound by bound.
     ///
     /// # Errors
     /// If the machine is empty, or the workload counts operations and the machine has no peak.
-    pub fn new(machine: &Machine, workload: &Workload) -> Result<Self, ForecastError> {
+    pub fn new(machine: &MachineSpec, workload: &Workload) -> Result<Self, ForecastError> {
         let parts = machine.parts(workload)?;
         let mut remarks = machine.remarks(workload);
         let time_s = workload.time(machine, &mut remarks)?;
@@ -129,7 +129,7 @@ impl Forecast {
         let mut components = BTreeMap::new();
         for (component, power) in parts {
             power_w = Some(power_w.map_or(power, |so_far| so_far + power));
-            components.insert(component, ComponentEnergy { joules: energy(power, time_s), method: Method::Modelled });
+            components.insert(component, ComponentEnergy { joules: energy(power, time_s), method: Method::Modeled });
         }
         let energy_j = components.values().map(|energy| energy.joules).reduce(|a, b| a + b);
         let (Some(power_w), Some(energy_j)) = (power_w, energy_j) else { return Err(ForecastError::EmptyMachine) };
@@ -138,9 +138,9 @@ impl Forecast {
             power_w,
             energy_j,
             components,
-            method: Method::Modelled,
+            method: Method::Modeled,
             remarks,
-            leaves_out: machine.leaves_out(),
+            exclusions: machine.exclusions(),
         })
     }
 
@@ -153,7 +153,7 @@ impl Forecast {
     /// exact, but in the rows of [`what_if()`].
     pub fn bill(&self, grid: &Grid, tariff: &Tariff) -> Bill {
         let mut bill = Bill::new(&self.totals(), grid, tariff);
-        bill.leaves_out.extend(self.leaves_out.iter().cloned());
+        bill.exclusions.extend(self.exclusions.iter().cloned());
         bill
     }
 
@@ -176,7 +176,7 @@ impl Forecast {
     }
 }
 
-/// Power over time, each with its own doubt.
+/// Power over time, each with its own uncertainty.
 fn energy(power: Estimate<Watts>, time: Estimate<Seconds>) -> Estimate<Joules> {
     let value = power.value() * time.value();
     let bound = |power: f64, time: f64, sign: f64| {
@@ -192,7 +192,7 @@ fn energy(power: Estimate<Watts>, time: Estimate<Seconds>) -> Estimate<Joules> {
         (power.high() * time.high()).get()
     };
     // The exponential of a logarithm may round past the value.
-    Estimate::exact(value).between(value.with(low.min(value.get())), value.with(high.max(value.get())))
+    Estimate::exact(value).with_bounds(value.with(low.min(value.get())), value.with(high.max(value.get())))
 }
 
 /// Refuses a number outside its range.

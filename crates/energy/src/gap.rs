@@ -26,14 +26,14 @@ pub struct Gap {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GapKind {
-    /// The counter fell back and no wrap explains it: the energy of that time is lost, and the
+    /// The counter decreased and no wrap explains it: the energy of that time is lost, and the
     /// upper bound is raised by mean power times that time.
     Reset,
     /// The counter may have wrapped more than once: the upper bound is raised by the wraps that fit.
     Ambiguous,
     /// A read failed. Its energy comes with the next read that succeeds; if none does, it is lost.
     ReadFailed,
-    /// The counter stood still while it should have moved: no energy is booked until it moves, and
+    /// The counter stood still while it should have moved: no energy is counted until it changes, and
     /// then that of the whole time.
     Stalled,
     /// Power was sampled too sparsely to follow: the bounds of that time are wider.
@@ -54,7 +54,7 @@ impl Gap {
 }
 
 /// Adds a gap to a list that holds each kind of each thing once.
-pub(crate) fn note(gaps: &mut Vec<Gap>, gap: &Gap) {
+pub(crate) fn record(gaps: &mut Vec<Gap>, gap: &Gap) {
     match gaps.iter_mut().find(|known| known.of == gap.of && known.kind == gap.kind) {
         Some(known) => {
             known.seconds += gap.seconds;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::quantity::{GramsPerKwh, QuantityError};
 
 mod embedded;
+mod figure;
 mod table;
 
 pub use table::GridTable;
@@ -21,11 +22,11 @@ pub struct Grid {
     pub g_per_kwh: GramsPerKwh,
     /// The year of the figure, where known.
     pub year: Option<u16>,
-    /// Who says so.
+    /// Source of the figure.
     pub source: String,
-    /// Under which licence they say so; empty where none is needed or known.
+    /// Under which license they say so; empty where none is needed or known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub licence: String,
+    pub license: String,
     /// Share of carbon-free energy (CFE) that a cloud states for this region, from 0 to 1; only
     /// Google's table has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,11 +49,11 @@ pub enum GridChoice {
     /// The user named a place of their own table.
     File,
     /// The user gave the number.
-    Own,
+    Custom,
     /// Computed from a grid and a share of carbon-free energy: market-based.
     Market,
     /// Nobody chose: the world's average stands in.
-    NotGiven,
+    Unspecified,
 }
 
 /// A place or a year that no table has.
@@ -62,11 +63,11 @@ pub enum GridError {
     /// No table knows the place.
     #[error("region `{got}` is not among the {known} that are known; nearest: {}; give a country's name or code, a cloud's region such as gcp/europe-west1, a state such as us/california, or your own g/kWh", nearest.join(", "))]
     Region {
-        /// What was given.
+        /// The value given.
         got: String,
         /// How many places are known.
         known: usize,
-        /// The nearest names, the best first.
+        /// The closest names, best first.
         nearest: Vec<String>,
     },
     /// The place is known, but not in that year.
@@ -112,33 +113,33 @@ impl Grid {
     ///
     /// ```
     /// use attar_energy::Grid;
-    /// assert_eq!(Grid::of("de")?, Grid::of("Germany")?);
-    /// assert_eq!(Grid::of("gcp/europe-west1")?.year, Some(2024));
-    /// assert!(Grid::of("Germny").unwrap_err().to_string().contains("Germany (DE)"));
+    /// assert_eq!(Grid::for_region("de")?, Grid::for_region("Germany")?);
+    /// assert_eq!(Grid::for_region("gcp/europe-west1")?.year, Some(2024));
+    /// assert!(Grid::for_region("Germny").unwrap_err().to_string().contains("Germany (DE)"));
     /// # Ok::<(), attar_energy::GridError>(())
     /// ```
     ///
     /// # Errors
-    /// If no table knows it; the error names the nearest.
-    pub fn of(region: &str) -> Result<Self, GridError> {
-        GridTable::embedded().of(region)
+    /// If no table knows it; the error names the closest match.
+    pub fn for_region(region: &str) -> Result<Self, GridError> {
+        GridTable::embedded().lookup(region)
     }
 
     /// The figure of a place in a year.
     ///
     /// ```
     /// use attar_energy::Grid;
-    /// assert_eq!(Grid::of_year("gcp/europe-west1", 2019)?.g_per_kwh.get(), 196.0);
-    /// let error = Grid::of_year("gcp/europe-west1", 2018).unwrap_err().to_string();
+    /// assert_eq!(Grid::for_region_year("gcp/europe-west1", 2019)?.g_per_kwh.get(), 196.0);
+    /// let error = Grid::for_region_year("gcp/europe-west1", 2018).unwrap_err().to_string();
     /// assert!(error.ends_with("there are 2024, 2023, 2022, 2021, 2020, 2019"), "{error}");
     /// # Ok::<(), attar_energy::GridError>(())
     /// ```
     ///
     /// # Errors
-    /// If no table knows the place, or has the year for it; the error names the nearest places, or
+    /// If no table knows the place, or has the year for it; the error names the closest places, or
     /// the years that there are.
-    pub fn of_year(region: &str, year: u16) -> Result<Self, GridError> {
-        GridTable::embedded().of_year(region, year)
+    pub fn for_region_year(region: &str, year: u16) -> Result<Self, GridError> {
+        GridTable::embedded().lookup_year(region, year)
     }
 
     /// The world's average, for a place that nobody named: 475 g/kWh, the figure of the
@@ -151,9 +152,9 @@ impl Grid {
             g_per_kwh: GramsPerKwh::raw(475.0),
             year: Some(2019),
             source: "IEA Global Energy & CO2 Status Report 2019, through Green Algorithms, CC-BY-4.0".to_owned(),
-            licence: "CC-BY-4.0".to_owned(),
+            license: "CC-BY-4.0".to_owned(),
             carbon_free: None,
-            choice: GridChoice::NotGiven,
+            choice: GridChoice::Unspecified,
         }
     }
 
@@ -161,15 +162,15 @@ impl Grid {
     ///
     /// # Errors
     /// If the number is not between 0 and 2000 g/kWh.
-    pub fn own(g_per_kwh: f64, label: &str) -> Result<Self, QuantityError> {
+    pub fn custom(g_per_kwh: f64, label: &str) -> Result<Self, QuantityError> {
         Ok(Self {
             region: label.to_owned(),
             g_per_kwh: GramsPerKwh::new(g_per_kwh)?,
             year: None,
             source: "given by the user".to_owned(),
-            licence: String::new(),
+            license: String::new(),
             carbon_free: None,
-            choice: GridChoice::Own,
+            choice: GridChoice::Custom,
         })
     }
 
@@ -189,7 +190,7 @@ impl Grid {
             g_per_kwh,
             year: self.year,
             source: format!("grid × (1 − CFE) = {} × (1 − {share:.2}), {}", self.g_per_kwh, self.source),
-            licence: self.licence.clone(),
+            license: self.license.clone(),
             carbon_free: None,
             choice: GridChoice::Market,
         })
@@ -205,7 +206,7 @@ impl Default for Grid {
 
 impl fmt::Display for Grid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.choice == GridChoice::NotGiven {
+        if self.choice == GridChoice::Unspecified {
             f.write_str("REGION NOT GIVEN: ")?;
         }
         write!(f, "{}", self.region)?;
@@ -230,20 +231,20 @@ mod tests {
     #[test]
     fn countries_are_found_by_code_and_name() {
         for name in ["DE", "deu", " Germany ", "gERMANY"] {
-            assert_eq!(Grid::of(name).unwrap().region, "Germany", "{name}");
+            assert_eq!(Grid::for_region(name).unwrap().region, "Germany", "{name}");
         }
-        assert_eq!(Grid::of("UK").unwrap().region, "United Kingdom");
-        assert_eq!(Grid::of("NA").unwrap().region, "Namibia");
-        assert_eq!(Grid::of("KR").unwrap().g_per_kwh.get(), 430.567);
+        assert_eq!(Grid::for_region("UK").unwrap().region, "United Kingdom");
+        assert_eq!(Grid::for_region("NA").unwrap().region, "Namibia");
+        assert_eq!(Grid::for_region("KR").unwrap().g_per_kwh.get(), 430.567);
         assert_eq!(
-            Grid::of("FR").unwrap().to_string(),
+            Grid::for_region("FR").unwrap().to_string(),
             "France 2023, 56.0 g CO2e/kWh (Our World in Data, Ember, CC-BY-4.0, through carbontracker)"
         );
     }
 
     #[test]
     fn an_unknown_place_names_the_nearest() {
-        let first = |region: &str| match Grid::of(region).unwrap_err() {
+        let first = |region: &str| match Grid::for_region(region).unwrap_err() {
             GridError::Region { nearest, .. } => {
                 assert_eq!(nearest.len(), 3, "{region}");
                 nearest[0].clone()
@@ -258,44 +259,46 @@ mod tests {
         for bad in ["", "XX", "Atlantis", "CF", "/", "gcp/", "\u{0}\u{202e}", &"x".repeat(100_000)] {
             assert!(!first(bad).is_empty(), "{bad}");
         }
-        let error = Grid::of("gcp/us").unwrap_err().to_string();
+        let error = Grid::for_region("gcp/us").unwrap_err().to_string();
         assert!(error.starts_with("region `gcp/us` is not among the 375 that are known; nearest: gcp/us-"), "{error}");
     }
 
     #[test]
     fn an_unknown_year_names_those_there_are() {
         assert_eq!(
-            Grid::of_year("FR", 1999).unwrap_err().to_string(),
+            Grid::for_region_year("FR", 1999).unwrap_err().to_string(),
             "region `France` has no figure for 1999; there are 2023, 2020"
         );
-        let error = Grid::of_year("azure/West Europe", 2020).unwrap_err().to_string();
+        let error = Grid::for_region_year("azure/West Europe", 2020).unwrap_err().to_string();
         assert!(error.contains("name no year"), "{error}");
-        assert_eq!(Grid::of("azure/West Europe").unwrap().year, None);
+        assert_eq!(Grid::for_region("azure/West Europe").unwrap().year, None);
     }
 
     #[test]
     fn market_is_the_grid_less_what_is_carbon_free() {
-        let grid = Grid::of_year("gcp/europe-west1", 2024).unwrap();
+        let grid = Grid::for_region_year("gcp/europe-west1", 2024).unwrap();
         let market = grid.market().unwrap();
         assert_eq!(grid.g_per_kwh.get(), 103.37);
         assert!((market.g_per_kwh.get() - 103.37 * 0.16).abs() < 1e-9, "{market}");
         assert_eq!(market.choice, GridChoice::Market);
         assert!(market.source.starts_with("grid × (1 − CFE) = 103 g CO2e/kWh × (1 − 0.84), Google"), "{market}");
         assert!(matches!(market.market(), Err(MarketError::NoShare { .. })), "never twice");
-        assert!(matches!(Grid::of("DE").unwrap().market(), Err(MarketError::NoShare { .. })));
-        assert!(matches!(Grid::of("gcp/europe-north2").unwrap().market(), Err(MarketError::AllFree { .. })));
+        assert!(matches!(Grid::for_region("DE").unwrap().market(), Err(MarketError::NoShare { .. })));
+        assert!(matches!(Grid::for_region("gcp/europe-north2").unwrap().market(), Err(MarketError::AllFree { .. })));
     }
 
     #[test]
     fn nobody_chose_is_said_loudly() {
         assert!(Grid::default().to_string().starts_with("REGION NOT GIVEN: world average 2019, 475 g CO2e/kWh"));
-        assert!(!Grid::own(20.0, "our roof").unwrap().to_string().contains("NOT GIVEN"));
-        assert!(Grid::own(0.0, "").is_err() && Grid::own(2000.0, "").is_err() && Grid::own(f64::NAN, "").is_err());
+        assert!(!Grid::custom(20.0, "our roof").unwrap().to_string().contains("NOT GIVEN"));
+        assert!(
+            Grid::custom(0.0, "").is_err() && Grid::custom(2000.0, "").is_err() && Grid::custom(f64::NAN, "").is_err()
+        );
     }
 
     #[test]
     fn grids_of_older_records_are_read() {
-        let text = r#"{"region":"x","g_per_kwh":20.0,"year":null,"source":"s","choice":"own"}"#;
+        let text = r#"{"region":"x","g_per_kwh":20.0,"year":null,"source":"s","choice":"custom"}"#;
         let grid: Grid = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&grid).unwrap(), text);
     }

@@ -37,7 +37,7 @@ pub struct Accelerator {
     pub tflops32: Option<f64>,
     /// Peak in half precision, in 10^12 operations a second, without structured sparsity.
     pub tflops16: Option<f64>,
-    /// Whether `tflops16` leaves out the tensor cores that the board has: then it is no measure of
+    /// Whether `tflops16` leaves out the tensor cores that the board has: then it does not measure
     /// what half precision can reach.
     pub without_tensor_cores: bool,
     /// Memory in gigabytes.
@@ -48,9 +48,9 @@ pub struct Accelerator {
     pub original: String,
     /// Year of the source's state.
     pub year: u16,
-    /// Licence of the row.
-    pub licence: String,
-    /// What is doubtful or was corrected.
+    /// License of the row.
+    pub license: String,
+    /// What is uncertain or was corrected.
     pub remark: Option<String>,
 }
 
@@ -68,7 +68,7 @@ pub struct Processor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceUnit {
-    /// A graphics board.
+    /// A GPU.
     Board,
     /// A core of a tensor processor: half a chip.
     Core,
@@ -100,11 +100,11 @@ pub enum HardwareError {
     Unknown {
         /// `accelerator` or `processor`.
         kind: &'static str,
-        /// What was given.
+        /// The value given.
         got: String,
         /// How many entries there are.
         known: usize,
-        /// The nearest names, the best first.
+        /// The closest names, best first.
         nearest: Vec<String>,
     },
     /// Several entries with different figures answer to it.
@@ -115,7 +115,7 @@ pub enum HardwareError {
     Ambiguous {
         /// `accelerator` or `processor`.
         kind: &'static str,
-        /// What was given.
+        /// The value given.
         got: String,
         /// Every entry that answers to it, with its watts.
         candidates: Vec<String>,
@@ -130,7 +130,7 @@ pub const PROCESSOR_SOURCE: &str =
 pub fn accelerators() -> &'static [Accelerator] {
     static ROWS: OnceLock<Vec<Accelerator>> = OnceLock::new();
     ROWS.get_or_init(|| {
-        let rows: Vec<Row> = table::embedded(include_str!("../data/accelerators.csv"));
+        let rows: Vec<AcceleratorRow> = table::embedded(include_str!("../data/accelerators.csv"));
         rows.into_iter().map(Accelerator::from).collect()
     })
 }
@@ -215,7 +215,7 @@ fn whole(watts: Watts) -> String {
 
 /// A row of `data/accelerators.csv`.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct AcceleratorRow {
     name: String,
     aliases: String,
     unit: DeviceUnit,
@@ -229,12 +229,12 @@ struct Row {
     source: String,
     original: String,
     year: u16,
-    licence: String,
+    license: String,
     remark: Option<String>,
 }
 
-impl From<Row> for Accelerator {
-    fn from(row: Row) -> Self {
+impl From<AcceleratorRow> for Accelerator {
+    fn from(row: AcceleratorRow) -> Self {
         Self {
             aliases: row.aliases.split(';').filter(|alias| !alias.is_empty()).map(str::to_owned).collect(),
             without_tensor_cores: row.half.as_deref() == Some("vector"),
@@ -249,7 +249,7 @@ impl From<Row> for Accelerator {
             source: row.source,
             original: row.original,
             year: row.year,
-            licence: row.licence,
+            license: row.license,
             remark: row.remark,
         }
     }
@@ -279,7 +279,7 @@ fn resolve<T: fmt::Display>(
     }
 }
 
-/// A name long enough to recognise, however long the text was that came in its place.
+/// A name long enough to recognize, however long the text was that came in its place.
 fn shortened(got: &str) -> String {
     got.chars().take(80).collect()
 }

@@ -22,13 +22,13 @@ pub struct Host {
 pub struct HostFacts {
     /// Operating system and architecture, such as `linux x86_64`.
     pub system: String,
-    /// Version of the kernel, where it tells.
+    /// Version of the kernel, where it reports one.
     pub kernel: Option<String>,
     /// The processor.
     pub cpu: Cpu,
-    /// Hardware threads that are online, where the system tells.
+    /// Hardware threads that are online, where the system reports it.
     pub threads: Option<usize>,
-    /// Main memory in bytes, where the system tells.
+    /// Main memory in bytes, where the system reports it.
     pub memory_bytes: Option<u64>,
 }
 
@@ -41,10 +41,9 @@ impl Host {
 
     /// What a record says about it.
     pub fn facts(&self) -> HostFacts {
-        let kernel = std::fs::read_to_string(self.proc.join("sys/kernel/osrelease"));
         HostFacts {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            kernel: kernel.ok().map(|version| version.trim().to_owned()),
+            kernel: proc::kernel_version(&self.proc),
             cpu: self.cpu.clone(),
             threads: proc::threads(&self.proc),
             memory_bytes: proc::memory_bytes(&self.proc),

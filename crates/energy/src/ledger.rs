@@ -1,18 +1,17 @@
 //! The ledger: an append-only record, one JSON object a line.
 //!
-//! Every line carries the schema's number and says what it is: `host` (a [`Header`], written by
+//! Every line carries the schema's number and says what it is: `host` (a [`LedgerHeader`], written by
 //! each meter that starts), `window` or `span`. A line is written whole with its line end in one
 //! call. A crash can tear the last line; reading skips and reports it, and appending begins on a
 //! fresh line, so nothing else is ever lost.
 
-use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::window::{Header, Span, Window};
+use crate::jsonl::{JsonLines, TornLine};
+use crate::window::{LedgerHeader, Span, Window};
 
 /// Number of the schema that this version writes, and the only one that it reads.
 pub const LEDGER_SCHEMA: u32 = 1;
@@ -20,17 +19,15 @@ pub const LEDGER_SCHEMA: u32 = 1;
 /// A ledger open for appending.
 #[derive(Debug)]
 pub struct Ledger {
-    file: File,
+    lines: JsonLines,
     path: PathBuf,
-    /// Whether the file ends inside a line.
-    torn: bool,
 }
 
 /// What a ledger holds.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Contents {
+pub struct LedgerContents {
     /// One for each meter that wrote to it, in order.
-    pub headers: Vec<Header>,
+    pub headers: Vec<LedgerHeader>,
     /// All windows, in order.
     pub windows: Vec<Window>,
     /// For each header, how many windows come before it.
@@ -38,30 +35,21 @@ pub struct Contents {
     /// All spans, in the order of their ends, each with the number of its meter's header.
     pub spans: Vec<(usize, Span)>,
     /// Lines that were torn by a crash, and skipped.
-    pub torn: Vec<Torn>,
-}
-
-/// A line that is no JSON object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Torn {
-    /// Its number, from 1.
-    pub line: usize,
-    /// Its length in bytes.
-    pub bytes: usize,
+    pub torn: Vec<TornLine>,
 }
 
 /// Why a ledger cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// The system refused.
+    /// An I/O operation failed.
     #[error("cannot {action} ledger {}: {error}", path.display())]
     File {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The underlying I/O error.
         #[source]
         error: std::io::Error,
     },
@@ -98,15 +86,15 @@ enum Entry<H, W, S> {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct LedgerLine<'a> {
     schema: u32,
     #[serde(flatten)]
-    entry: Entry<&'a Header, &'a Window, &'a Span>,
+    entry: Entry<&'a LedgerHeader, &'a Window, &'a Span>,
 }
 
-impl Contents {
+impl LedgerContents {
     /// What each meter wrote: its header and its windows. Windows before any header come without.
-    pub fn meters(&self) -> impl Iterator<Item = (Option<&Header>, &[Window])> {
+    pub fn meters(&self) -> impl Iterator<Item = (Option<&LedgerHeader>, &[Window])> {
         let orphans = self.starts.first().copied().unwrap_or(self.windows.len());
         let first = (orphans > 0).then(|| (None, &self.windows[..orphans]));
         let ends = self.starts.iter().skip(1).copied().chain([self.windows.len()]);
@@ -126,24 +114,11 @@ impl Ledger {
     /// Opens a ledger to append to, and makes it if it is not there.
     ///
     /// # Errors
-    /// If the system refuses, or another meter is writing to it.
+    /// If the file cannot be accessed, or another meter is writing to it.
     pub fn append_to(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
         let path = path.as_ref().to_owned();
-        let open = || {
-            let mut file = File::options().read(true).append(true).create(true).open(&path)?;
-            // Windows of two meters in turns could not be told apart. Where the system cannot lock, nothing is said.
-            if let Err(TryLockError::WouldBlock) = file.try_lock() {
-                return Err(std::io::Error::new(ErrorKind::WouldBlock, "another meter is writing to it"));
-            }
-            let mut last = [b'\n'];
-            if file.seek(SeekFrom::End(0))? > 0 {
-                file.seek(SeekFrom::End(-1))?;
-                file.read_exact(&mut last)?;
-            }
-            Ok((file, last != [b'\n']))
-        };
-        match open() {
-            Ok((file, torn)) => Ok(Self { file, path, torn }),
+        match JsonLines::append_to(&path) {
+            Ok(lines) => Ok(Self { lines, path }),
             Err(error) => Err(LedgerError::File { action: "open", path, error }),
         }
     }
@@ -151,20 +126,20 @@ impl Ledger {
     /// Reads a ledger.
     ///
     /// # Errors
-    /// If the system refuses, or if a whole line has another schema or other contents. A torn line
-    /// is no error: see [`Contents::torn`].
-    pub fn read(path: impl AsRef<Path>) -> Result<Contents, LedgerError> {
+    /// If the file cannot be accessed, or if a whole line has another schema or other contents. A torn line
+    /// is not an error: see [`LedgerContents::torn`].
+    pub fn read(path: impl AsRef<Path>) -> Result<LedgerContents, LedgerError> {
         let path = path.as_ref();
         let bytes =
             std::fs::read(path).map_err(|error| LedgerError::File { action: "read", path: path.to_owned(), error })?;
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-        let mut contents = Contents::default();
+        let mut contents = LedgerContents::default();
         for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
             if text.is_empty() {
                 continue;
             }
             let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(text) else {
-                contents.torn.push(Torn { line, bytes: text.len() });
+                contents.torn.push(TornLine { line, bytes: text.len() });
                 continue;
             };
             let schema = fields.remove("schema").unwrap_or(Value::Null);
@@ -187,15 +162,15 @@ impl Ledger {
     /// Appends a header.
     ///
     /// # Errors
-    /// If the system refuses.
-    pub fn write_header(&mut self, header: &Header) -> Result<(), LedgerError> {
+    /// If the file cannot be written.
+    pub fn write_header(&mut self, header: &LedgerHeader) -> Result<(), LedgerError> {
         self.write(Entry::Host(header))
     }
 
     /// Appends a window.
     ///
     /// # Errors
-    /// If the system refuses. The window can be written again.
+    /// If the file cannot be written. The window can be written again.
     pub fn write_window(&mut self, window: &Window) -> Result<(), LedgerError> {
         self.write(Entry::Window(window))
     }
@@ -203,7 +178,7 @@ impl Ledger {
     /// Appends a span.
     ///
     /// # Errors
-    /// If the system refuses. The span can be written again.
+    /// If the file cannot be written. The span can be written again.
     pub fn write_span(&mut self, span: &Span) -> Result<(), LedgerError> {
         self.write(Entry::Span(span))
     }
@@ -211,27 +186,19 @@ impl Ledger {
     /// Waits until everything is on the disk.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the file cannot be written.
     pub fn finish(self) -> Result<(), LedgerError> {
-        self.file.sync_all().map_err(|error| LedgerError::File { action: "sync", path: self.path, error })
+        self.lines.sync().map_err(|error| LedgerError::File { action: "sync", path: self.path, error })
     }
 
     /// A ledger that refuses every write.
     #[cfg(test)]
     pub(crate) fn refusing(path: &Path) -> Self {
-        Self { file: File::open(path).unwrap(), path: path.to_owned(), torn: false }
+        Self { lines: JsonLines::refusing(path), path: path.to_owned() }
     }
 
-    fn write(&mut self, entry: Entry<&Header, &Window, &Span>) -> Result<(), LedgerError> {
-        let path = || self.path.clone();
-        let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
-        serde_json::to_writer(&mut text, &Line { schema: LEDGER_SCHEMA, entry })
-            .map_err(|error| LedgerError::File { action: "write", path: path(), error: error.into() })?;
-        text.push(b'\n');
-        // Until the whole line is out, the file may end inside it.
-        self.torn = true;
-        self.file.write_all(&text).map_err(|error| LedgerError::File { action: "write", path: path(), error })?;
-        self.torn = false;
-        Ok(())
+    fn write(&mut self, entry: Entry<&LedgerHeader, &Window, &Span>) -> Result<(), LedgerError> {
+        let line = LedgerLine { schema: LEDGER_SCHEMA, entry };
+        self.lines.write(&line).map_err(|error| LedgerError::File { action: "write", path: self.path.clone(), error })
     }
 }

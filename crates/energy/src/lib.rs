@@ -1,7 +1,7 @@
 //! Energy, carbon and cost of computing, each number with its interval and its method.
 //!
 //! A [`Meter`] keeps account of time and energy by *phase*. It reads [`source`]s: energy counters
-//! that have proved themselves alive, and a model from load and published tables where there are
+//! that have proved themselves live, and a model from load and published tables where there are
 //! none. What it reads becomes [`Window`]s, one line each of an append-only [`Ledger`]; windows add
 //! up to [`Totals`], and totals with a [`Grid`] and a [`Tariff`] to a [`Bill`].
 //!
@@ -10,7 +10,7 @@
 //! use attar_energy::source::SourceChoice;
 //! use attar_energy::{Bill, Grid, Host, ManualClock, Meter, MeterOptions, PuePreset, Tariff, Watts};
 //!
-//! // A machine of 50 W and a clock turned by hand; `Meter::start` takes the real ones.
+//! // A machine of 50 W and a clock advanced by hand; `Meter::start` takes the real ones.
 //! let clock = ManualClock::new();
 //! let options = MeterOptions { sources: SourceChoice::Fixed(Watts::new(50.0)?), ..MeterOptions::default() };
 //! let mut meter = Meter::start_on(&Host::local(), Box::new(clock.clone()), options, None)?;
@@ -22,7 +22,7 @@
 //!
 //! let totals = meter.finish();
 //! let tariff = Tariff::own_machine().with_pue(PuePreset::named("uptime2024")?.pue);
-//! let bill = Bill::new(&totals, &Grid::of("FR")?, &tariff);
+//! let bill = Bill::new(&totals, &Grid::for_region("FR")?, &tariff);
 //! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "156 Wh");
 //! assert_eq!(bill.total.carbon_g.unwrap().to_string(), "8.74 g CO2e");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,25 +35,25 @@
 //! Around that line:
 //! - [`Meter::begin_span`] names a stretch of time that need not follow the phases; spans nest and
 //!   overlap.
-//! - [`Attribution`] parts the energy of a machine into idle, own and others, with a [`Baseline`] of
-//!   idle power that was watched or that a model tells.
+//! - [`Attribution`] splits the energy of a machine into idle, own and others, with a [`Baseline`] of
+//!   idle power that was watched or that a model provides.
 //! - [`Factors`] are all that turns an energy into a bill: grid, market-based grid, prices, water and
-//!   the making of the hardware.
+//!   the manufacturing of the hardware.
 //! - [`Budget`] is a limit in energy, carbon or money that a bill is held against.
-//! - [`BreakEven`] says after how many uses what costs less to use has repaid its making.
-//! - [`report`] costs ledgers anew and shows them as tables, Markdown, LaTeX, JSON, CSV, a plot or a
+//! - [`BreakEven`] says after how many uses what costs less to use has paid back the cost of making it.
+//! - [`report`] bills ledgers again and shows them as tables, Markdown, LaTeX, JSON, CSV, a plot or a
 //!   block of a model card, and compares them.
 //! - [`exposition()`] writes totals as cumulative counters for Prometheus.
 //! - [`forecast`] says what a computation will cost before it runs, from a description of a machine.
 //! - [`hardware`] knows accelerators and processors by name: what they are built to draw.
 //! - [`strubell`] recomputes the table of 2019 beside its printed cells.
-//! - [`licences()`] names every embedded figure's source, year and licence.
+//! - [`licenses()`] names every embedded figure's source, year and license.
 //!
 //! Method, data, formats and limits stand in `docs/energy.md` of the repository.
 //!
 //! Rules that hold throughout:
 //! - Nothing is zero because it is not known: it is absent, and a [`Gap`] or a reason says why.
-//! - A total is as weak as its weakest part, and a bill says what it leaves out.
+//! - A total takes the weakest method among its parts, and a bill lists what it excludes.
 //! - Nothing goes over the network, and no place is guessed: without a region the world's average
 //!   stands in, loudly.
 //! - Time and system files come through a [`Clock`] and a [`Host`], so a test can replace both.
@@ -65,24 +65,26 @@ mod budget;
 mod clock;
 mod count;
 mod device_price;
+mod display;
 pub mod doctor;
 mod embodied;
 mod equivalents;
 mod estimate;
 mod exposition;
 mod factors;
-mod family;
 pub mod forecast;
 mod gap;
 mod grid;
 pub mod hardware;
 mod host;
+mod jsonl;
 mod ledger;
-mod licences;
+mod licenses;
 mod meter;
 mod money;
 mod outbox;
 mod prices;
+mod process_tree;
 mod quantity;
 pub mod report;
 mod sci;
@@ -96,12 +98,11 @@ mod unit;
 mod user_table;
 mod water;
 mod window;
-mod words;
 
-pub use attribution::{Attribution, Baseline, Idle, Shares, is_idle};
+pub use attribution::{Attribution, Baseline, EnergyShares, IdlePower, is_idle};
 pub use bill::{Bill, BillLine};
-pub use break_even::{BreakEven, BreakEvenError, Erring};
-pub use budget::{Budget, BudgetError, BudgetState, Share as BudgetShare};
+pub use break_even::{BreakEven, BreakEvenError, Errors};
+pub use budget::{Budget, BudgetError, BudgetShare, BudgetState};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use count::Count;
 pub use device_price::{DevicePrice, DevicePriceError};
@@ -110,17 +111,18 @@ pub use equivalents::{Equivalent, equivalents};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
 pub use exposition::exposition;
 pub use factors::Factors;
-pub use family::FamilyClock;
 pub use gap::{Gap, GapKind};
 pub use grid::{Grid, GridChoice, GridError, GridTable, MarketError};
 pub use host::{Host, HostFacts};
-pub use ledger::{Contents, LEDGER_SCHEMA, Ledger, LedgerError, Torn};
-pub use licences::{Licence, licences};
+pub use jsonl::TornLine;
+pub use ledger::{LEDGER_SCHEMA, Ledger, LedgerContents, LedgerError};
+pub use licenses::{License, licenses};
 pub use meter::{Meter, MeterError, MeterOptions, SpanId};
 pub use money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
 pub use prices::{Offer, PriceBook, PriceError};
+pub use process_tree::ProcessTreeClock;
 pub use quantity::{
-    GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Litres, LitresPerKwh, Pue, Quantity,
+    GramsCo2e, GramsPerKwh, JOULES_PER_KILOWATT_HOUR, Joules, KilowattHours, Liters, LitersPerKwh, Pue, Quantity,
     QuantityError, SECONDS_PER_HOUR, Seconds, Watts,
 };
 pub use sci::{Sci, SciError, SciScore};
@@ -130,4 +132,4 @@ pub use totals::{PhaseTotals, Totals};
 pub use unit::{Unit, UnitCost};
 pub use user_table::{TableError, TableFault};
 pub use water::Water;
-pub use window::{ComponentEnergy, Header, Span, Window};
+pub use window::{ComponentEnergy, LedgerHeader, Span, Window};

@@ -20,22 +20,22 @@ use crate::host::Host;
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::quantity::{Seconds, Watts};
-use crate::source::{self, Component, GpuChoice, Part, Scope, Selection, Source, SourceChoice, proc};
-use crate::split::{self, Share};
+use crate::source::{self, Component, ComponentReading, GpuChoice, Scope, Selection, Source, SourceChoice, proc};
+use crate::split::{self, PhaseShare};
 use crate::totals::Totals;
-use crate::window::{ComponentEnergy, Header, Span, Window};
+use crate::window::{ComponentEnergy, LedgerHeader, Span, Window};
 
 /// What a meter reads and how often.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeterOptions {
     /// Where energy comes from.
     pub sources: SourceChoice,
-    /// Which graphics boards are read.
+    /// Which GPUs are read.
     pub gpus: GpuChoice,
     /// Whose energy a model charges.
     pub scope: Scope,
     /// Least time between two reads of the sources, 10 s by default and 30 s at most.
-    pub flush: Duration,
+    pub interval: Duration,
     /// The weakest method that will do: sources below it are left out, and a processor that is not
     /// covered then is an error. Nothing: whatever there is.
     pub require: Option<Method>,
@@ -47,7 +47,7 @@ impl Default for MeterOptions {
             sources: SourceChoice::Auto,
             gpus: GpuChoice::All,
             scope: Scope::Machine,
-            flush: Duration::from_secs(10),
+            interval: Duration::from_secs(10),
             require: None,
         }
     }
@@ -58,9 +58,9 @@ impl Default for MeterOptions {
 #[non_exhaustive]
 pub enum MeterError {
     /// The interval is too long.
-    #[error("flush must be at most {} s, got {} s: a counter could wrap unseen", MAX_FLUSH.as_secs(), got.as_secs_f64())]
-    Flush {
-        /// What was asked for.
+    #[error("read interval must be at most {} s, got {} s: a counter could wrap unseen", MAX_INTERVAL.as_secs(), got.as_secs_f64())]
+    Interval {
+        /// The value given.
         got: Duration,
     },
     /// No source is good enough.
@@ -68,7 +68,7 @@ pub enum MeterError {
     Method {
         /// What was required.
         required: Method,
-        /// What was found instead, a sentence each.
+        /// What was found instead, one sentence each.
         reasons: Vec<String>,
     },
     /// The ledger refuses the first line.
@@ -78,7 +78,7 @@ pub enum MeterError {
 
 /// Longest interval: less than half of the 65 s in which the smallest known counter (65 kJ) wraps
 /// at a kilowatt.
-const MAX_FLUSH: Duration = Duration::from_secs(30);
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Keeps account of time and energy by phase. For one thread: its owner tells it what is being done.
 ///
@@ -88,21 +88,21 @@ pub struct Meter {
     sources: Vec<Box<dyn Source>>,
     reasons: Vec<String>,
     outbox: Outbox,
-    flush: Duration,
+    interval: Duration,
     /// How often some source wants to be sampled, and when next.
-    poll: Option<(Duration, Duration)>,
+    sampling: Option<(Duration, Duration)>,
 
     origin: Duration,
     begin: (Duration, Timestamp),
     last: Moment,
     suspended: Duration,
-    phases: Vec<(String, Share)>,
+    phases: Vec<(String, PhaseShare)>,
     current: usize,
     gaps: Vec<Gap>,
     spans: Vec<OpenSpan>,
     spans_opened: u64,
     proc: PathBuf,
-    /// CPU seconds of all processes at the last read, where the system tells.
+    /// CPU seconds of all processes at the last read, where the system reports it.
     machine_cpu: Option<f64>,
 
     totals: Totals,
@@ -127,7 +127,7 @@ impl Meter {
     pub const FIRST_PHASE: &'static str = "start";
 
     /// Starts on this machine. Probing the sources keeps one core busy for up to some 200 ms, and
-    /// half a second for each graphics board.
+    /// half a second for each GPU.
     ///
     /// # Errors
     /// If the interval is too long or the ledger cannot be written.
@@ -149,7 +149,7 @@ impl Meter {
         if let Some(required) = options.require {
             selection.require(required).map_err(|reasons| MeterError::Method { required, reasons })?;
         }
-        Self::start_with(selection, host, clock, options.flush, ledger)
+        Self::start_with(selection, host, clock, options.interval, ledger)
     }
 
     /// Starts with sources that the caller has chosen and probed.
@@ -160,16 +160,16 @@ impl Meter {
         selection: Selection,
         host: &Host,
         clock: Box<dyn Clock>,
-        flush: Duration,
+        interval: Duration,
         ledger: Option<Ledger>,
     ) -> Result<Self, MeterError> {
-        if flush > MAX_FLUSH {
-            return Err(MeterError::Flush { got: flush });
+        if interval > MAX_INTERVAL {
+            return Err(MeterError::Interval { got: interval });
         }
         let Selection { mut sources, reasons } = selection;
         let start = clock.utc();
         let mut outbox = Outbox::new(ledger);
-        outbox.write_header(&Header {
+        outbox.write_header(&LedgerHeader {
             start,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host.facts(),
@@ -193,12 +193,12 @@ impl Meter {
             sources,
             reasons,
             outbox,
-            flush,
-            poll: every.map(|every| (every, now.elapsed + every)),
+            interval,
+            sampling: every.map(|every| (every, now.elapsed + every)),
             origin: now.elapsed,
             begin: (now.elapsed, start),
             last: now,
-            phases: vec![(Self::FIRST_PHASE.to_owned(), Share::default())],
+            phases: vec![(Self::FIRST_PHASE.to_owned(), PhaseShare::default())],
             current: 0,
             gaps,
             spans: Vec::new(),
@@ -221,12 +221,12 @@ impl Meter {
 
     /// From now on time and energy belong to this phase. Costs two clock reads (about half a
     /// microsecond), except when an interval is over: then the sources are read too. Names are few:
-    /// every one is kept.
+    /// each one is kept.
     pub fn enter(&mut self, phase: &str) {
-        self.look();
+        self.poll();
         if self.phases[self.current].0 != phase {
             self.current = self.phases.iter().position(|(name, _)| name == phase).unwrap_or_else(|| {
-                self.phases.push((phase.to_owned(), Share::default()));
+                self.phases.push((phase.to_owned(), PhaseShare::default()));
                 self.phases.len() - 1
             });
         }
@@ -234,28 +234,28 @@ impl Meter {
 
     /// Stays in the phase, and reads the sources if an interval is over. For phases that last long.
     pub fn tick(&mut self) {
-        self.look();
+        self.poll();
     }
 
     /// Reads the sources now, whatever the interval: what was used so far and what comes after are in
     /// windows of their own. Costs what a read costs, some tens of microseconds.
-    pub fn cut(&mut self) {
-        let now = self.book();
-        self.settle(now);
+    pub fn flush(&mut self) {
+        let now = self.accrue();
+        self.flush_at(now);
     }
 
-    /// Like [`cut`](Self::cut), and waits for counters that are renewed only now and then to move, so
+    /// Like [`flush`](Self::flush), and waits for counters that are renewed only now and then to move, so
     /// that a short stretch begins and ends with whole periods of theirs: up to three periods of
-    /// some 100 ms on graphics boards, which keep a core busy and belong to the phase that ends.
-    pub fn cut_at_edge(&mut self) {
+    /// some 100 ms on GPUs, which keep a core busy and belong to the phase that ends.
+    pub fn flush_at_counter_update(&mut self) {
         let parts = self.read(None);
-        let now = self.book();
-        self.settle_parts(now, parts);
+        let now = self.accrue();
+        self.flush_readings(now, parts);
     }
 
     /// Begins a span, which may lie inside others or overlap them. Reads the sources.
     pub fn begin_span(&mut self, name: &str) -> SpanId {
-        self.cut();
+        self.flush();
         let id = SpanId(self.spans_opened);
         self.spans_opened += 1;
         let start = self.last.elapsed - self.origin;
@@ -263,10 +263,10 @@ impl Meter {
         id
     }
 
-    /// Ends a span and hands out what was used in it; nothing if it has ended before. Reads the
+    /// Ends a span and returns what was used in it; `None` if it has ended before. Reads the
     /// sources.
     pub fn end_span(&mut self, id: SpanId) -> Option<(Span, Totals)> {
-        self.cut();
+        self.flush();
         let open = self.spans.iter().position(|open| open.id == id).map(|place| self.spans.remove(place))?;
         let end = self.last.elapsed - self.origin;
         let span = Span { name: open.name, start_s: open.start.into(), end_s: end.into() };
@@ -279,18 +279,18 @@ impl Meter {
         &self.totals
     }
 
-    /// Mean power of the last interval, all components together; nothing before the first read or
+    /// Mean power of the last interval, all components together; `None` before the first read or
     /// where no source gave anything.
     pub fn power(&self) -> Option<Estimate<Watts>> {
         self.power
     }
 
     /// Whether any source is read.
-    pub fn reads(&self) -> bool {
+    pub fn has_sources(&self) -> bool {
         !self.sources.is_empty()
     }
 
-    /// Why these sources and not others, a sentence each.
+    /// Why these sources and not others, one sentence each.
     pub fn reasons(&self) -> &[String] {
         &self.reasons
     }
@@ -305,19 +305,19 @@ impl Meter {
         self.outbox.error()
     }
 
-    /// Ends the last interval, completes the ledger and hands out the totals. Windows that the
+    /// Ends the last interval, completes the ledger and returns the totals. Windows that the
     /// ledger would not take are named among [`Totals::gaps`].
     pub fn finish(mut self) -> Totals {
         self.close();
         std::mem::take(&mut self.totals)
     }
 
-    /// Books the time since the last look to the current phase, and ends the interval if it is over.
-    fn look(&mut self) {
-        let now = self.book();
-        if now.elapsed - self.begin.0 >= self.flush {
-            self.settle(now);
-        } else if let Some((every, next)) = &mut self.poll
+    /// Accrues the time since the last poll to the current phase, and flushes the interval if it is over.
+    fn poll(&mut self) {
+        let now = self.accrue();
+        if now.elapsed - self.begin.0 >= self.interval {
+            self.flush_at(now);
+        } else if let Some((every, next)) = &mut self.sampling
             && now.elapsed >= *next
         {
             *next = now.elapsed + *every;
@@ -325,7 +325,7 @@ impl Meter {
         }
     }
 
-    fn book(&mut self) -> Moment {
+    fn accrue(&mut self) -> Moment {
         let now = self.clock.now();
         let share = &mut self.phases[self.current].1;
         share.wall += now.elapsed.saturating_sub(self.last.elapsed);
@@ -338,15 +338,15 @@ impl Meter {
     }
 
     /// Reads the sources and shares the energy of the interval among the phases seen in it.
-    fn settle(&mut self, now: Moment) {
+    fn flush_at(&mut self, now: Moment) {
         if now.elapsed == self.begin.0 {
             return;
         }
         let parts = self.read(Some(now));
-        self.settle_parts(now, parts);
+        self.flush_readings(now, parts);
     }
 
-    fn settle_parts(&mut self, now: Moment, parts: Vec<Part>) {
+    fn flush_readings(&mut self, now: Moment, parts: Vec<ComponentReading>) {
         let (begin, start) = self.begin;
         if now.elapsed == begin {
             return;
@@ -359,8 +359,8 @@ impl Meter {
             .map(|part| part.energy.map(|energy| energy / Seconds::from(part.over)))
             .reduce(|a, b| a + b);
 
-        let seen: Vec<usize> = (0..self.phases.len()).filter(|i| self.phases[*i].1 != Share::default()).collect();
-        let shares: Vec<Share> = seen.iter().map(|i| self.phases[*i].1).collect();
+        let seen: Vec<usize> = (0..self.phases.len()).filter(|i| self.phases[*i].1 != PhaseShare::default()).collect();
+        let shares: Vec<PhaseShare> = seen.iter().map(|i| self.phases[*i].1).collect();
         let own_share = self.own_shares(&parts);
         let others = self.others_cpu(&shares).map(|others| others / length.get());
         let mut windows: Vec<Window> = seen
@@ -396,32 +396,32 @@ impl Meter {
         }
         self.outbox.windows(windows);
 
-        self.phases.iter_mut().for_each(|(_, share)| *share = Share::default());
+        self.phases.iter_mut().for_each(|(_, share)| *share = PhaseShare::default());
         self.begin = (now.elapsed, end);
-        if let Some((every, next)) = &mut self.poll {
+        if let Some((every, next)) = &mut self.sampling {
             *next = now.elapsed + *every;
         }
         self.overhead += self.clock.now().elapsed.saturating_sub(now.elapsed);
     }
 
     /// What devices tell of the metered processes' part in their work.
-    fn own_shares(&mut self, parts: &[Part]) -> BTreeMap<Component, f64> {
+    fn own_shares(&mut self, parts: &[ComponentReading]) -> BTreeMap<Component, f64> {
         let boards = parts.iter().map(|part| part.component).filter(|of| matches!(of, Component::Gpu(_)));
         let boards: BTreeSet<Component> = boards.collect();
         if boards.is_empty() {
             return BTreeMap::new();
         }
-        let members = self.clock.members();
+        let processes = self.clock.processes();
         let sources = &mut self.sources;
         let share = |board: Component| {
-            sources.iter_mut().find_map(|source| source.process_share(board, &members)).map(|share| (board, share))
+            sources.iter_mut().find_map(|source| source.process_share(board, &processes)).map(|share| (board, share))
         };
         boards.into_iter().filter_map(share).collect()
     }
 
     /// CPU seconds that other processes used since the last read. The machine's count is coarser than
     /// the process's own and read a moment apart, so it never falls below it here.
-    fn others_cpu(&mut self, shares: &[Share]) -> Option<f64> {
+    fn others_cpu(&mut self, shares: &[PhaseShare]) -> Option<f64> {
         let machine = proc::busy_seconds(&self.proc).ok();
         let before = std::mem::replace(&mut self.machine_cpu, machine);
         let own: f64 = shares.iter().map(|share| share.cpu.as_secs_f64()).sum();
@@ -429,7 +429,7 @@ impl Meter {
     }
 
     /// The sources at a moment, or else at the next edge of their counters.
-    fn read(&mut self, now: Option<Moment>) -> Vec<Part> {
+    fn read(&mut self, now: Option<Moment>) -> Vec<ComponentReading> {
         let length = Seconds::from(now.unwrap_or(self.last).elapsed - self.begin.0);
         let suspended = self.clock.suspended();
         // The two clocks are not read at one instant, so a little is noise.
@@ -443,7 +443,7 @@ impl Meter {
         for source in &mut self.sources {
             let reading = match now {
                 Some(now) => source.read(now),
-                None => source.read_edge(&*self.clock),
+                None => source.read_at_counter_update(&*self.clock),
             };
             match reading {
                 Ok(reading) => {
@@ -460,7 +460,7 @@ impl Meter {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        let now = self.book();
+        let now = self.accrue();
         let total = Seconds::from(now.elapsed - self.origin);
         for source in &self.sources {
             let description = source.describe();
@@ -471,7 +471,7 @@ impl Meter {
                 self.gaps.push(Gap::new(of, GapKind::BelowResolution, total, detail));
             }
         }
-        self.settle(now);
+        self.flush_at(now);
         let open: Vec<SpanId> = self.spans.iter().map(|open| open.id).collect();
         for id in open {
             self.end_span(id);
@@ -494,7 +494,7 @@ fn failed(source: &dyn Source, seconds: Seconds, error: &dyn std::error::Error) 
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::ledger::Contents;
+    use crate::ledger::LedgerContents;
 
     // The disk fills up, and is freed again.
     #[test]
@@ -504,7 +504,7 @@ mod tests {
         let start = || {
             let options = MeterOptions {
                 sources: SourceChoice::Fixed(Watts::raw(10.0)),
-                flush: Duration::from_secs(1),
+                interval: Duration::from_secs(1),
                 ..MeterOptions::default()
             };
             let ledger = Ledger::append_to(&path).unwrap();
@@ -517,7 +517,7 @@ mod tests {
             }
             meter.tick();
         };
-        let read = || -> Contents { Ledger::read(&path).unwrap() };
+        let read = || -> LedgerContents { Ledger::read(&path).unwrap() };
 
         let mut meter = start();
         run(&mut meter);

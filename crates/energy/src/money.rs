@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::display::{self, Scale};
 use crate::quantity::{self, KilowattHours, Quantity, QuantityError, Seconds, sealed};
-use crate::words::{self, Scale};
 
 /// A currency by its three-letter code (ISO 4217), such as `EUR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum MoneyError {
     /// The code is not three letters.
     #[error("currency must be a code of three letters such as EUR or USD, got `{got}`")]
     Currency {
-        /// What was given.
+        /// The value given.
         got: String,
     },
     /// Two prices of one tariff are in different currencies.
@@ -185,7 +185,7 @@ impl fmt::Display for Money {
         if self.amount == 0.0 || self.amount >= 0.1 {
             write!(f, "{:.2} {}", self.amount, self.currency)
         } else {
-            write!(f, "{} {}", words::digits(self.amount, 3), self.currency)
+            write!(f, "{} {}", display::digits(self.amount, 3), self.currency)
         }
     }
 }

@@ -3,17 +3,17 @@
 use crate::gap::{Gap, GapKind};
 use crate::ledger::{Ledger, LedgerError};
 use crate::quantity::Seconds;
-use crate::window::{Header, Span, Window};
+use crate::window::{LedgerHeader, Span, Window};
 
 /// Lines on their way to a ledger, in order. Without a ledger nothing is kept.
 #[derive(Default)]
 pub(crate) struct Outbox {
     ledger: Option<Ledger>,
-    waiting: Vec<Line>,
+    waiting: Vec<PendingEntry>,
     error: Option<LedgerError>,
 }
 
-enum Line {
+enum PendingEntry {
     Window(Window),
     Span(Span),
 }
@@ -24,16 +24,16 @@ impl Outbox {
     }
 
     /// The first line, without which nothing begins.
-    pub(crate) fn write_header(&mut self, header: &Header) -> Result<(), LedgerError> {
+    pub(crate) fn write_header(&mut self, header: &LedgerHeader) -> Result<(), LedgerError> {
         self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.write_header(header))
     }
 
     pub(crate) fn windows(&mut self, windows: Vec<Window>) {
-        self.send(windows.into_iter().map(Line::Window));
+        self.send(windows.into_iter().map(PendingEntry::Window));
     }
 
     pub(crate) fn span(&mut self, span: &Span) {
-        self.send([Line::Span(span.clone())]);
+        self.send([PendingEntry::Span(span.clone())]);
     }
 
     /// Why the last write failed.
@@ -42,14 +42,14 @@ impl Outbox {
     }
 
     /// Puts what waits into the ledger, in order, until it refuses.
-    fn send(&mut self, lines: impl IntoIterator<Item = Line>) {
+    fn send(&mut self, lines: impl IntoIterator<Item = PendingEntry>) {
         let Some(ledger) = &mut self.ledger else { return };
         self.waiting.extend(lines);
         self.error = None;
         while let Some(line) = self.waiting.first() {
             let written = match line {
-                Line::Window(window) => ledger.write_window(window),
-                Line::Span(span) => ledger.write_span(span),
+                PendingEntry::Window(window) => ledger.write_window(window),
+                PendingEntry::Span(span) => ledger.write_span(span),
             };
             match written {
                 Ok(()) => drop(self.waiting.remove(0)),
@@ -64,7 +64,8 @@ impl Outbox {
             self.error = ledger.finish().err().or(self.error.take());
         }
         let error = self.error.as_ref()?;
-        let active = |line: &Line| if let Line::Window(window) = line { Some(window.active_s) } else { None };
+        let active =
+            |line: &PendingEntry| if let PendingEntry::Window(window) = line { Some(window.active_s) } else { None };
         let lacking: Vec<Seconds> = self.waiting.iter().filter_map(active).collect();
         let detail = format!("{} windows: {error}", lacking.len());
         Some(Gap::new("ledger", GapKind::Unwritten, lacking.into_iter().sum(), detail))

@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::money::{Currency, MoneyError, PricePerHour};
 use crate::table;
 use crate::tariff::Tariff;
-use crate::user_table::{Column, TableError, UserRow, UserTable, shown};
+use crate::user_table::{TableColumn, TableError, UserRow, UserTable, excerpt};
 
-/// Prices of instance types by region, in the schema of the SkyPilot catalogue.
+/// Prices of instance types by region, in the schema of the SkyPilot catalog.
 ///
 /// A file is comma-separated with the columns `InstanceType, AcceleratorName, AcceleratorCount,
-/// vCPUs, MemoryGiB, Price, Region, GpuInfo, SpotPrice` in any order; others are let pass. Prices
+/// vCPUs, MemoryGiB, Price, Region, GpuInfo, SpotPrice` in any order; others are ignored. Prices
 /// are of the whole instance for one hour; an empty one is not known. No such table is embedded,
 /// because none was found that may be and is dated.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,9 +52,9 @@ pub enum PriceError {
         file: PathBuf,
         /// What was asked for: an instance type, an accelerator, a region.
         what: &'static str,
-        /// What was given.
+        /// The value given.
         got: String,
-        /// The nearest there are, the best first.
+        /// The closest matches, best first.
         nearest: Vec<String>,
     },
     /// More than one offer answers.
@@ -62,7 +62,7 @@ pub enum PriceError {
     Ambiguous {
         /// The file.
         file: PathBuf,
-        /// What was given.
+        /// The value given.
         got: String,
         /// How many offers fit.
         count: usize,
@@ -74,13 +74,13 @@ pub enum PriceError {
 }
 
 impl PriceBook {
-    /// Reads a file whose prices are in US dollars, as those of the SkyPilot catalogue are (as recalled:
+    /// Reads a file whose prices are in US dollars, as those of the SkyPilot catalog are (from memory:
     /// the file itself names no currency).
     ///
     /// # Errors
-    /// As [`read_in`](Self::read_in).
+    /// As [`read_with_currency`](Self::read_with_currency).
     pub fn read(path: &Path) -> Result<Self, TableError> {
-        Self::read_in(path, Currency::USD)
+        Self::read_with_currency(path, Currency::USD)
     }
 
     /// Reads a file whose prices are in this currency.
@@ -89,7 +89,7 @@ impl PriceBook {
     /// If the file cannot be read, lacks a column, or has a price that is negative or not a number;
     /// the error names line and column. Two rows of one instance type and region must agree on the
     /// price on demand.
-    pub fn read_in(path: &Path, currency: Currency) -> Result<Self, TableError> {
+    pub fn read_with_currency(path: &Path, currency: Currency) -> Result<Self, TableError> {
         let columns = [
             "InstanceType",
             "AcceleratorName",
@@ -101,7 +101,7 @@ impl PriceBook {
             "GpuInfo",
             "SpotPrice",
         ];
-        let table = UserTable::read(path, &columns.map(|name| Column::needed(name, &[])), true)?;
+        let table = UserTable::read(path, &columns.map(|name| TableColumn::required(name, &[])), true)?;
         let mut offers: Vec<Offer> = Vec::new();
         let mut places = std::collections::HashMap::new();
         for row in table.rows() {
@@ -188,7 +188,7 @@ impl PriceBook {
         let several_types = fitting.iter().any(|offer| offer.instance != fitting[0].instance);
         Err(PriceError::Ambiguous {
             file: self.file.clone(),
-            got: shown(got),
+            got: excerpt(got),
             count: fitting.len(),
             some: fitting.iter().take(4).map(|offer| format!("{} in {}", offer.instance, offer.region)).collect(),
             choose: if several_types { "instance type and the region" } else { "region" },
@@ -197,8 +197,8 @@ impl PriceBook {
 
     fn unknown<'a>(&self, what: &'static str, got: &str, names: impl Iterator<Item = &'a str>) -> PriceError {
         let names: std::collections::BTreeSet<&str> = names.filter(|name| !name.is_empty()).collect();
-        let nearest = table::nearest(&shown(got), names, 3).into_iter().map(shown).collect();
-        PriceError::Unknown { file: self.file.clone(), what, got: shown(got), nearest }
+        let nearest = table::nearest(&excerpt(got), names, 3).into_iter().map(excerpt).collect();
+        PriceError::Unknown { file: self.file.clone(), what, got: excerpt(got), nearest }
     }
 }
 
@@ -208,7 +208,7 @@ impl Offer {
     ///
     /// # Errors
     /// If the tariff has a price in another currency.
-    pub fn on(&self, mut tariff: Tariff) -> Result<Tariff, MoneyError> {
+    pub fn apply_to(&self, mut tariff: Tariff) -> Result<Tariff, MoneyError> {
         if let Some(price) = self.on_demand {
             tariff = tariff.with_device_hour(price)?;
         }
@@ -245,7 +245,7 @@ impl Offer {
         })
     }
 
-    /// Joins a row of another zone; nothing where the prices on demand contradict each other.
+    /// Joins a row of another zone; `None` where the prices on demand contradict each other.
     fn join(&mut self, other: Self) -> Option<()> {
         match (self.on_demand, other.on_demand) {
             (Some(a), Some(b)) if a != b => return None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::words::{self, Scale};
+use crate::display::{self, Scale};
 
 /// Joules in a kilowatt-hour, exactly.
 pub const JOULES_PER_KILOWATT_HOUR: f64 = 3.6e6;
@@ -18,7 +18,7 @@ pub const JOULES_PER_KILOWATT_HOUR: f64 = 3.6e6;
 /// Seconds in an hour, exactly.
 pub const SECONDS_PER_HOUR: f64 = 3600.0;
 
-/// A number that is no quantity of its kind.
+/// A number outside the range of its quantity.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{quantity} must be {expected}, got {got}")]
 pub struct QuantityError {
@@ -96,7 +96,7 @@ macro_rules! quantities {
                 Self::raw(magnitude)
             }
             fn scale(self) -> Scale {
-                words::scale(self.0, $scales)
+                display::scale(self.0, $scales)
             }
         }
 
@@ -137,29 +137,29 @@ quantities! {
     /// # use attar_energy::{Joules, GramsPerKwh};
     /// let grams = Joules::new(1.0).unwrap() * GramsPerKwh::new(400.0).unwrap();
     /// ```
-    Joules, "energy in joules", "finite and at least 0", |x| x >= 0.0, words::JOULES;
+    Joules, "energy in joules", "finite and at least 0", |x| x >= 0.0, display::JOULES;
     /// Power in watts.
-    Watts, "power in watts", "finite and at least 0", |x| x >= 0.0, words::WATTS;
+    Watts, "power in watts", "finite and at least 0", |x| x >= 0.0, display::WATTS;
     /// A length of time in seconds.
-    Seconds, "time in seconds", "finite and at least 0", |x| x >= 0.0, words::SECONDS;
+    Seconds, "time in seconds", "finite and at least 0", |x| x >= 0.0, display::SECONDS;
     /// Energy in kilowatt-hours. Printed like [`Joules`], so that a small energy never reads 0 kWh.
-    KilowattHours, "energy in kilowatt-hours", "finite and at least 0", |x| x >= 0.0, words::KILOWATT_HOURS;
+    KilowattHours, "energy in kilowatt-hours", "finite and at least 0", |x| x >= 0.0, display::KILOWATT_HOURS;
     /// Mass of greenhouse gas in grams of CO2 equivalent.
-    GramsCo2e, "carbon in grams", "finite and at least 0", |x| x >= 0.0, words::GRAMS;
+    GramsCo2e, "carbon in grams", "finite and at least 0", |x| x >= 0.0, display::GRAMS;
     /// Carbon intensity of electricity in grams of CO2 equivalent per kilowatt-hour. No grid on
     /// record is at zero or reaches 2000, so such a number is a mistake of unit or a missing value.
-    GramsPerKwh, "carbon intensity in g/kWh", "more than 0 and less than 2000", |x| x > 0.0 && x < 2000.0, words::GRAMS_PER_KWH;
-    /// A volume of water in litres.
-    Litres, "water in litres", "finite and at least 0", |x| x >= 0.0, words::LITRES;
-    /// Water for a kilowatt-hour. The bound is wide: a reservoir can evaporate tens of litres for a
-    /// kilowatt-hour of hydropower, but nothing takes a cubic metre.
-    LitresPerKwh, "water in litres per kWh", "at least 0 and less than 1000", |x| (0.0..1000.0).contains(&x), words::LITRES_PER_KWH;
+    GramsPerKwh, "carbon intensity in g/kWh", "more than 0 and less than 2000", |x| x > 0.0 && x < 2000.0, display::GRAMS_PER_KWH;
+    /// A volume of water in liters.
+    Liters, "water in liters", "finite and at least 0", |x| x >= 0.0, display::LITERS;
+    /// Water for a kilowatt-hour. The bound is wide: a reservoir can evaporate tens of liters for a
+    /// kilowatt-hour of hydropower, but nothing takes a cubic meter.
+    LitersPerKwh, "water in liters per kWh", "at least 0 and less than 1000", |x| (0.0..1000.0).contains(&x), display::LITERS_PER_KWH;
     /// Power usage effectiveness: what the building draws for one unit that the computer draws.
-    Pue, "power usage effectiveness", "at least 1 and less than 3", |x| (1.0..3.0).contains(&x), words::PUE;
+    Pue, "power usage effectiveness", "at least 1 and less than 3", |x| (1.0..3.0).contains(&x), display::PUE;
 }
 
 impl Pue {
-    /// Nothing added: a computer outside a data centre.
+    /// Nothing added: a computer outside a data center.
     pub const ONE: Self = Self::raw(1.0);
 }
 
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn serialises_as_its_number() {
+    fn serializes_as_its_number() {
         assert_eq!(serde_json::to_string(&Joules(0.1)).unwrap(), "0.1");
         assert_eq!(serde_json::from_str::<Joules>("0.1").unwrap(), Joules(0.1));
         assert!(serde_json::from_str::<Joules>("-1").is_err());

@@ -1,7 +1,7 @@
-//! Reports: what ledgers hold, costed anew, as tables, text and plots; and reports against each other.
+//! Reports: what ledgers hold, billed again, as tables, text and plots; and reports against each other.
 //!
 //! A [`Report`] is read from ledgers or run folders and given a bill with whatever factors the
-//! reader wants, so a ledger can be costed again years later or for another place. Everything that
+//! reader wants, so a ledger can be billed again years later or for another place. Everything that
 //! is shown comes from the same rows ([`Report::tables`]), so the forms cannot disagree.
 //!
 //! ```
@@ -12,7 +12,7 @@
 //! let ledger = Ledger::append_to(folder.path().join("ledger.jsonl"))?;
 //! Meter::start(MeterOptions::default(), Some(ledger))?.finish();
 //!
-//! let grid = Grid::of("SE")?;
+//! let grid = Grid::for_region("SE")?;
 //! let report = Report::read(&[folder.path()], |totals| Bill::new(totals, &grid, &Tariff::own_machine()))?
 //!     .with_units([Unit::new("request", 41_000.0)?]);
 //! assert!(report.markdown().contains("Sweden"));
@@ -23,6 +23,7 @@ mod card;
 mod codecarbon;
 mod columns;
 mod compare;
+mod describe;
 mod json;
 mod latex;
 mod markdown;
@@ -36,16 +37,17 @@ use std::path::{Path, PathBuf};
 
 use crate::attribution::{Attribution, is_idle};
 use crate::bill::Bill;
-use crate::ledger::{Contents, Ledger, LedgerError, Torn};
+use crate::jsonl::TornLine;
+use crate::ledger::{Ledger, LedgerContents, LedgerError};
 use crate::quantity::Seconds;
 use crate::totals::Totals;
 use crate::unit::Unit;
-use crate::window::{Header, Window};
+use crate::window::{LedgerHeader, Window};
 
 pub use codecarbon::emissions_csv;
 pub use compare::{Comparison, Pair, Ratio};
 pub use json::REPORT_SCHEMA;
-pub use ratio::{Interval, Verdict};
+pub use ratio::{ComparisonVerdict, Interval};
 pub use tables::Table;
 
 /// Name of the ledger in the folder of a run.
@@ -55,9 +57,9 @@ pub const LEDGER_FILE: &str = "ledger.jsonl";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     name: String,
-    headers: Vec<Header>,
+    headers: Vec<LedgerHeader>,
     windows: Vec<Window>,
-    torn: Vec<TornLine>,
+    torn: Vec<TornLedgerLine>,
     totals: Totals,
     idle: Totals,
     attribution: Attribution,
@@ -67,11 +69,11 @@ pub struct Report {
 
 /// A line that a crash tore, and the ledger that it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TornLine {
+pub struct TornLedgerLine {
     /// Name of the ledger.
     pub ledger: String,
     /// Where in it, and how long.
-    pub torn: Torn,
+    pub torn: TornLine,
 }
 
 /// Why there is no report.
@@ -82,7 +84,7 @@ pub enum ReportError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nothing is where the path points.
-    #[error("{} is not there; give a ledger, or the folder of a run that holds {LEDGER_FILE}", path.display())]
+    #[error("{} does not exist; give a ledger, or the folder of a run that holds {LEDGER_FILE}", path.display())]
     NotFound {
         /// The path given.
         path: PathBuf,
@@ -97,7 +99,7 @@ pub enum ReportError {
     },
     /// A file of which no line is one of a ledger.
     #[error(
-        "{place} is no ledger: a line must be a JSON object, but none of its {lines} lines is one; give the {LEDGER_FILE} of a run"
+        "{place} is not a ledger: each line must be a JSON object, but none of its {lines} lines is one; give the {LEDGER_FILE} of a run"
     )]
     NotALedger {
         /// Path or name of the ledger.
@@ -134,10 +136,10 @@ pub enum ReportError {
         got: f64,
     },
     /// No path was given.
-    #[error("a report must be of at least one ledger, but no path was given; name a ledger or the folder of a run")]
+    #[error("a report needs at least one ledger, but no path was given; name a ledger or the folder of a run")]
     NoPath,
     /// One report alone is compared.
-    #[error("a comparison must be of at least two reports, but `{name}` stands alone; name another")]
+    #[error("a comparison needs at least two reports, but got only `{name}`; name another")]
     Alone {
         /// The one that is there.
         name: String,
@@ -150,7 +152,7 @@ const LONGEST: f64 = 1e12;
 const MOST: f64 = 1e22;
 
 impl Report {
-    /// Reads ledgers, or the ledgers of run folders, into one report, and costs it with what `bill`
+    /// Reads ledgers, or the ledgers of run folders, into one report, and bills it with what `bill`
     /// makes of the totals.
     ///
     /// # Errors
@@ -173,7 +175,11 @@ impl Report {
     ///
     /// # Errors
     /// If it holds no window, or one that no meter writes.
-    pub fn of(name: &str, contents: &Contents, bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
+    pub fn from_contents(
+        name: &str,
+        contents: &LedgerContents,
+        bill: impl FnOnce(&Totals) -> Bill,
+    ) -> Result<Self, ReportError> {
         let ledger = Read { name: name.to_owned(), place: name.to_owned(), contents: contents.clone() };
         Self::over(name.to_owned(), vec![ledger], bill)
     }
@@ -183,7 +189,7 @@ impl Report {
     /// # Errors
     /// If there is none.
     pub fn merged(name: &str, reports: &[Self], bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
-        let mut all = Contents::default();
+        let mut all = LedgerContents::default();
         let (mut torn, mut units) = (Vec::new(), Vec::<Unit>::new());
         let mut attribution = Attribution::default();
         for report in reports {
@@ -198,7 +204,7 @@ impl Report {
                 }
             }
         }
-        let merged = Self::of(name, &all, bill)?;
+        let merged = Self::from_contents(name, &all, bill)?;
         Ok(Self { torn, units, attribution, ..merged })
     }
 
@@ -208,7 +214,7 @@ impl Report {
     }
 
     /// The same report with other factors.
-    pub fn recosted(self, bill: impl FnOnce(&Totals) -> Bill) -> Self {
+    pub fn with_bill(self, bill: impl FnOnce(&Totals) -> Bill) -> Self {
         let bill = bill(&self.totals);
         Self { bill, ..self }
     }
@@ -229,7 +235,7 @@ impl Report {
     }
 
     /// One for each meter that wrote to the ledgers.
-    pub fn headers(&self) -> &[Header] {
+    pub fn headers(&self) -> &[LedgerHeader] {
         &self.headers
     }
 
@@ -239,7 +245,7 @@ impl Report {
     }
 
     /// Lines that a crash tore: they are in no number.
-    pub fn torn(&self) -> &[TornLine] {
+    pub fn torn(&self) -> &[TornLedgerLine] {
         &self.torn
     }
 
@@ -271,13 +277,13 @@ impl Report {
             check(&place, &contents.windows)?;
             for (header, windows) in contents.meters() {
                 let sources = header.map(|header| header.sources.as_slice()).unwrap_or_default();
-                attribution.add(&Attribution::of_meter(windows, sources));
+                attribution.add(&Attribution::for_meter(windows, sources));
             }
             windows.extend(contents.windows);
             headers.extend(contents.headers);
-            torn.extend(contents.torn.into_iter().map(|torn| TornLine { ledger: name.clone(), torn }));
+            torn.extend(contents.torn.into_iter().map(|torn| TornLedgerLine { ledger: name.clone(), torn }));
         }
-        // What the machine drew while it was left alone is nobody's cost: it tells idle power.
+        // What the machine drew while it was left alone is nobody's cost: it gives idle power.
         let busy: Vec<Window> = windows.iter().filter(|window| !is_idle(&window.phase)).cloned().collect();
         let totals = Totals::from_windows(&busy);
         let idle = Totals::from_windows(&windows.iter().filter(|w| is_idle(&w.phase)).cloned().collect::<Vec<_>>());
@@ -292,7 +298,7 @@ struct Read {
     name: String,
     /// For people who look for the mistake.
     place: String,
-    contents: Contents,
+    contents: LedgerContents,
 }
 
 /// The ledger that a path means: itself, or the one in its folder.

@@ -9,7 +9,7 @@ use crate::unit::Unit;
 
 /// The functional unit of a Software Carbon Intensity: what `R` is, and how many of them there were.
 ///
-/// `SCI = (E · I + M) / R` of the Green Software Foundation's specification 1.1 (as recalled, also
+/// `SCI = (E · I + M) / R` of the Green Software Foundation's specification 1.1 (from memory, also
 /// ISO/IEC 21031): `E · I` is the energy of the building times the **location-based** intensity of
 /// the grid, `M` the share of making the hardware. Market-based figures and offsets do not count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct SciScore {
 #[non_exhaustive]
 pub enum SciError {
     /// No energy was read.
-    #[error("software carbon intensity of `{phase}` needs its energy, and no source gave any")]
+    #[error("software carbon intensity of `{phase}` needs its energy, and no source reported any")]
     NoEnergy {
         /// The line.
         phase: String,
@@ -64,7 +64,7 @@ impl Sci {
     ///
     /// # Errors
     /// If the line has no energy, or was computed without the emissions of making the hardware: a
-    /// sum without one of its terms is no such score.
+    /// sum without one of its terms is not such a score.
     pub fn of(&self, line: &BillLine) -> Result<SciScore, SciError> {
         let operational_g = line.carbon_g.ok_or_else(|| SciError::NoEnergy { phase: line.phase.clone() })?;
         let embodied_g = line.embodied_g.ok_or_else(|| SciError::NoEmbodied { phase: line.phase.clone() })?;

@@ -1,13 +1,14 @@
-//! Sources: things that read energy.
+//! Sources of energy readings.
 //!
-//! A [`Source`] hands out the energy since its last successful read, because that is what a window
+//! A [`Source`] returns the energy since its last successful read, because that is what a window
 //! needs and what survives a failed read: nothing is lost, the next read covers both spans. The
-//! arithmetic of counters stands apart, in [`Counter`]; a source must prove itself alive
+//! arithmetic of counters is separate, in [`Counter`]; a source must prove itself live
 //! ([`Source::probe`]) before anything it says is called measured.
 
 #[cfg(any(test, all(feature = "apple", target_os = "macos")))]
 mod apple;
 mod board;
+mod component_counter;
 mod counter;
 mod cpu;
 mod events;
@@ -15,17 +16,17 @@ mod files;
 mod fixed;
 mod gate;
 mod gpu;
+mod gpu_board;
 pub(crate) mod hwmon;
-mod metered;
-mod modelled;
+mod modeled;
 #[cfg(feature = "nvml")]
 mod nvml;
 pub(crate) mod perf;
+mod power_integrator;
 pub(crate) mod proc;
 mod rapl;
 mod recorder;
 mod replay;
-mod sampled;
 mod select;
 mod trace;
 mod watts;
@@ -45,27 +46,28 @@ use crate::quantity::{Joules, Seconds, Watts};
 
 #[cfg(any(test, all(feature = "apple", target_os = "macos")))]
 pub use apple::Apple;
-pub use counter::{Advance, Counter};
+pub use counter::{Counter, CounterChange};
 pub use cpu::Cpu;
 pub use events::{EnergyEvent, EnergyEvents, KernelEvents};
 pub use fixed::Fixed;
 pub(crate) use gpu::BoardTrial;
-pub use gpu::{GpuBoard, GpuError, Gpus, PowerKind};
+pub use gpu::Gpus;
+pub use gpu_board::{GpuBoard, GpuError, PowerKind};
 pub use hwmon::{Hwmon, amd_boards, unknown_sensors};
-pub use modelled::{IdleShare, Modelled, Scope};
+pub use modeled::{IdleShare, Modeled, Scope};
 #[cfg(feature = "nvml")]
 pub use nvml::nvidia_boards;
 pub use perf::PerfEnergy;
 pub use rapl::{Domains, Rapl};
 pub use recorder::Recorder;
 pub use replay::{Replay, ReplayBoard};
-pub use select::{Boards, Devices, GpuChoice, Selection, SourceChoice, select, select_with};
-pub(crate) use select::{Trials, select_telling};
-pub use trace::{Sample, TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceWriter};
+pub use select::{Devices, FoundBoards, GpuChoice, Selection, SourceChoice, select, select_with};
+pub(crate) use select::{Trials, select_recording_trials};
+pub use trace::{TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceSample, TraceWriter};
 pub(crate) use watts::design_power_share;
 pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts};
 
-/// A thing that reads energy.
+/// A source of energy readings.
 pub trait Source: Send {
     /// What it is, what it covers and how far to trust it. Complete only after [`probe`](Self::probe).
     fn describe(&self) -> Description;
@@ -92,12 +94,12 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+    fn read_at_counter_update(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
         self.read(clock.now())
     }
 
     /// The share of a component's work that these processes did since the last call for it, from 0
-    /// to 1: the shares of all processes add up to 1. Nothing where the device does not tell, does
+    /// to 1: the shares of all processes add up to 1. `None` where the device does not report it, does
     /// not know any of these processes (inside a container they may have other numbers), or
     /// nobody used it.
     fn process_share(&mut self, component: Component, processes: &[u32]) -> Option<f64> {
@@ -105,25 +107,25 @@ pub trait Source: Send {
         None
     }
 
-    /// What its devices show now, raw, for a recorder. Nothing where it has no readings of its
-    /// own; does not touch what [`read`](Self::read) hands out.
-    fn show(&mut self) -> Vec<Shown> {
+    /// What its devices show now, raw, for a recorder. `None` where it has no readings of its
+    /// own; does not touch what [`read`](Self::read) returns.
+    fn raw_readings(&mut self) -> Vec<RawReading> {
         Vec::new()
     }
 }
 
 /// What a device shows, before anything is counted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shown {
+pub struct RawReading {
     /// Which component.
     pub component: Component,
-    /// What the device calls itself.
+    /// Name of the device.
     pub name: String,
     /// Energy of one count.
     pub unit: Joules,
-    /// Where the counter wraps, in counts; nothing if that is not known or it never does.
+    /// Where the counter wraps, in counts; `None` if that is not known or it never does.
     pub range: Option<u64>,
-    /// How its numbers come about.
+    /// How its numbers are obtained.
     pub method: Method,
     /// 90 % interval of its numbers, as factors.
     pub spread: Spread,
@@ -132,7 +134,7 @@ pub struct Shown {
     /// Power now.
     pub power: Option<Watts>,
     /// How busy it is, from 0 to 1.
-    pub utilisation: Option<f64>,
+    pub utilization: Option<f64>,
     /// Why something is missing.
     pub error: Option<String>,
 }
@@ -146,7 +148,7 @@ pub enum Liveness {
     Dead(String),
 }
 
-/// A part of a computer whose energy is booked apart.
+/// A part of a computer whose energy is accounted for separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Component {
@@ -154,7 +156,7 @@ pub enum Component {
     Cpu(u16),
     /// Main memory of one package, or all of it.
     Memory(u16),
-    /// A graphics board.
+    /// A GPU.
     Gpu(u16),
     /// The whole computer. Never beside the others: it contains them.
     Machine,
@@ -167,7 +169,7 @@ pub struct Description {
     pub name: String,
     /// What it reads.
     pub components: Vec<Component>,
-    /// How its numbers come about.
+    /// How its numbers are obtained.
     pub method: Method,
     /// 90 % interval of its numbers, as factors.
     pub spread: Spread,
@@ -182,7 +184,7 @@ pub struct Description {
     /// Idle power of a component, where the source itself knows it, as a model does.
     #[serde(rename = "idle_w", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub idle: BTreeMap<Component, Watts>,
-    /// What else a reader should know.
+    /// Further remarks.
     pub notes: Vec<String>,
 }
 
@@ -190,14 +192,14 @@ pub struct Description {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reading {
     /// Energy by component. A component without news is absent, not zero.
-    pub parts: Vec<Part>,
-    /// What went wrong.
+    pub parts: Vec<ComponentReading>,
+    /// Problems encountered.
     pub gaps: Vec<Gap>,
 }
 
 /// Energy of one component since the last read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct ComponentReading {
     /// Which component.
     pub component: Component,
     /// Its energy.
@@ -208,7 +210,7 @@ pub struct Part {
     pub background: Joules,
     /// How long that took: longer than the window where earlier reads failed.
     pub over: Duration,
-    /// How the number came about.
+    /// How the number was obtained.
     pub method: Method,
 }
 
@@ -221,30 +223,30 @@ pub enum SourceError {
     File {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The underlying I/O error.
         #[source]
         error: std::io::Error,
     },
-    /// A file holds something else.
+    /// A file has unexpected contents.
     #[error("{} must hold {expected}, got `{got}`", path.display())]
     Content {
         /// Which file.
         path: PathBuf,
-        /// What belongs there.
+        /// What was expected.
         expected: &'static str,
-        /// The beginning of what stands there.
+        /// The beginning of what was found.
         got: String,
     },
     /// A perf event could not be opened or read.
     #[error("cannot {action} perf event {event} on CPU {cpu}: {error}{way_out}")]
     Event {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// Which event, such as `power/energy-pkg/`.
         event: String,
         /// On which processor.
         cpu: u32,
-        /// What the system said.
+        /// The underlying I/O error.
         #[source]
         error: std::io::Error,
         /// What would change it, after a semicolon; empty where nothing is known to.
@@ -260,11 +262,11 @@ pub enum SourceError {
     },
 }
 
-/// A name that is no component.
+/// A name that is not a component.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("component must be machine, cpuN, memoryN or gpuN with a number N, got `{got}`")]
 pub struct ComponentError {
-    /// What was given.
+    /// The value given.
     pub got: String,
 }
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::quantity::Joules;
-use crate::source::{Component, Part};
+use crate::source::{Component, ComponentReading};
 
-/// How a window's processor energy was told from that of the phases beside it.
+/// How a window's processor energy was reported from that of the phases beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
@@ -20,13 +20,13 @@ pub enum Split {
     Whole,
     /// By the CPU time spent in each phase.
     CpuTime,
-    /// By the time each phase lasted, because no CPU time was told or spent.
+    /// By the time each phase lasted, because no CPU time was reported or spent.
     WallTime,
 }
 
 /// What a phase had of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Share {
+pub(crate) struct PhaseShare {
     pub(crate) wall: Duration,
     pub(crate) cpu: Duration,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Share {
 const QUANTUM: f64 = 1.0 / (1u64 << 30) as f64;
 
 /// How processor energy will be split among these.
-pub(crate) fn rule(shares: &[Share]) -> Split {
+pub(crate) fn rule(shares: &[PhaseShare]) -> Split {
     if shares.len() == 1 {
         Split::Whole
     } else if shares.iter().any(|share| !share.cpu.is_zero()) {
@@ -46,7 +46,7 @@ pub(crate) fn rule(shares: &[Share]) -> Split {
 
 /// The energy of each share, in order. Boards and memory, and what the process did not cause, go by
 /// time; what a processor or machine draws on top goes by CPU time.
-pub(crate) fn split(part: &Part, shares: &[Share]) -> Vec<Estimate<Joules>> {
+pub(crate) fn split(part: &ComponentReading, shares: &[PhaseShare]) -> Vec<Estimate<Joules>> {
     let walls: Vec<u128> = shares.iter().map(|share| share.wall.as_nanos()).collect();
     let cpus: Vec<u128> = shares.iter().map(|share| share.cpu.as_nanos()).collect();
     let by_cpu = matches!(part.component, Component::Cpu(_) | Component::Machine) && rule(shares) == Split::CpuTime;
@@ -63,7 +63,7 @@ pub(crate) fn split(part: &Part, shares: &[Share]) -> Vec<Estimate<Joules>> {
         let own = own as f64 * QUANTUM;
         // The bounds take the same share; rounding must not push them past the value.
         let bounds = if low == high { (own, own) } else { ((low * fraction).min(own), (high * fraction).max(own)) };
-        Estimate::exact(Joules::raw(own)).between(Joules::raw(bounds.0), Joules::raw(bounds.1))
+        Estimate::exact(Joules::raw(own)).with_bounds(Joules::raw(bounds.0), Joules::raw(bounds.1))
     };
     values.zip(&walls).map(estimate).collect()
 }
@@ -94,18 +94,18 @@ mod tests {
     use crate::estimate::{Method, Spread};
     use proptest::prelude::*;
 
-    fn part(component: Component, energy: f64, background: f64) -> Part {
-        Part {
+    fn part(component: Component, energy: f64, background: f64) -> ComponentReading {
+        ComponentReading {
             component,
-            energy: Estimate::spread(Joules::raw(energy), Spread::factor(2.0)),
+            energy: Estimate::with_spread(Joules::raw(energy), Spread::factor(2.0)),
             background: Joules::raw(background),
             over: Duration::from_secs(10),
-            method: Method::Modelled,
+            method: Method::Modeled,
         }
     }
 
-    fn share(wall: u64, cpu: u64) -> Share {
-        Share { wall: Duration::from_millis(wall), cpu: Duration::from_millis(cpu) }
+    fn share(wall: u64, cpu: u64) -> PhaseShare {
+        PhaseShare { wall: Duration::from_millis(wall), cpu: Duration::from_millis(cpu) }
     }
 
     fn values(estimates: &[Estimate<Joules>]) -> Vec<f64> {
@@ -131,7 +131,10 @@ mod tests {
 
     #[test]
     fn a_lost_interval_keeps_its_upper_bound() {
-        let lost = Part { energy: Estimate::exact(Joules::ZERO).widened_up(40.0), ..part(Component::Cpu(0), 0.0, 0.0) };
+        let lost = ComponentReading {
+            energy: Estimate::exact(Joules::ZERO).with_high_raised_by(40.0),
+            ..part(Component::Cpu(0), 0.0, 0.0)
+        };
         let got = split(&lost, &[share(7500, 0), share(2500, 9)]);
         assert_eq!(values(&got), [0.0, 0.0]);
         assert_eq!((got[0].high().get(), got[1].high().get()), (30.0, 10.0));
@@ -147,14 +150,14 @@ mod tests {
             exact in any::<bool>(),
             times in proptest::collection::vec((0u64..1_000_000_000_000, 0u64..4_000_000_000_000), 1..20),
         ) {
-            let shares: Vec<Share> = times
+            let shares: Vec<PhaseShare> = times
                 .iter()
-                .map(|(wall, cpu)| Share { wall: Duration::from_nanos(wall + 1), cpu: Duration::from_nanos(*cpu) })
+                .map(|(wall, cpu)| PhaseShare { wall: Duration::from_nanos(wall + 1), cpu: Duration::from_nanos(*cpu) })
                 .collect();
             let component = if cpu { Component::Cpu(0) } else { Component::Gpu(0) };
             let spread = if exact { Spread::NONE } else { Spread::factor(2.0) };
-            let whole = Part {
-                energy: Estimate::spread(Joules::raw(energy), spread),
+            let whole = ComponentReading {
+                energy: Estimate::with_spread(Joules::raw(energy), spread),
                 ..part(component, energy, energy * background)
             };
             let got = split(&whole, &shares);

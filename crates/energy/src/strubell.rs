@@ -6,8 +6,8 @@
 //! nothing that is printed goes into a sum.
 //!
 //! ```
-//! use attar_energy::strubell::{self, Reading};
-//! let rows = strubell::table(Reading::Paper);
+//! use attar_energy::strubell::{self, TpuPricing};
+//! let rows = strubell::table(TpuPricing::Paper);
 //! let bert = rows.iter().find(|row| row.id == "bert-v100").unwrap();
 //! let carbon = bert.carbon_lb.as_ref().unwrap();
 //! assert_eq!((carbon.rounded, carbon.printed, carbon.matches), (1438, 1438, true));
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Two rows of eight need another number of hours than the paper prints; their remarks say so. Three rows
-//! price tensor processors by the chip or core with the price of a device: [`Reading`].
+//! price tensor processors by the chip or core with the price of a device: [`TpuPricing`].
 
 mod cell;
 mod lisa;
@@ -30,7 +30,7 @@ use crate::money::{Currency, Money, PricePerHour};
 use crate::quantity::{GramsCo2e, GramsPerKwh, KilowattHours, Pue, Quantity, SECONDS_PER_HOUR, Seconds, Watts};
 use crate::table;
 
-pub use cell::Cell;
+pub use cell::RecomputedCell;
 pub use lisa::{LisaRow, lisa};
 
 /// Grams in an international avoirdupois pound, exactly.
@@ -43,7 +43,7 @@ pub const POUNDS_PER_KWH: f64 = 0.954;
 /// How the prices of tensor processors are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reading {
+pub enum TpuPricing {
     /// As the paper computes: the price of a device for every chip, and for the one core of the
     /// architecture search.
     Paper,
@@ -53,7 +53,7 @@ pub enum Reading {
 
 /// A row of Table 3.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct StrubellRow {
     /// Short name, such as `bert-v100`; [`forecast::preset`](crate::forecast::preset) takes it.
     pub id: String,
     /// The model.
@@ -79,17 +79,17 @@ pub struct Row {
     /// Upper price (on demand) of one device's hour.
     pub price_high: PricePerHour,
     /// Energy times PUE, in kilowatt-hours.
-    pub facility_kwh: Option<Cell>,
+    pub facility_kwh: Option<RecomputedCell>,
     /// Emissions in pounds of CO2e.
-    pub carbon_lb: Option<Cell>,
+    pub carbon_lb: Option<RecomputedCell>,
     /// The same in grams.
     pub carbon_g: Option<GramsCo2e>,
     /// Cost at the lower price, in US dollars.
-    pub usd_low: Cell,
+    pub usd_low: RecomputedCell,
     /// Cost at the upper price, in US dollars.
-    pub usd_high: Cell,
+    pub usd_high: RecomputedCell,
     /// The emissions against those of Table 1.
-    pub comparisons: Vec<Comparison>,
+    pub comparisons: Vec<StrubellComparison>,
     /// What is wrong or doubtful about this row.
     pub remarks: Vec<String>,
 }
@@ -107,7 +107,7 @@ pub struct Comparator {
 
 /// A row against a familiar emission.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct StrubellComparison {
     /// The familiar emission.
     #[serde(flatten)]
     pub comparator: Comparator,
@@ -116,7 +116,7 @@ pub struct Comparison {
 }
 
 /// Table 3, recomputed, in the order of the paper.
-pub fn table(reading: Reading) -> Vec<Row> {
+pub fn table(reading: TpuPricing) -> Vec<StrubellRow> {
     inputs().iter().map(|input| row(input, reading)).collect()
 }
 
@@ -150,9 +150,9 @@ pub fn grid() -> Grid {
         g_per_kwh: intensity(),
         year: Some(2018),
         source: "EPA eGRID through Strubell et al. 2019, 0.954 lb/kWh".to_owned(),
-        licence: String::new(),
+        license: String::new(),
         carbon_free: None,
-        choice: crate::grid::GridChoice::Own,
+        choice: crate::grid::GridChoice::Custom,
     }
 }
 
@@ -163,7 +163,7 @@ pub fn pounds(mass: GramsCo2e) -> f64 {
 
 /// A row of `data/strubell.csv`.
 #[derive(Debug, Deserialize)]
-struct Input {
+struct StrubellInput {
     id: String,
     model: String,
     hardware: String,
@@ -182,8 +182,8 @@ struct Input {
     remark: Option<String>,
 }
 
-fn inputs() -> &'static [Input] {
-    static ROWS: OnceLock<Vec<Input>> = OnceLock::new();
+fn inputs() -> &'static [StrubellInput] {
+    static ROWS: OnceLock<Vec<StrubellInput>> = OnceLock::new();
     ROWS.get_or_init(|| table::embedded(include_str!("../data/strubell.csv")))
 }
 
@@ -211,22 +211,22 @@ fn cost(time: Seconds, price: PricePerHour, times: f64) -> Money {
     one.with(one.amount() * times)
 }
 
-fn row(input: &Input, reading: Reading) -> Row {
+fn row(input: &StrubellInput, reading: TpuPricing) -> StrubellRow {
     let priced_devices = f64::from(input.devices)
         * match reading {
-            Reading::Paper => 1.0,
-            Reading::Device => input.unit.share_of_device().unwrap_or(1.0),
+            TpuPricing::Paper => 1.0,
+            TpuPricing::Device => input.unit.share_of_device().unwrap_or(1.0),
         };
     let (price_low, price_high) = (price(input.price_low), price(input.price_high));
     let both = |of: &dyn Fn(Seconds) -> f64, printed| {
-        Cell::new(of(hours(input.hours)), of(hours(input.hours_printed)), printed, 1)
+        RecomputedCell::new(of(hours(input.hours)), of(hours(input.hours_printed)), printed, 1)
     };
     let energy_cell = |watts: Watts, printed| both(&|time| energy(watts, time).get(), printed);
     let carbon = |watts: Watts, time| energy(watts, time) * intensity();
     let carbon_cell = |watts: Watts, printed| both(&|time| pounds(carbon(watts, time)), printed);
     let cost_cell = |price: PricePerHour, printed| both(&|time| cost(time, price, priced_devices).amount(), printed);
     let carbon_lb = input.watts.zip(input.printed_lb).map(|(watts, printed)| carbon_cell(watts, printed));
-    let mut row = Row {
+    let mut row = StrubellRow {
         id: input.id.clone(),
         model: input.model.clone(),
         hardware: input.hardware.clone(),
@@ -251,15 +251,15 @@ fn row(input: &Input, reading: Reading) -> Row {
     row
 }
 
-fn compared(carbon: &Cell) -> Vec<Comparison> {
-    let of = |comparator: &Comparator| Comparison {
+fn compared(carbon: &RecomputedCell) -> Vec<StrubellComparison> {
+    let of = |comparator: &Comparator| StrubellComparison {
         comparator: comparator.clone(),
         ratio: carbon.computed / comparator.pounds,
     };
     comparators().iter().map(of).collect()
 }
 
-fn remarks(row: &Row, input: &Input, reading: Reading) -> Vec<String> {
+fn remarks(row: &StrubellRow, input: &StrubellInput, reading: TpuPricing) -> Vec<String> {
     let mut remarks = Vec::new();
     if row.hours != row.hours_printed {
         let reason = input.remark.as_deref().unwrap_or("the printed cells need other hours");
@@ -288,11 +288,11 @@ fn remarks(row: &Row, input: &Input, reading: Reading) -> Vec<String> {
         let unit = row.unit;
         let times = 1.0 / share;
         remarks.push(match reading {
-            Reading::Paper => format!(
+            TpuPricing::Paper => format!(
                 "the price is that of a Cloud TPU device, which has 4 chips or 8 cores, and is paid here for \
                  every {unit}: {times} times what the share of a device costs"
             ),
-            Reading::Device => format!(
+            TpuPricing::Device => format!(
                 "{times} {unit}s share the price of one Cloud TPU device, so the cost is 1/{times} of the paper's, \
                  and its printed cells do not apply"
             ),
@@ -309,7 +309,7 @@ fn remarks(row: &Row, input: &Input, reading: Reading) -> Vec<String> {
     if row.id.starts_with("nas-") {
         remarks.push(
             "Patterson et al. 2021 (arXiv 2104.10350): the search ran on a small proxy task, so the energy is \
-             18.7 times too high for an average organisation and the emissions 88 times too high for Google \
+             18.7 times too high for an average organization and the emissions 88 times too high for Google \
              (about 3.2 t in place of 284 t); it is paid once for a search space, not for each model"
                 .to_owned(),
         );

@@ -1,4 +1,4 @@
-//! The embedded tables: comma-separated, with `#` lines that name source and licence.
+//! The embedded tables: comma-separated, with `#` lines that name source and license.
 
 use serde::de::DeserializeOwned;
 

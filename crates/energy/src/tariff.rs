@@ -1,4 +1,4 @@
-//! What electricity and machines cost, and what a data centre adds.
+//! What electricity and machines cost, and what a data center adds.
 
 use std::sync::OnceLock;
 
@@ -32,26 +32,26 @@ pub struct PuePreset {
     pub pue: Pue,
     /// The year that it is about.
     pub year: u16,
-    /// Who says so.
+    /// Source of the figure.
     pub source: String,
-    /// Licence of the source, or `fact`.
-    pub licence: String,
+    /// License of the source, or `fact`.
+    pub license: String,
 }
 
-/// A preset that is not there.
+/// An unknown preset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("preset `{got}` of the power usage effectiveness is not known; nearest: {nearest}; there are {}, or give a number from 1 to 3", known.join(", "))]
 pub struct PuePresetError {
-    /// What was given.
+    /// The value given.
     pub got: String,
-    /// The nearest name.
+    /// The closest name.
     pub nearest: String,
     /// All names.
     pub known: Vec<String>,
 }
 
 impl Tariff {
-    /// One's own machine outside a data centre: nothing added, no price known.
+    /// A machine of your own outside a data center: nothing added, no price known.
     pub fn own_machine() -> Self {
         Self { electricity: None, device_hour: None, spot_hour: None, pue: Pue::ONE }
     }
@@ -109,9 +109,9 @@ impl Tariff {
         let amounts = [self.device_hour, self.spot_hour].map(|price| price.map(|price| time * price));
         match amounts {
             [Some(demand), Some(spot)] if spot.amount() <= demand.amount() => {
-                Some(Estimate::exact(demand).between(spot, demand))
+                Some(Estimate::exact(demand).with_bounds(spot, demand))
             }
-            [Some(demand), Some(spot)] => Some(Estimate::exact(demand).between(demand, spot)),
+            [Some(demand), Some(spot)] => Some(Estimate::exact(demand).with_bounds(demand, spot)),
             [demand, spot] => demand.or(spot).map(Estimate::exact),
         }
     }
@@ -174,7 +174,7 @@ impl PuePreset {
     /// A preset by its name: `strubell2019`, `uptime2024`, `aws`, `azure` or `gcp`.
     ///
     /// # Errors
-    /// If there is none of that name; the error names the nearest.
+    /// If there is none with that name; the error names the closest match.
     pub fn named(name: &str) -> Result<&'static Self, PuePresetError> {
         let names = || Self::all().iter().map(|preset| preset.name.as_str());
         Self::all().iter().find(|preset| preset.name.eq_ignore_ascii_case(name.trim())).ok_or_else(|| PuePresetError {

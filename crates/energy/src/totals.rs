@@ -18,7 +18,7 @@ pub struct Totals {
     pub phases: Vec<PhaseTotals>,
     /// Each component over all phases. Nothing is split here, so a measured component stays measured.
     pub components: BTreeMap<Component, ComponentEnergy>,
-    /// What went wrong, each kind once for each thing.
+    /// Problems encountered, each kind once for each thing.
     pub gaps: Vec<Gap>,
 }
 
@@ -29,7 +29,7 @@ pub struct PhaseTotals {
     pub phase: String,
     /// How long it was active.
     pub active: Seconds,
-    /// CPU time of the process in it; nothing where the system did not tell throughout.
+    /// CPU time of the process in it; `None` where the system did not tell throughout.
     pub cpu: Option<Seconds>,
     /// Its energy by component. Where phases took turns between two reads, the method is at best
     /// apportioned; the split itself is taken as exact.
@@ -60,16 +60,16 @@ impl Totals {
         phase.active += window.active_s;
         phase.cpu = phase.cpu.zip(window.cpu_s).map(|(so_far, more)| so_far + more);
         for (component, energy) in &window.energy {
-            book(&mut self.components, *component, *energy);
+            accumulate(&mut self.components, *component, *energy);
             let method =
                 if window.split == Split::Whole { energy.method } else { energy.method.max(Method::Apportioned) };
-            book(&mut phase.components, *component, ComponentEnergy { method, ..*energy });
+            accumulate(&mut phase.components, *component, ComponentEnergy { method, ..*energy });
         }
-        window.gaps.iter().for_each(|gap| gap::note(&mut self.gaps, gap));
+        window.gaps.iter().for_each(|gap| gap::record(&mut self.gaps, gap));
     }
 
     /// What the same phases would come to in all of `seconds` at the powers and shares of time that
-    /// they had: a forecast, and so modelled, whatever its beginnings were. The phases left out by
+    /// they had: a forecast, and so modeled, whatever its beginnings were. The phases left out by
     /// `keep` are not in it.
     ///
     /// Without any time to go by, there is nothing to forecast.
@@ -84,9 +84,9 @@ impl Totals {
         for phase in phases {
             let mut components = BTreeMap::new();
             for (component, energy) in &phase.components {
-                let energy = ComponentEnergy { joules: energy.joules.scaled(factor), method: Method::Modelled };
-                book(&mut components, *component, energy);
-                book(&mut forecast.components, *component, energy);
+                let energy = ComponentEnergy { joules: energy.joules.scaled(factor), method: Method::Modeled };
+                accumulate(&mut components, *component, energy);
+                accumulate(&mut forecast.components, *component, energy);
             }
             let scaled = |time: Seconds| time.with(time.get() * factor);
             forecast.phases.push(PhaseTotals {
@@ -104,12 +104,12 @@ impl Totals {
         self.phases.iter().find(|phase| phase.phase == name)
     }
 
-    /// Energy of all components and phases; nothing where none was read, which is not zero.
+    /// Energy of all components and phases; `None` where none was read, which is not zero.
     pub fn energy(&self) -> Option<Estimate<Joules>> {
         sum(&self.components)
     }
 
-    /// The weakest method of all components; nothing where none was read.
+    /// The weakest method of all components; `None` where none was read.
     pub fn method(&self) -> Option<Method> {
         weakest(&self.components)
     }
@@ -121,18 +121,18 @@ impl Totals {
 }
 
 impl PhaseTotals {
-    /// Energy of all its components; nothing where none was read, which is not zero.
+    /// Energy of all its components; `None` where none was read, which is not zero.
     pub fn energy(&self) -> Option<Estimate<Joules>> {
         sum(&self.components)
     }
 
-    /// The weakest method of its components; nothing where none was read.
+    /// The weakest method of its components; `None` where none was read.
     pub fn method(&self) -> Option<Method> {
         weakest(&self.components)
     }
 }
 
-fn book(into: &mut BTreeMap<Component, ComponentEnergy>, component: Component, energy: ComponentEnergy) {
+fn accumulate(into: &mut BTreeMap<Component, ComponentEnergy>, component: Component, energy: ComponentEnergy) {
     into.entry(component).and_modify(|so_far| so_far.add(energy)).or_insert(energy);
 }
 

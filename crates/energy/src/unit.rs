@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
 use crate::money::Money;
-use crate::quantity::Litres;
+use crate::quantity::Liters;
 use crate::quantity::{GramsCo2e, Joules, QuantityError, Seconds, check};
 
 /// So many of something that a run did: samples, tokens, epochs, requests, points of accuracy.
@@ -20,7 +20,7 @@ pub struct Unit {
 /// A line of a bill divided by what was done with it. What is absent is not known.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UnitCost {
-    /// What one is called.
+    /// Name of one unit, in the singular.
     pub unit: String,
     /// So many units cost what follows.
     pub units: u64,
@@ -35,8 +35,8 @@ pub struct UnitCost {
     /// Greenhouse gas, market-based.
     pub market_carbon_g: Option<Estimate<GramsCo2e>>,
     /// Water.
-    pub water_l: Option<Estimate<Litres>>,
-    /// Greenhouse gas of making the hardware.
+    pub water_l: Option<Estimate<Liters>>,
+    /// Greenhouse gas of manufacturing the hardware.
     pub embodied_g: Option<Estimate<GramsCo2e>>,
     /// Money.
     pub money: Option<Estimate<Money>>,
@@ -58,7 +58,7 @@ impl Unit {
         Self { name: self.name.clone(), count: (self.count + other.count).min(f64::MAX) }
     }
 
-    /// What one is called.
+    /// Name of one unit, in the singular.
     pub fn name(&self) -> &str {
         &self.name
     }

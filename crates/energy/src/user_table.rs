@@ -1,4 +1,4 @@
-//! Tables that a user gives: comma-separated files, read with distrust.
+//! Tables that a user gives: comma-separated files, read defensively.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ const MOST_BYTES: u64 = 256 << 20;
 const MOST_LINE: usize = 64 << 10;
 /// No name of a place, a source or an instance type comes near this many characters.
 const MOST_NAME: usize = 300;
-/// So many characters of a stranger's text an error repeats.
+/// Longest excerpt of untrusted text in an error message, in characters.
 const MOST_SHOWN: usize = 60;
 
 /// A table from outside that cannot be used: where, what was expected, what was found.
@@ -24,10 +24,10 @@ pub enum TableError {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The underlying I/O error.
         source: io::Error,
     },
-    /// What stands in it is not such a table.
+    /// The contents are not such a table.
     #[error(transparent)]
     Content(#[from] Box<TableFault>),
 }
@@ -40,18 +40,18 @@ pub struct TableFault {
     pub file: PathBuf,
     /// The line, from 1.
     pub line: u64,
-    /// The column by its name; nothing where the line or the file as a whole is wrong.
+    /// The column by its name; `None` where the line or the file as a whole is wrong.
     pub column: Option<String>,
-    /// What should be there.
+    /// What was expected.
     pub expected: String,
-    /// What is there, cut short.
+    /// What was found, shortened.
     pub got: String,
-    /// The nearest valid names, the best first; none where there is nothing near.
+    /// The closest valid names, best first; none where there is nothing near.
     pub nearest: Vec<String>,
 }
 
 /// A column that a table has: its name, and other names by which it is known.
-pub(crate) struct Column {
+pub(crate) struct TableColumn {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
 }
@@ -72,9 +72,9 @@ pub(crate) struct UserRow<'a> {
 
 impl UserTable {
     /// Reads a table whose header must name the columns, in any order and any case; columns
-    /// beyond those known are let pass where `more` says so. Lines that begin with `#` and blank ones
+    /// beyond those known are allowed if `more` is set. Lines that begin with `#` and blank ones
     /// are skipped; a byte order mark and carriage returns do no harm.
-    pub(crate) fn read(file: &Path, columns: &[Column], more: bool) -> Result<Self, TableError> {
+    pub(crate) fn read(file: &Path, columns: &[TableColumn], more: bool) -> Result<Self, TableError> {
         let failed = |source| TableError::Read { file: file.to_owned(), source };
         let mut bytes = Vec::new();
         // The length is what arrives, not what the system claims: a device or a growing file has none.
@@ -82,7 +82,7 @@ impl UserTable {
         Self::parse(file, &bytes, columns, more)
     }
 
-    fn parse(file: &Path, bytes: &[u8], columns: &[Column], more: bool) -> Result<Self, TableError> {
+    fn parse(file: &Path, bytes: &[u8], columns: &[TableColumn], more: bool) -> Result<Self, TableError> {
         let shape = |line, expected: String, got: String, nearest| {
             let fault = TableFault { file: file.to_owned(), line, column: None, expected, got, nearest };
             TableError::Content(Box::new(fault))
@@ -117,7 +117,7 @@ impl UserTable {
             .map(|record| {
                 let record = record.map_err(|error| {
                     let line = error.position().map_or(1, csv::Position::line);
-                    shape(line, "text in UTF-8".into(), shown(&error.to_string()), vec![])
+                    shape(line, "text in UTF-8".into(), excerpt(&error.to_string()), vec![])
                 })?;
                 Ok((record.position().map_or(1, csv::Position::line), record))
             });
@@ -125,7 +125,7 @@ impl UserTable {
         let wanted = format!("a header with {}", names.join(","));
         let (line, header) =
             records.next().unwrap_or_else(|| Err(shape(1, wanted.clone(), "an empty file".into(), vec![])))?;
-        let place = |column: &Column| header.iter().position(|name| column.is(name));
+        let place = |column: &TableColumn| header.iter().position(|name| column.is(name));
         let found: Vec<(&'static str, Option<usize>)> =
             columns.iter().map(|column| (column.name, place(column))).collect();
         let missing: Vec<&str> =
@@ -133,15 +133,15 @@ impl UserTable {
         if !missing.is_empty() {
             let next = records.next().transpose()?.map(|(_, record)| record).unwrap_or_default();
             let two = columns.iter().all(|column| next.iter().any(|name| column.is(name)));
-            let got = format!("`{}`, which lacks {}", shown(&join(&header)), missing.join(", "));
+            let got = format!("`{}`, which lacks {}", excerpt(&join(&header)), missing.join(", "));
             let got =
                 if two { format!("{got}; the next line looks like the header: remove what is above it") } else { got };
             let nearest = table::nearest(missing[0], header.iter().filter(|name| !name.is_empty()), 1);
-            return Err(shape(line, wanted, got, nearest.into_iter().map(shown).collect()));
+            return Err(shape(line, wanted, got, nearest.into_iter().map(excerpt).collect()));
         }
         if let Some(strange) = header.iter().find(|name| !more && !columns.iter().any(|column| column.is(name))) {
             let nearest = table::nearest(strange, columns.iter().map(|column| column.name), 1);
-            let got = format!("a column `{}` that is not known", shown(strange));
+            let got = format!("a column `{}` that is not known", excerpt(strange));
             return Err(shape(line, wanted, got, nearest.into_iter().map(str::to_owned).collect()));
         }
         if let Some(column) = columns.iter().find(|column| header.iter().filter(|name| column.is(name)).count() > 1) {
@@ -189,7 +189,7 @@ impl UserRow<'_> {
         }
     }
 
-    /// A number, or nothing where the cell is empty.
+    /// A number, or `None` where the cell is empty.
     pub(crate) fn number(
         &self,
         column: &str,
@@ -219,14 +219,14 @@ impl UserRow<'_> {
             line: self.line,
             column: Some(column.to_owned()),
             expected: expected.to_owned(),
-            got: format!("`{}`", shown(self.text(column))),
+            got: format!("`{}`", excerpt(self.text(column))),
             nearest: Vec::new(),
         }))
     }
 }
 
-impl Column {
-    pub(crate) const fn needed(name: &'static str, aliases: &'static [&'static str]) -> Self {
+impl TableColumn {
+    pub(crate) const fn required(name: &'static str, aliases: &'static [&'static str]) -> Self {
         Self { name, aliases }
     }
 
@@ -235,8 +235,8 @@ impl Column {
     }
 }
 
-/// A stranger's text as an error may repeat it: without control characters, and not all of it.
-pub(crate) fn shown(text: &str) -> String {
+/// Untrusted text as an error message quotes it: without control characters, and not all of it.
+pub(crate) fn excerpt(text: &str) -> String {
     let mut short: String = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(MOST_SHOWN).is_some() {
         short.push('…');

@@ -19,34 +19,34 @@ use crate::split::Split;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// What was done, in the caller's words.
+    /// Name of the phase, chosen by the caller.
     pub phase: String,
-    /// Begin of the span, UTC.
+    /// Start of the span, UTC.
     pub start: Timestamp,
     /// End of the span, UTC.
     pub end: Timestamp,
-    /// Begin of the span on the steady clock, from the start of the meter.
+    /// Start of the span on the steady clock, from the start of the meter.
     pub start_s: Seconds,
     /// End of the span on the steady clock.
     pub end_s: Seconds,
     /// How much of the span belonged to this phase.
     pub active_s: Seconds,
-    /// CPU time of the process in this phase, all threads together; nothing where the system does
+    /// CPU time of the process in this phase, all threads together; `None` where the system does
     /// not tell.
     pub cpu_s: Option<Seconds>,
     /// CPU time that all other processes of the machine used meanwhile (of a shared span: its share
-    /// by time); nothing where the system does not tell.
+    /// by time); `None` where the system does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_cpu_s: Option<Seconds>,
-    /// The share of a component's work that the metered processes did, where the device tells, as
-    /// some graphics boards do.
+    /// The share of a component's work that the metered processes did, where the device reports it, as
+    /// some GPUs do.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub own_share: BTreeMap<Component, f64>,
     /// Energy by component. A component that gave nothing is absent, not zero.
     pub energy: BTreeMap<Component, ComponentEnergy>,
-    /// How this phase's energy was told from that of the others in the span.
+    /// How this phase's energy was reported from that of the others in the span.
     pub split: Split,
-    /// What went wrong in the span; noted in the first of its windows only.
+    /// Problems encountered in the span; noted in the first of its windows only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
@@ -57,7 +57,7 @@ pub struct ComponentEnergy {
     /// Joules with their interval.
     #[serde(flatten)]
     pub joules: Estimate<Joules>,
-    /// How the source came by the number. A phase that shared its span has at best an apportioned
+    /// How the source obtained the number. A phase that shared its span has at best an apportioned
     /// share of it.
     pub method: Method,
 }
@@ -67,9 +67,9 @@ pub struct ComponentEnergy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
-    /// What it is about, in the caller's words.
+    /// Its name, chosen by the caller.
     pub name: String,
-    /// Its begin on the steady clock, from the start of the meter.
+    /// Its start on the steady clock, from the start of the meter.
     pub start_s: Seconds,
     /// Its end.
     pub end_s: Seconds,
@@ -78,7 +78,7 @@ pub struct Span {
 /// The first line that a meter writes: where, with what, and why so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub struct LedgerHeader {
     /// When the meter started, UTC.
     pub start: Timestamp,
     /// Version of this crate.

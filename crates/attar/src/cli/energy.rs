@@ -28,8 +28,7 @@ pub(crate) enum EnergyCommand {
     Serve(ServeArgs),
     /// Record what the meters of this machine show, to replay it later.
     Record(RecordArgs),
-    /// Name the embedded data, their sources and licences.
-    #[command(visible_alias = "licences")]
+    /// Name the embedded data, their sources and licenses.
     Licenses,
 }
 
@@ -43,7 +42,7 @@ pub(crate) struct DoctorArgs {
 /// What is read.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Where energy is read: auto, modelled, fixed, replay or off.
+    /// Where energy is read: auto, modeled, fixed, replay or off.
     #[arg(long, value_enum, default_value_t = SourceArg::Auto, value_name = "SOURCE")]
     pub(crate) source: SourceArg,
     /// The machine's power, for `--source fixed`.
@@ -63,7 +62,7 @@ pub(crate) struct SourceArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SourceArg {
     Auto,
-    Modelled,
+    Modeled,
     Fixed,
     Replay,
     Off,
@@ -73,7 +72,7 @@ pub(crate) enum SourceArg {
 pub(crate) enum MethodArg {
     Measured,
     Apportioned,
-    Modelled,
+    Modeled,
 }
 
 /// What a bill is computed with.
@@ -187,7 +186,7 @@ pub(crate) struct PlanArgs {
     pub(crate) recipe: Option<PathBuf>,
     /// How busy the machine is, from 0 to 1.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
-    pub(crate) utilisation: Option<f64>,
+    pub(crate) utilization: Option<f64>,
     /// Which part of the hardware's peak is reached, from 0 to 1, for arithmetic.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) efficiency: Option<f64>,

@@ -99,7 +99,7 @@ fn every_figure_is_there() {
         let joules = &of["joules_per_thousand"];
         let [low, value, high] = ["low", "value", "high"].map(|key| positive(&joules[key]));
         assert!(low <= value && value <= high, "{joules}");
-        assert_eq!(of["energy_method"], "modelled");
+        assert_eq!(of["energy_method"], "modeled");
         let start = &row["start"];
         assert!(positive(&start["first_answer_ms"]) <= positive(&start["process_ms"]), "{start}");
         if cfg!(target_os = "linux") {
@@ -131,7 +131,7 @@ fn tables_for_people_and_for_documents() {
     let file = texts(folder.path());
     let base = bench(&["teacher", "--lines", &file, "--precision", "f32", "--starts", "0"]);
     let table = succeed(workshop(), &base);
-    for word in ["measured peaks", "first answer", "batch x tokens", "4x8", "3 texts of", "modelled"] {
+    for word in ["measured peaks", "first answer", "batch x tokens", "4x8", "3 texts of", "modeled"] {
         assert!(table.contains(word), "`{word}` is not in:\n{table}");
     }
     let markdown = succeed(workshop(), &[&base[..], &["--as", "markdown"]].concat());

@@ -127,7 +127,7 @@ fn plan_counts_and_probes() {
     let [low, value, high] = [&estimate["seconds_range"][0], &estimate["seconds"], &estimate["seconds_range"][1]]
         .map(|v| v.as_f64().unwrap());
     assert!(low > 0.0 && low <= value && value <= high, "{estimate}");
-    assert_eq!(estimate["bill"]["total"]["method"], "modelled");
+    assert_eq!(estimate["bill"]["total"]["method"], "modeled");
     let shown = succeed(folder.path(), &["plan", "student.toml", "--probe", "0"]);
     assert!(shown.contains("times smaller"), "{shown}");
 }

@@ -148,9 +148,9 @@ fn a_budget_warns_stops_and_leaves_the_ledger_whole() {
 #[test]
 fn what_is_required_is_not_guessed() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["energy", "run", "--source", "modelled", "--require", "measured", "--", "touch", "ran"];
+    let arguments = ["energy", "run", "--source", "modeled", "--require", "measured", "--", "touch", "ran"];
     let error = fail(folder.path(), &arguments);
-    assert!(error.contains("energy must be measured") && error.contains("would be modelled"), "{error}");
+    assert!(error.contains("energy must be measured") && error.contains("would be modeled"), "{error}");
     assert!(!folder.path().join("ran").exists());
 }
 
@@ -215,7 +215,7 @@ fn plans_are_made_before_anything_runs() {
     let text = plan(&["--watts", "250", "--hours", "4", "--price", "0.3", "--currency", "EUR"]);
     assert!(text.contains("1.00 kWh") && text.contains("0.30 EUR"), "{text}");
     for ignored in [
-        &["--watts", "5", "--hours", "1", "--utilisation", "0.5"][..],
+        &["--watts", "5", "--hours", "1", "--utilization", "0.5"][..],
         &["--watts", "5", "--hours", "1", "--efficiency", "0.5"],
         &["--watts", "5", "--hours", "1", "--water", "2"],
         &["--preset", "bert-v100", "--memory", "64"],
@@ -270,7 +270,7 @@ fn students_repay_their_making() {
         "--json",
     ];
     let answer = json(&succeed(folder.path(), &arguments));
-    let energy = &answer["break_even"][0]["apart"];
+    let energy = &answer["break_even"][0]["independent"];
     let of = |what: &str| answer[what]["facility_j"]["value"].as_f64().unwrap();
     assert_eq!(energy["verdict"], "after");
     close(energy["uses"]["value"].as_f64().unwrap(), of("making") / (of("teacher") - of("student")), 1e-9);

@@ -263,7 +263,7 @@ pub enum EnergySource {
     #[default]
     Auto,
     /// The model alone.
-    Modelled,
+    Modeled,
     /// The user's own watts.
     Fixed,
     /// Nothing is read.

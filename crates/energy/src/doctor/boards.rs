@@ -1,8 +1,8 @@
-//! Findings about graphics boards.
+//! Findings about GPUs.
 
 use std::path::Path;
 
-use super::{Finding, Interface, Seen, State};
+use super::{Finding, Interface, InterfaceState, Observations};
 use crate::quantity::Seconds;
 use crate::source::{BoardTrial, Component, amd_boards};
 
@@ -12,12 +12,12 @@ const NVIDIA: &str = "0x10de";
 const AMD: &str = "0x1002";
 
 /// One for each NVIDIA board, or one that says why there is none.
-pub(super) fn nvidia(seen: &Seen<'_>) -> Vec<Finding> {
-    let why = match &seen.trials.nvidia {
+pub(super) fn nvidia(observed: &Observations<'_>) -> Vec<Finding> {
+    let why = match &observed.trials.nvidia {
         Some(Ok(count)) if *count > 0 => {
             let more = "`nvidia-smi -q -d POWER` shows what the driver knows of it";
-            let boards = seen.trials.boards.iter().take(*count);
-            return boards.map(|board| of_board(Interface::NvidiaBoards, board, seen, Some(more))).collect();
+            let boards = observed.trials.boards.iter().take(*count);
+            return boards.map(|board| of_board(Interface::NvidiaBoards, board, observed, Some(more))).collect();
         }
         Some(Ok(_)) => "the NVIDIA driver shows no board".to_owned(),
         Some(Err(reason)) => reason.clone(),
@@ -25,7 +25,7 @@ pub(super) fn nvidia(seen: &Seen<'_>) -> Vec<Finding> {
     };
     let remedy = if cfg!(not(feature = "nvml")) {
         Some("build with `--features nvml`".to_owned())
-    } else if on_bus(&seen.host.sys, NVIDIA) {
+    } else if on_bus(&observed.host.sys, NVIDIA) {
         Some(
             "an NVIDIA board is on the bus: `nvidia-smi` tells whether its driver works; a container must be started \
              with access to the boards (`docker run --gpus all`)"
@@ -34,20 +34,21 @@ pub(super) fn nvidia(seen: &Seen<'_>) -> Vec<Finding> {
     } else {
         None
     };
-    vec![Finding::new(Interface::NvidiaBoards, COVERS, State::Absent, why).with(remedy)]
+    vec![Finding::new(Interface::NvidiaBoards, COVERS, InterfaceState::Absent, why).with_remedy(remedy)]
 }
 
 /// One for each AMD board, or one that says why there is none.
-pub(super) fn amd(seen: &Seen<'_>) -> Vec<Finding> {
-    let others = seen.trials.nvidia.as_ref().and_then(|found| found.as_ref().ok()).copied().unwrap_or(0);
-    let boards = seen.trials.boards.iter().skip(others);
-    let mut findings: Vec<Finding> = boards.map(|board| of_board(Interface::AmdBoards, board, seen, None)).collect();
-    let (found, left_out) = amd_boards(&seen.host.sys, 0);
+pub(super) fn amd(observed: &Observations<'_>) -> Vec<Finding> {
+    let others = observed.trials.nvidia.as_ref().and_then(|found| found.as_ref().ok()).copied().unwrap_or(0);
+    let boards = observed.trials.boards.iter().skip(others);
+    let mut findings: Vec<Finding> =
+        boards.map(|board| of_board(Interface::AmdBoards, board, observed, None)).collect();
+    let (found, left_out) = amd_boards(&observed.host.sys, 0);
     if findings.is_empty() {
         let driver = !found.is_empty() || !left_out.is_empty();
-        let remedy = (!driver && on_bus(&seen.host.sys, AMD)).then(|| "`sudo modprobe amdgpu`".to_owned());
+        let remedy = (!driver && on_bus(&observed.host.sys, AMD)).then(|| "`sudo modprobe amdgpu`".to_owned());
         let why = if driver { "no board with a power sensor of its own" } else { "no hardware monitor of `amdgpu`" };
-        findings.push(Finding::new(Interface::AmdBoards, COVERS, State::Absent, why).with(remedy));
+        findings.push(Finding::new(Interface::AmdBoards, COVERS, InterfaceState::Absent, why).with_remedy(remedy));
     }
     if let Some(last) = findings.last_mut() {
         last.notes.extend(left_out);
@@ -55,17 +56,17 @@ pub(super) fn amd(seen: &Seen<'_>) -> Vec<Finding> {
     findings
 }
 
-fn of_board(source: Interface, board: &BoardTrial, seen: &Seen<'_>, remedy: Option<&str>) -> Finding {
+fn of_board(source: Interface, board: &BoardTrial, observed: &Observations<'_>, remedy: Option<&str>) -> Finding {
     let finding = |state, why: String| Finding::new(source, &board.name, state, why);
     match &board.outcome {
-        Err(fault) => finding(State::Dead, fault.clone()).with(remedy.map(str::to_owned)),
+        Err(fault) => finding(InterfaceState::Dead, fault.clone()).with_remedy(remedy.map(str::to_owned)),
         Ok((sensor, notes)) => {
             let why = match sensor {
                 Some(period) => format!("energy counter, renewed every {}", Seconds::from(*period)),
                 None => "power, sampled and added up".to_owned(),
             };
             let this = |component: &Component| *component == Component::Gpu(board.index);
-            finding(State::Measures, why).used(seen.takes("gpu", this)).noting(notes.clone())
+            finding(InterfaceState::Measures, why).used(observed.selects("gpu", this)).with_notes(notes.clone())
         }
     }
 }

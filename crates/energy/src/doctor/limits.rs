@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 
 use crate::host::Host;
+use crate::source::proc;
 
 /// The narrowest limits of the control groups that this process is in, first to last.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -19,9 +20,9 @@ pub struct Limits {
 /// Version 1 says a number near the largest of a signed 64-bit page count where there is no limit.
 const UNLIMITED: u64 = 1 << 60;
 
-/// The limits of this process; nothing where none is set or the system does not tell.
+/// The limits of this process; `None` where none is set or the system does not tell.
 pub(super) fn limits(host: &Host) -> Option<Limits> {
-    let groups = std::fs::read_to_string(host.proc.join("self/cgroup")).ok()?;
+    let groups = proc::control_groups(&host.proc)?;
     let root = host.sys.join("fs/cgroup");
     let (mut cpus, mut memory_bytes): (Option<f64>, Option<u64>) = (None, None);
     for line in groups.lines() {

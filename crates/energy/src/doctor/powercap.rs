@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use super::{Finding, Interface, Seen, State};
+use super::{Finding, Interface, InterfaceState, Observations};
 use crate::host::Host;
 use crate::source::zones::{self, Domain, Zone};
-use crate::source::{Component, Description};
+use crate::source::{Component, Description, proc};
 
 const PACKAGES: &str = "processor packages, with everything that runs on them";
 const MEMORY: &str = "main memory";
@@ -31,15 +31,15 @@ enum Access {
 }
 
 /// Packages, memory, platform.
-pub(super) fn findings(seen: &Seen<'_>) -> Vec<Finding> {
-    let zones: Vec<(Zone, Access)> = match zones::find(&seen.host.sys) {
+pub(super) fn findings(observed: &Observations<'_>) -> Vec<Finding> {
+    let zones: Vec<(Zone, Access)> = match zones::find(&observed.host.sys) {
         Ok((zones, _)) => zones.into_iter().map(|(zone, path)| (zone, access(&path))).collect(),
         Err(_) => Vec::new(),
     };
     let of = |domain: Domain| -> Vec<Access> {
         zones.iter().filter(|(zone, _)| zone.domain == domain).map(|(_, access)| *access).collect()
     };
-    let (packages, memory) = (packages(seen, &of(Domain::Package)), memory(seen, &of(Domain::Dram)));
+    let (packages, memory) = (packages(observed, &of(Domain::Package)), memory(observed, &of(Domain::Dram)));
     let mut findings = vec![packages, memory, platform(&of(Domain::Psys))];
     if zones.is_empty() {
         findings[1..].iter_mut().for_each(|finding| finding.why = "powercap shows no zone at all".to_owned());
@@ -82,61 +82,64 @@ pub(super) fn remedy_of_absence(host: &Host) -> Option<String> {
     })
 }
 
-fn packages(seen: &Seen<'_>, zones: &[Access]) -> Finding {
+fn packages(observed: &Observations<'_>, zones: &[Access]) -> Finding {
     let finding = |state, why: String| Finding::new(Interface::PowercapPackages, PACKAGES, state, why);
-    match &seen.trials.powercap {
+    match &observed.trials.powercap {
         Some(Ok(alive)) => {
             let count = alive.components.iter().filter(|component| is_cpu(component)).count();
             let why = format!("{count} of {} zones counted, 90 % interval {}", zones.len(), alive.spread);
             let notes = alive.notes.iter().filter(|note| !of_memory(note)).cloned();
-            finding(alive.method.into(), why).used(seen.takes("powercap", is_cpu)).noting(notes)
+            finding(alive.method.into(), why).used(observed.selects("powercap", is_cpu)).with_notes(notes)
         }
         Some(Err(reason)) if zones.is_empty() => {
-            finding(State::Absent, reason.clone()).with(remedy_of_absence(seen.host))
+            finding(InterfaceState::Absent, reason.clone()).with_remedy(remedy_of_absence(observed.host))
         }
-        Some(Err(_)) if zones.contains(&Access::Denied) => denied(finding(State::Denied, unreadable(zones))),
+        Some(Err(_)) if zones.contains(&Access::Denied) => denied(finding(InterfaceState::Denied, unreadable(zones))),
         Some(Err(reason)) => {
-            let slow = seen.host.cpu.virtual_machine.then(|| SLOW.to_owned());
-            finding(State::Dead, reason.clone()).noting(slow)
+            let slow = observed.host.cpu.virtual_machine.then(|| SLOW.to_owned());
+            finding(InterfaceState::Dead, reason.clone()).with_notes(slow)
         }
-        None if zones.is_empty() => finding(State::Absent, "no such zone".to_owned()),
-        None => finding(State::Untried, "something else is read".to_owned()),
+        None if zones.is_empty() => finding(InterfaceState::Absent, "no such zone".to_owned()),
+        None => finding(InterfaceState::Untried, "another source is used".to_owned()),
     }
 }
 
-fn memory(seen: &Seen<'_>, zones: &[Access]) -> Finding {
+fn memory(observed: &Observations<'_>, zones: &[Access]) -> Finding {
     let finding = |state, why: String| Finding::new(Interface::PowercapMemory, MEMORY, state, why);
     if zones.is_empty() {
-        return finding(State::Absent, "no zone named dram: not every processor shows its memory apart".to_owned());
+        return finding(
+            InterfaceState::Absent,
+            "no zone named dram: not every processor shows its memory apart".to_owned(),
+        );
     }
-    match &seen.trials.powercap {
+    match &observed.trials.powercap {
         Some(Ok(alive)) if alive.components.iter().any(is_memory) => {
             let count = alive.components.iter().filter(|component| is_memory(component)).count();
             let why = format!("{count} of {} zones counted, 90 % interval {}", zones.len(), alive.spread);
-            finding(alive.method.into(), why).used(seen.takes("powercap", is_memory))
+            finding(alive.method.into(), why).used(observed.selects("powercap", is_memory))
         }
-        _ if zones.contains(&Access::Denied) => denied(finding(State::Denied, unreadable(zones))),
-        Some(Ok(alive)) => finding(State::Dead, fault(alive).unwrap_or_else(|| "not counted".to_owned())),
-        Some(Err(_)) => finding(State::Dead, "not read without the counters of its packages".to_owned()),
-        None => finding(State::Untried, "something else is read".to_owned()),
+        _ if zones.contains(&Access::Denied) => denied(finding(InterfaceState::Denied, unreadable(zones))),
+        Some(Ok(alive)) => finding(InterfaceState::Dead, fault(alive).unwrap_or_else(|| "not counted".to_owned())),
+        Some(Err(_)) => finding(InterfaceState::Dead, "not read without the counters of its packages".to_owned()),
+        None => finding(InterfaceState::Untried, "another source is used".to_owned()),
     }
 }
 
 fn platform(zones: &[Access]) -> Finding {
     let finding = |state, why: &str| Finding::new(Interface::PowercapPlatform, PLATFORM, state, why);
     if zones.is_empty() {
-        finding(State::Absent, "no zone named psys")
+        finding(InterfaceState::Absent, "no zone named psys")
     } else if zones.contains(&Access::Denied) {
-        denied(finding(State::Denied, &unreadable(zones)))
+        denied(finding(InterfaceState::Denied, &unreadable(zones)))
     } else if zones.contains(&Access::Readable) {
-        finding(State::Untried, "it contains packages and memory, so it is never added to them")
+        finding(InterfaceState::Untried, "it contains packages and memory, so it is never added to them")
     } else {
-        finding(State::Dead, "its counter cannot be read")
+        finding(InterfaceState::Dead, "its counter cannot be read")
     }
 }
 
 fn denied(finding: Finding) -> Finding {
-    finding.with(Some(DENIED.to_owned()))
+    finding.with_remedy(Some(DENIED.to_owned()))
 }
 
 fn unreadable(zones: &[Access]) -> String {
@@ -171,7 +174,7 @@ fn access(path: &Path) -> Access {
 
 /// Whether a container's runtime has laid something over powercap.
 fn masked(host: &Host) -> bool {
-    let mounts = std::fs::read_to_string(host.proc.join("self/mountinfo")).unwrap_or_default();
+    let mounts = proc::mounts(&host.proc).unwrap_or_default();
     let point = |line: &str| line.split(' ').nth(4).is_some_and(|point| point == "/sys/devices/virtual/powercap");
     mounts.lines().any(point)
 }

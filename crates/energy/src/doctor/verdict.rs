@@ -10,23 +10,23 @@ use crate::source::{Component, Description};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
     /// The processor.
-    pub processor: Option<Chosen>,
+    pub processor: Option<ChosenSource>,
     /// Main memory.
-    pub memory: Option<Chosen>,
-    /// Graphics boards.
-    pub boards: Option<Chosen>,
+    pub memory: Option<ChosenSource>,
+    /// GPUs.
+    pub boards: Option<ChosenSource>,
     /// All of that in words.
     pub sentence: String,
 }
 
 /// The source of a part of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Chosen {
+pub struct ChosenSource {
     /// Name of the source, as in a ledger.
     pub source: String,
     /// What it reads of this part.
     pub components: Vec<Component>,
-    /// How its numbers come about.
+    /// How its numbers are obtained.
     pub method: Method,
     /// 90 % interval of the source, as factors: that of the widest of its parts.
     pub spread: Spread,
@@ -34,12 +34,17 @@ pub struct Chosen {
 
 impl Verdict {
     /// What these sources make of a machine.
-    pub(super) fn of(taken: &[Description]) -> Self {
+    pub(super) fn of(selected: &[Description]) -> Self {
         let chosen = |part: fn(&Component) -> bool| {
-            taken.iter().find_map(|source| {
+            selected.iter().find_map(|source| {
                 let components: Vec<Component> = source.components.iter().copied().filter(part).collect();
                 let (method, spread) = (source.method, source.spread);
-                (!components.is_empty()).then(|| Chosen { source: source.name.clone(), components, method, spread })
+                (!components.is_empty()).then(|| ChosenSource {
+                    source: source.name.clone(),
+                    components,
+                    method,
+                    spread,
+                })
             })
         };
         let (processor, memory) = (chosen(is_cpu), chosen(is_memory));
@@ -48,22 +53,22 @@ impl Verdict {
         Self { processor, memory, boards, sentence }
     }
 
-    /// The weakest of the methods; nothing where nothing is read.
+    /// The weakest of the methods; `None` where nothing is read.
     pub fn weakest(&self) -> Option<Method> {
         Method::weakest([&self.processor, &self.memory, &self.boards].into_iter().flatten().map(|part| part.method))
     }
 }
 
-fn sentence(processor: Option<&Chosen>, memory: Option<&Chosen>, boards: Option<&Chosen>) -> String {
+fn sentence(processor: Option<&ChosenSource>, memory: Option<&ChosenSource>, boards: Option<&ChosenSource>) -> String {
     let parts = [processor, memory, boards];
-    let say = |name: &str, chosen: Option<&Chosen>| match chosen {
+    let say = |name: &str, chosen: Option<&ChosenSource>| match chosen {
         Some(chosen) => format!("{name} {} ({}, {})", chosen.method, chosen.source, chosen.spread),
         None => format!("{name} not counted"),
     };
     let of_boards = match boards {
-        Some(chosen) if chosen.components.len() == 1 => say("1 graphics board", boards),
-        Some(chosen) => say(&format!("{} graphics boards", chosen.components.len()), boards),
-        None => "no graphics board counted".to_owned(),
+        Some(chosen) if chosen.components.len() == 1 => say("1 GPU", boards),
+        Some(chosen) => say(&format!("{} GPUs", chosen.components.len()), boards),
+        None => "no GPU counted".to_owned(),
     };
     let together = processor.zip(memory).is_some_and(|(processor, memory)| processor.source == memory.source);
     let all = if together {
@@ -72,14 +77,14 @@ fn sentence(processor: Option<&Chosen>, memory: Option<&Chosen>, boards: Option<
         [say("processor", processor), say("memory", memory), of_boards].join(", ")
     };
     let mut methods = parts.into_iter().flatten().map(|part| part.method).peekable();
-    let opening = if methods.peek().is_none() {
-        "no energy can be told here"
-    } else if methods.all(|method| method == Method::Modelled) {
-        "only modelled energy is possible here"
-    } else if processor.is_some_and(|processor| processor.method == Method::Modelled) {
-        "the processor can only be modelled here"
+    let attempts = if methods.peek().is_none() {
+        "no energy reading is possible here"
+    } else if methods.all(|method| method == Method::Modeled) {
+        "only modeled energy is possible here"
+    } else if processor.is_some_and(|processor| processor.method == Method::Modeled) {
+        "the processor can only be modeled here"
     } else {
-        "counters answer here"
+        "energy counters work here"
     };
-    format!("{opening}: {all}")
+    format!("{attempts}: {all}")
 }

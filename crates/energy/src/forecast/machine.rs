@@ -11,9 +11,9 @@ use crate::source::{Component, MEMORY_WATTS_PER_GB};
 
 /// What a forecast is about: parts that draw power, or the watts of the whole.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Machine {
-    boards: Vec<Boards>,
-    packages: Vec<Packages>,
+pub struct MachineSpec {
+    boards: Vec<AcceleratorGroup>,
+    packages: Vec<ProcessorGroup>,
     host: Option<Estimate<Watts>>,
     memory_gb: Option<f64>,
     limit: Option<Watts>,
@@ -22,35 +22,35 @@ pub struct Machine {
 
 /// Accelerators of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Boards {
+pub(super) struct AcceleratorGroup {
     pub(super) count: u32,
     pub(super) accelerator: Accelerator,
 }
 
 /// Processors of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Packages {
+struct ProcessorGroup {
     count: u32,
     processor: Processor,
 }
 
-/// Doubt about memory's watts, as in the model that meters without counters.
+/// Uncertainty of memory's watts, as in the model that meters without counters.
 const MEMORY_SPREAD: Spread = Spread::factor(2.0);
-/// More of one kind than any computer has is a slip of the finger.
+/// More of one kind than any computer has is a typo.
 const MOST_DEVICES: u32 = 1_000_000;
 const MOST_GROUPS: usize = 1000;
-/// A terawatt is a slip of the finger, and no product below overflows.
+/// A terawatt is a typo, and no product below overflows.
 const MOST_WATTS: f64 = 1e12;
 
-impl Machine {
+impl MachineSpec {
     /// A machine of nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A machine that draws so much, everything together: read off a meter, say. Give a value
-    /// without doubt as [`Estimate::exact`].
-    pub fn of_watts(power: Estimate<Watts>) -> Self {
+    /// without uncertainty as [`Estimate::exact`].
+    pub fn from_watts(power: Estimate<Watts>) -> Self {
         Self { whole: Some(power), ..Self::default() }
     }
 
@@ -62,12 +62,12 @@ impl Machine {
         self.with_accelerator(hardware::accelerator(name)?.clone(), count)
     }
 
-    /// With so many boards that no table knows, with one's own watts (the board's limit) and, where
+    /// With so many boards that no table knows, with explicit watts (the board's limit) and, where
     /// operations are to be counted, peak in 10^12 operations a second.
     ///
     /// # Errors
     /// If a number is out of range, or the machine has watts for the whole.
-    pub fn with_own_boards(
+    pub fn with_custom_accelerators(
         self,
         name: &str,
         watts: Watts,
@@ -98,7 +98,7 @@ impl Machine {
             source: "given by the user".to_owned(),
             original: name.to_owned(),
             year: 0,
-            licence: String::new(),
+            license: String::new(),
             remark: None,
         };
         self.with_accelerator(accelerator, count)
@@ -110,7 +110,7 @@ impl Machine {
     /// If it does not know it, or there are none or too many, or the machine has watts for the whole.
     pub fn with_processors(mut self, name: &str, count: u32) -> Result<Self, ForecastError> {
         self.part("processors", count, self.packages.len())?;
-        self.packages.push(Packages { count, processor: hardware::processor(name)?.clone() });
+        self.packages.push(ProcessorGroup { count, processor: hardware::processor(name)?.clone() });
         Ok(self)
     }
 
@@ -150,7 +150,7 @@ impl Machine {
 
     fn with_accelerator(mut self, accelerator: Accelerator, count: u32) -> Result<Self, ForecastError> {
         self.part("accelerators", count, self.boards.len())?;
-        self.boards.push(Boards { count, accelerator });
+        self.boards.push(AcceleratorGroup { count, accelerator });
         Ok(self)
     }
 
@@ -163,7 +163,7 @@ impl Machine {
         check("number of kinds of devices", "at most 1000", groups as f64, groups < MOST_GROUPS).map(|_| ())
     }
 
-    pub(super) fn boards(&self) -> &[Boards] {
+    pub(super) fn boards(&self) -> &[AcceleratorGroup] {
         &self.boards
     }
 
@@ -176,13 +176,13 @@ impl Machine {
         }
         // No more kinds than fit: see `part`.
         for (index, boards) in (0u16..).zip(&self.boards) {
-            let share = power::accelerator_share(boards.accelerator.figure, workload.utilisation());
+            let share = power::accelerator_share(boards.accelerator.figure, workload.utilization());
             let one = share.of(boards.accelerator.watts, self.limit);
             parts.push((Component::Gpu(index), one.scaled(f64::from(boards.count))));
         }
         let mut processors = 0u16;
         for packages in &self.packages {
-            let share = power::processor_share(self.processor_utilisation(workload));
+            let share = power::processor_share(self.processor_utilization(workload));
             let one = share.of(packages.processor.watts, None);
             parts.push((Component::Cpu(processors), one.scaled(f64::from(packages.count))));
             processors += 1;
@@ -192,25 +192,25 @@ impl Machine {
         }
         if let Some(gigabytes) = self.memory_gb {
             let watts = Watts::new(gigabytes * MEMORY_WATTS_PER_GB)?;
-            parts.push((Component::Memory(0), Estimate::spread(watts, MEMORY_SPREAD)));
+            parts.push((Component::Memory(0), Estimate::with_spread(watts, MEMORY_SPREAD)));
         }
         parts.extend(self.whole.map(|power| (Component::Machine, power)));
         if parts.is_empty() { Err(ForecastError::EmptyMachine) } else { Ok(parts) }
     }
 
-    /// Without accelerators the one utilisation that was given is that of the processors.
-    fn processor_utilisation(&self, workload: &Workload) -> Option<f64> {
-        workload.processor_utilisation().or(if self.boards.is_empty() { workload.utilisation() } else { None })
+    /// Without accelerators the one utilization that was given is that of the processors.
+    fn processor_utilization(&self, workload: &Workload) -> Option<f64> {
+        workload.processor_utilization().or(if self.boards.is_empty() { workload.utilization() } else { None })
     }
 
     pub(super) fn remarks(&self, workload: &Workload) -> Vec<String> {
         let mut remarks = Vec::new();
-        let at = |utilisation: Option<f64>| match utilisation {
-            Some(u) => format!("at a utilisation of {u}"),
-            None => "utilisation not given".to_owned(),
+        let at = |utilization: Option<f64>| match utilization {
+            Some(u) => format!("at a utilization of {u}"),
+            None => "utilization not given".to_owned(),
         };
-        for Boards { count, accelerator } in &self.boards {
-            let share = power::accelerator_share(accelerator.figure, workload.utilisation());
+        for AcceleratorGroup { count, accelerator } in &self.boards {
+            let share = power::accelerator_share(accelerator.figure, workload.utilization());
             let figure = match accelerator.figure {
                 PowerFigure::Tdp => "of its limit",
                 PowerFigure::Mean => "of its mean power",
@@ -220,7 +220,7 @@ impl Machine {
                 share.value,
                 share.low,
                 share.high,
-                at(workload.utilisation()),
+                at(workload.utilization()),
                 origin(accelerator)
             ));
             if accelerator.unit != DeviceUnit::Board {
@@ -233,15 +233,15 @@ impl Machine {
             }
             remarks.extend(accelerator.remark.as_ref().map(|remark| format!("{}: {remark}", accelerator.name)));
         }
-        for Packages { count, processor } in &self.packages {
-            let utilisation = self.processor_utilisation(workload);
-            let share = power::processor_share(utilisation);
+        for ProcessorGroup { count, processor } in &self.packages {
+            let utilization = self.processor_utilization(workload);
+            let share = power::processor_share(utilization);
             remarks.push(format!(
                 "{count} × {processor}: {:.2} [{:.2}, {:.2}] of its base power, {}; {PROCESSOR_SOURCE}",
                 share.value,
                 share.low,
                 share.high,
-                at(utilisation)
+                at(utilization)
             ));
         }
         if let Some(limit) = self.limit {
@@ -265,7 +265,7 @@ impl Machine {
     }
 
     /// What a bill would not find out by itself.
-    pub(super) fn leaves_out(&self) -> Vec<String> {
+    pub(super) fn exclusions(&self) -> Vec<String> {
         let packages_alone = !self.packages.is_empty() && self.host.is_none();
         let out = packages_alone.then_some("disks, fans, board and losses of the power supply");
         out.into_iter().map(str::to_owned).collect()
@@ -273,9 +273,9 @@ impl Machine {
 }
 
 fn origin(accelerator: &Accelerator) -> String {
-    if accelerator.licence.is_empty() {
+    if accelerator.license.is_empty() {
         accelerator.source.clone()
     } else {
-        format!("{} {}, {}", accelerator.source, accelerator.year, accelerator.licence)
+        format!("{} {}, {}", accelerator.source, accelerator.year, accelerator.license)
     }
 }

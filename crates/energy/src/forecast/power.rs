@@ -5,19 +5,19 @@
 //! them at the board's full limit. A share is mean power by limit.
 //! - A job of unknown kind: median 0.66, from 0.13 to 0.96. So wide because a
 //!   network that does not fill the board (recommendation: 0.13 to 0.30) and one that does are both jobs.
-//! - Full utilisation, which is what two of them (BERT, ResNet-50) are at any usual batch:
+//! - Full utilization, which is what two of them (BERT, ResNet-50) are at any usual batch:
 //!   median 0.89, from 0.55 to 1.
 //!
 //! A test refits both on three boards and forecasts the fourth: 0.93 of 1,609 measurements (all
-//! power limits) lie inside for any job, 0.93 of 551 at full utilisation; at the full limit
+//! power limits) lie inside for any job, 0.93 of 551 at full utilization; at the full limit
 //! alone 0.92 of 218 and 0.88 of 75. That is an average over boards, and the factors by which bounds are moved
 //! apart were chosen on the same four: the P100, which draws less than the others (0.57 to 0.71 at
-//! BERT), lies outside most often (inside 0.71 for any job, 0.36 at full utilisation and limit). The
+//! BERT), lies outside most often (inside 0.71 for any job, 0.36 at full utilization and limit). The
 //! stated shares, fitted to all four, hold it too. The usual calculators take 1, which is above
 //! nearly every measurement.
 //!
-//! The power at a utilisation of zero (0.14, from 0.08 to 0.30) was not measured with the rest: it
-//! is what an all but idle board draws there, and what is between is a straight line. Utilisation is the
+//! The power at a utilization of zero (0.14, from 0.08 to 0.30) was not measured with the rest: it
+//! is what an all but idle board draws there, and what is between is a straight line. Utilization is the
 //! share of a full load, not what `nvidia-smi` calls so.
 //!
 //! A lower power limit caps the bounds. A board that runs into its limit was measured at 0.8 to
@@ -27,7 +27,7 @@
 //! **Units with a mean power** (tensor processors): that mean, from 0.55 to 1.3 of it. Google's page
 //! of TPU v3 gives 123, 220 and 262 W as lowest, mean and highest, and Patterson et al. 2021 a mean of 283 W.
 //!
-//! **Processors**, package alone: thermal design power times 0.05 + 0.95 of the utilisation, from 0.38 to 1.83
+//! **Processors**, package alone: thermal design power times 0.05 + 0.95 of the utilization, from 0.38 to 1.83
 //! of that, as in the model that meters without counters; nothing known of the load: 0.55, from 0.12 to 1.3. Of
 //! 96 points of CodeCarbon's load sweeps on five machines (MIT) the first holds 88 and the second 86.
 
@@ -40,7 +40,7 @@ use crate::source::design_power_share;
 
 /// A share of a nominal power, with its 90 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Share {
+pub struct PowerShare {
     /// The lower bound.
     pub low: f64,
     /// The single best number.
@@ -50,43 +50,43 @@ pub struct Share {
 }
 
 /// A job of which nothing is known.
-pub const UNKNOWN: Share = Share { low: 0.13, value: 0.66, high: 0.96 };
+pub const UNKNOWN: PowerShare = PowerShare { low: 0.13, value: 0.66, high: 0.96 };
 /// A job that fills the board.
-pub const FULL: Share = Share { low: 0.55, value: 0.89, high: 1.0 };
+pub const FULL: PowerShare = PowerShare { low: 0.55, value: 0.89, high: 1.0 };
 /// A board that waits.
-pub const IDLE: Share = Share { low: 0.08, value: 0.14, high: 0.30 };
+pub const IDLE: PowerShare = PowerShare { low: 0.08, value: 0.14, high: 0.30 };
 /// How far the bounds of three boards are moved apart for one that is not among them, as a factor.
 #[cfg(test)]
 const ANOTHER_BOARD: f64 = 1.05;
-/// The same at full utilisation, where three boards agree more than the fourth with them.
+/// The same at full utilization, where three boards agree more than the fourth with them.
 #[cfg(test)]
 const ANOTHER_BOARD_FULL: f64 = 1.15;
 /// What a limit does to a board that runs into it: lowest and highest mean power, as shares of it.
 const AT_LIMIT: (f64, f64) = (0.8, 1.05);
 
-/// The share of its power figure that an accelerator draws, at a utilisation from 0 to 1 or at one
+/// The share of its power figure that an accelerator draws, at a utilization from 0 to 1 or at one
 /// that is not known.
-pub fn accelerator_share(figure: PowerFigure, utilisation: Option<f64>) -> Share {
-    match (figure, utilisation) {
+pub fn accelerator_share(figure: PowerFigure, utilization: Option<f64>) -> PowerShare {
+    match (figure, utilization) {
         (PowerFigure::Tdp, None) => UNKNOWN,
         (PowerFigure::Tdp, Some(u)) => IDLE.towards(FULL, u),
-        (PowerFigure::Mean, None) => Share { low: 0.55, value: 1.0, high: 1.3 },
-        (PowerFigure::Mean, Some(u)) => Share { low: 0.55, value: 0.55 + 0.45 * u, high: 1.3 },
+        (PowerFigure::Mean, None) => PowerShare { low: 0.55, value: 1.0, high: 1.3 },
+        (PowerFigure::Mean, Some(u)) => PowerShare { low: 0.55, value: 0.55 + 0.45 * u, high: 1.3 },
     }
 }
 
 /// The share of its thermal design power that a processor package draws.
-pub fn processor_share(utilisation: Option<f64>) -> Share {
-    match utilisation {
-        None => Share { low: 0.12, value: 0.55, high: 1.3 },
+pub fn processor_share(utilization: Option<f64>) -> PowerShare {
+    match utilization {
+        None => PowerShare { low: 0.12, value: 0.55, high: 1.3 },
         Some(u) => {
             let (value, spread) = design_power_share(u);
-            Share { low: spread.low() * value, value, high: spread.high() * value }
+            PowerShare { low: spread.low() * value, value, high: spread.high() * value }
         }
     }
 }
 
-impl Share {
+impl PowerShare {
     /// Of so many watts, under a limit where there is one.
     pub fn of(self, nominal: Watts, limit: Option<Watts>) -> Estimate<Watts> {
         let nominal = nominal.get();
@@ -95,7 +95,7 @@ impl Share {
         let value = capped(self.value, limit);
         let low = capped(self.low, AT_LIMIT.0 * limit);
         let high = capped(self.high, AT_LIMIT.1 * limit);
-        Estimate::exact(value).between(low, high)
+        Estimate::exact(value).with_bounds(low, high)
     }
 
     fn towards(self, other: Self, part: f64) -> Self {
@@ -145,7 +145,7 @@ mod tests {
         }
 
         /// How many of its traces lie inside, of how many.
-        fn inside(&self, share: Share, wanted: impl Fn(&Trace) -> bool) -> (usize, usize) {
+        fn inside(&self, share: PowerShare, wanted: impl Fn(&Trace) -> bool) -> (usize, usize) {
             let traces: Vec<&Trace> = self.traces.iter().filter(|trace| wanted(trace)).collect();
             let hit = |trace: &&&Trace| {
                 let power = share.of(Watts::raw(self.limit), Some(Watts::raw(trace.power_limit)));
@@ -187,7 +187,7 @@ mod tests {
         let (mut all, mut full) = ((0, 0), (0, 0));
         for (i, board) in boards.iter().enumerate() {
             let others = boards.iter().enumerate().filter(|(j, _)| *j != i);
-            let share = Share::fit(others.flat_map(|(_, other)| other.shares(wanted)).collect(), apart);
+            let share = PowerShare::fit(others.flat_map(|(_, other)| other.shares(wanted)).collect(), apart);
             let (a, f) =
                 (board.inside(share, wanted), board.inside(share, |t| t.power_limit == board.limit && wanted(t)));
             println!(
@@ -211,12 +211,12 @@ mod tests {
         let (all, full) = left_out(&boards, any, ANOTHER_BOARD);
         assert_eq!((all.1, full.1), (1609, 218));
         assert!(goal.contains(&rate(all)) && goal.contains(&rate(full)), "{all:?} {full:?}");
-        println!("full utilisation (BERT, ResNet-50)");
+        println!("full utilization (BERT, ResNet-50)");
         let (all, full) = left_out(&boards, fills, ANOTHER_BOARD_FULL);
         assert_eq!((all.1, full.1), (551, 75));
         assert!(goal.contains(&rate(all)) && goal.contains(&rate(full)), "{all:?} {full:?}");
         // A comparator that cannot fail proves nothing: what calculators do, ±10 %, fails here.
-        let calculator = Share { low: 0.9, value: 1.0, high: 1.1 };
+        let calculator = PowerShare { low: 0.9, value: 1.0, high: 1.1 };
         let all = boards.iter().map(|board| board.inside(calculator, any)).fold((0, 0), add);
         println!("the whole limit ±10 %: {all:?} {:.2}", rate(all));
         assert!(rate(all) < 0.6, "{all:?}");
@@ -230,7 +230,7 @@ mod tests {
         for (stated, wanted, apart) in
             [(UNKNOWN, any as fn(&Trace) -> bool, ANOTHER_BOARD), (FULL, fills, ANOTHER_BOARD_FULL)]
         {
-            let fit = Share::fit(boards.iter().flat_map(|board| board.shares(wanted)).collect(), apart);
+            let fit = PowerShare::fit(boards.iter().flat_map(|board| board.shares(wanted)).collect(), apart);
             println!("fit {fit:.3?}, stated {stated:?}");
             assert!((fit.low - 0.02..=fit.low + 0.005).contains(&stated.low), "{fit:?} {stated:?}");
             assert!((fit.value - stated.value).abs() < 0.01, "{fit:?} {stated:?}");
@@ -238,14 +238,14 @@ mod tests {
         }
         let all = boards.iter().map(|board| board.inside(UNKNOWN, any)).fold((0, 0), add);
         let full = boards.iter().map(|board| board.inside(FULL, fills)).fold((0, 0), add);
-        println!("stated shares hold {:.3} of any job, {:.3} at full utilisation", rate(all), rate(full));
+        println!("stated shares hold {:.3} of any job, {:.3} at full utilization", rate(all), rate(full));
         assert!(rate(all) > 0.9 && rate(full) > 0.9, "{all:?} {full:?}");
     }
 
     // The other series of the same kind: one run each, read from the energy counter.
     #[test]
     #[ignore = "needs the data sets of ../shared"]
-    fn the_energy_counter_agrees_at_full_utilisation() {
+    fn the_energy_counter_agrees_at_full_utilization() {
         let dir = attar_testing::shared("data/energy/zeus-traces");
         #[derive(serde::Deserialize)]
         struct Window {
@@ -304,10 +304,10 @@ mod tests {
         for entry in std::fs::read_dir(dir).unwrap() {
             let mut reader = csv::Reader::from_path(entry.unwrap().path()).unwrap();
             let loads: Vec<Load> = reader.deserialize().collect::<Result<_, _>>().unwrap();
-            // The first row of each sweep is an artefact.
+            // The first row of each sweep is an artifact.
             for load in &loads[1..] {
                 let tdp = crate::hardware::processor(&load.cpu_name).unwrap().watts;
-                let inside = |share: Share| {
+                let inside = |share: PowerShare| {
                     let power = share.of(tdp, None);
                     usize::from((power.low().get()..=power.high().get()).contains(&load.rapl_power))
                 };
@@ -325,7 +325,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn power_grows_with_utilisation_and_obeys_limits(
+        fn power_grows_with_utilization_and_obeys_limits(
             u in 0.0..=1.0_f64, v in 0.0..=1.0_f64, watts in 1.0..2000.0_f64, limit in 1.0..2000.0_f64,
         ) {
             let (u, v) = (u.min(v), u.max(v));

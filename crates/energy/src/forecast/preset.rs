@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Forecast, ForecastError, Machine, Workload};
+use super::{Forecast, ForecastError, MachineSpec, Workload};
 use crate::estimate::Estimate;
 use crate::grid::Grid;
 use crate::money::{MoneyError, PricePerHour};
-use crate::strubell::{self, Reading, Row};
+use crate::strubell::{self, StrubellRow, TpuPricing};
 use crate::table;
 use crate::tariff::Tariff;
 
@@ -30,16 +30,16 @@ pub struct Preset {
     pub notes: Vec<String>,
 }
 
-/// A preset that is not there, or cannot be made.
+/// An unknown preset, or one that cannot be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PresetError {
     /// No preset of that name.
     #[error("preset `{got}` is not known; nearest: {nearest}; there are {}", known.join(", "))]
     Unknown {
-        /// What was given.
+        /// The value given.
         got: String,
-        /// The nearest name.
+        /// The closest name.
         nearest: String,
         /// All names.
         known: Vec<String>,
@@ -54,7 +54,7 @@ pub enum PresetError {
 
 /// Names of all presets.
 pub fn presets() -> Vec<String> {
-    strubell::table(Reading::Paper).into_iter().map(|row| row.id).collect()
+    strubell::table(TpuPricing::Paper).into_iter().map(|row| row.id).collect()
 }
 
 /// A preset by its name, such as `bert-v100`.
@@ -68,9 +68,9 @@ pub fn presets() -> Vec<String> {
 /// ```
 ///
 /// # Errors
-/// If there is none of that name; the error names the nearest.
+/// If there is none with that name; the error names the closest match.
 pub fn preset(name: &str) -> Result<Preset, PresetError> {
-    let rows = strubell::table(Reading::Paper);
+    let rows = strubell::table(TpuPricing::Paper);
     match rows.iter().find(|row| row.id.eq_ignore_ascii_case(name.trim())) {
         Some(row) => of(row),
         None => {
@@ -81,10 +81,10 @@ pub fn preset(name: &str) -> Result<Preset, PresetError> {
     }
 }
 
-fn of(row: &Row) -> Result<Preset, PresetError> {
+fn of(row: &StrubellRow) -> Result<Preset, PresetError> {
     let machine = match row.power_w {
-        Some(power) => Machine::of_watts(Estimate::exact(power)),
-        None => Machine::new().with_accelerators(&row.accelerator, row.devices)?,
+        Some(power) => MachineSpec::from_watts(Estimate::exact(power)),
+        None => MachineSpec::new().with_accelerators(&row.accelerator, row.devices)?,
     };
     let mut notes: Vec<String> = strubell::notes().iter().map(|note| (*note).to_owned()).collect();
     if row.power_w.is_none() {

@@ -44,7 +44,7 @@ pub struct WhatIf {
     pub carbon_g: Estimate<GramsCo2e>,
     /// Electricity and rent, as far as they have prices. Long and hungry go together in its bounds.
     pub money: Option<Estimate<Money>>,
-    /// Always modelled.
+    /// Always modeled.
     pub method: Method,
 }
 
@@ -99,5 +99,5 @@ fn money(forecast: &Forecast, grid: &Grid, tariff: &Tariff) -> Option<Estimate<M
     // Rounding may put a bound of an exact number past it.
     let low = if order(low, value) { low } else { value };
     let high = if order(value, high) { high } else { value };
-    Some(Estimate::exact(value).between(low, high))
+    Some(Estimate::exact(value).with_bounds(low, high))
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ForecastError, Machine, check};
+use super::{ForecastError, MachineSpec, check};
 use crate::estimate::{Estimate, Spread};
 use crate::quantity::{SECONDS_PER_HOUR, Seconds};
 
@@ -10,8 +10,8 @@ use crate::quantity::{SECONDS_PER_HOUR, Seconds};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Workload {
     amount: Amount,
-    utilisation: Option<f64>,
-    processor_utilisation: Option<f64>,
+    utilization: Option<f64>,
+    processor_utilization: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,7 +40,7 @@ pub struct Efficiency {
 
 /// The efficiency where none is given: 0.35, from 0.10 to 0.60.
 ///
-/// Published shares of peak: 0.29 on graphics boards and 0.63 on tensor processors (measured against
+/// Published shares of peak: 0.29 on GPUs and 0.63 on tensor processors (measured against
 /// peak performance differs by 3.5 and 1.6 times, Patterson et al. 2021, arXiv 2104.10350), 0.38 to
 /// 0.43 for Llama 3 (arXiv 2407.21783), 0.56 for the largest transformer of Megatron-LM (arXiv
 /// 2205.05198 and its repository). Those are tuned, large runs. The lower bound is less than a third
@@ -49,7 +49,7 @@ pub struct Efficiency {
 /// figures, not a fit: give your own where you have measured.
 pub const EFFICIENCY: Efficiency = Efficiency { value: 0.35, low: 0.10, high: 0.60 };
 
-/// A thousand years and more are a slip of the finger.
+/// A thousand years and more are a typo.
 const MOST_HOURS: f64 = 1e7;
 const MOST_FLOPS: f64 = 1e32;
 
@@ -82,39 +82,39 @@ impl Workload {
         self
     }
 
-    /// With this utilisation of the accelerators, or of the processors where there are no
+    /// With this utilization of the accelerators, or of the processors where there are no
     /// accelerators: 0 is idle, 1 a load that fills them.
     ///
     /// # Errors
     /// If it is not from 0 to 1.
-    pub fn with_utilisation(self, utilisation: f64) -> Result<Self, ForecastError> {
-        Ok(Self { utilisation: Some(share("utilisation", utilisation)?), ..self })
+    pub fn with_utilization(self, utilization: f64) -> Result<Self, ForecastError> {
+        Ok(Self { utilization: Some(share("utilization", utilization)?), ..self })
     }
 
-    /// With this utilisation of the processors, all cores being 1.
+    /// With this utilization of the processors, all cores being 1.
     ///
     /// # Errors
     /// If it is not from 0 to 1.
-    pub fn with_processor_utilisation(self, utilisation: f64) -> Result<Self, ForecastError> {
-        Ok(Self { processor_utilisation: Some(share("utilisation of processors", utilisation)?), ..self })
+    pub fn with_processor_utilization(self, utilization: f64) -> Result<Self, ForecastError> {
+        Ok(Self { processor_utilization: Some(share("utilization of processors", utilization)?), ..self })
     }
 
     fn of(amount: Amount) -> Self {
-        Self { amount, utilisation: None, processor_utilisation: None }
+        Self { amount, utilization: None, processor_utilization: None }
     }
 
-    pub(super) fn utilisation(&self) -> Option<f64> {
-        self.utilisation
+    pub(super) fn utilization(&self) -> Option<f64> {
+        self.utilization
     }
 
-    pub(super) fn processor_utilisation(&self) -> Option<f64> {
-        self.processor_utilisation
+    pub(super) fn processor_utilization(&self) -> Option<f64> {
+        self.processor_utilization
     }
 
     /// How long a machine takes.
     pub(super) fn time(
         &self,
-        machine: &Machine,
+        machine: &MachineSpec,
         remarks: &mut Vec<String>,
     ) -> Result<Estimate<Seconds>, ForecastError> {
         let (flops, precision, efficiency) = match self.amount {
@@ -139,12 +139,12 @@ impl Workload {
             if efficiency == EFFICIENCY { ": the default efficiency, from published large runs" } else { "" }
         ));
         let spread = Spread::between(efficiency.value / efficiency.high, efficiency.value / efficiency.low);
-        Ok(Estimate::spread(seconds, spread))
+        Ok(Estimate::with_spread(seconds, spread))
     }
 }
 
 impl Efficiency {
-    /// An efficiency of one's own.
+    /// A custom efficiency.
     ///
     /// # Errors
     /// If not `0 < low <= value <= high <= 1`.
@@ -180,7 +180,7 @@ impl Precision {
 }
 
 /// Operations a second of all accelerators together.
-fn peak(machine: &Machine, precision: Precision) -> Result<f64, String> {
+fn peak(machine: &MachineSpec, precision: Precision) -> Result<f64, String> {
     if machine.boards().is_empty() {
         return Err("the machine has no accelerators".to_owned());
     }

@@ -1,20 +1,13 @@
-//! The embedded tables of carbon intensity, each with its own source and licence.
+//! The embedded tables of carbon intensity, each with its own source and license.
 
 use serde::Deserialize;
 
 use super::GridChoice;
-use super::table::Row;
+use super::figure::{NamedFigure, RegionFigure};
 use crate::table;
 
-/// A place and its rows, before they are joined by name.
-pub(super) struct Found {
-    /// How the place is named, the first one being the name that a grid carries.
-    pub(super) names: Vec<String>,
-    pub(super) row: Row,
-}
-
 /// All rows of all embedded tables.
-pub(super) fn all() -> Vec<Found> {
+pub(super) fn all() -> Vec<NamedFigure> {
     countries().chain(google()).chain(other_clouds()).chain(states_2016()).chain(green_algorithms()).collect()
 }
 
@@ -28,22 +21,22 @@ struct Country {
     source: String,
 }
 
-fn countries() -> impl Iterator<Item = Found> {
+fn countries() -> impl Iterator<Item = NamedFigure> {
     table::embedded::<Country>(include_str!("../../data/grid.csv")).into_iter().map(|country| {
         let mut names = vec![country.name, country.alpha2, country.alpha3];
         if names[1] == "GB" {
             // Reserved by ISO 3166-1 for the country that the table lists as GB.
             names.push("UK".to_owned());
         }
-        let row = Row {
+        let row = RegionFigure {
             year: Some(country.year),
             g_per_kwh: country.g_per_kwh,
             carbon_free: None,
             source: format!("Our World in Data, Ember, CC-BY-4.0, through {}", country.source),
-            licence: "CC-BY-4.0 (data), MIT (collection)".to_owned(),
+            license: "CC-BY-4.0 (data), MIT (collection)".to_owned(),
             choice: GridChoice::Country,
         };
-        Found { names, row }
+        NamedFigure { names, row }
     })
 }
 
@@ -55,18 +48,18 @@ struct Google {
     cfe: Option<f64>,
 }
 
-fn google() -> impl Iterator<Item = Found> {
+fn google() -> impl Iterator<Item = NamedFigure> {
     table::embedded::<Google>(include_str!("../../data/grid-gcp.csv")).into_iter().map(|google| {
         let kind = if google.year <= 2020 { ", life cycle" } else { "" };
-        let row = Row {
+        let row = RegionFigure {
             year: Some(google.year),
             g_per_kwh: google.g_per_kwh,
             carbon_free: google.cfe,
             source: format!("Google region-carbon-info{kind}"),
-            licence: "Apache-2.0".to_owned(),
+            license: "Apache-2.0".to_owned(),
             choice: GridChoice::Cloud,
         };
-        Found { names: vec![google.region], row }
+        NamedFigure { names: vec![google.region], row }
     })
 }
 
@@ -77,17 +70,17 @@ struct OtherCloud {
     from: String,
 }
 
-fn other_clouds() -> impl Iterator<Item = Found> {
+fn other_clouds() -> impl Iterator<Item = NamedFigure> {
     table::embedded::<OtherCloud>(include_str!("../../data/grid-ccf.csv")).into_iter().map(|cloud| {
-        let row = Row {
+        let row = RegionFigure {
             year: None,
             g_per_kwh: cloud.g_per_kwh,
             carbon_free: None,
             source: format!("Cloud Carbon Footprint, from {}", cloud.from),
-            licence: "Apache-2.0".to_owned(),
+            license: "Apache-2.0".to_owned(),
             choice: GridChoice::Cloud,
         };
-        Found { names: vec![cloud.region], row }
+        NamedFigure { names: vec![cloud.region], row }
     })
 }
 
@@ -98,17 +91,17 @@ struct State {
     g_per_kwh: f64,
 }
 
-fn states_2016() -> impl Iterator<Item = Found> {
+fn states_2016() -> impl Iterator<Item = NamedFigure> {
     table::embedded::<State>(include_str!("../../data/grid-egrid-2016.csv")).into_iter().map(|state| {
-        let row = Row {
+        let row = RegionFigure {
             year: Some(2016),
             g_per_kwh: state.g_per_kwh,
             carbon_free: None,
             source: "EPA eGRID 2016, through codecarbon".to_owned(),
-            licence: "public domain (data), MIT (collection)".to_owned(),
+            license: "public domain (data), MIT (collection)".to_owned(),
             choice: GridChoice::State,
         };
-        Found { names: vec![state.region, state.iso], row }
+        NamedFigure { names: vec![state.region, state.iso], row }
     })
 }
 
@@ -121,19 +114,19 @@ struct GreenAlgorithms {
     from: String,
 }
 
-fn green_algorithms() -> impl Iterator<Item = Found> {
+fn green_algorithms() -> impl Iterator<Item = NamedFigure> {
     table::embedded::<GreenAlgorithms>(include_str!("../../data/grid-green-algorithms.csv")).into_iter().map(|place| {
         let choice = if place.region.contains('/') { GridChoice::State } else { GridChoice::Country };
-        let row = Row {
+        let row = RegionFigure {
             year: Some(place.year),
             g_per_kwh: place.g_per_kwh,
             carbon_free: None,
             source: format!("Green Algorithms, from {}", place.from),
-            licence: "CC-BY-4.0".to_owned(),
+            license: "CC-BY-4.0".to_owned(),
             choice,
         };
         let names = if place.iso.is_empty() { vec![place.region] } else { vec![place.region, place.iso] };
-        Found { names, row }
+        NamedFigure { names, row }
     })
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::embedded::{self, Found};
+use super::embedded;
+use super::figure::{NamedFigure, RegionFigure};
 use super::{Grid, GridChoice, GridError};
 use crate::quantity::GramsPerKwh;
 use crate::table;
-use crate::user_table::{Column, TableError, UserTable};
+use crate::user_table::{TableColumn, TableError, UserTable};
 
 /// How many near names an error gives.
 const NEAREST: usize = 3;
@@ -17,41 +18,29 @@ const NEAREST: usize = 3;
 ///
 /// Places are countries (`DE`, `DEU`, `Germany`), regions of clouds (`gcp/europe-west1`,
 /// `aws/us-east-1`, `azure/westeurope`), and states or provinces of the United States, Canada and
-/// Australia (`us/california` or `US-CA`). Letters' case, spaces, hyphens and underscores make no difference.
+/// Australia (`us/california` or `US-CA`). Case, spaces, hyphens and underscores make no difference.
 #[derive(Debug, Clone)]
 pub struct GridTable {
-    places: Vec<Place>,
+    places: Vec<Region>,
     /// The place of each name, the name written as [`key`] does.
     index: BTreeMap<String, usize>,
 }
 
 #[derive(Debug, Clone)]
-struct Place {
+struct Region {
     names: Vec<String>,
     /// The newest first; one without a year is the oldest.
-    rows: Vec<Row>,
-}
-
-/// One figure.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) year: Option<u16>,
-    pub(super) g_per_kwh: f64,
-    /// Share of carbon-free energy in what the cloud buys, from 0 to 1.
-    pub(super) carbon_free: Option<f64>,
-    pub(super) source: String,
-    pub(super) licence: String,
-    pub(super) choice: GridChoice,
+    rows: Vec<RegionFigure>,
 }
 
 impl GridTable {
-    /// The tables that are compiled in; their sources and licences stand in [`licences`](crate::licences()).
+    /// The tables that are compiled in; their sources and licenses stand in [`licenses`](crate::licenses()).
     pub fn embedded() -> &'static Self {
         static TABLE: OnceLock<GridTable> = OnceLock::new();
         TABLE.get_or_init(|| {
             let mut table = Self { places: Vec::new(), index: BTreeMap::new() };
             embedded::all().into_iter().for_each(|found| table.add(found));
-            table.places.iter_mut().for_each(Place::sort);
+            table.places.iter_mut().for_each(Region::sort);
             table
         })
     }
@@ -69,10 +58,10 @@ impl GridTable {
     /// error names line and column.
     pub fn with_file(path: &Path) -> Result<Self, TableError> {
         let columns = [
-            Column::needed("region", &["zone"]),
-            Column::needed("g_per_kwh", &["g/kWh", "gCO2e/kWh"]),
-            Column::needed("year", &[]),
-            Column::needed("source", &[]),
+            TableColumn::required("region", &["zone"]),
+            TableColumn::required("g_per_kwh", &["g/kWh", "gCO2e/kWh"]),
+            TableColumn::required("year", &[]),
+            TableColumn::required("source", &[]),
         ];
         let file = UserTable::read(path, &columns, false)?;
         let mut table = Self::embedded().clone();
@@ -99,19 +88,19 @@ impl GridTable {
                 "" => format!("{}, line {}", path.display(), row.line),
                 source => format!("{source}, through {}", path.display()),
             };
-            let licence = "not known: the user's file".to_owned();
-            let row = Row { year, g_per_kwh, carbon_free: None, source, licence, choice: GridChoice::File };
-            table.add(Found { names: vec![region.to_owned()], row });
+            let license = "not known: the user's file".to_owned();
+            let row = RegionFigure { year, g_per_kwh, carbon_free: None, source, license, choice: GridChoice::File };
+            table.add(NamedFigure { names: vec![region.to_owned()], row });
         }
-        table.places.iter_mut().for_each(Place::sort);
+        table.places.iter_mut().for_each(Region::sort);
         Ok(table)
     }
 
     /// The newest figure of a place; of a user's file over any other.
     ///
     /// # Errors
-    /// If no table knows the place; the error names the nearest.
-    pub fn of(&self, region: &str) -> Result<Grid, GridError> {
+    /// If no table knows the place; the error names the closest match.
+    pub fn lookup(&self, region: &str) -> Result<Grid, GridError> {
         let place = self.place(region)?;
         // A place comes to be with its first row.
         place.rows.first().map(|row| place.grid(row)).ok_or_else(|| self.unknown(region))
@@ -120,9 +109,9 @@ impl GridTable {
     /// The figure of a place in a year.
     ///
     /// # Errors
-    /// If no table knows the place, or has the year for it; the error names the nearest places, or
+    /// If no table knows the place, or has the year for it; the error names the closest places, or
     /// the years that there are.
-    pub fn of_year(&self, region: &str, year: u16) -> Result<Grid, GridError> {
+    pub fn lookup_year(&self, region: &str, year: u16) -> Result<Grid, GridError> {
         let place = self.place(region)?;
         place.rows.iter().find(|row| row.year == Some(year)).map(|row| place.grid(row)).ok_or_else(|| GridError::Year {
             region: place.name().to_owned(),
@@ -136,25 +125,25 @@ impl GridTable {
     /// # Errors
     /// If no table knows the place.
     pub fn years(&self, region: &str) -> Result<Vec<u16>, GridError> {
-        self.place(region).map(Place::years)
+        self.place(region).map(Region::years)
     }
 
     /// The names of all places.
     pub fn regions(&self) -> impl Iterator<Item = &str> {
-        self.places.iter().map(Place::name)
+        self.places.iter().map(Region::name)
     }
 
-    fn place(&self, region: &str) -> Result<&Place, GridError> {
+    fn place(&self, region: &str) -> Result<&Region, GridError> {
         self.index.get(&key(region)).map(|place| &self.places[*place]).ok_or_else(|| self.unknown(region))
     }
 
     fn unknown(&self, region: &str) -> GridError {
         // A name with the prefix of a cloud or of a country's states is compared with its like.
         let prefix = region.split_once('/').map(|(prefix, _)| format!("{}/", key(prefix)));
-        let like = |place: &&Place| prefix.as_ref().is_some_and(|prefix| place.name().starts_with(prefix.as_str()));
-        let alike: Vec<&Place> = self.places.iter().filter(like).collect();
+        let like = |place: &&Region| prefix.as_ref().is_some_and(|prefix| place.name().starts_with(prefix.as_str()));
+        let alike: Vec<&Region> = self.places.iter().filter(like).collect();
         let places = if alike.is_empty() { self.places.iter().collect() } else { alike };
-        let names: Vec<(&str, &Place)> = places
+        let names: Vec<(&str, &Region)> = places
             .iter()
             .flat_map(|place| {
                 let short = place.name().split_once('/').map(|(_, short)| short).filter(|_| prefix.is_none());
@@ -168,13 +157,13 @@ impl GridTable {
                 nearest.push(label);
             }
         }
-        GridError::Region { got: crate::user_table::shown(region), known: self.places.len(), nearest }
+        GridError::Region { got: crate::user_table::excerpt(region), known: self.places.len(), nearest }
     }
 
-    fn add(&mut self, found: Found) {
+    fn add(&mut self, found: NamedFigure) {
         let known = found.names.iter().find_map(|name| self.index.get(&key(name)).copied());
         let place = known.unwrap_or_else(|| {
-            self.places.push(Place { names: found.names.clone(), rows: Vec::new() });
+            self.places.push(Region { names: found.names.clone(), rows: Vec::new() });
             self.places.len() - 1
         });
         for name in &found.names {
@@ -184,7 +173,7 @@ impl GridTable {
     }
 }
 
-impl Place {
+impl Region {
     fn name(&self) -> &str {
         // A place comes to be with a name.
         self.names.first().map_or("", String::as_str)
@@ -209,20 +198,20 @@ impl Place {
         self.rows.sort_by_key(|row| std::cmp::Reverse((row.choice == GridChoice::File, row.year)));
     }
 
-    fn grid(&self, row: &Row) -> Grid {
+    fn grid(&self, row: &RegionFigure) -> Grid {
         Grid {
             region: self.name().to_owned(),
             g_per_kwh: GramsPerKwh::raw(row.g_per_kwh),
             year: row.year,
             source: row.source.clone(),
-            licence: row.licence.clone(),
+            license: row.license.clone(),
             carbon_free: row.carbon_free,
             choice: row.choice,
         }
     }
 }
 
-/// A name as it is compared: in small letters, without spaces, hyphens and underscores.
+/// A name as it is compared: in lower case, without spaces, hyphens and underscores.
 fn key(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '\t')).flat_map(char::to_lowercase).collect()
 }
@@ -245,9 +234,9 @@ mod tests {
                 assert!(years.insert(row.year), "{} has {:?} twice", place.name(), row.year);
                 assert!(row.year.is_none_or(|year| (2000..=2026).contains(&year)), "{place:?}");
                 assert!(row.carbon_free.is_none_or(|share| (0.0..=1.0).contains(&share)), "{place:?}");
-                assert!(!row.source.is_empty() && !row.licence.is_empty(), "{place:?}");
+                assert!(!row.source.is_empty() && !row.license.is_empty(), "{place:?}");
             }
-            assert_eq!(table.of(place.name()).unwrap().region, place.name(), "a grid's region finds it again");
+            assert_eq!(table.lookup(place.name()).unwrap().region, place.name(), "a grid's region finds it again");
             for name in &place.names {
                 assert_eq!(table.index[&key(name)], table.index[&key(place.name())], "{name} means two places");
             }
@@ -258,11 +247,11 @@ mod tests {
     fn states_have_two_years_of_two_sources() {
         let table = GridTable::embedded();
         assert_eq!(table.years("us/california").unwrap(), [2020, 2016]);
-        let (old, new) = (table.of_year("US-CA", 2016).unwrap(), table.of("us/California").unwrap());
+        let (old, new) = (table.lookup_year("US-CA", 2016).unwrap(), table.lookup("us/California").unwrap());
         assert!(old.source.contains("eGRID") && new.source.contains("Green Algorithms"), "{old} {new}");
-        assert_eq!(table.of("ca/manitoba").unwrap().g_per_kwh.get(), 1.3);
-        assert_eq!(table.of("us/new york").unwrap(), table.of("US-NY").unwrap());
-        assert_eq!(table.of("us/georgia").unwrap().choice, GridChoice::State);
-        assert_eq!(table.of("Georgia").unwrap().choice, GridChoice::Country);
+        assert_eq!(table.lookup("ca/manitoba").unwrap().g_per_kwh.get(), 1.3);
+        assert_eq!(table.lookup("us/new york").unwrap(), table.lookup("US-NY").unwrap());
+        assert_eq!(table.lookup("us/georgia").unwrap().choice, GridChoice::State);
+        assert_eq!(table.lookup("Georgia").unwrap().choice, GridChoice::Country);
     }
 }

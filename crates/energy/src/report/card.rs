@@ -1,21 +1,21 @@
 //! The block of a model card that says what the making emitted.
 
-use super::{Report, statement};
+use super::{Report, describe};
+use crate::display;
 use crate::estimate::CONFIDENCE;
 use crate::grid::GridChoice;
 use crate::quantity::GramsCo2e;
 use crate::source::Component;
-use crate::words;
 
 impl Report {
     /// The metadata `co2_eq_emissions` as the Hugging Face hub specifies it (its documentation, page
     /// "Displaying carbon emissions for your model"): YAML, emissions in grams. `training_type` is
-    /// the caller's word, such as `fine-tuning`. Nothing if no energy was read, for then the
+    /// the caller's word, such as `fine-tuning`. `None` if no energy was read, for then the
     /// emissions are not known.
     pub fn model_card(&self, training_type: Option<&str>) -> Option<String> {
         let carbon = self.bill.total.carbon_g?;
         let method = self.bill.total.method?;
-        let version = statement::distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
+        let version = describe::distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
         // A power given by the user has no interval, which is not the same as no error.
         let interval = if carbon.low() == carbon.high() {
             "error not known".to_owned()
@@ -31,16 +31,16 @@ impl Report {
             field("training_type", training_type);
         }
         // An average of the world is no place.
-        if self.bill.grid.choice != GridChoice::NotGiven {
+        if self.bill.grid.choice != GridChoice::Unspecified {
             field("geographical_location", &self.bill.grid.region);
         }
-        let mut machines = statement::distinct(self.headers.iter().map(|header| {
-            let threads = header.host.threads.map(|threads| statement::count(threads, "hardware thread"));
-            [Some(statement::processor(&header.host.cpu)), threads].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let mut machines = describe::distinct(self.headers.iter().map(|header| {
+            let threads = header.host.threads.map(|threads| describe::count(threads, "hardware thread"));
+            [Some(describe::processor(&header.host.cpu)), threads].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }));
         let boards = self.totals.components.keys().filter(|component| matches!(component, Component::Gpu(_))).count();
         if boards > 0 {
-            machines.push(statement::count(boards, "graphics board"));
+            machines.push(describe::count(boards, "GPU"));
         }
         if !machines.is_empty() {
             field("hardware_used", &machines.join("; "));
@@ -51,7 +51,7 @@ impl Report {
 
 /// More digits than any interval here deserves.
 fn grams(grams: GramsCo2e) -> String {
-    words::digits(grams.get(), 6)
+    display::digits(grams.get(), 6)
 }
 
 /// A double-quoted scalar of YAML, in which every character that YAML does not print is escaped.

@@ -2,7 +2,7 @@
 
 use csv::WriterBuilder;
 
-use super::{Report, statement};
+use super::{Report, describe};
 use crate::estimate::Estimate;
 use crate::grid::GridChoice;
 use crate::quantity::{Joules, KilowattHours};
@@ -34,7 +34,7 @@ const FIELDS: &[Field] = &[
         (report.bill.grid.choice == GridChoice::Country).then(|| report.bill.grid.region.clone())
     }),
     ("country_iso_code", unknown),
-    ("region", |report| (report.bill.grid.choice == GridChoice::Own).then(|| report.bill.grid.region.clone())),
+    ("region", |report| (report.bill.grid.choice == GridChoice::Custom).then(|| report.bill.grid.region.clone())),
     ("cloud_provider", unknown),
     ("cloud_region", unknown),
     ("os", |report| one(report.headers.iter().map(|header| header.host.system.clone()))),
@@ -94,7 +94,7 @@ fn number(number: f64) -> Option<String> {
 
 /// What all meters say alike.
 fn one(all: impl Iterator<Item = String>) -> Option<String> {
-    let distinct = statement::distinct(all);
+    let distinct = describe::distinct(all);
     (distinct.len() == 1).then(|| distinct.into_iter().next()).flatten()
 }
 

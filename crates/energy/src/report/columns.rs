@@ -1,13 +1,14 @@
 //! The columns of a report: each says its head for people, its key in JSON, and its number. What a
-//! bill gains is one line more here, and stands in every form.
+//! bill gains is one line more here, and appears in every format.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::Report;
-use crate::attribution::Shares;
+use crate::attribution::EnergyShares;
 use crate::bill::BillLine;
+use crate::display::Scale;
 use crate::estimate::Estimate;
 use crate::money::{Currency, Money};
 use crate::quantity::{Quantity, Seconds};
@@ -15,32 +16,31 @@ use crate::sci::{Sci, SciScore};
 use crate::source::Component;
 use crate::unit::{Unit, UnitCost};
 use crate::window::ComponentEnergy;
-use crate::words::Scale;
 
 /// A column of rows of one kind.
-pub(super) struct Column<R> {
-    /// What stands above it.
+pub(super) struct ReportColumn<R> {
+    /// Its heading.
     pub(super) head: &'static str,
     /// Its stable name in JSON, with the unit.
     pub(super) key: &'static str,
     /// Where it is shown.
-    pub(super) shown: Shown,
-    /// What it says of a row; nothing if that is not known.
-    pub(super) of: fn(&R) -> Option<Cell>,
+    pub(super) shown: Visibility,
+    /// What it says of a row; `None` if that is not known.
+    pub(super) of: fn(&R) -> Option<ReportCell>,
 }
 
 /// Where a column is shown. JSON has all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Visibility {
     /// In tables too, if some row has it.
     Always,
-    /// In tables too if the building adds something: it says the same as its neighbour otherwise.
+    /// In tables too if the building adds something: it says the same as its neighbor otherwise.
     WithPue,
     /// In JSON alone.
     InJson,
 }
 
-impl Shown {
+impl Visibility {
     /// Whether tables have the column, if the building adds something or not.
     pub(super) fn in_table(self, with_pue: bool) -> bool {
         match self {
@@ -51,9 +51,9 @@ impl Shown {
     }
 }
 
-/// What stands in a cell.
+/// The contents of a cell.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell {
+pub(super) enum ReportCell {
     /// A number with its interval.
     Figure(Figure),
     /// A number that is taken as exact.
@@ -74,7 +74,7 @@ pub(super) struct Figure {
 }
 
 /// One phase, or all.
-pub(super) struct Line {
+pub(super) struct PhaseLine {
     pub(super) name: String,
     pub(super) bill: BillLine,
     pub(super) cpu: Option<Seconds>,
@@ -96,79 +96,99 @@ pub(super) struct UnitLine {
     pub(super) sci: Option<SciScore>,
 }
 
-use Shown::{Always, InJson, WithPue};
+use Visibility::{Always, InJson, WithPue};
 
 /// Of phases and their total.
-pub(super) const LINES: &[Column<Line>] = &[
-    Column { head: "time", key: "active_s", shown: Always, of: |line| exact(Some(line.bill.active_s)) },
-    Column { head: "CPU time", key: "cpu_s", shown: Always, of: |line| exact(line.cpu) },
-    Column { head: "energy", key: "energy_kwh", shown: Always, of: |line| figure(line.bill.energy_kwh) },
-    Column { head: "energy × PUE", key: "facility_kwh", shown: WithPue, of: |line| figure(line.bill.facility_kwh) },
-    Column { head: "power", key: "power_w", shown: Always, of: |line| figure(line.bill.power_w) },
-    Column { head: "power × PUE", key: "facility_w", shown: InJson, of: |line| figure(line.bill.facility_w) },
-    Column { head: "CO2e", key: "carbon_g", shown: Always, of: |line| figure(line.bill.carbon_g) },
-    Column {
+pub(super) const LINES: &[ReportColumn<PhaseLine>] = &[
+    ReportColumn { head: "time", key: "active_s", shown: Always, of: |line| exact(Some(line.bill.active_s)) },
+    ReportColumn { head: "CPU time", key: "cpu_s", shown: Always, of: |line| exact(line.cpu) },
+    ReportColumn { head: "energy", key: "energy_kwh", shown: Always, of: |line| figure(line.bill.energy_kwh) },
+    ReportColumn {
+        head: "energy × PUE",
+        key: "facility_kwh",
+        shown: WithPue,
+        of: |line| figure(line.bill.facility_kwh),
+    },
+    ReportColumn { head: "power", key: "power_w", shown: Always, of: |line| figure(line.bill.power_w) },
+    ReportColumn { head: "power × PUE", key: "facility_w", shown: InJson, of: |line| figure(line.bill.facility_w) },
+    ReportColumn { head: "CO2e", key: "carbon_g", shown: Always, of: |line| figure(line.bill.carbon_g) },
+    ReportColumn {
         head: "CO2e market-based",
         key: "market_carbon_g",
         shown: Always,
         of: |line| figure(line.bill.market_carbon_g),
     },
-    Column { head: "CO2e embodied", key: "embodied_g", shown: Always, of: |line| figure(line.bill.embodied_g) },
-    Column { head: "water", key: "water_l", shown: Always, of: |line| figure(line.bill.water_l) },
-    Column { head: "money", key: "money", shown: Always, of: |line| money(line.bill.money) },
-    Column { head: "method", key: "method", shown: Always, of: |line| word(line.bill.method) },
+    ReportColumn { head: "CO2e embodied", key: "embodied_g", shown: Always, of: |line| figure(line.bill.embodied_g) },
+    ReportColumn { head: "water", key: "water_l", shown: Always, of: |line| figure(line.bill.water_l) },
+    ReportColumn { head: "money", key: "money", shown: Always, of: |line| money(line.bill.money) },
+    ReportColumn { head: "method", key: "method", shown: Always, of: |line| word(line.bill.method) },
 ];
 
 /// Of components.
-pub(super) const COMPONENTS: &[Column<ComponentLine>] = &[
-    Column { head: "energy", key: "energy_j", shown: Always, of: |line| figure(Some(line.energy.joules)) },
-    Column {
+pub(super) const COMPONENTS: &[ReportColumn<ComponentLine>] = &[
+    ReportColumn { head: "energy", key: "energy_j", shown: Always, of: |line| figure(Some(line.energy.joules)) },
+    ReportColumn {
         head: "share",
         key: "share",
         shown: Always,
-        of: |line| line.share.map(|share| Cell::Exact(share, format!("{:.1} %", 100.0 * share))),
+        of: |line| line.share.map(|share| ReportCell::Exact(share, format!("{:.1} %", 100.0 * share))),
     },
-    Column { head: "method", key: "method", shown: Always, of: |line| word(Some(line.energy.method)) },
+    ReportColumn { head: "method", key: "method", shown: Always, of: |line| word(Some(line.energy.method)) },
 ];
 
 /// Of shares: where each component's energy went.
-pub(super) const SHARES: &[Column<Shares>] = &[
-    Column { head: "machine", key: "machine_j", shown: Always, of: |shares| figure(Some(shares.machine)) },
-    Column { head: "idle", key: "idle_j", shown: Always, of: |shares| figure(shares.idle) },
-    Column { head: "active", key: "active_j", shown: Always, of: |shares| figure(Some(shares.active)) },
-    Column { head: "own", key: "own_j", shown: Always, of: |shares| figure(shares.own) },
-    Column { head: "others", key: "others_j", shown: Always, of: |shares| figure(shares.others) },
-    Column { head: "method", key: "method", shown: Always, of: |shares| word(Some(shares.method)) },
+pub(super) const SHARES: &[ReportColumn<EnergyShares>] = &[
+    ReportColumn { head: "machine", key: "machine_j", shown: Always, of: |shares| figure(Some(shares.machine)) },
+    ReportColumn { head: "idle", key: "idle_j", shown: Always, of: |shares| figure(shares.idle) },
+    ReportColumn { head: "active", key: "active_j", shown: Always, of: |shares| figure(Some(shares.active)) },
+    ReportColumn { head: "own", key: "own_j", shown: Always, of: |shares| figure(shares.own) },
+    ReportColumn { head: "others", key: "others_j", shown: Always, of: |shares| figure(shares.others) },
+    ReportColumn { head: "method", key: "method", shown: Always, of: |shares| word(Some(shares.method)) },
 ];
 
 /// Of units, for one of them.
-pub(super) const UNITS: &[Column<UnitLine>] = &[
-    Column {
+pub(super) const UNITS: &[ReportColumn<UnitLine>] = &[
+    ReportColumn {
         head: "count",
         key: "count",
         shown: Always,
-        of: |line| Some(Cell::Exact(line.count, line.count.to_string())),
+        of: |line| Some(ReportCell::Exact(line.count, line.count.to_string())),
     },
-    Column { head: "time each", key: "active_s", shown: Always, of: |line| exact(Some(line.cost.active_s)) },
-    Column { head: "energy each", key: "energy_j", shown: Always, of: |line| figure(line.cost.energy_j) },
-    Column { head: "energy × PUE each", key: "facility_j", shown: WithPue, of: |line| figure(line.cost.facility_j) },
-    Column { head: "CO2e each", key: "carbon_g", shown: Always, of: |line| figure(line.cost.carbon_g) },
-    Column {
+    ReportColumn { head: "time each", key: "active_s", shown: Always, of: |line| exact(Some(line.cost.active_s)) },
+    ReportColumn { head: "energy each", key: "energy_j", shown: Always, of: |line| figure(line.cost.energy_j) },
+    ReportColumn {
+        head: "energy × PUE each",
+        key: "facility_j",
+        shown: WithPue,
+        of: |line| figure(line.cost.facility_j),
+    },
+    ReportColumn { head: "CO2e each", key: "carbon_g", shown: Always, of: |line| figure(line.cost.carbon_g) },
+    ReportColumn {
         head: "CO2e market-based each",
         key: "market_carbon_g",
         shown: Always,
         of: |line| figure(line.cost.market_carbon_g),
     },
-    Column { head: "CO2e embodied each", key: "embodied_g", shown: Always, of: |line| figure(line.cost.embodied_g) },
-    Column { head: "SCI", key: "sci_g", shown: Always, of: |line| figure(line.sci.as_ref().map(|sci| sci.score_g)) },
-    Column { head: "water each", key: "water_l", shown: Always, of: |line| figure(line.cost.water_l) },
-    Column { head: "money each", key: "money", shown: Always, of: |line| money(line.cost.money) },
+    ReportColumn {
+        head: "CO2e embodied each",
+        key: "embodied_g",
+        shown: Always,
+        of: |line| figure(line.cost.embodied_g),
+    },
+    ReportColumn {
+        head: "SCI",
+        key: "sci_g",
+        shown: Always,
+        of: |line| figure(line.sci.as_ref().map(|sci| sci.score_g)),
+    },
+    ReportColumn { head: "water each", key: "water_l", shown: Always, of: |line| figure(line.cost.water_l) },
+    ReportColumn { head: "money each", key: "money", shown: Always, of: |line| money(line.cost.money) },
 ];
 
 impl Report {
     /// Every phase, in order.
-    pub(super) fn phase_lines(&self) -> Vec<Line> {
-        let line = |bill: &BillLine| Line {
+    pub(super) fn phase_lines(&self) -> Vec<PhaseLine> {
+        let line = |bill: &BillLine| PhaseLine {
             name: bill.phase.clone(),
             bill: bill.clone(),
             cpu: self.totals.phase(&bill.phase).and_then(|phase| phase.cpu),
@@ -177,9 +197,9 @@ impl Report {
     }
 
     /// All phases together.
-    pub(super) fn total_line(&self) -> Line {
+    pub(super) fn total_line(&self) -> PhaseLine {
         let cpu = self.totals.phases.iter().map(|phase| phase.cpu).reduce(|a, b| Some(a? + b?)).flatten();
-        Line { name: "total".to_owned(), bill: self.bill.total.clone(), cpu }
+        PhaseLine { name: "total".to_owned(), bill: self.bill.total.clone(), cpu }
     }
 
     /// Every component, in order.
@@ -205,7 +225,7 @@ impl Report {
     }
 }
 
-impl Cell {
+impl ReportCell {
     /// For people.
     pub(super) fn text(&self) -> &str {
         match self {
@@ -247,18 +267,18 @@ impl Figure {
     }
 }
 
-fn figure<Q: Quantity + fmt::Display>(estimate: Option<Estimate<Q>>) -> Option<Cell> {
-    estimate.map(|estimate| Cell::Figure(Figure::of(estimate, None)))
+fn figure<Q: Quantity + fmt::Display>(estimate: Option<Estimate<Q>>) -> Option<ReportCell> {
+    estimate.map(|estimate| ReportCell::Figure(Figure::of(estimate, None)))
 }
 
-fn money(estimate: Option<Estimate<Money>>) -> Option<Cell> {
-    estimate.map(|estimate| Cell::Figure(Figure::of(estimate, Some(estimate.value().currency()))))
+fn money(estimate: Option<Estimate<Money>>) -> Option<ReportCell> {
+    estimate.map(|estimate| ReportCell::Figure(Figure::of(estimate, Some(estimate.value().currency()))))
 }
 
-fn exact(time: Option<Seconds>) -> Option<Cell> {
-    time.map(|time| Cell::Exact(time.get(), time.to_string()))
+fn exact(time: Option<Seconds>) -> Option<ReportCell> {
+    time.map(|time| ReportCell::Exact(time.get(), time.to_string()))
 }
 
-fn word(word: Option<impl fmt::Display>) -> Option<Cell> {
-    word.map(|word| Cell::Word(word.to_string()))
+fn word(word: Option<impl fmt::Display>) -> Option<ReportCell> {
+    word.map(|word| ReportCell::Word(word.to_string()))
 }

@@ -1,9 +1,9 @@
 //! Reports against each other: ratios with two intervals, each named for what it assumes.
 //!
-//! *Apart*: the errors of the two have nothing to do with each other. The bounds are the worst case,
+//! *Independent errors*: the errors of the two have nothing to do with each other. The bounds are the worst case,
 //! `low B / high A` to `high B / low A`, and hold whatever the truth is about them.
 //!
-//! *Together*: both were read on the same machine by the same sources in the same version. A model
+//! *Shared errors*: both were read on the same machine by the same sources in the same version. A model
 //! that is 30 % high for one is so for the other, so what is common to the intervals of a component
 //! cancels. What remains is what one of the two has more (a gap that raised its upper bound), and,
 //! where components have shares of different size, that each component errs for itself. What a
@@ -11,17 +11,17 @@
 
 use serde_json::{Value, json};
 
-use super::columns::{Cell, Column, Figure, LINES, Shown, UNITS};
-use super::ratio::{Bounds, Interval, Summand, Verdict, differences, line, over, together};
-use super::statement::{count, distinct, machine, source};
+use super::columns::{Figure, LINES, ReportCell, ReportColumn, UNITS, Visibility};
+use super::describe::{count, distinct, machine, source};
+use super::ratio::{Bounds, ComparisonVerdict, Interval, Summand, differences, line, over, shared_interval};
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
 use crate::bill::Bill;
+use crate::display;
 use crate::estimate::CONFIDENCE;
 use crate::grid::GridChoice;
 use crate::quantity::{Pue, Seconds};
 use crate::tariff::Tariff;
-use crate::words;
 
 /// Reports compared with the first of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,9 +39,9 @@ pub struct Pair {
     pub b: String,
     /// Time, energy, carbon and money, then the same for each unit: those that both have.
     pub ratios: Vec<Ratio>,
-    /// Whether machine, sources and version are the same, so that the intervals *together* apply.
-    pub together: bool,
-    /// What else differs, or is unsound on one side, in sentences.
+    /// Whether machine, sources and version are the same, so that the intervals for shared errors apply.
+    pub same_instrument: bool,
+    /// What else differs, or is unsound on one side, as sentences.
     pub warnings: Vec<String>,
     with_pue: bool,
 }
@@ -57,20 +57,20 @@ pub struct Ratio {
     pub a: String,
     /// The number of B.
     pub b: String,
-    /// Value of B over value of A; nothing if A is zero.
+    /// Value of B over value of A; `None` if A is zero.
     pub ratio: Option<f64>,
     /// The ratio's interval if the errors of A and B are independent; nothing for a number without
     /// an interval of its own, such as time.
-    pub apart: Option<Interval>,
-    /// The ratio's interval if the two share machine and sources; nothing if they do not.
-    pub together: Option<Interval>,
+    pub independent: Option<Interval>,
+    /// The ratio's interval if the two share machine and sources; `None` if they do not.
+    pub shared: Option<Interval>,
     /// B less A: value, low, high, in the unit of the key, with the interval that applies.
     pub difference: [f64; 3],
     /// The difference for people.
     pub difference_text: String,
     /// What the interval that applies says.
-    pub verdict: Verdict,
-    shown: Shown,
+    pub verdict: ComparisonVerdict,
+    shown: Visibility,
 }
 
 impl Comparison {
@@ -78,7 +78,7 @@ impl Comparison {
     ///
     /// # Errors
     /// If there are fewer than two.
-    pub fn of(reports: &[Report]) -> Result<Self, ReportError> {
+    pub fn new(reports: &[Report]) -> Result<Self, ReportError> {
         match reports {
             [] => Err(ReportError::NoPath),
             [alone] => Err(ReportError::Alone { name: alone.name.clone() }),
@@ -91,7 +91,7 @@ impl Comparison {
         self.pairs.iter().map(Pair::table).collect()
     }
 
-    /// What a reader must know beside the numbers, pair by pair.
+    /// What a reader must know besides the numbers, pair by pair.
     pub fn statement(&self) -> Vec<String> {
         distinct(self.pairs.iter().flat_map(Pair::statement))
     }
@@ -140,7 +140,7 @@ impl Pair {
             }
         }
         let with_pue = [a, b].iter().any(|report| report.bill.tariff.pue() != Pue::ONE);
-        Self { a: a.name.clone(), b: b.name.clone(), ratios, together: summands.is_some(), warnings, with_pue }
+        Self { a: a.name.clone(), b: b.name.clone(), ratios, same_instrument: summands.is_some(), warnings, with_pue }
     }
 
     fn table(&self) -> Table {
@@ -151,33 +151,33 @@ impl Pair {
                 ratio.what.clone(),
                 ratio.a.clone(),
                 ratio.b.clone(),
-                ratio.ratio.map_or_else(|| UNKNOWN.to_owned(), |ratio| words::digits(ratio, 3)),
-                text(ratio.apart),
-                text(ratio.together),
+                ratio.ratio.map_or_else(|| UNKNOWN.to_owned(), |ratio| display::digits(ratio, 3)),
+                text(ratio.independent),
+                text(ratio.shared),
                 ratio.difference_text.clone(),
                 ratio.verdict.to_string(),
             ]
         });
-        let head = ["", "A", "B", "B / A", "apart", "together", "B − A", "verdict"];
+        let head = ["", "A", "B", "B / A", "independent", "shared", "B − A", "verdict"];
         Table::new(&format!("{} (B) against {} (A)", self.b, self.a), &head, rows.collect())
     }
 
     fn statement(&self) -> Vec<String> {
         let mut out = vec![
-            "Apart: bounds of B / A if the errors of A and B are independent, the worst case of both intervals."
+            "Independent errors: bounds of B / A if the errors of A and B are independent, the worst case of both intervals."
                 .to_owned(),
         ];
-        if self.together {
+        if self.same_instrument {
             out.push(
-                "Together: both were read on the same kind of machine by the same sources in the same version. If it \
+                "Shared errors: both were read on the same kind of machine by the same sources in the same version. If it \
                  is one machine, an error of a source is common to both and cancels; what remains are gaps, and \
                  components with other shares in the sum. This interval decides the verdict."
                     .to_owned(),
             );
         }
         out.push(
-            "Noise from run to run is in neither interval: compare several runs of each before a small difference \
-             is believed."
+            "Run-to-run noise is in neither interval: compare several runs of each before trusting a small \
+             difference."
                 .to_owned(),
         );
         out.extend(self.warnings.iter().map(|warning| format!("Warning: {warning}.")));
@@ -191,8 +191,8 @@ impl Pair {
             json!({
                 "what": ratio.key,
                 "ratio": ratio.ratio,
-                "apart": interval(ratio.apart),
-                "together": interval(ratio.together),
+                "independent": interval(ratio.independent),
+                "shared": interval(ratio.shared),
                 "difference": { "value": value, "low": low, "high": high },
                 "verdict": ratio.verdict.key(),
             })
@@ -200,7 +200,7 @@ impl Pair {
         json!({
             "a": self.a,
             "b": self.b,
-            "same_instrument": self.together,
+            "same_instrument": self.same_instrument,
             "ratios": self.ratios.iter().map(ratio).collect::<Vec<_>>(),
             "warnings": self.warnings,
         })
@@ -215,7 +215,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// The ratios of two rows, for the columns that hold a number in both.
-    fn compare<R>(&self, before: &str, path: &str, columns: &[Column<R>], a: &R, b: &R) -> Vec<Ratio> {
+    fn compare<R>(&self, before: &str, path: &str, columns: &[ReportColumn<R>], a: &R, b: &R) -> Vec<Ratio> {
         let compared = columns.iter().filter(|column| column.key != "count").filter_map(|column| {
             let (cell_a, cell_b) = ((column.of)(a)?, (column.of)(b)?);
             let blank = Ratio {
@@ -224,16 +224,18 @@ impl Context<'_> {
                 a: cell_a.text().to_owned(),
                 b: cell_b.text().to_owned(),
                 ratio: None,
-                apart: None,
-                together: None,
+                independent: None,
+                shared: None,
                 difference: [0.0; 3],
                 difference_text: String::new(),
-                verdict: Verdict::NoInterval,
+                verdict: ComparisonVerdict::NoInterval,
                 shown: column.shown,
             };
             match (&cell_a, &cell_b) {
-                (Cell::Figure(a), Cell::Figure(b)) if a.currency == b.currency => Some(self.figures(blank, a, b)),
-                (Cell::Exact(a, _), Cell::Exact(b, _)) => {
+                (ReportCell::Figure(a), ReportCell::Figure(b)) if a.currency == b.currency => {
+                    Some(self.figures(blank, a, b))
+                }
+                (ReportCell::Exact(a, _), ReportCell::Exact(b, _)) => {
                     let less = b - a;
                     let difference_text = seconds(less);
                     Some(Ratio { ratio: over(*b, *a), difference: [less; 3], difference_text, ..blank })
@@ -246,24 +248,24 @@ impl Context<'_> {
 
     fn figures(&self, blank: Ratio, figure_a: &Figure, figure_b: &Figure) -> Ratio {
         let (a, b) = (Bounds::of(figure_a), Bounds::of(figure_b));
-        let apart = Interval { low: over(b.low, a.high).unwrap_or(0.0), high: over(b.high, a.low) };
+        let independent = Interval { low: over(b.low, a.high).unwrap_or(0.0), high: over(b.high, a.low) };
         let summands = self.summands_of(a, b);
-        let together = summands.as_deref().and_then(together);
+        let shared = summands.as_deref().and_then(shared_interval);
         let (low, high) = match &summands {
-            Some(summands) if together.is_some() => differences(summands),
+            Some(summands) if shared.is_some() => differences(summands),
             _ => (b.low - a.high, b.high - a.low),
         };
         let difference = [b.value - a.value, low, high];
         Ratio {
             ratio: over(b.value, a.value),
             // Beside a zero there is no ratio, but the difference tells.
-            verdict: match together.unwrap_or(apart).verdict() {
-                Verdict::CannotBeToldApart if low > 0.0 => Verdict::More,
-                Verdict::CannotBeToldApart if high < 0.0 => Verdict::Less,
+            verdict: match shared.unwrap_or(independent).verdict() {
+                ComparisonVerdict::Inconclusive if low > 0.0 => ComparisonVerdict::More,
+                ComparisonVerdict::Inconclusive if high < 0.0 => ComparisonVerdict::Less,
                 verdict => verdict,
             },
-            apart: Some(apart),
-            together,
+            independent: Some(independent),
+            shared,
             difference_text: figure_a.write_difference(difference),
             difference,
             ..blank
@@ -271,7 +273,7 @@ impl Context<'_> {
     }
 
     /// The summands of a number that grows with the energy by a fixed factor on top of something
-    /// exact (the price of hours, say); nothing if it does not.
+    /// exact (the price of hours, say); `None` if it does not.
     fn summands_of(&self, a: Bounds, b: Bounds) -> Option<Vec<Summand>> {
         let ((energy_a, energy_b), summands) = self.energies.zip(self.summands)?;
         let ((slope_a, rest_a), (slope_b, rest_b)) = (line(energy_a, a)?, line(energy_b, b)?);
@@ -291,7 +293,7 @@ fn energies(report: &Report) -> Option<Bounds> {
     report.totals.energy().map(Bounds::energy)
 }
 
-/// The components of both, side by side; nothing if one has a component that the other has not.
+/// The components of both, side by side; `None` if one has a component that the other has not.
 fn summands(a: &Report, b: &Report) -> Option<Vec<Summand>> {
     let (a, b) = (&a.totals.components, &b.totals.components);
     let same = !a.is_empty() && a.keys().eq(b.keys());
@@ -303,7 +305,7 @@ fn summands(a: &Report, b: &Report) -> Option<Vec<Summand>> {
 fn same_instrument(a: &Report, b: &Report) -> Result<(), String> {
     let headers = || a.headers.iter().chain(&b.headers);
     if a.headers.is_empty() || b.headers.is_empty() {
-        return Err("a ledger without header does not say on what machine it was written".to_owned());
+        return Err("a ledger without header does not name the machine it was written on".to_owned());
     }
     if let [first, second, ..] = distinct(headers().map(|header| machine(&header.host))).as_slice() {
         return Err(format!("the machines differ: {first}, and {second}"));
@@ -327,7 +329,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     let (components_a, components_b) = (&a.totals.components, &b.totals.components);
     if components_a.keys().ne(components_b.keys()) {
         let names = |report: &Report| {
-            let names = super::tables::names(&report.totals.components.keys().copied().collect::<Vec<_>>());
+            let names = super::describe::names(&report.totals.components.keys().copied().collect::<Vec<_>>());
             if names.is_empty() { "none".to_owned() } else { names }
         };
         out.push(format!("the components differ: {} in A, {} in B", names(a), names(b)));
@@ -343,7 +345,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     }
     let prices = |tariff: &Tariff| (tariff.electricity(), tariff.device_hour(), tariff.spot_hour());
     if prices(tariff_a) != prices(tariff_b) {
-        out.push("the prices differ, so the money says as much about them as about the work".to_owned());
+        out.push("the prices differ, so the cost reflects the prices as much as the work".to_owned());
     }
     let others = |bill: &Bill| (bill.market.clone(), bill.water, bill.embodied.clone());
     if others(&a.bill) != others(&b.bill) {
@@ -351,8 +353,8 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     }
     if a.bill.grid != b.bill.grid {
         out.push(format!("the grids differ: {} in A, {} in B", a.bill.grid, b.bill.grid));
-    } else if a.bill.grid.choice == GridChoice::NotGiven {
-        out.push("the region was not given, so the carbon is that of the world's average".to_owned());
+    } else if a.bill.grid.choice == GridChoice::Unspecified {
+        out.push("no region was given, so carbon uses the world average".to_owned());
     }
     for (side, report) in [("A", a), ("B", b)] {
         if !report.bill.gaps.is_empty() {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::columns::{COMPONENTS, Column, LINES, SHARES, UNITS};
+use super::columns::{COMPONENTS, LINES, ReportColumn, SHARES, UNITS};
 use crate::estimate::CONFIDENCE;
 
 /// Number of the schema of reports and comparisons. Within it names never change their meaning;
@@ -47,13 +47,13 @@ impl Report {
             "torn": self.torn.iter()
                 .map(|line| json!({ "ledger": line.ledger, "line": line.torn.line, "bytes": line.torn.bytes }))
                 .collect::<Vec<_>>(),
-            "leaves_out": self.bill.leaves_out,
+            "exclusions": self.bill.exclusions,
             "statement": self.statement(),
         })
     }
 }
 
-fn row<R>(first: &str, name: &str, columns: &[Column<R>], row: &R) -> Value {
+fn row<R>(first: &str, name: &str, columns: &[ReportColumn<R>], row: &R) -> Value {
     let cells = columns.iter().map(|column| {
         let cell = (column.of)(row).map_or(Value::Null, |cell| cell.json());
         (column.key.to_owned(), cell)

@@ -8,20 +8,20 @@ use crate::window::Window;
 /// Energy by spans of time and by series.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Profile {
-    /// Names of the series: phases, and at last all phases beyond the colours at hand.
+    /// Names of the series: phases, and finally all phases beyond the colors at hand.
     pub(super) series: Vec<String>,
     /// In order of time, each of some length.
-    pub(super) spans: Vec<Span>,
-    /// Seconds at which another meter took over.
+    pub(super) spans: Vec<PlotSpan>,
+    /// Seconds at which another meter started.
     pub(super) restarts: Vec<f64>,
-    /// Seconds from the begin of the first span to the end of the last.
+    /// Seconds from the start of the first span to the end of the last.
     pub(super) length: f64,
 }
 
 /// What was drawn from one time to another.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Span {
-    /// Begin in seconds.
+pub(super) struct PlotSpan {
+    /// Start in seconds.
     pub(super) start: f64,
     /// End in seconds.
     pub(super) end: f64,
@@ -41,11 +41,11 @@ pub(super) struct Span {
 const HOLE: f64 = 1e-6;
 
 impl Profile {
-    /// The windows of meters, one meter after the other, in at most `most` spans and `colours` series
-    /// besides the one for the rest. The seconds are those on the meters: between them none pass.
-    pub(super) fn of(windows: &[Window], colours: usize, most: usize) -> Self {
-        let (series, place) = series(windows, colours);
-        let (mut spans, mut restarts) = (Vec::<Span>::new(), Vec::new());
+    /// The windows of meters, one meter after the other, in at most `most` spans and `colors` series
+    /// plus one for the rest. The seconds are those on the meters: between them none pass.
+    pub(super) fn of(windows: &[Window], colors: usize, most: usize) -> Self {
+        let (series, place) = series(windows, colors);
+        let (mut spans, mut restarts) = (Vec::<PlotSpan>::new(), Vec::new());
         let (mut offset, mut last) = (0.0, (0.0, 0.0));
         for window in windows {
             let (start, end) = (window.start_s.get(), window.end_s.get());
@@ -58,12 +58,12 @@ impl Profile {
             }
             if start > last.1 + HOLE {
                 // The windows in between are not there, as after a torn line.
-                let hole = Span::empty(offset + last.1, offset + start, series.len());
-                spans.push(Span { gap: true, ..hole });
+                let hole = PlotSpan::empty(offset + last.1, offset + start, series.len());
+                spans.push(PlotSpan { gap: true, ..hole });
             }
             last = (start, end);
             if !beside {
-                spans.push(Span::empty(offset + start, offset + end, series.len()));
+                spans.push(PlotSpan::empty(offset + start, offset + end, series.len()));
             }
             if let Some(span) = spans.last_mut() {
                 let slot = place.get(window.phase.as_str()).copied().unwrap_or(series.len() - 1);
@@ -81,7 +81,7 @@ impl Profile {
     }
 }
 
-impl Span {
+impl PlotSpan {
     /// Its length in seconds.
     pub(super) fn seconds(&self) -> f64 {
         self.end - self.start
@@ -114,7 +114,7 @@ impl Span {
 
 /// The names of the series, and which one each phase belongs to: the phases with the most energy, or
 /// time where none was read, have their own, in the order in which they began.
-fn series(windows: &[Window], colours: usize) -> (Vec<String>, HashMap<&str, usize>) {
+fn series(windows: &[Window], colors: usize) -> (Vec<String>, HashMap<&str, usize>) {
     let mut place: HashMap<&str, usize> = HashMap::new();
     let mut weights: Vec<(&str, Joules, f64)> = Vec::new();
     for window in windows {
@@ -132,8 +132,8 @@ fn series(windows: &[Window], colours: usize) -> (Vec<String>, HashMap<&str, usi
     };
     // Stable, so equals keep the order in which they began.
     order.sort_by(heavier);
-    let rest = order.len().saturating_sub(colours);
-    order.truncate(colours);
+    let rest = order.len().saturating_sub(colors);
+    order.truncate(colors);
     order.sort_unstable();
     let mut names: Vec<String> = order.iter().map(|index| weights[*index].0.to_owned()).collect();
     let place = order.iter().enumerate().map(|(slot, index)| (weights[*index].0, slot)).collect();
@@ -144,13 +144,13 @@ fn series(windows: &[Window], colours: usize) -> (Vec<String>, HashMap<&str, usi
 }
 
 /// Merges spans whose middles lie in the same of `most` equal parts of the time. None is cut, so
-/// energy is neither lost nor moved by more than a part. Spans without length join a neighbour.
-fn thinned(spans: Vec<Span>, length: f64, most: usize) -> Vec<Span> {
+/// energy is neither lost nor moved by more than a part. Spans without length join a neighbor.
+fn thinned(spans: Vec<PlotSpan>, length: f64, most: usize) -> Vec<PlotSpan> {
     if length <= 0.0 {
         return Vec::new();
     }
-    let part = |span: &Span| (((span.start + span.end) / 2.0 / length * most as f64) as usize).min(most - 1);
-    let (mut out, mut last) = (Vec::<Span>::new(), None);
+    let part = |span: &PlotSpan| (((span.start + span.end) / 2.0 / length * most as f64) as usize).min(most - 1);
+    let (mut out, mut last) = (Vec::<PlotSpan>::new(), None);
     let thin = spans.len() > most;
     for span in spans {
         let this = part(&span);
@@ -177,8 +177,8 @@ mod tests {
 
     fn window(phase: &str, start: f64, end: f64, joules: Option<f64>) -> Window {
         let energy = joules.map(|joules| ComponentEnergy {
-            joules: Estimate::spread(Joules::raw(joules), Spread::factor(2.0)),
-            method: Method::Modelled,
+            joules: Estimate::with_spread(Joules::raw(joules), Spread::factor(2.0)),
+            method: Method::Modeled,
         });
         Window {
             phase: phase.to_owned(),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_beyond_the_colours_are_one() {
+    fn phases_beyond_the_colors_are_one() {
         let windows: Vec<Window> =
             (0..9).map(|i| window(&format!("p{i}"), f64::from(i), f64::from(i + 1), Some(f64::from(i)))).collect();
         let profile = Profile::of(&windows, 3, 100);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_without_length_join_a_neighbour() {
+    fn spans_without_length_join_a_neighbor() {
         let zero =
             [window("a", 0.0, 0.0, Some(1.0)), window("a", 0.0, 4.0, Some(2.0)), window("a", 4.0, 4.0, Some(3.0))];
         let profile = Profile::of(&zero, 7, 100);

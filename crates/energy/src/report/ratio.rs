@@ -3,28 +3,28 @@
 use std::fmt;
 
 use super::columns::Figure;
+use crate::display;
 use crate::estimate::Estimate;
 use crate::quantity::Joules;
-use crate::words;
 
 /// Bounds of a ratio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The lower bound.
     pub low: f64,
-    /// The upper bound; nothing if there is none, because A may be zero.
+    /// The upper bound; `None` if there is none, because A may be zero.
     pub high: Option<f64>,
 }
 
 /// What a comparison comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ComparisonVerdict {
     /// B is below A throughout the interval.
     Less,
     /// B is above A throughout the interval.
     More,
     /// The interval holds 1.
-    CannotBeToldApart,
+    Inconclusive,
     /// The number has no interval: the values alone are compared.
     NoInterval,
 }
@@ -84,21 +84,21 @@ impl Summand {
 }
 
 impl Interval {
-    pub(super) fn verdict(self) -> Verdict {
+    pub(super) fn verdict(self) -> ComparisonVerdict {
         match self {
-            Self { high: Some(high), .. } if high < 1.0 => Verdict::Less,
-            Self { low, .. } if low > 1.0 => Verdict::More,
-            _ => Verdict::CannotBeToldApart,
+            Self { high: Some(high), .. } if high < 1.0 => ComparisonVerdict::Less,
+            Self { low, .. } if low > 1.0 => ComparisonVerdict::More,
+            _ => ComparisonVerdict::Inconclusive,
         }
     }
 }
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let low = words::digits(self.low, 3);
+        let low = display::digits(self.low, 3);
         match self.high {
             None => write!(f, "{low} or more"),
-            Some(high) => match words::digits(high, 3) {
+            Some(high) => match display::digits(high, 3) {
                 same if same == low => f.write_str(&same),
                 high => write!(f, "{low} to {high}"),
             },
@@ -106,24 +106,24 @@ impl fmt::Display for Interval {
     }
 }
 
-impl Verdict {
+impl ComparisonVerdict {
     /// For programs.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Less => "less",
             Self::More => "more",
-            Self::CannotBeToldApart => "cannot_be_told_apart",
+            Self::Inconclusive => "inconclusive",
             Self::NoInterval => "no_interval",
         }
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for ComparisonVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Less => "B is less",
             Self::More => "B is more",
-            Self::CannotBeToldApart => "cannot be told apart",
+            Self::Inconclusive => "inconclusive",
             Self::NoInterval => "no interval",
         })
     }
@@ -132,7 +132,7 @@ impl fmt::Display for Verdict {
 /// The ratio's bounds over all factors that the summands may have. The extreme of a ratio of sums
 /// lies where every factor is at one of its bounds, and those above some ratio of their own at the
 /// other bound than those below it: so few cases hold it.
-pub(super) fn together(summands: &[Summand]) -> Option<Interval> {
+pub(super) fn shared_interval(summands: &[Summand]) -> Option<Interval> {
     let low = extreme(summands, |s| (s.b.low, s.a.high), false)?;
     // Where A may be zero there is no upper bound.
     let high = extreme(summands, |s| (s.b.high, s.a.low), true);
@@ -164,7 +164,7 @@ pub(super) fn differences(summands: &[Summand]) -> (f64, f64) {
     (sum(|s| s.b.low - s.a.high, f64::min), sum(|s| s.b.high - s.a.low, f64::max))
 }
 
-/// Slope and rest of a number that is a line over the energy; nothing if it is none.
+/// Slope and rest of a number that is a line over the energy; `None` if it is none.
 pub(super) fn line(energy: Bounds, number: Bounds) -> Option<(f64, f64)> {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * number.high.max(f64::MIN_POSITIVE);
     let (slope, rest) = if energy.high > energy.low {
@@ -196,20 +196,20 @@ mod tests {
     #[test]
     fn a_common_factor_cancels() {
         let one = [Summand::of(bounds(100.0, 50.0, 200.0), bounds(150.0, 75.0, 300.0))];
-        assert_eq!(together(&one), Some(Interval { low: 1.5, high: Some(1.5) }));
+        assert_eq!(shared_interval(&one), Some(Interval { low: 1.5, high: Some(1.5) }));
         assert_eq!(differences(&one), (25.0, 100.0));
         // A gap raised the upper bound of A from 200 to 240: a fifth remains.
         let gap = [Summand::of(bounds(100.0, 50.0, 240.0), bounds(150.0, 75.0, 300.0))];
-        assert_eq!(together(&gap), Some(Interval { low: 1.25, high: Some(1.5) }));
+        assert_eq!(shared_interval(&gap), Some(Interval { low: 1.25, high: Some(1.5) }));
     }
 
     #[test]
     fn components_err_each_for_itself() {
         // 100 + 10 against 10 + 100, each times or divided by two.
         let (much, little) = (bounds(100.0, 50.0, 200.0), bounds(10.0, 5.0, 20.0));
-        let got = together(&[Summand::of(much, little), Summand::of(little, much)]).unwrap();
+        let got = shared_interval(&[Summand::of(much, little), Summand::of(little, much)]).unwrap();
         assert_eq!(got, Interval { low: 70.0 / 205.0, high: Some(205.0 / 70.0) });
-        assert_eq!(got.verdict(), Verdict::CannotBeToldApart);
+        assert_eq!(got.verdict(), ComparisonVerdict::Inconclusive);
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
     }
 
     proptest! {
-        // Every ratio that factors within their bounds can give lies inside, and inside *apart*.
+        // Every ratio that factors within their bounds can give lies inside, and inside the one for independent errors.
         #[test]
         fn the_interval_holds_every_case(
             parts in proptest::collection::vec(
@@ -250,7 +250,7 @@ mod tests {
                     *all = bounds(all.value + one.value, all.low + one.low, all.high + one.high);
                 }
             }
-            let got = together(&summands).unwrap();
+            let got = shared_interval(&summands).unwrap();
             let (low, high) = (got.low, got.high.unwrap());
             prop_assert!(low * (1.0 - 1e-12) <= b / a && b / a <= high * (1.0 + 1e-12), "{low} {} {high}", b / a);
             prop_assert!(all_b.low / all_a.high <= low * (1.0 + 1e-12));

@@ -1,18 +1,15 @@
-//! The statement: what was measured, how, where and with which factors, in sentences.
+//! The statement: what was measured, how, where and with which factors, as sentences.
 
-use jiff::Timestamp;
-
-use super::{Report, tables};
+use super::Report;
+use super::describe::{count, distinct, machine, source, time};
 use crate::estimate::{CONFIDENCE, Method};
 use crate::grid::GridChoice;
-use crate::host::HostFacts;
 use crate::quantity::Pue;
 use crate::quantity::Seconds;
-use crate::source::{Cpu, Description};
-use crate::window::Header;
+use crate::window::LedgerHeader;
 
 impl Report {
-    /// What a reader must know beside the numbers: a paragraph each, in plain words.
+    /// What a reader must know besides the numbers: a paragraph each, in plain words.
     pub fn statement(&self) -> Vec<String> {
         let mut paragraphs = vec![self.what()];
         paragraphs.extend(self.meters());
@@ -26,7 +23,7 @@ impl Report {
         paragraphs.push(self.grid());
         paragraphs.extend(self.further());
         paragraphs.extend(self.money());
-        paragraphs.push(format!("Left out: {}.", self.bill.leaves_out.join("; ")));
+        paragraphs.push(format!("Not included: {}.", self.bill.exclusions.join("; ")));
         paragraphs.push(self.gaps());
         paragraphs.extend(self.torn_lines());
         paragraphs
@@ -48,11 +45,13 @@ impl Report {
     fn meters(&self) -> Option<String> {
         let versions = distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
         match self.headers.len() {
-            0 => Some("Meter: not known, for the ledger has no header; neither are machine and sources.".to_owned()),
+            0 => Some(
+                "Meter: unknown, because the ledger has no header; machine and sources are unknown too.".to_owned(),
+            ),
             1 => Some(format!("Meter: attar-energy {versions}.")),
             meters => Some(format!(
-                "Meters: {meters} wrote this, one after the other as far as the report goes (attar-energy {versions}); \
-                 their times and energies are added up."
+                "Meters: {meters} wrote this, treated as consecutive (attar-energy {versions}); \
+                 their times and energies are summed."
             )),
         }
     }
@@ -67,13 +66,15 @@ impl Report {
     /// What else the bill is computed with.
     fn further(&self) -> Vec<String> {
         let bill = &self.bill;
-        let market =
-            bill.market.as_ref().map(|market| format!("Market-based: {market}. Never mixed with the grid's figure."));
+        let market = bill
+            .market
+            .as_ref()
+            .map(|market| format!("Market-based: {market}. Not added to the location-based figure."));
         let water = bill.water.as_ref().map(|water| format!("Water: {water}."));
         let embodied = bill.embodied.as_ref().map(|embodied| {
             let (total, life) = (embodied.total(), embodied.lifetime());
             format!(
-                "Making the hardware: {total}, serving {life}, of which this has {} ({}).",
+                "Embodied emissions: {total} over a lifetime of {life}, share {} ({}).",
                 embodied.share(),
                 embodied.source()
             )
@@ -88,22 +89,22 @@ impl Report {
         let how = match method {
             Method::Measured => "read from counters or sensors",
             Method::Apportioned => "at least in part a share of something measured",
-            Method::Modelled => "at least in part computed from load and tables or a given power",
+            Method::Modeled => "at least in part computed from load and tables or a given power",
         };
         if energy.low() == energy.high() {
             return format!("Energy: {energy}, {method} ({how}); its error is not known, so no interval is given.");
         }
         let percent = 100.0 * CONFIDENCE;
         format!(
-            "Energy: {energy}, {method} ({how}); brackets hold the {percent:.0} % interval, here and in all tables."
+            "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all tables."
         )
     }
 
     fn building(&self) -> String {
         let pue = self.bill.tariff.pue();
         match self.bill.total.facility_kwh {
-            _ if pue == Pue::ONE => "PUE: 1, so nothing is added for the building.".to_owned(),
-            Some(energy) => format!("PUE: {}, so the building drew {energy}.", pue.get()),
+            _ if pue == Pue::ONE => "PUE: 1, so no facility overhead is added.".to_owned(),
+            Some(energy) => format!("PUE: {}, so the facility used {energy}.", pue.get()),
             None => format!("PUE: {}.", pue.get()),
         }
     }
@@ -112,7 +113,7 @@ impl Report {
         let grid = &self.bill.grid;
         let carbon = self.bill.total.carbon_g.map(|carbon| format!(", which makes {carbon}")).unwrap_or_default();
         let advice = match grid.choice {
-            GridChoice::NotGiven => " Name the country, or give g/kWh, for a carbon figure that means this place.",
+            GridChoice::Unspecified => " Name the country, or give g/kWh, for a carbon figure of this location.",
             _ => "",
         };
         format!("Grid: {grid}{carbon}.{advice}")
@@ -142,66 +143,12 @@ impl Report {
         (torn > 0).then(|| {
             let lines = count(torn, "line");
             format!(
-                "Torn: {lines} of the ledger could not be read, as after a crash; what stood there is in no number."
+                "Torn: {lines} of the ledger could not be read, as after a crash; what it held is not in any number."
             )
         })
     }
 }
 
-/// `2026-11-22T19:11:48Z`: no source here is better than a second.
-pub(super) fn time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// `25.3 GB`, in units of a thousand million.
-pub(super) fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 * 1e-9)
-}
-
-/// The processor's name with the numbers that tell it for sure.
-pub(super) fn processor(cpu: &Cpu) -> String {
-    if *cpu == Cpu::default() {
-        return "unknown processor".to_owned();
-    }
-    let name = if cpu.name.is_empty() { "processor without a name" } else { &cpu.name };
-    let vendor = if cpu.vendor.is_empty() { "unknown vendor" } else { &cpu.vendor };
-    let guest = if cpu.virtual_machine { ", virtual machine" } else { "" };
-    format!("{name} ({vendor} family {} model {} stepping {}{guest})", cpu.family, cpu.model, cpu.stepping)
-}
-
-/// The machine in a line.
-pub(super) fn machine(host: &HostFacts) -> String {
-    let mut words = vec![host.system.clone()];
-    words.extend(host.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
-    words.push(processor(&host.cpu));
-    words.extend(host.threads.map(|threads| count(threads, "hardware thread")));
-    words.extend(host.memory_bytes.map(|bytes| format!("{} of memory", gigabytes(bytes))));
-    words.join(", ")
-}
-
-/// `1 window`, `2 windows`.
-pub(super) fn count(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
-}
-
-/// Each once, in the order of their first.
-pub(super) fn distinct(all: impl Iterator<Item = String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    for one in all {
-        if !kept.contains(&one) {
-            kept.push(one);
-        }
-    }
-    kept
-}
-
-/// What a source is and how far to trust it, in a sentence.
-pub(super) fn source(source: &Description) -> String {
-    let notes = source.notes.iter().map(|note| format!("; {note}")).collect::<String>();
-    let (name, components) = (&source.name, tables::names(&source.components));
-    format!("Source {name}: {components}, {}, {}, {}{notes}.", source.method, source.spread, source.scope)
-}
-
-fn why(header: &Header) -> Option<String> {
+fn why(header: &LedgerHeader) -> Option<String> {
     (!header.reasons.is_empty()).then(|| format!("Why these sources: {}.", header.reasons.join("; ")))
 }

@@ -7,17 +7,17 @@ use plotters::prelude::{
 use plotters::style::{BLACK, Color, ShapeStyle, WHITE};
 
 use super::Report;
-use super::profile::{Profile, Span};
+use super::profile::{PlotSpan, Profile};
+use crate::display::{self, Scale};
 use crate::estimate::CONFIDENCE;
-use crate::words::{self, Scale};
 
 /// Size in pixels.
 const SIZE: (u32, u32) = (960, 420);
 const LEGEND: u32 = 220;
 /// About two for each pixel of the plot's width would not be seen.
 const MOST_SPANS: usize = 350;
-/// Told apart by people who see few colours too (Okabe and Ito, Color Universal Design, 2008).
-const COLOURS: [RGBColor; 7] = [
+/// Told apart by people who see few colors too (Okabe and Ito, Color Universal Design, 2008).
+const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 115),
@@ -39,7 +39,7 @@ impl Report {
     /// read, the picture says so.
     pub fn svg(&self) -> String {
         let mut out = String::new();
-        let profile = Profile::of(&self.windows, COLOURS.len(), MOST_SPANS);
+        let profile = Profile::of(&self.windows, COLORS.len(), MOST_SPANS);
         let drawn = match self.nothing_to_draw(&profile) {
             Some(reason) => notice(&mut out, &self.name, reason),
             None => plot(&mut out, &self.name, &profile),
@@ -77,7 +77,7 @@ fn plot(out: &mut String, name: &str, profile: &Profile) -> Drawn {
     let root = SVGBackend::with_string(out, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(SIZE.0 - LEGEND);
-    let (time, power) = (unit(profile.length, words::SECONDS, " s"), unit(profile.highest(), words::WATTS, " W"));
+    let (time, power) = (unit(profile.length, display::SECONDS, " s"), unit(profile.highest(), display::WATTS, " W"));
     // An axis needs some length; what is smaller still lies on the zero line.
     let across = (profile.length / time.divisor).max(1e-3);
     let up = (profile.highest() / power.divisor * 1.08).max(1e-3);
@@ -99,12 +99,12 @@ fn plot(out: &mut String, name: &str, profile: &Profile) -> Drawn {
         .draw()?;
 
     let x = |seconds: f64| seconds / time.divisor;
-    let y = |span: &Span, joules: f64| joules / span.seconds() / power.divisor;
+    let y = |span: &PlotSpan, joules: f64| joules / span.seconds() / power.divisor;
     for span in profile.spans.iter().filter(|span| span.known) {
         let mut below = 0.0;
         for (slot, joules) in span.joules.iter().enumerate().filter(|(_, joules)| **joules > 0.0) {
             let corners = [(x(span.start), y(span, below)), (x(span.end), y(span, below + joules))];
-            chart.draw_series([Rectangle::new(corners, colour(profile, slot).filled())])?;
+            chart.draw_series([Rectangle::new(corners, color(profile, slot).filled())])?;
             below += joules;
         }
         let band = [(x(span.start), y(span, span.low)), (x(span.end), y(span, span.high))];
@@ -131,7 +131,7 @@ fn legend(area: &Area<'_>, profile: &Profile) -> Drawn {
         .series
         .iter()
         .enumerate()
-        .map(|(slot, name)| (colour(profile, slot).filled(), shortened(name, 26)))
+        .map(|(slot, name)| (color(profile, slot).filled(), shortened(name, 26)))
         .collect();
     entries.push((BLACK.mix(0.15).filled(), format!("{:.0} % interval of the sum", 100.0 * CONFIDENCE)));
     if profile.spans.iter().any(|span| span.gap) {
@@ -152,14 +152,14 @@ fn label(area: &Area<'_>, text: &str, at: (i32, i32), size: u32) -> Drawn {
     Ok(())
 }
 
-fn colour(profile: &Profile, slot: usize) -> RGBColor {
+fn color(profile: &Profile, slot: usize) -> RGBColor {
     debug_assert!(slot < profile.series.len(), "a series without a name");
-    COLOURS.get(slot).copied().unwrap_or(OTHERS)
+    COLORS.get(slot).copied().unwrap_or(OTHERS)
 }
 
 /// The unit in which the largest number of an axis reads well.
-fn unit(largest: f64, scales: words::Scales, fallback: &str) -> Scale {
-    if largest > 0.0 { words::scale(largest, scales) } else { Scale { divisor: 1.0, suffix: fallback.to_owned() } }
+fn unit(largest: f64, scales: display::Scales, fallback: &str) -> Scale {
+    if largest > 0.0 { display::scale(largest, scales) } else { Scale { divisor: 1.0, suffix: fallback.to_owned() } }
 }
 
 /// Names come from files: no control characters, and no longer than there is room.

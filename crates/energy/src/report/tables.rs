@@ -1,22 +1,21 @@
 //! Tables of words: what a terminal draws, and what Markdown and LaTeX are made of.
 
-use super::columns::{COMPONENTS, Column, LINES, SHARES, UNITS};
-use super::{Report, statement};
+use super::columns::{COMPONENTS, LINES, ReportColumn, SHARES, UNITS};
+use super::{Report, describe};
 use crate::quantity::Pue;
-use crate::source::Component;
 
 /// A table, to be drawn by whoever shows it. Every row has as many cells as the head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// What it is about.
     pub title: String,
-    /// What stands above each column.
+    /// The column headings.
     pub head: Vec<String>,
     /// The cells, row by row. What is not known is a dash.
     pub rows: Vec<Vec<String>>,
 }
 
-/// Stands where nothing is known.
+/// Shown for unknown values.
 pub(super) const UNKNOWN: &str = "–";
 
 impl Table {
@@ -82,16 +81,16 @@ impl Report {
         &self,
         title: &str,
         first: &str,
-        columns: &[Column<R>],
+        columns: &[ReportColumn<R>],
         rows: impl Iterator<Item = (String, &'a R)>,
     ) -> Table {
         let rows: Vec<(String, &R)> = rows.collect();
         let with_pue = self.bill.tariff.pue() != Pue::ONE;
-        let is_shown = |column: &&Column<R>| {
+        let is_shown = |column: &&ReportColumn<R>| {
             column.shown.in_table(with_pue) && rows.iter().any(|(_, row)| (column.of)(row).is_some())
         };
-        let shown: Vec<&Column<R>> = columns.iter().filter(is_shown).collect();
-        let cell = |column: &Column<R>, row: &R| {
+        let shown: Vec<&ReportColumn<R>> = columns.iter().filter(is_shown).collect();
+        let cell = |column: &ReportColumn<R>, row: &R| {
             (column.of)(row).map_or_else(|| UNKNOWN.to_owned(), |cell| cell.text().to_owned())
         };
         Table {
@@ -115,12 +114,12 @@ impl Report {
                 let host = &header.host;
                 let sources = header.sources.iter().map(|source| source.name.clone()).collect::<Vec<_>>();
                 vec![
-                    statement::time(header.start),
+                    describe::time(header.start),
                     header.version.clone(),
                     host.system.clone(),
-                    statement::processor(&host.cpu),
+                    describe::processor(&host.cpu),
                     or_unknown(host.threads.map(|threads| threads.to_string())),
-                    or_unknown(host.memory_bytes.map(statement::gigabytes)),
+                    or_unknown(host.memory_bytes.map(describe::gigabytes)),
                     if sources.is_empty() { "none".to_owned() } else { sources.join(", ") },
                 ]
             })
@@ -142,9 +141,4 @@ impl Report {
         let rows: Vec<Vec<String>> = gaps.chain(torn).collect();
         (!rows.is_empty()).then(|| Table::new("Gaps", &["of", "what", "time", "times", "detail"], rows))
     }
-}
-
-/// `cpu0, memory0`.
-pub(super) fn names(components: &[Component]) -> String {
-    components.iter().map(Component::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -2,11 +2,11 @@
 //! privileges.
 //!
 //! The interface blocks while it samples, so a thread of its own does that and adds the energy up;
-//! a read takes what has come together. The neural engine is booked with the processor.
+//! a read takes what has come together. The neural engine is counted with the processor.
 //!
 //! On some systems channels are frozen or show 0 W (vladkens/macmon issue 76), so the same gate
 //! stands here as for other counters: power must be plausible and move while a core is kept busy.
-//! Graphics that show nothing while they idle cannot be told from a dead channel: they are left
+//! Graphics that show nothing while they idle cannot be distinguished from a dead channel: they are left
 //! out, and that is said.
 //!
 //! Stated error: ±20 %. Nothing is published; it is a guess, no measurement.
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Component, Description, Liveness, Part, Reading, Source, SourceError};
+use super::{Component, ComponentReading, Description, Liveness, Reading, Source, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::{Gap, GapKind};
@@ -24,7 +24,7 @@ use crate::quantity::{Joules, Seconds, Watts};
 /// The chip as a source.
 pub struct Apple {
     shared: Arc<Mutex<Shared>>,
-    /// Those that passed the gate, with the energy that was handed out.
+    /// Those that passed the gate, with the energy that was returned.
     counted: Vec<(usize, f64)>,
     done: Duration,
     notes: Vec<String>,
@@ -87,7 +87,10 @@ impl Shared {
         }
         let (alive, dead): (Vec<usize>, Vec<usize>) = (0..CHANNELS.len()).partition(|i| mean(*i) > 0.0);
         let note = |i: usize| {
-            format!("{} showed 0 W, and an idle device cannot be told from a dead channel: not counted", CHANNELS[i])
+            format!(
+                "{} showed 0 W, and an idle device cannot be distinguished from a dead channel: not counted",
+                CHANNELS[i]
+            )
         };
         Ok((alive, dead.into_iter().map(note).collect()))
     }
@@ -114,7 +117,7 @@ impl Apple {
     /// Starts to sample this machine's chip, until the source is dropped.
     ///
     /// # Errors
-    /// In words, if no thread can be started.
+    /// As text, if no thread can be started.
     pub fn start() -> Result<Self, String> {
         let shared = Arc::<Mutex<Shared>>::default();
         let inner = Arc::clone(&shared);
@@ -199,9 +202,9 @@ impl Source for Apple {
             let energy = joules[*i] - *before;
             *before = joules[*i];
             if energy > 0.0 {
-                let energy = Estimate::spread(Joules::raw(energy), SPREAD);
+                let energy = Estimate::with_spread(Joules::raw(energy), SPREAD);
                 let (component, background) = (CHANNELS[*i], Joules::ZERO);
-                reading.parts.push(Part { component, energy, background, over, method: Method::Measured });
+                reading.parts.push(ComponentReading { component, energy, background, over, method: Method::Measured });
             }
         }
         self.done = time;

@@ -1,11 +1,11 @@
-//! One graphics board on trial: which of its sensors to trust, and how often its counter is renewed.
+//! One GPU on trial: which of its sensors to trust, and how often its counter is renewed.
 
 use std::time::Duration;
 
-use super::gpu::{GpuBoard, GpuError, PowerKind};
-use super::metered::Metered;
-use super::sampled::Sampled;
-use super::{Advance, Component, Counter, Reading, Shown};
+use super::component_counter::ComponentCounter;
+use super::gpu_board::{GpuBoard, GpuError, PowerKind};
+use super::power_integrator::PowerIntegrator;
+use super::{Component, Counter, CounterChange, RawReading, Reading};
 use crate::clock::Clock;
 use crate::estimate::Method;
 use crate::quantity::{Joules, Watts};
@@ -40,15 +40,15 @@ pub(super) struct Board {
 
 pub(super) enum Sensor {
     /// Its energy counter, with the period in which that is renewed.
-    Counter(Metered, Duration),
+    Counter(ComponentCounter, Duration),
     /// Its power, sampled.
-    Power(Sampled),
+    Power(PowerIntegrator),
 }
 
 impl Board {
     /// A board whose sensor is not chosen yet.
     pub(super) fn new(board: Box<dyn GpuBoard>) -> Self {
-        let sensor = Sensor::Power(Sampled::new(board.spread(), Method::Measured));
+        let sensor = Sensor::Power(PowerIntegrator::new(board.spread(), Method::Measured));
         Self { board, sensor }
     }
 
@@ -66,10 +66,10 @@ impl Board {
 
     /// Chooses the sensor after watching both for a while; answers with remarks, or with the
     /// reason why neither will do.
-    pub(super) fn decide(&mut self, clock: &dyn Clock) -> Result<Vec<String>, String> {
+    pub(super) fn choose_sensor(&mut self, clock: &dyn Clock) -> Result<Vec<String>, String> {
         let limit = self.board.limit();
         let most = limit.map_or(ANY_BOARD, |limit| Watts::raw(limit.get() * 3.0));
-        let Watched { counted, period, sensed, fault } = self.watch(clock);
+        let SensorTrial { counted, period, sensed, fault } = self.watch(clock);
         let plausible = |watts: f64| watts > LEAST_BOARD && watts < most.get();
         let mut remarks = Vec::new();
         match (counted, sensed) {
@@ -87,18 +87,18 @@ impl Board {
             (counted, Some(sensed)) if plausible(sensed) => {
                 remarks.push(match (&fault, counted) {
                     (Some(error), _) => format!("no energy counter ({error}): power is sampled instead"),
-                    (None, None) => "the energy counter does not move: power is sampled instead".to_owned(),
+                    (None, None) => "the energy counter does not change: power is sampled instead".to_owned(),
                     (None, Some(counted)) => {
                         format!("the energy counter shows {}: power is sampled instead", Watts::raw(counted))
                     }
                 });
                 remarks.extend(self.sensor_remark());
-                self.sensor = Sensor::Power(Sampled::new(self.board.spread(), Method::Measured));
+                self.sensor = Sensor::Power(PowerIntegrator::new(self.board.spread(), Method::Measured));
                 Ok(remarks)
             }
             (None, None) => Err(match fault {
                 Some(GpuError::NotSupported) | None => {
-                    "tells neither energy nor power (on a superchip only the module may tell)".to_owned()
+                    "reports neither energy nor power (on a superchip only the module may report them)".to_owned()
                 }
                 Some(error) => error.to_string(),
             }),
@@ -141,11 +141,11 @@ impl Board {
     }
 
     /// Both sensors as they stand.
-    pub(super) fn show(&mut self) -> Shown {
+    pub(super) fn raw_reading(&mut self) -> RawReading {
         let (energy, power) = (self.board.energy_millijoules(), sensed(&mut *self.board));
         let faults = [energy.as_ref().err(), power.as_ref().err()];
         let fault = faults.into_iter().flatten().find(|error| **error != GpuError::NotSupported).cloned();
-        Shown {
+        RawReading {
             component: self.component(),
             name: self.board.name(),
             unit: MILLIJOULE,
@@ -154,12 +154,12 @@ impl Board {
             spread: self.board.spread(),
             energy: energy.ok().map(|raw| Joules::raw(raw as f64 * MILLIJOULE.get())),
             power: power.ok(),
-            utilisation: self.board.utilisation(),
+            utilization: self.board.utilization(),
             error: fault.map(|error| error.to_string()),
         }
     }
 
-    fn watch(&mut self, clock: &dyn Clock) -> Watched {
+    fn watch(&mut self, clock: &dyn Clock) -> SensorTrial {
         let mut counter = Counter::new(MILLIJOULE, None, ANY_BOARD, REFRESH);
         // Energy and time between the first and the last change: whole periods of the counter.
         let (mut energy, mut time, mut edges) = (0.0, Duration::ZERO, 0_u32);
@@ -168,7 +168,8 @@ impl Board {
             match self.board.energy_millijoules() {
                 Err(error) => fault = Some(error),
                 Ok(raw) => {
-                    if let Advance::Moved { energy: moved, over, .. } = counter.take(raw, clock.now().elapsed) {
+                    if let CounterChange::Advanced { energy: moved, over, .. } = counter.take(raw, clock.now().elapsed)
+                    {
                         // The first change ends a period of unknown length.
                         if edges > 0 {
                             energy += moved.get();
@@ -188,7 +189,7 @@ impl Board {
                 clock.spin(STEP);
             }
         }
-        Watched {
+        SensorTrial {
             counted: (edges > 1).then(|| energy / time.as_secs_f64()),
             period: if edges > 1 { time / (edges - 1) } else { REFRESH },
             sensed: (!watts.is_empty()).then(|| watts.iter().sum::<f64>() / watts.len() as f64),
@@ -198,13 +199,13 @@ impl Board {
 
     fn sensor_remark(&mut self) -> Option<String> {
         Some(match self.board.power_kind()? {
-            PowerKind::Instant => "the power sensor shows the power of the moment".to_owned(),
-            PowerKind::OneSecondAverage => "the power sensor shows the mean of the last second".to_owned(),
+            PowerKind::Instant => "the power sensor reports instantaneous power".to_owned(),
+            PowerKind::OneSecondAverage => "the power sensor reports the mean of the last second".to_owned(),
         })
     }
 
-    fn metered(&self, period: Duration) -> Metered {
-        Metered {
+    fn metered(&self, period: Duration) -> ComponentCounter {
+        ComponentCounter {
             component: self.component(),
             counter: Counter::new(MILLIJOULE, None, ANY_BOARD, period.max(REFRESH)),
             spread: self.board.spread(),
@@ -216,7 +217,7 @@ impl Board {
 }
 
 /// What both sensors of a board showed.
-struct Watched {
+struct SensorTrial {
     /// Mean watts by the counter.
     counted: Option<f64>,
     /// How often the counter changes.

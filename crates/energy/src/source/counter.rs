@@ -1,18 +1,18 @@
-//! The algebra of energy counters: what a rise, a fall, a standstill and a failed read mean.
+//! The algebra of energy counters: what an increase, a decrease, no change and a failed read mean.
 //!
-//! Pure: raw readings and times go in, moves come out. A failed read is simply never given to it,
+//! Pure: raw readings and times go in, changes come out. A failed read is simply never given to it,
 //! so the next reading covers both spans, and it is never taken for a zero.
 
 use std::time::Duration;
 
 use crate::quantity::{Joules, Seconds, Watts};
 
-/// A counter that only rises, wraps at a known place or not at all, and may be reset.
+/// A counter that only increases, wraps at a known place or not at all, and may be reset.
 #[derive(Debug, Clone)]
 pub struct Counter {
     /// Joules of one count.
     unit: f64,
-    /// Where it starts again from zero; nothing if that is not known or it never does.
+    /// Where it starts again from zero; `None` if that is not known or it never does.
     range: Option<u64>,
     /// Power that the device cannot exceed.
     limit: Watts,
@@ -25,17 +25,17 @@ pub struct Counter {
 
 /// What a new reading means.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Advance {
+pub enum CounterChange {
     /// The first reading: no energy, only a place to start from.
     First,
-    /// Nothing new since the last move, so long ago. The time is not used up: it belongs to the
+    /// Nothing new since the last change, so long ago. The time is not used up: it belongs to the
     /// next move.
-    Still {
-        /// Time since the last move.
+    Unchanged {
+        /// Time since the last change.
         since: Duration,
     },
     /// Energy was used.
-    Moved {
+    Advanced {
         /// How much.
         energy: Joules,
         /// In what time.
@@ -45,7 +45,7 @@ pub enum Advance {
         /// Energy of the further wraps that would have gone unseen at most; zero if none fit.
         unseen: Joules,
     },
-    /// The counter fell back and no plausible wrap explains it: the energy of this time is lost.
+    /// The counter decreased and no plausible wrap explains it: the energy of this time is lost.
     Reset {
         /// The time that was lost.
         over: Duration,
@@ -67,14 +67,14 @@ impl Counter {
     /// - A fall is one wrap where the range is known and the energy is within what the device can
     ///   use in that time; otherwise it is a reset.
     /// - A range that is not known never corrects anything.
-    pub fn take(&mut self, raw: u64, at: Duration) -> Advance {
+    pub fn take(&mut self, raw: u64, at: Duration) -> CounterChange {
         let Some((before, then)) = self.last else {
             self.last = Some((raw, at));
-            return Advance::First;
+            return CounterChange::First;
         };
         let over = at.saturating_sub(then);
         if raw == before {
-            return Advance::Still { since: over };
+            return CounterChange::Unchanged { since: over };
         }
         self.last = Some((raw, at));
         // The number may be one refresh old at either end.
@@ -88,14 +88,14 @@ impl Counter {
                 let unseen = self.unseen(energy, most);
                 self.counted += energy;
                 self.time += over;
-                Advance::Moved {
+                CounterChange::Advanced {
                     energy: Joules::raw(energy),
                     over,
                     wrapped: rise.is_none(),
                     unseen: Joules::raw(unseen),
                 }
             }
-            None => Advance::Reset { over, lost: self.mean() * Seconds::from(over) },
+            None => CounterChange::Reset { over, lost: self.mean() * Seconds::from(over) },
         }
     }
 
@@ -105,7 +105,7 @@ impl Counter {
         if wrap > 0.0 { ((most - energy) / wrap).floor().max(0.0) * wrap } else { 0.0 }
     }
 
-    /// Mean power of all moves so far; the limit while there are none.
+    /// Mean power of all changes so far; the limit while there are none.
     fn mean(&self) -> Watts {
         if self.time.is_zero() { self.limit } else { Joules::raw(self.counted) / Seconds::from(self.time) }
     }
@@ -125,45 +125,50 @@ mod tests {
         Counter::new(Joules::raw(UNIT), range, Watts::raw(1000.0), Duration::from_millis(1))
     }
 
-    fn run(counter: &mut Counter, raw: &[u64]) -> Vec<Advance> {
+    fn run(counter: &mut Counter, raw: &[u64]) -> Vec<CounterChange> {
         raw.iter().enumerate().map(|(i, &raw)| counter.take(raw, STEP * i as u32)).collect()
     }
 
-    fn energy(advances: &[Advance]) -> f64 {
-        let moved = |advance: &Advance| if let Advance::Moved { energy, .. } = advance { energy.get() } else { 0.0 };
+    fn energy(advances: &[CounterChange]) -> f64 {
+        let moved = |advance: &CounterChange| {
+            if let CounterChange::Advanced { energy, .. } = advance { energy.get() } else { 0.0 }
+        };
         advances.iter().map(moved).sum()
     }
 
     #[test]
     fn the_first_reading_gives_none() {
-        assert_eq!(counter(Some(RANGE)).take(RANGE - 1, STEP), Advance::First);
+        assert_eq!(counter(Some(RANGE)).take(RANGE - 1, STEP), CounterChange::First);
     }
 
     #[test]
     fn a_fall_is_a_wrap_only_if_the_device_could_have_used_that_much() {
         // 1000 J before the range, then 500 J after: 1500 J in 10 s is 150 W.
         let got = run(&mut counter(Some(RANGE)), &[RANGE - 1_000_000_000, 500_000_000]);
-        assert!(matches!(got[1], Advance::Moved { wrapped: true, .. }), "{got:?}");
+        assert!(matches!(got[1], CounterChange::Advanced { wrapped: true, .. }), "{got:?}");
         assert_close_relative("wrap", energy(&got), 1500.0, 1e-12);
         // From the middle of the range a wrap would be 131 kJ in 10 s: 13 kW.
         let got = run(&mut counter(Some(RANGE)), &[5_000_000_000, 5_500_000_000, 7]);
-        assert_eq!(got[2], Advance::Reset { over: STEP, lost: Joules::raw(500.0) });
+        assert_eq!(got[2], CounterChange::Reset { over: STEP, lost: Joules::raw(500.0) });
     }
 
     #[test]
     fn an_unknown_range_never_corrects() {
         let got = run(&mut counter(None), &[RANGE - 10, 5, 1_000_005]);
         // Nothing is known of the mean power yet, so the limit stands for it.
-        assert_eq!(got[1], Advance::Reset { over: STEP, lost: Joules::raw(10_000.0) });
+        assert_eq!(got[1], CounterChange::Reset { over: STEP, lost: Joules::raw(10_000.0) });
         assert_close_relative("after the reset", energy(&got), 1.0, 1e-12);
     }
 
     #[test]
     fn a_reading_beyond_the_range_is_a_reset_not_an_overflow() {
         for (range, raw) in [(100, [u64::MAX, 5]), (0, [10, 5]), (u64::MAX, [u64::MAX, 0])] {
-            assert!(matches!(run(&mut counter(Some(range)), &raw)[1], Advance::Reset { .. } | Advance::Moved { .. }));
+            assert!(matches!(
+                run(&mut counter(Some(range)), &raw)[1],
+                CounterChange::Reset { .. } | CounterChange::Advanced { .. }
+            ));
         }
-        assert!(matches!(run(&mut counter(Some(100)), &[u64::MAX, 5])[1], Advance::Reset { .. }));
+        assert!(matches!(run(&mut counter(Some(100)), &[u64::MAX, 5])[1], CounterChange::Reset { .. }));
     }
 
     #[test]
@@ -174,15 +179,15 @@ mod tests {
         let got = counter.take(41_000_000, STEP * 2);
         assert_eq!(
             got,
-            Advance::Moved { energy: Joules::raw(40.0), over: STEP * 2, wrapped: false, unseen: Joules::ZERO }
+            CounterChange::Advanced { energy: Joules::raw(40.0), over: STEP * 2, wrapped: false, unseen: Joules::ZERO }
         );
     }
 
     #[test]
     fn standing_still_keeps_the_time_for_the_next_move() {
         let got = run(&mut counter(Some(RANGE)), &[7, 7, 7, 1_000_007]);
-        assert_eq!(got[2], Advance::Still { since: STEP * 2 });
-        assert!(matches!(got[3], Advance::Moved { over, .. } if over == STEP * 3));
+        assert_eq!(got[2], CounterChange::Unchanged { since: STEP * 2 });
+        assert!(matches!(got[3], CounterChange::Advanced { over, .. } if over == STEP * 3));
     }
 
     #[test]
@@ -190,7 +195,9 @@ mod tests {
         // 262 s at the limit is one wrap; 1000 s leave room for three more above 1 J.
         let mut counter = counter(Some(RANGE));
         counter.take(0, Duration::ZERO);
-        let Advance::Moved { unseen, .. } = counter.take(1_000_000, Duration::from_secs(1000)) else { panic!() };
+        let CounterChange::Advanced { unseen, .. } = counter.take(1_000_000, Duration::from_secs(1000)) else {
+            panic!()
+        };
         assert_close_relative("unseen", unseen.get(), 3.0 * RANGE as f64 * UNIT, 1e-12);
     }
 
@@ -199,10 +206,10 @@ mod tests {
         #[test]
         fn never_negative(range in proptest::option::of(any::<u64>()), raw in proptest::collection::vec(any::<u64>(), 0..20)) {
             for advance in run(&mut counter(range), &raw) {
-                if let Advance::Moved { energy, unseen, .. } = advance {
+                if let CounterChange::Advanced { energy, unseen, .. } = advance {
                     prop_assert!(energy.get() >= 0.0 && unseen.get() >= 0.0 && unseen.get().is_finite());
                 }
-                if let Advance::Reset { lost, .. } = advance {
+                if let CounterChange::Reset { lost, .. } = advance {
                     prop_assert!(lost.get() >= 0.0 && lost.get().is_finite());
                 }
             }
@@ -242,7 +249,7 @@ mod tests {
         #[test]
         fn a_reset_is_not_a_wrap(before in 1_000u64..1 << 60, after in 0u64..1000, more in 1u64..1_000_000) {
             let got = run(&mut counter(None), &[before, after, after + more]);
-            let is_reset = matches!(got[1], Advance::Reset { .. });
+            let is_reset = matches!(got[1], CounterChange::Reset { .. });
             prop_assert!(is_reset);
             assert_close_relative("after", energy(&got), more as f64 * UNIT, 1e-12);
         }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::proc;
+
 /// A processor's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cpu {
@@ -18,17 +20,17 @@ pub struct Cpu {
     pub stepping: u32,
     /// The name that the processor gives itself.
     pub name: String,
-    /// Whether a hypervisor says that this is a virtual machine. Arm processors do not tell.
+    /// Whether a hypervisor says that this is a virtual machine. Arm processors do not report it.
     pub virtual_machine: bool,
 }
 
 impl Cpu {
     /// The processor of this machine, from its CPUID instruction or else from `cpuinfo` below the
     /// root of procfs (`/proc`).
-    pub fn detect(proc: &Path) -> Self {
+    pub fn detect(root: &Path) -> Self {
         from_instruction().unwrap_or_else(|| {
             // Without the file nothing is known, and that is what the default says.
-            std::fs::read_to_string(proc.join("cpuinfo")).map(|text| Self::from_cpuinfo(&text)).unwrap_or_default()
+            proc::cpuinfo(root).map(|text| Self::from_cpuinfo(&text)).unwrap_or_default()
         })
     }
 

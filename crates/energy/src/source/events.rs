@@ -8,7 +8,7 @@ pub trait EnergyEvents: Send {
     /// all processes, and starts it at zero.
     ///
     /// # Errors
-    /// What the system says, permission denied above all.
+    /// The underlying I/O error, permission denied above all.
     fn open(&mut self, kind: u32, config: u64, cpu: u32) -> io::Result<Box<dyn EnergyEvent>>;
 }
 
@@ -17,7 +17,7 @@ pub trait EnergyEvent: Send {
     /// Counts since it was opened. The kernel keeps 64 bits, so it never wraps.
     ///
     /// # Errors
-    /// What the system says.
+    /// The underlying I/O error.
     fn read(&mut self) -> io::Result<u64>;
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Component, Description, Liveness, Part, Reading, Source, SourceError};
+use super::{Component, ComponentReading, Description, Liveness, Reading, Source, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::quantity::{Seconds, Watts};
 
 /// A machine that draws a constant power, taken as given: its error is not known, so the interval
-/// has no width, and the method is modelled.
+/// has no width, and the method is modeled.
 #[derive(Debug, Clone)]
 pub struct Fixed {
     power: Watts,
@@ -28,7 +28,7 @@ impl Source for Fixed {
         Description {
             name: "fixed".to_owned(),
             components: vec![Component::Machine],
-            method: Method::Modelled,
+            method: Method::Modeled,
             spread: Spread::NONE,
             resolution: Seconds::ZERO,
             poll: None,
@@ -48,12 +48,12 @@ impl Source for Fixed {
         if let Some(over) = over.filter(|over| !over.is_zero()) {
             let energy = self.power * Seconds::from(over);
             let estimate = Estimate::exact(energy);
-            reading.parts.push(Part {
+            reading.parts.push(ComponentReading {
                 component: Component::Machine,
                 energy: estimate,
                 background: energy,
                 over,
-                method: Method::Modelled,
+                method: Method::Modeled,
             });
         }
         Ok(reading)

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::metered::Metered;
+use super::component_counter::ComponentCounter;
 use super::zones::{Domain, Zone};
-use super::{Advance, Component, Counter, Description, Liveness, Reading, Shown, SourceError};
+use super::{Component, Counter, CounterChange, Description, Liveness, RawReading, Reading, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Method, Spread};
 use crate::quantity::{Joules, Watts};
@@ -20,7 +20,7 @@ pub(super) type Reader = Box<dyn FnMut() -> Result<u64, SourceError> + Send>;
 
 /// The registers are renewed about every millisecond.
 pub(super) const REFRESH: Duration = Duration::from_millis(1);
-/// A processor that draws power moves its counter well within this time.
+/// A processor that draws power changes its counter well within this time.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What a package can draw where its design power is not known.
 const ANY_PACKAGE: Watts = Watts::raw(1000.0);
@@ -40,7 +40,7 @@ const DISAGREE: f64 = 1.1;
 /// Counters before, at and behind the gate.
 pub(super) struct Gate {
     candidates: Vec<Candidate>,
-    counted: Vec<(usize, Metered)>,
+    counted: Vec<(usize, ComponentCounter)>,
     remarks: Vec<String>,
     method: Method,
     origin: Origin,
@@ -113,7 +113,7 @@ impl Gate {
 
     /// Keeps a core busy for up to 200 ms and lets through what deserves it.
     pub(super) fn probe(&mut self, clock: &dyn Clock) -> Liveness {
-        probe_together(&mut [self], clock).pop().unwrap_or_else(|| Liveness::Dead("nothing on trial".to_owned()))
+        probe_together(&mut [self], clock).pop().unwrap_or_else(|| Liveness::Dead("nothing to probe".to_owned()))
     }
 
     pub(super) fn read(&mut self, now: Moment) -> Reading {
@@ -146,14 +146,14 @@ impl Gate {
     }
 
     /// The raw counters as they stand.
-    pub(super) fn show(&mut self) -> Vec<Shown> {
+    pub(super) fn raw_readings(&mut self) -> Vec<RawReading> {
         let (method, counted, candidates) = (self.method, &self.counted, &mut self.candidates);
         counted
             .iter()
             .map(|(i, metered)| {
                 let Candidate { zone, reader, .. } = &mut candidates[*i];
                 let raw = reader();
-                Shown {
+                RawReading {
                     component: metered.component,
                     name: zone.name.clone(),
                     unit: zone.unit,
@@ -163,7 +163,7 @@ impl Gate {
                     error: raw.as_ref().err().map(ToString::to_string),
                     energy: raw.ok().map(|raw| Joules::raw(raw as f64 * zone.unit.get())),
                     power: None,
-                    utilisation: None,
+                    utilization: None,
                 }
             })
             .collect()
@@ -179,20 +179,20 @@ impl Gate {
 
     /// Mean power of all packages during the trial.
     fn watts(&self) -> Option<f64> {
-        let mean = |(i, _): &(usize, Metered)| {
+        let mean = |(i, _): &(usize, ComponentCounter)| {
             let Candidate { zone, trial, .. } = &self.candidates[*i];
             (zone.domain != Domain::Dram).then(|| trial.energy / trial.time.as_secs_f64())
         };
         self.counted.iter().filter_map(mean).reduce(|a, b| a + b)
     }
 
-    fn look(&mut self, clock: &dyn Clock) {
+    fn sample(&mut self, clock: &dyn Clock) {
         for Candidate { reader, trial, .. } in &mut self.candidates {
             trial.take(reader(), clock);
         }
     }
 
-    fn settled(&self) -> bool {
+    fn has_moved(&self) -> bool {
         self.candidates.iter().all(|candidate| candidate.trial.error.is_some() || candidate.trial.energy > 0.0)
     }
 
@@ -225,8 +225,8 @@ pub(super) fn probe_together(gates: &mut [&mut Gate], clock: &dyn Clock) -> Vec<
     let last = if in_guest { ROUNDS_IN_GUEST } else { ROUNDS };
     let rounds = if gates.is_empty() { 0..0 } else { 0..last + 1 };
     for round in rounds {
-        gates.iter_mut().for_each(|gate| gate.look(clock));
-        if round >= LEAST_ROUNDS && gates.iter().all(|gate| gate.settled()) {
+        gates.iter_mut().for_each(|gate| gate.sample(clock));
+        if round >= LEAST_ROUNDS && gates.iter().all(|gate| gate.has_moved()) {
             break;
         }
         if round < last {
@@ -243,8 +243,8 @@ fn spread(domain: Domain) -> Spread {
     }
 }
 
-fn metered(zone: &Zone, component: Component, method: Method) -> Metered {
-    Metered {
+fn metered(zone: &Zone, component: Component, method: Method) -> ComponentCounter {
+    ComponentCounter {
         component,
         counter: Counter::new(zone.unit, zone.range, most(zone, 2.0), REFRESH),
         spread: spread(zone.domain),
@@ -268,7 +268,7 @@ impl Trial {
         };
         let at = clock.now().elapsed;
         self.readings.push((raw, at));
-        if let Advance::Moved { energy, over, .. } = self.counter.take(raw, at) {
+        if let CounterChange::Advanced { energy, over, .. } = self.counter.take(raw, at) {
             self.energy += energy.get();
             self.time += over;
         }
@@ -283,7 +283,7 @@ impl Candidate {
             return Some(format!("{name}: {error}{}", way_out(error)));
         }
         if trial.energy == 0.0 {
-            return Some(format!("{name} did not move while a core was busy"));
+            return Some(format!("{name} did not change while a core was busy"));
         }
         let watts = trial.energy / trial.time.as_secs_f64();
         let least = if zone.domain == Domain::Dram { 0.0 } else { LEAST_PACKAGE };

@@ -1,6 +1,6 @@
-//! Graphics boards: the energy counter first, sampled power where a board has none.
+//! GPUs: the energy counter first, sampled power where a board has none.
 //!
-//! A counter that falls back is always a reset (a driver reload), never a wrap. Sampled power is
+//! A counter that decreases is always a reset (a driver reload), never a wrap. Sampled power is
 //! integrated by trapezoids between samples; where samples lie far apart the bounds widen and a
 //! gap says so.
 //!
@@ -8,89 +8,18 @@
 //! Kepler boards; nothing is stated of later ones or of the counter, so there it is assumed. On A100
 //! and H100 the sensor looks only a quarter of the time (arXiv 2312.02741), so short or periodic
 //! loads can be further off. The energy counter is renewed every 20 to 100 ms; the trial finds out how often,
-//! and [`Source::read_edge`] waits for that moment.
+//! and [`Source::read_at_counter_update`] waits for that moment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::board::{Board, REFRESH, Sensor};
-use super::{Component, Description, Liveness, Reading, Shown, Source, SourceError};
+use super::gpu_board::GpuBoard;
+use super::{Component, Description, Liveness, RawReading, Reading, Source, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Method, Spread};
-use crate::quantity::Watts;
 
-/// One board, as its driver shows it. A trait because tests script it.
-pub trait GpuBoard: Send {
-    /// Index and name, such as `0: NVIDIA H200`.
-    fn name(&self) -> String;
-    /// Number of the board on this machine.
-    fn index(&self) -> u16;
-    /// Energy since the driver was loaded, in millijoules.
-    ///
-    /// # Errors
-    /// If the board has no such counter or cannot be asked.
-    fn energy_millijoules(&mut self) -> Result<u64, GpuError>;
-    /// Power now, in milliwatts (on some boards the mean of the last second, see
-    /// [`power_kind`](Self::power_kind)).
-    ///
-    /// # Errors
-    /// If the board does not tell or cannot be asked.
-    fn power_milliwatts(&mut self) -> Result<u64, GpuError>;
-    /// The power that the board keeps itself below, if it tells.
-    fn limit(&mut self) -> Option<Watts> {
-        None
-    }
-    /// What its power sensor shows, where that is known.
-    fn power_kind(&mut self) -> Option<PowerKind> {
-        None
-    }
-    /// 90 % interval of its numbers, as factors: ±5 % where nothing else is known.
-    fn spread(&self) -> Spread {
-        Spread::relative(0.05)
-    }
-    /// The share of time in which it computes, from 0 to 1, if it tells.
-    fn utilisation(&mut self) -> Option<f64> {
-        None
-    }
-    /// Process numbers and how much each used of the board's processors since the last call, in
-    /// any unit that is the same for all. A process that waits stands there with 0.
-    ///
-    /// # Errors
-    /// If the board does not tell or cannot be asked.
-    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
-        Err(GpuError::NotSupported)
-    }
-    /// What a reader should know of this board.
-    fn remarks(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// What a power sensor shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PowerKind {
-    /// The power of the moment.
-    Instant,
-    /// The mean of the last second.
-    OneSecondAverage,
-}
-
-/// Why a board did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GpuError {
-    /// It has no such sensor.
-    #[error("not supported by this board")]
-    NotSupported,
-    /// It fell off the bus.
-    #[error("board lost")]
-    Lost,
-    /// Anything else, in the driver's words.
-    #[error("{0}")]
-    Driver(String),
-}
-
-/// The graphics boards of this machine.
+/// The GPUs of this machine.
 pub struct Gpus {
     boards: Vec<Board>,
     remarks: Vec<String>,
@@ -152,7 +81,7 @@ impl Source for Gpus {
         let mut faults = Vec::new();
         for mut board in std::mem::take(&mut self.boards) {
             let (name, index) = (board.board.name(), board.board.index());
-            let outcome = match board.decide(clock) {
+            let outcome = match board.choose_sensor(clock) {
                 Ok(remarks) => {
                     let all: Vec<String> = board.board.remarks().into_iter().chain(remarks).collect();
                     self.remarks.extend(all.iter().map(|remark| format!("{name}: {remark}")));
@@ -185,7 +114,7 @@ impl Source for Gpus {
         self.boards.iter_mut().for_each(|board| board.poll(now.elapsed));
     }
 
-    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+    fn read_at_counter_update(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
         let mut reading = Reading::default();
         let begin = clock.now().elapsed;
         let look = (self.periods().min().unwrap_or(REFRESH) / LOOKS).max(SHORTEST_LOOK);
@@ -217,7 +146,7 @@ impl Source for Gpus {
 
     fn process_share(&mut self, component: Component, processes: &[u32]) -> Option<f64> {
         let board = self.boards.iter_mut().find(|board| board.component() == component)?;
-        let used = board.board.process_utilisation().ok()?;
+        let used = board.board.process_utilization().ok()?;
         let sum = |of: &dyn Fn(&u32) -> bool| {
             let amounts = used.iter().filter(|(process, _)| of(process)).map(|(_, amount)| *amount);
             amounts.filter(|amount| amount.is_finite() && *amount > 0.0).sum::<f64>()
@@ -228,7 +157,7 @@ impl Source for Gpus {
         (known && all > 0.0).then(|| (sum(&ours) / all).min(1.0))
     }
 
-    fn show(&mut self) -> Vec<Shown> {
-        self.boards.iter_mut().map(Board::show).collect()
+    fn raw_readings(&mut self) -> Vec<RawReading> {
+        self.boards.iter_mut().map(Board::raw_reading).collect()
     }
 }

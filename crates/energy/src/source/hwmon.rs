@@ -1,6 +1,6 @@
 //! Hardware monitors of Linux: sensors of known devices, by the name of their driver.
 //!
-//! - `amdgpu`: the power of an AMD graphics board, which needs no library;
+//! - `amdgpu`: the power of an AMD GPU, which needs no library;
 //! - `amd_energy`: energy counters of AMD sockets, where powercap and perf show none. The counters
 //!   of its cores lie inside the sockets and are never added.
 //!
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::gate::{Gate, Origin, Reader};
 use super::zones::{Domain, MICROJOULE, Zone};
-use super::{Description, GpuBoard, GpuError, Liveness, Reading, Shown, Source, SourceError, files};
+use super::{Description, GpuBoard, GpuError, Liveness, RawReading, Reading, Source, SourceError, files};
 use crate::clock::{Clock, Moment};
 use crate::estimate::Spread;
 use crate::quantity::Watts;
@@ -67,8 +67,8 @@ impl Source for Hwmon {
         Ok(self.gate.read(now))
     }
 
-    fn show(&mut self) -> Vec<Shown> {
-        self.gate.show()
+    fn raw_readings(&mut self) -> Vec<RawReading> {
+        self.gate.raw_readings()
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn socket_counters(sys: &Path) -> Vec<(Zone, PathBuf)> {
     counters
 }
 
-/// The AMD graphics boards below a sysfs root (`/sys`), numbered from `first` on, and remarks
+/// The AMD GPUs below a sysfs root (`/sys`), numbered from `first` on, and remarks
 /// about those that are left out.
 pub fn amd_boards(sys: &Path, first: u16) -> (Vec<Box<dyn GpuBoard>>, Vec<String>) {
     let (mut boards, mut remarks): (Vec<Box<dyn GpuBoard>>, _) = (Vec::new(), Vec::new());
@@ -103,7 +103,7 @@ pub fn amd_boards(sys: &Path, first: u16) -> (Vec<Box<dyn GpuBoard>>, Vec<String
         let place = format!("hwmon{}", monitor.number);
         let sensor = ["power1_average", "power1_input"].iter().map(|name| monitor.folder.join(name));
         let Some(power) = sensor.into_iter().find(|path| path.exists()) else {
-            remarks.push(format!("{place} `{AMD_BOARD}` tells no power: not counted"));
+            remarks.push(format!("{place} `{AMD_BOARD}` reports no power: not counted"));
             continue;
         };
         // A board of its own has a limit that can be set. Where there is none, the graphics are part
@@ -208,7 +208,7 @@ impl GpuBoard for AmdBoard {
         Spread::relative(0.10)
     }
 
-    fn utilisation(&mut self) -> Option<f64> {
+    fn utilization(&mut self) -> Option<f64> {
         files::number(&self.busy).ok().filter(|percent| *percent <= 100).map(|percent| percent as f64 / 100.0)
     }
 

@@ -13,7 +13,7 @@ use crate::quantity::Watts;
 /// The NVIDIA boards of this machine: all of them, or those with the given numbers.
 ///
 /// # Errors
-/// In words, if there is no driver, no board, or no board with such a number.
+/// As text, if there is no driver, no board, or no board with such a number.
 pub fn nvidia_boards(only: Option<&[u16]>) -> Result<Vec<Box<dyn GpuBoard>>, String> {
     let library = Arc::new(Nvml::init().map_err(|error| match error {
         NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded => {
@@ -100,12 +100,12 @@ impl GpuBoard for NvidiaBoard {
         }
     }
 
-    fn utilisation(&mut self) -> Option<f64> {
+    fn utilization(&mut self) -> Option<f64> {
         let percent = self.device().ok()?.utilization_rates().ok()?.gpu;
         (percent <= 100).then(|| f64::from(percent) / 100.0)
     }
 
-    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
+    fn process_utilization(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
         let device = self.device()?;
         let samples = match device.process_utilization_stats(self.seen) {
             Ok(samples) => samples,

@@ -5,7 +5,7 @@
 //! cores inside a package. The stated error is that of the registers, as for powercap.
 //!
 //! In a virtual machine without powercap nothing is opened: there `energy-psys` is a phantom that
-//! opens, counts 0.00 J for ever and splats the kernel log.
+//! opens, counts 0.00 J forever and floods the kernel log.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 use super::events::EnergyEvents;
 use super::gate::{Gate, Origin, Reader};
 use super::zones::{self, Domain, Zone};
-use super::{Description, Domains, Liveness, Reading, Shown, Source, SourceError, files};
+use super::{Description, Domains, Liveness, RawReading, Reading, Source, SourceError, files, proc};
 use crate::clock::{Clock, Moment};
 use crate::host::Host;
 use crate::quantity::Joules;
@@ -92,12 +92,12 @@ impl Source for PerfEnergy {
         Ok(self.gate.read(now))
     }
 
-    fn show(&mut self) -> Vec<Shown> {
-        self.gate.show()
+    fn raw_readings(&mut self) -> Vec<RawReading> {
+        self.gate.raw_readings()
     }
 }
 
-/// Whether the unit is there, but its events would count nothing for ever: in a virtual machine
+/// Whether the unit is there, but its events would count nothing forever: in a virtual machine
 /// without powercap.
 pub(crate) fn is_phantom(host: &Host) -> bool {
     let powercap = || zones::find(&host.sys).is_ok_and(|(zones, _)| !zones.is_empty());
@@ -215,8 +215,7 @@ fn way_out(error: &std::io::Error, host: &Host) -> String {
     if error.kind() != std::io::ErrorKind::PermissionDenied {
         return String::new();
     }
-    let paranoid = files::text(&host.proc.join("sys/kernel/perf_event_paranoid"));
-    let now = paranoid.map_or_else(|_| String::new(), |level| format!(" (it is {level})"));
+    let now = proc::perf_event_paranoid(&host.proc).map_or_else(String::new, |level| format!(" (it is {level})"));
     format!(
         "; it takes CAP_PERFMON or kernel.perf_event_paranoid of 0 or less{now}: \
          `sudo sysctl kernel.perf_event_paranoid=0`, or `sudo setcap cap_perfmon=ep` on the program"

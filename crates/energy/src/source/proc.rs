@@ -1,7 +1,7 @@
 //! What Linux's procfs tells about load and size, below a root (`/proc`).
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{SourceError, files};
 
@@ -42,7 +42,7 @@ pub(crate) struct Times {
     pub(crate) start: u64,
 }
 
-/// What a process's `stat` file says; nothing if it is not there or holds something else.
+/// What a process's `stat` file says; `None` if it is not there or holds something else.
 pub(crate) fn times(stat: &Path) -> Option<Times> {
     let text = std::fs::read_to_string(stat).ok()?;
     // The name in brackets may hold anything, so counting starts behind its last bracket.
@@ -68,9 +68,9 @@ pub(crate) fn threads(proc: &Path) -> Option<usize> {
     Some(text.lines().filter(numbered).count()).filter(|count| *count > 0)
 }
 
-/// Processor packages: one where the system does not tell.
+/// Processor packages: one where the system does not report it.
 pub(crate) fn packages(proc: &Path) -> usize {
-    let text = std::fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
+    let text = cpuinfo(proc).unwrap_or_default();
     let numbers = text.lines().filter_map(|line| line.split_once(':').filter(|(key, _)| key.trim() == "physical id"));
     numbers.map(|(_, number)| number.trim()).collect::<BTreeSet<_>>().len().max(1)
 }
@@ -81,6 +81,50 @@ pub(crate) fn memory_bytes(proc: &Path) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// The living children of a process, started by any of its threads. `process` is its folder, such as `/proc/self`.
+pub(crate) fn children(process: &Path) -> Vec<u32> {
+    let numbers = |list: PathBuf| {
+        let text = std::fs::read_to_string(list).unwrap_or_default();
+        text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>()
+    };
+    child_lists(process).flat_map(numbers).collect()
+}
+
+/// Whether the kernel lists the children of processes.
+pub(crate) fn lists_children(proc: &Path) -> bool {
+    child_lists(&proc.join("self")).any(|list| list.exists())
+}
+
+fn child_lists(process: &Path) -> impl Iterator<Item = PathBuf> {
+    let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    threads.map(|thread| thread.path().join("children"))
+}
+
+/// Version of the kernel.
+pub(crate) fn kernel_version(proc: &Path) -> Option<String> {
+    files::text(&proc.join("sys/kernel/osrelease")).ok()
+}
+
+/// The level of `kernel.perf_event_paranoid`.
+pub(crate) fn perf_event_paranoid(proc: &Path) -> Option<String> {
+    files::text(&proc.join("sys/kernel/perf_event_paranoid")).ok()
+}
+
+/// The text of `cpuinfo`.
+pub(crate) fn cpuinfo(proc: &Path) -> Option<String> {
+    std::fs::read_to_string(proc.join("cpuinfo")).ok()
+}
+
+/// The control groups of this process, one line each.
+pub(crate) fn control_groups(proc: &Path) -> Option<String> {
+    std::fs::read_to_string(proc.join("self/cgroup")).ok()
+}
+
+/// The mounts that this process sees, one line each.
+pub(crate) fn mounts(proc: &Path) -> Option<String> {
+    std::fs::read_to_string(proc.join("self/mountinfo")).ok()
 }
 
 #[cfg(test)]

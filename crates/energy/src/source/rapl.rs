@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::gate::{Gate, Origin, Reader};
 use super::zones::{self, Domain};
-use super::{Description, Liveness, Reading, Shown, Source, SourceError, files};
+use super::{Description, Liveness, RawReading, Reading, Source, SourceError, files};
 use crate::clock::{Clock, Moment};
 
 /// What of a processor's counters makes the total.
@@ -64,7 +64,7 @@ impl Source for Rapl {
         Ok(self.gate.read(now))
     }
 
-    fn show(&mut self) -> Vec<Shown> {
-        self.gate.show()
+    fn raw_readings(&mut self) -> Vec<RawReading> {
+        self.gate.raw_readings()
     }
 }

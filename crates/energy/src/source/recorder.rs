@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::trace::{Sample, TraceDevice, TraceError, TraceHeader, TraceWriter};
-use super::{Component, Reading, Shown, Source};
+use super::trace::{TraceDevice, TraceError, TraceHeader, TraceSample, TraceWriter};
+use super::{Component, RawReading, Reading, Source};
 use crate::clock::Clock;
 use crate::estimate::{Method, Spread};
 use crate::gap::{Gap, GapKind};
@@ -14,7 +14,7 @@ use crate::quantity::{Joules, Seconds};
 
 /// Writes what sources show to a trace, at a given period.
 ///
-/// Raw counters and sensors where a source has them ([`Source::show`]): their wraps and faults are
+/// Raw counters and sensors where a source has them ([`Source::raw_readings`]): their wraps and faults are
 /// in the trace as they were. Of other sources (models, replays) the energy that they hand out,
 /// added up from zero, without what widened its interval.
 pub struct Recorder {
@@ -31,7 +31,7 @@ enum Kind {
     Added(BTreeMap<Component, f64>),
 }
 
-/// The unit in which handed out energy is written: that of sysfs.
+/// The unit in which returned energy is written: that of sysfs.
 const MICROJOULE: Joules = Joules::raw(1e-6);
 
 impl Recorder {
@@ -39,7 +39,7 @@ impl Recorder {
     /// look at each.
     ///
     /// # Errors
-    /// If the system refuses, or if no source reads anything.
+    /// If the file cannot be accessed, or if no source reads anything.
     pub fn start(
         path: impl AsRef<Path>,
         sources: Vec<Box<dyn Source>>,
@@ -51,7 +51,7 @@ impl Recorder {
         let sources: Vec<(Box<dyn Source>, Kind)> = sources
             .into_iter()
             .map(|mut source| {
-                let shown = source.show();
+                let shown = source.raw_readings();
                 let description = source.describe();
                 let kind = if shown.is_empty() {
                     devices.extend(description.components.iter().map(|component| TraceDevice {
@@ -89,10 +89,10 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Looks at all sources if the period is over, and says whether it did.
+    /// Samples all sources if the period is over, and returns whether it did.
     ///
     /// # Errors
-    /// If the system refuses to write.
+    /// If the file cannot be written.
     pub fn tick(&mut self, clock: &dyn Clock) -> Result<bool, TraceError> {
         let now = clock.now();
         if now.elapsed < self.next {
@@ -112,7 +112,7 @@ impl Recorder {
         Ok(true)
     }
 
-    /// When the next look is due, on the clock's time.
+    /// When the next sample is due, on the clock's time.
     pub fn next(&self) -> Duration {
         self.next
     }
@@ -120,13 +120,13 @@ impl Recorder {
     /// Waits until everything is on the disk.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the file cannot be written.
     pub fn finish(self) -> Result<(), TraceError> {
         self.writer.finish()
     }
 }
 
-fn device(shown: Shown) -> TraceDevice {
+fn device(shown: RawReading) -> TraceDevice {
     TraceDevice {
         component: shown.component,
         name: shown.name,
@@ -137,15 +137,15 @@ fn device(shown: Shown) -> TraceDevice {
     }
 }
 
-fn raw(source: &mut dyn Source, origin: Duration, clock: &dyn Clock) -> Vec<Sample> {
-    let shown = source.show();
+fn raw(source: &mut dyn Source, origin: Duration, clock: &dyn Clock) -> Vec<TraceSample> {
+    let shown = source.raw_readings();
     let t_s = since(origin, clock);
-    let sample = |shown: Shown| Sample {
+    let sample = |shown: RawReading| TraceSample {
         t_s,
         device: shown.component,
         energy_j: shown.energy,
         power_w: shown.power,
-        utilisation: shown.utilisation,
+        utilization: shown.utilization,
         error: shown.error,
     };
     shown.into_iter().map(sample).collect()
@@ -156,7 +156,7 @@ fn added(
     so_far: &mut BTreeMap<Component, f64>,
     origin: Duration,
     clock: &dyn Clock,
-) -> Vec<Sample> {
+) -> Vec<TraceSample> {
     let now = clock.now();
     let t_s = Seconds::from(now.elapsed.saturating_sub(origin));
     let (reading, failed) = match source.read(now) {
@@ -176,7 +176,7 @@ fn added(
         .map(|(component, joules)| {
             let error = error(component);
             let energy_j = error.is_none().then(|| Joules::raw(*joules));
-            Sample { t_s, device: *component, energy_j, power_w: None, utilisation: None, error }
+            TraceSample { t_s, device: *component, energy_j, power_w: None, utilization: None, error }
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Replay: a trace as a source, or as a graphics board.
+//! Replay: a trace as a source, or as a GPU.
 //!
 //! A counter in a trace goes through the same arithmetic as one of this machine, and sampled power
 //! through the same integration. Between two samples the energy is taken as spread evenly, so any
@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::metered::Metered;
-use super::sampled::Sampled;
-use super::trace::{Sample, Trace, TraceDevice, TraceError, TraceHeader};
-use super::{Component, Counter, Description, GpuBoard, GpuError, Liveness, Part, Reading, Source, SourceError};
+use super::component_counter::ComponentCounter;
+use super::power_integrator::PowerIntegrator;
+use super::trace::{Trace, TraceDevice, TraceError, TraceHeader, TraceSample};
+use super::{
+    Component, ComponentReading, Counter, Description, GpuBoard, GpuError, Liveness, Reading, Source, SourceError,
+};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::{Gap, GapKind};
@@ -22,7 +24,7 @@ pub struct Replay {
     tracks: Vec<Track>,
     begin: Duration,
     origin: Option<Duration>,
-    /// How far it was handed out, in the trace's time.
+    /// How far it was returned, in the trace's time.
     done: Duration,
     notes: Vec<String>,
 }
@@ -152,7 +154,7 @@ impl Track {
             end: samples().next_back().map_or(Duration::ZERO, time),
         };
         if samples().any(|sample| sample.energy_j.is_some()) {
-            let mut metered = Metered {
+            let mut metered = ComponentCounter {
                 component: device.component,
                 counter: Counter::new(device.unit_j, device.range, most(device.component), REFRESH),
                 spread,
@@ -167,7 +169,7 @@ impl Track {
                 }
             }
         } else {
-            let mut sampled = Sampled::new(spread, method);
+            let mut sampled = PowerIntegrator::new(spread, method);
             for sample in samples() {
                 if let Some(power) = shown(sample.power_w, sample) {
                     track.collect(time(sample), |reading| {
@@ -184,7 +186,7 @@ impl Track {
     fn collect(&mut self, at: Duration, give: impl FnOnce(&mut Reading)) {
         let mut reading = Reading::default();
         give(&mut reading);
-        let piece = |part: Part| {
+        let piece = |part: ComponentReading| {
             // A jump in no time, which a trace may hold, gets the shortest time that there is.
             let over = part.over.max(Duration::from_nanos(1));
             let begin = at.saturating_sub(over);
@@ -207,7 +209,7 @@ impl Track {
         }
         if let Some(energy) = energy {
             let (component, method) = (self.component, self.method);
-            reading.parts.push(Part { component, energy, background: Joules::ZERO, over, method });
+            reading.parts.push(ComponentReading { component, energy, background: Joules::ZERO, over, method });
         }
         let found = self.gaps.iter().filter(|(at, _)| from < *at && *at <= until);
         reading.gaps.extend(found.map(|(_, gap)| gap.clone()));
@@ -219,34 +221,35 @@ impl Track {
     }
 }
 
-/// A graphics board that shows what a trace holds, each sample until the next one.
+/// A GPU that shows what a trace holds, each sample until the next one.
 pub struct ReplayBoard {
     index: u16,
     name: String,
-    samples: Vec<Sample>,
+    samples: Vec<TraceSample>,
     clock: Box<dyn Clock>,
     origin: Duration,
 }
 
 impl ReplayBoard {
-    /// The board `gpuN` of a trace, whose time begins now on this clock; nothing if the trace has
-    /// no such board or no look at it.
+    /// The board `gpuN` of a trace, whose time begins now on this clock; `None` if the trace has
+    /// no such board or no sample of it.
     pub fn new(trace: &Trace, index: u16, clock: Box<dyn Clock>) -> Option<Self> {
         let component = Component::Gpu(index);
         let device = trace.header.devices.iter().find(|device| device.component == component)?;
-        let samples: Vec<Sample> = trace.samples.iter().filter(|sample| sample.device == component).cloned().collect();
+        let samples: Vec<TraceSample> =
+            trace.samples.iter().filter(|sample| sample.device == component).cloned().collect();
         let origin = clock.now().elapsed;
         (!samples.is_empty()).then(|| Self { index, name: device.name.clone(), samples, clock, origin })
     }
 
-    fn now(&self) -> &Sample {
+    fn now(&self) -> &TraceSample {
         let at = time(&self.samples[0]) + self.clock.now().elapsed.saturating_sub(self.origin);
         let next = self.samples.partition_point(|sample| time(sample) <= at);
         &self.samples[next.saturating_sub(1)]
     }
 
     /// A number of the current sample in thousandths, or why it is not there.
-    fn milli(&self, value: impl Fn(&Sample) -> Option<f64>) -> Result<u64, GpuError> {
+    fn milli(&self, value: impl Fn(&TraceSample) -> Option<f64>) -> Result<u64, GpuError> {
         let sample = self.now();
         match (value(sample), sample.error.as_deref()) {
             (Some(value), _) => Ok((value * 1e3).round() as u64),
@@ -277,19 +280,19 @@ impl GpuBoard for ReplayBoard {
         self.milli(|sample| sample.power_w.map(Watts::get))
     }
 
-    fn utilisation(&mut self) -> Option<f64> {
-        self.now().utilisation
+    fn utilization(&mut self) -> Option<f64> {
+        self.now().utilization
     }
 }
 
-/// A number of a sample or the reason why it is missing; nothing where the sample is about
+/// A number of a sample or the reason why it is missing; `None` where the sample is about
 /// something else.
-fn shown<T>(value: Option<T>, sample: &Sample) -> Option<Result<T, String>> {
+fn shown<T>(value: Option<T>, sample: &TraceSample) -> Option<Result<T, String>> {
     value.map(Ok).or_else(|| sample.error.clone().map(Err))
 }
 
 /// The time of a sample, which the reader has found to be no more than decades.
-fn time(sample: &Sample) -> Duration {
+fn time(sample: &TraceSample) -> Duration {
     Duration::try_from_secs_f64(sample.t_s.get()).unwrap_or_default()
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::gate::probe_together;
 use super::gpu::BoardTrial;
 use super::{
-    Component, Description, Domains, EnergyEvents, Fixed, GpuBoard, Gpus, Hwmon, KernelEvents, Liveness, Modelled,
+    Component, Description, Domains, EnergyEvents, Fixed, GpuBoard, Gpus, Hwmon, KernelEvents, Liveness, Modeled,
     PerfEnergy, Rapl, Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
 };
 use crate::clock::Clock;
@@ -19,11 +19,11 @@ use crate::quantity::Watts;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceChoice {
-    /// Counters that prove themselves alive, and the model for what has none.
+    /// Counters that prove themselves live, and the model for what has none.
     #[default]
     Auto,
     /// The model alone.
-    Modelled,
+    Modeled,
     /// A constant power that the user gives, for the whole machine.
     Fixed(Watts),
     /// A [trace](super::Trace) of this machine or another, or the log of an external meter, from
@@ -33,7 +33,7 @@ pub enum SourceChoice {
     Off,
 }
 
-/// Which graphics boards are read.
+/// Which GPUs are read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GpuChoice {
@@ -51,11 +51,11 @@ pub enum GpuChoice {
 pub struct Selection {
     /// The sources. No component is read by two of them.
     pub sources: Vec<Box<dyn Source>>,
-    /// Why these and not others, a sentence each, for people.
+    /// Why these and not others, one sentence each, for people.
     pub reasons: Vec<String>,
 }
 
-/// What a choice tried, for a diagnosis. Nothing where something was not tried.
+/// What a choice tried, for a diagnosis. `None` where something was not tried.
 #[derive(Default)]
 pub(crate) struct Trials {
     pub(crate) chip: Option<Outcome>,
@@ -74,15 +74,15 @@ pub(crate) struct Trials {
 /// What a source says of itself, or why it is not read.
 pub(crate) type Outcome = Result<Description, String>;
 
-/// Boards that were found, or in words why there are none.
-pub type Boards = Result<Vec<Box<dyn GpuBoard>>, String>;
+/// FoundBoards that were found, or in words why there are none.
+pub type FoundBoards = Result<Vec<Box<dyn GpuBoard>>, String>;
 
 /// What a choice of sources reaches beyond files, so that a test can show something else.
 pub struct Devices {
     /// Opens energy events of the kernel.
     pub events: Box<dyn EnergyEvents>,
     /// Finds NVIDIA boards, or says in words why there are none. Asked only where boards are wanted.
-    pub nvidia: fn() -> Boards,
+    pub nvidia: fn() -> FoundBoards,
 }
 
 impl Default for Devices {
@@ -107,11 +107,11 @@ pub fn select_with(
     host: &Host,
     clock: &dyn Clock,
 ) -> Selection {
-    select_telling(devices, choice, gpus, scope, host, clock, &mut Trials::default())
+    select_recording_trials(devices, choice, gpus, scope, host, clock, &mut Trials::default())
 }
 
 /// The same choice, which also tells what was tried.
-pub(crate) fn select_telling(
+pub(crate) fn select_recording_trials(
     mut devices: Devices,
     choice: SourceChoice,
     gpus: &GpuChoice,
@@ -127,9 +127,9 @@ pub(crate) fn select_telling(
         SourceChoice::Replay(path) => {
             selection.add("trace", Replay::open(path).map_err(|error| error.to_string()), clock);
         }
-        SourceChoice::Modelled => {
-            selection.add("processor and memory", Ok(Modelled::new(&host.proc, &host.cpu, scope)), clock);
-            selection.reasons.push("graphics boards: not modelled, so not counted".to_owned());
+        SourceChoice::Modeled => {
+            selection.add("processor and memory", Ok(Modeled::new(&host.proc, &host.cpu, scope)), clock);
+            selection.reasons.push("GPUs: not modeled, so not counted".to_owned());
         }
         SourceChoice::Auto => {
             if !selection.add_chip(clock, trials) {
@@ -140,7 +140,7 @@ pub(crate) fn select_telling(
             };
             let cpu = has(|component| matches!(component, Component::Cpu(_)));
             let memory = has(|component| matches!(component, Component::Memory(_)));
-            let model = Modelled::new(&host.proc, &host.cpu, scope);
+            let model = Modeled::new(&host.proc, &host.cpu, scope);
             match (cpu, memory) {
                 (false, _) => selection.add("processor and memory", Ok(model), clock),
                 (true, false) => selection.add("memory", Ok(model.without_cpu()), clock),
@@ -155,7 +155,7 @@ pub(crate) fn select_telling(
                 trials.boards = boards.trials().to_vec();
                 alive(boards, Some(life))
             });
-            selection.add_tried("graphics boards", boards);
+            selection.add_tried("GPUs", boards);
             selection.reasons.extend(unknown_sensors(&host.sys));
         }
     }
@@ -163,23 +163,23 @@ pub(crate) fn select_telling(
 }
 
 #[cfg(feature = "nvml")]
-fn nvidia() -> Boards {
+fn nvidia() -> FoundBoards {
     super::nvidia_boards(None)
 }
 
 #[cfg(not(feature = "nvml"))]
-fn nvidia() -> Boards {
+fn nvidia() -> FoundBoards {
     Err("built without the feature `nvml`".to_owned())
 }
 
 /// The boards that are wanted: NVIDIA's with the numbers of their driver, then AMD's.
 fn boards(
     choice: &GpuChoice,
-    nvidia: fn() -> Boards,
+    nvidia: fn() -> FoundBoards,
     host: &Host,
     reasons: &mut Vec<String>,
     trials: &mut Trials,
-) -> Boards {
+) -> FoundBoards {
     if *choice == GpuChoice::None {
         return Err("not asked for".to_owned());
     }
@@ -192,7 +192,7 @@ fn boards(
     let first = boards.iter().map(|board| board.index().saturating_add(1)).max().unwrap_or(0);
     let (amd, remarks) = amd_boards(&host.sys, first);
     boards.extend(amd);
-    reasons.extend(remarks.into_iter().map(|remark| format!("graphics boards: {remark}")));
+    reasons.extend(remarks.into_iter().map(|remark| format!("GPUs: {remark}")));
     if boards.is_empty() {
         return Err(absent.unwrap_or_else(|| "no board".to_owned()));
     }
@@ -336,7 +336,7 @@ fn without_counters(host: &Host, error: &SourceError) -> String {
     if host.cpu.virtual_machine {
         reason.push_str("; this is a virtual machine");
         if host.sys.join("bus/event_source/devices/power").exists() {
-            // In such guests the event opens, counts nothing for ever and splats the kernel log.
+            // In such guests the event opens, counts nothing forever and floods the kernel log.
             reason.push_str(" whose perf events for power are phantoms, so they are not opened");
         }
     }

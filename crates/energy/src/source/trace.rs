@@ -1,20 +1,20 @@
 //! Traces: what devices showed, raw, one JSON object a line, so that it can be replayed.
 //!
-//! The first line says what was looked at; each further line is one look at one device:
+//! The first line names the devices; each further line is one sample of one device:
 //!
 //! ```text
 //! {"schema":1,"trace":{"devices":[{"component":"gpu0","name":"0: NVIDIA H200","unit_j":0.001,"range":null}],"start":"2026-11-22T18:00:00Z","host":null}}
-//! {"t_s":0.0,"device":"gpu0","energy_j":5123.456,"power_w":71.3,"utilisation":0.0}
+//! {"t_s":0.0,"device":"gpu0","energy_j":5123.456,"power_w":71.3,"utilization":0.0}
 //! {"t_s":0.1,"device":"gpu0","error":"board lost"}
 //! ```
 //!
 //! `energy_j` is where the device's counter stands, in joules, and `range` is where it wraps, in
 //! counts of `unit_j`. `method` (by default `measured`) and `spread` (by default 0.95 to 1.05) may
-//! stand in the header for all devices and with each device for itself. Time never runs back.
+//! appear in the header for all devices and with each device for itself. Time never runs back.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::Component;
 use crate::estimate::{Method, Spread};
 use crate::host::HostFacts;
-use crate::ledger::Torn;
+use crate::jsonl::{JsonLines, TornLine};
 use crate::quantity::{Joules, Seconds, Watts};
 
 /// Number of the schema that this version writes, and the only one that it reads.
@@ -33,12 +33,12 @@ pub const TRACE_SCHEMA: u32 = 1;
 /// What devices showed over some time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
-    /// What was looked at.
+    /// The devices recorded.
     pub header: TraceHeader,
-    /// The looks, in the order of time.
-    pub samples: Vec<Sample>,
+    /// The samples, in time order.
+    pub samples: Vec<TraceSample>,
     /// The last line, if a crash tore it; it is skipped.
-    pub torn: Option<Torn>,
+    pub torn: Option<TornLine>,
 }
 
 /// The first line of a trace.
@@ -52,7 +52,7 @@ pub struct TraceHeader {
     /// The machine, where it is known.
     #[serde(default)]
     pub host: Option<HostFacts>,
-    /// How the numbers came about, for devices that do not say it themselves.
+    /// How the numbers were obtained, for devices that do not say it themselves.
     #[serde(default = "measured")]
     pub method: Method,
     /// 90 % interval of the numbers as factors, for devices that do not say it themselves.
@@ -66,14 +66,14 @@ pub struct TraceHeader {
 pub struct TraceDevice {
     /// Which component it is.
     pub component: Component,
-    /// What it calls itself.
+    /// Its name.
     pub name: String,
     /// Energy of one count of its counter, in joules.
     pub unit_j: Joules,
-    /// Where its counter wraps, in counts; nothing if that is not known or it never does.
+    /// Where its counter wraps, in counts; `None` if that is not known or it never does.
     #[serde(default)]
     pub range: Option<u64>,
-    /// How its numbers came about, if not as the header says.
+    /// How its numbers were obtained, if not as the header says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
     /// 90 % interval of its numbers as factors, if not as the header says.
@@ -81,10 +81,10 @@ pub struct TraceDevice {
     pub spread: Option<Spread>,
 }
 
-/// One look at one device.
+/// One sample of one device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sample {
+pub struct TraceSample {
     /// When, on a steady clock.
     pub t_s: Seconds,
     /// At which device.
@@ -97,7 +97,7 @@ pub struct Sample {
     pub power_w: Option<Watts>,
     /// How busy it is, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub utilisation: Option<f64>,
+    pub utilization: Option<f64>,
     /// Why something is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -107,14 +107,14 @@ pub struct Sample {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// The system refused.
+    /// An I/O operation failed.
     #[error("cannot {action} trace {}: {error}", path.display())]
     File {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The underlying I/O error.
         #[source]
         error: std::io::Error,
     },
@@ -126,7 +126,7 @@ pub enum TraceError {
         /// What the line says.
         got: String,
     },
-    /// A line is no JSON object of its kind.
+    /// A line is not a JSON object of its kind.
     #[error("{} line {line}: {error}", path.display())]
     Line {
         /// Which file.
@@ -137,7 +137,7 @@ pub enum TraceError {
         #[source]
         error: serde_json::Error,
     },
-    /// A line holds something that cannot be.
+    /// A line holds an impossible value.
     #[error("{} line {line}: {field} must be {expected}, got {got}", path.display())]
     Value {
         /// Which file.
@@ -146,9 +146,9 @@ pub enum TraceError {
         line: usize,
         /// Which field.
         field: &'static str,
-        /// What belongs there.
+        /// What was expected.
         expected: String,
-        /// What stands there.
+        /// What was found.
         got: String,
     },
 }
@@ -164,7 +164,7 @@ impl Trace {
     /// Reads a trace.
     ///
     /// # Errors
-    /// If the system refuses, or a line holds something else. Only a last line without a line end
+    /// If the file cannot be accessed, or a line holds something else. Only a last line without a line end
     /// may be torn: see [`Trace::torn`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TraceError> {
         let path = path.as_ref();
@@ -179,7 +179,7 @@ impl Trace {
             if length == 0 {
                 break;
             }
-            let place = Place { path, line };
+            let place = TraceLine { path, line };
             if length as u64 > LONGEST_LINE {
                 return Err(place.value("line", format!("at most {LONGEST_LINE} bytes long"), "a longer one"));
             }
@@ -196,12 +196,12 @@ impl Trace {
             let object = match serde_json::from_slice::<Value>(content) {
                 Ok(object) => object,
                 Err(_) if !whole => {
-                    torn = Some(Torn { line, bytes: content.len() });
+                    torn = Some(TornLine { line, bytes: content.len() });
                     break;
                 }
                 Err(error) => return Err(place.line(error)),
             };
-            let sample: Sample = serde_json::from_value(object).map_err(|error| place.line(error))?;
+            let sample: TraceSample = serde_json::from_value(object).map_err(|error| place.line(error))?;
             place.check(&sample, header, last)?;
             last = sample.t_s.get();
             samples.push(sample);
@@ -213,7 +213,7 @@ impl Trace {
     /// Writes a trace as [`read`](Self::read) reads it, in place of what was there.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), TraceError> {
         let mut writer = TraceWriter::create(path.as_ref(), &self.header)?;
         self.samples.iter().try_for_each(|sample| writer.write(sample))?;
@@ -224,7 +224,7 @@ impl Trace {
 /// A trace that is being written.
 #[derive(Debug)]
 pub struct TraceWriter {
-    file: File,
+    lines: JsonLines,
     path: PathBuf,
 }
 
@@ -232,52 +232,52 @@ impl TraceWriter {
     /// Makes a file with a header, in place of what was there.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the file cannot be written.
     pub fn create(path: &Path, header: &TraceHeader) -> Result<Self, TraceError> {
         #[derive(Serialize)]
         struct First<'a> {
             schema: u32,
             trace: &'a TraceHeader,
         }
-        let file =
-            File::create(path).map_err(|error| TraceError::File { action: "create", path: path.to_owned(), error })?;
-        let mut writer = Self { file, path: path.to_owned() };
+        let lines = JsonLines::create(path).map_err(|error| TraceError::File {
+            action: "create",
+            path: path.to_owned(),
+            error,
+        })?;
+        let mut writer = Self { lines, path: path.to_owned() };
         writer.line(&First { schema: TRACE_SCHEMA, trace: header })?;
         Ok(writer)
     }
 
-    /// Appends a look at a device.
+    /// Appends a sample of a device.
     ///
     /// # Errors
-    /// If the system refuses.
-    pub fn write(&mut self, sample: &Sample) -> Result<(), TraceError> {
+    /// If the file cannot be written.
+    pub fn write(&mut self, sample: &TraceSample) -> Result<(), TraceError> {
         self.line(sample)
     }
 
     /// Waits until everything is on the disk.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the file cannot be written.
     pub fn finish(self) -> Result<(), TraceError> {
-        self.file.sync_all().map_err(|error| TraceError::File { action: "sync", path: self.path, error })
+        self.lines.sync().map_err(|error| TraceError::File { action: "sync", path: self.path, error })
     }
 
-    /// Writes a line whole, with its end, in one call: a crash tears the last one at most.
     fn line(&mut self, content: &impl Serialize) -> Result<(), TraceError> {
-        let refused = |error| TraceError::File { action: "write", path: self.path.clone(), error };
-        let mut text = serde_json::to_vec(content).map_err(|error| refused(error.into()))?;
-        text.push(b'\n');
-        self.file.write_all(&text).map_err(refused)
+        let path = &self.path;
+        self.lines.write(content).map_err(|error| TraceError::File { action: "write", path: path.clone(), error })
     }
 }
 
 /// A line of a file, for errors.
-struct Place<'a> {
+struct TraceLine<'a> {
     path: &'a Path,
     line: usize,
 }
 
-impl Place<'_> {
+impl TraceLine<'_> {
     fn header(&self, content: &[u8]) -> Result<TraceHeader, TraceError> {
         let schema = |got: String| TraceError::Schema { path: self.path.to_owned(), got };
         let Ok(Value::Object(mut fields)) = serde_json::from_slice::<Value>(content) else {
@@ -316,7 +316,7 @@ impl Place<'_> {
     }
 
     /// Whether a sample can follow what came before.
-    fn check(&self, sample: &Sample, header: &TraceHeader, last: f64) -> Result<(), TraceError> {
+    fn check(&self, sample: &TraceSample, header: &TraceHeader, last: f64) -> Result<(), TraceError> {
         let t = sample.t_s.get();
         if t < last {
             return Err(self.value("t_s", format!("at least {last}, the time of the line before"), t));
@@ -328,8 +328,8 @@ impl Place<'_> {
             let known: Vec<String> = header.devices.iter().map(|device| device.component.to_string()).collect();
             return Err(self.value("device", format!("one of the header's: {}", known.join(", ")), sample.device));
         };
-        if sample.utilisation.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            return Err(self.value("utilisation", "0 to 1".to_owned(), sample.utilisation.unwrap_or_default()));
+        if sample.utilization.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return Err(self.value("utilization", "0 to 1".to_owned(), sample.utilization.unwrap_or_default()));
         }
         if let Some(energy) = sample.energy_j.filter(|energy| energy.get() / device.unit_j.get() > MOST_COUNTS) {
             return Err(self.value("energy_j", "below 2^64 counts of unit_j".to_owned(), energy.get()));

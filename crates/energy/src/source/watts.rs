@@ -1,11 +1,11 @@
 //! Watts of one hardware thread, for machines without counters.
 //!
-//! Two tables. On a machine of its own whose processor is listed by name, its thermal design power:
+//! Two tables. On a physical machine whose processor is listed by name, its thermal design power:
 //! `P = TDP · (0.05 + 0.95 u)`, which is the power of the packages. In a guest, or where the name is
 //! in no list, the figures by microarchitecture: a thread's share of a whole server at the wall.
 //!
 //! The intervals come from measured load sweeps on five machines, four of them for the form by name
-//! (CodeCarbon's `cpu_load_profiling`, package power by RAPL): the logarithms of measured over modelled power scatter between machines
+//! (CodeCarbon's `cpu_load_profiling`, package power by RAPL): the logarithms of measured over modeled power scatter between machines
 //! and within them, and the bounds hold 90 % of what a machine that is not among them would show if
 //! both are normal. Leaving each machine out in turn, the intervals so made from the others hold 88
 //! to 93 % of its points; a test computes and prints this.
@@ -36,25 +36,25 @@ pub struct CpuWatts {
     pub full: Watts,
     /// 90 % interval, as factors.
     pub spread: Spread,
-    /// Whose figures these are, and what is doubtful about them.
+    /// Whose figures these are, and what is uncertain about them.
     pub remarks: Vec<String>,
 }
 
-/// Measured over modelled power of a package, by its thermal design power.
+/// Measured over modeled power of a package, by its thermal design power.
 const OF_DESIGN_POWER: Spread = Spread::between(0.38, 1.83);
-/// Measured over modelled power, by microarchitecture.
+/// Measured over modeled power, by microarchitecture.
 const OF_TABLE: Spread = Spread::between(0.35, 3.8);
 /// What an idle package draws of its thermal design power. Between 0.02 and 0.12 fits the sweeps.
 const IDLE_SHARE: f64 = 0.05;
-/// By how much neighbours in the table differ: root mean square of the logarithm of their watts.
+/// By how much neighbors in the table differ: root mean square of the logarithm of their watts.
 const NEAR: f64 = 0.28;
 /// By how much any two differ: standard deviation of the same.
 const ANY: f64 = 0.45;
 
-/// The share of its thermal design power that a package draws at a utilisation from 0 to 1, with
+/// The share of its thermal design power that a package draws at a utilization from 0 to 1, with
 /// the factors of its 90 % interval.
-pub(crate) fn design_power_share(utilisation: f64) -> (f64, Spread) {
-    (IDLE_SHARE + (1.0 - IDLE_SHARE) * utilisation, OF_DESIGN_POWER)
+pub(crate) fn design_power_share(utilization: f64) -> (f64, Spread) {
+    (IDLE_SHARE + (1.0 - IDLE_SHARE) * utilization, OF_DESIGN_POWER)
 }
 
 /// The figures for a processor in a machine with so many packages and threads.
@@ -85,7 +85,7 @@ pub fn cpu_watts(cpu: &Cpu) -> CpuWatts {
     let found = known.and_then(|model| Some((model, row(&model.row)?)));
     let Some((model, listed)) = found else { return unknown(cpu) };
     let used = listed.stand_in.as_deref().and_then(row).unwrap_or(listed);
-    let mut remarks = vec![format!("Cloud Carbon Footprint's figures for {} ({})", used.row, used.licence)];
+    let mut remarks = vec![format!("Cloud Carbon Footprint's figures for {} ({})", used.row, used.license)];
     if model.near {
         remarks
             .push(format!("{} is a near relation of {}, so the interval is wider", model.row, model.microarchitecture));
@@ -105,8 +105,9 @@ pub fn cpu_watts(cpu: &Cpu) -> CpuWatts {
 
 /// The mean of the rows that are nobody's copy and no outlier.
 fn unknown(cpu: &Cpu) -> CpuWatts {
-    let sound: Vec<&Row> = rows().iter().filter(|row| row.remark.is_none()).collect();
-    let mean = |of: fn(&Row) -> f64| Watts::raw(sound.iter().map(|row| of(row)).sum::<f64>() / sound.len() as f64);
+    let sound: Vec<&CpuWattsRow> = rows().iter().filter(|row| row.remark.is_none()).collect();
+    let mean =
+        |of: fn(&CpuWattsRow) -> f64| Watts::raw(sound.iter().map(|row| of(row)).sum::<f64>() / sound.len() as f64);
     let identity = format!("{} family {} model {}", cpu.vendor, cpu.family, cpu.model);
     let identity = if cpu.vendor.is_empty() { "unknown processor".to_owned() } else { identity };
     CpuWatts {
@@ -132,19 +133,19 @@ fn widened(spread: Spread, deviation: f64) -> Spread {
 
 /// A row of `data/cpu-watts.csv`.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct CpuWattsRow {
     row: String,
     idle_watts: f64,
     full_watts: f64,
     stand_in: Option<String>,
     near: bool,
     remark: Option<String>,
-    licence: String,
+    license: String,
 }
 
 /// A row of `data/cpu-models.csv`.
 #[derive(Debug, Deserialize)]
-struct Model {
+struct CpuModelRow {
     vendor: String,
     family: u32,
     model_first: u32,
@@ -156,17 +157,17 @@ struct Model {
     near: bool,
 }
 
-fn row(name: &str) -> Option<&'static Row> {
+fn row(name: &str) -> Option<&'static CpuWattsRow> {
     rows().iter().find(|row| row.row == name)
 }
 
-fn rows() -> &'static [Row] {
-    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
+fn rows() -> &'static [CpuWattsRow] {
+    static ROWS: OnceLock<Vec<CpuWattsRow>> = OnceLock::new();
     ROWS.get_or_init(|| table::embedded(include_str!("../../data/cpu-watts.csv")))
 }
 
-fn models() -> &'static [Model] {
-    static MODELS: OnceLock<Vec<Model>> = OnceLock::new();
+fn models() -> &'static [CpuModelRow] {
+    static MODELS: OnceLock<Vec<CpuModelRow>> = OnceLock::new();
     MODELS.get_or_init(|| table::embedded(include_str!("../../data/cpu-models.csv")))
 }
 
@@ -190,7 +191,7 @@ mod tests {
         for (i, a) in models().iter().enumerate() {
             assert!(row(&a.row).is_some(), "{a:?}");
             assert!(a.model_first <= a.model_last && a.stepping_first <= a.stepping_last, "{a:?}");
-            let apart = |b: &Model| {
+            let apart = |b: &CpuModelRow| {
                 a.vendor != b.vendor
                     || a.family != b.family
                     || a.model_last < b.model_first

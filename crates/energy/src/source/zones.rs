@@ -32,18 +32,18 @@ pub(crate) struct Zone {
     pub(crate) mapped: bool,
     /// Energy of one count.
     pub(crate) unit: Joules,
-    /// Where the counter wraps, in counts; nothing if the system does not tell or it never does.
+    /// Where the counter wraps, in counts; `None` if the system does not tell or it never does.
     pub(crate) range: Option<u64>,
-    /// Thermal design power, where the system tells a credible one.
+    /// Thermal design power, where the system reports a credible one.
     pub(crate) design: Option<Watts>,
 }
 
 /// Zones with the files of their counters, and remarks.
-pub(crate) type Found = (Vec<(Zone, PathBuf)>, Vec<String>);
+pub(crate) type FoundZones = (Vec<(Zone, PathBuf)>, Vec<String>);
 
 /// All zones below a sysfs root with the files of their counters, registers before their
 /// memory-mapped twins, and remarks about what was passed over.
-pub(crate) fn find(sys: &Path) -> Result<Found, SourceError> {
+pub(crate) fn find(sys: &Path) -> Result<FoundZones, SourceError> {
     let root = sys.join("class/powercap");
     let mut folders = below(&root).map_err(|error| SourceError::File { path: root, error })?;
     // The class folder lists sub-zones beside their parents on real systems; elsewhere they lie inside.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// A recomputed cell beside the printed one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cell {
+pub struct RecomputedCell {
     /// From the inputs, with corrected hours where the paper's misprint them.
     pub computed: f64,
     /// The same, rounded as the paper rounds: to whole units, half to even (mostly; see `step`).
@@ -23,7 +23,7 @@ pub struct Cell {
     pub matches_as_printed: bool,
 }
 
-impl Cell {
+impl RecomputedCell {
     pub(super) fn new(computed: f64, as_printed: f64, printed: u64, step: u32) -> Self {
         let (rounded, as_printed_rounded) = (round(computed, step), round(as_printed, step));
         Self {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, cost, hours, price};
+use super::{RecomputedCell, cost, hours, price};
 use crate::money::PricePerHour;
 use crate::table;
 
@@ -20,9 +20,9 @@ pub struct LisaRow {
     /// Upper price of one hour.
     pub price_high: PricePerHour,
     /// Cost at the lower price, in US dollars.
-    pub usd_low: Cell,
+    pub usd_low: RecomputedCell,
     /// Cost at the upper price, in US dollars.
-    pub usd_high: Cell,
+    pub usd_high: RecomputedCell,
     /// Cost of electricity as printed, in US dollars. RECALLED: the price (0.12 USD/kWh) and energy
     /// behind it were not seen, so it is neither recomputed nor checked.
     pub electricity_usd_recalled: u64,
@@ -35,7 +35,7 @@ pub fn lisa() -> Vec<LisaRow> {
 
 /// A row of `data/strubell-lisa.csv`.
 #[derive(Debug, Deserialize)]
-struct Input {
+struct LisaInput {
     models: u32,
     gpu_hours: f64,
     price_low: f64,
@@ -46,16 +46,16 @@ struct Input {
     printed_electricity: u64,
 }
 
-fn inputs() -> &'static [Input] {
-    static ROWS: OnceLock<Vec<Input>> = OnceLock::new();
+fn inputs() -> &'static [LisaInput] {
+    static ROWS: OnceLock<Vec<LisaInput>> = OnceLock::new();
     ROWS.get_or_init(|| table::embedded(include_str!("../../data/strubell-lisa.csv")))
 }
 
-fn row(input: &Input) -> LisaRow {
+fn row(input: &LisaInput) -> LisaRow {
     let (price_low, price_high) = (price(input.price_low), price(input.price_high));
     let cell = |price, printed| {
         let dollars = cost(hours(input.gpu_hours), price, 1.0).amount();
-        Cell::new(dollars, dollars, printed, input.step)
+        RecomputedCell::new(dollars, dollars, printed, input.step)
     };
     LisaRow {
         models: input.models,

@@ -25,7 +25,7 @@ def counter(watts, period_ms, sensor=None):
     def sample(ms):
         joules = START_J + watts * (ms // period_ms * period_ms) / 1000
         shown = watts if sensor is None else sensor(ms)
-        return {"energy_j": round(joules, 3), "power_w": round(shown, 3), "utilisation": 0.5}
+        return {"energy_j": round(joules, 3), "power_w": round(shown, 3), "utilization": 0.5}
 
     return sample
 
@@ -34,18 +34,18 @@ def square(ms):
     # Whole periods of 100 ms use 25 J; the second half of each is the busy one.
     inside = ms % 100
     joules = ms // 100 * 25 + (inside * 0.1 if inside <= 50 else 5 + (inside - 50) * 0.4)
-    return {"energy_j": round(START_J + joules, 3), "power_w": 400.0, "utilisation": 0.5}
+    return {"energy_j": round(START_J + joules, 3), "power_w": 400.0, "utilization": 0.5}
 
 
 def reload(ms):
     joules = START_J + 0.2 * ms if ms < 1000 else 0.2 * (ms - 1000)
-    return {"energy_j": round(joules, 3), "power_w": 200.0, "utilisation": 1.0}
+    return {"energy_j": round(joules, 3), "power_w": 200.0, "utilization": 1.0}
 
 
 def lost(ms):
     if 1000 <= ms < 1500:
         return {"error": "board lost"}
-    return {"energy_j": round(START_J + 0.2 * ms, 3), "power_w": 200.0, "utilisation": 1.0}
+    return {"energy_j": round(START_J + 0.2 * ms, 3), "power_w": 200.0, "utilization": 1.0}
 
 
 write("counter-20ms", 2000, counter(300.0, 20))
@@ -55,5 +55,5 @@ write("busy-agreement", 2000, counter(500.0, 20, lambda ms: 500.0 + (10.0 if ms 
 write("square-wave", 2000, square)
 write("driver-reload", 2000, reload)
 write("board-lost", 2000, lost)
-write("no-counter", 2000, lambda ms: {"power_w": round(100 + ms / 20, 3), "utilisation": 1.0})
+write("no-counter", 2000, lambda ms: {"power_w": round(100 + ms / 20, 3), "utilization": 1.0})
 write("nothing", 1000, lambda ms: {"error": NOT_SUPPORTED})

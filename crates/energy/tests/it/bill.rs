@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attar_energy::source::Component;
 use attar_energy::{
     Bill, ComponentEnergy, Currency, DevicePrice, Embodied, Estimate, Factors, Gap, GapKind, GramsCo2e, Grid,
-    JOULES_PER_KILOWATT_HOUR, Joules, LitresPerKwh, Method, PricePerHour, PricePerKwh, Pue, PuePreset, Sci, SciError,
+    JOULES_PER_KILOWATT_HOUR, Joules, LitersPerKwh, Method, PricePerHour, PricePerKwh, Pue, PuePreset, Sci, SciError,
     Seconds, Split, Tariff, Totals, Unit, Water, Window,
 };
 use attar_testing::assert_close_relative;
@@ -42,7 +42,7 @@ fn usd() -> Currency {
 }
 
 fn strubell() -> (Grid, Tariff) {
-    let grid = Grid::own(0.954 * POUND, "US 2018, 0.954 lb/kWh").unwrap();
+    let grid = Grid::custom(0.954 * POUND, "US 2018, 0.954 lb/kWh").unwrap();
     (grid, Tariff::own_machine().with_pue(PuePreset::named("strubell2019").unwrap().pue))
 }
 
@@ -84,7 +84,7 @@ fn strubells_prices_are_the_bounds_of_the_money() {
     ];
     let (grid, tariff) = strubell();
     for (device, devices, hours, low, high) in rows {
-        let tariff = DevicePrice::named(device).unwrap().on(tariff, devices).unwrap();
+        let tariff = DevicePrice::named(device).unwrap().apply_to(tariff, devices).unwrap();
         // No watts are known for the TPUs; the price needs none.
         let money = Bill::new(&totals(1.0, hours), &grid, &tariff).total.money.unwrap();
         assert_close_relative("low", money.low().amount(), low, 1e-14);
@@ -94,9 +94,9 @@ fn strubells_prices_are_the_bounds_of_the_money() {
 }
 
 fn whole() -> Factors {
-    let grid = Grid::of_year("gcp/europe-west1", 2024).unwrap();
+    let grid = Grid::for_region_year("gcp/europe-west1", 2024).unwrap();
     let market = grid.market().unwrap();
-    let water = Water { site: LitresPerKwh::new(1.8).unwrap(), source: Some(LitresPerKwh::new(2.0).unwrap()) };
+    let water = Water { site: LitersPerKwh::new(1.8).unwrap(), source: Some(LitersPerKwh::new(2.0).unwrap()) };
     let year = Seconds::new(365.0 * 86_400.0).unwrap();
     let server = Estimate::exact(GramsCo2e::new(1e6).unwrap());
     let embodied = Embodied::new(server, Seconds::new(4.0 * year.get()).unwrap(), 0.5, "the maker").unwrap();
@@ -106,7 +106,7 @@ fn whole() -> Factors {
 
 #[test]
 fn every_factor_has_its_own_line() {
-    let bill = Bill::with(&totals(1000.0, 10.0), &whole());
+    let bill = Bill::from_factors(&totals(1000.0, 10.0), &whole());
     let line = &bill.total;
     assert_close_relative("location", line.carbon_g.unwrap().value().get(), 15.0 * 103.37, 1e-14);
     assert_close_relative("market", line.market_carbon_g.unwrap().value().get(), 15.0 * 103.37 * 0.16, 1e-14);
@@ -127,12 +127,12 @@ fn every_factor_has_its_own_line() {
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
-    assert!(!bill.leaves_out.iter().any(|left| left.contains("water") || left.contains("hardware")), "{text}");
+    assert!(!bill.exclusions.iter().any(|left| left.contains("water") || left.contains("hardware")), "{text}");
     let json = serde_json::to_value(&bill).unwrap();
     assert_eq!(json["market"]["choice"], "market");
     assert_eq!(json["embodied"]["source"], "the maker");
     assert_eq!(json["water"]["site"], 1.8);
-    assert_eq!(json["grid"]["licence"], "Apache-2.0");
+    assert_eq!(json["grid"]["license"], "Apache-2.0");
     let factors: Factors = serde_json::from_str(&serde_json::to_string(&whole()).unwrap()).unwrap();
     assert_eq!(factors, whole());
 }
@@ -143,17 +143,20 @@ fn what_no_factor_was_given_for_is_absent_in_text_and_json() {
     assert_eq!((bill.total.market_carbon_g, bill.total.water_l, bill.total.embodied_g), (None, None, None));
     let json = serde_json::to_string(&bill).unwrap();
     assert!(!json.contains("market") && !json.contains("water_l") && !json.contains("embodied_g"), "{json}");
-    let left = bill.leaves_out.join("\n");
+    let left = bill.exclusions.join("\n");
     assert!(left.contains("water") && left.contains("hardware"), "{left}");
     let part = Factors { water: Some(Water { source: None, ..whole().water.unwrap() }), ..whole() };
     assert!(
-        Bill::with(&totals(1.0, 1.0), &part).leaves_out.iter().any(|left| left == "water for making the electricity")
+        Bill::from_factors(&totals(1.0, 1.0), &part)
+            .exclusions
+            .iter()
+            .any(|left| left == "water for electricity generation")
     );
 }
 
 #[test]
 fn software_carbon_intensity_is_using_and_making_by_the_unit() {
-    let bill = Bill::with(&totals(1000.0, 10.0), &whole());
+    let bill = Bill::from_factors(&totals(1000.0, 10.0), &whole());
     let score = Sci::new("request", 1000.0).unwrap().of(&bill.total).unwrap();
     let making = 1e6 * 10.0 / (4.0 * 8760.0) / 2.0;
     assert_close_relative("value", score.score_g.value().get(), (15.0 * 103.37 + making) / 1000.0, 1e-14);
@@ -162,18 +165,19 @@ fn software_carbon_intensity_is_using_and_making_by_the_unit() {
     assert_eq!(serde_json::to_value(&score).unwrap()["per"], "request");
     // The market-based figure does not come in.
     let without = Factors { market: None, ..whole() };
-    let same = Sci::new("request", 1000.0).unwrap().of(&Bill::with(&totals(1000.0, 10.0), &without).total).unwrap();
+    let same =
+        Sci::new("request", 1000.0).unwrap().of(&Bill::from_factors(&totals(1000.0, 10.0), &without).total).unwrap();
     assert_eq!(same, score);
     let short = Bill::new(&totals(1.0, 1.0), &Grid::world(), &Tariff::own_machine());
     assert!(matches!(Sci::new("run", 1.0).unwrap().of(&short.total), Err(SciError::NoEmbodied { .. })));
-    let none = Bill::with(&Totals::default(), &whole());
+    let none = Bill::from_factors(&Totals::default(), &whole());
     assert!(matches!(Sci::new("run", 1.0).unwrap().of(&none.total), Err(SciError::NoEnergy { .. })));
     assert!(Sci::new("run", 0.0).is_err() && Sci::new("run", f64::NAN).is_err());
 }
 
 #[test]
 fn units_have_names_and_joules_come_first() {
-    let bill = Bill::with(&totals(100.0, 1.0), &whole());
+    let bill = Bill::from_factors(&totals(100.0, 1.0), &whole());
     let cost = bill.per(&Unit::new("point of accuracy", 0.8).unwrap(), 1);
     assert_close_relative("J", cost.energy_j.unwrap().value().get(), 450_000.0, 1e-14);
     assert!(cost.to_string().starts_with("1 × point of accuracy: 188 Wh [94, 375], 1.25 h"), "{cost}");
@@ -184,7 +188,7 @@ fn units_have_names_and_joules_come_first() {
         assert!(Unit::new("epoch", bad).is_err(), "{bad}");
     }
     assert!(serde_json::from_str::<Unit>(r#"{"name":"epoch","count":0}"#).is_err());
-    let none = Bill::with(&Totals::default(), &whole()).per(&Unit::new("epoch", 1.0).unwrap(), 1);
+    let none = Bill::from_factors(&Totals::default(), &whole()).per(&Unit::new("epoch", 1.0).unwrap(), 1);
     assert!(none.to_string().starts_with("1 × epoch: no energy read"), "{none}");
 }
 
@@ -192,18 +196,18 @@ fn units_have_names_and_joules_come_first() {
 fn phases_and_total_say_what_they_are() {
     let all = Totals::from_windows(&[
         window("first", Component::Cpu(0), 100.0, 3600.0, Method::Measured),
-        window("second", Component::Cpu(0), 50.0, 7200.0, Method::Modelled),
+        window("second", Component::Cpu(0), 50.0, 7200.0, Method::Modeled),
     ]);
     let tariff = Tariff::own_machine().with_electricity(PricePerKwh::new(0.30, usd()).unwrap()).unwrap();
-    let bill = Bill::new(&all, &Grid::of("FR").unwrap(), &tariff);
+    let bill = Bill::new(&all, &Grid::for_region("FR").unwrap(), &tariff);
     assert_eq!(bill.phases.iter().map(|line| line.phase.as_str()).collect::<Vec<_>>(), ["first", "second"]);
-    assert_eq!((bill.phases[0].method, bill.total.method), (Some(Method::Measured), Some(Method::Modelled)));
+    assert_eq!((bill.phases[0].method, bill.total.method), (Some(Method::Measured), Some(Method::Modeled)));
     assert_eq!(bill.total.energy_kwh.unwrap().to_string(), "200 Wh [100, 400]");
     assert_eq!(bill.total.money.unwrap().to_string(), "0.0600 USD [0.0300, 0.1200]");
     assert_eq!(bill.total.active_s.hours(), 3.0);
     let json: serde_json::Value = serde_json::to_value(&bill).unwrap();
     assert_eq!(json["total"]["facility_kwh"]["high"], 0.4);
-    assert_eq!(json["phases"][1]["method"], "modelled");
+    assert_eq!(json["phases"][1]["method"], "modeled");
     assert_eq!(json["grid"]["choice"], "country");
 }
 
@@ -228,7 +232,7 @@ fn what_is_not_known_is_absent_and_named() {
     for expected in [
         "no energy read",
         "REGION NOT GIVEN",
-        "all energy: no source gave any",
+        "all energy: no source reported any",
         "no price was given",
         "embodied",
         "cooling",
@@ -242,19 +246,19 @@ fn what_is_left_out_follows_from_what_was_read() {
     let left_out = |component, method, pue: f64| {
         let all = Totals::from_windows(&[window("x", component, 10.0, 10.0, method)]);
         let tariff = Tariff::own_machine().with_pue(Pue::new(pue).unwrap());
-        Bill::new(&all, &Grid::default(), &tariff).leaves_out.join("\n")
+        Bill::new(&all, &Grid::default(), &tariff).exclusions.join("\n")
     };
     let measured = left_out(Component::Cpu(0), Method::Measured, 1.2);
     assert!(
-        measured.contains("memory") && measured.contains("graphics") && measured.contains("power supply"),
+        measured.contains("memory") && measured.contains("GPUs") && measured.contains("power supply"),
         "{measured}"
     );
     assert!(!measured.contains("cooling"), "{measured}");
-    let modelled = left_out(Component::Cpu(0), Method::Modelled, 1.0);
-    assert!(modelled.contains("power supply, where the processor is modelled by its design power"), "{modelled}");
-    assert!(!measured.contains("design power") && modelled.contains("cooling"), "{modelled}");
+    let modeled = left_out(Component::Cpu(0), Method::Modeled, 1.0);
+    assert!(modeled.contains("power supply, where the processor is modeled by its design power"), "{modeled}");
+    assert!(!measured.contains("design power") && modeled.contains("cooling"), "{modeled}");
     let machine = left_out(Component::Machine, Method::Measured, 1.0);
-    assert!(!machine.contains("memory") && !machine.contains("graphics") && machine.contains("embodied"), "{machine}");
+    assert!(!machine.contains("memory") && !machine.contains("GPUs") && machine.contains("embodied"), "{machine}");
 }
 
 #[test]
@@ -273,7 +277,7 @@ proptest! {
     #[test]
     fn pue_counts_once_and_units_round_trip(watts in 0.001..1e6_f64, hours in 0.001..1e5_f64, pue in 1.0..2.999_f64, g in 0.1..1999.0_f64) {
         let tariff = Tariff::own_machine().with_pue(Pue::new(pue).unwrap());
-        let bill = Bill::new(&totals(watts, hours), &Grid::own(g, "test").unwrap(), &tariff);
+        let bill = Bill::new(&totals(watts, hours), &Grid::custom(g, "test").unwrap(), &tariff);
         let line = &bill.total;
         let (energy, facility) = (line.energy_kwh.unwrap().value().get(), line.facility_kwh.unwrap().value().get());
         // Some five roundings of 2^-53.
@@ -290,7 +294,7 @@ proptest! {
     fn pue_counts_once_in_every_line(watts in 0.001..1e6_f64, hours in 0.001..1e5_f64, pue in 1.0..2.999_f64) {
         let with = |pue: f64| {
             let factors = Factors { tariff: Tariff::own_machine().with_pue(Pue::new(pue).unwrap()), ..whole() };
-            Bill::with(&totals(watts, hours), &factors).total
+            Bill::from_factors(&totals(watts, hours), &factors).total
         };
         let (one, more) = (with(1.0), with(pue));
         let near = 1e-14;
@@ -312,7 +316,7 @@ proptest! {
         let windows: Vec<Window> = watts.iter().enumerate()
             .map(|(i, watts)| window(&format!("phase {i}"), Component::Cpu(0), *watts, 100.0, Method::Measured))
             .collect();
-        let bill = Bill::new(&Totals::from_windows(&windows), &Grid::of("DE").unwrap(), &Tariff::own_machine());
+        let bill = Bill::new(&Totals::from_windows(&windows), &Grid::for_region("DE").unwrap(), &Tariff::own_machine());
         let sum: f64 = bill.phases.iter().map(|line| line.carbon_g.unwrap().value().get()).sum();
         assert_close_relative("carbon", bill.total.carbon_g.unwrap().value().get(), sum, 1e-14);
     }

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use attar_energy::doctor::{Diagnosis, Finding, Interface, State, diagnose};
+use attar_energy::doctor::{Diagnosis, Finding, Interface, InterfaceState, diagnose};
 use attar_energy::source::{
-    Boards, Component, Cpu, Description, Devices, EnergyEvent, EnergyEvents, GpuBoard, GpuChoice, GpuError, Scope,
+    Component, Cpu, Description, Devices, EnergyEvent, EnergyEvents, FoundBoards, GpuBoard, GpuChoice, GpuError, Scope,
     SourceChoice, select_with,
 };
 use attar_energy::{Host, ManualClock, Method, SystemClock};
@@ -20,7 +20,7 @@ struct Case {
     name: &'static str,
     tree: Tree,
     kernel: Option<Kernel>,
-    nvidia: fn() -> Boards,
+    nvidia: fn() -> FoundBoards,
     virtual_machine: bool,
     /// `GenuineIntel` if not set.
     vendor: &'static str,
@@ -51,7 +51,7 @@ impl Case {
         Self { kernel: Some(Kernel::new(watts)), ..self }
     }
 
-    fn boards(self, nvidia: fn() -> Boards) -> Self {
+    fn boards(self, nvidia: fn() -> FoundBoards) -> Self {
         Self { nvidia, ..self }
     }
 
@@ -133,7 +133,7 @@ impl GpuBoard for Board {
     }
 }
 
-fn many_boards() -> Boards {
+fn many_boards() -> FoundBoards {
     let none = || Err(GpuError::NotSupported);
     Ok(vec![
         Board::boxed(0, Ok(250.0), Ok(250.0)),
@@ -144,7 +144,7 @@ fn many_boards() -> Boards {
     ])
 }
 
-fn lost_board() -> Boards {
+fn lost_board() -> FoundBoards {
     Ok(vec![Board::boxed(0, Err(GpuError::Lost), Err(GpuError::Lost))])
 }
 
@@ -275,7 +275,8 @@ fn findings_and_verdict_agree() {
         let used: Vec<Interface> =
             diagnosis.findings.iter().filter(|finding| finding.used).map(|finding| finding.source).collect();
         for finding in &diagnosis.findings {
-            let works = matches!(finding.state, State::Measures | State::Apportions | State::Models);
+            let works =
+                matches!(finding.state, InterfaceState::Measures | InterfaceState::Apportions | InterfaceState::Models);
             assert!(works || !finding.used, "{name}: {finding:?}");
             assert!(works || !finding.why.is_empty(), "{name}: {finding:?}");
         }
@@ -305,19 +306,19 @@ fn everything_is_reported_in_the_same_order() {
 
 // The kernel of this case panics if anything is opened.
 #[test]
-fn a_guest_without_powercap_is_modelled_and_its_phantom_is_left_alone() {
+fn a_guest_without_powercap_is_modeled_and_its_phantom_is_left_alone() {
     let diagnosis = case("guest with the phantom");
     let perf = of(&diagnosis, Interface::Perf);
-    assert_eq!((perf.state, perf.used), (State::Phantom, false));
-    holds(&perf.why, &["count nothing for ever", "not opened"]);
+    assert_eq!((perf.state, perf.used), (InterfaceState::Phantom, false));
+    holds(&perf.why, &["count nothing forever", "not opened"]);
     let powercap = of(&diagnosis, Interface::PowercapPackages);
-    assert_eq!(powercap.state, State::Absent);
+    assert_eq!(powercap.state, InterfaceState::Absent);
     holds(powercap.remedy.as_ref().unwrap(), &["owner of the hypervisor", "kvm,rapl=true", "apportioned"]);
     let model = of(&diagnosis, Interface::ProcessorModel);
-    assert_eq!((model.state, model.used), (State::Models, true));
+    assert_eq!((model.state, model.used), (InterfaceState::Models, true));
     holds(&model.why, &["Emerald Rapids: 814 mW idle to 4.48 W", "×0.35 to ×3.8"]);
-    holds(&diagnosis.verdict.sentence, &["only modelled energy is possible here", "no graphics board counted"]);
-    assert_eq!(diagnosis.verdict.weakest(), Some(Method::Modelled));
+    holds(&diagnosis.verdict.sentence, &["only modeled energy is possible here", "no GPU counted"]);
+    assert_eq!(diagnosis.verdict.weakest(), Some(Method::Modeled));
     holds(&diagnosis.machine.notes.join("\n"), &["a virtual machine"]);
     // QEMU makes counters on Intel hosts alone.
     let amd = case("AMD guest");
@@ -327,11 +328,11 @@ fn a_guest_without_powercap_is_modelled_and_its_phantom_is_left_alone() {
 #[test]
 fn what_a_hypervisor_shows_is_apportioned() {
     let diagnosis = case("guest with powercap");
-    assert_eq!(of(&diagnosis, Interface::PowercapPackages).state, State::Apportions);
+    assert_eq!(of(&diagnosis, Interface::PowercapPackages).state, InterfaceState::Apportions);
     assert_eq!(diagnosis.verdict.processor.as_ref().unwrap().method, Method::Apportioned);
     let dead = case("guest with dead powercap and unit");
     let powercap = of(&dead, Interface::PowercapPackages);
-    assert_eq!(powercap.state, State::Dead);
+    assert_eq!(powercap.state, InterfaceState::Dead);
     holds(&powercap.notes.join("\n"), &["about once a second"]);
 }
 
@@ -339,24 +340,24 @@ fn what_a_hypervisor_shows_is_apportioned() {
 fn readable_powercap_measures_and_says_what_it_leaves_out() {
     let diagnosis = case("powercap with a twin");
     let packages = of(&diagnosis, Interface::PowercapPackages);
-    assert_eq!((packages.state, packages.used, &packages.remedy), (State::Measures, true, &None));
+    assert_eq!((packages.state, packages.used, &packages.remedy), (InterfaceState::Measures, true, &None));
     holds(&packages.why, &["1 of 2 zones counted"]);
     holds(&packages.notes.join("\n"), &["intel-rapl-mmio:0 shows package-0 a second time"]);
     let memory = of(&diagnosis, Interface::PowercapMemory);
-    assert_eq!((memory.state, memory.used), (State::Measures, true));
+    assert_eq!((memory.state, memory.used), (InterfaceState::Measures, true));
     assert!(!of(&diagnosis, Interface::ProcessorModel).used && !of(&diagnosis, Interface::MemoryModel).used);
     holds(
         &diagnosis.verdict.sentence,
-        &["counters answer here", "processor and memory measured (powercap, ×0.80 to ×1.20)"],
+        &["energy counters work here", "processor and memory measured (powercap, ×0.80 to ×1.20)"],
     );
 
     let psys = case("powercap with psys");
     let psys = of(&psys, Interface::PowercapPlatform);
-    assert_eq!((psys.state, psys.used), (State::Untried, false));
+    assert_eq!((psys.state, psys.used), (InterfaceState::Untried, false));
     let partial = case("powercap with dead memory");
-    assert_eq!(of(&partial, Interface::PowercapMemory).state, State::Dead);
+    assert_eq!(of(&partial, Interface::PowercapMemory).state, InterfaceState::Dead);
     assert!(of(&partial, Interface::MemoryModel).used);
-    holds(&of(&partial, Interface::PowercapMemory).why, &["dram did not move"]);
+    holds(&of(&partial, Interface::PowercapMemory).why, &["dram did not change"]);
 }
 
 #[test]
@@ -379,17 +380,17 @@ fn absent_powercap_on_a_machine_of_its_own_names_the_driver() {
 #[test]
 fn counters_that_stand_still_or_cannot_be_read_are_dead() {
     for (name, expected) in [
-        ("dead powercap", "package-0 did not move while a core was busy"),
+        ("dead powercap", "package-0 did not change while a core was busy"),
         ("a folder for a counter", "package-0: cannot read"),
     ] {
         let diagnosis = case(name);
         let packages = of(&diagnosis, Interface::PowercapPackages);
-        assert_eq!((packages.state, packages.used), (State::Dead, false), "{name}");
+        assert_eq!((packages.state, packages.used), (InterfaceState::Dead, false), "{name}");
         holds(&packages.why, &[expected]);
-        holds(&diagnosis.verdict.sentence, &["only modelled energy is possible here"]);
+        holds(&diagnosis.verdict.sentence, &["only modeled energy is possible here"]);
     }
     let sockets = case("dead AMD sockets");
-    assert_eq!(of(&sockets, Interface::AmdEnergy).state, State::Dead);
+    assert_eq!(of(&sockets, Interface::AmdEnergy).state, InterfaceState::Dead);
 }
 
 // A superuser may read everything, so there the test has nothing to refuse it.
@@ -408,7 +409,7 @@ fn a_denied_counter_names_the_commands() {
     let diagnosis = denied.diagnose();
     for source in [Interface::PowercapPackages, Interface::PowercapMemory, Interface::PowercapPlatform] {
         let finding = of(&diagnosis, source);
-        assert_eq!(finding.state, State::Denied, "{finding:?}");
+        assert_eq!(finding.state, InterfaceState::Denied, "{finding:?}");
         let remedy = finding.remedy.as_ref().unwrap();
         holds(remedy, &["sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj", "SUBSYSTEM", "CVE-2020-8694"]);
     }
@@ -418,25 +419,25 @@ fn a_denied_counter_names_the_commands() {
 fn perf_events_measure_are_refused_or_stand_still() {
     let alone = case("perf alone");
     let perf = of(&alone, Interface::Perf);
-    assert_eq!((perf.state, perf.used), (State::Measures, true));
+    assert_eq!((perf.state, perf.used), (InterfaceState::Measures, true));
     holds(&perf.why, &["alive, and powercap is not: cpu0 and memory0; 90 % interval ×0.80 to ×1.20"]);
-    assert_eq!(of(&alone, Interface::PowercapPackages).state, State::Absent);
+    assert_eq!(of(&alone, Interface::PowercapPackages).state, InterfaceState::Absent);
 
     let refused = case("perf refused");
     let perf = of(&refused, Interface::Perf);
-    assert_eq!((perf.state, perf.used), (State::Denied, false));
+    assert_eq!((perf.state, perf.used), (InterfaceState::Denied, false));
     holds(&perf.why, &["kernel.perf_event_paranoid is 4"]);
     holds(perf.remedy.as_ref().unwrap(), &["sudo sysctl kernel.perf_event_paranoid=0", "cap_perfmon"]);
 
     let still = case("perf that counts nothing");
-    assert_eq!(of(&still, Interface::Perf).state, State::Dead);
+    assert_eq!(of(&still, Interface::Perf).state, InterfaceState::Dead);
     let without = case("perf without packages");
-    assert_eq!(of(&without, Interface::Perf).state, State::Absent);
+    assert_eq!(of(&without, Interface::Perf).state, InterfaceState::Absent);
     holds(&of(&without, Interface::Perf).why, &["no event energy-pkg there"]);
 
     let both = case("both, which disagree");
     let perf = of(&both, Interface::Perf);
-    assert_eq!((perf.state, perf.used), (State::Measures, false));
+    assert_eq!((perf.state, perf.used), (InterfaceState::Measures, false));
     holds(&perf.notes.join("\n"), &["powercap (60.0 W) and perf (20.0 W) disagree; powercap is used"]);
 }
 
@@ -444,12 +445,12 @@ fn perf_events_measure_are_refused_or_stand_still() {
 fn monitors_are_counted_named_or_left_for_something_better() {
     let alone = case("AMD sockets");
     let sockets = of(&alone, Interface::AmdEnergy);
-    assert_eq!((sockets.state, sockets.used), (State::Measures, true));
+    assert_eq!((sockets.state, sockets.used), (InterfaceState::Measures, true));
     let beside = case("AMD sockets beside powercap");
-    assert_eq!(of(&beside, Interface::AmdEnergy).state, State::Untried);
+    assert_eq!(of(&beside, Interface::AmdEnergy).state, InterfaceState::Untried);
     let unknown = case("unknown sensors");
     let others = of(&unknown, Interface::OtherSensors);
-    assert_eq!(others.state, State::Untried);
+    assert_eq!(others.state, InterfaceState::Untried);
     holds(&others.notes[0], &["`ina226` shows power1_input"]);
 }
 
@@ -458,8 +459,8 @@ fn each_board_is_told_apart() {
     let diagnosis = case("boards");
     let boards: Vec<&Finding> =
         diagnosis.findings.iter().filter(|finding| finding.source == Interface::NvidiaBoards).collect();
-    let states: Vec<(State, bool)> = boards.iter().map(|board| (board.state, board.used)).collect();
-    let (works, not) = ((State::Measures, true), (State::Dead, false));
+    let states: Vec<(InterfaceState, bool)> = boards.iter().map(|board| (board.state, board.used)).collect();
+    let (works, not) = ((InterfaceState::Measures, true), (InterfaceState::Dead, false));
     assert_eq!(states, [works, works, not, works, works]);
     assert_eq!(boards[2].covers, "2: scripted board");
     for (board, expected) in boards.iter().zip(["energy counter, renewed every 5", "power, sampled", "board lost"]) {
@@ -472,10 +473,10 @@ fn each_board_is_told_apart() {
     let amd = of(&diagnosis, Interface::AmdBoards);
     assert_eq!((amd.state, amd.used), works);
     holds(&amd.covers, &["5: AMD board at hwmon2"]);
-    holds(&diagnosis.verdict.sentence, &["the processor can only be modelled here", "5 graphics boards measured"]);
+    holds(&diagnosis.verdict.sentence, &["the processor can only be modeled here", "5 GPUs measured"]);
 
     let lost = case("a lost board");
-    assert_eq!(of(&lost, Interface::NvidiaBoards).state, State::Dead);
+    assert_eq!(of(&lost, Interface::NvidiaBoards).state, InterfaceState::Dead);
     assert_eq!(lost.verdict.boards, None);
 }
 
@@ -494,7 +495,7 @@ fn a_board_on_the_bus_without_a_driver_is_noticed() {
         });
         let diagnosis = case.diagnose();
         let finding = of(&diagnosis, source);
-        assert_eq!(finding.state, State::Absent);
+        assert_eq!(finding.state, InterfaceState::Absent);
         match expected {
             Some(expected) => holds(finding.remedy.as_ref().unwrap(), &[expected]),
             None => assert!(finding.source != Interface::AmdBoards || finding.remedy.is_none(), "{finding:?}"),
@@ -506,9 +507,9 @@ fn a_board_on_the_bus_without_a_driver_is_noticed() {
 fn nothing_at_all_is_still_answered() {
     let diagnosis = case("nothing at all");
     let model = of(&diagnosis, Interface::ProcessorModel);
-    assert_eq!((model.state, model.used), (State::Models, true));
-    holds(&model.notes.join("\n"), &["only this process's CPU time is active"]);
-    assert_eq!(of(&diagnosis, Interface::MemoryModel).state, State::Absent);
+    assert_eq!((model.state, model.used), (InterfaceState::Models, true));
+    holds(&model.notes.join("\n"), &["only the CPU time of this process counts as active"]);
+    assert_eq!(of(&diagnosis, Interface::MemoryModel).state, InterfaceState::Absent);
     assert_eq!(diagnosis.verdict.memory, None);
     holds(&diagnosis.verdict.sentence, &["memory not counted"]);
     let machine = &diagnosis.machine;
@@ -551,11 +552,14 @@ fn the_words_of_a_program_that_reads_them() {
     let json = serde_json::to_value(&diagnosis).unwrap();
     assert_eq!(json["findings"][3]["source"], "perf");
     assert_eq!(json["findings"][3]["state"], "phantom");
-    assert_eq!(json["verdict"]["processor"]["method"], "modelled");
+    assert_eq!(json["verdict"]["processor"]["method"], "modeled");
     assert_eq!(json["verdict"]["processor"]["components"][0], "cpu0");
     assert_eq!(json["machine"]["host"]["cpu"]["virtual_machine"], true);
     let names: Vec<String> = Interface::ALL.iter().map(Interface::to_string).collect();
-    assert_eq!((names[0].as_str(), State::Denied.to_string().as_str()), ("powercap packages", "not permitted"));
+    assert_eq!(
+        (names[0].as_str(), InterfaceState::Denied.to_string().as_str()),
+        ("powercap packages", "not permitted")
+    );
 }
 
 #[test]
@@ -606,7 +610,7 @@ proptest! {
         prop_assert!(diagnosis.verdict.processor.is_some());
         let limited = diagnosis.machine.limits.and_then(|limits| limits.cpus);
         prop_assert!(limited.is_none_or(|cpus| cpus.is_finite() && cpus > 0.0));
-        let phantom = of(&diagnosis, Interface::Perf).state == State::Phantom;
+        let phantom = of(&diagnosis, Interface::Perf).state == InterfaceState::Phantom;
         prop_assert!(!phantom || *refusing.0.lock().unwrap() == 0);
     }
 }

@@ -106,10 +106,10 @@ fn the_check_can_fail() {
 }
 
 const CPU: (Component, f64, Method) = (Component::Cpu(0), 80.0, Method::Measured);
-const GPU: (Component, f64, Method) = (Component::Gpu(0), 200.0, Method::Modelled);
+const GPU: (Component, f64, Method) = (Component::Gpu(0), 200.0, Method::Modeled);
 
 fn scrape(meter: &Meter) -> String {
-    let bill = Bill::new(meter.totals(), &Grid::own(100.0, "roof").unwrap(), &Tariff::own_machine());
+    let bill = Bill::new(meter.totals(), &Grid::custom(100.0, "roof").unwrap(), &Tariff::own_machine());
     exposition(meter.totals(), meter.power(), &bill)
 }
 
@@ -160,7 +160,7 @@ fn counters_of_a_growing_meter_never_fall() {
         before = after;
     }
     assert_eq!(before["attar_energy_gaps_total{of=\"scripted\",kind=\"read_failed\"}"], 2.0);
-    assert!(before["attar_energy_joules_total{component=\"gpu0\",method=\"modelled\",bound=\"value\"}"] > 1000.0);
+    assert!(before["attar_energy_joules_total{component=\"gpu0\",method=\"modeled\",bound=\"value\"}"] > 1000.0);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn hostile_names_are_escaped_and_the_unknown_is_absent() {
     meter.enter(hostile);
     clock.advance(Duration::from_secs(2), Duration::ZERO);
     meter.tick();
-    let bill = Bill::new(meter.totals(), &Grid::own(100.0, hostile).unwrap(), &Tariff::own_machine());
+    let bill = Bill::new(meter.totals(), &Grid::custom(100.0, hostile).unwrap(), &Tariff::own_machine());
     let series = parse(&exposition(meter.totals(), None, &bill));
     let quoted = "a\\\"b\\\\c\\n# EOF\\n{x=\\\"y\\\"} 1";
     assert_eq!(series[&format!("attar_energy_active_seconds_total{{phase=\"{quoted}\"}}")], 2.0);

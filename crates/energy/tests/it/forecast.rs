@@ -1,7 +1,7 @@
 //! Forecasts, from description to bill and comparison.
 
 use attar_energy::forecast::{
-    EFFICIENCY, Efficiency, Forecast, ForecastError, Machine, Precision, Variant, Workload, what_if,
+    EFFICIENCY, Efficiency, Forecast, ForecastError, MachineSpec, Precision, Variant, Workload, what_if,
 };
 use attar_energy::source::Component;
 use attar_energy::{Currency, Estimate, Grid, Method, PricePerHour, PricePerKwh, Pue, PuePreset, Tariff, Watts};
@@ -16,8 +16,8 @@ fn watts(value: f64) -> Watts {
     Watts::new(value).unwrap()
 }
 
-fn server() -> Machine {
-    Machine::new()
+fn server() -> MachineSpec {
+    MachineSpec::new()
         .with_accelerators("A100-SXM4-80GB", 8)
         .and_then(|machine| machine.with_processors("EPYC 7763", 2))
         .and_then(|machine| machine.with_memory_gb(1024.0))
@@ -30,7 +30,7 @@ fn hours(hours: f64) -> Workload {
 
 #[test]
 fn a_server_adds_up() {
-    let workload = hours(10.0).with_utilisation(1.0).unwrap().with_processor_utilisation(0.5).unwrap();
+    let workload = hours(10.0).with_utilization(1.0).unwrap().with_processor_utilization(0.5).unwrap();
     let forecast = Forecast::new(&server(), &workload).unwrap();
     let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.525, 1024.0 * 0.3725);
     assert_close_relative("W", forecast.power_w.value().get(), boards + packages + memory, 1e-12);
@@ -40,7 +40,7 @@ fn a_server_adds_up() {
     assert_close_relative("high", forecast.power_w.high().get(), high, 1e-12);
     assert_close_relative("J", forecast.energy_j.value().get(), (boards + packages + memory) * 36_000.0, 1e-12);
     assert_close_relative("J low", forecast.energy_j.low().get(), low * 36_000.0, 1e-12);
-    assert_eq!(forecast.method, Method::Modelled);
+    assert_eq!(forecast.method, Method::Modeled);
     let components: Vec<Component> = forecast.components.keys().copied().collect();
     assert_eq!(components, [Component::Cpu(0), Component::Memory(0), Component::Gpu(0)]);
     let remarks = forecast.remarks.join("\n");
@@ -53,14 +53,14 @@ fn a_server_adds_up() {
 fn a_forecast_becomes_a_bill_by_way_of_totals() {
     let forecast = Forecast::new(&server(), &hours(2.0)).unwrap();
     let totals = forecast.totals();
-    assert_eq!((totals.energy(), totals.method()), (Some(forecast.energy_j), Some(Method::Modelled)));
+    assert_eq!((totals.energy(), totals.method()), (Some(forecast.energy_j), Some(Method::Modeled)));
     assert_eq!(totals.active().hours(), 2.0);
     assert_eq!(totals.phase("forecast").unwrap().energy(), totals.energy());
     let tariff = Tariff::own_machine()
         .with_pue(PuePreset::named("uptime2024").unwrap().pue)
         .with_device_hour(PricePerHour::new(20.0, usd()).unwrap())
         .unwrap();
-    let bill = forecast.bill(&Grid::of("FR").unwrap(), &tariff);
+    let bill = forecast.bill(&Grid::for_region("FR").unwrap(), &tariff);
     assert_close_relative(
         "kWh",
         bill.total.facility_kwh.unwrap().value().get(),
@@ -68,19 +68,19 @@ fn a_forecast_becomes_a_bill_by_way_of_totals() {
         1e-12,
     );
     assert_eq!(bill.total.money.unwrap().value().amount(), 40.0);
-    let left_out = bill.leaves_out.join("\n");
+    let left_out = bill.exclusions.join("\n");
     assert!(left_out.contains("disks, fans, board") && left_out.contains("embodied"), "{left_out}");
 }
 
 #[test]
 fn what_is_not_told_widens_the_interval() {
-    let machine = Machine::new().with_accelerators("A40", 1).unwrap();
+    let machine = MachineSpec::new().with_accelerators("A40", 1).unwrap();
     let power = |workload: &Workload| Forecast::new(&machine, workload).unwrap().power_w.to_string();
     assert_eq!(power(&hours(1.0)), "198 W [39, 288]");
-    assert_eq!(power(&hours(1.0).with_utilisation(1.0).unwrap()), "267 W [165, 300]");
-    assert_eq!(power(&hours(1.0).with_utilisation(0.0).unwrap()), "42.0 W [24.0, 90.0]");
+    assert_eq!(power(&hours(1.0).with_utilization(1.0).unwrap()), "267 W [165, 300]");
+    assert_eq!(power(&hours(1.0).with_utilization(0.0).unwrap()), "42.0 W [24.0, 90.0]");
     let limited = machine.clone().with_power_limit(watts(150.0)).unwrap();
-    let forecast = Forecast::new(&limited, &hours(1.0).with_utilisation(1.0).unwrap()).unwrap();
+    let forecast = Forecast::new(&limited, &hours(1.0).with_utilization(1.0).unwrap()).unwrap();
     assert_eq!(forecast.power_w.to_string(), "150 W [120, 158]");
     assert!(forecast.remarks.join("\n").contains("limited to 150 W"));
 }
@@ -88,30 +88,30 @@ fn what_is_not_told_widens_the_interval() {
 #[test]
 fn ones_own_watts_stand_for_the_whole() {
     let given = Estimate::new(watts(300.0), watts(250.0), watts(400.0)).unwrap();
-    let forecast = Forecast::new(&Machine::of_watts(given), &hours(10.0)).unwrap();
+    let forecast = Forecast::new(&MachineSpec::from_watts(given), &hours(10.0)).unwrap();
     assert_eq!(forecast.power_w, given);
     assert_close_relative("high", forecast.energy_j.high().get(), 400.0 * 36_000.0, 1e-12);
     assert_eq!(forecast.components.keys().copied().collect::<Vec<_>>(), [Component::Machine]);
-    let exact = Forecast::new(&Machine::of_watts(Estimate::exact(watts(300.0))), &hours(10.0)).unwrap();
+    let exact = Forecast::new(&MachineSpec::from_watts(Estimate::exact(watts(300.0))), &hours(10.0)).unwrap();
     assert_eq!(exact.energy_j.low(), exact.energy_j.high());
     assert!(exact.remarks[0].contains("taken as exact"), "{:?}", exact.remarks);
     // Beside boards, the host may be given in watts.
-    let host = Machine::new().with_own_boards("H200", watts(700.0), Some(989.5), 4).unwrap();
+    let host = MachineSpec::new().with_custom_accelerators("H200", watts(700.0), Some(989.5), 4).unwrap();
     let host = host.with_host_watts(Estimate::exact(watts(500.0))).unwrap();
-    let forecast = Forecast::new(&host, &hours(1.0).with_utilisation(1.0).unwrap()).unwrap();
+    let forecast = Forecast::new(&host, &hours(1.0).with_utilization(1.0).unwrap()).unwrap();
     assert_close_relative("W", forecast.power_w.value().get(), 4.0 * 700.0 * 0.89 + 500.0, 1e-12);
 }
 
 #[test]
-fn without_accelerators_the_utilisation_is_the_processors() {
-    let machine = Machine::new().with_processors("E5-2630v4", 2).unwrap();
-    let forecast = Forecast::new(&machine, &hours(1.0).with_utilisation(1.0).unwrap()).unwrap();
+fn without_accelerators_the_utilization_is_the_processors() {
+    let machine = MachineSpec::new().with_processors("E5-2630v4", 2).unwrap();
+    let forecast = Forecast::new(&machine, &hours(1.0).with_utilization(1.0).unwrap()).unwrap();
     assert_eq!(forecast.power_w.value().get(), 170.0);
 }
 
 #[test]
 fn operations_become_hours() {
-    let machine = Machine::new().with_accelerators("A100 SXM", 4).unwrap();
+    let machine = MachineSpec::new().with_accelerators("A100 SXM", 4).unwrap();
     let workload = Workload::operations(1e21, Precision::Half).unwrap();
     let forecast = Forecast::new(&machine, &workload).unwrap();
     let seconds = 1e21 / (4.0 * 312e12 * EFFICIENCY.value());
@@ -131,11 +131,11 @@ fn operations_become_hours() {
         ("RTX 3090", Precision::Half, "leaves out its tensor cores"),
         ("A100 SXM", Precision::Single, "no peak is listed for A100 SXM4 80 GB in single precision"),
     ] {
-        let machine = Machine::new().with_accelerators(name, 1).unwrap();
+        let machine = MachineSpec::new().with_accelerators(name, 1).unwrap();
         let error = Forecast::new(&machine, &Workload::operations(1e18, precision).unwrap()).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("give hours or your own peak"), "{error}");
     }
-    let processors = Machine::new().with_processors("EPYC 7763", 1).unwrap();
+    let processors = MachineSpec::new().with_processors("EPYC 7763", 1).unwrap();
     let error = Forecast::new(&processors, &Workload::operations(1e18, Precision::Single).unwrap()).unwrap_err();
     assert!(error.to_string().contains("the machine has no accelerators"), "{error}");
 }
@@ -143,7 +143,7 @@ fn operations_become_hours() {
 #[test]
 fn tensor_processors_say_what_is_counted() {
     let forecast =
-        |name, count| Forecast::new(&Machine::new().with_accelerators(name, count).unwrap(), &hours(1.0)).unwrap();
+        |name, count| Forecast::new(&MachineSpec::new().with_accelerators(name, count).unwrap(), &hours(1.0)).unwrap();
     let (chips, devices) = (forecast("TPU v3 chip", 16), forecast("TPU v3 device", 4));
     assert_eq!(chips.power_w, devices.power_w);
     assert_close_relative("W", chips.power_w.value().get(), 16.0 * 283.0, 1e-12);
@@ -156,23 +156,23 @@ fn tensor_processors_say_what_is_counted() {
 #[test]
 fn bad_input_is_refused_by_name() {
     let texts = [
-        Machine::new().with_accelerators("A1000", 1).unwrap_err().to_string(),
-        Machine::new().with_accelerators("A40", 0).unwrap_err().to_string(),
-        Machine::new().with_processors("EPYC 7763", 0).unwrap_err().to_string(),
-        Machine::new().with_accelerators("A40", u32::MAX).unwrap_err().to_string(),
-        Machine::new().with_memory_gb(-1.0).unwrap_err().to_string(),
-        Machine::new().with_own_boards("mine", watts(5000.0), None, 1).unwrap_err().to_string(),
-        Machine::new().with_own_boards("mine", watts(500.0), Some(0.0), 1).unwrap_err().to_string(),
-        Machine::new().with_power_limit(watts(0.0)).unwrap_err().to_string(),
-        Machine::of_watts(Estimate::exact(watts(5.0))).with_memory_gb(1.0).unwrap_err().to_string(),
+        MachineSpec::new().with_accelerators("A1000", 1).unwrap_err().to_string(),
+        MachineSpec::new().with_accelerators("A40", 0).unwrap_err().to_string(),
+        MachineSpec::new().with_processors("EPYC 7763", 0).unwrap_err().to_string(),
+        MachineSpec::new().with_accelerators("A40", u32::MAX).unwrap_err().to_string(),
+        MachineSpec::new().with_memory_gb(-1.0).unwrap_err().to_string(),
+        MachineSpec::new().with_custom_accelerators("mine", watts(5000.0), None, 1).unwrap_err().to_string(),
+        MachineSpec::new().with_custom_accelerators("mine", watts(500.0), Some(0.0), 1).unwrap_err().to_string(),
+        MachineSpec::new().with_power_limit(watts(0.0)).unwrap_err().to_string(),
+        MachineSpec::from_watts(Estimate::exact(watts(5.0))).with_memory_gb(1.0).unwrap_err().to_string(),
         Workload::hours(-1.0).unwrap_err().to_string(),
         Workload::hours(1e9).unwrap_err().to_string(),
-        hours(1.0).with_utilisation(1.5).unwrap_err().to_string(),
-        hours(1.0).with_processor_utilisation(f64::NAN).unwrap_err().to_string(),
+        hours(1.0).with_utilization(1.5).unwrap_err().to_string(),
+        hours(1.0).with_processor_utilization(f64::NAN).unwrap_err().to_string(),
         Workload::operations(0.0, Precision::Half).unwrap_err().to_string(),
         Efficiency::new(0.5, 0.6, 0.7).unwrap_err().to_string(),
-        Forecast::new(&Machine::new(), &hours(1.0)).unwrap_err().to_string(),
-        Forecast::new(&Machine::of_watts(Estimate::exact(watts(1e300))), &hours(1.0)).unwrap_err().to_string(),
+        Forecast::new(&MachineSpec::new(), &hours(1.0)).unwrap_err().to_string(),
+        Forecast::new(&MachineSpec::from_watts(Estimate::exact(watts(1e300))), &hours(1.0)).unwrap_err().to_string(),
         Forecast::new(&server(), &Workload::operations(1e31, Precision::Half).unwrap()).unwrap_err().to_string(),
     ];
     let expected = [
@@ -187,8 +187,8 @@ fn bad_input_is_refused_by_name() {
         "machine has watts for all of it, and gigabytes of memory are a part of it",
         "time in hours must be more than 0 and at most 10000000, got -1",
         "time in hours must be more than 0 and at most 10000000, got 1000000000",
-        "utilisation must be from 0 to 1, got 1.5",
-        "utilisation of processors must be from 0 to 1, got NaN",
+        "utilization must be from 0 to 1, got 1.5",
+        "utilization of processors must be from 0 to 1, got NaN",
         "number of operations must be more than 0 and at most 1e32, got 0",
         "efficiency must be more than 0, at most 1 and between its bounds, got 0.5",
         "machine has no accelerators, no processors, no memory and no watts",
@@ -206,11 +206,11 @@ fn bad_input_is_refused_by_name() {
 #[test]
 fn machines_places_and_prices_are_compared() {
     let forecast = |name, count, flops: f64| {
-        let machine = Machine::new().with_accelerators(name, count).unwrap();
+        let machine = MachineSpec::new().with_accelerators(name, count).unwrap();
         Forecast::new(&machine, &Workload::operations(flops, Precision::Half).unwrap()).unwrap()
     };
     let (slow, fast) = (forecast("T4", 4, 1e20), forecast("A100 SXM", 4, 1e20));
-    let grids = ["FR", "PL"].map(|region| Grid::of(region).unwrap());
+    let grids = ["FR", "PL"].map(|region| Grid::for_region(region).unwrap());
     let home = Tariff::own_machine().with_electricity(PricePerKwh::new(0.3, usd()).unwrap()).unwrap();
     let cloud = Tariff::own_machine()
         .with_pue(Pue::new(1.2).unwrap())
@@ -249,7 +249,7 @@ fn machines_places_and_prices_are_compared() {
     assert!(
         json[1]["money"]["high"]["amount"].as_f64().unwrap() > json[1]["money"]["value"]["amount"].as_f64().unwrap()
     );
-    assert_eq!(json[0]["method"], "modelled");
+    assert_eq!(json[0]["method"], "modeled");
 }
 
 proptest! {
@@ -258,8 +258,8 @@ proptest! {
     fn energy_is_proportional(h in 0.001..1e6_f64, count in 1u32..1000, u in 0.0..=1.0_f64, board in 0usize..49) {
         let name = &attar_energy::hardware::accelerators()[board].name;
         let of = |count: u32, h: f64| {
-            let machine = Machine::new().with_accelerators(name, count).unwrap();
-            Forecast::new(&machine, &hours(h).with_utilisation(u).unwrap()).unwrap().energy_j
+            let machine = MachineSpec::new().with_accelerators(name, count).unwrap();
+            Forecast::new(&machine, &hours(h).with_utilization(u).unwrap()).unwrap().energy_j
         };
         let one = of(count, h);
         prop_assert!(0.0 < one.low().get() && one.low() <= one.value() && one.value() <= one.high());

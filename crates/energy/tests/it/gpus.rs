@@ -1,4 +1,4 @@
-//! Graphics boards from a script.
+//! GPUs from a script.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,7 @@ struct State {
     power: Result<(), GpuError>,
     /// Joules after which the counter shows the next number.
     step: f64,
-    /// Who used the board since it was last asked; nothing if it does not tell.
+    /// Who used the board since it was last asked; `None` if it does not tell.
     used: Option<Vec<(u32, f64)>>,
     kind: Option<PowerKind>,
 }
@@ -95,7 +95,7 @@ impl GpuBoard for Board {
     fn power_kind(&mut self) -> Option<PowerKind> {
         self.0.0.lock().unwrap().kind
     }
-    fn process_utilisation(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
+    fn process_utilization(&mut self) -> Result<Vec<(u32, f64)>, GpuError> {
         self.0.0.lock().unwrap().used.clone().ok_or(GpuError::NotSupported)
     }
     fn remarks(&self) -> Vec<String> {
@@ -188,7 +188,7 @@ fn a_dead_counter_is_demoted() {
     let script = Script::new(0.0);
     script.set(|state| state.sensor = 60.0);
     let (gpus, _) = script.started();
-    assert!(gpus.describe().notes[0].contains("the energy counter does not move"), "{:?}", gpus.describe().notes);
+    assert!(gpus.describe().notes[0].contains("the energy counter does not change"), "{:?}", gpus.describe().notes);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn counter_and_sensor_that_disagree_are_reported() {
 fn a_board_that_tells_nothing_is_dead() {
     let script = Script::new(100.0);
     script.set(|state| (state.energy, state.power) = (Err(GpuError::NotSupported), Err(GpuError::NotSupported)));
-    assert!(dead(&script).contains("tells neither energy nor power"));
+    assert!(dead(&script).contains("reports neither energy nor power"));
     script.set(|state| (state.energy, state.power) = (Err(GpuError::Lost), Err(GpuError::Lost)));
     assert_eq!(dead(&script), "0: scripted board: board lost");
     let absurd = Script::new(1e6);
@@ -230,7 +230,7 @@ fn a_lost_board_is_a_gap() {
 #[test]
 fn what_the_sensor_shows_and_that_the_board_is_split_is_said_where_it_is_known() {
     for (kind, expected) in
-        [(PowerKind::Instant, "the power of the moment"), (PowerKind::OneSecondAverage, "the mean of the last second")]
+        [(PowerKind::Instant, "instantaneous power"), (PowerKind::OneSecondAverage, "the mean of the last second")]
     {
         let script = Script::new(100.0);
         script.set(|state| (state.energy, state.kind) = (Err(GpuError::NotSupported), Some(kind)));
@@ -250,20 +250,20 @@ fn an_edge_is_waited_for_three_periods_at_most() {
     script.set(|state| (state.step, state.millijoules) = (5.0, 5e6 + 3000.0));
     let (mut gpus, clock) = script.started();
     attar_testing::assert_close("period", &[gpus.describe().resolution.get()], &[0.05], 0.005);
-    gpus.read_edge(&clock).unwrap();
+    gpus.read_at_counter_update(&clock).unwrap();
     let begin = clock.now().elapsed;
     script.pass(&clock, Duration::from_millis(10));
-    let reading = gpus.read_edge(&clock).unwrap();
+    let reading = gpus.read_at_counter_update(&clock).unwrap();
     assert_eq!(reading.parts[0].energy.value().get(), 5.0);
     attar_testing::assert_close("one period", &[(clock.now().elapsed - begin).as_secs_f64()], &[0.05], 0.005);
     // It stands still: three periods, and no energy is made up.
     script.set(|state| state.watts = 0.0);
     let begin = clock.now().elapsed;
-    assert!(gpus.read_edge(&clock).unwrap().parts.is_empty());
+    assert!(gpus.read_at_counter_update(&clock).unwrap().parts.is_empty());
     attar_testing::assert_close("patience", &[(clock.now().elapsed - begin).as_secs_f64()], &[0.15], 0.02);
     // It is lost while it is waited for.
     script.set(|state| state.energy = Err(GpuError::Lost));
-    assert_eq!(gpus.read_edge(&clock).unwrap().gaps[0].kind, GapKind::ReadFailed);
+    assert_eq!(gpus.read_at_counter_update(&clock).unwrap().gaps[0].kind, GapKind::ReadFailed);
 }
 
 #[test]

@@ -12,13 +12,13 @@ fn the_tables_are_sound() {
     for row in accelerators() {
         assert!((1.0..=2000.0).contains(&row.watts.get()), "{row:?}");
         assert!((2019..=2026).contains(&row.year) && !row.original.is_empty(), "{row:?}");
-        let licence = match row.source.as_str() {
+        let license = match row.source.as_str() {
             "mlco2/impact" => "MIT",
             "green-algorithms" => "CC-BY-4.0",
             "zeus" => "Apache-2.0",
             other => panic!("{other} is no source"),
         };
-        assert_eq!(row.licence, licence, "{row:?}");
+        assert_eq!(row.license, license, "{row:?}");
         for name in row.aliases.iter().chain([&row.name]) {
             assert!(seen.insert(name.to_lowercase()), "{name} stands twice");
             assert_eq!(accelerator(name).unwrap(), row, "{name}");

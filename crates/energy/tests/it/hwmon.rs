@@ -72,15 +72,18 @@ fn amd_boards_are_sampled_in_the_order_of_their_numbers() {
     let energy = reading.parts[0].energy;
     attar_testing::assert_close_relative("200 W for 1 s", energy.value().get(), 200.0, 1e-9);
     attar_testing::assert_close_relative("its upper bound", energy.high().get(), 220.0, 1e-9);
-    let shown = gpus.show();
-    assert_eq!((shown[0].power.unwrap().get(), shown[0].utilisation, shown[0].energy), (200.0, Some(0.5), None));
+    let shown = gpus.raw_readings();
+    assert_eq!((shown[0].power.unwrap().get(), shown[0].utilization, shown[0].energy), (200.0, Some(0.5), None));
 }
 
 #[test]
 fn a_board_at_zero_or_unreadable_is_dead() {
-    for (content, expected) in
-        [("0\n", "showed 0 W"), ("", "tells neither"), ("n/a", "tells neither"), ("9999999999\n", "not 0.5 to 900 W")]
-    {
+    for (content, expected) in [
+        ("0\n", "showed 0 W"),
+        ("", "reports neither"),
+        ("n/a", "reports neither"),
+        ("9999999999\n", "not 0.5 to 900 W"),
+    ] {
         let tree = Tree::new();
         board(&tree, 0, content);
         let mut gpus = Gpus::new(amd_boards(tree.sys(), 0).0);
@@ -98,7 +101,7 @@ fn graphics_inside_a_processor_are_not_counted_twice() {
     let (boards, remarks) = amd_boards(tree.sys(), 0);
     assert!(boards.is_empty());
     assert!(remarks[0].contains("hwmon3") && remarks[0].contains("part of a processor"), "{remarks:?}");
-    assert!(remarks[1].contains("hwmon4 `amdgpu` tells no power"), "{remarks:?}");
+    assert!(remarks[1].contains("hwmon4 `amdgpu` reports no power"), "{remarks:?}");
 }
 
 #[test]

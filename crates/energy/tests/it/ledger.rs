@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use attar_energy::source::Component;
-use attar_energy::{Contents, Ledger, LedgerError, ManualClock, Method, Totals, Window};
+use attar_energy::{Ledger, LedgerContents, LedgerError, ManualClock, Method, Totals, Window};
 use tempfile::TempDir;
 
 use crate::scripted::{Scripted, meter};
@@ -20,10 +20,8 @@ fn written(windows: u32) -> (TempDir, PathBuf) {
 
 fn run(path: &PathBuf, windows: u32) {
     let clock = ManualClock::new();
-    let source = Scripted::new(&[
-        (Component::Cpu(0), 100.0 / 3.0, Method::Measured),
-        (Component::Gpu(1), 7.7, Method::Modelled),
-    ]);
+    let source =
+        Scripted::new(&[(Component::Cpu(0), 100.0 / 3.0, Method::Measured), (Component::Gpu(1), 7.7, Method::Modeled)]);
     let mut meter = meter(source, &clock, Duration::from_secs(1), Some(Ledger::append_to(path).unwrap()));
     for _ in 0..windows {
         clock.advance(Duration::from_millis(1001), Duration::from_millis(777));
@@ -32,7 +30,7 @@ fn run(path: &PathBuf, windows: u32) {
     meter.finish();
 }
 
-fn read(path: &PathBuf) -> Contents {
+fn read(path: &PathBuf) -> LedgerContents {
     Ledger::read(path).unwrap()
 }
 
@@ -43,7 +41,7 @@ fn one_meter_at_a_time_writes_to_a_ledger() {
     let error = Ledger::append_to(&file).unwrap_err().to_string();
     assert!(error.contains("another meter is writing to it"), "{error}");
     // Reading disturbs nobody.
-    assert_eq!(Ledger::read(&file).unwrap(), Contents::default());
+    assert_eq!(Ledger::read(&file).unwrap(), LedgerContents::default());
     drop(first);
     Ledger::append_to(&file).unwrap();
 }
@@ -150,7 +148,7 @@ fn hostile_bytes_never_panic() {
         assert!(contents.windows.is_empty() && !contents.torn.is_empty(), "{bad:?}");
     }
     fs::write(&path, "").unwrap();
-    assert_eq!(read(&path), Contents::default());
+    assert_eq!(read(&path), LedgerContents::default());
 }
 
 #[test]

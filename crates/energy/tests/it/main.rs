@@ -22,7 +22,7 @@ mod ledger;
 #[cfg(test)]
 mod meter;
 #[cfg(test)]
-mod modelled;
+mod modeled;
 #[cfg(test)]
 mod perf;
 #[cfg(test)]

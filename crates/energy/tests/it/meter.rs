@@ -1,9 +1,9 @@
-//! The meter over scripted sources and a clock turned by hand.
+//! The meter over scripted sources and a clock advanced by hand.
 
 use std::time::Duration;
 
 use attar_energy::source::{
-    Component, Description, Liveness, Part, Reading, Selection, Source, SourceChoice, SourceError,
+    Component, ComponentReading, Description, Liveness, Reading, Selection, Source, SourceChoice, SourceError,
 };
 use attar_energy::{
     Attribution, Clock, Estimate, GapKind, Joules, Ledger, ManualClock, Meter, MeterError, MeterOptions, Method,
@@ -153,8 +153,8 @@ fn an_interval_that_could_hide_a_wrap_is_refused() {
     let selection = Selection { sources: Vec::new(), reasons: Vec::new() };
     let clock = Box::new(ManualClock::new());
     let refused = Meter::start_with(selection, &host(), clock, SECOND * 31, None).err().unwrap();
-    assert!(matches!(refused, MeterError::Flush { .. }));
-    assert_eq!(refused.to_string(), "flush must be at most 30 s, got 31 s: a counter could wrap unseen");
+    assert!(matches!(refused, MeterError::Interval { .. }));
+    assert_eq!(refused.to_string(), "read interval must be at most 30 s, got 31 s: a counter could wrap unseen");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_ledger_holds_what_the_meter_says_and_a_dropped_meter_writes_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ledger.jsonl");
     let clock = ManualClock::new();
-    let source = Scripted::new(&[CPU, GPU, (Component::Memory(0), 3.7, Method::Modelled)]);
+    let source = Scripted::new(&[CPU, GPU, (Component::Memory(0), 3.7, Method::Modeled)]);
     source.log.lock().unwrap().failing = vec![3];
     let mut meter = meter(source, &clock, SECOND * 10, Some(Ledger::append_to(&path).unwrap()));
     for step in 0..200_u64 {
@@ -210,7 +210,7 @@ fn a_ledger_that_refuses_is_named_and_the_totals_live() {
 
 #[test]
 fn the_system_meter_works_here() {
-    let options = MeterOptions { flush: Duration::from_millis(50), ..MeterOptions::default() };
+    let options = MeterOptions { interval: Duration::from_millis(50), ..MeterOptions::default() };
     let mut meter = Meter::start(options, None).unwrap();
     assert!(!meter.reasons().is_empty());
     for phase in ["a", "b", "a", "b"] {
@@ -229,11 +229,11 @@ proptest! {
     // add up to the whole exactly.
     #[test]
     fn constant_power_is_power_times_time(
-        flush in 0u64..30_000,
+        interval in 0u64..30_000,
         steps in proptest::collection::vec((0usize..4, 0u64..5_000_000, 0u64..9_000_000), 1..60),
     ) {
         let clock = ManualClock::new();
-        let mut meter = meter(Scripted::new(&[CPU, GPU]), &clock, Duration::from_millis(flush), None);
+        let mut meter = meter(Scripted::new(&[CPU, GPU]), &clock, Duration::from_millis(interval), None);
         for (phase, wall, cpu) in &steps {
             meter.enter(["a", "b", "c", "d"][*phase]);
             clock.advance(Duration::from_micros(*wall), Duration::from_micros(*cpu));
@@ -260,11 +260,11 @@ proptest! {
     }
 
     #[test]
-    fn fixed_watts_do_the_same(watts in 0.1..5000.0_f64, flush in 1u64..30_000, seconds in 1u64..100_000) {
+    fn fixed_watts_do_the_same(watts in 0.1..5000.0_f64, interval in 1u64..30_000, seconds in 1u64..100_000) {
         let clock = ManualClock::new();
         let options = MeterOptions {
             sources: SourceChoice::Fixed(Watts::new(watts).unwrap()),
-            flush: Duration::from_millis(flush),
+            interval: Duration::from_millis(interval),
             ..MeterOptions::default()
         };
         let mut meter = Meter::start_on(&host(), Box::new(clock.clone()), options, None).unwrap();
@@ -326,10 +326,10 @@ proptest! {
     #[test]
     fn energy_is_additive_over_cuts_and_does_not_depend_on_the_rate(
         steps in prop::collection::vec((1..5000_u64, any::<bool>()), 1..60),
-        flush in 1..30_u64,
+        interval in 1..30_u64,
     ) {
         let clock = ManualClock::new();
-        let mut meter = meter(Scripted::new(&[CPU, GPU]), &clock, SECOND * u32::try_from(flush).unwrap(), None);
+        let mut meter = meter(Scripted::new(&[CPU, GPU]), &clock, SECOND * u32::try_from(interval).unwrap(), None);
         let (mut parts, mut total) = (0.0, 0);
         let mut span = meter.begin_span("part");
         for (milliseconds, cut) in &steps {
@@ -380,12 +380,18 @@ impl Source for Renewed {
         if let Some(over) = self.last.replace(shown).map(|last| shown - last).filter(|over| !over.is_zero()) {
             let energy = Estimate::exact(Joules::new(200.0 * over.as_secs_f64()).unwrap());
             let method = Method::Measured;
-            reading.parts.push(Part { component: Component::Gpu(0), energy, background: Joules::ZERO, over, method });
+            reading.parts.push(ComponentReading {
+                component: Component::Gpu(0),
+                energy,
+                background: Joules::ZERO,
+                over,
+                method,
+            });
         }
         Ok(reading)
     }
 
-    fn read_edge(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
+    fn read_at_counter_update(&mut self, clock: &dyn Clock) -> Result<Reading, SourceError> {
         let next = Self::shown(clock.now().elapsed) + Self::PERIOD;
         clock.spin(next - clock.now().elapsed);
         self.read(clock.now())
@@ -408,7 +414,7 @@ fn short_stretches_begin_and_end_with_the_counter() {
         let clock = ManualClock::new();
         let mut meter = over_renewed(&clock, None);
         clock.advance(Duration::from_millis(30), Duration::ZERO);
-        let cut = |meter: &mut Meter| if edges { meter.cut_at_edge() } else { meter.cut() };
+        let cut = |meter: &mut Meter| if edges { meter.flush_at_counter_update() } else { meter.flush() };
         meter.enter("short");
         cut(&mut meter);
         let begin = clock.now().elapsed;
@@ -438,14 +444,14 @@ fn boards_tell_what_part_of_their_work_is_ours() {
     let contents = Ledger::read(&file).unwrap();
     assert_eq!(contents.windows[0].own_share[&Component::Gpu(0)], 0.25);
     let (header, windows) = contents.meters().next().unwrap();
-    let attribution = Attribution::of_meter(windows, &header.unwrap().sources);
+    let attribution = Attribution::for_meter(windows, &header.unwrap().sources);
     assert_close("own", &[attribution.own().unwrap().value().get()], &[50.0], 1e-9);
     assert!(!attribution.notes.iter().any(|note| note.contains("charged to the command")), "{:?}", attribution.notes);
 }
 
 #[test]
 fn a_required_method_leaves_weaker_sources_out_or_refuses() {
-    let memory = (Component::Memory(0), 5.0, Method::Modelled);
+    let memory = (Component::Memory(0), 5.0, Method::Modeled);
     let selection = |powers: &[(Component, f64, Method)]| {
         let each = powers.iter().map(|power| Box::new(Scripted::new(&[*power])) as Box<dyn Source>);
         Selection { sources: each.collect(), reasons: Vec::new() }
@@ -453,10 +459,10 @@ fn a_required_method_leaves_weaker_sources_out_or_refuses() {
     let mut both = selection(&[CPU, memory]);
     assert_eq!(both.require(Method::Measured), Ok(()));
     assert_eq!(both.sources.len(), 1);
-    assert!(both.reasons[0].contains("memory0: would be modelled"), "{:?}", both.reasons);
+    assert!(both.reasons[0].contains("memory0: would be modeled"), "{:?}", both.reasons);
     let reasons = selection(&[memory]).require(Method::Apportioned).unwrap_err();
     assert!(reasons[0].contains("memory0"), "{reasons:?}");
     // A board alone does not stand for the machine.
     assert!(selection(&[GPU]).require(Method::Measured).is_err());
-    assert_eq!(selection(&[CPU, memory]).require(Method::Modelled), Ok(()));
+    assert_eq!(selection(&[CPU, memory]).require(Method::Modeled), Ok(()));
 }

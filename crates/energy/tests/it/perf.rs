@@ -205,7 +205,7 @@ fn a_phantom_is_dead() {
         Liveness::Dead(reason) => reason,
         Liveness::Alive => panic!("alive"),
     };
-    assert_eq!(reason, "package-1 did not move while a core was busy");
+    assert_eq!(reason, "package-1 did not change while a core was busy");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_guest_without_powercap_opens_nothing() {
     }
     let selection = chosen(&tree, &kernel, true, &kernel.clock());
     assert!(kernel.opened().is_empty());
-    assert_eq!(selection.sources[0].describe().method, Method::Modelled);
+    assert_eq!(selection.sources[0].describe().method, Method::Modeled);
     // With powercap the hypervisor shows something: at best a share.
     tree.zone("intel-rapl:0", "package-0", 0, 0.0);
     let selection = chosen(&tree, &kernel, true, &kernel.clock());
@@ -329,7 +329,7 @@ fn perf_stands_in_where_powercap_is_dead_or_not_there() {
         let names: Vec<String> = selection.sources.iter().map(|source| source.describe().name).collect();
         assert_eq!(names, ["perf"], "{:?}", selection.reasons);
         let reasons = selection.reasons.join("\n");
-        let expected = if powercap { "package-0 did not move" } else { "no package zone there" };
+        let expected = if powercap { "package-0 did not change" } else { "no package zone there" };
         assert!(reasons.contains("not powercap") && reasons.contains(expected), "{reasons}");
     }
 }

@@ -159,10 +159,10 @@ fn nothing_there_is_an_error_with_its_path() {
 fn a_dead_counter_is_dead_not_zero() {
     let tree = Tree::new();
     tree.zone("intel-rapl:0", "package-0", 12_345, 0.0);
-    assert_eq!(dead(&tree), "package-0 did not move while a core was busy");
+    assert_eq!(dead(&tree), "package-0 did not change while a core was busy");
     // Half a machine must not pass for all of it.
     tree.zone("intel-rapl:1", "package-1", 12_345, 50.0);
-    assert_eq!(dead(&tree), "package-0 did not move while a core was busy");
+    assert_eq!(dead(&tree), "package-0 did not change while a core was busy");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn dead_memory_is_left_to_the_model() {
     tree.pass(&clock, SECOND);
     assert_eq!(joules(&rapl.read(clock.now()).unwrap()).len(), 2);
     let notes = rapl.describe().notes.join("\n");
-    assert!(notes.contains("memory not counted: package-1/dram did not move"), "{notes}");
+    assert!(notes.contains("memory not counted: package-1/dram did not change"), "{notes}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attar_energy::source::{
-    Component, Cpu, Domains, GpuChoice, Gpus, Liveness, Rapl, Recorder, Replay, ReplayBoard, Sample, Scope, Source,
-    SourceChoice, TRACE_SCHEMA, Trace, TraceDevice, TraceHeader, select,
+    Component, Cpu, Domains, GpuChoice, Gpus, Liveness, Rapl, Recorder, Replay, ReplayBoard, Scope, Source,
+    SourceChoice, TRACE_SCHEMA, Trace, TraceDevice, TraceHeader, TraceSample, select,
 };
 use attar_energy::{Clock, GapKind, Host, Joules, ManualClock, Method, Seconds, Watts};
 use attar_testing::{assert_close, assert_close_relative};
@@ -25,23 +25,23 @@ fn device(component: Component) -> TraceDevice {
     TraceDevice { component, name: component.to_string(), unit_j, range: None, method: None, spread: None }
 }
 
-fn trace(devices: &[TraceDevice], samples: Vec<Sample>) -> Trace {
+fn trace(devices: &[TraceDevice], samples: Vec<TraceSample>) -> Trace {
     let text = r#"{"devices":[],"start":"2026-11-22T12:00:00Z"}"#;
     let header: TraceHeader = serde_json::from_str(text).unwrap();
     Trace { header: TraceHeader { devices: devices.to_vec(), ..header }, samples, torn: None }
 }
 
-fn sample(t: f64, device: Component) -> Sample {
+fn sample(t: f64, device: Component) -> TraceSample {
     let t_s = Seconds::new(t).unwrap();
-    Sample { t_s, device, energy_j: None, power_w: None, utilisation: None, error: None }
+    TraceSample { t_s, device, energy_j: None, power_w: None, utilization: None, error: None }
 }
 
-fn counted(t: f64, joules: f64) -> Sample {
-    Sample { energy_j: Joules::new(joules).ok(), ..sample(t, Component::Cpu(0)) }
+fn counted(t: f64, joules: f64) -> TraceSample {
+    TraceSample { energy_j: Joules::new(joules).ok(), ..sample(t, Component::Cpu(0)) }
 }
 
-fn sensed(t: f64, watts: f64) -> Sample {
-    Sample { power_w: Watts::new(watts).ok(), ..sample(t, Component::Cpu(0)) }
+fn sensed(t: f64, watts: f64) -> TraceSample {
+    TraceSample { power_w: Watts::new(watts).ok(), ..sample(t, Component::Cpu(0)) }
 }
 
 /// Written to a file, opened, found alive and read once.
@@ -122,9 +122,9 @@ fn an_external_meter_is_a_source_like_any_other() {
 #[test]
 fn the_method_is_what_the_trace_says() {
     let mut cpu = device(Component::Cpu(0));
-    cpu.method = Some(Method::Modelled);
+    cpu.method = Some(Method::Modeled);
     let (replay, _) = started(&trace(&[cpu], vec![counted(0.0, 0.0), counted(1.0, 9.0)]));
-    assert_eq!(replay.describe().method, Method::Modelled);
+    assert_eq!(replay.describe().method, Method::Modeled);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn hostile_traces_are_refused_with_their_line() {
         (line(r#""t_s":2,"device":"gpu0","power_w":1e999"#), "line 3: number out of range"),
         (line(r#""t_s":2,"device":"gpu0","power":1"#), "line 3: unknown field `power`, expected one of `t_s`"),
         (line(r#""t_s":2,"device":"gpu1","power_w":1"#), "line 3: device must be one of the header's: gpu0, got gpu1"),
-        (line(r#""t_s":2,"device":"gpu0","utilisation":50"#), "line 3: utilisation must be 0 to 1, got 50"),
+        (line(r#""t_s":2,"device":"gpu0","utilization":50"#), "line 3: utilization must be 0 to 1, got 50"),
         (line(r#""t_s":2,"device":"gpu0","energy_j":1e30"#), "line 3: energy_j must be below 2^64 counts"),
         (line(r#""device":"gpu0""#), "line 3: missing field `t_s`"),
         (format!("{header}\n{}", "x".repeat(2 << 20)), "line 2: line must be at most 1048576 bytes long"),
@@ -232,9 +232,9 @@ fn counters_are_taken_at_their_word_and_their_period_is_found() {
 
         let (mut gpus, clock) = board(name);
         gpus.probe(&clock);
-        gpus.read_edge(&clock).unwrap();
+        gpus.read_at_counter_update(&clock).unwrap();
         clock.advance(SECOND / 7, SECOND / 7);
-        let part = gpus.read_edge(&clock).unwrap().parts.remove(0);
+        let part = gpus.read_at_counter_update(&clock).unwrap().parts.remove(0);
         // Both ends are known to a twentieth of a period.
         let watts = part.energy.value().get() / part.over.as_secs_f64();
         assert_close_relative(
@@ -315,7 +315,7 @@ fn boards_without_a_counter_or_anything() {
     assert_close("ramp", &steps(&mut replay, &clock, &[1.0, 1.0]), &[125.0, 175.0], 1e-9);
     let (mut gpus, clock) = board("nothing");
     let Liveness::Dead(reason) = gpus.probe(&clock) else { panic!("alive") };
-    assert!(reason.contains("tells neither energy nor power"), "{reason}");
+    assert!(reason.contains("reports neither energy nor power"), "{reason}");
 }
 
 /// A recording of counters that wrap, replayed, gives what the counters gave.
@@ -365,16 +365,16 @@ proptest! {
         times in proptest::collection::vec(0.0..1e4_f64, 0..20),
         energy in proptest::option::of(0.0..1e9_f64),
         power in proptest::option::of(0.0..1e6_f64),
-        utilisation in proptest::option::of(0.0..=1.0_f64),
+        utilization in proptest::option::of(0.0..=1.0_f64),
         error in proptest::option::of(".*"),
         range in proptest::option::of(1..u64::MAX),
     ) {
         let mut times = times;
         times.sort_by(f64::total_cmp);
-        let samples = times.iter().map(|t| Sample {
+        let samples = times.iter().map(|t| TraceSample {
             energy_j: energy.and_then(|energy| Joules::new(energy).ok()),
             power_w: power.and_then(|power| Watts::new(power).ok()),
-            utilisation,
+            utilization,
             error: error.clone(),
             ..sample(*t, Component::Cpu(0))
         });
@@ -407,7 +407,7 @@ proptest! {
         power in any::<bool>(),
     ) {
         let make = if power { sensed } else { counted };
-        let samples: Vec<Sample> = rising(&points).iter().map(|(t, x)| make(*t, *x)).collect();
+        let samples: Vec<TraceSample> = rising(&points).iter().map(|(t, x)| make(*t, *x)).collect();
         let recorded = trace(&[device(Component::Cpu(0))], samples);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("trace.jsonl");
@@ -450,11 +450,11 @@ proptest! {
         prop_assert!((got - expected).abs() <= 1e-9 * expected, "{} J is not {} J", got, expected);
     }
 
-    // A recording of what a replay hands out, replayed, gives the same.
+    // A recording of what a replay returns, replayed, gives the same.
     #[test]
     fn replay_of_record_is_the_same(points in proptest::collection::vec((100_u32..3000, 1_u32..50_000), 1..12)) {
         let points = rising(&points);
-        let samples: Vec<Sample> = points.iter().map(|(t, x)| counted(*t, *x)).collect();
+        let samples: Vec<TraceSample> = points.iter().map(|(t, x)| counted(*t, *x)).collect();
         let (replay, clock) = started(&trace(&[device(Component::Cpu(0))], samples));
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("again.jsonl");

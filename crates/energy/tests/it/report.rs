@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use attar_energy::report::{Comparison, Report, ReportError, Table, Verdict, emissions_csv};
+use attar_energy::report::{Comparison, ComparisonVerdict, Report, ReportError, Table, emissions_csv};
 use attar_energy::source::Component;
 use attar_energy::{
-    Bill, ComponentEnergy, Contents, Currency, Estimate, Grid, Joules, Ledger, Method, PricePerKwh, Pue, Seconds,
-    Split, Tariff, Torn, Totals, Unit, Window,
+    Bill, ComponentEnergy, Currency, Estimate, Grid, Joules, Ledger, LedgerContents, Method, PricePerKwh, Pue, Seconds,
+    Split, Tariff, TornLine, Totals, Unit, Window,
 };
 use attar_testing::assert_close_relative;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn data(name: &str) -> PathBuf {
 fn bill(totals: &Totals) -> Bill {
     let price = PricePerKwh::new(0.3, "EUR".parse::<Currency>().unwrap()).unwrap();
     let tariff = Tariff::own_machine().with_pue(Pue::new(1.5).unwrap()).with_electricity(price).unwrap();
-    Bill::new(totals, &Grid::own(400.0, "our grid").unwrap(), &tariff)
+    Bill::new(totals, &Grid::custom(400.0, "our grid").unwrap(), &tariff)
 }
 
 fn report() -> Report {
@@ -75,7 +75,7 @@ fn window(phase: &str, start: f64, seconds: f64, joules: f64, factor: f64) -> Wi
         cpu_s: None,
         others_cpu_s: None,
         own_share: Default::default(),
-        energy: [(Component::Cpu(0), ComponentEnergy { joules, method: Method::Modelled })].into(),
+        energy: [(Component::Cpu(0), ComponentEnergy { joules, method: Method::Modeled })].into(),
         split: Split::Whole,
         gaps: Vec::new(),
     }
@@ -84,8 +84,12 @@ fn window(phase: &str, start: f64, seconds: f64, joules: f64, factor: f64) -> Wi
 /// A report of these windows, with the header of the small ledger.
 fn over(name: &str, windows: &[Window]) -> Report {
     let headers = report().headers().to_vec();
-    Report::of(name, &Contents { headers, windows: windows.to_vec(), torn: Vec::new(), ..Contents::default() }, bill)
-        .unwrap()
+    Report::from_contents(
+        name,
+        &LedgerContents { headers, windows: windows.to_vec(), torn: Vec::new(), ..LedgerContents::default() },
+        bill,
+    )
+    .unwrap()
 }
 
 /// Balanced tags, quoted attributes, no raw ampersand, no number that is none. Returns the text
@@ -152,8 +156,8 @@ fn hostile_names_keep_every_form_sound() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     assert_eq!(&reader.records().next().unwrap().unwrap()[1], HOSTILE);
 
-    let grid = Grid::own(10.0, HOSTILE).unwrap();
-    let card = report.recosted(|totals| Bill::new(totals, &grid, &Tariff::own_machine())).model_card(Some(HOSTILE));
+    let grid = Grid::custom(10.0, HOSTILE).unwrap();
+    let card = report.with_bill(|totals| Bill::new(totals, &grid, &Tariff::own_machine())).model_card(Some(HOSTILE));
     let card = card.unwrap();
     assert_eq!(card.lines().count(), 6, "{card}");
     let quoted = r#""a_b&50%{}\\ <b>\"|`$\n\x07[x](y) 'é""#;
@@ -163,14 +167,14 @@ fn hostile_names_keep_every_form_sound() {
 #[test]
 fn a_ledger_is_costed_again() {
     let before = report();
-    let after = before.clone().recosted(|totals| Bill::new(totals, &Grid::world(), &Tariff::own_machine()));
+    let after = before.clone().with_bill(|totals| Bill::new(totals, &Grid::world(), &Tariff::own_machine()));
     assert_eq!(after.totals(), before.totals());
     let (a, b) =
         (after.bill().total.carbon_g.unwrap().value().get(), before.bill().total.carbon_g.unwrap().value().get());
     assert_close_relative("carbon", a / b, 475.0 / (400.0 * 1.5), 1e-12);
     let markdown = after.markdown();
     assert!(markdown.contains("REGION NOT GIVEN") && markdown.contains("Name the country"), "{markdown}");
-    assert!(!markdown.contains("energy × PUE") && markdown.contains("PUE: 1, so nothing"), "{markdown}");
+    assert!(!markdown.contains("energy × PUE") && markdown.contains("PUE: 1, so no facility overhead"), "{markdown}");
     // An average of the world is no place, and no price makes no column.
     assert!(!after.model_card(None).unwrap().contains("geographical_location"));
     assert!(after.tables()[0].head.iter().all(|head| head != "money"), "{:?}", after.tables()[0].head);
@@ -222,7 +226,7 @@ fn without_energy_every_form_says_so() {
 fn a_number_without_interval_is_not_called_certain() {
     let report = over("given", &[window("x", 0.0, 10.0, 500.0, 1.0)]);
     assert!(report.markdown().contains("its error is not known"), "{}", report.markdown());
-    assert!(report.model_card(None).unwrap().contains("modelled energy, error not known; PUE"));
+    assert!(report.model_card(None).unwrap().contains("modeled energy, error not known; PUE"));
 }
 
 #[test]
@@ -279,7 +283,7 @@ fn what_is_no_ledger_is_refused_by_name() {
         let text = error.to_string();
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     };
-    says(read(&dir.path().join("none")), &["none is not there", "give a ledger"]);
+    says(read(&dir.path().join("none")), &["none does not exist", "give a ledger"]);
     says(read(dir.path()), &["must hold ledger.jsonl, but it does not; give the folder"]);
     write("events.jsonl", "");
     says(read(dir.path()), &["(nearest: events.jsonl)"]);
@@ -288,7 +292,7 @@ fn what_is_no_ledger_is_refused_by_name() {
     says(read(&write("header.jsonl", &header)), &["header.jsonl", "holds none (headers: 1)", "run it to the end"]);
     says(
         read(&write("table.csv", "timestamp,project_name\n2026,x\n")),
-        &["table.csv is no ledger", "none of its 2 lines"],
+        &["table.csv is not a ledger", "none of its 2 lines"],
     );
     says(
         read(&write("other.jsonl", "{\"schema\":7}")),
@@ -311,22 +315,22 @@ fn what_is_no_ledger_is_refused_by_name() {
 #[test]
 fn twice_the_work_on_one_machine_is_told_apart_together_only() {
     let (a, b) = (report().named("small"), over("large", &scaled(2.0)).with_units([unit("request", 41_000.0)]));
-    let comparison = Comparison::of(&[a, b]).unwrap();
+    let comparison = Comparison::new(&[a, b]).unwrap();
     let pair = &comparison.pairs[0];
-    assert!(pair.together, "{:?}", pair.warnings);
+    assert!(pair.same_instrument, "{:?}", pair.warnings);
     let of = |key: &str| pair.ratios.iter().find(|ratio| ratio.key == key).unwrap();
     for key in ["energy_kwh", "facility_kwh", "carbon_g", "money", "request.energy_j", "request.money"] {
         let ratio = of(key);
         assert_close_relative(key, ratio.ratio.unwrap(), 2.0, 1e-12);
         // The worst case: half of one over double of the other, and the reverse.
-        let (apart, together) = (ratio.apart.unwrap(), ratio.together.unwrap());
-        assert_close_relative(key, apart.low, 0.5, 1e-12);
-        assert_close_relative(key, apart.high.unwrap(), 8.0, 1e-12);
-        assert_close_relative(key, together.low, 2.0, 1e-9);
-        assert_close_relative(key, together.high.unwrap(), 2.0, 1e-9);
-        assert_eq!(ratio.verdict, Verdict::More);
+        let (independent, shared) = (ratio.independent.unwrap(), ratio.shared.unwrap());
+        assert_close_relative(key, independent.low, 0.5, 1e-12);
+        assert_close_relative(key, independent.high.unwrap(), 8.0, 1e-12);
+        assert_close_relative(key, shared.low, 2.0, 1e-9);
+        assert_close_relative(key, shared.high.unwrap(), 2.0, 1e-9);
+        assert_eq!(ratio.verdict, ComparisonVerdict::More);
     }
-    assert_eq!((of("active_s").ratio, of("active_s").verdict), (Some(1.0), Verdict::NoInterval));
+    assert_eq!((of("active_s").ratio, of("active_s").verdict), (Some(1.0), ComparisonVerdict::NoInterval));
     assert_eq!(of("energy_kwh").difference_text, "372 J [186, 745]");
     is("comparison.md", &comparison.markdown());
     is("comparison.json", &(serde_json::to_string_pretty(&comparison.json()).unwrap() + "\n"));
@@ -347,13 +351,19 @@ fn another_machine_is_compared_apart_and_said_so() {
     let a = report();
     let mut headers = a.headers().to_vec();
     headers[0].host.threads = Some(64);
-    let contents =
-        Contents { headers, windows: scaled(2.0), torn: vec![Torn { line: 1, bytes: 2 }], ..Contents::default() };
-    let b = Report::of("b", &contents, |totals| Bill::new(totals, &Grid::of("FR").unwrap(), &Tariff::own_machine()))
-        .unwrap();
-    let pair = &Comparison::of(&[a.clone(), b]).unwrap().pairs[0];
+    let contents = LedgerContents {
+        headers,
+        windows: scaled(2.0),
+        torn: vec![TornLine { line: 1, bytes: 2 }],
+        ..LedgerContents::default()
+    };
+    let b = Report::from_contents("b", &contents, |totals| {
+        Bill::new(totals, &Grid::for_region("FR").unwrap(), &Tariff::own_machine())
+    })
+    .unwrap();
+    let pair = &Comparison::new(&[a.clone(), b]).unwrap().pairs[0];
     let energy = &pair.ratios.iter().find(|ratio| ratio.key == "energy_kwh").unwrap();
-    assert_eq!((pair.together, energy.together, energy.verdict), (false, None, Verdict::CannotBeToldApart));
+    assert_eq!((pair.same_instrument, energy.shared, energy.verdict), (false, None, ComparisonVerdict::Inconclusive));
     // No price on one side: no ratio of money.
     assert!(pair.ratios.iter().all(|ratio| ratio.key != "money"));
     let warnings = pair.warnings.join("\n");
@@ -381,24 +391,27 @@ fn another_machine_is_compared_apart_and_said_so() {
             "source" => headers[0].sources[0].scope = "this process".to_owned(),
             _ => headers.clear(),
         }
-        let contents = Contents { headers, windows: scaled(1.0), torn: Vec::new(), ..Contents::default() };
-        let pair = &Comparison::of(&[a.clone(), Report::of("b", &contents, bill).unwrap()]).unwrap().pairs[0];
-        assert!(!pair.together && pair.warnings[0].contains(part), "{:?}", pair.warnings);
+        let contents = LedgerContents { headers, windows: scaled(1.0), torn: Vec::new(), ..LedgerContents::default() };
+        let pair =
+            &Comparison::new(&[a.clone(), Report::from_contents("b", &contents, bill).unwrap()]).unwrap().pairs[0];
+        assert!(!pair.same_instrument && pair.warnings[0].contains(part), "{:?}", pair.warnings);
     }
-    assert!(matches!(Comparison::of(&[a]), Err(ReportError::Alone { .. })));
+    assert!(matches!(Comparison::new(&[a]), Err(ReportError::Alone { .. })));
 }
 
 #[test]
 fn zero_and_unequal_components_have_no_false_bounds() {
     let zero = over("zero", &[window("x", 0.0, 10.0, 0.0, 1.0)]);
     let some = over("some", &[window("x", 0.0, 10.0, 5.0, 2.0)]);
-    let comparison = Comparison::of(&[zero, some.clone(), report()]).unwrap();
+    let comparison = Comparison::new(&[zero, some.clone(), report()]).unwrap();
     let energy = &comparison.pairs[0].ratios[1];
     assert_eq!((energy.key.as_str(), energy.ratio), ("energy_kwh", None));
-    assert_eq!(energy.apart.unwrap().high, None);
+    assert_eq!(energy.independent.unwrap().high, None);
     // A component that one of them lacks: what is common cannot be told.
-    let pair = &Comparison::of(&[some, report()]).unwrap().pairs[0];
-    assert!(!pair.together && pair.warnings.iter().any(|text| text.starts_with("the components differ: cpu0 in A")));
+    let pair = &Comparison::new(&[some, report()]).unwrap().pairs[0];
+    assert!(
+        !pair.same_instrument && pair.warnings.iter().any(|text| text.starts_with("the components differ: cpu0 in A"))
+    );
     assert!(!comparison.markdown().contains("inf") && !comparison.json().to_string().contains("NaN"));
 }
 
@@ -441,7 +454,7 @@ fn every_form(report: &Report) {
     for form in forms.iter().chain(&card) {
         assert!(!form.contains("NaN"), "{form}");
     }
-    let pair = Comparison::of(&[report.clone(), report.clone()]).unwrap();
+    let pair = Comparison::new(&[report.clone(), report.clone()]).unwrap();
     assert!(!pair.markdown().contains("NaN") && !pair.json().to_string().contains("NaN"));
 }
 

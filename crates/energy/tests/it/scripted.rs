@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use attar_energy::source::{Component, Description, Liveness, Part, Reading, Scope, Selection, Source, SourceError};
+use attar_energy::source::{
+    Component, ComponentReading, Description, Liveness, Reading, Scope, Selection, Source, SourceError,
+};
 use attar_energy::{
     Clock, Estimate, Gap, GapKind, Host, Joules, Ledger, ManualClock, Meter, Method, Moment, Seconds, Spread,
 };
@@ -63,7 +65,13 @@ impl Source for Scripted {
         for (component, watts, method) in &self.powers {
             let joules = |factor: f64| Joules::new(watts * over.as_secs_f64() * factor).unwrap();
             let energy = Estimate::new(joules(1.0), joules(0.5), joules(2.0)).unwrap();
-            reading.parts.push(Part { component: *component, energy, background: joules(0.25), over, method: *method });
+            reading.parts.push(ComponentReading {
+                component: *component,
+                energy,
+                background: joules(0.25),
+                over,
+                method: *method,
+            });
         }
         if over > Duration::from_secs(60) {
             let detail = "a long time".to_owned();
@@ -84,7 +92,7 @@ pub(crate) fn host() -> Host {
 }
 
 /// A meter over one source.
-pub(crate) fn meter(source: Scripted, clock: &ManualClock, flush: Duration, ledger: Option<Ledger>) -> Meter {
+pub(crate) fn meter(source: Scripted, clock: &ManualClock, interval: Duration, ledger: Option<Ledger>) -> Meter {
     let selection = Selection { sources: vec![Box::new(source)], reasons: vec!["scripted".to_owned()] };
-    Meter::start_with(selection, &host(), Box::new(clock.clone()), flush, ledger).unwrap()
+    Meter::start_with(selection, &host(), Box::new(clock.clone()), interval, ledger).unwrap()
 }

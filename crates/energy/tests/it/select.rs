@@ -34,16 +34,16 @@ fn live_counters_leave_nothing_to_the_model() {
 }
 
 #[test]
-fn memory_without_a_counter_is_modelled_beside_a_measured_processor() {
+fn memory_without_a_counter_is_modeled_beside_a_measured_processor() {
     let tree = Tree::new();
     tree.zone("intel-rapl:0", "package-0", 0, 50.0);
     let selection = chosen(&tree, SourceChoice::Auto, false);
     assert_eq!(components(&selection), [Component::Cpu(0), Component::Memory(0)]);
-    assert_eq!(selection.sources[1].describe().method, Method::Modelled);
+    assert_eq!(selection.sources[1].describe().method, Method::Modeled);
 }
 
 #[test]
-fn a_machine_without_counters_is_modelled_and_the_phantom_is_named() {
+fn a_machine_without_counters_is_modeled_and_the_phantom_is_named() {
     let tree = Tree::new();
     std::fs::create_dir_all(tree.sys().join("bus/event_source/devices/power")).unwrap();
     let selection = chosen(&tree, SourceChoice::Auto, true);
@@ -55,7 +55,7 @@ fn a_machine_without_counters_is_modelled_and_the_phantom_is_named() {
         "phantoms",
         "Zen 5",
         "stands in for EPYC 5th Gen",
-        "graphics boards: no counter read: not asked for",
+        "GPUs: no counter read: not asked for",
     ] {
         assert!(reasons.contains(expected), "{expected} is missing in\n{reasons}");
     }
@@ -66,8 +66,8 @@ fn a_dead_counter_gives_way_to_the_model() {
     let tree = Tree::new();
     tree.zone("intel-rapl:0", "package-0", 77, 0.0);
     let selection = chosen(&tree, SourceChoice::Auto, false);
-    assert!(selection.sources.iter().all(|source| source.describe().method == Method::Modelled));
-    assert!(selection.reasons[0].contains("package-0 did not move"), "{:?}", selection.reasons);
+    assert!(selection.sources.iter().all(|source| source.describe().method == Method::Modeled));
+    assert!(selection.reasons[0].contains("package-0 did not change"), "{:?}", selection.reasons);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn choices_are_written_in_settings_files() {
 fn the_user_can_choose() {
     let tree = Tree::new();
     tree.zone("intel-rapl:0", "package-0", 0, 50.0);
-    assert_eq!(components(&chosen(&tree, SourceChoice::Modelled, false)), [Component::Cpu(0), Component::Memory(0)]);
+    assert_eq!(components(&chosen(&tree, SourceChoice::Modeled, false)), [Component::Cpu(0), Component::Memory(0)]);
     let fixed = chosen(&tree, SourceChoice::Fixed(Watts::new(35.0).unwrap()), false);
     assert_eq!(components(&fixed), [Component::Machine]);
     assert!(fixed.reasons.iter().any(|reason| reason.contains("35.0 W as given by the user")), "{:?}", fixed.reasons);

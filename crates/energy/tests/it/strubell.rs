@@ -1,15 +1,15 @@
 //! Strubell et al.'s tables: every printed cell comes out of its inputs.
 
 use attar_energy::hardware::DeviceUnit;
-use attar_energy::strubell::{self, Cell, Reading, Row};
+use attar_energy::strubell::{self, RecomputedCell, StrubellRow, TpuPricing};
 use attar_energy::{Bill, Estimate, Tariff, forecast};
 use attar_testing::assert_close_relative;
 
-fn row(reading: Reading, id: &str) -> Row {
+fn row(reading: TpuPricing, id: &str) -> StrubellRow {
     strubell::table(reading).into_iter().find(|row| row.id == id).unwrap()
 }
 
-fn cells(row: &Row) -> Vec<&Cell> {
+fn cells(row: &StrubellRow) -> Vec<&RecomputedCell> {
     row.facility_kwh.iter().chain(&row.carbon_lb).chain([&row.usd_low, &row.usd_high]).collect()
 }
 
@@ -27,7 +27,7 @@ fn every_printed_cell_is_reproduced() {
         ("nas-tpu", "TPUv2x1", 1.35, 4.50, 1, None, 44_055, 146_848),
         ("gpt2-tpu", "TPUv3x32", 2.40, 8.00, 32, None, 12_902, 43_008),
     ];
-    let rows = strubell::table(Reading::Paper);
+    let rows = strubell::table(TpuPricing::Paper);
     assert_eq!(rows.len(), expected.len());
     for (row, (id, hardware, low, high, devices, energy, usd_low, usd_high)) in rows.iter().zip(expected) {
         assert_eq!((row.id.as_str(), row.hardware.as_str(), row.devices), (id, hardware, devices));
@@ -55,7 +55,7 @@ fn the_unrounded_cells_are_as_worked_out_by_hand() {
         ("nas-tpu", vec![44_054.55, 146_848.50]),
         ("gpt2-tpu", vec![12_902.40, 43_008.00]),
     ] {
-        let row = row(Reading::Paper, id);
+        let row = row(TpuPricing::Paper, id);
         for (cell, expected) in cells(&row).into_iter().zip(expected) {
             // Three digits after the point are given at the smallest.
             assert_close_relative(id, cell.computed, expected, 2e-5);
@@ -65,14 +65,14 @@ fn the_unrounded_cells_are_as_worked_out_by_hand() {
 
 #[test]
 fn two_rows_need_other_hours_than_printed_and_say_so() {
-    for row in strubell::table(Reading::Paper) {
+    for row in strubell::table(TpuPricing::Paper) {
         let off = matches!(row.id.as_str(), "bert-v100" | "nas-tpu");
         assert_eq!(row.hours != row.hours_printed, off, "{}", row.id);
         for cell in cells(&row) {
             assert_eq!(cell.matches_as_printed, !off, "{}: {cell:?}", row.id);
         }
     }
-    let bert = row(Reading::Paper, "bert-v100");
+    let bert = row(TpuPricing::Paper, "bert-v100");
     assert_eq!((bert.hours_printed, bert.hours), (79.0, 79.2));
     let as_printed: Vec<u64> = cells(&bert).iter().map(|cell| cell.as_printed_rounded).collect();
     assert_eq!(as_printed, [1503, 1434, 3741, 12_539]);
@@ -80,7 +80,7 @@ fn two_rows_need_other_hours_than_printed_and_say_so() {
     for text in ["79 h are printed", "79.2 h used", "1503 kWh and 1434 lb where 1507 and 1438", "3741 to 12539 USD"] {
         assert!(remark.contains(text), "{text} is missing in {remark}");
     }
-    let search = row(Reading::Paper, "nas-tpu");
+    let search = row(TpuPricing::Paper, "nas-tpu");
     assert_eq!((search.hours_printed, search.hours), (32_623.0, 32_633.0));
     assert_eq!((search.usd_low.as_printed_rounded, search.usd_high.as_printed_rounded), (44_041, 146_804));
     let remark = &search.remarks[0];
@@ -91,12 +91,12 @@ fn two_rows_need_other_hours_than_printed_and_say_so() {
     assert_eq!((search.usd_high.computed, search.usd_high.rounded), (146_848.5, 146_848));
     // Hours worked out from the number of steps: 10 h, and 84 h, for 300 thousand.
     assert!((979e6 / 300e3 * 10.0 - search.hours) < 0.34);
-    assert_close_relative("NAS P100", row(Reading::Paper, "nas-p100").hours, 979e6 / 300e3 * 84.0, 1e-12);
+    assert_close_relative("NAS P100", row(TpuPricing::Paper, "nas-p100").hours, 979e6 / 300e3 * 84.0, 1e-12);
 }
 
 #[test]
 fn tensor_processors_are_rented_by_the_device() {
-    let (paper, device) = (strubell::table(Reading::Paper), strubell::table(Reading::Device));
+    let (paper, device) = (strubell::table(TpuPricing::Paper), strubell::table(TpuPricing::Device));
     for (paper, device) in paper.iter().zip(&device) {
         let times = match paper.unit {
             DeviceUnit::Board => 1.0,
@@ -111,27 +111,28 @@ fn tensor_processors_are_rented_by_the_device() {
         }
         assert_close_relative("devices", paper.priced_devices / device.priced_devices, times, 1e-12);
     }
-    let dollars = |id| (row(Reading::Device, id).usd_low.rounded, row(Reading::Device, id).usd_high.rounded);
+    let dollars = |id| (row(TpuPricing::Device, id).usd_low.rounded, row(TpuPricing::Device, id).usd_high.rounded);
     assert_eq!(dollars("bert-tpu"), (518, 1728));
     assert_eq!(dollars("gpt2-tpu"), (3226, 10_752));
-    let search = row(Reading::Device, "nas-tpu").remarks.join("\n");
+    let search = row(TpuPricing::Device, "nas-tpu").remarks.join("\n");
     assert!(
         search.contains("one core is priced as a whole device") && search.contains("1/8 of the paper's"),
         "{search}"
     );
-    assert!(row(Reading::Paper, "bert-tpu").remarks.join("\n").contains("paid here for every chip: 4 times"));
+    assert!(row(TpuPricing::Paper, "bert-tpu").remarks.join("\n").contains("paid here for every chip: 4 times"));
 }
 
 #[test]
 fn rows_carry_their_provenance_and_comparisons() {
-    let search = row(Reading::Paper, "nas-p100");
-    let ratio = |row: &Row, id: &str| row.comparisons.iter().find(|with| with.comparator.id == id).unwrap().ratio;
+    let search = row(TpuPricing::Paper, "nas-p100");
+    let ratio =
+        |row: &StrubellRow, id: &str| row.comparisons.iter().find(|with| with.comparator.id == id).unwrap().ratio;
     assert_close_relative("cars", ratio(&search, "car"), 4.97, 1e-3);
-    assert_close_relative("flights", ratio(&row(Reading::Paper, "bert-v100"), "flight"), 0.7246, 1e-3);
+    assert_close_relative("flights", ratio(&row(TpuPricing::Paper, "bert-v100"), "flight"), 0.7246, 1e-3);
     assert_close_relative("tonnes", search.carbon_g.unwrap().get() / 1e6, 284.02, 1e-4);
     let remarks = search.remarks.join("\n");
     assert!(remarks.contains("18.7 times") && remarks.contains("88 times") && remarks.contains("2104.10350"));
-    assert!(row(Reading::Paper, "bert-tpu").comparisons.is_empty());
+    assert!(row(TpuPricing::Paper, "bert-tpu").comparisons.is_empty());
     let notes = strubell::notes().join("\n");
     for text in ["Titan X", "1.58", "not measured on P100 or V100", "inferred"] {
         assert!(notes.contains(text), "{text} is missing in {notes}");
@@ -163,7 +164,7 @@ fn the_development_of_lisa_comes_out() {
 
 #[test]
 fn presets_bill_what_the_table_says() {
-    for row in strubell::table(Reading::Paper) {
+    for row in strubell::table(TpuPricing::Paper) {
         let preset = forecast::preset(&row.id).unwrap();
         let bill = |tariff: &Tariff| preset.forecast.bill(&preset.grid, tariff).total;
         let (low, high) = (bill(&preset.tariff_low), bill(&preset.tariff_high));
@@ -194,8 +195,8 @@ fn presets_bill_what_the_table_says() {
 }
 
 #[test]
-fn rows_serialise() {
-    let json = serde_json::to_value(strubell::table(Reading::Paper)).unwrap();
+fn rows_serialize() {
+    let json = serde_json::to_value(strubell::table(TpuPricing::Paper)).unwrap();
     assert_eq!(json[3]["id"], "bert-v100");
     assert_eq!(json[3]["carbon_lb"]["printed"], 1438);
     assert_eq!(json[3]["comparisons"][0]["id"], "flight");

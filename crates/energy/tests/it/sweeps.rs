@@ -3,13 +3,13 @@
 //!
 //! CodeCarbon measured five machines from idle to full load, with all threads partly busy and with
 //! some threads wholly busy, and recorded what RAPL showed. The first row of each sweep is an
-//! artefact of its start and left out.
+//! artifact of its start and left out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use attar_energy::source::{Component, Cpu, Liveness, Modelled, Scope, Source};
+use attar_energy::source::{Component, Cpu, Liveness, Modeled, Scope, Source};
 use attar_energy::{Clock, ManualClock};
 use serde::Deserialize;
 
@@ -68,7 +68,7 @@ fn machines(folder: &Path) -> Vec<Machine> {
 }
 
 impl Machine {
-    /// Measured over modelled power at each load, through the source itself.
+    /// Measured over modeled power at each load, through the source itself.
     fn ratios(&self, guest: bool) -> Vec<f64> {
         let dir = tempfile::tempdir().unwrap();
         let seconds = 1000;
@@ -79,10 +79,10 @@ impl Machine {
         let ids: String = (0..self.packages).map(|package| format!("physical id\t: {package}\n\n")).collect();
         std::fs::write(dir.path().join("cpuinfo"), ids).unwrap();
         let cpu = Cpu { virtual_machine: guest, ..self.cpu.clone() };
-        let modelled = |load: f64| {
+        let modeled = |load: f64| {
             let clock = ManualClock::new();
             set(0);
-            let mut model = Modelled::new(dir.path(), &cpu, Scope::Machine);
+            let mut model = Modeled::new(dir.path(), &cpu, Scope::Machine);
             assert_eq!(model.probe(&clock), Liveness::Alive);
             model.read(clock.now()).unwrap();
             clock.advance(Duration::from_secs(seconds), Duration::ZERO);
@@ -91,7 +91,7 @@ impl Machine {
             let part = reading.parts.iter().find(|part| part.component == Component::Cpu(0)).unwrap();
             part.energy.value().get() / seconds as f64
         };
-        self.points.iter().map(|(load, watts)| watts / modelled(*load)).collect()
+        self.points.iter().map(|(load, watts)| watts / modeled(*load)).collect()
     }
 }
 
@@ -100,20 +100,20 @@ impl Machine {
 fn bounds(machines: &[&Vec<f64>]) -> (f64, f64) {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let variance = |values: &[f64]| {
-        let centre = mean(values);
-        values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (values.len() - 1) as f64
+        let center = mean(values);
+        values.iter().map(|value| (value - center).powi(2)).sum::<f64>() / (values.len() - 1) as f64
     };
     let logarithms: Vec<Vec<f64>> = machines.iter().map(|all| all.iter().map(|ratio| ratio.ln()).collect()).collect();
     let means: Vec<f64> = logarithms.iter().map(|machine| mean(machine)).collect();
     let within = mean(&logarithms.iter().map(|machine| variance(machine)).collect::<Vec<_>>());
     let between = variance(&means) * (1.0 + 1.0 / means.len() as f64);
-    let (centre, half) = (mean(&means), Z90 * (within + between).sqrt());
-    ((centre - half).exp(), (centre + half).exp())
+    let (center, half) = (mean(&means), Z90 * (within + between).sqrt());
+    ((center - half).exp(), (center + half).exp())
 }
 
 /// The share of points inside the interval made from the other machines, and the interval from all.
 fn leave_one_out(title: &str, ratios: &BTreeMap<&str, Vec<f64>>) -> (f64, (f64, f64)) {
-    println!("{title}: measured over modelled power");
+    println!("{title}: measured over modeled power");
     let (mut inside, mut all) = (0, 0);
     for (name, own) in ratios {
         let others: Vec<&Vec<f64>> = ratios.iter().filter(|(other, _)| *other != name).map(|(_, r)| r).collect();
@@ -129,17 +129,17 @@ fn leave_one_out(title: &str, ratios: &BTreeMap<&str, Vec<f64>>) -> (f64, (f64, 
 }
 
 /// The source states what the sweeps give, rounded outwards.
-fn states(model: &Modelled, (low, high): (f64, f64)) {
+fn states(model: &Modeled, (low, high): (f64, f64)) {
     let stated = model.describe().spread;
     assert!(stated.low() <= low && low < stated.low() + 0.02, "states {stated}, the sweeps give {low:.3}");
     assert!(stated.high() >= high && high > stated.high() * 0.98, "states {stated}, the sweeps give {high:.3}");
 }
 
-fn of(machine: &Machine, guest: bool) -> Modelled {
+fn of(machine: &Machine, guest: bool) -> Modeled {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("stat"), "cpu 0 0 0 0\ncpu0 0 0 0 0\n").unwrap();
     let cpu = Cpu { virtual_machine: guest, ..machine.cpu.clone() };
-    let mut model = Modelled::new(dir.path(), &cpu, Scope::Machine).without_memory();
+    let mut model = Modeled::new(dir.path(), &cpu, Scope::Machine).without_memory();
     assert_eq!(model.probe(&ManualClock::new()), Liveness::Alive);
     model
 }

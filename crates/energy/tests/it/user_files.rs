@@ -34,24 +34,28 @@ fn a_table_of_ones_own_lies_over_the_embedded_ones() {
         "region,g_per_kwh,year,source\nDE,350,2021,our contract\ngermany,300,2018,older\nour hall,12.5,,\nDEU,310,2019,\n",
     )
     .unwrap();
-    let newest = table.of("Germany").unwrap();
+    let newest = table.lookup("Germany").unwrap();
     assert_eq!((newest.g_per_kwh.get(), newest.year, newest.choice), (350.0, Some(2021), GridChoice::File));
     assert!(newest.source.starts_with("our contract, through "), "{newest}");
     // The embedded years stay, below the file's.
-    assert_eq!(table.of_year("DE", 2018).unwrap().g_per_kwh.get(), 300.0);
-    assert_eq!(table.of_year("DE", 2023).unwrap(), Grid::of_year("DE", 2023).unwrap());
+    assert_eq!(table.lookup_year("DE", 2018).unwrap().g_per_kwh.get(), 300.0);
+    assert_eq!(table.lookup_year("DE", 2023).unwrap(), Grid::for_region_year("DE", 2023).unwrap());
     assert_eq!(table.years("DE").unwrap(), [2023, 2021, 2020, 2019, 2018]);
-    let hall = table.of("Our-Hall").unwrap();
+    let hall = table.lookup("Our-Hall").unwrap();
     assert_eq!((hall.g_per_kwh.get(), hall.year), (12.5, None));
     assert!(hall.source.ends_with("given.csv, line 4"), "{hall}");
-    assert_eq!(table.of("FR").unwrap(), Grid::of("FR").unwrap());
-    assert!(matches!(table.of("our hell"), Err(GridError::Region { nearest, .. }) if nearest[0] == "our hall"));
-    assert_eq!(GridTable::embedded().of("DE").unwrap().choice, GridChoice::Country, "the embedded one is untouched");
+    assert_eq!(table.lookup("FR").unwrap(), Grid::for_region("FR").unwrap());
+    assert!(matches!(table.lookup("our hell"), Err(GridError::Region { nearest, .. }) if nearest[0] == "our hall"));
+    assert_eq!(
+        GridTable::embedded().lookup("DE").unwrap().choice,
+        GridChoice::Country,
+        "the embedded one is untouched"
+    );
 }
 
 #[test]
 fn what_editors_do_to_files_does_no_harm() {
-    let plain = grid("region,g_per_kwh,year,source\nX,100,2024,me\n").unwrap().of("X").unwrap();
+    let plain = grid("region,g_per_kwh,year,source\nX,100,2024,me\n").unwrap().lookup("X").unwrap();
     for other in [
         "\u{feff}region,g_per_kwh,year,source\r\nX,100,2024,me\r\n",
         "# ours\n\nregion,g_per_kwh,year,source\n\nX , 100.0 ,2024, me\n,,,\n# end",
@@ -59,7 +63,7 @@ fn what_editors_do_to_files_does_no_harm() {
         "zone,gCO2e/kWh,year,source\nX,100,2024,me",
         "region,g/kWh,year,source\n\"X\",\"100\",\"2024\",\"me\"",
     ] {
-        let grid = grid(other).unwrap().of("X").unwrap();
+        let grid = grid(other).unwrap().lookup("X").unwrap();
         assert_eq!((grid.g_per_kwh, grid.year), (plain.g_per_kwh, plain.year), "{other}");
     }
 }
@@ -168,7 +172,7 @@ fn prices_are_found_by_instance_and_accelerator() {
     assert_eq!(book.accelerator("v100", 1.0, Some("us-east-1")).unwrap(), one);
     assert_eq!(book.accelerator("tpu-v3-8", 1.0, None).unwrap().vcpus, None);
     assert_eq!(book.offers().len(), 6);
-    let tariff = one.on(Tariff::own_machine()).unwrap();
+    let tariff = one.apply_to(Tariff::own_machine()).unwrap();
     assert_eq!(tariff.machine(Seconds::new(36_000.0).unwrap()).unwrap().to_string(), "30.6 USD [9.5, 30.6]");
     assert_eq!(serde_json::to_value(one).unwrap()["spot"][0]["currency"], "USD");
 }
@@ -241,7 +245,7 @@ proptest! {
     fn a_table_round_trips(g in 0.001..1999.0_f64, year in 1900..2100_u16, name in "[a-z]{3,12}") {
         let name = format!("own/{name}");
         let table = grid(format!("region,g_per_kwh,year,source\n{name},{g},{year},me\n")).unwrap();
-        let grid = table.of_year(&name, year).unwrap();
+        let grid = table.lookup_year(&name, year).unwrap();
         prop_assert_eq!((grid.g_per_kwh.get(), grid.region), (g, name));
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn run(
                     Work::Pass => {
                         contender.answer(&texts[..1])?;
                         meter.enter(&phase(who));
-                        meter.cut();
+                        meter.flush();
                         let (start, mut seconds) = (Instant::now(), Vec::new());
                         while seconds.is_empty() || start.elapsed() < plan.turn {
                             let pass = Instant::now();
@@ -101,7 +101,7 @@ pub(super) fn run(
                             seconds.push(pass.elapsed().as_secs_f64());
                             meter.tick();
                         }
-                        meter.cut();
+                        meter.flush();
                         meter.enter("between");
                         passes[who] += seconds.len();
                         mine.passes.0.push(seconds);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use attar_energy::report::Report;
-use attar_energy::{Bill, BreakEven, Erring, Estimate, GramsCo2e, Quantity, Unit, UnitCost};
+use attar_energy::{Bill, BreakEven, Errors, Estimate, GramsCo2e, Quantity, Unit, UnitCost};
 use serde_json::json;
 
 use super::setup::{self, Factors};
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
         "no energy was read and no price given in all three ledgers: nothing to compare"
     );
     if args.json {
-        let verdicts = known.iter().map(|row| json!({ "of": row.of, "apart": row.apart, "together": row.together }));
+        let verdicts =
+            known.iter().map(|row| json!({ "of": row.of, "independent": row.independent, "shared": row.shared }));
         return console::json(&json!({
             "making": making, "teacher": teacher, "student": student, "break_even": verdicts.collect::<Vec<_>>(),
         }));
@@ -42,9 +43,9 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     }
     console::say(format!("{table}\n"))?;
     for row in &known {
-        console::say(format!("{}: {}", row.of, row.apart))?;
-        if row.apart != row.together {
-            console::say(format!("  if the meter errs alike for teacher and student: {}", row.together))?;
+        console::say(format!("{}: {}", row.of, row.independent))?;
+        if row.independent != row.shared {
+            console::say(format!("  if the meter makes the same error for teacher and student: {}", row.shared))?;
         }
     }
     Ok(())
@@ -60,8 +61,8 @@ fn carbon(cost: &UnitCost) -> Option<Estimate<GramsCo2e>> {
 struct Row {
     of: &'static str,
     costs: [String; 3],
-    apart: BreakEven,
-    together: BreakEven,
+    independent: BreakEven,
+    shared: BreakEven,
 }
 
 fn row<Q: Quantity + Display>(
@@ -71,17 +72,17 @@ fn row<Q: Quantity + Display>(
     student: Option<Estimate<Q>>,
 ) -> anyhow::Result<Option<Row>> {
     let (Some(making), Some(teacher), Some(student)) = (making, teacher, student) else { return Ok(None) };
-    let verdict = |erring| BreakEven::of(making, teacher, student, erring);
+    let verdict = |errors| BreakEven::new(making, teacher, student, errors);
     Ok(Some(Row {
         of,
         costs: [making, teacher, student].map(|cost| cost.to_string()),
-        apart: verdict(Erring::Apart)?,
-        together: verdict(Erring::Together)?,
+        independent: verdict(Errors::Independent)?,
+        shared: verdict(Errors::Shared)?,
     }))
 }
 
 fn read(paths: &[PathBuf], factors: &Factors) -> anyhow::Result<Report> {
-    Ok(Report::read(paths, |totals| Bill::with(totals, factors))?)
+    Ok(Report::read(paths, |totals| Bill::from_factors(totals, factors))?)
 }
 
 fn use_of(path: &PathBuf, uses: u64, factors: &Factors) -> anyhow::Result<UnitCost> {

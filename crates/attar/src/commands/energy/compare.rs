@@ -11,10 +11,10 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
     let units = setup::units(&args.factors)?;
     let read = |path| -> anyhow::Result<Report> {
-        Ok(Report::read(&[path], |totals| Bill::with(totals, &factors))?.with_units(units.clone()))
+        Ok(Report::read(&[path], |totals| Bill::from_factors(totals, &factors))?.with_units(units.clone()))
     };
     let reports = args.runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    let comparison = Comparison::of(&reports)?;
+    let comparison = Comparison::new(&reports)?;
     match args.format {
         CompareFormatArg::Json => console::json(&comparison.json())?,
         CompareFormatArg::Markdown => console::say(comparison.markdown().trim_end())?,

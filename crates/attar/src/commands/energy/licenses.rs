@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use attar_energy::licences;
+use attar_energy::licenses;
 
 use crate::{console, tables};
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let mut table = tables::table(&["file", "what", "source", "year", "licence"]);
+    let mut table = tables::table(&["file", "what", "source", "year", "license"]);
     // Everything here is words.
     table.column_iter_mut().for_each(|column| column.set_cell_alignment(comfy_table::CellAlignment::Left));
     let mut notices: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for one in licences() {
+    for one in licenses() {
         let commit = one.commit.get(..8).map(|commit| format!(" @{commit}")).unwrap_or_default();
         table.add_row([
             one.file.to_owned(),
             one.what.to_owned(),
             format!("{}{commit}", one.source),
             one.year.to_string(),
-            one.licence.to_owned(),
+            one.license.to_owned(),
         ]);
         if !one.notice.is_empty() {
             let files = notices.entry(one.notice).or_default();

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use attar_distill::plan::{Cost, Plan};
 use attar_distill::recipe::Recipe;
-use attar_energy::forecast::{self, Efficiency, Forecast, Machine, Precision, Variant, WhatIf, Workload};
+use attar_energy::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
 use attar_energy::{Estimate, Grid, Tariff, Watts};
 use serde_json::json;
 
@@ -22,8 +22,8 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.efficiency.is_some() && args.hours.is_some() {
         bail!("--efficiency turns arithmetic into time: it goes with --flops or --recipe, not with --hours");
     }
-    if args.utilisation.is_some() && args.watts.is_some() {
-        bail!("--watts is the power of the busy machine: --utilisation would not change it");
+    if args.utilization.is_some() && args.watts.is_some() {
+        bail!("--watts is the power of the busy machine: --utilization would not change it");
     }
     let factors = setup::factors(&args.factors)?;
     let (forecasts, mut grids, tariffs, notes) = match &args.preset {
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         table.add_row(cells(row));
     }
     console::say(table.to_string())?;
-    console::say("[…]: 90 % intervals; all of it is modelled, nothing was measured.")?;
+    console::say("[…]: 90 % intervals; all of it is modeled, nothing was measured.")?;
     if let [only] = rows.as_slice()
         && let Some(like) = tables::comparisons(only.carbon_g)
     {
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     }
     let mut out: Vec<String> = Vec::new();
     for (_, forecast) in &forecasts {
-        for one in forecast.bill(&grids[0], &tariffs[0].1).leaves_out {
+        for one in forecast.bill(&grids[0], &tariffs[0].1).exclusions {
             if !out.contains(&one) {
                 out.push(one);
             }
@@ -101,7 +101,7 @@ fn preset(args: &PlanArgs, name: &str, factors: &setup::Factors) -> anyhow::Resu
         args.watts.is_some(),
         args.processor.is_some(),
         args.memory.is_some(),
-        args.utilisation.is_some(),
+        args.utilization.is_some(),
         args.efficiency.is_some(),
     ];
     if own.contains(&true) || !args.accelerator.is_empty() {
@@ -121,7 +121,7 @@ fn preset(args: &PlanArgs, name: &str, factors: &setup::Factors) -> anyhow::Resu
 fn own(args: &PlanArgs, factors: &setup::Factors) -> anyhow::Result<Question> {
     let workload = workload(args)?;
     let named =
-        |name: String, machine: Machine| -> anyhow::Result<_> { Ok((name, Forecast::new(&machine, &workload)?)) };
+        |name: String, machine: MachineSpec| -> anyhow::Result<_> { Ok((name, Forecast::new(&machine, &workload)?)) };
     let forecasts = if args.accelerator.is_empty() {
         vec![named(String::new(), host(args)?)?]
     } else {
@@ -135,11 +135,11 @@ fn own(args: &PlanArgs, factors: &setup::Factors) -> anyhow::Result<Question> {
 }
 
 /// The machine without its accelerators.
-fn host(args: &PlanArgs) -> anyhow::Result<Machine> {
+fn host(args: &PlanArgs) -> anyhow::Result<MachineSpec> {
     if let Some(watts) = args.watts {
-        return Ok(Machine::of_watts(Estimate::exact(Watts::new(watts).context("--watts")?)));
+        return Ok(MachineSpec::from_watts(Estimate::exact(Watts::new(watts).context("--watts")?)));
     }
-    let mut machine = Machine::new();
+    let mut machine = MachineSpec::new();
     if let Some(text) = &args.processor {
         let (count, name) = counted(text)?;
         machine = machine.with_processors(name, count)?;
@@ -167,8 +167,8 @@ fn workload(args: &PlanArgs) -> anyhow::Result<Workload> {
     if let Some(share) = args.efficiency {
         workload = workload.with_efficiency(Efficiency::new(share, share, share)?);
     }
-    if let Some(share) = args.utilisation {
-        workload = workload.with_utilisation(share)?;
+    if let Some(share) = args.utilization {
+        workload = workload.with_utilization(share)?;
     }
     Ok(workload)
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
             run.display()
         );
     }
-    let bill = |totals: &_| Bill::with(totals, &factors);
+    let bill = |totals: &_| Bill::from_factors(totals, &factors);
     let text = if args.format == FormatArg::Csv {
         // A row for each run, as CodeCarbon writes them.
         let reports = args.runs.iter().map(|path| Report::read(&[path], bill)).collect::<Result<Vec<_>, _>>()?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use attar_energy::{
-    Attribution, Bill, Budget, BudgetState, Clock, Contents, FamilyClock, GapKind, Host, Ledger, Meter, SystemClock,
-    Unit,
+    Attribution, Bill, Budget, BudgetState, Clock, GapKind, Host, Ledger, LedgerContents, Meter, ProcessTreeClock,
+    SystemClock, Unit,
 };
 
 use super::setup::{self, Factors};
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
 
     let host = Host::local();
-    let family = FamilyClock::new(&host.proc);
+    let family = ProcessTreeClock::new(&host.proc);
     let mut meter = Meter::start_on(&host, Box::new(family.clone()), options, Some(Ledger::append_to(&path)?))?;
     setup::must_read(&args.source, &meter)?;
     meter.name_first_phase(if args.baseline.is_some() { IDLE[0] } else { COMMAND });
@@ -44,22 +44,22 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
     leave_alone(&mut meter, args.baseline, IDLE[0], &AtomicBool::new(false));
     meter.enter(COMMAND);
-    meter.cut_at_edge();
+    meter.flush_at_counter_update();
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
     let started = Instant::now();
     let ending = supervise::run(
         &mut command,
         args.interval,
-        || family.members(),
+        || family.processes(),
         || {
             meter.tick();
             budgets.look(&meter, &factors)
         },
     );
     let wall = started.elapsed();
-    meter.cut_at_edge();
-    let left = family.members().len();
+    meter.flush_at_counter_update();
+    let left = family.processes().len();
     if left > 0 {
         console::note(format!("{left} processes of the program still run: what they use from now on is not counted"));
     } else if ending.is_ok() {
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if !args.quiet {
         // What the ledger holds, not what this process remembers: the report later says the same.
         let contents = Ledger::read(&path).unwrap_or_default();
-        let bill = Bill::with(&totals, &factors);
+        let bill = Bill::from_factors(&totals, &factors);
         console::aside(summary(&contents, &bill, &units, wall, ending));
         console::aside(format!("metering took {overhead}; ledger: {}", path.display()));
     }
@@ -104,7 +104,7 @@ fn new_folder() -> PathBuf {
 fn leave_alone(meter: &mut Meter, length: Option<Duration>, phase: &str, enough: &AtomicBool) {
     let Some(length) = length else { return };
     meter.enter(phase);
-    meter.cut();
+    meter.flush();
     let mut bar = progress::counting(length.as_secs_f64().ceil() as usize, "idle power, in seconds");
     let end = Instant::now() + length;
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
@@ -115,7 +115,7 @@ fn leave_alone(meter: &mut Meter, length: Option<Duration>, phase: &str, enough:
         meter.tick();
         bar.set_position((length - end.saturating_duration_since(Instant::now())).as_secs());
     }
-    meter.cut();
+    meter.flush();
     bar.finish_and_clear();
 }
 
@@ -131,8 +131,8 @@ impl Budgets {
         if !budgets.is_empty() {
             // A first reading shows whether there will be any.
             std::thread::sleep(Duration::from_millis(20));
-            meter.cut();
-            let bill = Bill::with(meter.totals(), factors);
+            meter.flush();
+            let bill = Bill::from_factors(meter.totals(), factors);
             for budget in budgets {
                 budget.used(&bill.total)?;
             }
@@ -144,7 +144,7 @@ impl Budgets {
         if self.budgets.is_empty() || self.stopped {
             return if self.stopped { Verdict::Stop } else { Verdict::GoOn };
         }
-        let bill = Bill::with(meter.totals(), factors);
+        let bill = Bill::from_factors(meter.totals(), factors);
         let Some(line) = bill.phases.iter().find(|line| line.phase == COMMAND) else { return Verdict::GoOn };
         for (budget, before) in &mut self.budgets {
             // Watchable at the start, and totals only grow.
@@ -166,12 +166,12 @@ impl Budgets {
 }
 
 /// What is said at the end.
-fn summary(contents: &Contents, bill: &Bill, units: &[Unit], wall: Duration, ending: Ending) -> String {
+fn summary(contents: &LedgerContents, bill: &Bill, units: &[Unit], wall: Duration, ending: Ending) -> String {
     let (windows, sources) = match contents.meters().last() {
         Some((header, windows)) => (windows, header.map(|header| header.sources.as_slice()).unwrap_or_default()),
         None => (Default::default(), Default::default()),
     };
-    let attribution = Attribution::of_meter(windows, sources);
+    let attribution = Attribution::for_meter(windows, sources);
     let how = match ending.signal {
         Some(signal) => format!("ended by signal {signal}"),
         None => format!("exit code {}", ending.code),

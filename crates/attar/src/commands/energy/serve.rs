@@ -36,7 +36,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     for reason in meter.reasons() {
         console::note(reason);
     }
-    let text = move |meter: &Meter| exposition(meter.totals(), meter.power(), &Bill::with(meter.totals(), &factors));
+    let text =
+        move |meter: &Meter| exposition(meter.totals(), meter.power(), &Bill::from_factors(meter.totals(), &factors));
     // A scrape gets what the last reading said: counters are cumulative, so none is lost between two.
     let page = Arc::new(Mutex::new(text(&meter)));
     let shown = Arc::clone(&page);
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         let reading = async {
             loop {
                 clock.tick().await;
-                meter.cut();
+                meter.flush();
                 *page.lock().unwrap_or_else(PoisonError::into_inner) = text(&meter);
             }
         };

@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 pub(crate) use attar_energy::Factors;
 use attar_energy::source::{GpuChoice, SourceChoice};
 use attar_energy::{
-    Currency, Embodied, Estimate, GramsCo2e, Grid, GridTable, LitresPerKwh, Meter, MeterOptions, Method, PriceBook,
+    Currency, Embodied, Estimate, GramsCo2e, Grid, GridTable, LitersPerKwh, Meter, MeterOptions, Method, PriceBook,
     PricePerHour, PricePerKwh, Pue, PuePreset, Seconds, Tariff, Unit, Water, Watts,
 };
 use std::time::Duration;
@@ -31,18 +31,18 @@ pub(crate) fn meter(args: &SourceArgs, interval: Duration) -> anyhow::Result<Met
         (_, Some(_), _) => bail!("--watts goes with --source fixed"),
         (_, _, Some(_)) => bail!("--trace goes with --source replay"),
         (SourceArg::Auto, None, None) => SourceChoice::Auto,
-        (SourceArg::Modelled, None, None) => SourceChoice::Modelled,
+        (SourceArg::Modeled, None, None) => SourceChoice::Modeled,
         (SourceArg::Off, None, None) => SourceChoice::Off,
     };
     ensure!(interval <= LONGEST_INTERVAL, "--interval must be at most {} s", LONGEST_INTERVAL.as_secs());
     Ok(MeterOptions {
         sources,
         gpus: gpus(args.gpus.as_deref())?,
-        flush: interval,
+        interval,
         require: args.require.map(|method| match method {
             MethodArg::Measured => Method::Measured,
             MethodArg::Apportioned => Method::Apportioned,
-            MethodArg::Modelled => Method::Modelled,
+            MethodArg::Modeled => Method::Modeled,
         }),
         ..MeterOptions::default()
     })
@@ -50,7 +50,11 @@ pub(crate) fn meter(args: &SourceArgs, interval: Duration) -> anyhow::Result<Met
 
 /// Refuses a meter that reads nothing, unless that was asked for.
 pub(crate) fn must_read(args: &SourceArgs, meter: &Meter) -> anyhow::Result<()> {
-    ensure!(meter.reads() || args.source == SourceArg::Off, "no source of energy: {}", meter.reasons().join("; "));
+    ensure!(
+        meter.has_sources() || args.source == SourceArg::Off,
+        "no source of energy: {}",
+        meter.reasons().join("; ")
+    );
     Ok(())
 }
 
@@ -72,7 +76,7 @@ pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
     let grid = grid(args)?;
     let mut factors = Factors::new(grid, Tariff::own_machine());
     factors.market = match args.market {
-        Some(intensity) => Some(Grid::own(intensity, "your contract").context("--market")?),
+        Some(intensity) => Some(Grid::custom(intensity, "your contract").context("--market")?),
         // A region with a stated share of carbon-free energy has a market-based figure of its own.
         None => factors.grid.carbon_free.and_then(|_| factors.grid.market().ok()),
     };
@@ -81,7 +85,7 @@ pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
     factors.tariff = tariff(args, Tariff::own_machine().with_pue(pue))?;
     factors.price_source = args.price_file.as_ref().map(|file| file.display().to_string());
     factors.water = match args.water {
-        Some(litres) => Some(Water { site: LitresPerKwh::new(litres).context("--water")?, source: None }),
+        Some(liters) => Some(Water { site: LitersPerKwh::new(liters).context("--water")?, source: None }),
         None => None,
     };
     factors.embodied = embodied(args)?;
@@ -90,7 +94,7 @@ pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
 
 fn grid(args: &FactorArgs) -> anyhow::Result<Grid> {
     if let Some(intensity) = args.intensity {
-        return Grid::own(intensity, "your own figure").context("--intensity");
+        return Grid::custom(intensity, "your own figure").context("--intensity");
     }
     let own = args.grid_file.as_deref().map(GridTable::with_file).transpose()?;
     let table = own.as_ref().unwrap_or_else(|| GridTable::embedded());
@@ -99,8 +103,8 @@ fn grid(args: &FactorArgs) -> anyhow::Result<Grid> {
         return Ok(Grid::world());
     };
     Ok(match args.year {
-        Some(year) => table.of_year(region, year)?,
-        None => table.of(region)?,
+        Some(year) => table.lookup_year(region, year)?,
+        None => table.lookup(region)?,
     })
 }
 
@@ -109,8 +113,8 @@ pub(crate) fn elsewhere(args: &FactorArgs, region: &str) -> anyhow::Result<Grid>
     let own = args.grid_file.as_deref().map(GridTable::with_file).transpose()?;
     let table = own.as_ref().unwrap_or_else(|| GridTable::embedded());
     Ok(match args.year {
-        Some(year) => table.of_year(region, year)?,
-        None => table.of(region)?,
+        Some(year) => table.lookup_year(region, year)?,
+        None => table.lookup(region)?,
     })
 }
 
@@ -135,7 +139,7 @@ fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
         // Clouds are no part of names in a price file.
         let name = instance.rsplit_once('/').map_or(instance.as_str(), |(_, name)| name);
         let region = args.region.as_deref().and_then(|region| region.split_once('/')).map(|(_, region)| region);
-        tariff = PriceBook::read(file)?.instance(name, region)?.on(tariff)?;
+        tariff = PriceBook::read(file)?.instance(name, region)?.apply_to(tariff)?;
         ensure!(
             tariff.device_hour().is_some(),
             "{} has no price on demand for {name}, only a spot price",
@@ -159,16 +163,17 @@ fn embodied(args: &FactorArgs) -> anyhow::Result<Option<Embodied>> {
             let total = Estimate::exact(GramsCo2e::new(kilograms * 1e3).context("--embodied")?);
             Some(Embodied::new(total, lifetime, args.share, "your own figure")?)
         }
-        (None, Some(instance)) if instance.contains('/') => match Embodied::of_instance(instance, lifetime, args.share)
-        {
-            Ok(embodied) => Some(embodied),
-            // The machine was named for its price.
-            Err(error) if args.price_file.is_some() => {
-                console::note(format!("embodied emissions are left out: {error}"));
-                None
+        (None, Some(instance)) if instance.contains('/') => {
+            match Embodied::for_instance(instance, lifetime, args.share) {
+                Ok(embodied) => Some(embodied),
+                // The machine was named for its price.
+                Err(error) if args.price_file.is_some() => {
+                    console::note(format!("embodied emissions are left out: {error}"));
+                    None
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
-        },
+        }
         (None, _) => None,
     })
 }

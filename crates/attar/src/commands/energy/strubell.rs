@@ -1,6 +1,6 @@
 //! `attar energy strubell`: a published table, recomputed from its inputs.
 
-use attar_energy::strubell::{self, Cell, Reading, Row};
+use attar_energy::strubell::{self, RecomputedCell, StrubellRow, TpuPricing};
 use serde_json::json;
 
 use crate::cli::energy::{ReadingArg, StrubellArgs};
@@ -8,8 +8,8 @@ use crate::{console, tables};
 
 pub(crate) fn run(args: &StrubellArgs) -> anyhow::Result<()> {
     let reading = match args.reading {
-        ReadingArg::Paper => Reading::Paper,
-        ReadingArg::Device => Reading::Device,
+        ReadingArg::Paper => TpuPricing::Paper,
+        ReadingArg::Device => TpuPricing::Device,
     };
     let rows = strubell::table(reading);
     if args.json {
@@ -51,13 +51,13 @@ pub(crate) fn run(args: &StrubellArgs) -> anyhow::Result<()> {
         ]);
     }
     console::say(table.to_string())?;
-    let cells: Vec<&Cell> = rows.iter().flat_map(cells).collect();
-    let count = |of: fn(&Cell) -> bool| cells.iter().filter(|cell| of(cell)).count();
+    let cells: Vec<&RecomputedCell> = rows.iter().flat_map(cells).collect();
+    let count = |of: fn(&RecomputedCell) -> bool| cells.iter().filter(|cell| of(cell)).count();
     console::say(format!(
         "\n{} of {} printed cells come out{}; {} with the hours as printed.",
         count(|cell| cell.matches),
         cells.len(),
-        if reading == Reading::Paper {
+        if reading == TpuPricing::Paper {
             ", two rows with the hours that they were computed with"
         } else {
             " in this reading"
@@ -86,16 +86,16 @@ pub(crate) fn run(args: &StrubellArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn cells(row: &Row) -> impl Iterator<Item = &Cell> {
+fn cells(row: &StrubellRow) -> impl Iterator<Item = &RecomputedCell> {
     row.facility_kwh.iter().chain(&row.carbon_lb).chain([&row.usd_low, &row.usd_high])
 }
 
-fn cell(cell: &Cell) -> String {
+fn cell(cell: &RecomputedCell) -> String {
     let equal = if cell.matches { '=' } else { '≠' };
     format!("{} {equal} {}", tables::count(cell.rounded), tables::count(cell.printed))
 }
 
-fn hours(row: &Row) -> String {
+fn hours(row: &StrubellRow) -> String {
     if row.hours == row.hours_printed {
         format!("{}", row.hours)
     } else {
@@ -103,6 +103,6 @@ fn hours(row: &Row) -> String {
     }
 }
 
-fn cars(row: &Row) -> Option<f64> {
+fn cars(row: &StrubellRow) -> Option<f64> {
     row.comparisons.iter().find(|comparison| comparison.comparator.id == "car").map(|comparison| comparison.ratio)
 }

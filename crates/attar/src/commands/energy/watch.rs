@@ -26,7 +26,7 @@ pub(crate) fn run(args: &WatchArgs) -> anyhow::Result<()> {
     while args.length.is_none_or(|length| begin.elapsed() < length) {
         let left = args.length.map_or(args.interval, |length| length.saturating_sub(begin.elapsed()));
         std::thread::sleep(left.min(args.interval).max(Duration::from_millis(1)));
-        meter.cut();
+        meter.flush();
         let view = view(&meter, &factors, begin.elapsed(), live);
         if live {
             terminal.clear_last_lines(drawn)?;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &WatchArgs) -> anyhow::Result<()> {
 fn view(meter: &Meter, factors: &Factors, elapsed: Duration, live: bool) -> String {
     let power = meter.power().map_or_else(|| "no reading yet".to_owned(), |power| power.to_string());
     let totals = meter.totals();
-    let bill = Bill::with(totals, factors);
+    let bill = Bill::from_factors(totals, factors);
     let energy = bill.total.facility_kwh.map_or_else(|| "–".to_owned(), |energy| energy.to_string());
     let carbon = bill.total.carbon_g.map_or_else(|| "–".to_owned(), |carbon| carbon.to_string());
     let time = tables::seconds(elapsed.as_secs_f64());

@@ -16,17 +16,17 @@ use crate::source::proc::{self, TICKS_PER_SECOND};
 /// Read from procfs, in ticks of 10 ms; costs some ten microseconds for each living process, so
 /// it is for meters that look once in a while. A grandchild whose parent ends before it is counted
 /// only where this process adopts it (on Linux: as its subreaper). Of a process whose parent asks
-/// the system to forget it (ignoring SIGCHLD), what it used after the last look is lost.
+/// the system to forget it (ignoring SIGCHLD), what it used after the last update is lost.
 #[derive(Clone)]
-pub struct FamilyClock {
+pub struct ProcessTreeClock {
     system: SystemClock,
     proc: PathBuf,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<TreeTimes>>,
 }
 
 /// What was seen so far, in ticks.
 #[derive(Default)]
-struct Seen {
+struct TreeTimes {
     total: u64,
     /// Of ended children of this process.
     ended: Option<u64>,
@@ -42,47 +42,47 @@ struct Ticks {
     ended: u64,
 }
 
-impl FamilyClock {
+impl ProcessTreeClock {
     /// Counts what is started from now on, as the procfs at `proc` (`/proc`) tells.
     pub fn new(proc: &Path) -> Self {
-        let mut seen = Seen::default();
-        let looked = seen.look(proc);
+        let mut seen = TreeTimes::default();
+        let looked = seen.update(proc);
         // What was there before is not counted, nor is it when it ends.
         seen.total = 0;
-        let seen = if looked.is_some() { seen } else { Seen::default() };
+        let seen = if looked.is_some() { seen } else { TreeTimes::default() };
         Self { system: SystemClock::new(), proc: proc.to_owned(), seen: Arc::new(Mutex::new(seen)) }
     }
 
     /// The living descendants of this process.
-    pub fn members(&self) -> Vec<u32> {
-        let mut members = children(&self.proc.join("self"));
+    pub fn processes(&self) -> Vec<u32> {
+        let mut processes = proc::children(&self.proc.join("self"));
         let mut next = 0;
-        while let Some(member) = members.get(next) {
-            let further = children(&self.proc.join(member.to_string()));
-            members.extend(further);
+        while let Some(member) = processes.get(next) {
+            let further = proc::children(&self.proc.join(member.to_string()));
+            processes.extend(further);
             next += 1;
         }
-        members
+        processes
     }
 
     fn cpu(&self) -> Option<Duration> {
         // A panic elsewhere leaves the numbers whole, so a poisoned lock is still good.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.look(&self.proc)?;
+        seen.update(&self.proc)?;
         Duration::try_from_secs_f64(seen.total as f64 / TICKS_PER_SECOND).ok()
     }
 }
 
-impl Seen {
-    /// Adds what was used since the last look: what living processes used more, and what came back
+impl TreeTimes {
+    /// Adds what was used since the last update: what living processes used more, and what came back
     /// through parents of children that ended, less what had been seen of those.
-    fn look(&mut self, proc: &Path) -> Option<()> {
+    fn update(&mut self, proc: &Path) -> Option<()> {
         // Ended children first: one that ends meanwhile is missing for now instead of counted twice.
         let ended = proc::times(&proc.join("self/stat"))?.ended_children;
         let mut back = ended.saturating_sub(self.ended.unwrap_or(ended));
         self.ended = Some(ended);
         let mut living = BTreeMap::new();
-        let mut waiting = children(&proc.join("self"));
+        let mut waiting = proc::children(&proc.join("self"));
         while let Some(process) = waiting.pop() {
             let folder = proc.join(process.to_string());
             // Gone in the meantime: its time is with its parent by now.
@@ -92,7 +92,7 @@ impl Seen {
             self.total = self.total.saturating_add(now.own.saturating_sub(before.own));
             back = back.saturating_add(now.ended.saturating_sub(before.ended));
             living.insert((process, times.start), now);
-            waiting.extend(children(&folder));
+            waiting.extend(proc::children(&folder));
         }
         // Those left over have ended.
         let gone: u64 = self.living.values().map(|ticks| ticks.own.saturating_add(ticks.ended)).sum();
@@ -108,7 +108,7 @@ impl Seen {
     }
 }
 
-impl Clock for FamilyClock {
+impl Clock for ProcessTreeClock {
     fn now(&self) -> Moment {
         Moment { cpu: self.cpu(), ..self.system.now() }
     }
@@ -121,22 +121,13 @@ impl Clock for FamilyClock {
         self.system.suspended()
     }
 
-    fn members(&self) -> Vec<u32> {
-        FamilyClock::members(self)
+    fn processes(&self) -> Vec<u32> {
+        ProcessTreeClock::processes(self)
     }
 
     fn spin(&self, duration: Duration) {
         self.system.spin(duration);
     }
-}
-
-/// The living children of a process, started by any of its threads.
-fn children(process: &Path) -> Vec<u32> {
-    let threads = std::fs::read_dir(process.join("task")).into_iter().flatten().filter_map(Result::ok);
-    let listed = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    listed
-        .flat_map(|text| text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>())
-        .collect()
 }
 
 #[cfg(test)]
@@ -162,14 +153,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let proc = dir.path();
         process(proc, "self", (900, 900), (10, 5), "");
-        let clock = FamilyClock::new(proc);
+        let clock = ProcessTreeClock::new(proc);
         assert_eq!(clock.now().cpu, Some(Duration::ZERO));
         process(proc, "self", (999, 999), (10, 5), "7 8 ");
         process(proc, "7", (100, 20), (3, 2), "9");
         process(proc, "8", (0, 0), (0, 0), "");
         process(proc, "9", (50, 0), (0, 0), "77");
         assert_eq!(clock.now().cpu, Some(Duration::from_millis(1750)));
-        assert_eq!(clock.members(), [7, 8, 9, 77]);
+        assert_eq!(clock.processes(), [7, 8, 9, 77]);
         // 9 ends: 7 has its time. Then 7 ends, but is not yet collected: nothing falls back.
         process(proc, "7", (100, 20), (53, 2), "");
         fs::remove_dir_all(proc.join("9")).unwrap();
@@ -194,19 +185,19 @@ mod tests {
 
     #[test]
     fn without_procfs_nothing_is_told() {
-        assert_eq!(FamilyClock::new(Path::new("/nonexistent")).now().cpu, None);
+        assert_eq!(ProcessTreeClock::new(Path::new("/nonexistent")).now().cpu, None);
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("self")).unwrap();
         for bad in ["", "1 (a", "1 (a) S 1 2", "1 (a) S 1 1 1 0 -1 0 1 2 3 4 x y z w"] {
             fs::write(dir.path().join("self/stat"), bad).unwrap();
-            assert_eq!(FamilyClock::new(dir.path()).now().cpu, None, "{bad}");
+            assert_eq!(ProcessTreeClock::new(dir.path()).now().cpu, None, "{bad}");
         }
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn a_real_child_is_counted() {
-        let clock = FamilyClock::new(Path::new("/proc"));
+        let clock = ProcessTreeClock::new(Path::new("/proc"));
         let before = clock.now().cpu.unwrap();
         let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         assert!(std::process::Command::new("sh").args(["-c", busy]).status().unwrap().success());

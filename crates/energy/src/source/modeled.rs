@@ -20,7 +20,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Cpu, CpuWatts, Description, Liveness, MEMORY_WATTS_PER_GB, Part, Reading, Source, SourceError};
+use super::{
+    Component, ComponentReading, Cpu, CpuWatts, Description, Liveness, MEMORY_WATTS_PER_GB, Reading, Source,
+    SourceError,
+};
 use super::{proc, watts};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
@@ -31,7 +34,7 @@ use crate::quantity::{Joules, Seconds, Watts};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// The whole machine as this system sees it (a guest sees itself), whoever keeps it busy: a
+    /// The whole machine as this system sees it (a guest sees itself), whatever keeps it busy: a
     /// total that never charges too little. In a container that is the whole host.
     #[default]
     Machine,
@@ -52,7 +55,7 @@ pub enum IdleShare {
 }
 
 /// The model as a source.
-pub struct Modelled {
+pub struct Modeled {
     proc: PathBuf,
     cpu: Option<CpuWatts>,
     memory: Option<Watts>,
@@ -60,7 +63,7 @@ pub struct Modelled {
     scope: Scope,
     load: Load,
     remarks: Vec<String>,
-    last: Option<State>,
+    last: Option<LoadState>,
 }
 
 /// Where the load comes from, the best first.
@@ -72,7 +75,7 @@ enum Load {
 }
 
 #[derive(Clone, Copy)]
-struct State {
+struct LoadState {
     elapsed: Duration,
     /// CPU seconds used so far by all processes.
     machine: Option<f64>,
@@ -85,7 +88,7 @@ const MEMORY_SPREAD: Spread = Spread::factor(2.0);
 const ASSUMED_LOAD: f64 = 0.5;
 const ASSUMED_SPREAD: Spread = Spread::between(0.2, 2.5);
 
-impl Modelled {
+impl Modeled {
     /// A model of the machine whose procfs lies at `proc` (`/proc`) and whose processor this is.
     pub fn new(proc: &Path, cpu: &Cpu, scope: Scope) -> Self {
         let threads =
@@ -113,9 +116,9 @@ impl Modelled {
         Self { memory: None, ..self }
     }
 
-    fn state(&self, now: Moment) -> Result<State, SourceError> {
+    fn state(&self, now: Moment) -> Result<LoadState, SourceError> {
         let machine = if self.load == Load::Machine { Some(proc::busy_seconds(&self.proc)?) } else { None };
-        Ok(State { elapsed: now.elapsed, machine, process: now.cpu.map(|cpu| cpu.as_secs_f64()) })
+        Ok(LoadState { elapsed: now.elapsed, machine, process: now.cpu.map(|cpu| cpu.as_secs_f64()) })
     }
 
     /// What the machine draws when nothing runs; a process that is not charged for it has none.
@@ -134,9 +137,9 @@ impl Modelled {
         Spread::between(cpu.spread.low().min(ASSUMED_SPREAD.low()), cpu.spread.high().max(ASSUMED_SPREAD.high()))
     }
 
-    /// What to charge between two states; nothing if CPU time fell back.
-    fn charge(&self, before: State, after: State) -> Option<Charge> {
-        let rise = |of: fn(&State) -> Option<f64>| Some(of(&after)? - of(&before)?).filter(|rise| *rise >= 0.0);
+    /// What to charge between two states; `None` if CPU time fell back.
+    fn charge(&self, before: LoadState, after: LoadState) -> Option<Charge> {
+        let rise = |of: fn(&LoadState) -> Option<f64>| Some(of(&after)? - of(&before)?).filter(|rise| *rise >= 0.0);
         let (machine, process) = (rise(|state| state.machine), rise(|state| state.process));
         let all = match self.load {
             Load::Machine => machine?,
@@ -167,7 +170,7 @@ struct Charge {
     idle: f64,
 }
 
-impl Source for Modelled {
+impl Source for Modeled {
     fn describe(&self) -> Description {
         let spreads = self.cpu.iter().map(|cpu| self.spread(cpu)).chain(self.memory.map(|_| MEMORY_SPREAD));
         let size = match self.memory {
@@ -185,7 +188,7 @@ impl Source for Modelled {
         Description {
             name: "model".to_owned(),
             components: cpu.into_iter().chain(self.memory.map(|_| Component::Memory(0))).collect(),
-            method: Method::Modelled,
+            method: Method::Modeled,
             spread: spreads.fold(Spread::NONE, |a, b| Spread::between(a.low().min(b.low()), a.high().max(b.high()))),
             resolution: Seconds::raw(1.0 / proc::TICKS_PER_SECOND),
             poll: None,
@@ -208,8 +211,9 @@ impl Source for Modelled {
         self.load = match proc::busy_seconds(&self.proc) {
             Ok(_) => Load::Machine,
             Err(error) if own => {
-                self.remarks
-                    .push(format!("the machine's load is not known ({error}): only this process's CPU time is active"));
+                self.remarks.push(format!(
+                    "the load of the machine is unknown ({error}): only the CPU time of this process counts as active"
+                ));
                 Load::ThisProcess
             }
             Err(error) => {
@@ -237,23 +241,23 @@ impl Source for Modelled {
         let charge = self.charge(before, state);
         let fell_back = charge.is_none();
         let Charge { own, others, idle } = charge.unwrap_or(Charge { own: 0.0, others: 0.0, idle: 1.0 });
-        let method = Method::Modelled;
+        let method = Method::Modeled;
         if let Some(cpu) = &self.cpu {
             let machine = |watts: Watts| (watts * seconds).get() * self.threads as f64;
             let active = cpu.full.get() - cpu.idle.get();
             let background = Joules::raw(machine(cpu.idle) * idle + active * others);
-            let mut energy = Estimate::spread(background + Joules::raw(active * own), self.spread(cpu));
+            let mut energy = Estimate::with_spread(background + Joules::raw(active * own), self.spread(cpu));
             if fell_back {
-                let detail = "CPU time fell back; idle power is booked".to_owned();
+                let detail = "CPU time decreased; idle power is assumed".to_owned();
                 reading.gaps.push(Gap::new(Component::Cpu(0).to_string(), GapKind::Reset, seconds, detail));
-                energy = energy.widened_up(machine(cpu.full) * cpu.spread.high());
+                energy = energy.with_high_raised_by(machine(cpu.full) * cpu.spread.high());
             }
-            reading.parts.push(Part { component: Component::Cpu(0), energy, background, over, method });
+            reading.parts.push(ComponentReading { component: Component::Cpu(0), energy, background, over, method });
         }
         if let Some(memory) = self.memory {
             let background = Joules::raw((memory * seconds).get() * idle);
-            let energy = Estimate::spread(background, MEMORY_SPREAD);
-            reading.parts.push(Part { component: Component::Memory(0), energy, background, over, method });
+            let energy = Estimate::with_spread(background, MEMORY_SPREAD);
+            reading.parts.push(ComponentReading { component: Component::Memory(0), energy, background, over, method });
         }
         reading.parts.retain(|part| part.energy.high() > Joules::ZERO);
         Ok(reading)

@@ -35,8 +35,8 @@ pub(crate) const GRAMS: Scales = &[
     (1e3, " kg CO2e"),
     (1e6, " t CO2e"),
 ];
-pub(crate) const LITRES: Scales = &[(1e-6, " µl"), (1e-3, " ml"), (1.0, " l"), (1e3, " m³")];
-pub(crate) const LITRES_PER_KWH: Scales = &[(1.0, " l/kWh")];
+pub(crate) const LITERS: Scales = &[(1e-6, " µl"), (1e-3, " ml"), (1.0, " l"), (1e3, " m³")];
+pub(crate) const LITERS_PER_KWH: Scales = &[(1.0, " l/kWh")];
 pub(crate) const GRAMS_PER_KWH: Scales = &[(1.0, " g CO2e/kWh")];
 pub(crate) const PUE: Scales = &[(1.0, "")];
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use attar_energy::source::{Component, Cpu, IdleShare, Liveness, Modelled, Reading, Scope, Source};
+use attar_energy::source::{Component, Cpu, IdleShare, Liveness, Modeled, Reading, Scope, Source};
 use attar_energy::{Clock, GapKind, Host, ManualClock, Method, SystemClock};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -26,8 +26,8 @@ fn set(proc: &Path, busy_ticks: u64) {
         .unwrap();
 }
 
-fn started(proc: &Path, scope: Scope, clock: &ManualClock) -> Modelled {
-    let mut model = Modelled::new(proc, &emerald(), scope);
+fn started(proc: &Path, scope: Scope, clock: &ManualClock) -> Modeled {
+    let mut model = Modeled::new(proc, &emerald(), scope);
     assert_eq!(model.probe(clock), Liveness::Alive);
     assert_eq!(model.read(clock.now()).unwrap(), Reading::default());
     model
@@ -90,7 +90,7 @@ fn intervals_are_those_that_are_stated() {
         let value = part.energy.value().get();
         let (low, high) = if part.component == Component::Memory(0) { (0.5, 2.0) } else { (0.35, 3.8) };
         assert_eq!((part.energy.low().get(), part.energy.high().get()), (value * low, value * high));
-        assert_eq!((part.method, part.background), (Method::Modelled, part.energy.value()));
+        assert_eq!((part.method, part.background), (Method::Modeled, part.energy.value()));
     }
     let description = model.describe();
     assert!(description.notes[0].starts_with("Emerald Rapids: 814 mW idle to 4.48 W"), "{:?}", description.notes);
@@ -145,7 +145,7 @@ fn without_the_machines_load_the_process_stands_in_and_then_an_assumption() {
     assert_eq!(description.components, [Component::Cpu(0)]);
     let notes = description.notes.join("\n");
     assert!(
-        notes.contains("only this process's CPU time is active") && notes.contains("memory is not counted"),
+        notes.contains("only the CPU time of this process counts as active") && notes.contains("memory is not counted"),
         "{notes}"
     );
 
@@ -160,12 +160,12 @@ fn without_the_machines_load_the_process_stands_in_and_then_an_assumption() {
 #[test]
 fn memory_alone_and_processor_alone() {
     let dir = proc(0);
-    let memory = Modelled::new(dir.path(), &emerald(), Scope::Machine).without_cpu();
+    let memory = Modeled::new(dir.path(), &emerald(), Scope::Machine).without_cpu();
     assert_eq!(memory.describe().components, [Component::Memory(0)]);
     assert!(memory.describe().notes.is_empty());
-    let cpu = Modelled::new(dir.path(), &emerald(), Scope::Machine).without_memory();
+    let cpu = Modeled::new(dir.path(), &emerald(), Scope::Machine).without_memory();
     assert_eq!(cpu.describe().components, [Component::Cpu(0)]);
-    let mut neither = Modelled::new(dir.path(), &emerald(), Scope::Machine).without_memory().without_cpu();
+    let mut neither = Modeled::new(dir.path(), &emerald(), Scope::Machine).without_memory().without_cpu();
     assert!(matches!(neither.probe(&ManualClock::new()), Liveness::Dead(_)));
 }
 
@@ -176,7 +176,7 @@ proptest! {
         let (dir, clock) = (proc(0), ManualClock::new());
         let shares = [IdleShare::None, IdleShare::Proportional, IdleShare::All];
         let scopes = shares.into_iter().map(Scope::Process).chain([Scope::Machine]);
-        let mut models: Vec<Modelled> = scopes.map(|scope| started(dir.path(), scope, &clock)).collect();
+        let mut models: Vec<Modeled> = scopes.map(|scope| started(dir.path(), scope, &clock)).collect();
         // The machine counts in ticks of 10 ms, rounded up here as its sums are.
         clock.advance(Duration::from_secs(10), Duration::from_millis(own));
         set(dir.path(), own.div_ceil(10) + others);
@@ -192,7 +192,7 @@ proptest! {
 #[test]
 fn this_machine_gets_plausible_numbers() {
     let (host, clock) = (Host::local(), SystemClock::new());
-    let mut model = Modelled::new(&host.proc, &host.cpu, Scope::Machine);
+    let mut model = Modeled::new(&host.proc, &host.cpu, Scope::Machine);
     assert_eq!(model.probe(&clock), Liveness::Alive);
     model.read(clock.now()).unwrap();
     clock.spin(Duration::from_millis(200));

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// One embedded file, or one origin of it where it has several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Licence {
-    /// The file in this crate's folder `data`, or `code` for figures that stand in the code.
+pub struct License {
+    /// The file in this crate's folder `data`, or `code` for figures that are in the code.
     pub file: &'static str,
     /// What it holds.
     pub what: &'static str,
@@ -15,16 +15,16 @@ pub struct Licence {
     pub commit: &'static str,
     /// The year of that version.
     pub year: u16,
-    /// The licence by its SPDX identifier, `fact` for single facts, or `public domain`.
-    pub licence: &'static str,
-    /// What the licence wants to be said: copyright and permission in full, or attribution; empty
+    /// The license by its SPDX identifier, `fact` for single facts, or `public domain`.
+    pub license: &'static str,
+    /// What the license wants to be said: copyright and permission in full, or attribution; empty
     /// for facts and the public domain.
     pub notice: &'static str,
 }
 
 macro_rules! mit {
     ($($copyright:literal),+) => {
-        concat!("MIT License\n\n", $($copyright, "\n",)+ "\n", include_str!("../licences/MIT.txt"))
+        concat!("MIT License\n\n", $($copyright, "\n",)+ "\n", include_str!("../licenses/MIT.txt"))
     };
 }
 
@@ -32,7 +32,7 @@ const CARBONTRACKER: &str = mit!("Copyright (c) 2020 Lasse F. Wolff Anthony & Be
 const CODECARBON: &str =
     mit!("Copyright (c) 2019 Mila, BCG Gamma, CometML, Haverford College", "Copyright (c) 2023 Code Carbon NGO");
 const MLCO2: &str = mit!("Copyright (c) 2013-2019 Blackrock Digital LLC");
-const APACHE: &str = include_str!("../licences/Apache-2.0.txt");
+const APACHE: &str = include_str!("../licenses/Apache-2.0.txt");
 const OWID: &str = "Data by Our World in Data (https://ourworldindata.org/grapher/carbon-intensity-electricity), from Ember \
 (https://ember-energy.org), licensed under CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/). Changed: columns renamed, \
 two collections joined, rows sorted, one row without an intensity left out.";
@@ -43,233 +43,233 @@ const CCF_COMMIT: &str = "b0032d928c787cf76cecd7d1d611c5b46f366e29";
 const CODECARBON_COMMIT: &str = "b05965e43b690cdc53787c7577adbe6e2caf4ed9";
 const CARBONTRACKER_COMMIT: &str = "8beb2b9dc124f910deeef9aaae39c45a9b017ca5";
 
-/// Every embedded file with its source and licence, sorted by file. A file of several origins stands
+/// Every embedded file with its source and license, sorted by file. A file of several origins stands
 /// here once for each.
-pub fn licences() -> &'static [Licence] {
+pub fn licenses() -> &'static [License] {
     &[
-        Licence {
+        License {
             file: "accelerators.csv",
             what: "power, peak and memory of boards and tensor processors",
             source: "mlco2/impact data/gpus.csv",
             commit: "d0d3ee5a71ea222ac344a94900642ed2ce649af4",
             year: 2026,
-            licence: "MIT",
+            license: "MIT",
             notice: MLCO2,
         },
-        Licence {
+        License {
             file: "accelerators.csv",
             what: "power of some boards",
             source: "GreenAlgorithms/green-algorithms-tool data/latest/TDP_gpu.csv",
             commit: GREEN_ALGORITHMS_COMMIT,
             year: 2025,
-            licence: "CC-BY-4.0",
+            license: "CC-BY-4.0",
             notice: GREEN_ALGORITHMS,
         },
-        Licence {
+        License {
             file: "accelerators.csv",
             what: "largest power limit of two boards",
             source: "ml-energy/zeus examples/research_reproducibility/zeus_nsdi23/trace/summary_power_*.csv",
             commit: "75a8b9398034eb9baf74ca0a830c2c31bcce52cd",
             year: 2026,
-            licence: "Apache-2.0",
+            license: "Apache-2.0",
             notice: APACHE,
         },
-        Licence {
+        License {
             file: "code",
             what: "mean carbon intensity of the world, watts of a gigabyte of memory",
             source: "GreenAlgorithms/green-algorithms-tool data/latest/CI_aggregated.csv and referenceValues.csv",
             commit: GREEN_ALGORITHMS_COMMIT,
             year: 2025,
-            licence: "CC-BY-4.0",
+            license: "CC-BY-4.0",
             notice: GREEN_ALGORITHMS,
         },
-        Licence {
+        License {
             file: "cpu-models.csv",
             what: "microarchitecture of a processor by its CPUID",
             source: "numbers read in the Linux kernel's headers, named in the file",
             commit: "",
             year: 2026,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
-        Licence {
+        License {
             file: "cpu-watts.csv",
             what: "watts of a hardware thread by microarchitecture",
             source: "cloud-carbon-footprint/ccf-coefficients output/coefficients-aws-use.csv and others",
             commit: CCF_COMMIT,
             year: 2026,
-            licence: "Apache-2.0",
+            license: "Apache-2.0",
             notice: APACHE,
         },
-        Licence {
+        License {
             file: "embodied.csv",
             what: "greenhouse gas of making the server under a cloud instance",
             source: "cloud-carbon-footprint/ccf-coefficients output/coefficients-*-embodied*.csv; AWS totals by Teads",
             commit: CCF_COMMIT,
             year: 2026,
-            licence: "Apache-2.0",
+            license: "Apache-2.0",
             notice: APACHE,
         },
-        Licence {
+        License {
             file: "equivalents.csv",
             what: "greenhouse gas of flights, cars and people",
             source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 1",
             commit: "",
             year: 2019,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
-        Licence {
+        License {
             file: "equivalents.csv",
-            what: "greenhouse gas of a kilometre by car",
+            what: "greenhouse gas of a kilometer by car",
             source: "lfwa/carbontracker carbontracker/emissions/conversion/co2eq.csv",
             commit: CARBONTRACKER_COMMIT,
             year: 2025,
-            licence: "MIT",
+            license: "MIT",
             notice: CARBONTRACKER,
         },
-        Licence {
+        License {
             file: "grid-ccf.csv",
             what: "carbon intensity by AWS and Azure region",
             source: "cloud-carbon-footprint/ccf-coefficients data/grid-emissions-factors-aws.csv and -azure.csv",
             commit: CCF_COMMIT,
             year: 2026,
-            licence: "Apache-2.0",
+            license: "Apache-2.0",
             notice: APACHE,
         },
-        Licence {
+        License {
             file: "grid-egrid-2016.csv",
             what: "carbon intensity by state of the United States, 2016",
             source: "US Environmental Protection Agency, eGRID 2016",
             commit: "",
             year: 2016,
-            licence: "public domain",
+            license: "public domain",
             notice: "",
         },
-        Licence {
+        License {
             file: "grid-egrid-2016.csv",
             what: "the collection of them",
             source: "mlco2/codecarbon codecarbon/data/private_infra/2016/usa_emissions.json",
             commit: CODECARBON_COMMIT,
             year: 2026,
-            licence: "MIT",
+            license: "MIT",
             notice: CODECARBON,
         },
-        Licence {
+        License {
             file: "grid-gcp.csv",
             what: "carbon intensity and carbon-free energy by Google Cloud region and year",
             source: "GoogleCloudPlatform/region-carbon-info data/yearly/2019.csv to 2024.csv",
             commit: "49f3f26bfd682305e8d9b572fea1f811900421a9",
             year: 2025,
-            licence: "Apache-2.0",
+            license: "Apache-2.0",
             notice: APACHE,
         },
-        Licence {
+        License {
             file: "grid-green-algorithms.csv",
             what: "carbon intensity by country, state and province in further years",
             source: "GreenAlgorithms/green-algorithms-tool data/latest/CI_aggregated.csv",
             commit: GREEN_ALGORITHMS_COMMIT,
             year: 2025,
-            licence: "CC-BY-4.0",
+            license: "CC-BY-4.0",
             notice: GREEN_ALGORITHMS,
         },
-        Licence {
+        License {
             file: "grid.csv",
             what: "carbon intensity by country",
             source: "Our World in Data, from Ember",
             commit: "",
             year: 2024,
-            licence: "CC-BY-4.0",
+            license: "CC-BY-4.0",
             notice: OWID,
         },
-        Licence {
+        License {
             file: "grid.csv",
             what: "the collection of 188 of them",
             source: "lfwa/carbontracker carbontracker/data/carbon-intensities.csv",
             commit: CARBONTRACKER_COMMIT,
             year: 2025,
-            licence: "MIT",
+            license: "MIT",
             notice: CARBONTRACKER,
         },
-        Licence {
+        License {
             file: "grid.csv",
             what: "the collection of 24 of them",
             source: "mlco2/codecarbon codecarbon/data/private_infra/global_energy_mix.json",
             commit: CODECARBON_COMMIT,
             year: 2026,
-            licence: "MIT",
+            license: "MIT",
             notice: CODECARBON,
         },
-        Licence {
+        License {
             file: "prices-strubell2019.csv",
             what: "prices of devices by the hour that reproduce a published table",
             source: "derived from Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 3",
             commit: "",
             year: 2019,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
-        Licence {
+        License {
             file: "processors.csv",
             what: "thermal design power of processors",
             source: "mlco2/codecarbon codecarbon/data/hardware/cpu_power.csv",
             commit: CODECARBON_COMMIT,
             year: 2026,
-            licence: "MIT",
+            license: "MIT",
             notice: CODECARBON,
         },
-        Licence {
+        License {
             file: "pue.csv",
             what: "power usage effectiveness of the world in 2018",
             source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), section 2",
             commit: "",
             year: 2019,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
-        Licence {
+        License {
             file: "pue.csv",
             what: "power usage effectiveness of the world in 2024",
             source: "GreenAlgorithms/green-algorithms-tool data/latest/defaults_PUE.csv",
             commit: GREEN_ALGORITHMS_COMMIT,
             year: 2025,
-            licence: "CC-BY-4.0",
+            license: "CC-BY-4.0",
             notice: GREEN_ALGORITHMS,
         },
-        Licence {
+        License {
             file: "pue.csv",
             what: "power usage effectiveness of three clouds",
             source: "cloud-carbon-footprint/cloud-carbon-footprint",
             commit: "",
             year: 2024,
-            licence: "Apache-2.0",
+            license: "Apache-2.0",
             notice: APACHE,
         },
-        Licence {
+        License {
             file: "strubell-comparators.csv",
             what: "greenhouse gas of flights, cars and people",
             source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 1",
             commit: "",
             year: 2019,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
-        Licence {
+        License {
             file: "strubell-lisa.csv",
             what: "cost of developing one model",
             source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 4",
             commit: "",
             year: 2019,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
-        Licence {
+        License {
             file: "strubell.csv",
             what: "cost of five published models",
             source: "Strubell, Ganesh, McCallum 2019 (arXiv 1906.02243), table 3 and section 2.1",
             commit: "",
             year: 2019,
-            licence: "fact",
+            license: "fact",
             notice: "",
         },
     ]
@@ -292,17 +292,17 @@ mod tests {
             .filter(|name| name != "README.md")
             .collect();
         let named: BTreeSet<String> =
-            licences().iter().map(|one| one.file.to_owned()).filter(|name| name != "code").collect();
+            licenses().iter().map(|one| one.file.to_owned()).filter(|name| name != "code").collect();
         assert_eq!(there, named);
         assert!(there.len() >= 9, "the folder was read");
     }
 
     #[test]
-    fn every_licence_says_what_it_must() {
-        assert!(licences().is_sorted_by(|a, b| a.file <= b.file));
-        for one in licences() {
+    fn every_license_says_what_it_must() {
+        assert!(licenses().is_sorted_by(|a, b| a.file <= b.file));
+        for one in licenses() {
             assert!(!one.source.is_empty() && !one.what.is_empty() && (2016..=2026).contains(&one.year), "{one:?}");
-            match one.licence {
+            match one.license {
                 "MIT" => {
                     assert!(one.notice.contains("Copyright (c)"), "{one:?}");
                     assert!(one.notice.contains("this permission notice shall be included"), "{one:?}");
@@ -317,7 +317,7 @@ mod tests {
                     "{one:?}"
                 ),
                 "fact" | "public domain" => assert_eq!(one.notice, "", "{one:?}"),
-                other => panic!("{other} is not a licence under which a table may be embedded"),
+                other => panic!("{other} is not a license under which a table may be embedded"),
             }
         }
     }

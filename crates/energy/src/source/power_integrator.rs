@@ -1,8 +1,8 @@
-//! Sampled power, integrated by trapezoids until it is handed out.
+//! Sampled power, integrated by trapezoids until it is returned.
 
 use std::time::Duration;
 
-use super::{Component, Part, Reading};
+use super::{Component, ComponentReading, Reading};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::{Gap, GapKind};
 use crate::quantity::{Joules, Seconds, Watts};
@@ -10,7 +10,7 @@ use crate::quantity::{Joules, Seconds, Watts};
 /// Samples further apart than this do not follow the load.
 const SPARSE: Duration = Duration::from_secs(1);
 
-pub(super) struct Sampled {
+pub(super) struct PowerIntegrator {
     spread: Spread,
     method: Method,
     last: Option<(Watts, Duration)>,
@@ -19,7 +19,7 @@ pub(super) struct Sampled {
     gaps: Vec<Gap>,
 }
 
-impl Sampled {
+impl PowerIntegrator {
     pub(super) fn new(spread: Spread, method: Method) -> Self {
         Self { spread, method, last: None, energy: None, over: Duration::ZERO, gaps: Vec::new() }
     }
@@ -43,17 +43,23 @@ impl Sampled {
             self.gaps.push(Gap::new(component.to_string(), GapKind::Sparse, over.into(), detail));
             Spread::factor(2.0)
         };
-        let piece = Estimate::spread(energy, spread);
+        let piece = Estimate::with_spread(energy, spread);
         self.energy = Some(self.energy.map_or(piece, |so_far| so_far + piece));
         self.over += over;
     }
 
-    /// Hands out what was integrated since the last time.
+    /// Returns what was integrated since the last time.
     pub(super) fn hand_out(&mut self, component: Component, reading: &mut Reading) {
         reading.gaps.append(&mut self.gaps);
         if let Some(energy) = self.energy.take().filter(|energy| energy.value() > Joules::ZERO) {
             let over = std::mem::take(&mut self.over);
-            reading.parts.push(Part { component, energy, background: Joules::ZERO, over, method: self.method });
+            reading.parts.push(ComponentReading {
+                component,
+                energy,
+                background: Joules::ZERO,
+                over,
+                method: self.method,
+            });
         }
     }
 }
