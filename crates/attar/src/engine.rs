@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attar_distill::model_directory;
-use attar_model::quantised::QUANTISED_FILE;
+use attar_model::quantized::QUANTIZED_FILE;
 use attar_runtime::{Options, Pinning, Precision, Session};
 
 use crate::cli::EngineArgs;
@@ -40,7 +40,7 @@ fn options(dir: &Path, args: &EngineArgs, threads: Option<usize>) -> Options {
 fn precision(dir: &Path, args: &EngineArgs) -> Precision {
     match args.precision {
         Some(precision) => precision.precision(),
-        None if dir.join(QUANTISED_FILE).exists() => Precision::Int8,
+        None if dir.join(QUANTIZED_FILE).exists() => Precision::Int8,
         None => Precision::F32,
     }
 }

@@ -186,7 +186,7 @@ impl Common<'_> {
         let looking = waiting("looking at how pairs are best read");
         let options = Options::new(Precision::F32, rayon::current_num_threads());
         let mut session = Session::load_headless(directory, &options)?;
-        session.cut_to(self.rows.max_tokens);
+        session.truncate_to(self.rows.max_tokens);
         let readings = PairReadings::of(&mut session, &self.rows.train, &Streams::new(self.training.seed))?;
         looking.finish_and_clear();
         let Some(readings) = readings else { return Ok(ClassifierChoice::Cosine) };

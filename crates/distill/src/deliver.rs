@@ -118,8 +118,8 @@ fn write(
     // What the classifier reads is a vector of the text as well.
     bundle.pooling = match plan.student.config.classifier_input {
         ClassifierInput::FirstToken => None,
-        ClassifierInput::Mean => Some(Pooling { mode: PoolingMode::Mean, normalise: false }),
-        ClassifierInput::Cosine => Some(Pooling { mode: PoolingMode::Mean, normalise: true }),
+        ClassifierInput::Mean => Some(Pooling { mode: PoolingMode::Mean, normalize: false }),
+        ClassifierInput::Cosine => Some(Pooling { mode: PoolingMode::Mean, normalize: true }),
     };
     bundle.max_tokens = Some(plan.data.max_tokens);
     bundle.provenance = Some(json!({

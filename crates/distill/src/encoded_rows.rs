@@ -18,7 +18,7 @@ pub enum Reading {
 impl Reading {
     /// How a model of this configuration reads a row.
     pub fn of(config: &attar_model::EncoderConfig) -> Reading {
-        if config.reads_pairs_apart() { Reading::Apart } else { Reading::Together }
+        if config.encodes_pairs_separately() { Reading::Apart } else { Reading::Together }
     }
 
     /// Sequences of a row.

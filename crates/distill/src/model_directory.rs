@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use attar_model::checkpoint::WEIGHTS_FILES;
-use attar_model::quantised::QUANTISED_FILE;
+use attar_model::quantized::QUANTIZED_FILE;
 use attar_model::{Bundle, TOKENIZER_FILES};
 
 use crate::Error;
@@ -74,7 +74,7 @@ pub fn shipped_bytes(dir: &Path, quantised: bool) -> Result<u64, Error> {
         bytes += length(dir.join(name))?;
     }
     let floats = WEIGHTS_FILES.map(|name| dir.join(name)).into_iter().find(|path| path.exists());
-    let small = dir.join(QUANTISED_FILE);
+    let small = dir.join(QUANTIZED_FILE);
     bytes += match floats {
         Some(path) if !(quantised && small.exists()) => weights_bytes(&path, length)?,
         _ => length(small)?,
@@ -121,7 +121,7 @@ mod tests {
         write("README.md", 7);
         write("model.safetensors", 4000);
         assert_eq!(shipped_bytes(folder.path(), true).unwrap(), 4210);
-        write(QUANTISED_FILE, 1000);
+        write(QUANTIZED_FILE, 1000);
         assert_eq!(shipped_bytes(folder.path(), true).unwrap(), 1210);
         assert_eq!(shipped_bytes(folder.path(), false).unwrap(), 4210);
         std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();

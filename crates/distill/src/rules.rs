@@ -2,7 +2,7 @@
 //! vocabulary follow the data. `experiments/defaults` says on which sets they were chosen and what they gave.
 
 use attar_model::EncoderConfig;
-use attar_model::quantised::{Storage, file_length};
+use attar_model::quantized::{Storage, file_length};
 use attar_text::labelled::{Example, Target};
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 

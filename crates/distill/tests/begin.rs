@@ -34,7 +34,7 @@ fn encoder(folder: &Path) {
         ..EncoderConfig::bert_base()
     };
     let weights = attar_distill::plan::initialised(&config, Weights::new(), &streams);
-    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalise: true });
+    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalize: true });
     let tokenizer_files = attar_distill::tokenizer_files(&tokenizer, 40).unwrap();
     let bundle = Bundle { pooling, tokenizer_files, ..Bundle::new(config, weights) };
     bundle.write(folder, WriteMode::New).unwrap();
@@ -96,7 +96,7 @@ fn a_head_begins_as_the_linear_model_over_the_frozen_encoder() {
     let worst = ruined.0.last().unwrap().1;
     assert!(worst < ruined.0[0].1, "{:?}", ruined.0);
     let [kept, begun] = ["ruined", "frozen"].map(|name| Bundle::read(&path(name).join("student")).unwrap());
-    assert_eq!(kept.pooling, Some(Pooling { mode: PoolingMode::Mean, normalise: false }));
+    assert_eq!(kept.pooling, Some(Pooling { mode: PoolingMode::Mean, normalize: false }));
     assert_eq!(kept.config.head, begun.config.head);
 }
 

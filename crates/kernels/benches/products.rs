@@ -5,7 +5,7 @@
 mod machine;
 mod shared;
 
-use attar_kernels::{Buffer, Finish, PackedBytes, PackedMatrix, QuantisedRows, Rows, RowsMut, quantise_rows};
+use attar_kernels::{Buffer, Epilogue, PackedInt8, PackedMatrix, QuantizedRows, Rows, RowsMut, quantize_rows};
 
 use machine::Machine;
 use shared::{cpus, fastest, numbers};
@@ -30,7 +30,7 @@ const LAYERS: [(usize, usize); 13] = [
 fn main() {
     for cpu in cpus() {
         let machine = Machine::measure(cpu);
-        println!("rows x inputs x outputs: f32, int8; what quantising the inputs and GELU add to int8");
+        println!("rows x inputs x outputs: f32, int8; what quantizing the inputs and GELU add to int8");
         for (inputs, outputs) in LAYERS {
             for rows in [32, 128] {
                 println!("{}", line(&machine, [rows, inputs, outputs]));
@@ -44,27 +44,27 @@ fn line(machine: &Machine, [rows, inputs, outputs]: [usize; 3]) -> String {
     let (x, weight) = (numbers(rows * inputs), numbers(inputs * outputs));
     let bytes: Vec<i8> = weight.iter().map(|x| (x * 127.0) as i8).collect();
     let packed = PackedMatrix::new(cpu, &weight, &[], inputs, outputs);
-    let packed_bytes = PackedBytes::new(cpu, &bytes, &vec![1.0 / 127.0; outputs], &[], inputs, outputs);
+    let packed_bytes = PackedInt8::new(cpu, &bytes, &vec![1.0 / 127.0; outputs], &[], inputs, outputs);
     let x = Rows::new(&x, rows, inputs, inputs);
-    let stride = QuantisedRows::stride(inputs);
+    let stride = QuantizedRows::stride(inputs);
     let (mut q, mut again) = (Buffer::<u8>::zeros(rows * stride), Buffer::<u8>::zeros(rows * stride));
     let (mut scales, mut offsets) = (vec![0.0; rows], vec![0.0; rows]);
-    quantise_rows(cpu, x, &mut q, &mut scales, &mut offsets);
-    let q = QuantisedRows::new(&q, inputs, &scales, &offsets);
+    quantize_rows(cpu, x, &mut q, &mut scales, &mut offsets);
+    let q = QuantizedRows::new(&q, inputs, &scales, &offsets);
     let (mut scales, mut offsets) = (scales.clone(), offsets.clone());
     let [mut y1, mut y2, mut y3] = [(); 3].map(|()| Buffer::<f32>::zeros(rows * outputs));
-    let [floats, integers, with_gelu, quantising] = fastest([
-        &mut || packed.apply(x, RowsMut::new(&mut y1, rows, outputs, outputs), Finish::Write),
-        &mut || packed_bytes.apply(q, RowsMut::new(&mut y2, rows, outputs, outputs), Finish::Write),
-        &mut || packed_bytes.apply(q, RowsMut::new(&mut y3, rows, outputs, outputs), Finish::Gelu),
-        &mut || quantise_rows(cpu, x, &mut again, &mut scales, &mut offsets),
+    let [floats, integers, with_gelu, quantizing] = fastest([
+        &mut || packed.apply(x, RowsMut::new(&mut y1, rows, outputs, outputs), Epilogue::Write),
+        &mut || packed_bytes.apply(q, RowsMut::new(&mut y2, rows, outputs, outputs), Epilogue::Write),
+        &mut || packed_bytes.apply(q, RowsMut::new(&mut y3, rows, outputs, outputs), Epilogue::Gelu),
+        &mut || quantize_rows(cpu, x, &mut again, &mut scales, &mut offsets),
     ]);
     let operations = (2 * rows * inputs * outputs) as f64;
     format!(
-        "{rows:4} x {inputs:4} x {outputs:4}: {}, {}, quantising {:4.1} %, GELU {:4.1} %",
+        "{rows:4} x {inputs:4} x {outputs:4}: {}, {}, quantizing {:4.1} %, GELU {:4.1} %",
         machine.floats.share(operations, floats),
         machine.bytes.share(operations, integers),
-        100.0 * quantising / integers,
+        100.0 * quantizing / integers,
         100.0 * (with_gelu - integers) / integers,
     )
 }

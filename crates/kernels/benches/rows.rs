@@ -1,12 +1,12 @@
-//! What goes over activations and parameters once, and so at most as fast as memory: layer normalisation,
-//! quantisation, GELU, AdamW. `cargo bench -p attar-kernels --bench rows [-- avx2 avx512-vnni …]`.
+//! What goes over activations and parameters once, and so at most as fast as memory: layer normalization,
+//! quantization, GELU, AdamW. `cargo bench -p attar-kernels --bench rows [-- avx2 avx512-vnni …]`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod shared;
 
 use attar_kernels::{
-    AdamWUpdate, Buffer, Bytes, Cpu, Norm, QuantisedRows, Rows, RowsMut, adamw, gelu, gelu_backward, layer_norm, peak,
-    quantise_rows,
+    AdamWUpdate, Buffer, Cpu, Norm, QuantizedRows, QuantizedRowsMut, Rows, RowsMut, adamw, gelu, gelu_backward,
+    layer_norm, peak, quantize_rows,
 };
 
 use shared::{cpus, fastest, numbers};
@@ -27,19 +27,19 @@ fn line(cpu: Cpu, rows: usize, columns: usize) -> String {
     let (gain, bias) = (vec![1.0; columns], vec![0.0; columns]);
     let norm = Norm { gain: &gain, bias: &bias, epsilon: 1e-12 };
     let [mut plain, mut both]: [Buffer<f32>; 2] = [(); 2].map(|()| x.iter().copied().collect());
-    let bytes = || Buffer::<u8>::zeros(rows * QuantisedRows::stride(columns));
+    let bytes = || Buffer::<u8>::zeros(rows * QuantizedRows::stride(columns));
     let ([mut b1, mut b2], [mut s1, mut s2]) = ([bytes(), bytes()], [vec![0.0; rows], vec![0.0; rows]]);
     let [mut o1, mut o2] = [vec![0.0; rows], vec![0.0; rows]];
     let times = fastest([
         &mut || layer_norm(cpu, RowsMut::new(&mut plain, rows, columns, columns), norm, None),
         &mut || {
-            let to = Bytes { bytes: &mut b1, scales: &mut s1, offsets: &mut o1 };
+            let to = QuantizedRowsMut { bytes: &mut b1, scales: &mut s1, offsets: &mut o1 };
             layer_norm(cpu, RowsMut::new(&mut both, rows, columns, columns), norm, Some(to));
         },
-        &mut || quantise_rows(cpu, Rows::new(&x, rows, columns, columns), &mut b2, &mut s2, &mut o2),
+        &mut || quantize_rows(cpu, Rows::new(&x, rows, columns, columns), &mut b2, &mut s2, &mut o2),
     ]);
-    let [norm, with_bytes, quantise] = times.map(|time| time * 1e9 / (rows * columns) as f64);
-    format!("{rows} x {columns:4}: layer norm {norm:.3}, and bytes {with_bytes:.3}; quantise {quantise:.3}")
+    let [norm, with_bytes, quantize] = times.map(|time| time * 1e9 / (rows * columns) as f64);
+    format!("{rows} x {columns:4}: layer norm {norm:.3}, and bytes {with_bytes:.3}; quantize {quantize:.3}")
 }
 
 /// What runs on all threads: feed-forward activations of 400 tokens, and the parameters of TinyBERT's layers.

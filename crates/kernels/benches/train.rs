@@ -7,7 +7,7 @@ use std::time::Instant;
 use attar_kernels::train::{
     Activation, FeedForward, InputGradient, Linear, Mask, Ragged, attention_context, attention_context_backward,
     attention_scores, attention_scores_backward, feed_forward, feed_forward_backward, linear, linear_backward,
-    linear_residual_norm, linear_residual_norm_backward, memory,
+    linear_residual_norm, linear_residual_norm_backward, pool,
 };
 use attar_kernels::{Cpu, Norm};
 
@@ -15,7 +15,7 @@ fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919) % 255) as f32 / 127.0 - 1.0).collect()
 }
 
-/// Prints the least time of some runs, each of which gives back what it took.
+/// Prints the least time of some runs, each of which releases its buffers.
 #[expect(clippy::print_stdout, reason = "a benchmark prints what it measures")]
 fn measure(name: &str, products: f64, mut run: impl FnMut() -> Vec<Vec<f32>>) {
     let mut least = f64::MAX;
@@ -23,7 +23,7 @@ fn measure(name: &str, products: f64, mut run: impl FnMut() -> Vec<Vec<f32>>) {
         let start = Instant::now();
         let made = run();
         least = least.min(start.elapsed().as_secs_f64());
-        made.into_iter().for_each(memory::give);
+        made.into_iter().for_each(pool::release);
     }
     println!("  {name:<24} {:>8.3} ms {:>8.1} GFLOP/s", least * 1e3, products / least * 1e-9);
 }

@@ -28,5 +28,5 @@ def fit(name, low, high, degree):
 
 
 fit("exp2", -0.5, 0.5, 5)
-fit("exp2_inside", 0.0, 1.0, 5)
+fit("exp2_in_range", 0.0, 1.0, 5)
 fit("exp2_coarse", 0.0, 1.0, 3)

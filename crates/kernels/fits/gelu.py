@@ -1,4 +1,4 @@
-"""Fits the polynomials of src/gelu.rs: (cdf(x) - 1/2)/x and (gelu'(x) - 1/2)/x as functions of x^2.
+"""Fits the polynomials of src/math/gelu_polynomials.rs: (cdf(x) - 1/2)/x and (gelu'(x) - 1/2)/x as functions of x^2.
 
 Both are smooth and even, so a polynomial in u = 2 x^2/R^2 - 1 on [-1, 1] converges fast and its coefficients
 stay small. Run with numpy; prints the Rust constants and the largest error in f32 arithmetic.

@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov & Hutter, arXiv 1711.05101) as one pass over memory.
+//! AdamW (Loshchilov & Hutter, arXiv 1711.05101) in one pass over memory.
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::CHUNK;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
-/// The numbers of one update of one parameter.
+/// The scalars of one update of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWUpdate {
     /// Decay rate of the mean of the gradient.
@@ -15,7 +15,7 @@ pub struct AdamWUpdate {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Factor of the gradient, as of clipping.
+    /// Factor applied to the gradient, for example to clip it.
     pub scale: f64,
     /// What is left of a weight after its decay: `1 - rate · decay`.
     pub kept: f64,
@@ -42,8 +42,8 @@ pub fn adamw(p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], update: &Ad
 /// As [`adamw`] for a table `[rows, columns]` whose gradient is zero but in some rows.
 ///
 /// `touched` are those rows in ascending order and `g` `[touched, columns]` their gradients. Rows that
-/// never had a gradient, `seen[row] == false`, have moments of zero and only decay: neither they nor a
-/// dense gradient go through memory. The result is that of [`adamw`] with the dense gradient, bit for bit.
+/// never had a gradient, `seen[row] == false`, have moments of zero and only decay: neither their moments nor a
+/// dense gradient are read. The result is that of [`adamw`] with the dense gradient, bit for bit.
 ///
 /// # Panics
 /// If the lengths do not fit, or `touched` is not ascending or not inside the table.

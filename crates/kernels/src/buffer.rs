@@ -1,15 +1,15 @@
-//! Memory that begins at a cache line, and matrices as views of memory.
+//! Memory aligned to cache lines, and matrices as views of memory.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// A number that a [`Buffer`] may hold: plain bits, for which zero is a value.
+/// An element type that a [`Buffer`] may hold: any bit pattern is a value.
 pub trait Number: Copy + Default + Send + Sync + private::Plain + 'static {}
 
 mod private {
     /// # Safety
-    /// Every pattern of bits is a value, alignment divides 64, and so does the size.
+    /// Every bit pattern is a value, and alignment and size divide 64.
     pub unsafe trait Plain {}
     // SAFETY: integers and floats.
     unsafe impl Plain for f32 {}
@@ -30,8 +30,8 @@ impl Number for i32 {}
 #[repr(align(64))]
 struct Line(#[expect(dead_code, reason = "only seen through views")] [u8; 64]);
 
-/// A slice of numbers that begins at a cache line and whose memory ends at one: below the length of the buffer a whole
-/// vector may be read at any multiple of the length of a vector.
+/// Elements whose memory begins and ends at a cache line: below the length of the buffer a whole vector may be read at
+/// any multiple of a vector's length.
 #[derive(Clone)]
 pub struct Buffer<T> {
     lines: Vec<Line>,
@@ -46,7 +46,7 @@ impl<T: Number> Buffer<T> {
         Buffer { lines, len, numbers: PhantomData }
     }
 
-    /// Makes room for `len` numbers; what they are afterwards is not said. Never gives memory back.
+    /// Grows the buffer to at least `len` elements, contents unspecified. Never shrinks it.
     pub fn reserve(&mut self, len: usize) {
         let lines = (len * size_of::<T>()).div_ceil(64);
         if lines > self.lines.len() {
@@ -66,14 +66,14 @@ impl<T: Number> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the lines hold at least `len` numbers, all patterns of bits are numbers, lines are aligned.
+        // SAFETY: the lines hold at least `len` elements, all bit patterns are values, lines are aligned.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 }
 
 impl<T: Number> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`, and the lines are borrowed alone.
+        // SAFETY: as in `deref`, and the lines are borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }
@@ -122,7 +122,7 @@ impl<'a, T> Rows<'a, T> {
     /// A view of `data`.
     ///
     /// # Panics
-    /// If a row would end past the data, or rows overlap.
+    /// If a row would end beyond the data, or rows overlap.
     #[track_caller]
     pub fn new(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
         check(data.len(), rows, columns, stride);
@@ -132,7 +132,7 @@ impl<'a, T> Rows<'a, T> {
     /// Some of the columns.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If there are fewer columns.
     #[track_caller]
     pub fn columns(self, from: usize, count: usize) -> Self {
         assert!(from + count <= self.columns, "columns {from}..{} of {}", from + count, self.columns);
@@ -149,7 +149,7 @@ impl<'a, T> RowsMut<'a, T> {
     /// A view of `data`.
     ///
     /// # Panics
-    /// If a row would end past the data, or rows overlap.
+    /// If a row would end beyond the data, or rows overlap.
     #[track_caller]
     pub fn new(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
         check(data.len(), rows, columns, stride);
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_begins_at_a_line_and_keeps_what_it_holds() {
+    fn a_buffer_is_aligned_and_growing_keeps_its_contents() {
         for len in [0, 1, 15, 16, 17, 1000] {
             let mut buffer: Buffer<f32> = (0..len).map(|i| i as f32).collect();
             assert_eq!(buffer.as_ptr() as usize % 64, 0);

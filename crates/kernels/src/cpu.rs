@@ -1,4 +1,4 @@
-//! Which vector instructions this processor has, as a token that only it can hand out.
+//! The vector instructions of this processor, as a token that proves their presence.
 
 use std::fmt;
 
@@ -7,9 +7,8 @@ use crate::isa::scalar::Scalar;
 
 /// A set of vector instructions that the running processor has.
 ///
-/// Holding one is the proof: there is no other way to get it than to ask the processor, so that what runs
-/// under it needs no further check. [`Cpu::detect`] gives the fastest, [`Cpu::all`] every one, so that tests
-/// run each kernel on each of them.
+/// Holding one is proof: it can only be obtained by detection, so that kernels need no further check.
+/// [`Cpu::detect`] returns the fastest, [`Cpu::all`] every one, so that tests run each kernel on each of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cpu {
     level: Level,
@@ -19,7 +18,7 @@ pub struct Cpu {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// No vector instructions of our choosing: what the compiler makes of plain loops.
+    /// No explicit vector instructions: plain loops, as the compiler vectorizes them.
     Scalar,
     /// AVX2 and FMA: 8 lanes, 16 registers.
     #[cfg(target_arch = "x86_64")]
@@ -47,7 +46,7 @@ pub enum Level {
 
 /// Work that is written once for all instruction sets.
 pub(crate) trait Kernel {
-    /// What it gives.
+    /// The result.
     type Output;
     /// Runs on one instruction set; to be marked `#[inline(always)]`, so that it is compiled for that set.
     fn run<I: Isa>(self, isa: I) -> Self::Output;
@@ -101,7 +100,7 @@ impl Cpu {
     // SAFETY of all arms: a token of a level exists only where the processor has its instructions.
     #[cfg_attr(
         any(target_arch = "x86_64", target_arch = "aarch64"),
-        expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all arms")
+        expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all arms")
     )]
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -170,7 +169,7 @@ fn vectors() -> [(Level, bool); 1] {
     [(Level::Simd128, true)]
 }
 
-/// An interpreter that checks every memory access knows no vector instructions.
+/// Miri, which checks every memory access, does not know vector instructions.
 #[cfg(not(any(
     all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)),
     all(target_arch = "wasm32", target_feature = "simd128")

@@ -1,8 +1,7 @@
 //! The erf GELU and its exact derivative.
 //!
 //! Both are `x` times, or a half plus `x` times, a smooth even function, which a polynomial in x² fits
-//! to the precision of a 32-bit float, without a branch and without an exponential. `fits/gelu.py` made the
-//! coefficients.
+//! to the precision of a 32-bit float, without a branch and without an exponential.
 
 use rayon::prelude::*;
 
@@ -15,17 +14,12 @@ use crate::math;
 /// place of x.
 pub const GELU_ERROR: f32 = 1e-6;
 
-/// Largest absolute error of [`Finish::GeluCoarse`](crate::Finish::GeluCoarse) for |x| up to 8; beyond, its relative
+/// Largest absolute error of [`Epilogue::GeluCoarse`](crate::Epilogue::GeluCoarse) for |x| up to 8; beyond, its relative
 /// error is at most 2e-5.
 pub const GELU_COARSE_ERROR: f32 = 2e-4;
 
-/// Largest absolute error of the derivative in [`gelu_backward`] before it meets the gradient.
+/// Largest absolute error of the derivative in [`gelu_backward`] before it is multiplied by the gradient.
 pub const GELU_SLOPE_ERROR: f32 = 4e-7;
-
-/// Beyond this, Φ is 0 or 1 to the precision of a 32-bit float.
-pub(crate) const CDF_LIMIT: f32 = 5.5;
-/// Beyond this, the derivative is 0 or 1.
-pub(crate) const SLOPE_LIMIT: f32 = 6.0;
 
 /// `y = x/2 (1 + erf(x/√2))`, within [`GELU_ERROR`] of [`reference::gelu`](crate::reference::gelu). NaN for NaN, and
 /// for negative infinity, which is multiplied by zero.
@@ -99,49 +93,6 @@ impl Kernel for Backward<'_> {
         }
     }
 }
-
-/// Largest error 8.25e-8 (in f32, over [-5.5, 5.5]).
-pub(crate) const CDF: [f32; 16] = [
-    1.2855193e-1,
-    -6.417234e-2,
-    4.7737602e-2,
-    -3.87926e-2,
-    3.2070685e-2,
-    -2.6050437e-2,
-    2.0361828e-2,
-    -1.4988012e-2,
-    1.0236158e-2,
-    -6.848559e-3,
-    4.6088835e-3,
-    -2.379201e-3,
-    7.299364e-4,
-    -5.5663346e-4,
-    6.2863406e-4,
-    -2.2878779e-4,
-];
-
-/// Largest error 2.08e-7 (in f32, over [-6.0, 6.0]).
-pub(crate) const SLOPE: [f32; 19] = [
-    1.17897764e-1,
-    -5.93428e-2,
-    4.605763e-2,
-    -4.236591e-2,
-    4.455804e-2,
-    -5.093068e-2,
-    5.8666423e-2,
-    -6.434921e-2,
-    6.701937e-2,
-    -6.562087e-2,
-    5.397676e-2,
-    -3.6602765e-2,
-    3.2235146e-2,
-    -3.2668658e-2,
-    1.51741635e-2,
-    1.4523196e-3,
-    2.3614494e-3,
-    -6.846988e-3,
-    2.6621528e-3,
-];
 
 #[cfg(test)]
 mod tests {

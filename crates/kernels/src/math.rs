@@ -1,21 +1,24 @@
-//! Functions of every lane of a vector. What is stated of their errors holds on every instruction set.
+//! Functions applied to every lane of a vector. The stated errors hold on every instruction set.
 
-use crate::gelu::{CDF, CDF_LIMIT, SLOPE, SLOPE_LIMIT};
+mod gelu_polynomials;
+
 use crate::isa::Isa;
 
-/// Largest absolute error of the hyperbolic tangent of [`Finish::Tanh`](crate::Finish::Tanh).
+use self::gelu_polynomials::{CDF, CDF_LIMIT, SLOPE, SLOPE_LIMIT};
+
+/// Largest absolute error of the hyperbolic tangent of [`Epilogue::Tanh`](crate::Epilogue::Tanh).
 pub const TANH_ERROR: f32 = 2.5e-7;
 
-/// Largest absolute error of the tanh GELU of [`Finish::GeluTanh`](crate::Finish::GeluTanh) for |x| up to 4; beyond,
+/// Largest absolute error of the tanh GELU of [`Epilogue::GeluTanh`](crate::Epilogue::GeluTanh) for |x| up to 4; beyond,
 /// a quarter of it times |x|.
 pub const GELU_TANH_ERROR: f32 = 5e-7;
 
-/// A function of every lane. A type and not a closure, because a closure is compiled apart from the kernel
-/// that calls it, without its instruction set.
+/// A function applied to every lane. A type and not a closure, because a closure is compiled separately from the
+/// kernel that calls it, without its instruction set.
 pub(crate) trait Function {
     fn of<I: Isa>(isa: I, x: I::F) -> I::F;
 
-    /// Of several vectors, which a long chain of operations may take side by side.
+    /// The same for several vectors, whose chains of operations are interleaved where that is faster.
     #[inline(always)]
     fn of_each<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
         let mut y = x;
@@ -41,10 +44,10 @@ pub(crate) struct Tanh;
 /// `max(x, 0)`.
 #[derive(Clone, Copy)]
 pub(crate) struct Relu;
-/// [`exp2_inside`].
+/// [`exp2_in_range`].
 #[derive(Clone, Copy)]
-pub(crate) struct Exp2Inside;
-/// [`exp2_inside`] within [`Softmax::COARSE_ERROR`](crate::Softmax::COARSE_ERROR).
+pub(crate) struct Exp2InRange;
+/// [`exp2_in_range`] within [`Softmax::COARSE_ERROR`](crate::Softmax::COARSE_ERROR).
 #[derive(Clone, Copy)]
 pub(crate) struct Exp2Coarse;
 
@@ -69,27 +72,27 @@ impl Function for GeluTanh {
     }
 }
 
-impl Function for Exp2Inside {
+impl Function for Exp2InRange {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F) -> I::F {
-        exp2_inside(isa, x)
+        exp2_in_range(isa, x)
     }
 
     #[inline(always)]
     fn of_each<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
-        exp2_between(isa, x, &EXP2_INSIDE)
+        exp2_by_fraction(isa, x, &EXP2_IN_RANGE)
     }
 }
 
 impl Function for Exp2Coarse {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F) -> I::F {
-        exp2_between(isa, [x], &EXP2_COARSE)[0]
+        exp2_by_fraction(isa, [x], &EXP2_COARSE)[0]
     }
 
     #[inline(always)]
     fn of_each<I: Isa, const N: usize>(isa: I, x: [I::F; N]) -> [I::F; N] {
-        exp2_between(isa, x, &EXP2_COARSE)
+        exp2_by_fraction(isa, x, &EXP2_COARSE)
     }
 }
 
@@ -125,20 +128,24 @@ pub(crate) fn exp2<I: Isa>(isa: I, x: I::F) -> I::F {
     isa.where_greater(lowest, x, isa.zero(), y)
 }
 
-/// `2^x` within 2.5e-7 of its value for `x` in -126..=127, as the weights of a softmax need it: beyond, a large number
-/// may be too small, but never below 2^127, and a small one too large, but never above 2^-126.
+/// `2^x` within 2.5e-7 of its value for `x` in -126..=127, the range that the weights of a softmax need: beyond
+/// it, a large result may be too small, but never below 2^127, and a small one too large, but never above 2^-126.
 #[inline(always)]
-pub(crate) fn exp2_inside<I: Isa>(isa: I, x: I::F) -> I::F {
-    exp2_between(isa, [x], &EXP2_INSIDE)[0]
+pub(crate) fn exp2_in_range<I: Isa>(isa: I, x: I::F) -> I::F {
+    exp2_by_fraction(isa, [x], &EXP2_IN_RANGE)[0]
 }
 
 /// Of `2^fraction` for fractions in 0..=1 (`fits/exp2.py`).
-const EXP2_INSIDE: [f32; 6] = [0.999_999_94, 0.693_153_1, 0.240_153_61, 0.055_826_32, 0.008_989_34, 0.001_877_576_7];
+const EXP2_IN_RANGE: [f32; 6] = [0.999_999_94, 0.693_153_1, 0.240_153_61, 0.055_826_32, 0.008_989_34, 0.001_877_576_7];
 const EXP2_COARSE: [f32; 4] = [0.999_925_2, 0.695_833_56, 0.226_067_16, 0.078_024_52];
 
-/// `2^x` by a polynomial for `2^fraction`, of several vectors side by side.
+/// `2^x` by a polynomial for `2^fraction`, for several vectors, interleaved.
 #[inline(always)]
-fn exp2_between<I: Isa, const C: usize, const N: usize>(isa: I, x: [I::F; N], coefficients: &[f32; C]) -> [I::F; N] {
+fn exp2_by_fraction<I: Isa, const C: usize, const N: usize>(
+    isa: I,
+    x: [I::F; N],
+    coefficients: &[f32; C],
+) -> [I::F; N] {
     let (mut fractions, mut powers) = (x, x);
     for ((&x, fraction), power) in x.iter().zip(&mut fractions).zip(&mut powers) {
         (*fraction, *power) = isa.split_exponent(x);
@@ -150,7 +157,7 @@ fn exp2_between<I: Isa, const C: usize, const N: usize>(isa: I, x: [I::F; N], co
     y
 }
 
-/// `Σ c_k x^k` by Horner's rule, of several vectors side by side.
+/// `Σ c_k x^k` by Horner's rule, for several vectors, interleaved.
 #[inline(always)]
 fn polynomial<I: Isa, const C: usize, const N: usize>(isa: I, x: [I::F; N], coefficients: &[f32; C]) -> [I::F; N] {
     let mut y = [isa.splat(coefficients[C - 1]); N];
@@ -184,8 +191,8 @@ fn saturated<I: Isa, const N: usize>(isa: I, x: I::F, limit: f32, coefficients: 
     isa.where_greater(isa.splat(-limit), x, isa.zero(), above)
 }
 
-/// The erf GELU within [`GELU_COARSE_ERROR`](crate::GELU_COARSE_ERROR), at half the price of [`gelu`]: for a
-/// result that becomes a byte.
+/// The erf GELU within [`GELU_COARSE_ERROR`](crate::GELU_COARSE_ERROR), at half the cost of [`gelu`]: for a
+/// result that is quantized to int8.
 #[inline(always)]
 pub(crate) fn gelu_coarse<I: Isa>(isa: I, x: I::F) -> I::F {
     const LIMIT: f32 = 4.0;
@@ -293,7 +300,7 @@ mod tests {
 
     #[test]
     fn errors_are_as_stated() {
-        let inside = largest_error(Exp2Inside, &inputs(-126.0, 127.0), f64::exp2, relative);
+        let inside = largest_error(Exp2InRange, &inputs(-126.0, 127.0), f64::exp2, relative);
         let far = [inputs(-1e38, -8.0), inputs(8.0, 1e38)].concat();
         let found = [
             ("exp2", largest_error(Exp2, &inputs(-126.0, 127.0), f64::exp2, relative), EXP2_ERROR),
@@ -328,13 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn the_measure_of_errors_sees_them() {
+    fn the_error_measure_detects_errors() {
         assert!(largest_error(Tanh, &[0.5], |x| x.tanh() + 1e-3, absolute) > 0.9e-3);
         assert!(largest_error(Tanh, &[0.1, f32::NAN, 0.2], f64::tanh, absolute).is_nan());
     }
 
     #[test]
-    fn ends_and_what_is_no_number() {
+    fn limits_and_nan() {
         for cpu in Cpu::all() {
             let y = map(cpu, Exp2, &[f32::NEG_INFINITY, -126.5, 0.0, 127.0, 1e30, f32::NAN]);
             assert_eq!(y[..2], [0.0; 2], "{cpu}");
@@ -342,7 +349,7 @@ mod tests {
                 (y[2] - 1.0).abs() <= EXP2_ERROR && y[3] == y[4] && y[3].is_finite() && y[5].is_nan(),
                 "{cpu} {y:?}"
             );
-            let y = map(cpu, Exp2Inside, &[f32::NEG_INFINITY, -200.0, f32::NAN]);
+            let y = map(cpu, Exp2InRange, &[f32::NEG_INFINITY, -200.0, f32::NAN]);
             assert!(y[0] < 1.2e-38 && y[1] < 1.2e-38 && y[2].is_nan(), "{cpu} {y:?}");
             let y = map(cpu, Tanh, &[f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
             assert!(y[0] == 1.0 && y[1] == -1.0 && y[2].is_nan(), "{cpu} {y:?}");

@@ -1,7 +1,7 @@
-//! What the machine could do at most: measured, so that a share of it means something.
+//! Peak performance of the machine, measured, so that a share of it means something.
 //!
 //! Arithmetic on registers alone gives the peak of an instruction set, a read of a buffer larger than any cache the
-//! bandwidth of memory. Each is the best of several short runs, as everything else on a machine only takes from it.
+//! bandwidth of memory. Each is the best of several short runs, since other load on the machine only slows them down.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,30 +11,30 @@ use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 use crate::team::{Pinning, Team};
 
-/// Runs of which the best counts.
+/// Number of runs, of which the best counts.
 const RUNS: usize = 50;
-/// How long a run takes at least: short, so that some are not disturbed by whatever else runs.
+/// Shortest duration of a run: short, so that some runs are undisturbed by other load.
 const RUN: Duration = Duration::from_millis(1);
 /// Bytes that each thread reads for the bandwidth of memory.
 const READ: usize = 256 << 20;
 
-/// Floating-point operations per second of fused multiplications and additions (two each) in 32 bits, on so many
+/// Floating-point operations per second of fused multiplications and additions (two each) in 32 bits, on that many
 /// threads at once.
 pub fn peak_f32(cpu: Cpu, threads: usize) -> f64 {
     rate(threads, |repeats| cpu.run(Fused(repeats)))
 }
 
-/// Operations per second of products of bytes summed in 32 bits (a multiplication and an addition are two), on so many
+/// Operations per second of products of bytes summed in 32 bits (a multiplication and an addition are two), on that many
 /// threads at once.
 pub fn peak_int8(cpu: Cpu, threads: usize) -> f64 {
     rate(threads, |repeats| cpu.run(Dots(repeats)))
 }
 
-/// Bytes per second read from memory, on so many threads at once, each through 256 MiB of its own.
+/// Bytes per second read from memory, on that many threads at once, each through 256 MiB of its own.
 pub fn memory_bandwidth(threads: usize) -> f64 {
     let mut team = Team::new(threads, &Pinning::Free);
     let mut buffers: Vec<Buffer<f32>> = (0..team.threads()).map(|_| Buffer::default()).collect();
-    // Each thread writes its own first, so that the pages lie near it and are not all one page of zeros.
+    // Each thread writes its own first, so that the pages are local to it and not all the shared page of zeros.
     team.run(&mut buffers, |_, buffer| *buffer = (0..READ / size_of::<f32>()).map(|i| i as f32).collect());
     let cpu = Cpu::detect();
     let bytes = (buffers.len() * READ) as f64;
@@ -46,7 +46,7 @@ pub fn memory_bandwidth(threads: usize) -> f64 {
     (0..RUNS / 5).map(|_| once(&mut team, &mut buffers)).fold(0.0, f64::max)
 }
 
-/// The best rate of `work`, which is told how often to repeat itself and gives the operations that it did.
+/// The best rate of `work`, which is given the number of repeats and returns the operations that it did.
 fn rate(threads: usize, work: impl Fn(usize) -> f64 + Sync) -> f64 {
     let mut team = Team::new(threads, &Pinning::Free);
     let mut counts = vec![0.0; team.threads()];
@@ -66,8 +66,7 @@ fn rate(threads: usize, work: impl Fn(usize) -> f64 + Sync) -> f64 {
     best
 }
 
-/// Running sums that do not wait for each other: more than any processor's units times their delay, and no more than
-/// there are registers.
+/// Independent running sums: more than any processor's units times their latency, and no more than there are registers.
 const CHAINS: usize = 12;
 
 struct Fused(usize);
@@ -124,7 +123,7 @@ impl Kernel for Dots {
             }
         }
         for sum in sums.as_flattened() {
-            black_box(isa.sum(isa.finish(*sum)));
+            black_box(isa.sum(isa.sum_to_floats(*sum)));
         }
         (self.0 * CHAINS * I::LANES * 8) as f64
     }
@@ -151,7 +150,7 @@ impl Kernel for Sum<'_> {
 mod tests {
     use super::*;
 
-    // No test asserts a time: that the numbers are numbers, and that whoever counts operations counts them right.
+    // No test asserts a time, only that rates are numbers and operations are counted correctly.
     #[test]
     fn operations_are_counted() {
         for cpu in Cpu::all() {

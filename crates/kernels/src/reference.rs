@@ -1,13 +1,13 @@
-//! Scalar references in double precision: slow, plain, and what the kernels are tested against.
+//! Scalar references in double precision, slow and plain, against which the kernels are tested.
 //!
-//! Matrices are slices in row-major order without gaps. Nothing here is fast, nor checks its arguments but by the
+//! Matrices are slices in row-major order without gaps. Arguments are only checked by the
 //! bounds of slices.
 
-use crate::{Finish, Table};
+use crate::{EmbeddingTable, Epilogue};
 
 /// `x Wᵀ + b`: `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `bias` `[outputs]`, to `[rows, outputs]`.
 ///
-/// Of absolute values it is the yardstick of rounding errors.
+/// Applied to absolute values, it bounds rounding errors.
 pub fn linear(x: &[f64], weight: &[f64], bias: &[f64], [rows, inputs, outputs]: [usize; 3]) -> Vec<f64> {
     let mut y = Vec::with_capacity(rows * outputs);
     for r in 0..rows {
@@ -19,15 +19,15 @@ pub fn linear(x: &[f64], weight: &[f64], bias: &[f64], [rows, inputs, outputs]: 
     y
 }
 
-/// What [`Finish`] makes of a sum with its bias where `there` was before.
-pub fn finish(finish: Finish, sum: f64, there: f64) -> f64 {
-    match finish {
-        Finish::Write => sum,
-        Finish::Add => there + sum,
-        Finish::Gelu | Finish::GeluCoarse => gelu(sum),
-        Finish::GeluTanh => gelu_tanh(sum),
-        Finish::Relu => sum.max(0.0),
-        Finish::Tanh => sum.tanh(),
+/// What [`Epilogue`] makes of a sum with its bias over an `existing` output.
+pub fn epilogue(epilogue: Epilogue, sum: f64, existing: f64) -> f64 {
+    match epilogue {
+        Epilogue::Write => sum,
+        Epilogue::Add => existing + sum,
+        Epilogue::Gelu | Epilogue::GeluCoarse => gelu(sum),
+        Epilogue::GeluTanh => gelu_tanh(sum),
+        Epilogue::Relu => sum.max(0.0),
+        Epilogue::Tanh => sum.tanh(),
     }
 }
 
@@ -83,13 +83,13 @@ pub fn moments(x: &[f64]) -> (f64, f64) {
 }
 
 /// Row `row` of a table of `columns` columns.
-pub fn row(table: Table<'_>, row: usize, columns: usize) -> Vec<f64> {
+pub fn row(table: EmbeddingTable<'_>, row: usize, columns: usize) -> Vec<f64> {
     match table {
-        Table::F32(numbers) => numbers[row * columns..][..columns].iter().map(|&x| f64::from(x)).collect(),
-        Table::Int8 { bytes, scales } => {
+        EmbeddingTable::F32(numbers) => numbers[row * columns..][..columns].iter().map(|&x| f64::from(x)).collect(),
+        EmbeddingTable::Int8 { bytes, scales } => {
             bytes[row * columns..][..columns].iter().map(|&q| f64::from(q) * f64::from(scales[row])).collect()
         }
-        Table::Int4 { bytes, scales, group } => {
+        EmbeddingTable::Int4 { bytes, scales, group } => {
             let (bytes, groups) = (&bytes[row * columns.div_ceil(2)..], columns.div_ceil(group));
             let half = |c: usize| i32::from((bytes[c / 2] >> (4 * (c % 2))) & 15);
             let signed = |c: usize| if half(c) < 8 { half(c) } else { half(c) - 16 };
@@ -160,10 +160,10 @@ mod tests {
         let weights = [0.5, 0.5, 0.0, 1.0, 1.0, 0.0, 0.25, 0.75];
         assert_eq!(context(&weights, &k, [2, 2, 1]), [1.5, 10.0, 2.0, 17.5]);
         assert_eq!(layer_norm(&[1.0, 3.0], &[2.0, 1.0], &[0.5, 0.0], 3.0), [-0.5, 0.5]);
-        let int4 = Table::Int4 { bytes: &[0, 0, 0x8f, 0x07], scales: &[1.0, 1.0, 0.5, 2.0], group: 2 };
+        let int4 = EmbeddingTable::Int4 { bytes: &[0, 0, 0x8f, 0x07], scales: &[1.0, 1.0, 0.5, 2.0], group: 2 };
         assert_eq!(row(int4, 1, 3), [-0.5, -4.0, 14.0]);
         assert!((gelu_tanh(1.0) - 0.841_191_990_608_3).abs() < 1e-12);
-        assert_eq!(finish(Finish::Add, 2.0, 3.0), 5.0);
+        assert_eq!(epilogue(Epilogue::Add, 2.0, 3.0), 5.0);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Turns of the loop before a waiting thread goes to sleep: some tens of microseconds.
-const PATIENCE: usize = 4_000;
+/// Iterations of the spin loop before a waiting thread goes to sleep: some tens of microseconds.
+const SPIN_LIMIT: usize = 4_000;
 
 /// Threads that run the parts of one piece of work together; the caller's is the first of them.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub enum Pinning {
 
 #[derive(Debug)]
 struct Shared {
-    /// Counts pieces of work; a worker that sees it change has one to do.
-    turn: AtomicUsize,
+    /// Counts pieces of work; a worker that sees it change runs the new one.
+    generation: AtomicUsize,
     work: UnsafeCell<Option<Work>>,
     /// Workers that have not finished.
     busy: AtomicUsize,
-    /// A panic of a worker, to be continued by the caller.
+    /// A panic of a worker, to be resumed by the caller.
     panic: std::sync::Mutex<Option<Box<dyn Any + Send>>>,
     stop: AtomicBool,
 }
@@ -48,7 +48,7 @@ struct Shared {
 struct Work(*const (dyn Fn(usize) + Sync));
 
 // SAFETY: `work` is written by `Team::run` alone, while no worker is busy, and read by workers only between the
-// change of `turn` that follows and their decrement of `busy`, for which `run` waits.
+// change of `generation` that follows and their decrement of `busy`, for which `run` waits.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the function it points to is `Sync`.
 unsafe impl Send for Shared {}
@@ -58,7 +58,7 @@ impl Team {
     /// (WebAssembly, or the system refuses) it is smaller.
     pub fn new(threads: usize, pinning: &Pinning) -> Team {
         let shared = Arc::new(Shared {
-            turn: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
             work: UnsafeCell::new(None),
             busy: AtomicUsize::new(0),
             panic: std::sync::Mutex::new(None),
@@ -70,12 +70,12 @@ impl Team {
                 Pinning::Free => None,
                 Pinning::Processors(numbers) => numbers.get(index).copied(),
             };
-            let theirs = Arc::clone(&shared);
+            let worker_shared = Arc::clone(&shared);
             let started = thread::Builder::new().name(format!("attar-{index}")).spawn(move || {
                 if let Some(processor) = processor {
                     pin(processor);
                 }
-                theirs.serve(index);
+                worker_shared.serve(index);
             });
             match started {
                 Ok(worker) => workers.push(worker),
@@ -96,10 +96,10 @@ impl Team {
     /// If there are more parts than threads, or `f` panics.
     #[track_caller]
     pub fn run<T: Send>(&mut self, parts: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
-        struct Parts<T>(*mut T);
+        struct PartsPointer<T>(*mut T);
         // SAFETY: each thread takes a part of its own, and parts may be sent.
-        unsafe impl<T: Send> Sync for Parts<T> {}
-        impl<T> Parts<T> {
+        unsafe impl<T: Send> Sync for PartsPointer<T> {}
+        impl<T> PartsPointer<T> {
             fn at(&self, index: usize) -> *mut T {
                 self.0.wrapping_add(index)
             }
@@ -110,8 +110,8 @@ impl Team {
             parts.iter_mut().for_each(|part| f(0, part));
             return;
         }
-        let all = Parts(parts.as_mut_ptr());
-        self.all(&|index| {
+        let all = PartsPointer(parts.as_mut_ptr());
+        self.run_on_all(&|index| {
             if index < count {
                 // SAFETY: inside the slice, and no other thread has this index.
                 f(index, unsafe { &mut *all.at(index) });
@@ -119,24 +119,24 @@ impl Team {
         });
     }
 
-    fn all(&mut self, f: &(dyn Fn(usize) + Sync)) {
+    fn run_on_all(&mut self, f: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
-        // SAFETY: only the lifetime changes; nobody looks at it after `wait` below, which is passed even if `f`
+        // SAFETY: only the lifetime changes; nobody uses it after the wait below, which is passed even if `f`
         // panics here.
         let work =
             Work(unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync)>(f) });
         // SAFETY: no worker is busy: `&mut self`, and the last call waited for all.
         unsafe { *shared.work.get() = Some(work) };
         shared.busy.store(self.workers.len(), Ordering::Relaxed);
-        shared.turn.fetch_add(1, Ordering::Release);
+        shared.generation.fetch_add(1, Ordering::Release);
         for worker in &self.workers {
             worker.thread().unpark();
         }
         let mine = catch_unwind(AssertUnwindSafe(|| f(0)));
-        let mut turns = 0;
+        let mut spins = 0;
         while shared.busy.load(Ordering::Acquire) > 0 {
-            turns += 1;
-            if turns < PATIENCE { std::hint::spin_loop() } else { thread::yield_now() }
+            spins += 1;
+            if spins < SPIN_LIMIT { std::hint::spin_loop() } else { thread::yield_now() }
         }
         let theirs = shared.panic.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(panic) = mine.err().or(theirs) {
@@ -149,16 +149,16 @@ impl Shared {
     fn serve(&self, index: usize) {
         let mut seen = 0;
         loop {
-            let mut turns = 0;
-            while self.turn.load(Ordering::Acquire) == seen {
-                turns += 1;
-                if turns < PATIENCE { std::hint::spin_loop() } else { thread::park() }
+            let mut spins = 0;
+            while self.generation.load(Ordering::Acquire) == seen {
+                spins += 1;
+                if spins < SPIN_LIMIT { std::hint::spin_loop() } else { thread::park() }
             }
             seen = seen.wrapping_add(1);
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: written before `turn` changed, and left alone until this worker is no longer busy.
+            // SAFETY: written before `generation` changed, and left alone until this worker is no longer busy.
             let work = unsafe { *self.work.get() };
             if let Some(Work(f)) = work {
                 // SAFETY: the caller waits for this worker, so the function lives.
@@ -175,7 +175,7 @@ impl Shared {
 impl Drop for Team {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.shared.turn.fetch_add(1, Ordering::Release);
+        self.shared.generation.fetch_add(1, Ordering::Release);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
             // A worker catches every panic of the work.
@@ -189,7 +189,7 @@ fn pin(processor: usize) {
     let mut set = rustix::thread::CpuSet::new();
     if processor < rustix::thread::CpuSet::MAX_CPU {
         set.set(processor);
-        // Advice: a processor that is not there leaves the thread free.
+        // Best effort: if there is no such processor, the thread stays unpinned.
         let _ = rustix::thread::sched_setaffinity(None, &set);
     }
 }
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_is_run_once_however_often() {
+    fn every_part_is_run_exactly_once() {
         for threads in [1, 2, 3, 5] {
             let mut team = Team::new(threads, &Pinning::Free);
             assert_eq!(team.threads(), threads);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_the_team_lives_on() {
+    fn a_panic_reaches_the_caller_and_the_team_stays_usable() {
         let mut team = Team::new(3, &Pinning::Free);
         for guilty in 0..3 {
             let mut parts = [0; 3];

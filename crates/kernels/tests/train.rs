@@ -61,7 +61,7 @@ fn multiply(x: &[f64], w: &[f64], b: &[f64], inputs: usize) -> Vec<f64> {
     (0..rows).flat_map(|r| (0..b.len()).map(move |o| (r, o))).map(|(r, o)| sum(r, o)).collect()
 }
 
-fn normalise(s: &[f64], gain: &[f64], bias: &[f64]) -> Vec<f64> {
+fn normalize(s: &[f64], gain: &[f64], bias: &[f64]) -> Vec<f64> {
     let hidden = gain.len();
     let row = |row: &[f64]| -> Vec<f64> {
         let mean = row.iter().sum::<f64>() / hidden as f64;
@@ -118,7 +118,7 @@ fn linear_residual_and_norm() {
                     let f = |v: &[Vec<f64>]| {
                         let z = drop(multiply(&v[0], &v[1], &v[2], inputs), mask);
                         let s: Vec<f64> = z.iter().zip(&v[3]).map(|(z, x)| z + x).collect();
-                        normalise(&s, &v[4], &v[5])
+                        normalize(&s, &v[4], &v[5])
                     };
                     compare(
                         &format!("{cpu} {rows}x{inputs}x{hidden} {}", mask.is_some()),
@@ -175,7 +175,7 @@ fn feed_forward_blocks() {
                         let inside: Vec<f64> = multiply(&v[0], &v[1], &v[2], hidden).into_iter().map(act).collect();
                         let z = drop(multiply(&inside, &v[3], &v[4], width), mask);
                         let s: Vec<f64> = z.iter().zip(&v[0]).map(|(z, x)| z + x).collect();
-                        normalise(&s, &v[5], &v[6])
+                        normalize(&s, &v[5], &v[6])
                     };
                     compare(
                         &format!("{cpu} {activation:?} {rows}x{hidden}x{width} {}", mask.is_some()),

@@ -1,6 +1,6 @@
 //! Says how long it takes to read a model directory, first and again, in microseconds.
 //!
-//! Run with `cargo run --release -p attar-model --example reading -- DIRECTORY all|f32|quantised`. The first reading is
+//! Run with `cargo run --release -p attar-model --example reading -- DIRECTORY all|f32|quantized`. The first reading is
 //! that of a cold start: fresh memory has to be given by the operating system, which costs about as much as copying
 //! into it.
 #![expect(clippy::print_stdout, reason = "a program for people")]
@@ -15,7 +15,7 @@ fn main() -> Result<(), Error> {
     let dir = arguments.next().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let choice = match arguments.next().as_deref().and_then(|choice| choice.to_str()) {
         Some("f32") => ReadWeights::F32,
-        Some("quantised") => ReadWeights::Quantised,
+        Some("quantized") => ReadWeights::Quantized,
         _ => ReadWeights::All,
     };
     let mut times = Vec::new();
@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
         let start = Instant::now();
         let bundle = Bundle::read_with(&dir, choice)?;
         times.push(start.elapsed().as_micros());
-        assert_eq!(bundle.quantised.is_none(), choice == ReadWeights::F32);
+        assert_eq!(bundle.quantized.is_none(), choice == ReadWeights::F32);
     }
     println!("{} {}", times[0], times[1]);
     Ok(())

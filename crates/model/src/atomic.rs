@@ -1,8 +1,8 @@
-//! Files and directories that are there completely or not at all.
+//! Files and directories that are written completely or not at all.
 //!
 //! New content is written beside its place under a temporary name that begins with a dot, made durable
-//! (`fsync`), and moved into place; the move is made durable too. Whatever goes wrong on the way, a full disk
-//! included, what was there before stays as it was. A process that is killed may leave the temporary name
+//! (`fsync`), and moved into place; the move is made durable too. If anything fails, a full disk
+//! included, the previous content stays unchanged. A process that is killed may leave the temporary name
 //! behind, never a half-written target.
 
 use std::fs::{self, File};
@@ -22,12 +22,12 @@ pub enum WriteMode {
     Replace,
 }
 
-/// Writes a file, replacing the one that is there. Links are followed: the file they lead to is replaced.
+/// Writes a file, replacing an existing one. Links are followed: the file they point to is replaced.
 ///
-/// A path that is no regular file, like `/dev/stdout` or a pipe, is written to directly.
+/// A path that is not a regular file, like `/dev/stdout` or a pipe, is written to directly.
 ///
 /// # Errors
-/// [`Error::Write`] naming the path; the file that was there is unchanged.
+/// [`Error::Write`] naming the path; an existing file is unchanged.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |source| Error::Write { path: path.into(), source };
     match fs::metadata(path) {
@@ -40,11 +40,11 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Writes a directory: `fill` gets the path of an empty one and writes into it what it likes.
+/// Writes a directory: `fill` gets the path of an empty one and writes its contents.
 ///
 /// Every file and directory in it is made durable before it is moved into place. Missing parents of `path` are
-/// made. With [`WriteMode::Replace`] the old directory stays until the new one is complete; on Linux, where the
-/// file system can, the two change places in one step, so that at no moment there is none.
+/// created. With [`WriteMode::Replace`] the old directory stays until the new one is complete; on Linux, where the
+/// file system can, the two are exchanged atomically, so that there is always one.
 ///
 /// ```
 /// use attar_model::atomic::{WriteMode, write_dir, write_file};
@@ -58,8 +58,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// What `fill` returns, [`Error::Exists`], [`Error::NotADirectory`], or [`Error::Write`] naming the path; the
-/// directory that was there is unchanged. Two errors say otherwise: [`Error::Leftover`] means that the new one
+/// What `fill` returns, [`Error::Exists`], [`Error::NotADirectory`], or [`Error::Write`] naming the path; an
+/// existing directory is unchanged. There are two exceptions: [`Error::Leftover`] means that the new one
 /// is in place, [`Error::Stranded`] that neither is.
 pub fn write_dir<E: From<Error>>(
     path: &Path,
@@ -73,7 +73,7 @@ pub fn write_dir<E: From<Error>>(
     let temporary = temporary_dir(&target).map_err(failed)?;
     fill(temporary.path())?;
     sync_tree(temporary.path())?;
-    // Somebody may have come first; a rename onto a directory that is not empty fails by itself.
+    // Another process may have created it since; renaming onto a non-empty directory fails.
     let path = move_into_place(temporary, &target, mode)?;
     sync_dir(parent_of(&path)).map_err(|source| Error::Write { path, source }.into())
 }
@@ -100,7 +100,7 @@ fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Where a link leads; a path that does not exist is itself.
+/// The target of a link; a path that does not exist is returned as it is.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.into()),
@@ -141,7 +141,7 @@ fn sync_tree(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts the finished directory where it belongs and removes the one it replaces.
+/// Moves the finished directory into place and removes the one it replaces.
 fn move_into_place(temporary: TempDir, target: &Path, mode: WriteMode) -> Result<PathBuf, Error> {
     let failed = |source| Error::Write { path: target.into(), source };
     if mode == WriteMode::New || !target.exists() {
@@ -157,7 +157,7 @@ fn move_into_place(temporary: TempDir, target: &Path, mode: WriteMode) -> Result
     let old = aside.path().join("old");
     fs::rename(target, &old).map_err(failed)?;
     if let Err(source) = fs::rename(temporary.path(), target) {
-        // Back to what was there. If even that fails, keep it where it is and say so.
+        // Restore the old directory. If even that fails, leave it where it is and report that.
         if fs::rename(&old, target).is_err() {
             return Err(Error::Stranded { path: target.into(), old: aside.keep().join("old"), source });
         }
@@ -175,7 +175,7 @@ fn remove_old(old: &Path, target: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// Renames a directory; an empty one at the target gives way (on Windows it has to be removed first).
+/// Renames a directory; an empty one at the target is replaced (on Windows it has to be removed first).
 fn rename_over_empty(from: &Path, to: &Path) -> io::Result<()> {
     if cfg!(windows) && to.is_dir() {
         fs::remove_dir(to)?;
@@ -183,7 +183,7 @@ fn rename_over_empty(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Lets two directories change places in one step. `false` where that is not possible.
+/// Exchanges two directories atomically. `false` where that is not possible.
 #[cfg(target_os = "linux")]
 fn exchange(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -200,7 +200,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
-/// Start of a temporary name beside a path. A long name is cut, for the system has a limit to the whole.
+/// Start of a temporary name beside a path. A long name is truncated, since the system limits its length.
 fn temporary_prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!(".{}.", name.chars().take(32).collect::<String>())

@@ -1,4 +1,4 @@
-//! A model directory that carries all it needs: the result of a distillation, or its teacher.
+//! A self-contained model directory: the result of a distillation, or its teacher.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::config::{ClassifierInput, EncoderConfig, Head};
 use crate::error::Error;
 use crate::family_names::family_name;
 use crate::fingerprint::fingerprint;
-use crate::quantised::{QUANTISED_FILE, QuantisedError, QuantisedWeights};
+use crate::quantized::{QUANTIZED_FILE, QuantizedError, QuantizedWeights};
 use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling};
 use crate::weights::Weights;
 use crate::{files, hf_config, safetensors_file};
 
-/// The tokenizer files a bundle takes along, as bytes.
+/// The tokenizer files that a bundle includes, as bytes.
 pub const TOKENIZER_FILES: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -30,30 +30,30 @@ pub const TOKENIZER_FILES: [&str; 7] = [
 /// Which weights of a directory are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadWeights {
-    /// All there are. Where only quantised ones are, [`Bundle::weights`] are the numbers those stand for.
+    /// All that exist. If there are only quantized ones, [`Bundle::weights`] are those, dequantized.
     All,
-    /// Those in f32, or else the numbers that the quantised ones stand for. [`Bundle::quantised`] is `None`.
+    /// Those in f32, or else the quantized ones, dequantized. [`Bundle::quantized`] is `None`.
     F32,
-    /// Quantised ones alone: [`Bundle::weights`] are none. Nothing is ever held in f32 that is not stored so.
-    Quantised,
-    /// Quantised ones alone if there are any, otherwise those in f32.
-    QuantisedOrF32,
+    /// Quantized ones alone: [`Bundle::weights`] is empty, and nothing is converted to f32.
+    Quantized,
+    /// Quantized ones alone if there are any, otherwise those in f32.
+    QuantizedOrF32,
 }
 
 /// Which weights are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteWeights {
-    /// Those in f32, which `transformers` reads, and beside them the quantised ones if there are any.
+    /// Those in f32, which `transformers` reads, and beside them the quantized ones if there are any.
     All,
-    /// Quantised ones alone: the smallest directory, for attar only.
-    Quantised,
+    /// Quantized ones alone: the smallest directory, for attar only.
+    Quantized,
 }
 
 /// A model with everything that belongs to it.
 ///
 /// On disk it is a Hugging Face model directory that `transformers` loads as it is (and sentence-transformers, when
-/// pooling is set), with files more that both leave alone: `README.md`, the card, `attar.json`, and
-/// `model.int8.safetensors` if it has been [quantised](crate::quantised).
+/// pooling is set), with additional files that both ignore: `README.md`, the card, `attar.json`, and
+/// `model.int8.safetensors` if it has been [quantized](crate::quantized).
 ///
 /// ```no_run
 /// use attar_model::{Bundle, atomic::WriteMode};
@@ -69,10 +69,10 @@ pub struct Bundle {
     /// What the model is.
     pub config: EncoderConfig,
     /// Its numbers: exactly the tensors of the configuration, under canonical names. None at all where only the
-    /// quantised ones were asked for; see [`read_with`](Self::read_with).
+    /// quantized ones were asked for; see [`read_with`](Self::read_with).
     pub weights: Weights,
-    /// The same model in small integers, if it has been quantised.
-    pub quantised: Option<QuantisedWeights>,
+    /// The same model in small integers, if it has been quantized.
+    pub quantized: Option<QuantizedWeights>,
     /// Files of the tokenizer, by name; see [`TOKENIZER_FILES`].
     pub tokenizer_files: Vec<(String, Vec<u8>)>,
     /// How hidden states become one vector, if the model is made for that.
@@ -93,7 +93,7 @@ impl Bundle {
         Bundle {
             config,
             weights,
-            quantised: None,
+            quantized: None,
             tokenizer_files,
             pooling: None,
             max_tokens: None,
@@ -113,13 +113,13 @@ impl Bundle {
 
     /// As [`read`](Self::read), with a choice of weights.
     ///
-    /// Whether the quantised weights were made from those beside them is not checked here, for it takes a hash, which
-    /// takes longer than all the rest: compare [`QuantisedWeights::source`] with [`fingerprint`](Self::fingerprint).
+    /// Whether the quantized weights were made from those beside them is not checked here, because hashing takes
+    /// longer than all the rest: compare [`QuantizedWeights::source`] with [`fingerprint`](Self::fingerprint).
     ///
     /// # Errors
-    /// As [`checkpoint::load`] and [`QuantisedWeights::read`], and [`Error::Incomplete`] if tensors of pooler or head
-    /// are missing, [`Error::NoQuantised`] if only quantised weights will do and there are none,
-    /// [`Error::SentenceTransformers`] if the directory makes vectors in a way attar cannot repeat.
+    /// As [`checkpoint::load`] and [`QuantizedWeights::read`], and [`Error::Incomplete`] if tensors of pooler or head
+    /// are missing, [`Error::NoQuantized`] if only quantized weights will do and there are none,
+    /// [`Error::SentenceTransformers`] if its pooling is not supported.
     pub fn read_with(dir: &Path, choice: ReadWeights) -> Result<Self, Error> {
         Self::read_as(dir, choice, |config| config)
     }
@@ -141,10 +141,10 @@ impl Bundle {
         checkpoint::read_config(&sentence_transformers::read(dir)?.transformer)
     }
 
-    /// How a directory says that its vectors are made of token states, if it is a sentence encoder.
+    /// The pooling of a sentence encoder's directory, if it is one.
     ///
     /// # Errors
-    /// [`Error::SentenceTransformers`] if it is one in a way attar cannot repeat.
+    /// [`Error::SentenceTransformers`] if its pooling is not supported.
     pub fn read_pooling(dir: &Path) -> Result<Option<Pooling>, Error> {
         Ok(sentence_transformers::read(dir)?.pooling)
     }
@@ -163,7 +163,7 @@ impl Bundle {
                 way_out: "restore config.json, or use a model of Transformer, Pooling and Normalize alone",
             });
         }
-        let (config, weights, quantised) = read_weights(&found.transformer, head(config), choice)?;
+        let (config, weights, quantized) = read_weights(&found.transformer, head(config), choice)?;
         let mut tokenizer_files = Vec::new();
         for name in TOKENIZER_FILES {
             if let Some(bytes) = files::read_optional(&found.transformer.join(name))? {
@@ -178,7 +178,7 @@ impl Bundle {
             max_tokens: max_tokens.filter(|&count| count < config.usable_positions()),
             config,
             weights,
-            quantised,
+            quantized,
             tokenizer_files,
             pooling: found.pooling,
             provenance: files::read_optional_json(&dir.join("attar.json"))?,
@@ -188,8 +188,8 @@ impl Bundle {
 
     /// Writes the directory with all the weights there are, complete or not at all; see [`write_dir`].
     ///
-    /// Tensors are written as f32 under the names that the class in `architectures` has for them, quantised ones to
-    /// [`QUANTISED_FILE`] besides. Only a directory with a `config.json` is replaced.
+    /// Tensors are written as f32 under the names that the class in `architectures` has for them, quantized ones to
+    /// [`QUANTIZED_FILE`] besides. Only a directory with a `config.json` is replaced.
     ///
     /// # Errors
     /// As [`write_with`](Self::write_with).
@@ -200,14 +200,14 @@ impl Bundle {
     /// As [`write`](Self::write), with a choice of weights.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Weights`] and [`Error::Quantised`] if the parts contradict each other (quantised
-    /// weights made from others than those beside them included), [`Error::NoQuantised`] if only quantised weights are
+    /// [`Error::Config`], [`Error::Weights`] and [`Error::Quantized`] if the parts contradict each other (quantized
+    /// weights made from others than those beside them included), [`Error::NoQuantized`] if only quantized weights are
     /// to be written and there are none, [`Error::FileName`] if a tokenizer file has an unusable name,
     /// [`Error::NotAModel`], otherwise as [`write_dir`].
     pub fn write_with(&self, dir: &Path, mode: WriteMode, choice: WriteWeights) -> Result<(), Error> {
         let config = hf_config::emit(&self.config)
             .map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;
-        let quantised = self.quantised_bytes(dir, choice)?;
+        let quantized = self.quantized_bytes(dir, choice)?;
         if choice == WriteWeights::All {
             self.weights
                 .check(&self.config)
@@ -224,8 +224,8 @@ impl Bundle {
                 let named = self.weights.iter().map(|(name, tensor)| (family_name(&self.config, name), tensor));
                 write_plain(&dir.join("model.safetensors"), &safetensors_file::to_bytes(named))?;
             }
-            if let Some(bytes) = &quantised {
-                write_plain(&dir.join(QUANTISED_FILE), bytes)?;
+            if let Some(bytes) = &quantized {
+                write_plain(&dir.join(QUANTIZED_FILE), bytes)?;
             }
             for (name, bytes) in &self.tokenizer_files {
                 write_plain(&dir.join(name), bytes)?;
@@ -242,7 +242,7 @@ impl Bundle {
                 });
                 write_plain(&dir.join(CLASSIFIER_WEIGHTS), &safetensors_file::to_bytes(named))?;
             }
-            if self.pooling.is_some_and(|pooling| pooling.normalise) {
+            if self.pooling.is_some_and(|pooling| pooling.normalize) {
                 make_dir(&dir.join(NORMALIZE))?;
             }
             if let Some(provenance) = &self.provenance {
@@ -255,8 +255,8 @@ impl Bundle {
         })
     }
 
-    /// SHA-256 of configuration and weights in f32, independent of files; see [`fingerprint()`]. The quantised ones
-    /// have [their own](QuantisedWeights::fingerprint).
+    /// SHA-256 of configuration and weights in f32, independent of files; see [`fingerprint()`]. The quantized ones
+    /// have [their own](QuantizedWeights::fingerprint).
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.config, &self.weights)
     }
@@ -266,28 +266,28 @@ impl Bundle {
         self.tokenizer_files.iter().find(|(its, _)| its == name).map(|(_, bytes)| bytes.as_slice())
     }
 
-    /// The quantised file, if there is to be one, made from the weights beside it.
-    fn quantised_bytes(&self, dir: &Path, choice: WriteWeights) -> Result<Option<Vec<u8>>, Error> {
-        let Some(quantised) = &self.quantised else {
+    /// The quantized file, if there is to be one, made from the weights beside it.
+    fn quantized_bytes(&self, dir: &Path, choice: WriteWeights) -> Result<Option<Vec<u8>>, Error> {
+        let Some(quantized) = &self.quantized else {
             return match choice {
                 WriteWeights::All => Ok(None),
-                WriteWeights::Quantised => Err(Error::NoQuantised { dir: dir.into() }),
+                WriteWeights::Quantized => Err(Error::NoQuantized { dir: dir.into() }),
             };
         };
-        let wrong = |source: QuantisedError| Error::Quantised { path: dir.join(QUANTISED_FILE), source: source.into() };
-        if choice == WriteWeights::All && self.fingerprint() != quantised.source() {
-            let (expected, got) = (self.fingerprint(), quantised.source().into());
-            return Err(wrong(QuantisedError::Stale { expected, got }));
+        let wrong = |source: QuantizedError| Error::Quantized { path: dir.join(QUANTIZED_FILE), source: source.into() };
+        if choice == WriteWeights::All && self.fingerprint() != quantized.source() {
+            let (expected, got) = (self.fingerprint(), quantized.source().into());
+            return Err(wrong(QuantizedError::Stale { expected, got }));
         }
-        quantised.to_bytes(&self.config).map(Some).map_err(wrong)
+        quantized.to_bytes(&self.config).map(Some).map_err(wrong)
     }
 
-    /// Each name plain, none of another part's, none twice.
+    /// Checks that each name is plain, unique, and not that of another file.
     fn check_tokenizer_names(&self) -> Result<(), Error> {
         const TAKEN: [&str; 12] = [
             "config.json",
             "model.safetensors",
-            QUANTISED_FILE,
+            QUANTIZED_FILE,
             "modules.json",
             "1_Pooling",
             NORMALIZE,
@@ -320,32 +320,32 @@ fn read_weights(
     dir: &Path,
     config: EncoderConfig,
     choice: ReadWeights,
-) -> Result<(EncoderConfig, Weights, Option<QuantisedWeights>), Error> {
-    let path = dir.join(QUANTISED_FILE);
-    let has_quantised = choice != ReadWeights::F32 && path.exists();
-    let only_quantised = match choice {
+) -> Result<(EncoderConfig, Weights, Option<QuantizedWeights>), Error> {
+    let path = dir.join(QUANTIZED_FILE);
+    let has_quantized = choice != ReadWeights::F32 && path.exists();
+    let only_quantized = match choice {
         ReadWeights::All | ReadWeights::F32 => false,
-        ReadWeights::Quantised if !has_quantised => return Err(Error::NoQuantised { dir: dir.into() }),
-        ReadWeights::Quantised | ReadWeights::QuantisedOrF32 => has_quantised,
+        ReadWeights::Quantized if !has_quantized => return Err(Error::NoQuantized { dir: dir.into() }),
+        ReadWeights::Quantized | ReadWeights::QuantizedOrF32 => has_quantized,
     };
-    if only_quantised {
-        let quantised = QuantisedWeights::read(&path, &config)?;
-        return Ok((config, Weights::new(), Some(quantised)));
+    if only_quantized {
+        let quantized = QuantizedWeights::read(&path, &config)?;
+        return Ok((config, Weights::new(), Some(quantized)));
     }
     if !checkpoint::has_weights(dir) && path.exists() {
-        let quantised = QuantisedWeights::read(&path, &config)?;
-        let weights = quantised.dequantise();
-        return Ok((config, weights, has_quantised.then_some(quantised)));
+        let quantized = QuantizedWeights::read(&path, &config)?;
+        let weights = quantized.dequantize();
+        return Ok((config, weights, has_quantized.then_some(quantized)));
     }
     let Loaded { config, weights, missing, .. } = checkpoint::load_unhashed(dir, config)?;
     if !missing.is_empty() {
         return Err(Error::Incomplete { dir: dir.into(), missing });
     }
-    let quantised = if has_quantised { Some(QuantisedWeights::read(&path, &config)?) } else { None };
-    Ok((config, weights, quantised))
+    let quantized = if has_quantized { Some(QuantizedWeights::read(&path, &config)?) } else { None };
+    Ok((config, weights, quantized))
 }
 
-/// Replacing removes: what is not a model is not ours to remove.
+/// Refuses to replace, and so to remove, a directory that is not a model.
 fn refuse_foreign(dir: &Path) -> Result<(), Error> {
     let holds_something = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if holds_something && !dir.join("config.json").exists() {
@@ -362,7 +362,7 @@ fn tokenizer_max_tokens(dir: &Path, tokenizer_files: &[(String, Vec<u8>)]) -> Re
     Ok(config["model_max_length"].as_u64().and_then(|count| usize::try_from(count).ok()).filter(|&count| count > 0))
 }
 
-/// Inside a directory that is not in place yet, a plain write will do.
+/// A plain write, sufficient inside a directory that is not in place yet.
 fn write_plain(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(parent) = path.parent() {
         make_dir(parent)?;

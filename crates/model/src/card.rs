@@ -2,13 +2,13 @@
 //!
 //! The metadata stands at the top between two lines `---` as YAML; its keys are those of
 //! <https://huggingface.co/docs/hub/model-cards>, `co2_eq_emissions` and `model-index` included. Below it the same
-//! is said to people. A card is made of plain strings and numbers; where they come from is not its business.
+//! information follows for people. A card consists of plain strings and numbers, wherever they come from.
 
 mod body;
 mod front_matter;
 mod yaml;
 
-/// Everything a card says. What is empty or `None` is left out.
+/// The contents of a card. Empty fields and `None` are left out.
 ///
 /// ```
 /// use attar_model::card::{Card, Origin, Relation};
@@ -30,7 +30,7 @@ pub struct Card {
     pub title: String,
     /// What it is and does, in Markdown.
     pub summary: String,
-    /// Licence identifier of the hub, like `apache-2.0`.
+    /// License identifier of the hub, like `apache-2.0`.
     pub license: Option<String>,
     /// Languages as ISO 639 codes.
     pub language: Vec<String>,
@@ -48,9 +48,9 @@ pub struct Card {
     pub metrics: Vec<String>,
     /// Scores.
     pub results: Vec<Score>,
-    /// Emissions of the making.
+    /// Emissions of the training.
     pub emissions: Option<Emissions>,
-    /// Sizes to be compared: the model first, then its teacher, say.
+    /// Sizes to compare: the model first, then for example its teacher.
     pub sizes: Vec<SizeRow>,
     /// How to use it.
     pub usage: Vec<Snippet>,
@@ -74,11 +74,11 @@ pub struct Origin {
 /// How a model was made from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// The other one taught it.
+    /// Distilled from it.
     Distilled,
-    /// It began with the other one's weights.
+    /// Fine-tuned from its weights.
     FineTuned,
-    /// It has the other one's weights in small integers.
+    /// Quantized from its weights.
     Quantized,
 }
 
@@ -91,7 +91,7 @@ pub struct Score {
     pub dataset: String,
     /// The data set's name for people.
     pub dataset_name: String,
-    /// Which part of it, like `validation`.
+    /// The split, like `validation`.
     pub split: Option<String>,
     /// The metric, by the hub's name.
     pub metric: String,
@@ -110,7 +110,7 @@ pub struct Interval {
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// How likely such an interval holds the true value, like 0.95.
+    /// Confidence level, like 0.95.
     pub level: f64,
 }
 
@@ -119,11 +119,11 @@ pub struct Interval {
 pub struct Emissions {
     /// Grams of CO2 equivalent.
     pub grams: f64,
-    /// How they were found: the tool, measured or modelled.
+    /// The method: the tool, measured or modeled.
     pub source: Option<String>,
     /// `pre-training` or `fine-tuning`.
     pub training_type: Option<String>,
-    /// Where the machine stands.
+    /// Location of the machine.
     pub geographical_location: Option<String>,
     /// The machine.
     pub hardware_used: Option<String>,
@@ -166,7 +166,7 @@ pub struct BillLine {
     pub co2e_grams: Option<f64>,
     /// Amount and currency, if the tariff is known.
     pub money: Option<(f64, String)>,
-    /// How it was found: measured, apportioned or modelled.
+    /// The method: measured, apportioned or modeled.
     pub method: String,
 }
 

@@ -26,14 +26,14 @@ pub const WEIGHTS_FILES: [&str; 4] =
 pub struct Loaded {
     /// The configuration. Where a bare encoder has no pooler in its weights, `pooler` says so.
     pub config: EncoderConfig,
-    /// The weights under canonical names, in the order of [`expected_shapes`], less what is [`missing`](Self::missing).
+    /// The weights under canonical names, in the order of [`expected_shapes`], without those [`missing`](Self::missing).
     pub weights: Weights,
     /// Names in the files that are known and not needed: stored constants, second names of shared tensors,
-    /// optimiser state, projections of a distillation, and heads this configuration does not have.
+    /// optimizer state, projections of a distillation, and heads this configuration does not have.
     pub ignored: Vec<String>,
-    /// Names in the files that attar does not know. Worth a warning: the files may be of another model.
+    /// Names in the files that attar does not know. Worth a warning: the files may belong to another model.
     pub unexpected: Vec<String>,
-    /// Canonical names of pooler and head tensors that are not in the files and have to be initialised.
+    /// Canonical names of pooler and head tensors that are not in the files and have to be initialized.
     pub missing: Vec<String>,
     /// The files the weights came from, in the order in which they were read.
     pub sources: Vec<Source>,
@@ -68,8 +68,8 @@ pub fn load(dir: &Path) -> Result<Loaded, Error> {
     load_config(dir, read_config(dir)?, Hashing::Sha256)
 }
 
-/// As [`load`], without hashes: [`Loaded::sources`] stays empty. A hash takes longer than the reading, and memory for
-/// the whole file besides that for its numbers.
+/// As [`load`], without hashes: [`Loaded::sources`] stays empty. Hashing takes longer than reading, and needs
+/// memory for the whole file in addition to its tensors.
 pub(crate) fn load_unhashed(dir: &Path, config: EncoderConfig) -> Result<Loaded, Error> {
     load_config(dir, config, Hashing::None)
 }
@@ -79,8 +79,8 @@ pub(crate) fn has_weights(dir: &Path) -> bool {
     WEIGHTS_FILES.iter().any(|name| dir.join(name).exists())
 }
 
-/// As [`load`], but under another head than the one `config.json` names: a language model as the start of a
-/// classifier, say. What the files lack of the new head is in [`Loaded::missing`].
+/// As [`load`], but under another head than the one `config.json` names: for example a language model as the
+/// start of a classifier. Tensors of the new head that the files lack are in [`Loaded::missing`].
 ///
 /// # Errors
 /// As [`load`].
@@ -115,23 +115,24 @@ fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Resul
         return Err(Error::NoWeights { dir: dir.into(), looked_for: &WEIGHTS_FILES });
     };
     let is_index = path.extension().is_some_and(|extension| extension == "json");
-    let (files, names): (Vec<Part>, Vec<String>) = if is_index {
+    let (files, names): (Vec<CheckpointFile>, Vec<String>) = if is_index {
         let shards = read_index(&path)?;
         let names = shards.values().flatten().cloned().collect();
-        (parts(&path, shards)?, names)
+        (shard_files(&path, shards)?, names)
     } else {
         let file = OpenFile::open(&path, hashing)?;
         let names = file.tensors().iter().map(|(name, _)| name.clone()).collect();
-        (vec![Part::Whole(file)], names)
+        (vec![CheckpointFile::Whole(file)], names)
     };
 
     if config.head == Head::None && config.pooler && !has_pooler(&config, &names) {
         config.pooler = false;
     }
-    let plan = Plan::of(&config, &path, names)?;
-    let mut reading = Reading { hashing, tensors: BTreeMap::new(), unexpected: plan.unexpected, sources: Vec::new() };
-    for part in files {
-        reading.read(part, &plan.wanted)?;
+    let mapping = TensorMapping::of(&config, &path, names)?;
+    let mut reading =
+        Reading { hashing, tensors: BTreeMap::new(), unexpected: mapping.unexpected, sources: Vec::new() };
+    for file in files {
+        reading.read(file, &mapping.wanted)?;
     }
 
     let Reading { mut tensors, unexpected, sources, .. } = reading;
@@ -143,7 +144,7 @@ fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Resul
             None => missing.push(name),
         }
     }
-    Ok(Loaded { config, weights, ignored: plan.ignored, unexpected, missing, sources })
+    Ok(Loaded { config, weights, ignored: mapping.ignored, unexpected, missing, sources })
 }
 
 fn has_pooler(config: &EncoderConfig, names: &[String]) -> bool {
@@ -151,34 +152,34 @@ fn has_pooler(config: &EncoderConfig, names: &[String]) -> bool {
     names.iter().any(|name| matches!(meanings.meaning(name), Meaning::Tensor(name) if name.starts_with("pooler.")))
 }
 
-/// A file of a checkpoint: read already, or a shard that is still to be read, so that only one is in memory.
-enum Part {
+/// A file of a checkpoint: already open, or a shard that is opened later, so that only one is in memory.
+enum CheckpointFile {
     Whole(OpenFile),
     Shard { path: PathBuf, tensors: Vec<String> },
 }
 
-fn parts(index: &Path, shards: Shards) -> Result<Vec<Part>, Error> {
+fn shard_files(index: &Path, shards: Shards) -> Result<Vec<CheckpointFile>, Error> {
     let dir = index.parent().unwrap_or(Path::new("."));
-    let part = |(shard, tensors): (String, Vec<String>)| {
+    let file = |(shard, tensors): (String, Vec<String>)| {
         let path = dir.join(&shard);
         if path.exists() {
-            Ok(Part::Shard { path, tensors })
+            Ok(CheckpointFile::Shard { path, tensors })
         } else {
             Err(Error::NoShard { path: index.into(), shard })
         }
     };
-    shards.into_iter().map(part).collect()
+    shards.into_iter().map(file).collect()
 }
 
-/// Which name of the files becomes which tensor.
-struct Plan {
+/// Which names in the files become which tensors.
+struct TensorMapping {
     /// By name in the file: canonical name and expected shape.
     wanted: BTreeMap<String, (String, Vec<usize>)>,
     ignored: Vec<String>,
     unexpected: Vec<String>,
 }
 
-impl Plan {
+impl TensorMapping {
     fn of(config: &EncoderConfig, path: &Path, names: Vec<String>) -> Result<Self, Error> {
         let meanings = Names::of(config);
         let example = names.first().cloned().unwrap_or_else(|| "nothing".into());
@@ -217,7 +218,7 @@ impl Plan {
             let name = by_canonical.get(&tensor)?.clone();
             Some((name, (tensor, shape)))
         });
-        Ok(Plan { wanted: wanted.collect(), ignored, unexpected })
+        Ok(TensorMapping { wanted: wanted.collect(), ignored, unexpected })
     }
 }
 
@@ -230,18 +231,18 @@ struct Reading {
 }
 
 impl Reading {
-    fn read(&mut self, part: Part, wanted: &BTreeMap<String, (String, Vec<usize>)>) -> Result<(), Error> {
-        let file = match part {
-            Part::Whole(mut file) => {
+    fn read(&mut self, file: CheckpointFile, wanted: &BTreeMap<String, (String, Vec<usize>)>) -> Result<(), Error> {
+        let file = match file {
+            CheckpointFile::Whole(mut file) => {
                 let names = file.tensors().iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-                self.take(&mut file, names, wanted)?;
+                self.decode(&mut file, names, wanted)?;
                 file
             }
-            Part::Shard { path, tensors } => {
+            CheckpointFile::Shard { path, tensors } => {
                 let mut file = OpenFile::open(&path, self.hashing)?;
-                let strangers = file.tensors().iter().filter(|(name, _)| tensors.binary_search(name).is_err());
-                self.unexpected.extend(strangers.map(|(name, _)| name.clone()));
-                self.take(&mut file, tensors, wanted)?;
+                let unexpected = file.tensors().iter().filter(|(name, _)| tensors.binary_search(name).is_err());
+                self.unexpected.extend(unexpected.map(|(name, _)| name.clone()));
+                self.decode(&mut file, tensors, wanted)?;
                 file
             }
         };
@@ -255,8 +256,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Decodes those tensors of a file that are wanted.
-    fn take(
+    /// Decodes the wanted tensors of a file.
+    fn decode(
         &mut self,
         file: &mut OpenFile,
         names: Vec<String>,
@@ -274,7 +275,7 @@ impl Reading {
             }
             found.push((stored.start(), name, canonical));
         }
-        // In the order of the file, for that is how it is read fastest.
+        // In the order of the file, which is the fastest to read.
         found.sort_unstable();
         for (_, name, canonical) in found {
             self.tensors.insert(canonical.clone(), file.floats(&name)?);
@@ -283,7 +284,7 @@ impl Reading {
     }
 }
 
-/// A weights file: whole in memory, as PyTorch's have to be and as a hash needs it, or on disk.
+/// A weights file: in memory, as PyTorch's format and hashes require, or on disk.
 enum OpenFile {
     Whole(Box<WeightsFile>),
     Stream(Box<TensorStream<File>>),

@@ -1,4 +1,4 @@
-//! The configuration of an encoder: what decides the shapes of its weights and the meaning of its numbers.
+//! The configuration of an encoder, which determines the shapes and the meaning of its weights.
 
 mod error;
 mod validate;
@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 pub use error::ConfigError;
 pub(crate) use validate::DISTILBERT_LAYER_NORM_EPS;
 
-/// Everything that is to be known of an encoder besides its weights.
+/// All properties of an encoder besides its weights.
 ///
 /// Dimension letters: H hidden, A heads, D = H / A head width, F feed-forward, V vocabulary, L layers.
 ///
 /// The fields are public so that a student can be described with struct update syntax, which also
-/// means that nothing stops a contradiction: [`validate`](Self::validate) finds it, and every reader and
-/// writer of this crate calls it.
+/// allows contradictions: [`validate`](Self::validate) detects them, and every reader and writer of this crate calls
+/// it.
 ///
 /// ```
 /// use attar_model::EncoderConfig;
@@ -44,7 +44,7 @@ pub struct EncoderConfig {
     pub types: usize,
     /// The function inside the feed-forward block.
     pub activation: Activation,
-    /// What layer normalisation adds to the variance inside the root.
+    /// What layer normalization adds to the variance inside the root.
     pub layer_norm_eps: f64,
     /// Id of the padding piece.
     pub pad_id: u32,
@@ -54,15 +54,15 @@ pub struct EncoderConfig {
     pub attention_dropout: f64,
     /// Dropout rate before the classifier, in training only; `None` means that of the hidden states.
     pub classifier_dropout: Option<f64>,
-    /// Standard deviation of freshly initialised weights.
+    /// Standard deviation of freshly initialized weights.
     pub initializer_range: f64,
     /// Whether there is a dense layer over the state of the first token (`pooler.dense`).
     pub pooler: bool,
-    /// What a classification head reads; of no meaning under other heads.
+    /// The input of a classification head; meaningless for other heads.
     pub classifier_input: ClassifierInput,
-    /// What stands on the encoder.
+    /// The head.
     pub head: Head,
-    /// Keys of the user's `config.json` that attar has no use for; they are written back as they came.
+    /// Keys of the user's `config.json` that attar does not use; they are written back unchanged.
     pub extra: Map<String, Value>,
 }
 
@@ -88,7 +88,7 @@ pub enum Activation {
     Relu,
 }
 
-/// The activation between the dense layer over the first token and what stands on it.
+/// The activation after the dense layer over the first token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PoolerActivation {
     /// BERT and RoBERTa.
@@ -97,7 +97,7 @@ pub enum PoolerActivation {
     Relu,
 }
 
-/// What a classification head reads of the last hidden states.
+/// The input of a classification head, computed from the last hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ClassifierInput {
     /// The first token's state through `pooler.dense` and its activation, as BERT's own classes do: `[H]`.
@@ -109,14 +109,14 @@ pub enum ClassifierInput {
     Cosine,
 }
 
-/// What stands on the encoder.
+/// The head of an encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
     /// Nothing: hidden states, and the pooled vector where there is a pooler.
     None,
-    /// A class or a number for the whole text: `classifier` of what [`EncoderConfig::classifier_input`] says.
+    /// A class or a number for the whole text: `classifier` of [`EncoderConfig::classifier_input`].
     Classification {
-        /// What it answers.
+        /// What it predicts.
         target: Target,
     },
     /// A class for each token: `classifier(h_t)`.
@@ -132,7 +132,7 @@ pub enum Head {
     Pretraining,
 }
 
-/// What a classification head answers.
+/// What a classification head predicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// One of these classes, by id.
@@ -170,7 +170,7 @@ impl EncoderConfig {
         }
     }
 
-    /// The same encoder under another head, with the pooler that head needs: a classification head over the first
+    /// The same encoder with another head, with the pooler that head needs: a classification head over the first
     /// token has one, one over the mean or a cosine has none.
     ///
     /// A bare encoder keeps the pooler it has, except in DistilBERT, where only the classifier has one.
@@ -226,12 +226,12 @@ impl EncoderConfig {
         self.classifier_dropout.unwrap_or(self.hidden_dropout)
     }
 
-    /// Width of the classifier's answer: classes, 1 for regression, 0 without a classifier.
+    /// Outputs of the classifier: classes, 1 for regression, 0 without a classifier.
     pub fn outputs(&self) -> usize {
         self.head.outputs()
     }
 
-    /// Width of what the classifier reads: H, or 1 where that is a cosine.
+    /// Inputs of the classifier: H, or 1 where its input is a cosine.
     pub fn classifier_width(&self) -> usize {
         match (&self.head, self.classifier_input) {
             (Head::Classification { .. }, ClassifierInput::Cosine) => 1,
@@ -239,14 +239,14 @@ impl EncoderConfig {
         }
     }
 
-    /// Whether a pair is read as two sequences, one for each text, rather than as one.
-    pub fn reads_pairs_apart(&self) -> bool {
+    /// Whether a pair is encoded as two sequences, one for each text, rather than as one.
+    pub fn encodes_pairs_separately(&self) -> bool {
         matches!(self.head, Head::Classification { .. }) && self.classifier_input == ClassifierInput::Cosine
     }
 }
 
 impl Head {
-    /// Width of the classifier's answer: classes, 1 for regression, 2 for begin and end of an answer, 0 without a
+    /// Outputs of the classifier: classes, 1 for regression, 2 for start and end of an answer, 0 without a
     /// classifier.
     pub fn outputs(&self) -> usize {
         match self {
@@ -267,7 +267,7 @@ impl Head {
         }
     }
 
-    /// Whether it answers for each token.
+    /// Whether it has an output for each token.
     pub fn is_by_token(&self) -> bool {
         match self {
             Head::TokenClassification { .. } | Head::QuestionAnswering | Head::MaskedLm | Head::Pretraining => true,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::quantised::{QUANTISED_FILE, QuantisedError};
+use crate::quantized::{QUANTIZED_FILE, QuantizedError};
 use crate::safetensors_file::SafetensorsError;
 use crate::torch_file::TorchError;
 use crate::weights::WeightsError;
@@ -38,7 +38,7 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// A file that is read as text or JSON is longer than any honest one.
+    /// A file that is read as text or JSON is longer than any legitimate one.
     #[error("{} has {bytes} bytes, more than the {limit} attar reads for such a file", path.display())]
     TooLong {
         /// The file.
@@ -65,7 +65,7 @@ pub enum Error {
         key: String,
         /// What is needed there.
         expected: &'static str,
-        /// What stands there.
+        /// The value.
         got: String,
     },
     /// A text file is not UTF-8.
@@ -88,7 +88,7 @@ pub enum Error {
         /// The file names that would have been read, in order of preference.
         looked_for: &'static [&'static str],
     },
-    /// The configuration does not describe a model of ours.
+    /// The configuration does not describe a supported model.
     #[error("cannot use the configuration {}", path.display())]
     Config {
         /// The file.
@@ -110,7 +110,7 @@ pub enum Error {
         /// What is wrong with it.
         source: SafetensorsError,
     },
-    /// A PyTorch file is broken, or asks for what a file of weights must not ask for.
+    /// A PyTorch file is broken, or uses features that a file of weights must not use.
     #[error("cannot read {} as PyTorch weights", path.display())]
     Torch {
         /// The file.
@@ -162,7 +162,7 @@ pub enum Error {
     /// A tensor that must hold floats holds something else.
     #[error(
         "{}: tensor `{tensor}` holds {got}, expected f32, f16, bf16 or f64: \
-         save the model unquantised", path.display()
+         save the model unquantized", path.display()
     )]
     Element {
         /// The weights file.
@@ -180,8 +180,8 @@ pub enum Error {
         /// The name asked for.
         tensor: String,
     },
-    /// Two names of a file mean the same tensor.
-    #[error("{}: `{first}` and `{second}` are both the tensor `{tensor}`: remove one", path.display())]
+    /// Two names in a file refer to the same tensor.
+    #[error("{}: `{first}` and `{second}` both name the tensor `{tensor}`: remove one", path.display())]
     Twice {
         /// The weights file or index.
         path: PathBuf,
@@ -218,17 +218,17 @@ pub enum Error {
         /// Canonical names of the missing tensors.
         missing: Vec<String>,
     },
-    /// Quantised weights are broken, do not fit the configuration, or those beside them.
-    #[error("cannot use the quantised weights {}", path.display())]
-    Quantised {
+    /// Quantized weights are broken, do not fit the configuration, or those beside them.
+    #[error("cannot use the quantized weights {}", path.display())]
+    Quantized {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: Box<QuantisedError>,
+        source: Box<QuantizedError>,
     },
-    /// Quantised weights were asked for and the directory has none.
-    #[error("no {QUANTISED_FILE} in {}: quantise the model, or read it as f32", dir.display())]
-    NoQuantised {
+    /// Quantized weights were asked for and the directory has none.
+    #[error("no {QUANTIZED_FILE} in {}: quantize the model, or read it as f32", dir.display())]
+    NoQuantized {
         /// The directory.
         dir: PathBuf,
     },
@@ -237,16 +237,16 @@ pub enum Error {
     Weights {
         /// Where they were to be written.
         path: PathBuf,
-        /// In what they disagree.
+        /// How they disagree.
         source: Box<WeightsError>,
     },
     /// A file name inside a bundle has a directory in it or belongs to another part of the bundle.
-    #[error("`{name}` cannot be the name of a tokenizer file: use a plain name that no other part of a bundle has")]
+    #[error("`{name}` cannot be the name of a tokenizer file: use a plain name that no other file of a bundle has")]
     FileName {
         /// The name.
         name: String,
     },
-    /// A sentence-transformers directory does more than attar can repeat.
+    /// A sentence-transformers directory does something that attar does not support.
     #[error("{}: {what} is not supported: {way_out}", path.display())]
     SentenceTransformers {
         /// The file that asks for it.
@@ -257,25 +257,25 @@ pub enum Error {
         way_out: &'static str,
     },
     /// The target of a new directory exists and holds something.
-    #[error("{} exists and is not empty: choose another place, or ask for it to be replaced", path.display())]
+    #[error("{} exists and is not empty: choose another path, or replace it explicitly", path.display())]
     Exists {
         /// The target.
         path: PathBuf,
     },
     /// A directory that is to be replaced by a model is not a model.
-    #[error("{} holds no config.json, so it is no model to be replaced: choose another place", path.display())]
+    #[error("{} holds no config.json, so it is not a model and is not replaced: choose another path", path.display())]
     NotAModel {
         /// The target.
         path: PathBuf,
     },
     /// The target of a directory is a file.
-    #[error("{} is a file, not a directory: choose another place", path.display())]
+    #[error("{} is a file, not a directory: choose another path", path.display())]
     NotADirectory {
         /// The target.
         path: PathBuf,
     },
     /// The old directory was moved aside, but the new one could not be moved into place, nor the old one back.
-    #[error("cannot write {}, and what was there is now at {}: move it back", path.display(), old.display())]
+    #[error("cannot write {}, and the previous directory is now at {}: move it back", path.display(), old.display())]
     Stranded {
         /// The target, now absent.
         path: PathBuf,

@@ -2,7 +2,7 @@
 //!
 //! A family's files differ in three ways: the names of the parts (DistilBERT, RoBERTa's heads), the prefix
 //! (`bert.` where a head stands on the encoder, none for a bare one; readers accept both) and age (`gamma` and
-//! `beta` for `weight` and `bias` of a layer normalisation).
+//! `beta` for `weight` and `bias` of a layer normalization).
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) enum Meaning {
     Tensor(String),
     /// A second name of this tensor, which shares its numbers: used if the first is absent.
     Alias(String),
-    /// Known and not needed: buffers, optimiser state, projections of a distillation, other heads.
+    /// Known and not needed: buffers, optimizer state, projections of a distillation, other heads.
     Ignored,
     /// Not known.
     Unknown,
@@ -175,7 +175,7 @@ fn is_ignorable(part: &str) -> bool {
         "vocab_layer_norm.",
         "vocab_projector.",
     ];
-    // State of an optimiser, under the names of TensorFlow's and PyTorch's checkpoints.
+    // State of an optimizer, under the names of TensorFlow's and PyTorch's checkpoints.
     const OPTIMISER: [&str; 3] = ["adam_m", "adam_v", "global_step"];
     let last = part.rsplit(['.', '/']).next().unwrap_or(part);
     ENDS.iter().any(|end| part.ends_with(end))

@@ -1,4 +1,4 @@
-//! Reading files whole, with a bound.
+//! Reading whole files, with a size limit.
 
 use std::fs;
 use std::io;
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// Longest JSON or text file that is read, in bytes. The longest honest ones are vocabularies of some 20 MB.
+/// Longest JSON or text file that is read, in bytes. The longest legitimate ones are vocabularies of about 20 MB.
 const TEXT_LIMIT: u64 = 64 << 20;
 
 /// Reads a regular file, following links.
 ///
-/// The memory taken is that of the file, whose length is known before anything is allocated; a
-/// length the machine has no memory for is an error of the operating system, not an abort.
+/// Allocates the length of the file, which is checked first; running out of memory is an error of the operating
+/// system, not an abort.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     regular_length(path)?;
     fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
@@ -51,7 +51,7 @@ pub(crate) fn read_optional_json(path: &Path) -> Result<Option<Value>, Error> {
     }
 }
 
-/// How a JSON value is named in an error: its kind, and the value itself where it is short.
+/// Describes a JSON value in an error: its kind, and the value itself if it is short.
 pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),

@@ -1,4 +1,4 @@
-//! One hash for what a model computes, whatever files it lies in.
+//! A hash of what a model computes, independent of its files.
 
 use crate::config::{Activation, ClassifierInput, EncoderConfig, Family, Head, Target};
 use crate::hash::Sha256Hex;
@@ -16,7 +16,7 @@ pub fn fingerprint(config: &EncoderConfig, weights: &Weights) -> String {
     let mut tensors: Vec<_> = weights.iter().collect();
     tensors.sort_by_key(|(name, _)| *name);
     hash.number(tensors.len() as u64);
-    // A page of numbers at a time: hashing four bytes at a time is slow, and a copy of all is large.
+    // A page at a time: hashing four bytes at a time is slow, and a copy of all weights is large.
     let mut page = Vec::with_capacity(PAGE * 4);
     for (name, tensor) in tensors {
         hash.field(name.as_bytes());

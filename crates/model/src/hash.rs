@@ -21,7 +21,7 @@ impl Sha256Hex {
         self.0.update(bytes);
     }
 
-    /// Adds bytes after their length, so that neighbours cannot run into each other.
+    /// Adds bytes after their length, so that adjacent fields cannot be confused.
     pub(crate) fn field(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.update(bytes);

@@ -1,10 +1,10 @@
 //! Hugging Face's `config.json`, for the three families.
 //!
 //! [`parse`] takes what `transformers` would take and refuses, with the key and the reason, what attar
-//! does not compute. [`emit`] writes what `transformers` loads. Keys without meaning for attar travel in
-//! [`EncoderConfig::extra`](crate::EncoderConfig::extra) and are written back as they came.
+//! does not compute. [`emit`] writes what `transformers` loads. Keys without meaning for attar are kept in
+//! [`EncoderConfig::extra`](crate::EncoderConfig::extra) and are written back unchanged.
 //!
-//! What is read leniently, as `transformers` does: sizes must be there, everything else has the default of
+//! Reading is as lenient as in `transformers`: sizes are required, everything else has the default of
 //! the family's configuration class; without `id2label` and `num_labels` there are two classes; one class
 //! means regression; a file without `model_type` (TinyBERT's own) is told by `architectures` or its keys.
 
@@ -61,8 +61,8 @@ impl SizeKeys {
 const DISTILBERT_CLASSIFIER_DROPOUT: f64 = 0.2;
 
 /// Says that a bare BERT or RoBERTa has no pooler. `transformers` has no key for that, only the argument
-/// `add_pooling_layer` of the model, which a key of the same name would hide: without it, it makes up a pooler
-/// and says so.
+/// `add_pooling_layer` of the model, which a key of the same name would hide: without it, `transformers`
+/// initializes a pooler and warns.
 const POOLER: &str = "attar_pooler";
 
 /// What a classification head reads where that is not the first token: `mean` or `cosine`. `transformers` has no class

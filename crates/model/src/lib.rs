@@ -40,15 +40,15 @@
 //! - [`checkpoint`]: a directory as it comes from elsewhere, with a list of what was ignored, unexpected or
 //!   missing.
 //! - [`Bundle`]: a finished model with tokenizer, pooling, provenance and [`card`].
-//! - [`quantised`]: the same model as small integers with scales, in a file of its own.
-//! - [`keep_pieces`]: the same model with a part of its vocabulary.
-//! - [`Size`] and [`flops`]: what it weighs and what a text costs.
-//! - [`atomic`]: writing files and directories that are never half there.
+//! - [`quantized`]: the same model as small integers with scales, in a file of its own.
+//! - [`keep_pieces`]: the same model with a trimmed vocabulary.
+//! - [`Size`] and [`flops`]: its size, and the cost of a text.
+//! - [`atomic`]: writing files and directories completely or not at all.
 //!
-//! Every reader takes its file for hostile: lengths are checked before memory is taken, nothing recurses without
-//! bound, nothing panics, and an [`Error`] names the file, the place, what was expected and what stood there. The
-//! memory to read a bundle from safetensors is that of its weights; from PyTorch's files, or with hashes, that of its
-//! largest file besides.
+//! Every reader treats its file as hostile: lengths are checked before memory is allocated, recursion is bounded, nothing
+//! panics, and an [`Error`] names the file, the location, what was expected and what was found. Reading a bundle from
+//! safetensors takes the memory of its weights; from PyTorch's files, or with hashes, that of its largest file in
+//! addition.
 
 pub mod atomic;
 mod bundle;
@@ -62,7 +62,7 @@ mod fingerprint;
 mod hash;
 pub mod hf_config;
 mod names;
-pub mod quantised;
+pub mod quantized;
 pub mod safetensors_file;
 mod sentence_transformers;
 mod shards;

@@ -8,7 +8,7 @@
 
 use crate::config::{EncoderConfig, Family, Head};
 
-/// Names and shapes of all tensors of an encoder, in THE parameter order of the project: embeddings, layers
+/// Names and shapes of all tensors of an encoder, in the parameter order of the project: embeddings, layers
 /// from the first, pooler, head; a weight before its bias.
 ///
 /// Training visits parameters in this order and files, hashes and random streams are keyed by it.
@@ -59,8 +59,8 @@ pub fn expected_shapes(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
     shapes.0
 }
 
-/// Whether a model without this tensor is no encoder at all. The others belong to pooler and head and can be
-/// initialised afresh.
+/// Whether this is a tensor of the encoder itself. The others belong to pooler and head and can be newly
+/// initialized.
 pub(crate) fn is_encoder(name: &str) -> bool {
     name.starts_with("embeddings.") || name.starts_with("encoder.")
 }

@@ -11,9 +11,8 @@ use safetensors::{Dtype, View};
 
 use crate::atomic;
 use crate::error::Error;
-use crate::stored::{ElementType, Storage, StoredTensor};
+use crate::stored::{ElementType, FileIndex, Storage, StoredTensor};
 use crate::weights::{Tensor, Weights};
-use crate::weights_file::Index;
 
 /// Why bytes are not a safetensors file.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +80,13 @@ pub fn to_bytes<'a>(tensors: impl IntoIterator<Item = (impl AsRef<str>, &'a Tens
 }
 
 /// Finds the tensors of a file in memory.
-pub(crate) fn index(bytes: &[u8]) -> Result<Index, SafetensorsError> {
+pub(crate) fn index(bytes: &[u8]) -> Result<FileIndex, SafetensorsError> {
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
         return Err(SafetensorsError::Short { got: bytes.len() });
     };
     let (header, data) = rest.split_at(header_length(*length, rest.len())?);
     let Header { tensors, .. } = parse_header(header, data.len())?;
-    Ok(Index { tensors, others: Vec::new() })
+    Ok(FileIndex { tensors, others: Vec::new() })
 }
 
 /// Bytes before the header that say how long it is.
@@ -113,7 +112,7 @@ pub(crate) struct Header {
 pub(crate) fn parse_header(header: &[u8], data: usize) -> Result<Header, SafetensorsError> {
     let data_start = LENGTH_BYTES + header.len();
     let header = std::str::from_utf8(header).map_err(|_| SafetensorsError::HeaderText)?;
-    // Deserialising checks that the ranges follow each other without gap and fit types and shapes.
+    // Deserializing checks that the ranges follow each other without gap and fit types and shapes.
     let header: safetensors::tensor::Metadata =
         serde_json::from_str(header).map_err(|source| SafetensorsError::Header { source })?;
     if header.data_len() != data {

@@ -1,7 +1,7 @@
 //! The files of the sentence-transformers library: how hidden states become one vector.
 //!
-//! `modules.json` lists a Transformer, a pooling and perhaps a normalisation; each has its folder. What attar
-//! cannot repeat exactly (other poolings, dense layers, prompts) is refused, for ignoring it would change every
+//! `modules.json` lists a Transformer, a pooling and perhaps a normalization; each has its folder. What attar
+//! cannot repeat exactly (other poolings, dense layers, prompts) is refused, because ignoring it would change every
 //! vector. A classifier over the mean is written as a dense layer in a folder of its own name, so that the library
 //! gives logits; attar reads it from the model's weights.
 
@@ -16,10 +16,10 @@ use crate::shards::is_below;
 /// How the hidden states of the last layer become one vector for the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pooling {
-    /// Which states are taken.
+    /// Which hidden states are used.
     pub mode: PoolingMode,
     /// Whether the vector is divided by its Euclidean norm.
-    pub normalise: bool,
+    pub normalize: bool,
 }
 
 /// Which hidden states become the vector of a text.
@@ -31,7 +31,7 @@ pub enum PoolingMode {
     Mean,
 }
 
-/// What a directory says beside its model.
+/// The library's settings in a directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Where `config.json` and the weights are.
@@ -43,7 +43,7 @@ pub(crate) struct Found {
     pub(crate) max_tokens: Option<usize>,
 }
 
-/// Reads what is there of the library's files.
+/// Reads the library's files, as far as they exist.
 pub(crate) fn read(dir: &Path) -> Result<Found, Error> {
     let modules = read_optional_json(&dir.join("modules.json"))?;
     let (transformer, pooling, classifier) = match modules {
@@ -74,7 +74,7 @@ pub(crate) fn files(
                "type": format!("sentence_transformers.models.{class}")})
     };
     let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
-    if pooling.normalise {
+    if pooling.normalize {
         modules.push(module(2, NORMALIZE, "Normalize"));
     }
     if let Some(outputs) = classifier {
@@ -107,7 +107,7 @@ pub(crate) fn files(
 pub(crate) const CLASSIFIER: &str = "2_Classifier";
 /// Weights of that classifier, under the library's names.
 pub(crate) const CLASSIFIER_WEIGHTS: &str = "2_Classifier/model.safetensors";
-/// Folder of the normalisation, which has no files in it.
+/// Folder of the normalization, which has no files in it.
 pub(crate) const NORMALIZE: &str = "2_Normalize";
 
 fn unsupported(path: &Path, what: impl Into<String>, way_out: &'static str) -> Error {
@@ -118,7 +118,7 @@ fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>
     let path = dir.join("modules.json");
     let mut transformer = None;
     let mut mode = None;
-    let mut normalise = false;
+    let mut normalize = false;
     let mut classifier = false;
     let wrong =
         |expected, got: &Value| Error::JsonKey { path: path.clone(), key: "type".into(), expected, got: describe(got) };
@@ -138,7 +138,7 @@ fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>
             "Pooling" if transformer.is_some() && mode.is_none() => {
                 mode = Some(read_pooling(&dir.join(folder).join("config.json"))?);
             }
-            "Normalize" if mode.is_some() => normalise = true,
+            "Normalize" if mode.is_some() => normalize = true,
             "Dense" if mode.is_some() && folder == CLASSIFIER => classifier = true,
             "Transformer" | "Pooling" | "Normalize" => {
                 let way_out = "use a Transformer, then one Pooling, then perhaps a Normalize";
@@ -151,7 +151,7 @@ fn read_modules(dir: &Path, modules: &Value) -> Result<(PathBuf, Option<Pooling>
         }
     }
     match transformer {
-        Some(transformer) => Ok((transformer, mode.map(|mode| Pooling { mode, normalise }), classifier)),
+        Some(transformer) => Ok((transformer, mode.map(|mode| Pooling { mode, normalize }), classifier)),
         None => Err(wrong("an array that begins with a Transformer", modules)),
     }
 }
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for mode in [PoolingMode::Cls, PoolingMode::Mean] {
-            for normalise in [false, true] {
+            for normalize in [false, true] {
                 for max_tokens in [None, Some(128)] {
-                    let pooling = Some(Pooling { mode, normalise });
+                    let pooling = Some(Pooling { mode, normalize });
                     for classifier in [None, Some(3)] {
                         let dir = directory(&files(24, pooling, classifier, max_tokens));
                         let classifier = classifier.is_some();
@@ -266,7 +266,7 @@ mod tests {
         ]);
         let found = read(dir.path()).unwrap();
         assert_eq!(found.transformer, dir.path().join("0_Transformer"));
-        assert_eq!(found.pooling, Some(Pooling { mode: PoolingMode::Cls, normalise: false }));
+        assert_eq!(found.pooling, Some(Pooling { mode: PoolingMode::Cls, normalize: false }));
         assert_eq!(found.max_tokens, Some(9));
     }
 

@@ -34,8 +34,8 @@ pub(crate) fn read_index(path: &Path) -> Result<Shards, Error> {
     Ok(shards)
 }
 
-/// Whether a relative path stays below the directory it starts from. Backslashes separate on Windows only,
-/// where a shard is as hostile, so they count everywhere.
+/// Whether a relative path stays below the directory it starts from. Backslashes are separators on Windows only,
+/// but are rejected everywhere.
 pub(crate) fn is_below(path: &str) -> bool {
     let path = path.replace('\\', "/");
     !path.is_empty()

@@ -18,7 +18,7 @@ pub struct Size {
     pub word_embeddings: usize,
     /// The position and token-type tables.
     pub position_embeddings: usize,
-    /// Layer normalisations of embeddings and layers (that of a masked-language-model head counts as head).
+    /// Layer normalizations of embeddings and layers (that of a masked-language-model head counts as head).
     pub layer_norm: usize,
     /// Query, key, value and output projections, with biases.
     pub attention: usize,
@@ -71,8 +71,8 @@ impl Size {
     }
 
     /// Bytes with matrices as 8-bit integers and one 32-bit scale a row, everything else as 32-bit floats: what
-    /// [`Storage::int8_matrices`](crate::quantised::Storage::int8_matrices) comes to. For other choices, and with the
-    /// header, see [`quantised::file_length`](crate::quantised::file_length).
+    /// [`Storage::int8_matrices`](crate::quantized::Storage::int8_matrices) comes to. For other choices, and with the
+    /// header, see [`quantized::file_length`](crate::quantized::file_length).
     pub fn bytes_int8(&self) -> usize {
         self.in_matrices + 4 * self.matrix_rows + 4 * (self.parameters() - self.in_matrices)
     }
@@ -99,7 +99,7 @@ impl Size {
 
 /// Floating-point operations of one forward pass over one text, by part.
 ///
-/// Two for each multiply-accumulate of a matrix product, nothing for embeddings, normalisations, softmax and
+/// Two for each multiply-accumulate of a matrix product, nothing for embeddings, normalizations, softmax and
 /// activations, as Jiao et al. 2020 count (TinyBERT, arXiv 1909.10351, table 1; their figures lie up to 2 % higher).
 /// The numbers are whole, and exact below 2^53.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -1,10 +1,10 @@
-//! Where a tensor lies in a file, and how its numbers are read.
+//! The location of a tensor in a file, and how it is decoded.
 
 use half::{bf16, f16};
 
 use crate::weights::element_count;
 
-/// The type of the numbers of a stored tensor.
+/// The element type of a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ElementType {
@@ -66,20 +66,29 @@ impl ElementType {
     }
 }
 
-/// A tensor in a file: type, shape, and where its numbers are.
+/// A tensor in a file: type, shape and location.
 ///
-/// It can only be made for numbers that lie inside the file, and for no more of them than its storage has, so
-/// decoding it allocates no more than the file is worth.
+/// It is only constructed for elements inside the file, and for no more of them than its storage has, so decoding it
+/// allocates memory in proportion to the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTensor {
     element: ElementType,
     shape: Vec<usize>,
-    /// Distance between neighbours in each dimension, in elements.
+    /// Distance between neighbors in each dimension, in elements.
     strides: Vec<usize>,
     /// First byte of the first element in the file.
     start: usize,
     /// Number of elements.
     count: usize,
+}
+
+/// The contents of a weights file.
+#[derive(Debug)]
+pub(crate) struct FileIndex {
+    /// Tensors, sorted by name, each name once.
+    pub(crate) tensors: Vec<(String, StoredTensor)>,
+    /// Names of entries that are not tensors.
+    pub(crate) others: Vec<String>,
 }
 
 /// The tensor of a name in a list that is sorted by name.
@@ -98,14 +107,14 @@ pub(crate) struct Storage {
     pub(crate) count: usize,
 }
 
-/// Why a view does not lie in its storage.
+/// Why a view is outside its storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViewError {
     /// Shape and strides have different lengths.
     Rank,
     /// The view has more elements than its storage.
     Repeats,
-    /// An element lies outside.
+    /// An element is outside.
     Outside,
 }
 
@@ -170,7 +179,7 @@ impl StoredTensor {
         Ok(StoredTensor { element: storage.element, shape, strides, start, count })
     }
 
-    /// The numbers as f32 in row-major order; `None` if they are no floats.
+    /// The numbers as f32 in row-major order; `None` if they are not floats.
     pub(crate) fn floats(&self, file: &[u8]) -> Option<Vec<f32>> {
         Some(match self.element {
             ElementType::F32 => self.collect(file, f32::from_le_bytes),
@@ -181,7 +190,7 @@ impl StoredTensor {
         })
     }
 
-    /// The numbers as i64 in row-major order; `None` if they are no integers.
+    /// The numbers as i64 in row-major order; `None` if they are not integers.
     pub(crate) fn integers(&self, file: &[u8]) -> Option<Vec<i64>> {
         Some(match self.element {
             ElementType::I64 => self.collect(file, i64::from_le_bytes),

@@ -1,7 +1,7 @@
-//! A safetensors file read tensor by tensor, straight into the memory that keeps the numbers.
+//! A safetensors file read tensor by tensor, directly into the tensors' memory.
 //!
-//! Reading a file whole and decoding it from there takes twice the memory, and fresh memory is what costs most:
-//! the operating system clears it page by page. Here only a block of the file is in memory at any time.
+//! Reading the whole file first takes twice the memory, and new memory is the main cost: the operating system clears
+//! it page by page. Here only a block of the file is in memory at any time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,14 +21,14 @@ use crate::{files, torch_file};
 pub(crate) struct TensorStream<R> {
     path: PathBuf,
     reader: BufReader<R>,
-    /// Where the reader stands, in bytes from the start.
+    /// Position of the reader, in bytes from the start.
     position: usize,
     block: Vec<u8>,
     tensors: Vec<(String, StoredTensor)>,
     metadata: HashMap<String, String>,
 }
 
-/// Bytes read at a time: they stay in the cache, and a number of any width never lies across two blocks.
+/// Bytes read at a time: they stay in the cache, and no element straddles two blocks.
 const BLOCK: usize = 1 << 16;
 
 impl TensorStream<File> {
@@ -83,7 +83,7 @@ impl<R: Read + Seek> TensorStream<R> {
         &self.tensors
     }
 
-    /// What is known of one tensor.
+    /// The tensor of this name.
     pub(crate) fn tensor(&self, name: &str) -> Option<&StoredTensor> {
         find(&self.tensors, name)
     }
@@ -107,8 +107,8 @@ impl<R: Read + Seek> TensorStream<R> {
         }
     }
 
-    /// The numbers of a tensor as f32; `None` if they are no floats. Quick where tensors are asked for in the order
-    /// in which they lie in the file.
+    /// The numbers of a tensor as f32; `None` if they are no floats. Fastest in the order
+    /// of the file.
     pub(crate) fn floats(&mut self, tensor: &StoredTensor) -> Result<Option<Vec<f32>>, Error> {
         match tensor.element_type() {
             ElementType::F32 => self.elements(tensor, f32::from_le_bytes),
@@ -150,7 +150,7 @@ impl<R: Read + Seek> TensorStream<R> {
     }
 }
 
-/// Memory for so many elements, or the error of a machine that has not got it.
+/// Allocates memory, or returns an out-of-memory error.
 fn reserved<T>(count: usize) -> io::Result<Vec<T>> {
     let mut data = Vec::new();
     data.try_reserve_exact(count).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;

@@ -4,7 +4,7 @@
 //! (since 1.6) or a stream (before). The program of a dictionary of weights is simple: it builds strings,
 //! numbers, tuples, lists and dictionaries, and calls `_rebuild_tensor_v2` with a storage, an offset, a size
 //! and strides. The `pickle` module runs exactly that and refuses everything else by name: no code of the
-//! file is ever executed. The containers then say where each storage lies.
+//! file is ever executed. The containers give the location of each storage.
 
 mod error;
 mod globals;
@@ -15,7 +15,7 @@ mod zip_container;
 
 pub use error::TorchError;
 
-use crate::weights_file::Index;
+use crate::stored::FileIndex;
 
 /// Whether these bytes begin like a PyTorch file of either kind.
 pub(crate) fn is_torch(bytes: &[u8]) -> bool {
@@ -23,7 +23,7 @@ pub(crate) fn is_torch(bytes: &[u8]) -> bool {
 }
 
 /// Finds the tensors of a file.
-pub(crate) fn index(bytes: &[u8]) -> Result<Index, TorchError> {
+pub(crate) fn index(bytes: &[u8]) -> Result<FileIndex, TorchError> {
     if zip_container::is_zip(bytes) {
         zip_container::index(bytes)
     } else if legacy_stream::is_legacy(bytes) {

@@ -1,9 +1,9 @@
-//! A model for a trimmed vocabulary: the rows of its tables that stay.
+//! Trims the vocabulary of a model.
 
 use crate::config::{EncoderConfig, Family};
 use crate::weights::{Weights, WeightsError};
 
-/// Why a model cannot have a part of its vocabulary.
+/// Why a vocabulary cannot be trimmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrimError {
@@ -15,22 +15,22 @@ pub enum TrimError {
         /// V of the model.
         vocabulary: usize,
     },
-    /// The padding piece is not among those that stay.
+    /// The padding piece is not kept.
     #[error("the padding piece {piece} does not stay, expected it among the {pieces} that do")]
     NoPadding {
         /// Its id.
         piece: u32,
-        /// How many stay.
+        /// How many are kept.
         pieces: usize,
     },
-    /// RoBERTa counts positions from the id of the padding piece, which would be another one.
+    /// RoBERTa counts positions from the id of the padding piece, which would change.
     #[error(
         "the padding piece would go from {from} to {to}, and RoBERTa's positions are counted from it; keep all pieces up to {from}"
     )]
     PaddingMoves {
         /// Its id.
         from: u32,
-        /// Its id among the pieces that stay.
+        /// Its id among the pieces that are kept.
         to: u32,
     },
     /// Weights and configuration do not belong together.
@@ -41,7 +41,7 @@ pub enum TrimError {
 /// Keeps these pieces of a model's vocabulary, in this order: `kept` has the old id of each new one, `[V]`.
 ///
 /// The word embeddings and the bias of a masked-language-model head lose the other rows, and the configuration gets
-/// its new vocabulary and padding id. What the model makes of a text whose pieces all stay is the same to the bit.
+/// its new vocabulary and padding id. The model's output for a text whose pieces are all kept is bitwise the same.
 ///
 /// ```
 /// use attar_model::{EncoderConfig, Tensor, Weights, expected_shapes, keep_pieces};

@@ -46,12 +46,12 @@ pub struct Weights {
     tensors: IndexMap<String, Tensor>,
 }
 
-/// In what weights differ from what a configuration asks for.
+/// How weights differ from a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
     /// A tensor is missing.
-    #[error("tensor `{tensor}` is missing, expected with shape {expected:?}: initialise it, or change the head")]
+    #[error("tensor `{tensor}` is missing, expected with shape {expected:?}: initialize it, or change the head")]
     Missing {
         /// Canonical name.
         tensor: String,
@@ -102,12 +102,12 @@ impl Weights {
         self.tensors.get(name)
     }
 
-    /// The tensor of that name, to be changed.
+    /// The tensor of that name, mutable.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Tensor> {
         self.tensors.get_mut(name)
     }
 
-    /// Takes a tensor out; the others keep their order.
+    /// Removes and returns a tensor; the others keep their order.
     pub fn remove(&mut self, name: &str) -> Option<Tensor> {
         self.tensors.shift_remove(name)
     }

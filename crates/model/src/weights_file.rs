@@ -1,8 +1,8 @@
 //! A file of tensors in memory: what it holds and where.
 //!
-//! Both formats, safetensors and PyTorch's, come down to the same: raw little-endian numbers in the file and,
-//! for each name, where a tensor lies among them. Opening a file reads it whole and checks that every tensor
-//! lies inside; nothing is decoded, so nothing is allocated, until a tensor is asked for.
+//! Both formats, safetensors and PyTorch's, come down to the same: raw little-endian numbers and, for each
+//! name, the location of a tensor among them. Opening a file reads all of it and checks that every tensor is inside;
+//! tensors are decoded only when requested.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -29,7 +29,7 @@ use crate::{files, safetensors_file, torch_file};
 pub struct WeightsFile {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Computed when it is first asked for: it takes longer than everything else.
+    /// Computed when first requested: it takes longer than everything else.
     sha256: OnceLock<String>,
     tensors: Vec<(String, StoredTensor)>,
     others: Vec<String>,
@@ -45,7 +45,7 @@ impl WeightsFile {
     }
 
     /// As [`read`](Self::read), for bytes that are in memory. The path is for errors, and a name that ends in
-    /// `.safetensors` decides what bytes without a mark are.
+    /// `.safetensors` decides the format of bytes without a signature.
     ///
     /// # Errors
     /// [`Error::Safetensors`] or [`Error::Torch`] if the bytes are broken, [`Error::LfsPointer`] if they are the
@@ -84,12 +84,12 @@ impl WeightsFile {
         &self.tensors
     }
 
-    /// Entries at the top of a PyTorch file that are no tensors.
+    /// Top-level entries of a PyTorch file that are not tensors.
     pub fn others(&self) -> &[String] {
         &self.others
     }
 
-    /// What is known of one tensor.
+    /// The tensor of this name.
     pub fn tensor(&self, name: &str) -> Option<&StoredTensor> {
         find(&self.tensors, name)
     }
@@ -134,13 +134,4 @@ impl WeightsFile {
 /// Whether this is the text that Git LFS leaves in place of a file.
 pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
     bytes.starts_with(b"version https://git-lfs.github.com/")
-}
-
-/// What a reader of one format finds.
-#[derive(Debug)]
-pub(crate) struct Index {
-    /// Tensors, sorted by name, each name once.
-    pub(crate) tensors: Vec<(String, StoredTensor)>,
-    /// Names of entries that are no tensors.
-    pub(crate) others: Vec<String>,
 }

@@ -117,7 +117,7 @@ fn answer(models: &mut Vec<Option<Session>>, request: &Value) -> Result<Value, B
     let calls = request["calls"].as_u64().unwrap_or(1) as usize;
     if let Some(file) = request["texts_file"].as_str() {
         if let Some(max_tokens) = request["max_tokens"].as_u64() {
-            session.cut_to(max_tokens as usize);
+            session.truncate_to(max_tokens as usize);
         }
         return texts(session, &std::fs::read_to_string(file)?, calls);
     }
@@ -145,7 +145,7 @@ fn texts(session: &mut Session, texts: &str, calls: usize) -> Result<Value, Box<
         let start = Instant::now();
         let best =
             |row: &[f32]| (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best });
-        session.each(&rows, Output::Logits, |text, row| labels[text] = best(row), &mut |_| {})?;
+        session.for_each_row(&rows, Output::Logits, |text, row| labels[text] = best(row), &mut |_| {})?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     Ok(json!({ "milliseconds": times, "texts": rows.len(), "labels": labels }))

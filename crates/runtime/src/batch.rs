@@ -1,4 +1,4 @@
-//! Token ids of several texts, one after the other.
+//! Batches of token ids.
 
 use std::ops::Range;
 
@@ -51,7 +51,7 @@ impl<'a> Input<'a> {
         self.ids
     }
 
-    /// Token types, `[N]` or none.
+    /// Token types, `[N]` or empty.
     pub fn types(&self) -> &'a [u32] {
         self.types
     }
@@ -70,7 +70,7 @@ impl<'a> Input<'a> {
         (Input { ids, types, lengths }, Input { ids: other_ids, types: other_types, lengths: other_lengths })
     }
 
-    /// Whether every id, type and length is one that the model knows.
+    /// Checks that every id, type and length is in the range of the model.
     pub(crate) fn check(&self, config: &EncoderConfig) -> Result<(), InputError> {
         if let Some(&id) = self.ids.iter().find(|&&id| id as usize >= config.vocabulary) {
             return Err(InputError::Id { id, vocabulary: config.vocabulary });

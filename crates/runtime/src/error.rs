@@ -1,4 +1,4 @@
-//! What can be wrong with a batch, a model or a text.
+//! Errors of batches, models and texts.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,22 @@ use attar_text::tokenizer::{EncodeError, TokenizerError};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
-    /// The lengths do not describe the ids.
+    /// The lengths do not add up to the ids, or one is 0.
     #[error("{tokens} token ids, but lengths that add up to {lengths}{}", if *empty { " and one that is 0" } else { "" })]
     Lengths {
-        /// Ids given.
+        /// Number of ids.
         tokens: usize,
         /// Sum of the lengths.
         lengths: u64,
         /// Whether a length is 0.
         empty: bool,
     },
-    /// Not a type for each id.
-    #[error("{tokens} token ids, but {types} token types: give one each, or none")]
+    /// The number of types differs from that of ids.
+    #[error("{tokens} token ids, but {types} token types: give one for each id, or none")]
     Types {
-        /// Ids given.
+        /// Number of ids.
         tokens: usize,
-        /// Types given.
+        /// Number of types.
         types: usize,
     },
     /// An id past the vocabulary.
@@ -35,7 +35,7 @@ pub enum InputError {
         vocabulary: usize,
     },
     /// A type past the table of types.
-    #[error("token type {id} in a model with {types}: give single texts, or use a model of pairs")]
+    #[error("token type {id} in a model with {types}: give single texts, or use a model that takes pairs")]
     Type {
         /// The type.
         id: u32,
@@ -43,7 +43,7 @@ pub enum InputError {
         types: usize,
     },
     /// More tokens than positions.
-    #[error("a sequence of {tokens} tokens in a model with {positions} positions: cut it")]
+    #[error("a sequence of {tokens} tokens in a model with {positions} positions: truncate it")]
     TooLong {
         /// Tokens of the sequence.
         tokens: u32,
@@ -52,14 +52,14 @@ pub enum InputError {
     },
 }
 
-/// What can go wrong between a directory, a text and an answer.
+/// What can go wrong between a model directory, a text and a result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The model directory.
+    /// The model directory cannot be read.
     #[error(transparent)]
     Model(#[from] attar_model::Error),
-    /// Its tokenizer.
+    /// Its tokenizer cannot be read.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     /// A text that cannot be encoded.
@@ -70,7 +70,7 @@ pub enum Error {
     Input(#[from] InputError),
     /// The tokenizer has ids for which the model has no row.
     #[error(
-        "the tokenizer in `{}` has a vocabulary of {tokens} tokens, but the embedding table {rows} rows: \
+        "the tokenizer in `{}` has a vocabulary of {tokens} tokens, but the embedding table has {rows} rows: \
          use the tokenizer that belongs to the model", dir.display()
     )]
     Vocabulary {
@@ -86,18 +86,18 @@ pub enum Error {
     NotFinite {
         /// Canonical name.
         tensor: String,
-        /// Place in the flattened tensor.
+        /// Index in the flattened tensor.
         index: usize,
-        /// What stands there.
+        /// The value.
         value: f32,
     },
-    /// A text alone for a model that compares two.
-    #[error("text {row} is alone, but the model scores pairs: give it a second text")]
+    /// A single text for a model that compares two.
+    #[error("text {row} is single, but the model scores pairs: give it a second text")]
     NoPair {
-        /// Which text, counted from 0.
+        /// Index of the text.
         row: usize,
     },
-    /// The model has not what was asked for.
+    /// The model lacks what was requested.
     #[error("the model has no {what}: {way_out}")]
     Missing {
         /// What is missing.

@@ -1,36 +1,40 @@
-//! From hidden states to what was asked for.
+//! From hidden states to the requested output.
 
-use attar_kernels::{Buffer, Finish, Rows, RowsMut, layer_norm, mean, normalise_length};
+use attar_kernels::{Buffer, Epilogue, Rows, RowsMut, layer_norm, mean, normalize_length};
 use attar_model::PoolingMode;
 
 use crate::batch::Input;
-use crate::encoder::{Output, Own, copy, strides};
-use crate::model::{MaskedLm, Model, PackedHead, finish};
+use crate::model::{MaskedLm, Model, PackedHead, epilogue};
+use crate::output::Output;
+use crate::rows::{copy_rows, strides};
+use crate::scratch::ThreadScratch;
 use crate::trace::TraceBuffers;
 
 /// States of the first tokens, `[B, H]`.
-fn first_rows<'a>(model: &Model, group: Input<'_>, x: &[f32], room: &'a mut Buffer<f32>) -> &'a [f32] {
+fn first_rows<'a>(model: &Model, group: Input<'_>, x: &[f32], buffer: &'a mut Buffer<f32>) -> &'a [f32] {
     let (h, [stride, _]) = (model.config.hidden, strides(model));
-    room.reserve(group.sequences() * h);
-    for (to, span) in room.chunks_exact_mut(h).zip(group.spans()) {
+    buffer.reserve(group.sequences() * h);
+    for (to, span) in buffer.chunks_exact_mut(h).zip(group.spans()) {
         to.copy_from_slice(&x[span.start * stride..][..h]);
     }
-    &room[..group.sequences() * h]
+    &buffer[..group.sequences() * h]
 }
 
-/// What is asked for, from the last hidden states, which are used up.
-pub(crate) fn head(
+/// Computes an output from the last hidden states, which are overwritten.
+pub(crate) fn apply_head(
     model: &Model,
     group: Input<'_>,
     output: Output,
     x: &mut [f32],
-    own: &mut Own,
+    scratch: &mut ThreadScratch,
     out: &mut [f32],
     width: usize,
 ) {
     let (h, [stride, _], tokens) = (model.config.hidden, strides(model), group.tokens());
     match (output, &model.head) {
-        (Output::Hidden, _) | (Output::Logits, PackedHead::None | PackedHead::Cosine { .. }) => copy(x, stride, out, h),
+        (Output::Hidden, _) | (Output::Logits, PackedHead::None | PackedHead::Cosine { .. }) => {
+            copy_rows(x, stride, out, h)
+        }
         (Output::Vectors(pooling), _) => {
             for (to, span) in out.chunks_exact_mut(h).zip(group.spans()) {
                 let states = &x[span.start * stride..];
@@ -38,68 +42,68 @@ pub(crate) fn head(
                     PoolingMode::Mean => mean(Rows::new(states, span.len(), h, stride), to),
                     PoolingMode::Cls => to.copy_from_slice(&states[..h]),
                 }
-                if pooling.normalise {
-                    normalise_length(to);
+                if pooling.normalize {
+                    normalize_length(to);
                 }
             }
         }
         (Output::Logits, PackedHead::Classification(classifier)) => {
             // A configuration whose classifier has no pooler is refused when it is read.
-            let pooled = pooled(model, group, x, own).expect("a classifier has a pooler");
-            classifier.apply(of_sequences(pooled, model), dense(out, width), Finish::Write);
+            let pooled = pooled(model, group, x, scratch).expect("a classifier has a pooler");
+            classifier.apply(of_sequences(pooled, model), dense(out, width), Epilogue::Write);
         }
         (Output::Logits, PackedHead::Mean(classifier)) => {
             let sequences = group.sequences();
-            own.context.reserve(sequences * h);
-            for (to, span) in own.context.chunks_exact_mut(h).zip(group.spans()) {
+            scratch.context.reserve(sequences * h);
+            for (to, span) in scratch.context.chunks_exact_mut(h).zip(group.spans()) {
                 mean(Rows::new(&x[span.start * stride..], span.len(), h, stride), to);
             }
-            classifier.apply(Rows::new(&own.context, sequences, h, h), dense(out, width), Finish::Write);
+            classifier.apply(Rows::new(&scratch.context, sequences, h, h), dense(out, width), Epilogue::Write);
         }
         (Output::Logits, PackedHead::Tokens(classifier)) => {
-            classifier.apply(Rows::new(x, tokens, h, stride), dense(out, width), Finish::Write);
+            classifier.apply(Rows::new(x, tokens, h, stride), dense(out, width), Epilogue::Write);
         }
         (Output::Logits, PackedHead::MaskedLm(head)) => {
             let MaskedLm { transform, norm, decoder, .. } = &**head;
-            own.context.reserve(tokens * stride);
-            let to = RowsMut::new(&mut own.context, tokens, h, stride);
-            transform.apply(Rows::new(x, tokens, h, stride), to, finish(model.config.masked_lm_activation()));
-            layer_norm(model.cpu, RowsMut::new(&mut own.context, tokens, h, stride), norm.borrow(), None);
-            decoder.apply(Rows::new(&own.context, tokens, h, stride), dense(out, width), Finish::Write);
+            scratch.context.reserve(tokens * stride);
+            let to = RowsMut::new(&mut scratch.context, tokens, h, stride);
+            transform.apply(Rows::new(x, tokens, h, stride), to, epilogue(model.config.masked_lm_activation()));
+            layer_norm(model.cpu, RowsMut::new(&mut scratch.context, tokens, h, stride), norm.borrow(), None);
+            decoder.apply(Rows::new(&scratch.context, tokens, h, stride), dense(out, width), Epilogue::Write);
         }
     }
 }
 
-/// What a trace has of the pooler: its output, and the next-sentence logits.
-pub(crate) fn next_sentence_and_pooled(
+/// The parts of a trace that depend on the pooler: its output, and the next-sentence logits.
+pub(crate) fn pooler_outputs(
     model: &Model,
     group: Input<'_>,
     x: &[f32],
-    own: &mut Own,
+    scratch: &mut ThreadScratch,
     to: &mut TraceBuffers<'_>,
 ) {
     if to.pooled.is_none() && to.next_sentence.is_none() {
         return;
     }
-    let Some(pooled) = pooled(model, group, x, own) else { return };
+    let Some(pooled) = pooled(model, group, x, scratch) else { return };
     if let Some(to) = &mut to.pooled {
         to.copy_from_slice(pooled);
     }
     if let (Some(to), PackedHead::MaskedLm(head)) = (&mut to.next_sentence, &model.head)
         && let Some(next) = &head.next_sentence
     {
-        next.apply(of_sequences(pooled, model), dense(to, 2), Finish::Write);
+        next.apply(of_sequences(pooled, model), dense(to, 2), Epilogue::Write);
     }
 }
 
-/// The output of the pooler, `[B, H]`; none without one.
-fn pooled<'a>(model: &Model, group: Input<'_>, x: &[f32], own: &'a mut Own) -> Option<&'a [f32]> {
+/// The output of the pooler, `[B, H]`; `None` without a pooler.
+fn pooled<'a>(model: &Model, group: Input<'_>, x: &[f32], scratch: &'a mut ThreadScratch) -> Option<&'a [f32]> {
     let pooler = model.pooler.as_ref()?;
     let (h, sequences) = (model.config.hidden, group.sequences());
-    let firsts = Rows::new(first_rows(model, group, x, &mut own.context), sequences, h, h);
-    own.inner.reserve(sequences * h);
-    let pooled = &mut own.inner[..sequences * h];
-    pooler.apply(firsts, dense(pooled, h), model.pooler_finish());
+    let firsts = Rows::new(first_rows(model, group, x, &mut scratch.context), sequences, h, h);
+    scratch.inner.reserve(sequences * h);
+    let pooled = &mut scratch.inner[..sequences * h];
+    pooler.apply(firsts, dense(pooled, h), model.pooler_epilogue());
     Some(pooled)
 }
 
@@ -108,7 +112,7 @@ fn of_sequences<'a>(pooled: &'a [f32], model: &Model) -> Rows<'a, f32> {
     Rows::new(pooled, pooled.len() / h, h, h)
 }
 
-/// A matrix whose rows follow each other directly.
+/// A matrix without gaps between rows.
 fn dense(data: &mut [f32], columns: usize) -> RowsMut<'_, f32> {
     let rows = data.len() / columns;
     RowsMut::new(data, rows, columns, columns)

@@ -1,7 +1,7 @@
 //! Inference of BERT-class encoders on a CPU: text in, labels or vectors out, at the speed of the machine.
 //!
-//! Weights are packed once for the processor at hand ([`Cpu`]) and shared by threads; batches have no padding;
-//! nothing is allocated once the buffers have grown. The same engine runs teachers and hands out their
+//! Weights are packed once for this processor ([`Cpu`]) and shared by threads; batches have no padding;
+//! nothing is allocated once the buffers have grown. The same engine runs teachers and returns their
 //! [traces](TraceBuffers).
 //!
 //! ```no_run
@@ -14,38 +14,51 @@
 //! ```
 //!
 //! # The modules, from the inside out
-//! - `linear`: a layer in floats or bytes; `model`: a bundle's weights, packed.
-//! - `batch`: [`Input`], sequences one after the other. `encoder`: [`Encoder`], the forward pass, and how it is cut
-//!   among threads; `head`: what comes after its last layer.
-//! - `trace`: what a teacher leaves, in memory of the caller. `session`: [`Session`], the tokenizer in front of it all,
-//!   and what is said of words ([`Tag`], [`Span`]) instead of whole texts.
+//! - `linear`: a layer in f32 or int8; `model`: a bundle's weights, packed (`weight_source`, `word_embeddings`).
+//! - `batch`: [`Input`], sequences one after the other. `layer`: one layer for some rows; `head`: what follows the last
+//!   layer; `encoder`: [`Encoder`], the forward pass, and how it is split among threads (`partition`).
+//! - `trace`: what a student learns from its teacher, in memory of the caller. `session`: [`Session`], an encoder with its
+//!   tokenizer, with results for whole texts or words ([`Tag`], [`Span`]).
 //!
-//! # What can be relied on
-//! - A row's result is the same to the bit, whatever comes with it and however many threads compute it. It differs
-//!   between instruction sets by rounding.
+//! # Guarantees
+//! - A row's result is bitwise the same, whatever other rows and threads compute. It differs between instruction sets by
+//!   rounding.
 //! - In [`Precision::F32`] results are within 1e-5 of a computation in double precision on the models of the
-//!   fixtures. In [`Precision::Int8`] they are as good as the quantisation of the weights: `attar quantize` measures it.
-//! - Directories are read as hostile: an [`Error`] says what is wrong, and nothing panics.
+//!   fixtures. In [`Precision::Int8`] they are as good as the quantization of the weights: `attar quantize` measures it.
+//! - Directories are untrusted: an [`Error`] says what is wrong with them, and nothing panics.
 //!
 //! # Pitfalls
-//! - A [`Session`] needs `&mut`: its buffers are its own. For several callers, [`Session::share`] the weights.
-//! - Threads that wait do so actively for some tens of microseconds, so that a layer can be shared. More threads than
-//!   processors make that a burden; ask for as many as there are.
+//! - A [`Session`] needs `&mut`, because it owns its buffers. For several callers, [`Session::share`] the weights.
+//! - Waiting threads spin for some tens of microseconds, so that a layer can be shared. More threads than processors are
+//!   therefore slower; use as many as there are.
 
 mod batch;
 mod encoder;
 mod error;
 mod head;
+mod layer;
+mod layer_norm;
 mod linear;
+mod load;
 mod model;
+mod options;
+mod output;
+mod partition;
+mod precision;
+mod rows;
+mod scratch;
 mod session;
-mod source;
+mod stored;
 mod trace;
+mod weight_source;
+mod word_embeddings;
 
 pub use attar_kernels::{Cpu, Level, Pinning};
 pub use batch::Input;
-pub use encoder::{Encoder, Output};
+pub use encoder::Encoder;
 pub use error::{Error, InputError};
-pub use model::Precision;
-pub use session::{Entity, Options, Session, Span, Tag, Text};
+pub use options::Options;
+pub use output::Output;
+pub use precision::Precision;
+pub use session::{Entity, Session, Span, Tag, Text};
 pub use trace::{LayerBuffers, RelationBuffers, TraceBuffers};

@@ -1,72 +1,78 @@
-//! A linear layer in the precision in which it is kept.
+//! A linear layer in the precision in which it is computed.
 
 use attar_kernels::{
-    Buffer, Bytes, Cpu, Finish, PackedBytes, PackedMatrix, QuantisedRows, Rows, RowsMut, quantise_rows,
+    Buffer, Cpu, Epilogue, PackedInt8, PackedMatrix, QuantizedRows, QuantizedRowsMut, Rows, RowsMut, quantize_rows,
 };
 
 /// Weights of a linear layer `[inputs, outputs]` and its bias, packed.
 #[derive(Debug)]
 pub(crate) enum Linear {
-    Float(PackedMatrix),
-    Bytes(PackedBytes),
+    F32(PackedMatrix),
+    Int8(PackedInt8),
 }
 
-/// Activations as bytes, rows of the widest layer: memory that is kept from call to call.
+/// Quantized activations, as wide as the widest layer: memory that is reused from call to call.
 #[derive(Debug, Default)]
-pub(crate) struct ByteRows {
+pub(crate) struct QuantizedBuffer {
     bytes: Buffer<u8>,
     scales: Buffer<f32>,
     offsets: Buffer<f32>,
 }
 
-impl ByteRows {
-    /// Room for `rows` rows of `columns` columns, to be written.
-    pub(crate) fn room(&mut self, rows: usize, columns: usize) -> Bytes<'_> {
-        self.bytes.reserve(rows * QuantisedRows::stride(columns));
+impl QuantizedBuffer {
+    /// Space for `rows` rows of `columns` columns, to be written.
+    pub(crate) fn reserve(&mut self, rows: usize, columns: usize) -> QuantizedRowsMut<'_> {
+        self.bytes.reserve(rows * QuantizedRows::stride(columns));
         self.scales.reserve(rows);
         self.offsets.reserve(rows);
-        Bytes { bytes: &mut self.bytes, scales: &mut self.scales[..rows], offsets: &mut self.offsets[..rows] }
+        QuantizedRowsMut {
+            bytes: &mut self.bytes,
+            scales: &mut self.scales[..rows],
+            offsets: &mut self.offsets[..rows],
+        }
     }
 
-    /// What was written: rows `first..first + rows`.
-    pub(crate) fn rows(&self, first: usize, rows: usize, columns: usize) -> QuantisedRows<'_> {
-        let stride = QuantisedRows::stride(columns);
+    /// Rows `first..first + rows` of what was written.
+    pub(crate) fn rows(&self, first: usize, rows: usize, columns: usize) -> QuantizedRows<'_> {
+        let stride = QuantizedRows::stride(columns);
         let range = first..first + rows;
-        QuantisedRows::new(&self.bytes[first * stride..], columns, &self.scales[range.clone()], &self.offsets[range])
+        QuantizedRows::new(&self.bytes[first * stride..], columns, &self.scales[range.clone()], &self.offsets[range])
     }
 
-    pub(crate) fn fill(&mut self, cpu: Cpu, input: Rows<'_, f32>, rows: usize, columns: usize) {
-        let Bytes { bytes, scales, offsets } = self.room(rows, columns);
-        quantise_rows(cpu, input, bytes, scales, offsets);
+    /// Quantizes `rows` rows into the buffer.
+    pub(crate) fn quantize(&mut self, cpu: Cpu, input: Rows<'_, f32>, rows: usize, columns: usize) {
+        let QuantizedRowsMut { bytes, scales, offsets } = self.reserve(rows, columns);
+        quantize_rows(cpu, input, bytes, scales, offsets);
     }
 }
 
 impl Linear {
-    pub(crate) fn takes_bytes(&self) -> bool {
-        matches!(self, Linear::Bytes(_))
+    /// Whether the layer is computed in int8, and so needs quantized activations.
+    pub(crate) fn is_int8(&self) -> bool {
+        matches!(self, Linear::Int8(_))
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Linear::Float(matrix) => matrix.bytes(),
-            Linear::Bytes(matrix) => matrix.bytes(),
+            Linear::F32(matrix) => matrix.bytes(),
+            Linear::Int8(matrix) => matrix.bytes(),
         }
     }
 
-    /// Multiplies rows `first..` of an activation that is at hand as floats and, if the layer takes bytes, as bytes.
+    /// Multiplies rows `first..` of an activation, which is given in floats and, for an int8 layer, quantized.
     pub(crate) fn apply(
         &self,
         input: Rows<'_, f32>,
-        bytes: &ByteRows,
+        quantized: &QuantizedBuffer,
         first: usize,
         rows: usize,
         output: RowsMut<'_, f32>,
-        finish: Finish,
+        epilogue: Epilogue,
     ) {
         match self {
-            Linear::Float(matrix) => matrix.apply(input, output, finish),
-            Linear::Bytes(matrix) => matrix.apply(bytes.rows(first, rows, matrix.inputs()), output, finish),
+            Linear::F32(matrix) => matrix.apply(input, output, epilogue),
+            Linear::Int8(matrix) => matrix.apply(quantized.rows(first, rows, matrix.inputs()), output, epilogue),
         }
     }
 }

@@ -1,35 +1,14 @@
-//! The weights of a bundle, packed for the processor at hand and shared by all threads.
+//! The weights of a bundle, packed for this processor and shared by all threads.
 
-use attar_kernels::{Buffer, Cpu, Finish, Norm, PackedMatrix, Table};
-use attar_model::{Activation, Bundle, ClassifierInput, EncoderConfig, Family, Head, PoolerActivation, ReadWeights};
+use attar_kernels::{Cpu, EmbeddingTable, Epilogue, PackedMatrix};
+use attar_model::{Activation, Bundle, ClassifierInput, EncoderConfig, Family, Head, PoolerActivation};
 
 use crate::error::Error;
+use crate::layer_norm::LayerNormWeights;
 use crate::linear::Linear;
-use crate::source::{Source, Words};
-
-/// In which precision a model computes its linear layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// 32-bit floats.
-    F32,
-    /// Bytes: weights with a scale for each output, activations with a scale and an offset for each token, sums
-    /// exact. Attention, normalisations and heads stay in 32-bit floats.
-    ///
-    /// Of a bundle that was quantised (`attar quantize`) the layers are taken as they are: those that it keeps in
-    /// floats are computed in floats, and embedding tables of small integers stay such. Of any other bundle all layers
-    /// are quantised as they are loaded, tables are not.
-    Int8,
-}
-
-impl Precision {
-    /// What is read of a directory: nothing that is not needed.
-    pub(crate) fn reads(self) -> ReadWeights {
-        match self {
-            Precision::F32 => ReadWeights::F32,
-            Precision::Int8 => ReadWeights::QuantisedOrF32,
-        }
-    }
-}
+use crate::precision::Precision;
+use crate::weight_source::WeightSource;
+use crate::word_embeddings::WordEmbeddings;
 
 /// An encoder with packed weights.
 #[derive(Debug)]
@@ -44,17 +23,10 @@ pub(crate) struct Model {
 
 #[derive(Debug)]
 pub(crate) struct Embeddings {
-    words: Words,
+    words: WordEmbeddings,
     pub(crate) positions: Vec<f32>,
     pub(crate) types: Vec<f32>,
-    pub(crate) norm: OwnNorm,
-}
-
-#[derive(Debug)]
-pub(crate) struct OwnNorm {
-    pub(crate) gain: Buffer<f32>,
-    pub(crate) bias: Buffer<f32>,
-    pub(crate) epsilon: f32,
+    pub(crate) norm: LayerNormWeights,
 }
 
 #[derive(Debug)]
@@ -62,10 +34,10 @@ pub(crate) struct Layer {
     /// Queries, keys and values side by side.
     pub(crate) qkv: Linear,
     pub(crate) attention: Linear,
-    pub(crate) attention_norm: OwnNorm,
+    pub(crate) attention_norm: LayerNormWeights,
     pub(crate) inner: Linear,
     pub(crate) outer: Linear,
-    pub(crate) output_norm: OwnNorm,
+    pub(crate) output_norm: LayerNormWeights,
 }
 
 #[derive(Debug)]
@@ -75,7 +47,7 @@ pub(crate) enum PackedHead {
     Classification(PackedMatrix),
     /// `classifier(mean of h_t)`
     Mean(PackedMatrix),
-    /// `scale · cos(mean of one text, mean of the other) + offset`: of two sequences, so a session computes it.
+    /// `scale · cos(mean of one text, mean of the other) + offset`: it takes two sequences, so a session computes it.
     Cosine {
         scale: f32,
         offset: f32,
@@ -89,44 +61,38 @@ pub(crate) enum PackedHead {
 #[derive(Debug)]
 pub(crate) struct MaskedLm {
     pub(crate) transform: PackedMatrix,
-    pub(crate) norm: OwnNorm,
+    pub(crate) norm: LayerNormWeights,
     pub(crate) decoder: PackedMatrix,
     /// `next(act(pooler(h_0)))` of a pre-training head.
     pub(crate) next_sentence: Option<PackedMatrix>,
 }
 
 impl Embeddings {
-    pub(crate) fn words(&self) -> Table<'_> {
+    pub(crate) fn words(&self) -> EmbeddingTable<'_> {
         self.words.table()
     }
 }
 
-impl OwnNorm {
-    pub(crate) fn borrow(&self) -> Norm<'_> {
-        Norm { gain: &self.gain, bias: &self.bias, epsilon: self.epsilon }
-    }
-}
-
-/// What an activation function is called in the kernels.
-pub(crate) fn finish(activation: Activation) -> Finish {
+/// The kernels' name of an activation function.
+pub(crate) fn epilogue(activation: Activation) -> Epilogue {
     match activation {
-        Activation::Gelu => Finish::Gelu,
-        Activation::GeluNew => Finish::GeluTanh,
-        Activation::Relu => Finish::Relu,
+        Activation::Gelu => Epilogue::Gelu,
+        Activation::GeluNew => Epilogue::GeluTanh,
+        Activation::Relu => Epilogue::Relu,
     }
 }
 
 impl Model {
-    /// Packs a bundle whose word table is at hand.
-    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: Words) -> Result<Model, Error> {
+    /// Packs a bundle, given its word embeddings.
+    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: WordEmbeddings) -> Result<Model, Error> {
         let config = &bundle.config;
-        let source = Source::new(cpu, bundle, precision, &words)?;
+        let source = WeightSource::new(cpu, bundle, precision, &words)?;
         let h = config.hidden;
         let layer = |index: usize| {
             let name = |part: &str| format!("encoder.layer.{index}.{part}");
-            let thirds = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+            let projections = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
             Layer {
-                qkv: source.linear(&thirds, h, h),
+                qkv: source.linear(&projections, h, h),
                 attention: source.linear(&[name("attention.output.dense")], h, h),
                 attention_norm: source.norm(&name("attention.output.LayerNorm")),
                 inner: source.linear(&[name("intermediate.dense")], h, config.feed_forward),
@@ -177,7 +143,7 @@ impl Model {
         Ok(Model { cpu, embeddings, layers, pooler, head, config: config.clone() })
     }
 
-    /// Bytes of the weights as they are kept.
+    /// Bytes of the weights in memory.
     pub(crate) fn bytes(&self) -> usize {
         let tables = (self.embeddings.positions.len() + self.embeddings.types.len()) * 4;
         let layers: usize = self
@@ -201,10 +167,10 @@ impl Model {
         self.embeddings.words.bytes() + tables + layers + head + self.pooler.as_ref().map_or(0, PackedMatrix::bytes)
     }
 
-    pub(crate) fn pooler_finish(&self) -> Finish {
+    pub(crate) fn pooler_epilogue(&self) -> Epilogue {
         match self.config.pooler_activation() {
-            PoolerActivation::Tanh => Finish::Tanh,
-            PoolerActivation::Relu => Finish::Relu,
+            PoolerActivation::Tanh => Epilogue::Tanh,
+            PoolerActivation::Relu => Epilogue::Relu,
         }
     }
 }

@@ -1,52 +1,28 @@
-//! A model directory that answers texts.
+//! A model directory that processes texts.
 
 mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use attar_kernels::{Cpu, Pinning};
+use attar_kernels::Pinning;
 use attar_model::{Bundle, EncoderConfig, Head, Pooling, PoolingMode, Target};
 use attar_text::tokenizer::{EncodeError, Encodings, Limit, Tokenizer};
 
 use crate::batch::Input;
-use crate::encoder::{Encoder, Output};
+use crate::encoder::Encoder;
 use crate::error::Error;
-use crate::model::{Model, Precision};
-use crate::source::Words;
+use crate::options::Options;
+use crate::output::Output;
 
 pub use tokens::{Entity, Span, Tag};
 
 /// A text, or a pair of texts.
 pub type Text<'a> = (&'a str, Option<&'a str>);
 
-/// Texts that are encoded, sorted by length and computed together: enough to sort, few enough to report progress.
-const TURN: usize = 2048;
-
-/// How a model is to be run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// Precision of the linear layers.
-    pub precision: Precision,
-    /// Number of threads, the caller's among them.
-    pub threads: usize,
-    /// Where the threads run.
-    pub pinning: Pinning,
-    /// Instruction set; the fastest one unless a test forces another.
-    pub cpu: Cpu,
-}
-
-impl Options {
-    /// The fastest instruction set, threads left to the system.
-    pub fn new(precision: Precision, threads: usize) -> Options {
-        Options { precision, threads, pinning: Pinning::Free, cpu: Cpu::detect() }
-    }
-
-    /// As [`Options::new`] with a thread for each processor.
-    pub fn all_threads(precision: Precision) -> Options {
-        Options::new(precision, std::thread::available_parallelism().map_or(1, usize::from))
-    }
-}
+/// Texts that are encoded, sorted by length and computed at a time: many enough for sorting to pay, few enough to report
+/// progress.
+const CHUNK_TEXTS: usize = 2048;
 
 /// A model with its tokenizer: text in, logits, vectors, tags or answers out.
 ///
@@ -57,25 +33,25 @@ pub struct Session {
     tokenizer: Arc<Tokenizer>,
     pooling: Option<Pooling>,
     limit: Limit,
-    /// Ids of the texts at hand, one for each thread.
+    /// Ids of the current texts, by thread.
     encoded: Vec<Encodings>,
-    /// All of them, by length.
-    sorted: Sorted,
+    /// The same ids, sorted by length.
+    sorted: SortedTexts,
 }
 
-/// The ids of a turn in the order in which they are computed.
+/// The ids of a chunk of texts in the order in which they are computed.
 #[derive(Debug, Default)]
-struct Sorted {
-    order: Vec<Place>,
+struct SortedTexts {
+    order: Vec<TextLocation>,
     ids: Vec<u32>,
     types: Vec<u32>,
     lengths: Vec<u32>,
     out: Vec<f32>,
 }
 
-/// Where the ids of a text are.
+/// Where the ids of a text are, before sorting.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct TextLocation {
     text: usize,
     thread: usize,
     first: usize,
@@ -86,7 +62,7 @@ impl Session {
     /// Reads a model directory.
     ///
     /// # Errors
-    /// If there is none, it is damaged, or its tokenizer has more tokens than its embedding table rows.
+    /// If there is none, it is damaged, or its tokenizer has more tokens than its embedding table has rows.
     pub fn load(dir: &Path, options: &Options) -> Result<Session, Error> {
         Session::new(dir, Bundle::read_with(dir, options.precision.reads())?, options)
     }
@@ -115,7 +91,7 @@ impl Session {
 
     fn of(encoder: Encoder, tokenizer: Arc<Tokenizer>, pooling: Option<Pooling>, limit: Limit) -> Session {
         let encoded = (0..encoder.threads()).map(|_| Encodings::default()).collect();
-        Session { encoder, tokenizer, pooling, limit, encoded, sorted: Sorted::default() }
+        Session { encoder, tokenizer, pooling, limit, encoded, sorted: SortedTexts::default() }
     }
 
     /// Another session with the same weights and tokenizer, and threads of its own.
@@ -124,8 +100,8 @@ impl Session {
         Session::of(encoder, Arc::clone(&self.tokenizer), self.pooling, self.limit)
     }
 
-    /// Cuts texts to fewer tokens than the model could take.
-    pub fn cut_to(&mut self, max_tokens: usize) {
+    /// Truncates texts to fewer tokens than the model could take.
+    pub fn truncate_to(&mut self, max_tokens: usize) {
         self.limit.max_tokens = self.limit.max_tokens.min(max_tokens);
     }
 
@@ -149,7 +125,7 @@ impl Session {
         self.limit
     }
 
-    /// What the classification head answers.
+    /// The target of the classification head.
     ///
     /// # Errors
     /// [`Error::Missing`] if the model has none.
@@ -165,10 +141,11 @@ impl Session {
 
     /// How token states become a vector, unless the caller says otherwise.
     pub fn pooling(&self) -> Pooling {
-        self.pooling.unwrap_or(Pooling { mode: PoolingMode::Mean, normalise: false })
+        self.pooling.unwrap_or(Pooling { mode: PoolingMode::Mean, normalize: false })
     }
 
-    /// Logits of each text, `[K]`. `progress` hears how many were done since it heard last.
+    /// Logits of each text, `[K]`. `progress` is called with the number of texts done since
+    /// its last call.
     ///
     /// # Errors
     /// If a text cannot be encoded or the model has no classification head.
@@ -190,14 +167,14 @@ impl Session {
         if let Some(row) = texts.iter().position(|(_, pair)| pair.is_none()) {
             return Err(Error::NoPair { row });
         }
-        let apart: Vec<Text<'_>> =
+        let separate: Vec<Text<'_>> =
             texts.iter().flat_map(|&(text, pair)| [(text, None), (pair.unwrap_or_default(), None)]).collect();
-        let pooling = Pooling { mode: PoolingMode::Mean, normalise: true };
-        let (mut done, mut told) = (0, 0);
-        let vectors = self.rows(&apart, Output::Vectors(pooling), |more| {
+        let pooling = Pooling { mode: PoolingMode::Mean, normalize: true };
+        let (mut done, mut reported) = (0, 0);
+        let vectors = self.rows(&separate, Output::Vectors(pooling), |more| {
             done += more;
-            progress(done / 2 - told);
-            told = done / 2;
+            progress(done / 2 - reported);
+            reported = done / 2;
         })?;
         let score = |pair: &[Vec<f32>]| {
             let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
@@ -226,20 +203,20 @@ impl Session {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<f32>>, Error> {
         let mut all = vec![Vec::new(); texts.len()];
-        self.each(texts, output, |text, row| all[text] = row.to_vec(), &mut progress)?;
+        self.for_each_row(texts, output, |text, row| all[text] = row.to_vec(), &mut progress)?;
         Ok(all)
     }
 
-    /// Computes an output that has one row for each text and hands each row to `take`, in no particular order.
+    /// Computes an output that has one row for each text and passes each row to `take`, in no particular order.
     ///
     /// Nothing is allocated once the buffers have grown, beyond what `take` does.
     ///
     /// # Errors
-    /// If a text cannot be encoded, or the model has no head and logits are asked for.
+    /// If a text cannot be encoded, or the model has no head and logits are requested.
     ///
     /// # Panics
     /// If the output has a row for each token.
-    pub fn each(
+    pub fn for_each_row(
         &mut self,
         texts: &[Text<'_>],
         output: Output,
@@ -247,18 +224,19 @@ impl Session {
         progress: &mut impl FnMut(usize),
     ) -> Result<(), Error> {
         let width = self.encoder.width(output)?;
-        for (turn, some) in texts.chunks(TURN).enumerate() {
-            self.encode(some).map_err(|error| in_whole(error, turn * TURN))?;
+        for (chunk, texts) in texts.chunks(CHUNK_TEXTS).enumerate() {
+            let first = chunk * CHUNK_TEXTS;
+            self.encode(texts).map_err(|error| with_row_offset(error, first))?;
             let sorted = &mut self.sorted;
             let input = Input::new(&sorted.ids, &sorted.types, &sorted.lengths)?;
             let rows = self.encoder.rows(output, input);
-            assert_eq!(rows, some.len(), "an output with a row for each text");
+            assert_eq!(rows, texts.len(), "an output with a row for each text");
             sorted.out.resize(rows * width, 0.0);
             self.encoder.forward(input, output, &mut sorted.out)?;
-            for (place, row) in sorted.order.iter().zip(sorted.out.chunks_exact(width.max(1))) {
-                take(turn * TURN + place.text, row);
+            for (location, row) in sorted.order.iter().zip(sorted.out.chunks_exact(width.max(1))) {
+                take(first + location.text, row);
             }
-            progress(some.len());
+            progress(texts.len());
         }
         Ok(())
     }
@@ -287,69 +265,31 @@ impl Session {
             let mut first = 0;
             for &length in &encodings.lengths {
                 let text = sorted.order.len();
-                sorted.order.push(Place { text, thread, first, length: length as usize });
+                sorted.order.push(TextLocation { text, thread, first, length: length as usize });
                 first += length as usize;
             }
         }
-        // Longest first: what is left at the end, when a thread may wait for another, is short.
-        sorted.order.sort_unstable_by_key(|place| (std::cmp::Reverse(place.length), place.text));
+        // Longest first, so that the texts left at the end, when threads may wait for each other, are short.
+        sorted.order.sort_unstable_by_key(|location| (std::cmp::Reverse(location.length), location.text));
         sorted.ids.clear();
         sorted.types.clear();
         sorted.lengths.clear();
-        for place in &sorted.order {
-            let range = place.first..place.first + place.length;
-            sorted.ids.extend_from_slice(&encoded[place.thread].ids[range.clone()]);
-            sorted.types.extend_from_slice(&encoded[place.thread].types[range]);
-            sorted.lengths.push(place.length as u32);
+        for location in &sorted.order {
+            let range = location.first..location.first + location.length;
+            sorted.ids.extend_from_slice(&encoded[location.thread].ids[range.clone()]);
+            sorted.types.extend_from_slice(&encoded[location.thread].types[range]);
+            sorted.lengths.push(location.length as u32);
         }
         Ok(())
     }
 }
 
-/// The row of an error counted from the first text of all.
-fn in_whole(error: Error, before: usize) -> Error {
+/// An error of a chunk whose row is counted from the first text of all.
+fn with_row_offset(error: Error, before: usize) -> Error {
     match error {
         Error::Encode(EncodeError::Row { row, source }) => {
             Error::Encode(EncodeError::Row { row: row + before, source })
         }
         other => other,
-    }
-}
-
-impl Encoder {
-    /// Packs a bundle.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`] if a weight is not a number.
-    pub fn from_bundle(bundle: &Bundle, options: &Options) -> Result<Encoder, Error> {
-        let words = Words::copied(bundle, options.precision);
-        let model = Model::new(options.cpu, bundle, options.precision, words)?;
-        Ok(Encoder::new(Arc::new(model), options.threads, &options.pinning))
-    }
-
-    /// As [`Encoder::from_bundle`] without a copy of the word table.
-    fn consuming(mut bundle: Bundle, options: &Options) -> Result<Encoder, Error> {
-        let words = Words::taken(&mut bundle, options.precision);
-        let model = Model::new(options.cpu, &bundle, options.precision, words)?;
-        Ok(Encoder::new(Arc::new(model), options.threads, &options.pinning))
-    }
-
-    /// Reads a model directory: the quantised weights, if there are any and the precision asks for them, or those in
-    /// 32-bit floats.
-    ///
-    /// # Errors
-    /// As [`Bundle::read_with`] and [`Encoder::from_bundle`].
-    pub fn load(dir: &Path, options: &Options) -> Result<Encoder, Error> {
-        Encoder::consuming(Bundle::read_with(dir, options.precision.reads())?, options)
-    }
-
-    /// As [`Encoder::load`], without the head: for vectors.
-    ///
-    /// # Errors
-    /// As [`Encoder::load`].
-    pub fn load_headless(dir: &Path, options: &Options) -> Result<Encoder, Error> {
-        let mut bundle = Bundle::read_with(dir, options.precision.reads())?;
-        bundle.config = bundle.config.with_head(Head::None);
-        Encoder::consuming(bundle, options)
     }
 }

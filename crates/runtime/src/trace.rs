@@ -1,29 +1,29 @@
-//! What a teacher leaves for its student, written into memory of the caller.
+//! Traces, what a student learns from its teacher, written into memory of the caller.
 
 use attar_kernels::{AttentionScratch, Cpu, Rows, attention_scores, relations};
 use attar_model::EncoderConfig;
 
 use crate::batch::Input;
-use crate::encoder::copy;
 use crate::model::Model;
+use crate::rows::{copy_rows, take_front};
 
-/// Where the parts of a trace go; nothing is computed for a part that nobody asks for, beyond what the pass needs.
+/// Where the parts of a trace are written; parts without a buffer are not computed, unless the pass needs them.
 #[derive(Debug, Default)]
 pub struct TraceBuffers<'a> {
-    /// Embeddings after their normalisation, hidden state 0: `[N, H]`.
+    /// Embeddings after their normalization, hidden state 0: `[N, H]`.
     pub embeddings: Option<&'a mut [f32]>,
-    /// Of each layer, from the first on; those beyond the end are not kept.
+    /// Of each layer, from the first on; layers beyond the end of the list are not traced.
     pub layers: Vec<LayerBuffers<'a>>,
-    /// Output of the pooler, `[B, H]`; left alone by a model without one.
+    /// Output of the pooler, `[B, H]`; not written by a model without one.
     pub pooled: Option<&'a mut [f32]>,
     /// Logits of the head, `[B, K]` or `[N, K]`.
     pub logits: Option<&'a mut [f32]>,
-    /// Logits of the next-sentence head, `[B, 2]`: that the second text follows the first, and that it does not. Left
-    /// alone by a model without one.
+    /// Logits of the next-sentence head, `[B, 2]`: that the second text follows the first, and that it does not. Not
+    /// written by a model without one.
     pub next_sentence: Option<&'a mut [f32]>,
 }
 
-/// Where the parts of one layer go.
+/// Where the parts of one layer are written.
 #[derive(Debug, Default)]
 pub struct LayerBuffers<'a> {
     /// Output of the layer, `[N, H]`.
@@ -36,7 +36,7 @@ pub struct LayerBuffers<'a> {
     pub relations: Option<RelationBuffers<'a>>,
 }
 
-/// Where relations go.
+/// Where relations are written.
 #[derive(Debug)]
 pub struct RelationBuffers<'a> {
     /// R, the number of relation heads; divides H.
@@ -46,9 +46,7 @@ pub struct RelationBuffers<'a> {
 }
 
 fn front<'a>(buffer: &mut Option<&'a mut [f32]>, count: usize) -> Option<&'a mut [f32]> {
-    let (first, rest) = buffer.take()?.split_at_mut(count);
-    *buffer = Some(rest);
-    Some(first)
+    buffer.as_mut().map(|buffer| take_front(buffer, count))
 }
 
 impl<'a> TraceBuffers<'a> {
@@ -57,7 +55,7 @@ impl<'a> TraceBuffers<'a> {
         let (n, h) = (input.tokens(), config.hidden);
         let expect = |name: &str, buffer: &Option<&mut [f32]>, length: usize| {
             let got = buffer.as_ref().map_or(length, |buffer| buffer.len());
-            assert_eq!(got, length, "numbers of the buffer for {name}");
+            assert_eq!(got, length, "elements of the buffer for {name}");
         };
         expect("embeddings", &self.embeddings, n * h);
         expect("pooled vectors", &self.pooled, input.sequences() * h);
@@ -71,7 +69,7 @@ impl<'a> TraceBuffers<'a> {
             if let Some(RelationBuffers { heads, parts }) = &layer.relations {
                 assert!(*heads > 0 && h.is_multiple_of(*heads), "{heads} relation heads of {h} columns");
                 for part in parts {
-                    assert_eq!(part.len(), heads * input.pairs(), "numbers of the buffer for relations");
+                    assert_eq!(part.len(), heads * input.pairs(), "elements of the buffer for relations");
                 }
             }
         }
@@ -89,11 +87,7 @@ impl<'a> TraceBuffers<'a> {
             scores: front(&mut layer.scores, config.heads * first.pairs()),
             relations: layer.relations.as_mut().map(|relations| RelationBuffers {
                 heads: relations.heads,
-                parts: relations.parts.each_mut().map(|part| {
-                    let (mine, rest) = std::mem::take(part).split_at_mut(relations.heads * first.pairs());
-                    *part = rest;
-                    mine
-                }),
+                parts: relations.parts.each_mut().map(|part| take_front(part, relations.heads * first.pairs())),
             }),
         });
         let taken = TraceBuffers {
@@ -108,8 +102,8 @@ impl<'a> TraceBuffers<'a> {
 }
 
 impl LayerBuffers<'_> {
-    /// What follows from queries, keys and values.
-    pub(crate) fn fill(
+    /// Writes queries, keys and values, and what is computed from them.
+    pub(crate) fn fill_attention(
         &mut self,
         cpu: Cpu,
         config: &EncoderConfig,
@@ -120,7 +114,7 @@ impl LayerBuffers<'_> {
     ) {
         let h = config.hidden;
         if let Some(to) = &mut self.qkv {
-            copy(qkv, stride, to, 3 * h);
+            copy_rows(qkv, stride, to, 3 * h);
         }
         let mut pairs = 0;
         for span in group.spans() {

@@ -93,7 +93,7 @@ fn models() -> Vec<(String, Bundle, Batch, BTreeMap<String, Array>)> {
 }
 
 #[test]
-fn traces_are_those_of_the_fixtures() {
+fn traces_match_the_fixtures() {
     for (name, bundle, batch, expected) in models() {
         for cpu in Cpu::all() {
             for threads in [1, 2] {
@@ -157,9 +157,9 @@ fn traces_are_those_of_the_fixtures() {
     }
 }
 
-/// A row gives the same bits alone as in a batch, with one thread as with several.
+/// A row gives the same bits by itself and in a batch, with one thread and with several.
 #[test]
-fn company_and_threads_change_no_bit() {
+fn batch_and_threads_do_not_change_a_bit() {
     for (name, bundle, batch, _) in models() {
         if bundle.config.head == Head::None {
             continue;
@@ -195,7 +195,7 @@ fn company_and_threads_change_no_bit() {
 /// The real teacher, in sentences of its tokenizer.
 #[test]
 #[ignore = "needs the pretrained teacher of ../shared"]
-fn vectors_are_those_of_the_teacher() {
+fn vectors_match_the_teacher() {
     let dir = attar_testing::fixtures("minilm");
     let teacher = teacher();
     let expected = tensors(&dir.join("expected.safetensors"));
@@ -208,19 +208,19 @@ fn vectors_are_those_of_the_teacher() {
         ids.extend(row);
     }
     let input = Input::new(&ids, &[], &lengths).unwrap();
-    let normalised = |mode| Output::Vectors(Pooling { mode, normalise: mode == PoolingMode::Mean });
+    let normalized = |mode| Output::Vectors(Pooling { mode, normalize: mode == PoolingMode::Mean });
     for cpu in Cpu::all() {
         let mut encoder = Encoder::load_headless(&teacher, &options(cpu, Precision::F32, 1)).unwrap();
         let mut out = vec![0.0; lengths.len() * encoder.config().hidden];
-        encoder.forward(input, normalised(PoolingMode::Mean), &mut out).unwrap();
+        encoder.forward(input, normalized(PoolingMode::Mean), &mut out).unwrap();
         let wanted = &expected["embeddings"].data;
         // The fixture's own bound for embeddings.
         assert_close(&format!("embeddings on {cpu}"), &wide(&out[..wanted.len()]), wanted, 5e-6);
-        encoder.forward(input, normalised(PoolingMode::Cls), &mut out).unwrap();
+        encoder.forward(input, normalized(PoolingMode::Cls), &mut out).unwrap();
         let wanted = &expected["cls_hidden"].data;
         assert_close(&format!("first states on {cpu}"), &wide(&out[..wanted.len()]), wanted, 1e-5);
         let mut bytes = Encoder::load_headless(&teacher, &options(cpu, Precision::Int8, 1)).unwrap();
-        bytes.forward(input, normalised(PoolingMode::Mean), &mut out).unwrap();
+        bytes.forward(input, normalized(PoolingMode::Mean), &mut out).unwrap();
         let h = bytes.config().hidden;
         for (got, wanted) in out.chunks(h).zip(expected["embeddings"].data.chunks(h)) {
             let cosine: f64 = got.iter().zip(wanted).map(|(&a, b)| f64::from(a) * b).sum();

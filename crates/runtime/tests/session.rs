@@ -38,17 +38,17 @@ fn texts_of_the_fixtures() {
     assert!(compared > 0, "no text was compared");
 }
 
-/// More texts than a turn takes, of all lengths, in one order and alone.
+/// More texts than a chunk has, of all lengths, in one order and one at a time.
 #[test]
 #[ignore = "needs the pretrained teacher of ../shared"]
-fn order_and_turns_change_nothing() {
+fn order_and_chunks_change_nothing() {
     let teacher = teacher();
     let words = ["energy", "of", "a", "small", "model", "—", "naïve", "distillation", "!", "[MASK]"];
     let texts: Vec<String> = (0..2100)
         .map(|i| (0..i % 13).map(|j| words[(i * 7 + j) % words.len()]).collect::<Vec<_>>().join(" "))
         .collect();
     let rows: Vec<Text<'_>> = texts.iter().map(|text| (text.as_str(), None)).collect();
-    let pooling = Pooling { mode: PoolingMode::Mean, normalise: true };
+    let pooling = Pooling { mode: PoolingMode::Mean, normalize: true };
     let mut session = Session::load_headless(&teacher, &Options::new(Precision::Int8, 2)).unwrap();
     let mut done = 0;
     let all = session.embed(&rows, pooling, |some| done += some).unwrap();
@@ -74,7 +74,7 @@ fn sentences_of_the_teacher() {
     let width = expected.shape[1];
     let mut flat = vec![0.0; texts.len() * width];
     let to = |text: usize, row: &[f32]| flat[text * width..][..width].copy_from_slice(row);
-    session.each(&texts, Output::Vectors(pooling), to, &mut |_| ()).unwrap();
+    session.for_each_row(&texts, Output::Vectors(pooling), to, &mut |_| ()).unwrap();
     // The fixture's own bound.
     assert_close("embeddings", &wide(&flat), &expected.data, 5e-6);
 }
@@ -100,7 +100,7 @@ fn int8_vectors_are_near_those_of_f32() {
     };
     let texts: Vec<String> = sets.into_iter().flat_map(first).collect();
     let rows: Vec<Text<'_>> = texts.iter().map(|text| (text.as_str(), None)).collect();
-    let pooling = Pooling { mode: PoolingMode::Mean, normalise: true };
+    let pooling = Pooling { mode: PoolingMode::Mean, normalize: true };
     let [exact, int8] = [Precision::F32, Precision::Int8].map(|precision| {
         let mut session = Session::load_headless(&teacher(), &Options::new(precision, 2)).unwrap();
         session.embed(&rows, pooling, |_| ()).unwrap()

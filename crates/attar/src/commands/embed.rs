@@ -25,7 +25,7 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
             Some(PoolingArg::Mean) => PoolingMode::Mean,
             Some(PoolingArg::Cls) => PoolingMode::Cls,
         },
-        normalise: args.normalise.unwrap_or(own.normalise),
+        normalize: args.normalise.unwrap_or(own.normalize),
     };
     let given = texts::given(&args.texts)?;
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), None)).collect();

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
         let about = || format!("{} cannot be evaluated", path.display());
         let mut session = engine::open(path, &args.engine, threads).with_context(about)?;
         if let Some(max_tokens) = args.scoring.max_tokens {
-            session.cut_to(max_tokens);
+            session.truncate_to(max_tokens);
         }
         session.target().with_context(about)?;
         let bytes = engine::shipped(path, &args.engine)?;

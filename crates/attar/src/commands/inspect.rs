@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use attar_distill::model_directory;
-use attar_model::quantised::{QUANTISED_FILE, QuantisedWeights};
+use attar_model::quantized::{QUANTIZED_FILE, QuantizedWeights};
 use attar_model::{Bundle, EncoderConfig, Flops, Head, ReadWeights, Size, checkpoint, flops};
 use serde::Serialize;
 use serde_json::Value;
@@ -121,8 +121,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
 
 /// Reads all weights there are.
 fn find(directory: &Path) -> anyhow::Result<Found> {
-    let path = directory.join(QUANTISED_FILE);
-    let describe = |config: &EncoderConfig, weights: &QuantisedWeights| -> anyhow::Result<QuantisedFile> {
+    let path = directory.join(QUANTIZED_FILE);
+    let describe = |config: &EncoderConfig, weights: &QuantizedWeights| -> anyhow::Result<QuantisedFile> {
         let mut stored = BTreeMap::new();
         for (_, tensor) in weights.iter() {
             *stored.entry(tensor.storage().to_string()).or_insert(0) += 1;
@@ -139,14 +139,14 @@ fn find(directory: &Path) -> anyhow::Result<Found> {
         Ok(loaded) => {
             let config = loaded.config.clone();
             let quantised = match path.exists() {
-                true => Some(describe(&config, &QuantisedWeights::read(&path, &config)?)?),
+                true => Some(describe(&config, &QuantizedWeights::read(&path, &config)?)?),
                 false => None,
             };
             Ok(Found { config, quantised, floats: Some(loaded) })
         }
         Err(attar_model::Error::NoWeights { .. }) if path.exists() => {
-            let bundle = Bundle::read_with(directory, ReadWeights::Quantised)?;
-            let quantised = bundle.quantised.as_ref().map(|weights| describe(&bundle.config, weights)).transpose()?;
+            let bundle = Bundle::read_with(directory, ReadWeights::Quantized)?;
+            let quantised = bundle.quantized.as_ref().map(|weights| describe(&bundle.config, weights)).transpose()?;
             Ok(Found { config: bundle.config, quantised, floats: None })
         }
         Err(error) => Err(error.into()),

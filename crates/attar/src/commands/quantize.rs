@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use attar_distill::score::Answers;
 use attar_distill::{DataFacts, Delivery, model_directory};
 use attar_model::atomic::WriteMode;
-use attar_model::quantised::{Int4Group, QUANTISED_FILE, Storage};
+use attar_model::quantized::{Int4Group, QUANTIZED_FILE, Storage};
 use attar_model::{Bundle, Size, WriteWeights};
 use attar_runtime::Precision;
 use attar_text::metrics::{Difference, Score};
@@ -135,7 +135,7 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
     ensure!(!args.out.exists(), "{} is there already: name a new folder", args.out.display());
     let directory = model_directory::existing(&args.model)?;
     let bundle = Bundle::read(&directory)?;
-    if let Some(quantised) = &bundle.quantised {
+    if let Some(quantised) = &bundle.quantized {
         ensure!(
             quantised.source() == bundle.fingerprint(),
             "{} has no f32 weights that its quantised ones were made from: quantise the model it comes from",
@@ -160,11 +160,11 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
     notes.iter().for_each(console::note);
 
     let mut bundle = choice.bench.bundle;
-    let fingerprint = bundle.quantised.as_ref().map_or(String::new(), |weights| weights.fingerprint(&bundle.config));
+    let fingerprint = bundle.quantized.as_ref().map_or(String::new(), |weights| weights.fingerprint(&bundle.config));
     let mut report = Report {
         directory: args.out.display().to_string(),
         bytes_f32: Size::of(&bundle.config).bytes_f32(),
-        bytes_quantised: bundle.quantised.as_ref().map_or(Ok(0), |w| w.to_bytes(&bundle.config).map(|b| b.len()))?,
+        bytes_quantised: bundle.quantized.as_ref().map_or(Ok(0), |w| w.to_bytes(&bundle.config).map(|b| b.len()))?,
         fingerprint,
         gate,
         parts: parts.into_iter().map(|(_, part)| part).collect(),
@@ -179,7 +179,7 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
         source: bundle.card.as_deref(),
     }));
     record(&mut bundle, &report)?;
-    let weights = if args.without_f32 { WriteWeights::Quantised } else { WriteWeights::All };
+    let weights = if args.without_f32 { WriteWeights::Quantized } else { WriteWeights::All };
     bundle.write_with(&args.out, WriteMode::New, weights)?;
     report.bytes_f32 = written(&args.out.join("model.safetensors")).unwrap_or(report.bytes_f32);
     Ok(report)
@@ -396,7 +396,7 @@ fn print(report: &Report) -> std::io::Result<()> {
         None => console::say("not gated: errors are those of the weights, and no score was measured")?,
     }
     console::say(format!(
-        "\n{}: {QUANTISED_FILE} {}, {:.1} times smaller than {} as f32",
+        "\n{}: {QUANTIZED_FILE} {}, {:.1} times smaller than {} as f32",
         report.directory,
         tables::bytes(report.bytes_quantised as u64),
         report.bytes_f32 as f64 / report.bytes_quantised.max(1) as f64,

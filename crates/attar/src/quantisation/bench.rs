@@ -1,6 +1,6 @@
 //! A model whose parts can be quantised and put back, and what that does to its answers.
 
-use attar_model::quantised::{Int4Matrix, Int8Matrix, QuantisedTensor, QuantisedWeights, ScaleChoice, Storage};
+use attar_model::quantized::{Int4Matrix, Int8Matrix, QuantizedTensor, QuantizedWeights, ScaleChoice, Storage};
 use attar_model::{Bundle, Head, Pooling, PoolingMode};
 use attar_runtime::{Encoder, Input, Options, Output, Precision};
 use attar_text::tokenizer::Encodings;
@@ -15,17 +15,17 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(mut bundle: Bundle, threads: usize) -> anyhow::Result<Bench> {
-        bundle.quantised =
-            Some(QuantisedWeights::quantise(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32)?);
+        bundle.quantized =
+            Some(QuantizedWeights::quantize(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32)?);
         Ok(Bench { bundle, threads })
     }
 
     /// Stores a unit in that form, or as floats.
     pub(crate) fn put(&mut self, unit: &Unit, form: Option<Form>) -> anyhow::Result<()> {
-        let Bundle { weights, quantised, .. } = &mut self.bundle;
+        let Bundle { weights, quantized, .. } = &mut self.bundle;
         for name in &unit.weights {
-            if let (Some(tensor), Some(quantised)) = (weights.get(name), quantised.as_mut()) {
-                quantised.replace(name, stored(tensor, form)?)?;
+            if let (Some(tensor), Some(quantized)) = (weights.get(name), quantized.as_mut()) {
+                quantized.replace(name, stored(tensor, form)?)?;
             }
         }
         Ok(())
@@ -33,8 +33,8 @@ impl Bench {
 
     /// How a unit is stored now: a group as wide as a row is the row.
     pub(crate) fn storage(&self, unit: &Unit) -> Storage {
-        let first = unit.weights.first().and_then(|name| self.bundle.quantised.as_ref()?.get(name));
-        first.map_or(Storage::F32, QuantisedTensor::storage)
+        let first = unit.weights.first().and_then(|name| self.bundle.quantized.as_ref()?.get(name));
+        first.map_or(Storage::F32, QuantizedTensor::storage)
     }
 
     /// What the head answers to texts, or vectors where there is none: rows of the width that comes with them.
@@ -46,7 +46,7 @@ impl Bench {
         let output = match self.bundle.config.head {
             Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => Output::Logits,
             Head::None | Head::MaskedLm | Head::Pretraining => {
-                Output::Vectors(Pooling { mode: PoolingMode::Mean, normalise: false })
+                Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: false })
             }
         };
         let input = Input::new(&texts.ids, &texts.types, &texts.lengths)?;
@@ -88,7 +88,7 @@ impl Bench {
     fn error_of_weights(&self, unit: &Unit, form: Form) -> anyhow::Result<f64> {
         let (mut error, mut whole) = (0.0, 0.0);
         for tensor in unit.weights.iter().filter_map(|name| self.bundle.weights.get(name)) {
-            let got = stored(tensor, Some(form))?.dequantise();
+            let got = stored(tensor, Some(form))?.dequantize();
             error += squares(tensor.data.iter().zip(&got.data).map(|(a, b)| f64::from(*a) - f64::from(*b)));
             whole += squares(tensor.data.iter().map(|&a| f64::from(a)));
         }
@@ -102,7 +102,7 @@ fn pair_scores(
     texts: &Encodings,
     [scale, offset]: [f32; 2],
 ) -> anyhow::Result<(Vec<f32>, usize)> {
-    let output = Output::Vectors(Pooling { mode: PoolingMode::Mean, normalise: true });
+    let output = Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: true });
     let input = Input::new(&texts.ids, &texts.types, &texts.lengths)?;
     let width = encoder.width(output)?;
     let mut vectors = vec![0.0; encoder.rows(output, input) * width];
@@ -114,13 +114,13 @@ fn pair_scores(
     Ok((vectors.chunks_exact(2 * width).map(score).collect(), 1))
 }
 
-fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> anyhow::Result<QuantisedTensor> {
+fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> anyhow::Result<QuantizedTensor> {
     Ok(match form {
-        None => QuantisedTensor::F32(tensor.clone()),
+        None => QuantizedTensor::F32(tensor.clone()),
         Some(Form { storage: Storage::Int4(group), scales }) => {
-            QuantisedTensor::Int4(Int4Matrix::quantise(tensor, group, scales)?)
+            QuantizedTensor::Int4(Int4Matrix::quantize(tensor, group, scales)?)
         }
-        Some(Form { scales, .. }) => QuantisedTensor::Int8(Int8Matrix::quantise(tensor, scales)?),
+        Some(Form { scales, .. }) => QuantizedTensor::Int8(Int8Matrix::quantize(tensor, scales)?),
     })
 }
 

@@ -69,8 +69,8 @@ impl GateData {
         let most = [bundle.max_tokens, args.scoring.max_tokens].into_iter().flatten().min();
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
-        let dev_texts = encode(&dev, &tokenizer, limit, bundle.config.reads_pairs_apart())?;
-        let calibration = encode(&calibration, &tokenizer, limit, bundle.config.reads_pairs_apart())?;
+        let dev_texts = encode(&dev, &tokenizer, limit, bundle.config.encodes_pairs_separately())?;
+        let calibration = encode(&calibration, &tokenizer, limit, bundle.config.encodes_pairs_separately())?;
         Ok(GateData { dev, dev_texts, calibration, calibration_name, metrics, truth, order })
     }
 

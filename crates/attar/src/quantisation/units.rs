@@ -1,7 +1,7 @@
 //! The parts of a model that are decided on, one by one.
 
 use anyhow::bail;
-use attar_model::quantised::{ScaleChoice, Storage};
+use attar_model::quantized::{ScaleChoice, Storage};
 use attar_model::{EncoderConfig, expected_shapes};
 
 /// The unit of the word table.

@@ -47,7 +47,7 @@ fn encoder(folder: &Path) {
             (name.to_owned(), tensor)
         })
         .collect();
-    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalise: true });
+    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalize: true });
     let bundle =
         Bundle { pooling, tokenizer_files: tokenizer_files(&tokenizer, 32).unwrap(), ..Bundle::new(config, weights) };
     bundle.write(&folder.join("encoder"), WriteMode::New).unwrap();

@@ -100,7 +100,7 @@ fn a_layer_that_hurts_stays_exact() {
 
     // The file is what was scored and says so.
     let bundle = Bundle::read(&folder.join("gated")).unwrap();
-    let quantised = bundle.quantised.as_ref().unwrap();
+    let quantised = bundle.quantized.as_ref().unwrap();
     assert_eq!(Some(quantised.fingerprint(&bundle.config).as_str()), report["fingerprint"].as_str());
     assert!(quantised.floats(&format!("{FRAGILE}.weight")).is_some());
     let made = bundle.provenance.unwrap();
@@ -131,7 +131,7 @@ fn without_data_nothing_is_gated_and_that_is_said() {
     let text = succeed(folder, &[&base[..], &["small", "--without-f32", "--embeddings", "int4"]].concat());
     assert!(text.contains("not gated") && text.contains("int4"), "{text}");
     assert!(!folder.join("small/model.safetensors").exists());
-    assert!(Bundle::read_with(&folder.join("small"), ReadWeights::Quantised).is_ok());
+    assert!(Bundle::read_with(&folder.join("small"), ReadWeights::Quantized).is_ok());
     // The smallest directory can be looked into.
     let inspection = json(&succeed(folder, &["inspect", "small", "--json"]));
     let on_disk = std::fs::metadata(folder.join("small/model.int8.safetensors")).unwrap().len();

@@ -89,7 +89,7 @@ impl FrozenBaseline {
 }
 
 fn features(session: &mut Session, texts: &[Text<'_>], reading: Reading) -> Result<Vec<Vec<f32>>, Error> {
-    let pooling = Pooling { normalise: true, ..session.pooling() };
+    let pooling = Pooling { normalize: true, ..session.pooling() };
     let apart: Vec<Text<'_>> = match reading {
         Reading::Vector => texts.iter().map(|&(text, _)| (text, None)).collect(),
         Reading::Pair | Reading::Cosine => {

@@ -40,7 +40,7 @@ impl PairReadings {
         let pairs = data.examples.iter().map(|example| Some([example.text.as_str(), example.pair.as_deref()?]));
         let Some(pairs) = pairs.collect::<Option<Vec<[&str; 2]>>>() else { return Ok(None) };
         let texts: Vec<Text<'_>> = pairs.iter().flatten().map(|text| (*text, None)).collect();
-        let pooling = Pooling { normalise: true, ..session.pooling() };
+        let pooling = Pooling { normalize: true, ..session.pooling() };
         let vectors = session.embed(&texts, pooling, |_| ())?;
         let scores: Vec<f32> = scores.iter().map(|&score| score as f32).collect();
         let explained = |row: &dyn Fn(&[f32], &[f32]) -> Vec<f32>| {

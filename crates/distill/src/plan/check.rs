@@ -252,11 +252,11 @@ pub(super) fn same_vocabulary(student: &Path, teacher: &Bundle, tokenizer: &Toke
 
 /// Whether teacher and student read a pair alike.
 pub(super) fn same_reading(student: &EncoderConfig, teacher: &EncoderConfig) -> Result<(), Error> {
-    let apart = |config: &EncoderConfig| match config.reads_pairs_apart() {
+    let apart = |config: &EncoderConfig| match config.encodes_pairs_separately() {
         true => "a model that reads the texts of a pair one by one",
         false => "a model that reads a pair as one sequence",
     };
-    if student.reads_pairs_apart() == teacher.reads_pairs_apart() {
+    if student.encodes_pairs_separately() == teacher.encodes_pairs_separately() {
         return Ok(());
     }
     let out = "leave the student's `classifier` out, so that it reads as its teacher does";

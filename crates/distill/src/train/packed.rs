@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attar_kernels::train::memory;
+use attar_kernels::train::pool;
 use attar_model::{Bundle, EncoderConfig, Head};
 use attar_runtime::{LayerBuffers, Options, Output, Precision, TraceBuffers};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -72,7 +72,7 @@ impl PackedTeacher {
         let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
 
         let (rows, hidden, pairs) = (layout.rows(), c.hidden, layout.pairs(c.heads));
-        let room = |wanted: bool, numbers: usize| memory::take(if wanted { numbers } else { 0 });
+        let room = |wanted: bool, numbers: usize| pool::acquire(if wanted { numbers } else { 0 });
         let mut embeddings = room(parts.embeddings || c.layers == 0, rows * hidden);
         let last = c.layers.saturating_sub(1);
         let mut layers: Vec<[Vec<f32>; 3]> = (parts.layers.iter().enumerate())

@@ -1,12 +1,12 @@
 //! Attention of narrow heads in one pass: scores, weights and sums of a block of queries stay in registers.
 //!
-//! A head of 4 columns has 8 products for each weight, so that writing scores and reading them again costs as much as
-//! they do. Wider heads have no room for their sums in registers.
+//! A head of 4 columns has 8 products for each weight, so that writing scores and reading them again would cost as much
+//! as the products. The sums of wider heads do not fit into registers.
 
 use std::marker::PhantomData;
 
-use super::softmax::TRUSTED;
-use super::{Lanes, MAX_LANES};
+use super::block::{Lanes, MAX_LANES};
+use super::softmax::EXACT_INVERSES;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 use crate::math::Function;
@@ -19,14 +19,14 @@ const fn fits<I: Isa>(width: usize) -> bool {
     2 * width + 4 <= I::REGISTERS
 }
 
-/// Keys that are looked at together: the chain of operations from a score to its weight is so long that only several
-/// side by side keep the processor busy.
-const fn together<I: Isa>() -> usize {
+/// Keys that are processed at a time: the chain of operations from a score to its weight is so long that only several
+/// interleaved chains keep the processor busy.
+const fn keys_at_once<I: Isa>() -> usize {
     if I::REGISTERS >= 32 { 8 } else { 2 }
 }
 
-/// The head at `queries`, transposed, into `context`, transposed; `false` if it is too wide or scores are so large that
-/// the softmax must know the largest one, and then `context` may hold anything.
+/// Computes the head at `queries`, transposed, into `context`, transposed. Returns `false` if it is too wide, or if
+/// scores are so large that the softmax needs the largest one; then the contents of `context` are unspecified.
 ///
 /// # Safety
 /// `tokens` rows of `width` keys and values, `stride` apart, can be read, `width` rows of `vectors` vectors of queries
@@ -49,12 +49,12 @@ pub(super) unsafe fn narrow<E: Function>(
     (0..vectors).all(|vector| {
         // SAFETY: a vector of each row, by the caller.
         let (queries, context) = unsafe { (queries.add(vector * lanes), context.add(vector * lanes)) };
-        let narrow = Narrow { tokens, keys, values, stride, queries, context, row: vectors * lanes };
+        let narrow = NarrowHead { tokens, keys, values, stride, queries, context, row_stride: vectors * lanes };
         macro_rules! widths {
             ($($d:literal)*) => {
                 match width {
                     // SAFETY: the caller's promise.
-                    $($d => cpu.run(unsafe { Sized::<E, $d>::new(narrow) }),)*
+                    $($d => cpu.run(unsafe { SizedHead::<E, $d>::new(narrow) }),)*
                     _ => false,
                 }
             };
@@ -64,28 +64,28 @@ pub(super) unsafe fn narrow<E: Function>(
 }
 
 #[derive(Clone, Copy)]
-struct Narrow {
+struct NarrowHead {
     tokens: usize,
     keys: *const f32,
     values: *const f32,
     stride: usize,
     queries: *const f32,
     context: *mut f32,
-    /// Distance of the rows of queries and context.
-    row: usize,
+    /// Stride of the rows of queries and context.
+    row_stride: usize,
 }
 
-struct Sized<E, const D: usize>(Narrow, PhantomData<E>);
+struct SizedHead<E, const D: usize>(NarrowHead, PhantomData<E>);
 
-impl<E, const D: usize> Sized<E, D> {
+impl<E, const D: usize> SizedHead<E, D> {
     /// # Safety
     /// As [`narrow`], of one vector.
-    unsafe fn new(narrow: Narrow) -> Self {
-        Sized(narrow, PhantomData)
+    unsafe fn new(narrow: NarrowHead) -> Self {
+        SizedHead(narrow, PhantomData)
     }
 }
 
-impl<E: Function, const D: usize> Kernel for Sized<E, D> {
+impl<E: Function, const D: usize> Kernel for SizedHead<E, D> {
     type Output = bool;
 
     #[inline(always)]
@@ -93,44 +93,44 @@ impl<E: Function, const D: usize> Kernel for Sized<E, D> {
         if !fits::<I>(D) {
             return false;
         }
-        let Narrow { tokens, keys, values, stride, queries, context, row } = self.0;
+        let NarrowHead { tokens, keys, values, stride, queries, context, row_stride } = self.0;
         let mut q = [isa.zero(); D];
         for (d, q) in q.iter_mut().enumerate() {
             // SAFETY: the promise of `new`.
-            *q = unsafe { isa.load(queries.add(d * row)) };
+            *q = unsafe { isa.load(queries.add(d * row_stride)) };
         }
         let mut sums = Sums { weights: isa.zero(), values: [isa.zero(); D] };
         let mut token = 0;
         while token < tokens {
-            // SAFETY: inside the rows that `new` speaks of.
+            // SAFETY: inside the rows of `new`.
             let (keys, values) = unsafe { (keys.add(token * stride), values.add(token * stride)) };
-            if tokens - token < together::<I>() {
+            if tokens - token < keys_at_once::<I>() {
                 // SAFETY: one row is left.
                 unsafe { sums.add::<I, E, 1>(isa, &q, keys, values, stride) };
                 token += 1;
             } else {
-                // SAFETY: so many rows are left.
+                // SAFETY: as many rows are left.
                 unsafe {
-                    match together::<I>() {
+                    match keys_at_once::<I>() {
                         8 => sums.add::<I, E, 8>(isa, &q, keys, values, stride),
                         _ => sums.add::<I, E, 2>(isa, &q, keys, values, stride),
                     }
                 }
-                token += together::<I>();
+                token += keys_at_once::<I>();
             }
         }
         let inverse = isa.div(isa.splat(1.0), sums.weights);
         for (d, &sum) in sums.values.iter().enumerate() {
             // SAFETY: the promise of `new`.
-            unsafe { isa.store(context.add(d * row), isa.mul(sum, inverse)) };
+            unsafe { isa.store(context.add(d * row_stride), isa.mul(sum, inverse)) };
         }
         let mut lanes = [0.0; MAX_LANES];
         isa.store_slice(&mut lanes[..I::LANES], inverse);
-        lanes[..I::LANES].iter().all(|inverse| TRUSTED.contains(inverse))
+        lanes[..I::LANES].iter().all(|inverse| EXACT_INVERSES.contains(inverse))
     }
 }
 
-/// Of the keys so far, for each query.
+/// Sums over the keys so far, for each query.
 struct Sums<F, const D: usize> {
     weights: F,
     values: [F; D],
@@ -141,7 +141,7 @@ impl<F: Copy, const D: usize> Sums<F, D> {
     ///
     /// # Safety
     /// `N` rows of `D` keys and values, `stride` apart, can be read.
-    #[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
+    #[expect(clippy::undocumented_unsafe_blocks, reason = "one comment covers all of them")]
     #[inline(always)]
     unsafe fn add<I: Isa<F = F>, E: Function, const N: usize>(
         &mut self,

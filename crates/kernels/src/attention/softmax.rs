@@ -1,18 +1,18 @@
-//! From scores to weights.
+//! From scores to weights: the softmax of a block of queries.
 
 use std::marker::PhantomData;
 
-use super::{MAX_LANES, MAX_VECTORS};
+use super::block::{MAX_LANES, MAX_VECTORS};
 use crate::cpu::Kernel;
 use crate::isa::Isa;
 use crate::math::Function;
 
-/// `2^(score - shift)` in place, and the reciprocals of their sums; whether all sums are in the range in which
-/// nothing was lost.
+/// `2^(score - shift)` in place, and the reciprocals of their sums; returns whether all sums are in the range in which
+/// no precision was lost.
 ///
-/// A softmax is the same whatever is taken away from all scores. The usual choice, the largest, costs a pass over
-/// them; 0 is as good while a sum stays far from what 32 bits can hold.
-pub(super) struct Weigh<'a, E> {
+/// A softmax is the same whatever is subtracted from all scores. The usual choice, the largest, costs a pass over
+/// them; 0 is as good while a sum stays far from the limits of 32-bit floats.
+pub(super) struct ExpAndSum<'a, E> {
     scores: *mut f32,
     keys: usize,
     vectors: usize,
@@ -21,11 +21,11 @@ pub(super) struct Weigh<'a, E> {
     exponential: PhantomData<E>,
 }
 
-/// Reciprocals of sums between which nothing was lost: a weight of 2^100 is still exact, and what is lost below
-/// 2^-126 is nothing beside 2^-60.
-pub(super) const TRUSTED: std::ops::RangeInclusive<f32> = 7.888_609e-31..=1.152_921_5e18;
+/// Reciprocals of sums for which no precision was lost: a weight of 2^100 is still exact, and what underflows below
+/// 2^-126 is negligible beside 2^-60.
+pub(super) const EXACT_INVERSES: std::ops::RangeInclusive<f32> = 7.888_609e-31..=1.152_921_5e18;
 
-impl<'a, E: Function> Weigh<'a, E> {
+impl<'a, E: Function> ExpAndSum<'a, E> {
     /// # Safety
     /// `scores` holds `keys` rows of `vectors` vectors.
     pub(super) unsafe fn new(
@@ -35,59 +35,59 @@ impl<'a, E: Function> Weigh<'a, E> {
         shifts: &'a [f32; MAX_VECTORS * MAX_LANES],
         inverse: &'a mut [f32; MAX_VECTORS * MAX_LANES],
     ) -> Self {
-        Weigh { scores, keys, vectors, shifts, inverse, exponential: PhantomData }
+        ExpAndSum { scores, keys, vectors, shifts, inverse, exponential: PhantomData }
     }
 }
 
-impl<E: Function> Kernel for Weigh<'_, E> {
+impl<E: Function> Kernel for ExpAndSum<'_, E> {
     type Output = bool;
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> bool {
         match self.vectors {
             // SAFETY: the promise of `new`.
-            1 => unsafe { weigh::<I, E, 1>(isa, self) },
+            1 => unsafe { exp_and_sum::<I, E, 1>(isa, self) },
             // SAFETY: as above.
-            _ => unsafe { weigh::<I, E, 2>(isa, self) },
+            _ => unsafe { exp_and_sum::<I, E, 2>(isa, self) },
         }
     }
 }
 
 /// # Safety
-/// As [`Weigh::new`], with `V` vectors.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
+/// As [`ExpAndSum::new`], with `V` vectors.
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment covers all of them")]
 #[inline(always)]
-unsafe fn weigh<I: Isa, E: Function, const V: usize>(isa: I, weigh: Weigh<'_, E>) -> bool {
-    let Weigh { scores, keys, shifts, inverse, .. } = weigh;
+unsafe fn exp_and_sum<I: Isa, E: Function, const V: usize>(isa: I, operands: ExpAndSum<'_, E>) -> bool {
+    let ExpAndSum { scores, keys, shifts, inverse, .. } = operands;
     let (mut sums, mut shift) = ([isa.zero(); V], [isa.zero(); V]);
     for (v, shift) in shift.iter_mut().enumerate() {
         // SAFETY (this and all below): a vector of a row, or of the lanes of a block.
         *shift = unsafe { isa.load(shifts.as_ptr().add(v * I::LANES)) };
     }
-    // Several keys side by side: one alone would wait for each of its operations.
-    let whole = keys - keys % TOGETHER;
-    for key in (0..whole).step_by(TOGETHER) {
-        unsafe { weigh_keys::<I, E, V, TOGETHER>(isa, scores.add(key * V * I::LANES), shift, &mut sums) };
+    // Several keys interleaved: one alone would wait for each of its operations.
+    let whole = keys - keys % KEYS_AT_ONCE;
+    for key in (0..whole).step_by(KEYS_AT_ONCE) {
+        unsafe { exp_and_sum_keys::<I, E, V, KEYS_AT_ONCE>(isa, scores.add(key * V * I::LANES), shift, &mut sums) };
     }
     for key in whole..keys {
-        unsafe { weigh_keys::<I, E, V, 1>(isa, scores.add(key * V * I::LANES), shift, &mut sums) };
+        unsafe { exp_and_sum_keys::<I, E, V, 1>(isa, scores.add(key * V * I::LANES), shift, &mut sums) };
     }
     for (v, &sum) in sums.iter().enumerate() {
         unsafe { isa.store(inverse.as_mut_ptr().add(v * I::LANES), isa.div(isa.splat(1.0), sum)) };
     }
-    inverse[..V * I::LANES].iter().all(|inverse| TRUSTED.contains(inverse))
+    inverse[..V * I::LANES].iter().all(|inverse| EXACT_INVERSES.contains(inverse))
 }
 
-/// Keys that are weighed together.
-const TOGETHER: usize = 4;
+/// Keys that are processed at a time.
+const KEYS_AT_ONCE: usize = 4;
 
-/// `N` rows of scores, in place, onto the sums.
+/// Exponentiates `N` rows of scores in place and adds them to the sums.
 ///
 /// # Safety
 /// `N` rows of `V` vectors can be read and written.
-#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
+#[expect(clippy::undocumented_unsafe_blocks, reason = "one comment covers all of them")]
 #[inline(always)]
-unsafe fn weigh_keys<I: Isa, E: Function, const V: usize, const N: usize>(
+unsafe fn exp_and_sum_keys<I: Isa, E: Function, const V: usize, const N: usize>(
     isa: I,
     scores: *mut f32,
     shift: [I::F; V],
@@ -106,9 +106,9 @@ unsafe fn weigh_keys<I: Isa, E: Function, const V: usize, const N: usize>(
     }
 }
 
-/// The largest score of each query whose sum cannot be trusted, and 0 for the others: a query's result must not
+/// The largest score of each query whose sum lost precision, and 0 for the others: a query's result must not
 /// depend on those beside it.
-pub(super) struct Largest<'a> {
+pub(super) struct FindLargest<'a> {
     scores: *const f32,
     keys: usize,
     vectors: usize,
@@ -116,9 +116,9 @@ pub(super) struct Largest<'a> {
     shifts: &'a mut [f32; MAX_VECTORS * MAX_LANES],
 }
 
-impl<'a> Largest<'a> {
+impl<'a> FindLargest<'a> {
     /// # Safety
-    /// As [`Weigh::new`].
+    /// As [`ExpAndSum::new`].
     pub(super) unsafe fn new(
         scores: *const f32,
         keys: usize,
@@ -126,11 +126,11 @@ impl<'a> Largest<'a> {
         inverse: &'a [f32; MAX_VECTORS * MAX_LANES],
         shifts: &'a mut [f32; MAX_VECTORS * MAX_LANES],
     ) -> Self {
-        Largest { scores, keys, vectors, inverse, shifts }
+        FindLargest { scores, keys, vectors, inverse, shifts }
     }
 }
 
-impl Kernel for Largest<'_> {
+impl Kernel for FindLargest<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -146,7 +146,7 @@ impl Kernel for Largest<'_> {
             unsafe { isa.store(self.shifts.as_mut_ptr().add(v * I::LANES), largest) };
         }
         for (shift, inverse) in self.shifts.iter_mut().zip(self.inverse) {
-            if TRUSTED.contains(inverse) {
+            if EXACT_INVERSES.contains(inverse) {
                 *shift = 0.0;
             }
         }

@@ -162,7 +162,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn first_of(self, count: usize, x: __m256, other: __m256) -> __m256 {
+    fn select_first(self, count: usize, x: __m256, other: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(other, x, _mm256_castsi256_ps(first(count))) }
     }
 
@@ -261,7 +261,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn finish(self, sum: __m256i) -> __m256 {
+    fn sum_to_floats(self, sum: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(sum) }
     }
 }

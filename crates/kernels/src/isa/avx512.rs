@@ -167,7 +167,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn first_of(self, count: usize, x: __m512, other: __m512) -> __m512 {
+    fn select_first(self, count: usize, x: __m512, other: __m512) -> __m512 {
         unsafe { _mm512_mask_mov_ps(other, first(count), x) }
     }
 
@@ -251,7 +251,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn finish(self, sum: __m512i) -> __m512 {
+    fn sum_to_floats(self, sum: __m512i) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(sum) }
     }
 

@@ -244,7 +244,7 @@ impl<const DOT: bool> Isa for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn finish(self, sum: int32x4_t) -> float32x4_t {
+    fn sum_to_floats(self, sum: int32x4_t) -> float32x4_t {
         unsafe { vcvtq_f32_s32(sum) }
     }
 }

@@ -168,7 +168,7 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    fn finish(self, sum: Self::Sum) -> Self::F {
+    fn sum_to_floats(self, sum: Self::Sum) -> Self::F {
         sum.map(|sum| sum as f32)
     }
 }

@@ -187,7 +187,7 @@ impl Isa for Simd128 {
     }
 
     #[inline(always)]
-    fn finish(self, sum: v128) -> v128 {
+    fn sum_to_floats(self, sum: v128) -> v128 {
         f32x4_convert_i32x4(sum)
     }
 }

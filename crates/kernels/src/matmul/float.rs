@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::Finish;
-use super::tile::{Ahead, Product, Shape, multiply};
+use super::epilogue::Epilogue;
+use super::tile::{Prefetcher, Shape, TileProduct, multiply};
 use crate::buffer::{Buffer, Rows, RowsMut};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
@@ -15,7 +15,7 @@ pub struct PackedMatrix {
     shape: Shape,
     inputs: usize,
     outputs: usize,
-    /// Panel after panel; in a panel, input after input its columns, zeros beyond the last.
+    /// Panel after panel; in a panel, the columns of one input after the other, zeros beyond the last column.
     panels: Buffer<f32>,
     bias: Buffer<f32>,
 }
@@ -24,30 +24,30 @@ impl PackedMatrix {
     /// Packs `weight` `[outputs, inputs]`, as a linear layer is stored, and `bias` `[outputs]`, or zeros if empty.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not match.
     #[track_caller]
     pub fn new(cpu: Cpu, weight: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
         PackedMatrix::pack(cpu, weight, true, bias, [inputs, outputs], Buffer::default())
     }
 
-    /// Packs `weight` `[inputs, outputs]`, as it stands in a formula, and `bias` `[outputs]`, or zeros if empty.
+    /// Packs `weight` `[inputs, outputs]`, as in the formula `x W + b`, and `bias` `[outputs]`, or zeros if empty.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not match.
     #[track_caller]
     pub fn transposed(cpu: Cpu, weight: &[f32], bias: &[f32], inputs: usize, outputs: usize) -> Self {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{inputs}, {outputs}]");
         PackedMatrix::pack(cpu, weight, false, bias, [inputs, outputs], Buffer::default())
     }
 
-    /// Packs into memory that was used before, from a weight `[outputs, inputs]` if `turned`, else `[inputs, outputs]`,
-    /// whose length the caller has checked.
+    /// Packs into existing memory a weight `[outputs, inputs]` if `by_output`, else `[inputs, outputs]`, whose length the
+    /// caller has checked.
     #[track_caller]
     pub(crate) fn pack(
         cpu: Cpu,
         weight: &[f32],
-        turned: bool,
+        by_output: bool,
         bias: &[f32],
         [inputs, outputs]: [usize; 2],
         mut panels: Buffer<f32>,
@@ -61,23 +61,23 @@ impl PackedMatrix {
         let widest = shape.vectors * shape.lanes;
         if inputs > 0 {
             panels[..padded * inputs].par_chunks_mut(widest * inputs).enumerate().for_each(|(index, panel)| {
-                cpu.run(PackPanel { weight, turned, inputs, outputs, first: index * widest, panel });
+                cpu.run(PackPanel { weight, by_output, inputs, outputs, first: index * widest, panel });
             });
         }
         PackedMatrix { cpu, shape, inputs, outputs, panels, bias: padded_bias }
     }
 
-    /// The memory of the packed weights, to be used again.
+    /// The memory of the packed weights, for reuse.
     pub(crate) fn into_panels(self) -> Buffer<f32> {
         self.panels
     }
 
-    /// Numbers of an input row.
+    /// Width of an input row.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Numbers of an output row.
+    /// Width of an output row.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
@@ -92,27 +92,27 @@ impl PackedMatrix {
     /// A sum is off by at most `(inputs + 2) ε/2 (|b| + Σ |x w|)`. A NaN stays in its row.
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not match.
     #[track_caller]
-    pub fn apply(&self, input: Rows<'_, f32>, output: RowsMut<'_, f32>, finish: Finish) {
+    pub fn apply(&self, input: Rows<'_, f32>, output: RowsMut<'_, f32>, epilogue: Epilogue) {
         assert_eq!(input.columns, self.inputs, "columns of the input");
         assert_eq!(output.columns, self.outputs, "columns of the output");
         assert_eq!(input.rows, output.rows, "as many rows out as in");
-        let product = Float {
+        let product = FloatProduct {
             input: input.data.as_ptr(),
             stride: input.stride,
             depth: self.inputs,
             panels: self.panels.as_ptr(),
         };
         // SAFETY: rows, panels and bias are of the sizes just compared.
-        unsafe { multiply(self.cpu, self.shape, product, self.inputs, &self.bias, output, finish) };
+        unsafe { multiply(self.cpu, self.shape, product, self.inputs, &self.bias, output, epilogue) };
     }
 }
 
 /// Packs the columns of one panel.
 struct PackPanel<'a> {
     weight: &'a [f32],
-    turned: bool,
+    by_output: bool,
     inputs: usize,
     outputs: usize,
     first: usize,
@@ -124,10 +124,10 @@ impl Kernel for PackPanel<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let PackPanel { weight, turned, inputs, outputs, first, panel } = self;
+        let PackPanel { weight, by_output, inputs, outputs, first, panel } = self;
         let width = panel.len() / inputs;
         let columns = width.min(outputs - first);
-        if !turned {
+        if !by_output {
             for (row, to) in weight.chunks_exact(outputs).zip(panel.chunks_exact_mut(width)) {
                 to[..columns].copy_from_slice(&row[first..first + columns]);
                 to[columns..].fill(0.0);
@@ -144,14 +144,14 @@ impl Kernel for PackPanel<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct Float {
+struct FloatProduct {
     input: *const f32,
     stride: usize,
     depth: usize,
     panels: *const f32,
 }
 
-impl Product for Float {
+impl TileProduct for FloatProduct {
     const BYTES: usize = size_of::<f32>();
 
     fn weights(self) -> *const u8 {
@@ -169,13 +169,13 @@ impl Product for Float {
         row: usize,
         panel: usize,
         _: usize,
-        mut ahead: Ahead,
+        mut prefetcher: Prefetcher,
     ) -> [[I::F; V]; M] {
         // SAFETY: a panel of the weights and a row of the input, by the caller.
         let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
         let mut sums = [[isa.zero(); V]; M];
         for _ in 0..self.depth {
-            ahead.ask(isa);
+            prefetcher.prefetch_next(isa);
             let mut w = [isa.zero(); V];
             for (v, w) in w.iter_mut().enumerate() {
                 // SAFETY: inside the panel.

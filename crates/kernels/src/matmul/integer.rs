@@ -1,29 +1,29 @@
-//! The product in bytes: activations as unsigned, weights as signed bytes, sums exact in 32 bits.
+//! The int8 product: activations as unsigned, weights as signed bytes, sums exact in 32 bits.
 //!
 //! A row of activations is `x ≈ offset + scale q` with `q` in 0..=255, its smallest and largest value exact; a
 //! column of weights is `w ≈ scale q` with `q` in -127..=127. Then
 //! `Σ x w ≈ scale_x scale_w Σ q_x q_w + offset_x scale_w Σ q_w`, whose last factor is known when packing.
 
-use super::Finish;
-use super::tile::{Ahead, Product, Shape, multiply};
+use super::epilogue::Epilogue;
+use super::tile::{Prefetcher, Shape, TileProduct, multiply};
 use crate::buffer::{Buffer, Rows, RowsMut};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
-/// A smaller range than this is none: its reciprocal may not be finite.
+/// A smaller range is treated as empty: its reciprocal may not be finite.
 const SMALLEST_RANGE: f32 = 1e-35;
 
 /// Inputs that are multiplied at a time.
 const GROUP: usize = 4;
 
-/// Weights and bias of a linear layer as bytes, packed for one instruction set.
+/// Int8 weights and the bias of a linear layer, packed for one instruction set.
 #[derive(Debug, Clone)]
-pub struct PackedBytes {
+pub struct PackedInt8 {
     cpu: Cpu,
     shape: Shape,
     inputs: usize,
     outputs: usize,
-    /// Panel after panel; in a panel, for each four inputs, its columns with four bytes each.
+    /// Panel after panel; in a panel, for each four inputs, all columns with four bytes each.
     panels: Buffer<i8>,
     bias: Buffer<f32>,
     /// Scale of each column.
@@ -34,9 +34,9 @@ pub struct PackedBytes {
     sums: Buffer<f32>,
 }
 
-impl PackedBytes {
-    /// Most inputs for which no sum of products leaves 32 bits.
-    pub const MOST_INPUTS: usize = (i32::MAX / (255 * 128)) as usize;
+impl PackedInt8 {
+    /// Largest number of inputs for which no sum of products overflows 32 bits.
+    pub const MAX_INPUTS: usize = (i32::MAX / (255 * 128)) as usize;
 
     /// Packs `weight` `[outputs, inputs]` with one of `scales` for each output, and `bias` `[outputs]`, or zeros
     /// if empty.
@@ -48,10 +48,10 @@ impl PackedBytes {
         assert_eq!(weight.len(), inputs * outputs, "a weight of [{outputs}, {inputs}]");
         assert_eq!(scales.len(), outputs, "a scale for each output");
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
-        assert!(inputs <= Self::MOST_INPUTS, "{inputs} products of bytes may not fit into 32 bits");
+        assert!(inputs <= Self::MAX_INPUTS, "sums of {inputs} products of bytes may overflow 32 bits");
         let shape = Shape::of(cpu);
         let (depth, padded) = (inputs.div_ceil(GROUP), outputs.next_multiple_of(shape.lanes));
-        let mut packed = PackedBytes {
+        let mut packed = PackedInt8 {
             cpu,
             shape,
             inputs,
@@ -64,30 +64,30 @@ impl PackedBytes {
         };
         packed.bias[..bias.len()].copy_from_slice(bias);
         packed.scales[..outputs].copy_from_slice(scales);
-        let mut place = 0;
+        let mut offset = 0;
         for (first, vectors) in shape.panels(outputs) {
             let width = vectors * shape.lanes;
             for output in first..outputs.min(first + width) {
                 let row = &weight[output * inputs..][..inputs];
                 for (input, &w) in row.iter().enumerate() {
                     let group = (input / GROUP) * width + output - first;
-                    packed.panels[place + group * GROUP + input % GROUP] = w;
+                    packed.panels[offset + group * GROUP + input % GROUP] = w;
                 }
                 let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
                 packed.totals[output] = sum;
                 packed.sums[output] = scales[output] * sum as f32;
             }
-            place += depth * width * GROUP;
+            offset += depth * width * GROUP;
         }
         packed
     }
 
-    /// Numbers of an input row.
+    /// Width of an input row.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Numbers of an output row.
+    /// Width of an output row.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
@@ -100,17 +100,17 @@ impl PackedBytes {
 
     /// Multiplies: `input` `[rows, inputs]` to `output` `[rows, outputs]`.
     ///
-    /// The sums of bytes are exact. With scales, offset and bias, the result is off by at most 4 ε of the sizes of the
-    /// scaled sum, the offset's share and the bias together.
+    /// The sums of bytes are exact. With scales, offset and bias, the result is off by at most 4 ε times the
+    /// magnitudes of the scaled sum, the offset's term and the bias together.
     ///
     /// # Panics
-    /// If the shapes do not fit.
+    /// If the shapes do not match.
     #[track_caller]
-    pub fn apply(&self, input: QuantisedRows<'_>, output: RowsMut<'_, f32>, finish: Finish) {
+    pub fn apply(&self, input: QuantizedRows<'_>, output: RowsMut<'_, f32>, epilogue: Epilogue) {
         assert_eq!(input.columns, self.inputs, "columns of the input");
         assert_eq!(output.columns, self.outputs, "columns of the output");
         assert_eq!(input.scales.len(), output.rows, "as many rows out as in");
-        let product = Integer {
+        let product = Int8Product {
             input: input.bytes.as_ptr(),
             stride: input.stride,
             scales: input.scales.as_ptr(),
@@ -123,14 +123,14 @@ impl PackedBytes {
         };
         // SAFETY: rows, panels, scales and bias are of the sizes just compared.
         unsafe {
-            multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, finish)
+            multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, epilogue)
         };
     }
 }
 
-/// Activations as bytes: `x ≈ offset + scale q` for each row.
+/// Quantized activations: `x ≈ offset + scale q` for each row, with `q` a byte.
 #[derive(Debug, Clone, Copy)]
-pub struct QuantisedRows<'a> {
+pub struct QuantizedRows<'a> {
     bytes: &'a [u8],
     columns: usize,
     stride: usize,
@@ -138,7 +138,7 @@ pub struct QuantisedRows<'a> {
     offsets: &'a [f32],
 }
 
-impl<'a> QuantisedRows<'a> {
+impl<'a> QuantizedRows<'a> {
     /// Bytes between the beginnings of rows of `columns` columns: whole cache lines.
     pub const fn stride(columns: usize) -> usize {
         columns.next_multiple_of(64)
@@ -147,43 +147,43 @@ impl<'a> QuantisedRows<'a> {
     /// Rows of bytes, [`stride`](Self::stride) apart, with scale and offset of each.
     ///
     /// # Panics
-    /// If the lengths do not fit.
+    /// If the lengths do not match.
     #[track_caller]
     pub fn new(bytes: &'a [u8], columns: usize, scales: &'a [f32], offsets: &'a [f32]) -> Self {
         let stride = Self::stride(columns);
         assert_eq!(scales.len(), offsets.len(), "an offset for each scale");
         assert!(bytes.len() >= scales.len() * stride, "{} rows of {stride} bytes", scales.len());
-        QuantisedRows { bytes, columns, stride, scales, offsets }
+        QuantizedRows { bytes, columns, stride, scales, offsets }
     }
 }
 
-/// Quantises each row of `input` to bytes, [`QuantisedRows::stride`] apart, with its scale and offset. A value is
+/// Quantizes each row of `input` to bytes, [`QuantizedRows::stride`] apart, with its scale and offset. A value is
 /// off by at most half a scale, which is the row's range over 255, and a thousandth of it for roundings; where the
-/// range is below 1e-35, by that. A NaN becomes the row's smallest number; a row of NaN alone, and one with an infinity,
-/// have a scale that makes NaN of every product.
+/// range is below 1e-35, by up to that. A NaN becomes the row's smallest number; a row of NaN alone, and one with an infinity,
+/// have a scale that makes every product NaN.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
-pub fn quantise_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &mut [f32], offsets: &mut [f32]) {
-    let stride = QuantisedRows::stride(input.columns);
+pub fn quantize_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &mut [f32], offsets: &mut [f32]) {
+    let stride = QuantizedRows::stride(input.columns);
     assert_eq!([scales.len(), offsets.len()], [input.rows; 2], "a scale and an offset for each row");
     assert!(bytes.len() >= input.rows * stride, "{} rows of {stride} bytes, got {}", input.rows, bytes.len());
-    struct Quantise<'a> {
+    struct Quantize<'a> {
         input: Rows<'a, f32>,
         bytes: &'a mut [u8],
         scales: &'a mut [f32],
         offsets: &'a mut [f32],
     }
-    impl Kernel for Quantise<'_> {
+    impl Kernel for Quantize<'_> {
         type Output = ();
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
-            let Quantise { input, bytes, scales, offsets } = self;
-            let stride = QuantisedRows::stride(input.columns);
-            for first in (0..input.rows).step_by(TOGETHER) {
-                let count = TOGETHER.min(input.rows - first);
-                let (mut lows, mut highs) = ([isa.zero(); TOGETHER], [isa.zero(); TOGETHER]);
+            let Quantize { input, bytes, scales, offsets } = self;
+            let stride = QuantizedRows::stride(input.columns);
+            for first in (0..input.rows).step_by(ROWS_AT_ONCE) {
+                let count = ROWS_AT_ONCE.min(input.rows - first);
+                let (mut lows, mut highs) = ([isa.zero(); ROWS_AT_ONCE], [isa.zero(); ROWS_AT_ONCE]);
                 for r in 0..count {
                     (lows[r], highs[r]) = range(isa, input.row(first + r));
                 }
@@ -191,7 +191,7 @@ pub fn quantise_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &
                 for r in 0..count {
                     let row = first + r;
                     let bytes = &mut bytes[row * stride..][..stride];
-                    (scales[row], offsets[row]) = scaling.quantise(isa, r, input.row(row), bytes);
+                    (scales[row], offsets[row]) = scaling.quantize(isa, r, input.row(row), bytes);
                 }
             }
         }
@@ -201,11 +201,11 @@ pub fn quantise_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &
         offsets.fill(0.0);
         return;
     }
-    cpu.run(Quantise { input, bytes, scales, offsets });
+    cpu.run(Quantize { input, bytes, scales, offsets });
 }
 
-/// Rows whose ranges are found together.
-const TOGETHER: usize = Scaling::ROWS;
+/// Rows whose ranges are computed at a time.
+const ROWS_AT_ONCE: usize = Scaling::ROWS;
 
 /// Lane by lane, the smallest and the largest number of a row.
 #[inline(always)]
@@ -215,21 +215,21 @@ fn range<I: Isa>(isa: I, row: &[f32]) -> (I::F, I::F) {
     let rest = whole.remainder();
     for x in whole {
         let x = isa.load_slice(x);
-        // In this order, so that a NaN does not replace what was found before.
+        // In this order, so that a NaN does not replace an earlier bound.
         (low, high) = (isa.min(x, low), isa.max(x, high));
     }
     if !rest.is_empty() {
         let x = isa.load_slice(rest);
-        low = isa.first_of(rest.len(), isa.min(x, low), low);
-        high = isa.first_of(rest.len(), isa.max(x, high), high);
+        low = isa.select_first(rest.len(), isa.min(x, low), low);
+        high = isa.select_first(rest.len(), isa.max(x, high), high);
     }
     (low, high)
 }
 
-/// How some rows become bytes.
+/// Scales and offsets of some rows.
 pub(crate) struct Scaling {
     scales: [f32; Self::ROWS],
-    /// What a distance from the smallest number is multiplied by.
+    /// Reciprocals of the scales.
     factors: [f32; Self::ROWS],
     offsets: [f32; Self::ROWS],
 }
@@ -255,11 +255,11 @@ impl Scaling {
         scaling
     }
 
-    /// Writes the bytes of row `r`, a stride long; its scale and offset.
+    /// Writes the bytes of row `r`, a stride long, and returns its scale and offset.
     #[inline(always)]
-    pub(crate) fn quantise<I: Isa>(&self, isa: I, r: usize, row: &[f32], bytes: &mut [u8]) -> (f32, f32) {
-        // The difference first: where the range is small beside the values, its product would be rounded coarsely.
-        // Then it is in 0..=255 up to a rounding, and needs no bounds.
+    pub(crate) fn quantize<I: Isa>(&self, isa: I, r: usize, row: &[f32], bytes: &mut [u8]) -> (f32, f32) {
+        // Subtract first: where the range is small beside the values, their products would be rounded coarsely. The
+        // result is then in 0..=255 up to rounding, and needs no clamping.
         let (factor, lowest) = (isa.splat(self.factors[r]), isa.splat(self.offsets[r]));
         assert!(bytes.len() >= row.len().next_multiple_of(I::LANES), "bytes for whole vectors");
         let whole = row.chunks_exact(I::LANES);
@@ -281,7 +281,7 @@ impl Scaling {
 }
 
 #[derive(Clone, Copy)]
-struct Integer {
+struct Int8Product {
     input: *const u8,
     stride: usize,
     scales: *const f32,
@@ -293,7 +293,7 @@ struct Integer {
     column_sums: *const f32,
 }
 
-impl Product for Integer {
+impl TileProduct for Int8Product {
     const BYTES: usize = 1;
 
     fn weights(self) -> *const u8 {
@@ -311,7 +311,7 @@ impl Product for Integer {
         row: usize,
         panel: usize,
         column: usize,
-        mut ahead: Ahead,
+        mut prefetcher: Prefetcher,
     ) -> [[I::F; V]; M] {
         // SAFETY: a panel of the weights and a row of the input, by the caller.
         let (mut weights, mut inputs) = unsafe { (self.panels.add(panel), self.input.add(row * self.stride)) };
@@ -322,7 +322,7 @@ impl Product for Integer {
         }
         let mut sums = [start; M];
         for _ in 0..self.depth {
-            ahead.ask(isa);
+            prefetcher.prefetch_next(isa);
             // SAFETY: inside the panel; there is at least one vector.
             let mut w = [unsafe { isa.load_weights(weights) }; V];
             for (v, w) in w.iter_mut().enumerate() {
@@ -349,7 +349,7 @@ impl Product for Integer {
             for r in 0..M {
                 // SAFETY: each row has a scale and an offset.
                 let (row_scale, offset) = unsafe { (*self.scales.add(row + r), *self.offsets.add(row + r)) };
-                let product = isa.mul(isa.mul(isa.finish(sums[r][v]), isa.splat(row_scale)), scale);
+                let product = isa.mul(isa.mul(isa.sum_to_floats(sums[r][v]), isa.splat(row_scale)), scale);
                 out[r][v] = isa.fma(sum, isa.splat(offset), product);
             }
         }

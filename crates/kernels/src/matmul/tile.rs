@@ -1,69 +1,69 @@
-//! The tile both products share: how rows and columns are cut, and what happens to finished sums.
+//! The tile that both products share: how rows and columns are split, and the epilogue of finished sums.
 
-use super::Finish;
+use super::epilogue::Epilogue;
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 use crate::math;
 
-/// Most rows of a tile.
+/// Rows of the tallest tile.
 pub(super) const MAX_ROWS: usize = 8;
 
-/// Vectors across a tile and rows down: as many sums as registers hold beside what is being multiplied.
+/// Rows of a tile, and its width in vectors: as many sums as fit into registers beside the factors.
 pub(super) const fn shape<I: Isa>() -> (usize, usize) {
     if I::REGISTERS >= 32 { (MAX_ROWS, 3) } else { (6, 2) }
 }
 
 /// A matrix product that can compute one tile of sums.
-pub(super) trait Product: Copy {
+pub(super) trait TileProduct: Copy {
     /// The packed weights.
     fn weights(self) -> *const u8;
 
-    /// Bytes of one of the numbers that places of panels count.
+    /// Bytes of a packed element, the unit in which positions of panels are counted.
     const BYTES: usize;
 
-    /// Steps of a tile's sums.
+    /// Steps in which the sums of a tile are computed.
     fn steps(self) -> usize;
 
-    /// Sums of `M` rows from `row` on and of the `V` vectors of a panel, without bias. Each step asks for what is
-    /// `ahead`.
+    /// Sums of `M` rows from `row` on and of the `V` vectors of a panel, without bias. Each step also
+    /// prefetches.
     ///
     /// # Safety
-    /// The rows are rows of the input, and `panel` and `column` are the panel's place in memory and its first
-    /// column.
+    /// The rows are rows of the input, and `panel` and `column` are the panel's offset in the weights and its
+    /// first column.
     unsafe fn tile<I: Isa, const M: usize, const V: usize>(
         self,
         isa: I,
         row: usize,
         panel: usize,
         column: usize,
-        ahead: Ahead,
+        prefetcher: Prefetcher,
     ) -> [[I::F; V]; M];
 }
 
-/// Memory that is needed soon, asked for bit by bit while there is time.
+/// Prefetches memory that is needed soon, some of it in each step.
 #[derive(Clone, Copy)]
-pub(super) struct Ahead {
+pub(super) struct Prefetcher {
     at: *const u8,
     step: usize,
 }
 
-impl Ahead {
+impl Prefetcher {
     #[inline(always)]
-    pub(super) fn ask<I: Isa>(&mut self, isa: I) {
+    pub(super) fn prefetch_next<I: Isa>(&mut self, isa: I) {
         isa.prefetch(self.at);
         self.at = self.at.wrapping_add(self.step);
     }
 }
 
-/// Where the results go.
+/// Where the results go, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Target {
+pub(super) struct Destination {
     to: *mut f32,
     stride: usize,
     columns: usize,
     bias: *const f32,
-    finish: Finish,
+    epilogue: Epilogue,
 }
 
 /// Lanes, rows of a tile and vectors of a panel on one instruction set.
@@ -76,8 +76,8 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn of(cpu: Cpu) -> Shape {
-        struct Ask;
-        impl Kernel for Ask {
+        struct ShapeOf;
+        impl Kernel for ShapeOf {
             type Output = Shape;
             #[inline(always)]
             fn run<I: Isa>(self, _: I) -> Shape {
@@ -85,7 +85,7 @@ impl Shape {
                 Shape { lanes: I::LANES, rows, vectors }
             }
         }
-        cpu.run(Ask)
+        cpu.run(ShapeOf)
     }
 
     /// Panels of `columns` columns: first column, and vectors.
@@ -95,31 +95,31 @@ impl Shape {
     }
 }
 
-/// Multiplies all rows by all panels. `depth` is how many numbers of packed weights a vector of columns takes.
+/// Multiplies all rows by all panels. `depth` is the number of packed elements in a lane of a panel.
 ///
 /// # Safety
 /// `product` can compute every tile of `rows` rows and of the panels of `output.columns` columns; `bias` holds as
 /// many numbers as those panels have columns.
-pub(super) unsafe fn multiply<P: Product>(
+pub(super) unsafe fn multiply<P: TileProduct>(
     cpu: Cpu,
     shape: Shape,
     product: P,
     depth: usize,
     bias: &[f32],
     output: RowsMut<'_, f32>,
-    finish: Finish,
+    epilogue: Epilogue,
 ) {
     let RowsMut { data, rows, columns, stride } = output;
-    let target = Target { to: data.as_mut_ptr(), stride, columns, bias: bias.as_ptr(), finish };
-    // Tiles as even as they can be: a last tile of one row would wait for its own sums.
+    let destination = Destination { to: data.as_mut_ptr(), stride, columns, bias: bias.as_ptr(), epilogue };
+    // Tiles as even as possible: a last tile of one row would wait for its own sums.
     let tiles = rows.div_ceil(shape.rows).max(1);
     let (low, higher) = (rows / tiles, rows % tiles);
     let strips = [(0..higher, low + 1, 0), (higher..tiles, low, higher)];
     let mut panel = 0;
     for (column, vectors) in shape.panels(columns) {
         let next = panel + vectors * depth * shape.lanes;
-        // The next panel, a share of it in each step: weights that are not in a cache would keep the first tile of each
-        // panel waiting. Of the last panel, which has no next one, as much beyond costs nothing.
+        // Prefetch the next panel, a share of it in each step: weights that are not in a cache would make the first tile
+        // of each panel wait. The last panel has no next one; prefetching beyond it costs nothing.
         let step = ((next - panel) * P::BYTES).div_ceil((tiles * product.steps()).max(1));
         for (range, height, skipped) in strips.clone() {
             if range.is_empty() || height == 0 {
@@ -127,7 +127,15 @@ pub(super) unsafe fn multiply<P: Product>(
             }
             let at = product.weights().wrapping_add(next * P::BYTES + range.start * product.steps() * step);
             let row = skipped * (height + 1);
-            let strip = Strip { product, target, panel, column, row, tiles: range.len(), ahead: Ahead { at, step } };
+            let strip = Strip {
+                product,
+                destination,
+                panel,
+                column,
+                row,
+                tiles: range.len(),
+                prefetcher: Prefetcher { at, step },
+            };
             // SAFETY: rows and columns of the product, by the caller.
             unsafe { strip.run(cpu, height, vectors) };
         }
@@ -139,15 +147,15 @@ pub(super) unsafe fn multiply<P: Product>(
 #[derive(Clone, Copy)]
 struct Strip<P> {
     product: P,
-    target: Target,
+    destination: Destination,
     panel: usize,
     column: usize,
     row: usize,
     tiles: usize,
-    ahead: Ahead,
+    prefetcher: Prefetcher,
 }
 
-impl<P: Product> Strip<P> {
+impl<P: TileProduct> Strip<P> {
     /// # Safety
     /// As [`multiply`].
     unsafe fn run(self, cpu: Cpu, height: usize, vectors: usize) {
@@ -155,7 +163,7 @@ impl<P: Product> Strip<P> {
             ($v:literal: $($m:literal)*) => {
                 match height {
                     // SAFETY: the caller's promise.
-                    $($m => cpu.run(unsafe { Sized::<P, $m, $v>::new(self) }),)*
+                    $($m => cpu.run(unsafe { SizedStrip::<P, $m, $v>::new(self) }),)*
                     _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
                 }
             };
@@ -169,40 +177,40 @@ impl<P: Product> Strip<P> {
     }
 }
 
-struct Sized<P, const M: usize, const V: usize>(Strip<P>);
+struct SizedStrip<P, const M: usize, const V: usize>(Strip<P>);
 
-impl<P: Product, const M: usize, const V: usize> Sized<P, M, V> {
+impl<P: TileProduct, const M: usize, const V: usize> SizedStrip<P, M, V> {
     /// # Safety
     /// As [`multiply`].
     unsafe fn new(strip: Strip<P>) -> Self {
-        Sized(strip)
+        SizedStrip(strip)
     }
 }
 
-impl<P: Product, const M: usize, const V: usize> Kernel for Sized<P, M, V> {
+impl<P: TileProduct, const M: usize, const V: usize> Kernel for SizedStrip<P, M, V> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let (rows, vectors) = shape::<I>();
         if M > rows || V > vectors {
-            // Never so: keeps the compiler from making tiles that this set has no registers for.
+            // Never reached: keeps the compiler from generating tiles that this set has no registers for.
             return;
         }
-        let Strip { product, target, panel, column, row, tiles, mut ahead } = self.0;
+        let Strip { product, destination, panel, column, row, tiles, mut prefetcher } = self.0;
         for tile in 0..tiles {
             let row = row + tile * M;
             // SAFETY: the promise of `new`.
-            let sums = unsafe { product.tile::<I, M, V>(isa, row, panel, column, ahead) };
-            ahead.at = ahead.at.wrapping_add(product.steps() * ahead.step);
+            let sums = unsafe { product.tile::<I, M, V>(isa, row, panel, column, prefetcher) };
+            prefetcher.at = prefetcher.at.wrapping_add(product.steps() * prefetcher.step);
             // SAFETY: as above.
-            unsafe { target.write(isa, sums, row, column) };
+            unsafe { destination.write(isa, sums, row, column) };
         }
     }
 }
 
-impl Target {
-    /// Adds the bias and finishes a tile.
+impl Destination {
+    /// Adds the bias and writes a tile through the epilogue.
     ///
     /// # Safety
     /// As [`multiply`].
@@ -229,10 +237,10 @@ impl Target {
                 let to = unsafe { to.add(r * self.stride + v * I::LANES) };
                 let count = if whole { I::LANES } else { columns.saturating_sub(v * I::LANES).min(I::LANES) };
                 let mut y = isa.add(sums[v], biases[v]);
-                if self.finish == Finish::Add {
+                if self.epilogue == Epilogue::Add {
                     // SAFETY: `count` columns are left.
-                    let there = unsafe { if whole { isa.load(to) } else { isa.load_part(to, count) } };
-                    y = isa.add(y, there);
+                    let existing = unsafe { if whole { isa.load(to) } else { isa.load_part(to, count) } };
+                    y = isa.add(y, existing);
                 }
                 // SAFETY: as above.
                 unsafe { if whole { isa.store(to, y) } else { isa.store_part(to, y, count) } };
@@ -240,24 +248,24 @@ impl Target {
         }
         // SAFETY: the tile just written.
         unsafe {
-            match self.finish {
-                Finish::Write | Finish::Add => {}
-                Finish::Gelu => each::<I, math::Gelu>(isa, to, self.stride, M, columns),
-                Finish::GeluCoarse => each::<I, math::GeluCoarse>(isa, to, self.stride, M, columns),
-                Finish::GeluTanh => each::<I, math::GeluTanh>(isa, to, self.stride, M, columns),
-                Finish::Relu => each::<I, math::Relu>(isa, to, self.stride, M, columns),
-                Finish::Tanh => each::<I, math::Tanh>(isa, to, self.stride, M, columns),
+            match self.epilogue {
+                Epilogue::Write | Epilogue::Add => {}
+                Epilogue::Gelu => apply_to_tile::<I, math::Gelu>(isa, to, self.stride, M, columns),
+                Epilogue::GeluCoarse => apply_to_tile::<I, math::GeluCoarse>(isa, to, self.stride, M, columns),
+                Epilogue::GeluTanh => apply_to_tile::<I, math::GeluTanh>(isa, to, self.stride, M, columns),
+                Epilogue::Relu => apply_to_tile::<I, math::Relu>(isa, to, self.stride, M, columns),
+                Epilogue::Tanh => apply_to_tile::<I, math::Tanh>(isa, to, self.stride, M, columns),
             }
         }
     }
 }
 
-/// Applies a function to a tile in place; it is still in the nearest cache.
+/// Applies a function to a tile in place while it is in the first-level cache.
 ///
 /// # Safety
 /// `rows` rows of `columns` floats can be read and written.
 #[inline(always)]
-unsafe fn each<I: Isa, F: math::Function>(isa: I, to: *mut f32, stride: usize, rows: usize, columns: usize) {
+unsafe fn apply_to_tile<I: Isa, F: math::Function>(isa: I, to: *mut f32, stride: usize, rows: usize, columns: usize) {
     for r in 0..rows {
         let mut c = 0;
         while c < columns {

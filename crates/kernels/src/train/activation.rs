@@ -1,4 +1,4 @@
-//! Activation functions and their slopes over slices.
+//! Activation functions and their derivatives over slices.
 
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
@@ -11,7 +11,7 @@ pub enum Activation {
     Gelu,
     /// The tanh GELU.
     GeluTanh,
-    /// `max(x, 0)`, of slope 0 at 0.
+    /// `max(x, 0)`, with slope 0 at 0.
     Relu,
 }
 
@@ -45,7 +45,7 @@ struct Activate {
 
 impl Activate {
     /// # Safety
-    /// `len` numbers can be read from `x`, and read and written at `to`, which may be the same place.
+    /// `len` numbers can be read from `x`, and read and written at `to`, which may be the same address.
     unsafe fn new(function: Activation, x: *const f32, to: *mut f32, len: usize) -> Self {
         Activate { function, x, to, len }
     }
@@ -60,7 +60,7 @@ struct TimesSlope {
 
 impl TimesSlope {
     /// # Safety
-    /// `len` numbers can be read from `x`, and read and written at `to`, which may be the same place.
+    /// `len` numbers can be read from `x`, and read and written at `to`, which may be the same address.
     unsafe fn new(function: Activation, x: *const f32, to: *mut f32, len: usize) -> Self {
         TimesSlope { function, x, to, len }
     }
@@ -96,9 +96,9 @@ impl Kernel for TimesSlope {
     }
 }
 
-/// A function of a number and of what stands in its place.
+/// A function of an element and of the existing output.
 trait Update {
-    fn of<I: Isa>(isa: I, x: I::F, there: I::F) -> I::F;
+    fn of<I: Isa>(isa: I, x: I::F, existing: I::F) -> I::F;
 }
 
 struct Value<F>(std::marker::PhantomData<F>);
@@ -115,35 +115,35 @@ impl<F: math::Function> Update for Value<F> {
 
 impl Update for GeluSlope {
     #[inline(always)]
-    fn of<I: Isa>(isa: I, x: I::F, there: I::F) -> I::F {
-        isa.mul(there, math::gelu_slope(isa, x))
+    fn of<I: Isa>(isa: I, x: I::F, existing: I::F) -> I::F {
+        isa.mul(existing, math::gelu_slope(isa, x))
     }
 }
 
 impl Update for GeluTanhSlope {
     /// `(1 + t) / 2 + x (1 - t²) u' / 2` with `t = tanh(u)`, `u = √(2/π) (x + 0.044715 x³)`.
     #[inline(always)]
-    fn of<I: Isa>(isa: I, x: I::F, there: I::F) -> I::F {
+    fn of<I: Isa>(isa: I, x: I::F, existing: I::F) -> I::F {
         const ROOT: f32 = 0.797_884_6;
         let square = isa.mul(x, x);
         let cubic = isa.fma(square, isa.splat(ROOT * 0.044_715), isa.splat(ROOT));
         let inner = isa.fma(square, isa.splat(ROOT * 3.0 * 0.044_715), isa.splat(ROOT));
         let t = math::tanh(isa, isa.mul(x, cubic));
         let one = isa.splat(1.0);
-        // Far out 1 - t² is 0 and `inner` large or infinite: x is cut to where both are finite.
+        // For large x, 1 - t² is 0 and `inner` large or infinite: both are clamped, so that their product is 0.
         let bound = isa.splat(1e4);
         let inner = isa.min(inner, bound);
         let cut = isa.max(isa.min(x, bound), isa.splat(-1e4));
         let bend = isa.mul(isa.mul(cut, inner), isa.sub(one, isa.mul(t, t)));
         let slope = isa.mul(isa.splat(0.5), isa.add(isa.add(one, t), bend));
-        isa.mul(there, slope)
+        isa.mul(existing, slope)
     }
 }
 
 impl Update for ReluSlope {
     #[inline(always)]
-    fn of<I: Isa>(isa: I, x: I::F, there: I::F) -> I::F {
-        isa.where_greater(x, isa.zero(), there, isa.zero())
+    fn of<I: Isa>(isa: I, x: I::F, existing: I::F) -> I::F {
+        isa.where_greater(x, isa.zero(), existing, isa.zero())
     }
 }
 
@@ -166,8 +166,8 @@ unsafe fn apply<I: Isa, U: Update>(isa: I, x: *const f32, to: *mut f32, len: usi
         // SAFETY: what is left of both.
         unsafe {
             let to = to.add(whole);
-            let there = isa.load_part(to, rest);
-            isa.store_part(to, U::of(isa, isa.load_part(x.add(whole), rest), there), rest);
+            let existing = isa.load_part(to, rest);
+            isa.store_part(to, U::of(isa, isa.load_part(x.add(whole), rest), existing), rest);
         }
     }
 }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn far_out_slopes_are_0_or_1() {
+    fn slopes_of_large_inputs_are_0_or_1() {
         for cpu in Cpu::all() {
             for function in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
                 let mut slopes = vec![1.0; 6];

@@ -1,11 +1,11 @@
-//! The sum of squared differences, in one pass each way.
+//! The sum of squared differences, forward and backward in one pass each.
 
 use rayon::prelude::*;
 
-use super::memory::take;
+use super::pool::acquire;
 
-/// Numbers whose squares are summed before the sums are added in order.
-const PART: usize = 1 << 13;
+/// Elements in a chunk; the sums of chunks are added in order.
+const CHUNK_LENGTH: usize = 1 << 13;
 
 /// `Σ (a - b)²`.
 ///
@@ -13,8 +13,9 @@ const PART: usize = 1 << 13;
 /// If the lengths differ.
 #[track_caller]
 pub fn squared_difference(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len(), "two vectors of one length");
-    let parts: Vec<f64> = a.par_chunks(PART).zip(b.par_chunks(PART)).map(|(a, b)| f64::from(sum(a, b))).collect();
+    assert_eq!(a.len(), b.len(), "two vectors of the same length");
+    let parts: Vec<f64> =
+        a.par_chunks(CHUNK_LENGTH).zip(b.par_chunks(CHUNK_LENGTH)).map(|(a, b)| f64::from(sum(a, b))).collect();
     parts.iter().sum()
 }
 
@@ -24,17 +25,19 @@ pub fn squared_difference(a: &[f32], b: &[f32]) -> f64 {
 /// If the lengths differ.
 #[track_caller]
 pub fn squared_difference_backward(a: &[f32], b: &[f32], factor: f32) -> Vec<f32> {
-    assert_eq!(a.len(), b.len(), "two vectors of one length");
-    let mut gradient = take(a.len());
-    gradient.par_chunks_mut(PART).zip(a.par_chunks(PART).zip(b.par_chunks(PART))).for_each(|(to, (a, b))| {
-        for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
-            *to = factor * (a - b);
-        }
-    });
+    assert_eq!(a.len(), b.len(), "two vectors of the same length");
+    let mut gradient = acquire(a.len());
+    gradient.par_chunks_mut(CHUNK_LENGTH).zip(a.par_chunks(CHUNK_LENGTH).zip(b.par_chunks(CHUNK_LENGTH))).for_each(
+        |(to, (a, b))| {
+            for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+                *to = factor * (a - b);
+            }
+        },
+    );
     gradient
 }
 
-/// In 32 running sums, so that the loop is one of vectors on every processor and no sum grows long.
+/// In 32 running sums, so that the loop is vectorized on every processor and rounding errors stay small.
 fn sum(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; 32];
     let (a, rest_a) = a.as_chunks::<32>();
@@ -54,7 +57,7 @@ mod tests {
 
     #[test]
     fn sums_and_gradients() {
-        for len in [0, 1, 31, 32, 33, PART, 3 * PART + 5] {
+        for len in [0, 1, 31, 32, 33, CHUNK_LENGTH, 3 * CHUNK_LENGTH + 5] {
             let a: Vec<f32> = (0..len).map(|i| (i as f32 * 0.3).sin()).collect();
             let b: Vec<f32> = (0..len).map(|i| (i as f32 * 0.7).cos()).collect();
             let expected: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(a - b).powi(2)).sum();

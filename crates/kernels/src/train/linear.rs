@@ -1,10 +1,10 @@
 //! `x W + b` and its gradients.
 
-use super::memory::take;
-use super::outer::{Right, weight_gradient};
+use super::pool::acquire;
 use super::rows::Packed;
+use super::weight_gradient::{RightFactor, weight_gradient};
 use crate::cpu::Cpu;
-use crate::matmul::Finish;
+use crate::matmul::Epilogue;
 
 /// A linear layer: `weight` `[inputs, outputs]` and `bias` `[outputs]`.
 #[derive(Debug, Clone, Copy)]
@@ -13,12 +13,12 @@ pub struct Linear<'a> {
     pub weight: &'a [f32],
     /// `[outputs]`
     pub bias: &'a [f32],
-    /// Numbers of an input row.
+    /// Width of an input row.
     pub inputs: usize,
 }
 
 impl Linear<'_> {
-    /// Numbers of an output row.
+    /// Width of an output row.
     pub fn outputs(&self) -> usize {
         self.bias.len()
     }
@@ -43,7 +43,7 @@ impl Linear<'_> {
 /// Gradients of a linear layer.
 #[derive(Debug, Clone)]
 pub struct LinearGradients {
-    /// `[rows, inputs]`, if it was asked for.
+    /// `[rows, inputs]`, if it was requested.
     pub input: Option<Vec<f32>>,
     /// `[inputs, outputs]`
     pub weight: Vec<f32>,
@@ -54,30 +54,30 @@ pub struct LinearGradients {
 /// `x W + b`: `[rows, inputs]` to `[rows, outputs]`.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn linear(cpu: Cpu, x: &[f32], rows: usize, layer: Linear<'_>) -> Vec<f32> {
     layer.check(x, rows);
-    let mut y = take(rows * layer.outputs());
-    Packed::forward(cpu, layer.weight, layer.bias, layer.shape()).apply_parallel(x, &mut y, Finish::Write);
+    let mut y = acquire(rows * layer.outputs());
+    Packed::forward(cpu, layer.weight, layer.bias, layer.shape()).apply_parallel(x, &mut y, Epilogue::Write);
     y
 }
 
-/// Which gradient of the input [`linear_backward`] is to make.
+/// Which gradient of the input [`linear_backward`] computes.
 #[derive(Debug)]
 pub enum InputGradient {
     /// None.
     Skip,
     /// A new one.
     New,
-    /// The sum of this one, `[rows, inputs]`, and the layer's.
+    /// The layer's, added to this one, `[rows, inputs]`.
     AddTo(Vec<f32>),
 }
 
 /// Gradients of [`linear`] where its output has the gradient `dy` `[rows, outputs]`.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn linear_backward(
     cpu: Cpu,
@@ -94,18 +94,18 @@ pub fn linear_backward(
     let input = match input {
         InputGradient::Skip => None,
         InputGradient::New => {
-            let mut dx = take(rows * inputs);
-            packed().apply_parallel(dy, &mut dx, Finish::Write);
+            let mut dx = acquire(rows * inputs);
+            packed().apply_parallel(dy, &mut dx, Epilogue::Write);
             Some(dx)
         }
         InputGradient::AddTo(mut dx) => {
             assert_eq!(dx.len(), rows * inputs, "a gradient of {rows} rows of {inputs} inputs");
-            packed().apply_parallel(dy, &mut dx, Finish::Add);
+            packed().apply_parallel(dy, &mut dx, Epilogue::Add);
             Some(dx)
         }
     };
     let mut bias = vec![0.0; outputs];
-    let right = Right { numbers: dy, columns: outputs, activation: None };
+    let right = RightFactor { numbers: dy, columns: outputs, activation: None };
     let weight = weight_gradient(cpu, rows, (x, inputs), right, false, Some(&mut bias));
     LinearGradients { input, weight, bias }
 }

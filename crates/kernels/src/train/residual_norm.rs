@@ -2,28 +2,29 @@
 
 use rayon::prelude::*;
 
+use super::lanes::{load_lanes, store_lanes};
 use super::linear::{Linear, LinearGradients};
 use super::mask::Mask;
-use super::memory::{give, take};
-use super::outer::{Right, weight_gradient};
-use super::rows::{Packed, add_up, block};
+use super::pool::{acquire, release};
+use super::rows::{Packed, block, sum_parts};
+use super::weight_gradient::{RightFactor, weight_gradient};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
-use crate::matmul::Finish;
+use crate::matmul::Epilogue;
 use crate::norm::Norm;
 
-/// What a normalisation keeps for its backward pass.
+/// What a normalization saves for its backward pass.
 #[derive(Debug)]
 pub struct ResidualNormKept {
     /// `(s - mean) / √(variance + ε)` of each row, `[rows, H]`.
-    pub(super) normalised: Vec<f32>,
+    pub(super) normalized: Vec<f32>,
     /// `1 / √(variance + ε)` of each row.
     pub(super) inverse: Vec<f32>,
 }
 
 impl Drop for ResidualNormKept {
     fn drop(&mut self) {
-        give(std::mem::take(&mut self.normalised));
+        release(std::mem::take(&mut self.normalized));
     }
 }
 
@@ -50,7 +51,7 @@ pub struct ResidualNormGradients {
 /// `LayerNorm(dropout(x W + b) + residual)`: `[rows, inputs]` and `[rows, H]` to `[rows, H]`.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[track_caller]
 pub fn linear_residual_norm(
     cpu: Cpu,
@@ -64,27 +65,27 @@ pub fn linear_residual_norm(
     layer.check(x, rows);
     let [inputs, hidden] = layer.shape();
     check(rows, hidden, residual, norm, mask);
-    let (mut y, mut normalised, mut inverse) = (take(rows * hidden), take(rows * hidden), vec![0.0; rows]);
+    let (mut y, mut normalized, mut inverse) = (acquire(rows * hidden), acquire(rows * hidden), vec![0.0; rows]);
     if rows * hidden > 0 {
         let packed = Packed::forward(cpu, layer.weight, layer.bias, layer.shape());
         let block = block(rows);
-        let outputs = y.par_chunks_mut(block * hidden).zip(normalised.par_chunks_mut(block * hidden));
-        outputs.zip(inverse.par_chunks_mut(block)).enumerate().for_each(|(part, ((y, normalised), inverse))| {
+        let outputs = y.par_chunks_mut(block * hidden).zip(normalized.par_chunks_mut(block * hidden));
+        outputs.zip(inverse.par_chunks_mut(block)).enumerate().for_each(|(part, ((y, normalized), inverse))| {
             let first = part * block;
             let rows = inverse.len();
-            packed.apply(&x[first * inputs..(first + rows) * inputs], y, Finish::Write);
+            packed.apply(&x[first * inputs..(first + rows) * inputs], y, Epilogue::Write);
             let residual = &residual[first * hidden..][..rows * hidden];
-            forward_rows(cpu, Forward { y, normalised, inverse, residual, norm, mask, first });
+            forward_rows(cpu, ForwardRows { y, normalized, inverse, residual, norm, mask, first });
         });
     }
-    (y, ResidualNormKept { normalised, inverse })
+    (y, ResidualNormKept { normalized, inverse })
 }
 
-/// Gradients of [`linear_residual_norm`] where its output has the gradient `dy` `[rows, H]`. That of `x` is made if
-/// `wanted`.
+/// Gradients of [`linear_residual_norm`] where its output has the gradient `dy` `[rows, H]`. That of `x` is computed if
+/// `input_gradient`.
 ///
 /// # Panics
-/// If the lengths do not fit.
+/// If the lengths do not match.
 #[expect(clippy::too_many_arguments, reason = "an operation and its gradient")]
 #[track_caller]
 pub fn linear_residual_norm_backward(
@@ -96,51 +97,51 @@ pub fn linear_residual_norm_backward(
     mask: Option<&Mask>,
     kept: &ResidualNormKept,
     dy: &[f32],
-    wanted: bool,
+    input_gradient: bool,
 ) -> ResidualNormGradients {
     layer.check(x, rows);
     let [inputs, hidden] = layer.shape();
     check(rows, hidden, dy, norm, mask);
     assert_eq!(kept.inverse.len(), rows, "what the forward pass of {rows} rows kept");
-    let (mut ds, mut dz) = (take(rows * hidden), take(if mask.is_some() { rows * hidden } else { 0 }));
-    let mut dx = wanted.then(|| take(rows * inputs));
+    let (mut ds, mut dz) = (acquire(rows * hidden), acquire(if mask.is_some() { rows * hidden } else { 0 }));
+    let mut dx = input_gradient.then(|| acquire(rows * inputs));
     let block = block(rows);
     let parts = rows.div_ceil(block);
     let mut sums = vec![0.0; parts * 3 * hidden];
     if rows * hidden > 0 {
-        let packed = wanted.then(|| Packed::backward(cpu, layer.weight, layer.shape()));
-        let dropped = Parts::of(&mut dz, block * hidden, parts);
-        let inputs_of = Parts::of(dx.as_deref_mut().unwrap_or_default(), block * inputs, parts);
+        let packed = input_gradient.then(|| Packed::backward(cpu, layer.weight, layer.shape()));
+        let dropped = OptionalChunks::of(&mut dz, block * hidden, parts);
+        let inputs_of = OptionalChunks::of(dx.as_deref_mut().unwrap_or_default(), block * inputs, parts);
         let work = ds.par_chunks_mut(block * hidden).zip(sums.par_chunks_mut(3 * hidden));
         work.zip(dropped.0.into_par_iter().zip(inputs_of.0)).enumerate().for_each(|(part, ((ds, sums), (dz, dx)))| {
             let first = part * block;
-            let dz = backward_rows(cpu, Backward { dy, kept, norm, mask, first, ds, dz, sums });
+            let dz = backward_rows(cpu, BackwardRows { dy, kept, norm, mask, first, ds, dz, sums });
             if let (Some(packed), Some(dx)) = (&packed, dx) {
-                packed.apply(dz, dx, Finish::Write);
+                packed.apply(dz, dx, Epilogue::Write);
             }
         });
     }
-    let sums = add_up(&sums, 3 * hidden);
-    let [gain, bias, outer] = [0, 1, 2].map(|i| sums[i * hidden..][..hidden].to_vec());
-    let right = Right { numbers: if mask.is_some() { &dz } else { &ds }, columns: hidden, activation: None };
+    let sums = sum_parts(&sums, 3 * hidden);
+    let [gain, bias, linear_bias] = [0, 1, 2].map(|i| sums[i * hidden..][..hidden].to_vec());
+    let right = RightFactor { numbers: if mask.is_some() { &dz } else { &ds }, columns: hidden, activation: None };
     let weight = weight_gradient(cpu, rows, (x, inputs), right, false, None);
-    give(dz);
+    release(dz);
     ResidualNormGradients {
-        linear: LinearGradients { input: dx, weight, bias: outer },
+        linear: LinearGradients { input: dx, weight, bias: linear_bias },
         residual: ds,
         norm: NormGradients { gain, bias },
     }
 }
 
-/// Parts of a slice, or as many times nothing if it is empty.
-pub(super) struct Parts<'a>(pub(super) Vec<Option<&'a mut [f32]>>);
+/// Chunks of a slice, or `None` for each if the slice is empty: there may be nothing to write.
+pub(super) struct OptionalChunks<'a>(pub(super) Vec<Option<&'a mut [f32]>>);
 
-impl<'a> Parts<'a> {
+impl<'a> OptionalChunks<'a> {
     pub(super) fn of(numbers: &'a mut [f32], size: usize, parts: usize) -> Self {
         if numbers.is_empty() {
-            return Parts((0..parts).map(|_| None).collect());
+            return OptionalChunks((0..parts).map(|_| None).collect());
         }
-        Parts(numbers.chunks_mut(size).map(Some).collect())
+        OptionalChunks(numbers.chunks_mut(size).map(Some).collect())
     }
 }
 
@@ -151,11 +152,11 @@ pub(super) fn check(rows: usize, hidden: usize, x: &[f32], norm: Norm<'_>, mask:
     assert!(mask.is_none_or(|mask| mask.len() == rows * hidden), "a mask of {rows} rows of {hidden} numbers");
 }
 
-/// Rows of a forward pass.
-pub(super) struct Forward<'a> {
-    /// On entry what is to be dropped from, on leaving the result.
+/// Some rows of a forward pass.
+pub(super) struct ForwardRows<'a> {
+    /// On entry the input of the dropout, on return the result.
     pub(super) y: &'a mut [f32],
-    pub(super) normalised: &'a mut [f32],
+    pub(super) normalized: &'a mut [f32],
     pub(super) inverse: &'a mut [f32],
     pub(super) residual: &'a [f32],
     pub(super) norm: Norm<'a>,
@@ -164,9 +165,9 @@ pub(super) struct Forward<'a> {
     pub(super) first: usize,
 }
 
-pub(super) fn forward_rows(cpu: Cpu, forward: Forward<'_>) {
+pub(super) fn forward_rows(cpu: Cpu, forward: ForwardRows<'_>) {
     let (rows, hidden) = (forward.inverse.len(), forward.norm.gain.len());
-    let lengths = [forward.y.len(), forward.normalised.len(), forward.residual.len()];
+    let lengths = [forward.y.len(), forward.normalized.len(), forward.residual.len()];
     assert_eq!(lengths, [rows * hidden; 3], "rows of every matrix");
     if let Some(mask) = forward.mask {
         assert!((forward.first + rows) * hidden <= mask.len(), "a mask for these rows");
@@ -174,36 +175,36 @@ pub(super) fn forward_rows(cpu: Cpu, forward: Forward<'_>) {
     cpu.run(forward);
 }
 
-impl Kernel for Forward<'_> {
+impl Kernel for ForwardRows<'_> {
     type Output = ();
 
     #[inline(always)]
     #[expect(clippy::manual_map, reason = "a closure would be compiled without the instruction set")]
     fn run<I: Isa>(self, isa: I) {
-        let Forward { y, normalised, inverse, residual, norm, mask, first } = self;
+        let ForwardRows { y, normalized, inverse, residual, norm, mask, first } = self;
         let hidden = norm.gain.len();
         let (gain, bias) = (norm.gain.as_ptr(), norm.bias.as_ptr());
         let count = isa.splat(1.0 / hidden as f32);
         let rows =
-            y.chunks_exact_mut(hidden).zip(normalised.chunks_exact_mut(hidden)).zip(residual.chunks_exact(hidden));
-        for (r, (((y, normalised), residual), inverse)) in rows.zip(inverse).enumerate() {
+            y.chunks_exact_mut(hidden).zip(normalized.chunks_exact_mut(hidden)).zip(residual.chunks_exact(hidden));
+        for (r, (((y, normalized), residual), inverse)) in rows.zip(inverse).enumerate() {
             let kept = match mask {
                 Some(mask) => Some((mask.from((first + r) * hidden), isa.splat(mask.factor()))),
                 None => None,
             };
-            let (y, s, residual) = (y.as_mut_ptr(), normalised.as_mut_ptr(), residual.as_ptr());
+            let (y, s, residual) = (y.as_mut_ptr(), normalized.as_mut_ptr(), residual.as_ptr());
             let mut sum = isa.zero();
             let mut c = 0;
             // SAFETY (all blocks): `n` numbers from `c` on are in the row, and in gain, bias and mask.
             while c < hidden {
                 let n = (hidden - c).min(I::LANES);
-                let mut x = unsafe { part(isa, y.add(c), n) };
+                let mut x = unsafe { load_lanes(isa, y.add(c), n) };
                 if let Some((kept, factor)) = kept {
                     x = isa.mul(x, isa.mul(unsafe { isa.load_signed_bytes(kept.add(c)) }, factor));
                 }
-                x = isa.add(x, unsafe { part(isa, residual.add(c), n) });
+                x = isa.add(x, unsafe { load_lanes(isa, residual.add(c), n) });
                 sum = isa.add(sum, x);
-                unsafe { put(isa, s.add(c), x, n) };
+                unsafe { store_lanes(isa, s.add(c), x, n) };
                 c += I::LANES;
             }
             let mean = isa.mul(isa.splat(isa.sum(sum)), count);
@@ -211,12 +212,12 @@ impl Kernel for Forward<'_> {
             let mut c = 0;
             while c < hidden {
                 let n = (hidden - c).min(I::LANES);
-                let d = isa.sub(unsafe { part(isa, s.add(c), n) }, mean);
+                let d = isa.sub(unsafe { load_lanes(isa, s.add(c), n) }, mean);
                 if n == I::LANES {
                     squares = isa.fma(d, d, squares);
                 } else {
                     // The lanes beyond the row hold no deviation.
-                    let mut last = [0.0; MOST_LANES];
+                    let mut last = [0.0; MAX_LANES];
                     unsafe { isa.store_part(last.as_mut_ptr(), d, n) };
                     let d = unsafe { isa.load(last.as_ptr()) };
                     squares = isa.fma(d, d, squares);
@@ -230,9 +231,14 @@ impl Kernel for Forward<'_> {
             while c < hidden {
                 let n = (hidden - c).min(I::LANES);
                 unsafe {
-                    let d = isa.mul(isa.sub(part(isa, s.add(c), n), mean), scale);
-                    put(isa, s.add(c), d, n);
-                    put(isa, y.add(c), isa.fma(d, part(isa, gain.add(c), n), part(isa, bias.add(c), n)), n);
+                    let d = isa.mul(isa.sub(load_lanes(isa, s.add(c), n), mean), scale);
+                    store_lanes(isa, s.add(c), d, n);
+                    store_lanes(
+                        isa,
+                        y.add(c),
+                        isa.fma(d, load_lanes(isa, gain.add(c), n), load_lanes(isa, bias.add(c), n)),
+                        n,
+                    );
                 }
                 c += I::LANES;
             }
@@ -240,11 +246,11 @@ impl Kernel for Forward<'_> {
     }
 }
 
-/// Most lanes of a vector.
-const MOST_LANES: usize = 16;
+/// Lanes of the widest vector.
+const MAX_LANES: usize = 16;
 
-/// Rows of a backward pass.
-pub(super) struct Backward<'a> {
+/// Some rows of a backward pass.
+pub(super) struct BackwardRows<'a> {
     /// Gradients of all rows.
     pub(super) dy: &'a [f32],
     pub(super) kept: &'a ResidualNormKept,
@@ -252,42 +258,42 @@ pub(super) struct Backward<'a> {
     pub(super) mask: Option<&'a Mask>,
     /// Number of the first row.
     pub(super) first: usize,
-    /// Gradients of the sum that was normalised, of these rows.
+    /// Gradients of the sum that was normalized, of these rows.
     pub(super) ds: &'a mut [f32],
-    /// Gradients of what was dropped from, if there is a mask; without, they are those of the sum.
+    /// Gradients at the input of the dropout, if there is a mask; without one, they are those of the sum.
     pub(super) dz: Option<&'a mut [f32]>,
-    /// `[3, H]`: sums over these rows of the gradients of gain, bias, and what was dropped from.
+    /// `[3, H]`: sums over these rows of the gradients of gain, bias, and the input of the dropout.
     pub(super) sums: &'a mut [f32],
 }
 
-/// Gives the gradients of what was dropped from.
-pub(super) fn backward_rows<'a>(cpu: Cpu, backward: Backward<'a>) -> &'a [f32] {
+/// Computes the gradients, and returns those at the input of the dropout.
+pub(super) fn backward_rows<'a>(cpu: Cpu, backward: BackwardRows<'a>) -> &'a [f32] {
     let hidden = backward.norm.gain.len();
     let rows = backward.ds.len() / hidden.max(1);
     let last = (backward.first + rows) * hidden;
-    assert!(last <= backward.dy.len() && last <= backward.kept.normalised.len(), "gradients of these rows");
+    assert!(last <= backward.dy.len() && last <= backward.kept.normalized.len(), "gradients of these rows");
     assert_eq!(backward.sums.len(), 3 * hidden, "three sums for each column");
-    assert_eq!(backward.mask.is_some(), backward.dz.is_some(), "a place for what is dropped from");
+    assert_eq!(backward.mask.is_some(), backward.dz.is_some(), "a gradient of the input of the dropout");
     if let (Some(mask), Some(dz)) = (backward.mask, &backward.dz) {
         assert!(last <= mask.len() && dz.len() == backward.ds.len(), "a mask for these rows");
     }
     cpu.run(backward)
 }
 
-impl<'a> Kernel for Backward<'a> {
+impl<'a> Kernel for BackwardRows<'a> {
     type Output = &'a [f32];
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) -> &'a [f32] {
-        let Backward { dy, kept, norm, mask, first, ds, mut dz, sums } = self;
+        let BackwardRows { dy, kept, norm, mask, first, ds, mut dz, sums } = self;
         let hidden = norm.gain.len();
         let gain = norm.gain.as_ptr();
         let count = isa.splat(1.0 / hidden as f32);
-        let [gains, biases, outer] = [0, 1, 2].map(|i| sums[i * hidden..].as_mut_ptr());
+        let [gains, biases, linear_biases] = [0, 1, 2].map(|i| sums[i * hidden..].as_mut_ptr());
         for (r, to) in ds.chunks_exact_mut(hidden).enumerate() {
             let row = first + r;
             let dy = dy[row * hidden..][..hidden].as_ptr();
-            let normalised = kept.normalised[row * hidden..][..hidden].as_ptr();
+            let normalized = kept.normalized[row * hidden..][..hidden].as_ptr();
             let to = to.as_mut_ptr();
             let (mut sum, mut product) = (isa.zero(), isa.zero());
             let mut c = 0;
@@ -295,17 +301,17 @@ impl<'a> Kernel for Backward<'a> {
             while c < hidden {
                 let n = (hidden - c).min(I::LANES);
                 unsafe {
-                    let (dy, d) = (part(isa, dy.add(c), n), part(isa, normalised.add(c), n));
-                    let g = isa.mul(dy, part(isa, gain.add(c), n));
+                    let (dy, d) = (load_lanes(isa, dy.add(c), n), load_lanes(isa, normalized.add(c), n));
+                    let g = isa.mul(dy, load_lanes(isa, gain.add(c), n));
                     sum = isa.add(sum, g);
                     product = isa.fma(g, d, product);
-                    put(isa, gains.add(c), isa.fma(dy, d, part(isa, gains.add(c), n)), n);
-                    put(isa, biases.add(c), isa.add(dy, part(isa, biases.add(c), n)), n);
+                    store_lanes(isa, gains.add(c), isa.fma(dy, d, load_lanes(isa, gains.add(c), n)), n);
+                    store_lanes(isa, biases.add(c), isa.add(dy, load_lanes(isa, biases.add(c), n)), n);
                 }
                 c += I::LANES;
             }
             let mean = isa.mul(isa.splat(isa.sum(sum)), count);
-            let along = isa.mul(isa.splat(isa.sum(product)), count);
+            let projection = isa.mul(isa.splat(isa.sum(product)), count);
             let inverse = isa.splat(kept.inverse[row]);
             let dropped = match (mask, &mut dz) {
                 (Some(mask), Some(dz)) => {
@@ -318,16 +324,16 @@ impl<'a> Kernel for Backward<'a> {
             while c < hidden {
                 let n = (hidden - c).min(I::LANES);
                 unsafe {
-                    let (dy, d) = (part(isa, dy.add(c), n), part(isa, normalised.add(c), n));
-                    let g = isa.mul(dy, part(isa, gain.add(c), n));
-                    let along = isa.mul(d, along);
-                    let mut x = isa.mul(inverse, isa.sub(isa.sub(g, mean), along));
-                    put(isa, to.add(c), x, n);
+                    let (dy, d) = (load_lanes(isa, dy.add(c), n), load_lanes(isa, normalized.add(c), n));
+                    let g = isa.mul(dy, load_lanes(isa, gain.add(c), n));
+                    let projection = isa.mul(d, projection);
+                    let mut x = isa.mul(inverse, isa.sub(isa.sub(g, mean), projection));
+                    store_lanes(isa, to.add(c), x, n);
                     if let Some((kept, factor, dz)) = dropped {
                         x = isa.mul(x, isa.mul(isa.load_signed_bytes(kept.add(c)), factor));
-                        put(isa, dz.add(c), x, n);
+                        store_lanes(isa, dz.add(c), x, n);
                     }
-                    put(isa, outer.add(c), isa.add(x, part(isa, outer.add(c), n)), n);
+                    store_lanes(isa, linear_biases.add(c), isa.add(x, load_lanes(isa, linear_biases.add(c), n)), n);
                 }
                 c += I::LANES;
             }
@@ -337,24 +343,4 @@ impl<'a> Kernel for Backward<'a> {
             None => ds,
         }
     }
-}
-
-/// The first `count` lanes, zeros in the others.
-///
-/// # Safety
-/// `count` numbers, at most a vector, can be read.
-#[inline(always)]
-pub(super) unsafe fn part<I: Isa>(isa: I, from: *const f32, count: usize) -> I::F {
-    // SAFETY: the caller's promise.
-    unsafe { if count == I::LANES { isa.load(from) } else { isa.load_part(from, count) } }
-}
-
-/// Writes the first `count` lanes.
-///
-/// # Safety
-/// `count` numbers, at most a vector, can be written.
-#[inline(always)]
-pub(super) unsafe fn put<I: Isa>(isa: I, to: *mut f32, x: I::F, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { if count == I::LANES { isa.store(to, x) } else { isa.store_part(to, x, count) } }
 }

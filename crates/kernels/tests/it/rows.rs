@@ -1,7 +1,8 @@
-//! What goes row by row: layer normalisation, gathering, means, lengths.
+//! What goes row by row: layer normalization, gathering, means, lengths.
 
 use attar_kernels::{
-    Bytes, Cpu, Norm, QuantisedRows, Table, gather, layer_norm, mean, normalise_length, quantise_rows, reference,
+    Cpu, EmbeddingTable, Norm, QuantizedRows, QuantizedRowsMut, gather, layer_norm, mean, normalize_length,
+    quantize_rows, reference,
 };
 use proptest::prelude::*;
 
@@ -33,13 +34,13 @@ fn check_layer_norm(kind: Kind, [rows, columns]: [usize; 2], gap: usize, epsilon
             assert_within(&what, &got, &expected, &allowed);
         }
         // With bytes: the same numbers, and the bytes that these would give.
-        let stride = QuantisedRows::stride(columns);
+        let stride = QuantizedRows::stride(columns);
         let [mut with, mut after] = [(); 2].map(|()| (vec![0; rows * stride], vec![0.0; rows], vec![0.0; rows]));
         let mut both = Guarded::new(&x, rows, columns, columns + gap);
-        let to = Bytes { bytes: &mut with.0, scales: &mut with.1, offsets: &mut with.2 };
+        let to = QuantizedRowsMut { bytes: &mut with.0, scales: &mut with.1, offsets: &mut with.2 };
         layer_norm(cpu, both.view(), norm, Some(to));
         assert_eq!(both.values(&what), got, "{what}");
-        quantise_rows(cpu, plain.read(), &mut after.0, &mut after.1, &mut after.2);
+        quantize_rows(cpu, plain.read(), &mut after.0, &mut after.1, &mut after.2);
         assert_eq!(with, after, "{what}");
     }
 }
@@ -57,15 +58,15 @@ fn layer_norm_at_every_edge() {
 }
 
 #[test]
-fn what_is_no_number_spoils_its_row_alone() {
+fn nan_stays_in_its_row() {
     for cpu in Cpu::all() {
         for place in [0, 18] {
             let mut x = numbers(Kind::Ordinary, 3 * 19, 4);
             x[19 + place] = f32::NAN;
             let mut y = Guarded::new(&x, 3, 19, 19);
-            let stride = QuantisedRows::stride(19);
+            let stride = QuantizedRows::stride(19);
             let (mut bytes, mut scales, mut offsets) = (vec![0; 3 * stride], [0.0; 3], [0.0; 3]);
-            let to = Bytes { bytes: &mut bytes, scales: &mut scales, offsets: &mut offsets };
+            let to = QuantizedRowsMut { bytes: &mut bytes, scales: &mut scales, offsets: &mut offsets };
             layer_norm(cpu, y.view(), Norm { gain: &[1.0; 19], bias: &[0.0; 19], epsilon: 1e-12 }, Some(to));
             let y = y.values("NaN");
             assert!(y.iter().enumerate().all(|(i, y)| y.is_nan() == (19..38).contains(&i)), "{cpu} {y:?}");
@@ -96,11 +97,11 @@ impl Tables {
         }
     }
 
-    fn each(&self) -> [Table<'_>; 3] {
+    fn each(&self) -> [EmbeddingTable<'_>; 3] {
         [
-            Table::F32(&self.numbers),
-            Table::Int8 { bytes: &self.bytes, scales: &self.scales },
-            Table::Int4 { bytes: &self.halves, scales: &self.group_scales, group: self.group },
+            EmbeddingTable::F32(&self.numbers),
+            EmbeddingTable::Int8 { bytes: &self.bytes, scales: &self.scales },
+            EmbeddingTable::Int4 { bytes: &self.halves, scales: &self.group_scales, group: self.group },
         ]
     }
 }
@@ -123,7 +124,7 @@ fn check_gather(ids: &[u32], columns: usize, gap: usize, seed: u64) {
             if !got.is_empty() {
                 assert_within(&what, &got, &expected, &allowed);
             }
-            if let (Table::F32(_), false) = (table, add) {
+            if let (EmbeddingTable::F32(_), false) = (table, add) {
                 assert_eq!(doubles(&got), expected, "{what}: a copy");
             }
         }
@@ -152,18 +153,18 @@ fn ids_outside_the_table_are_refused() {
 }
 
 #[test]
-fn length_becomes_one() {
+fn vectors_are_normalized_to_length_one() {
     for kind in [Kind::Ordinary, Kind::Huge, Kind::Shifted, Kind::Outliers] {
         let mut x = numbers(kind, 77, 2);
-        normalise_length(&mut x);
+        normalize_length(&mut x);
         let length: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
         assert!((length - 1.0).abs() <= 4.0 * U, "{kind:?} {length}");
     }
-    // What has no length keeps none.
+    // A zero vector stays zero.
     let mut zero = [0.0; 3];
-    normalise_length(&mut zero);
+    normalize_length(&mut zero);
     assert_eq!(zero, [0.0; 3]);
-    normalise_length(&mut []);
+    normalize_length(&mut []);
 }
 
 proptest! {

@@ -1,6 +1,6 @@
-//! What can be wrong with a configuration.
+//! Errors of configurations.
 
-/// Why a configuration does not describe a model of ours.
+/// Why a configuration does not describe a supported model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -16,14 +16,14 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
-    /// A key holds something it cannot hold.
+    /// A key has an invalid value.
     #[error("`{key}` must be {expected}, got {got}")]
     Key {
         /// The key.
         key: &'static str,
         /// What is needed there.
         expected: &'static str,
-        /// What stands there.
+        /// The value.
         got: String,
     },
     /// The model is of another kind.
@@ -35,7 +35,7 @@ pub enum ConfigError {
     /// Neither `model_type` nor `architectures` nor the keys tell what the model is.
     #[error("cannot tell the kind of model: add `model_type` (bert, distilbert or roberta)")]
     NoModelType,
-    /// The class named in `architectures` is not one of ours.
+    /// The class named in `architectures` is not supported.
     #[error("unsupported architecture `{got}`: for this model_type attar reads {supported}")]
     Architecture {
         /// The class in the file.
@@ -43,7 +43,7 @@ pub enum ConfigError {
         /// Those that would do.
         supported: String,
     },
-    /// The activation is not one of ours.
+    /// The activation is not supported.
     #[error("`{key}` is `{got}`: attar computes gelu, gelu_new (or gelu_pytorch_tanh, the same function) and relu")]
     Activation {
         /// The key.

@@ -6,7 +6,7 @@ use super::{ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
 pub(crate) const DISTILBERT_LAYER_NORM_EPS: f64 = 1e-12;
 
 impl EncoderConfig {
-    /// Looks for contradictions.
+    /// Checks for contradictions.
     ///
     /// # Errors
     /// [`ConfigError`] for the first one found.
@@ -110,8 +110,8 @@ impl EncoderConfig {
     }
 }
 
-/// Largest sizes a configuration may claim. Ten times and more beyond the largest BERT, they keep sizes,
-/// FLOPs and name lists of a file that lies within what a machine can count.
+/// Largest sizes a configuration may claim. More than ten times those of the largest BERT, they keep
+/// sizes, FLOPs and name lists from overflowing.
 mod limit {
     pub(super) const LAYERS: usize = 1 << 10;
     pub(super) const WIDTH: usize = 1 << 17;

@@ -11,7 +11,7 @@ const UNNAMED_LIMIT: usize = 1 << 16;
 /// The `problem_type` of a model that gives a text several labels.
 pub(super) const MULTI_LABEL: &str = "multi_label_classification";
 
-/// What a sequence classifier answers.
+/// The target of a sequence classifier.
 ///
 /// One class means a number. The name of that one output has no place in [`Target::Regression`] and stays
 /// among the other keys when it is not the usual one.

@@ -14,7 +14,7 @@ use crate::config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Fam
 /// `LABEL_0`, `LABEL_1` are left out, as `transformers` leaves them out.
 ///
 /// [`parse`](super::parse) reads the result back to an equal configuration, except where `extra` holds keys
-/// that have a field of their own, and where a DistilBERT leaves its classifier's dropout open.
+/// that have a field of their own, and where a DistilBERT does not specify its classifier's dropout.
 ///
 /// # Errors
 /// [`ConfigError`] if the configuration contradicts itself.
@@ -78,8 +78,7 @@ fn activation(activation: Activation) -> &'static str {
     }
 }
 
-/// Whether a key of the user's file still says the truth under this head: what was said of other classes, or of
-/// a pooler, does not.
+/// Whether a key of the user's file is still true with this head: keys about other classes, or about a pooler, are not.
 fn still_holds(head: &Head, key: &str, value: &Value) -> bool {
     let names_classes = matches!(key, "id2label" | "label2id" | "num_labels");
     match head {

@@ -1,4 +1,4 @@
-//! What can be wrong with a PyTorch file.
+//! Errors of PyTorch files.
 
 /// Why bytes are not a PyTorch file of weights, or not one that attar reads.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub enum TorchError {
         /// Name in the module.
         name: String,
     },
-    /// The program does something senseless.
+    /// The program is invalid.
     #[error("damaged pickle: expected {expected} at byte {at}")]
     Pickle {
         /// What should be there.
@@ -106,7 +106,7 @@ pub enum TorchError {
         /// Bytes in the file.
         got: u64,
     },
-    /// A tensor does not lie in its storage.
+    /// A tensor is outside its storage.
     #[error(
         "tensor `{tensor}` (offset {offset}, shape {shape:?}, strides {strides:?}) {problem} \
          its storage of {elements} elements: the file is damaged"

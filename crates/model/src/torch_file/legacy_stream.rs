@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::error::TorchError;
 use super::pickle::{Object, Pickled, Value};
 use super::{pickle, state_dict};
-use crate::weights_file::Index;
+use crate::stored::FileIndex;
 
 /// The pickled magic number 0x1950a86a20f9469cfc6c, after the protocol byte.
 const MAGIC: [u8; 13] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
@@ -18,7 +18,7 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x80) && bytes.get(2..).is_some_and(|rest| rest.starts_with(&MAGIC))
 }
 
-pub(super) fn index(bytes: &[u8]) -> Result<Index, TorchError> {
+pub(super) fn index(bytes: &[u8]) -> Result<FileIndex, TorchError> {
     let mut at = 2 + MAGIC.len();
     let mut next = || {
         let rest = bytes.get(at..).unwrap_or_default();

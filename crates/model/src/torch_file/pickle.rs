@@ -76,8 +76,14 @@ pub(super) struct Pickled<'a> {
 
 /// Runs the program at the start of `bytes`.
 pub(super) fn run(bytes: &[u8]) -> Result<Pickled<'_>, TorchError> {
-    let mut machine =
-        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new(), objects: Vec::new() };
+    let mut machine = PickleMachine {
+        bytes,
+        at: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: BTreeMap::new(),
+        objects: Vec::new(),
+    };
     for _ in 0..STEP_LIMIT {
         if let Some(root) = machine.step()? {
             return Ok(Pickled { objects: machine.objects, root, length: machine.at });
@@ -86,7 +92,7 @@ pub(super) fn run(bytes: &[u8]) -> Result<Pickled<'_>, TorchError> {
     Err(TorchError::TooLong { limit: STEP_LIMIT })
 }
 
-struct Machine<'a> {
+struct PickleMachine<'a> {
     bytes: &'a [u8],
     /// The next byte to be read.
     at: usize,
@@ -97,7 +103,7 @@ struct Machine<'a> {
     objects: Vec<Object<'a>>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> PickleMachine<'a> {
     /// Runs one instruction; the result of the program if it was the last.
     fn step(&mut self) -> Result<Option<Value<'a>>, TorchError> {
         let at = self.at;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::TorchError;
 use super::pickle::{Object, Pickled, StorageRef, Value, View};
-use crate::stored::{Storage, StoredTensor, ViewError};
-use crate::weights_file::Index;
+use crate::stored::{FileIndex, Storage, StoredTensor, ViewError};
 
 /// All storages a program refers to, by key. The program must have built a dictionary.
 pub(super) fn storages<'p, 'a>(pickled: &'p Pickled<'a>) -> Result<BTreeMap<&'a str, &'p StorageRef<'a>>, TorchError> {
@@ -28,7 +27,7 @@ pub(super) fn expected_length(storage: &StorageRef) -> u64 {
 
 /// The tensors of the dictionary. `starts` gives the first byte in the file of each storage, all of which lies
 /// inside the file.
-pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result<Index, TorchError> {
+pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result<FileIndex, TorchError> {
     // As in Python, the last of several equal keys counts.
     let mut tensors = BTreeMap::new();
     let mut others = Vec::new();
@@ -46,7 +45,7 @@ pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result
             _ => others.push(name.to_string()),
         }
     }
-    Ok(Index { tensors: tensors.into_iter().collect(), others })
+    Ok(FileIndex { tensors: tensors.into_iter().collect(), others })
 }
 
 fn dictionary<'p, 'a>(pickled: &'p Pickled<'a>) -> Result<&'p [(Value<'a>, Value<'a>)], TorchError> {

@@ -11,13 +11,13 @@ use zip::read::{ArchiveOffset, Config, ZipArchive};
 
 use super::error::TorchError;
 use super::{pickle, state_dict};
-use crate::weights_file::Index;
+use crate::stored::FileIndex;
 
 pub(super) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-pub(super) fn index(bytes: &[u8]) -> Result<Index, TorchError> {
+pub(super) fn index(bytes: &[u8]) -> Result<FileIndex, TorchError> {
     let entries = entries(bytes)?;
     if entries.keys().any(|name| name.ends_with("/constants.pkl")) {
         return Err(TorchError::TorchScript);

@@ -7,7 +7,7 @@
 mod builders;
 mod config;
 mod damaged;
-mod quantised;
+mod quantized;
 mod safetensors_headers;
 mod torch_files;
 

@@ -25,7 +25,7 @@ fn bundle() -> Bundle {
         expected_shapes(&config).into_iter().map(|(name, shape)| (name, Tensor::zeros(shape))).collect();
     Bundle {
         tokenizer_files: vec![("tokenizer.json".into(), b"{}".to_vec()), ("vocab.txt".into(), b"[PAD]\n".to_vec())],
-        pooling: Some(Pooling { mode: PoolingMode::Mean, normalise: true }),
+        pooling: Some(Pooling { mode: PoolingMode::Mean, normalize: true }),
         max_tokens: Some(5),
         provenance: Some(json!({"recipe": "abc", "scores": [0.5]})),
         card: Some("---\n---\n\n# x\n".into()),
@@ -192,7 +192,7 @@ fn over_states(input: ClassifierInput, target: Target) -> Bundle {
         (name, Tensor::new(shape, vec![index as f32; count]))
     };
     let weights: Weights = expected_shapes(&config).into_iter().enumerate().map(numbered).collect();
-    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalise: input == ClassifierInput::Cosine });
+    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalize: input == ClassifierInput::Cosine });
     Bundle { pooling, ..Bundle::new(config, weights) }
 }
 
@@ -235,7 +235,7 @@ fn a_cosine_of_two_texts_is_a_model_of_scores() {
     let dir = root.path().join("cosine");
     let bundle = over_states(ClassifierInput::Cosine, Target::Regression);
     assert_eq!(bundle.weights.get("classifier.weight").unwrap().shape, [1, 1]);
-    assert!(bundle.config.reads_pairs_apart());
+    assert!(bundle.config.encodes_pairs_separately());
     bundle.write(&dir, WriteMode::New).unwrap();
     let read = Bundle::read(&dir).unwrap();
     assert_eq!(read, bundle);

@@ -274,7 +274,7 @@ fn two_names_for_one_tensor_are_refused() {
     let mut tensors = named(&config, &numbered(&config));
     tensors.insert("bert.embeddings.LayerNorm.gamma".into(), Tensor::zeros(vec![6]));
     let error = checkpoint::load(directory(&config, &tensors).path()).unwrap_err().to_string();
-    let text = "`bert.embeddings.LayerNorm.gamma` and `embeddings.LayerNorm.weight` are both the tensor";
+    let text = "`bert.embeddings.LayerNorm.gamma` and `embeddings.LayerNorm.weight` both name the tensor";
     assert!(error.contains(text), "{error}");
 }
 

@@ -75,7 +75,7 @@ fn tinyberts_files_hold_projections_besides() {
 #[test]
 fn groups_and_bytes() {
     let size = Size::of(&tinybert4());
-    // What TinyBERT's readers call "non-embedding": layers, pooler and all layer normalisations.
+    // What TinyBERT's readers call "non-embedding": layers, pooler and all layer normalizations.
     let embeddings = size.word_embeddings + size.position_embeddings + 2 * 312;
     assert_eq!(
         size.parameters() - embeddings - size.pooler,
@@ -144,8 +144,8 @@ fn heads_cost_what_their_matrices_cost() {
 }
 
 #[test]
-fn a_quantised_file_is_its_numbers_and_a_header() {
-    use attar_model::quantised::{Int4Group, Storage, file_length};
+fn a_quantized_file_is_its_numbers_and_a_header() {
+    use attar_model::quantized::{Int4Group, Storage, file_length};
     for config in [tinybert4(), bert(12, 48, 12), tinybert4().with_head(Head::MaskedLm)] {
         let size = Size::of(&config);
         let header = |length: usize, numbers: usize| length.checked_sub(numbers).unwrap();

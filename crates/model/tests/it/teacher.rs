@@ -18,7 +18,7 @@ fn the_sentence_encoder_is_read_whole() {
     assert_eq!(Size::of(&loaded.config).parameters(), loaded.weights.elements());
 
     let bundle = Bundle::read(&dir).unwrap();
-    assert_eq!(bundle.pooling, Some(Pooling { mode: PoolingMode::Mean, normalise: true }));
+    assert_eq!(bundle.pooling, Some(Pooling { mode: PoolingMode::Mean, normalize: true }));
     assert_eq!(bundle.max_tokens, Some(256));
     assert!(bundle.tokenizer_file("vocab.txt").is_some_and(|bytes| bytes.len() == 231_508));
     assert!(bundle.card.as_ref().is_some_and(|card| card.starts_with("---\nlanguage: en\n")));

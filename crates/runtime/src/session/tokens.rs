@@ -1,4 +1,4 @@
-//! Answers about parts of a text: classes of its words, and the words that answer a question.
+//! Results about parts of a text: classes of its words, and the words that answer a question.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,31 +8,31 @@ use attar_text::tokenizer::{EncodeError, LocatedEncoding, Place, Windows};
 
 use super::Session;
 use crate::batch::Input;
-use crate::encoder::Output;
 use crate::error::Error;
+use crate::output::Output;
 
-/// Windows that are sorted by length and computed together.
-const TURN: usize = 512;
+/// Texts, and windows of them, that are sorted by length and computed at a time.
+const CHUNK: usize = 512;
 /// Tokens that two windows of a long text share, where there is room for so many.
 const OVERLAP: usize = 128;
-/// Most tokens of an answer, as those who ask the Stanford questions have it.
-const LONGEST_ANSWER: usize = 30;
+/// Most tokens of an answer, the customary limit on SQuAD.
+const MAX_ANSWER_TOKENS: usize = 30;
 
 /// A word and its class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
-    /// Where it stands in the text.
+    /// Its bytes in the text.
     pub bytes: Range<usize>,
-    /// The most probable class of its first token, as an index into the labels.
+    /// The most probable class of its first token, an index into the labels.
     pub class: usize,
-    /// Of that class.
+    /// The probability of that class.
     pub probability: f32,
 }
 
-/// Neighbouring words that name one thing.
+/// Adjacent words that name one entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entity {
-    /// Where they stand in the text.
+    /// Their bytes in the text.
     pub bytes: Range<usize>,
     /// Their label without `B-` or `I-`.
     pub kind: String,
@@ -43,21 +43,21 @@ pub struct Entity {
 /// Words of a context that answer a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    /// Where they stand in the context.
+    /// Their bytes in the context.
     pub bytes: Range<usize>,
-    /// That the answer begins there, times that it ends there, among all places of its window.
+    /// The probability that the answer begins there times that it ends there, among all tokens of its window.
     pub probability: f32,
-    /// The same of the first special token, at which models point that know questions without an answer: the smallest
+    /// The same of the first special token, to which models point that know questions without an answer; the smallest
     /// over the windows.
     pub no_answer: f32,
 }
 
 impl Session {
-    /// The class of each word of each text. A text that is too long for the model is seen in overlapping windows, and a
-    /// word's class is from the window that shows most around it.
+    /// The class of each word of each text. A text that is too long for the model is split into overlapping windows, and
+    /// a word's class comes from the window with the most context around it.
     ///
     /// # Errors
-    /// If a text cannot be encoded, or [`Error::Missing`] if the model is no tagger.
+    /// If a text cannot be encoded, or [`Error::Missing`] if the model is not a tagger.
     pub fn tag(&mut self, texts: &[&str], progress: impl FnMut(usize)) -> Result<Vec<Vec<Tag>>, Error> {
         if !matches!(self.config().head, Head::TokenClassification { .. }) {
             return Err(Error::Missing { what: "token classification head", way_out: "use a model that tags words" });
@@ -81,22 +81,22 @@ impl Session {
                 }
             }
         };
-        self.windows(&rows, take, progress)?;
+        self.for_each_window(&rows, take, progress)?;
         Ok(words.into_iter().map(|words| words.into_values().map(|(_, tag)| tag).collect()).collect())
     }
 
-    /// The things that a text's tags name. Labels are read as `B-KIND`, `I-KIND` and `O`; of labels without a prefix,
-    /// neighbours of one kind are one thing.
+    /// The entities that a text's tags name. Labels are read as `B-KIND`, `I-KIND` and `O`; with labels without a prefix,
+    /// adjacent words of one kind are one entity.
     pub fn entities(&self, tags: &[Tag]) -> Vec<Entity> {
         entities(self.config().head.labels(), tags)
     }
 
-    /// The words of each context that answer its question; none where the context has no words. A context that is too
-    /// long for the model is seen in overlapping windows.
+    /// The words of each context that answer its question; `None` where the context has no words. A context that
+    /// is too long for the model is split into overlapping windows.
     ///
     /// # Errors
-    /// If a text cannot be encoded or a question fills the model alone, or [`Error::Missing`] if the model answers no
-    /// questions.
+    /// If a text cannot be encoded or a question leaves no room for its context, or [`Error::Missing`] if the model
+    /// does not answer questions.
     pub fn answer(
         &mut self,
         questions: &[(&str, &str)],
@@ -117,12 +117,12 @@ impl Session {
             }
             best.no_answer = no_answer;
         };
-        self.windows(&rows, take, progress)?;
+        self.for_each_window(&rows, take, progress)?;
         Ok(answers)
     }
 
-    /// Hands each window of each text, with the logits of its tokens, to `take`.
-    fn windows(
+    /// Passes each window of each text, with the logits of its tokens, to `take`.
+    fn for_each_window(
         &mut self,
         texts: &[(&str, Option<&str>)],
         mut take: impl FnMut(usize, &LocatedEncoding, &[f32]),
@@ -131,19 +131,19 @@ impl Session {
         let max_tokens = self.limit.max_tokens;
         let windows = Windows { max_tokens, overlap: OVERLAP.min(max_tokens / 4) };
         let width = self.encoder.width(Output::Logits)?;
-        for (turn, some) in texts.chunks(TURN).enumerate() {
-            let first = turn * TURN;
-            let encoded = self.encode_windows(some, windows, first)?;
+        for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
+            let first = chunk * CHUNK;
+            let encoded = self.encode_windows(texts, windows, first)?;
             let mut all: Vec<(usize, &LocatedEncoding)> = (encoded.iter().enumerate())
                 .flat_map(|(text, windows)| windows.iter().map(move |window| (first + text, window)))
                 .collect();
             all.sort_by_key(|(_, window)| std::cmp::Reverse(window.encoding.len()));
-            for all in all.chunks(TURN) {
+            for batch in all.chunks(CHUNK) {
                 let sorted = &mut self.sorted;
                 sorted.ids.clear();
                 sorted.types.clear();
                 sorted.lengths.clear();
-                for (_, window) in all {
+                for (_, window) in batch {
                     sorted.ids.extend_from_slice(&window.encoding.ids);
                     sorted.types.extend_from_slice(&window.encoding.types);
                     sorted.lengths.push(window.encoding.len() as u32);
@@ -152,13 +152,13 @@ impl Session {
                 let input = Input::new(&sorted.ids, &sorted.types, &sorted.lengths)?;
                 self.encoder.forward(input, Output::Logits, &mut sorted.out)?;
                 let mut rest = &sorted.out[..];
-                for (text, window) in all {
+                for (text, window) in batch {
                     let (mine, others) = rest.split_at(window.encoding.len() * width);
                     take(*text, window, mine);
                     rest = others;
                 }
             }
-            progress(some.len());
+            progress(texts.len());
         }
         Ok(())
     }
@@ -187,29 +187,30 @@ impl Session {
     }
 }
 
-/// The bytes of the word whose first token this is.
+/// The bytes of the word that begins with this token.
 fn word_at(tokens: &[Option<Place>], first: usize) -> Range<usize> {
     let place = |t: usize| tokens.get(t).and_then(Option::as_ref);
     let Some(start) = place(first) else { return 0..0 };
-    let goes_on = |t: &usize| place(*t).is_some_and(|place| !place.begins_word && place.text == start.text);
-    let last = (first + 1..).take_while(goes_on).last().unwrap_or(first);
+    let continues = |t: &usize| place(*t).is_some_and(|place| !place.begins_word && place.text == start.text);
+    let last = (first + 1..).take_while(continues).last().unwrap_or(first);
     start.bytes.start..place(last).map_or(start.bytes.end, |place| place.bytes.end)
 }
 
-/// The most probable begin and end among the tokens of the second text, widened to whole words.
+/// The most probable start and end among the tokens of the second text, widened to whole words.
 fn best_span(tokens: &[Option<Place>], logits: &[f32]) -> Option<Span> {
     let word = |t: usize| tokens[t].as_ref().filter(|place| place.text == 1);
-    // Only the context can be pointed at, and the first token, which says that there is no answer.
+    // Only tokens of the context are candidates, and the first token, which means that there is no answer.
     let part = |column: usize| {
-        let can_be = |t: usize| t == 0 || word(t).is_some();
-        let part: Vec<f32> =
-            (0..tokens.len()).map(|t| if can_be(t) { logits[2 * t + column] } else { f32::NEG_INFINITY }).collect();
+        let is_candidate = |t: usize| t == 0 || word(t).is_some();
+        let part: Vec<f32> = (0..tokens.len())
+            .map(|t| if is_candidate(t) { logits[2 * t + column] } else { f32::NEG_INFINITY })
+            .collect();
         softmax(&part)
     };
     let (starts, ends) = (part(0), part(1));
     let mut best: Option<(f32, usize, usize)> = None;
     for first in (0..tokens.len()).filter(|&t| word(t).is_some()) {
-        for last in (first..tokens.len().min(first + LONGEST_ANSWER)).take_while(|&t| word(t).is_some()) {
+        for last in (first..tokens.len().min(first + MAX_ANSWER_TOKENS)).take_while(|&t| word(t).is_some()) {
             let probability = starts[first] * ends[last];
             if best.is_none_or(|(most, ..)| probability > most) {
                 best = Some((probability, first, last));
@@ -217,16 +218,17 @@ fn best_span(tokens: &[Option<Place>], logits: &[f32]) -> Option<Span> {
         }
     }
     let (probability, first, last) = best?;
-    // A window may begin inside a word.
-    let goes_back = |t: usize| t > 0 && word(t).is_some_and(|place| !place.begins_word) && word(t - 1).is_some();
+    // A window may begin inside a word: extend to the word's first token in the window.
+    let starts_inside_word =
+        |t: usize| t > 0 && word(t).is_some_and(|place| !place.begins_word) && word(t - 1).is_some();
     let mut head = first;
-    while goes_back(head) {
+    while starts_inside_word(head) {
         head -= 1;
     }
-    let begin = word(head)?.bytes.start;
-    let goes_on = |t: &usize| word(*t).is_some_and(|place| !place.begins_word);
-    let end = word((last + 1..tokens.len()).take_while(goes_on).last().unwrap_or(last))?.bytes.end;
-    Some(Span { bytes: begin..end, probability, no_answer: starts[0] * ends[0] })
+    let start = word(head)?.bytes.start;
+    let continues = |t: &usize| word(*t).is_some_and(|place| !place.begins_word);
+    let end = word((last + 1..tokens.len()).take_while(continues).last().unwrap_or(last))?.bytes.end;
+    Some(Span { bytes: start..end, probability, no_answer: starts[0] * ends[0] })
 }
 
 fn entities(labels: &[String], tags: &[Tag]) -> Vec<Entity> {

@@ -67,7 +67,7 @@ impl Contender {
     /// Answers texts: tokenisation, sorting, arithmetic.
     pub(super) fn answer(&mut self, texts: &[(&str, Option<&str>)]) -> anyhow::Result<()> {
         let Contender { session, output, .. } = self;
-        session.each(
+        session.for_each_row(
             texts,
             *output,
             |_, row| {
@@ -133,7 +133,7 @@ pub(super) fn load(directory: &Path, precision: PrecisionArg, max_tokens: Option
         session = Session::load_headless(directory, &options)?;
     }
     if let Some(max_tokens) = max_tokens {
-        session.cut_to(max_tokens);
+        session.truncate_to(max_tokens);
     }
     Ok(session)
 }
@@ -145,7 +145,7 @@ pub(super) fn output(session: &Session) -> Output {
 
 fn answers_texts(config: &EncoderConfig) -> bool {
     // A score of a pair takes two sequences: such a model is timed for the vector of each.
-    matches!(config.head, Head::Classification { .. }) && !config.reads_pairs_apart()
+    matches!(config.head, Head::Classification { .. }) && !config.encodes_pairs_separately()
 }
 
 fn token_counts(session: &Session, plan: &Plan) -> anyhow::Result<Vec<usize>> {

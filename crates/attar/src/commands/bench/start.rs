@@ -107,7 +107,12 @@ pub(crate) fn first_answer(args: &FirstAnswerArgs, threads: Option<&Threads>) ->
     let text = lines.first().context("no text on standard input: give one a line")?;
     let mut width = 0;
     let output = output(&session);
-    session.each(&[(text, lines.get(1).map(String::as_str))], output, |_, row| width = row.len(), &mut |_| ())?;
+    session.for_each_row(
+        &[(text, lines.get(1).map(String::as_str))],
+        output,
+        |_, row| width = row.len(),
+        &mut |_| (),
+    )?;
     console::json_line(&Answer { width, peak_rss_bytes: peak_rss() })
 }
 

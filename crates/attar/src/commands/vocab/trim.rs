@@ -57,7 +57,7 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     keep_pieces(&mut bundle.config, &mut bundle.weights, &trimmed.kept)?;
     let max_tokens = bundle.max_tokens.unwrap_or_else(|| bundle.config.usable_positions());
     bundle.tokenizer_files = tokenizer_files(&trimmed.tokenizer, max_tokens)?;
-    if bundle.quantised.take().is_some() {
+    if bundle.quantized.take().is_some() {
         console::note("the quantized weights are left out: make them again with `attar quantize`");
     }
     // Both speak of the model with all its pieces.

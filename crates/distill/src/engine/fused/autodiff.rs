@@ -149,7 +149,7 @@ impl Backward<Flex, 1> for Gelu {
     fn backward(self, ops: Ops<Primitive, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let dy = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let x = ops.state;
-        let mut dx = train::memory::take(numbers(&x).len());
+        let mut dx = train::pool::acquire(numbers(&x).len());
         attar_kernels::gelu_backward(numbers(&x), numbers(&dy), &mut dx);
         register!(gradients, ops.parents[0] => like(&x, dx));
     }

@@ -170,7 +170,7 @@ pub(super) fn squared_difference<const D: usize>(a: Tensor<D>, b: Tensor<D>, joi
 impl Fused for Flex {
     fn fused_gelu(x: Primitive) -> Primitive {
         let x = x.to_contiguous();
-        let mut y = train::memory::take(numbers(&x).len());
+        let mut y = train::pool::acquire(numbers(&x).len());
         attar_kernels::gelu(numbers(&x), &mut y);
         primitive::like(&x, y)
     }

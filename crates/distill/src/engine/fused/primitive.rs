@@ -1,6 +1,6 @@
 //! Tensors of the CPU engine as slices and back.
 
-use attar_kernels::train::memory;
+use attar_kernels::train::pool;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
@@ -53,7 +53,7 @@ pub(crate) fn recycle(tensor: Primitive) {
     if is_alone(&tensor)
         && let Ok(numbers) = tensor.into_data().into_parts().0.try_into_vec()
     {
-        memory::give(numbers);
+        pool::release(numbers);
     }
 }
 

@@ -1,10 +1,10 @@
 //! The calls a program of weights makes, each of which builds a value.
 
-use super::{Machine, Object, StorageRef, Value, View};
+use super::{Object, PickleMachine, StorageRef, Value, View};
 use crate::torch_file::error::TorchError;
 use crate::torch_file::globals::Global;
 
-impl<'a> Machine<'a> {
+impl<'a> PickleMachine<'a> {
     /// A persistent id: `("storage", class, key, device, count)` and, in streams, a part `(key, first, count)`.
     pub(super) fn push_storage(&mut self, id: Value<'a>) -> Result<(), TorchError> {
         let (class, key, count, part) = match *self.tuple(id)? {

@@ -1,7 +1,7 @@
-//! Quantising and back: the bounds that the documentation states, and the edges.
+//! Quantizing and back: the bounds that the documentation states, and the edges.
 
 use attar_model::Tensor;
-use attar_model::quantised::{Int4Group, Int4Matrix, Int8Matrix, MatrixError, ScaleChoice};
+use attar_model::quantized::{Int4Group, Int4Matrix, Int8Matrix, MatrixError, ScaleChoice};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -53,18 +53,18 @@ fn check(
 }
 
 fn int8_error(tensor: &Tensor, choice: ScaleChoice) -> f64 {
-    let matrix = Int8Matrix::quantise(tensor, choice).unwrap();
+    let matrix = Int8Matrix::quantize(tensor, choice).unwrap();
     assert!(matrix.values().iter().all(|&value| value >= -127));
-    check(tensor, &matrix.dequantise(), |row, _| matrix.scales()[row], 127.0, choice)
+    check(tensor, &matrix.dequantize(), |row, _| matrix.scales()[row], 127.0, choice)
 }
 
 fn int4_error(tensor: &Tensor, group: Int4Group, choice: ScaleChoice) -> f64 {
-    let matrix = Int4Matrix::quantise(tensor, group, choice).unwrap();
+    let matrix = Int4Matrix::quantize(tensor, group, choice).unwrap();
     let scale = |row, column: usize| matrix.row(row).1[column / matrix.group_columns()];
     // The parts it is made of make the same matrix, so all its invariants hold.
     let (packed, scales) = (matrix.packed().to_vec(), matrix.scales().to_vec());
     assert_eq!(Int4Matrix::new(matrix.rows(), matrix.columns(), group, packed, scales).as_ref(), Ok(&matrix));
-    check(tensor, &matrix.dequantise(), scale, 7.0, choice)
+    check(tensor, &matrix.dequantize(), scale, 7.0, choice)
 }
 
 proptest! {
@@ -79,12 +79,12 @@ proptest! {
     }
 
     #[test]
-    fn values_are_kept_by_quantising_again(values in vec(-127i8..=127, 1..40), scale in 1e-30f32..1e30) {
+    fn values_are_kept_by_quantizing_again(values in vec(-127i8..=127, 1..40), scale in 1e-30f32..1e30) {
         let mut values = values;
         // The largest integer is there, so the scale is found again.
         values.push(127);
         let matrix = Int8Matrix::new(1, values.len(), values, vec![scale]).unwrap();
-        let again = Int8Matrix::quantise(&matrix.dequantise(), ScaleChoice::MaxAbs).unwrap();
+        let again = Int8Matrix::quantize(&matrix.dequantize(), ScaleChoice::MaxAbs).unwrap();
         prop_assert_eq!(again.values(), matrix.values());
     }
 }
@@ -93,10 +93,10 @@ proptest! {
 fn the_bound_is_met_and_would_be_missed_by_less() {
     // Half-way between two integers: the error is the whole bound but for the small terms.
     let tensor = Tensor::new(vec![1, 2], vec![127.0, 2.5]);
-    let back = Int8Matrix::quantise(&tensor, ScaleChoice::MaxAbs).unwrap().dequantise();
+    let back = Int8Matrix::quantize(&tensor, ScaleChoice::MaxAbs).unwrap().dequantize();
     assert_eq!(back.data, [127.0, 2.0]);
     let tensor = Tensor::new(vec![1, 3], vec![-7.0, 2.5, 0.5]);
-    let back = Int4Matrix::quantise(&tensor, Int4Group::Row, ScaleChoice::MaxAbs).unwrap().dequantise();
+    let back = Int4Matrix::quantize(&tensor, Int4Group::Row, ScaleChoice::MaxAbs).unwrap().dequantize();
     assert_eq!(back.data, [-7.0, 2.0, 0.0]);
 }
 
@@ -104,10 +104,10 @@ fn the_bound_is_met_and_would_be_missed_by_less() {
 fn rows_of_zeros_stay_zeros_and_do_not_touch_others() {
     let tensor = Tensor::new(vec![3, 2], vec![0.0, -0.0, 1.0, 0.5, 0.0, 0.0]);
     for choice in CHOICES {
-        let int8 = Int8Matrix::quantise(&tensor, choice).unwrap();
+        let int8 = Int8Matrix::quantize(&tensor, choice).unwrap();
         assert_eq!((int8.scales()[0], int8.scales()[2]), (0.0, 0.0));
-        let int4 = Int4Matrix::quantise(&tensor, Int4Group::Row, choice).unwrap();
-        for back in [int8.dequantise(), int4.dequantise()] {
+        let int4 = Int4Matrix::quantize(&tensor, Int4Group::Row, choice).unwrap();
+        for back in [int8.dequantize(), int4.dequantize()] {
             assert_eq!([&back.data[..2], &back.data[4..]].concat(), [0.0; 4]);
             assert!(back.data[2] > 0.9);
         }
@@ -119,11 +119,11 @@ fn empty_matrices_are_matrices() {
     for shape in [vec![0, 5], vec![4, 0], vec![0, 0]] {
         let tensor = Tensor::zeros(shape.clone());
         for choice in CHOICES {
-            let int8 = Int8Matrix::quantise(&tensor, choice).unwrap();
-            assert_eq!((int8.scales().len(), int8.dequantise()), (shape[0], tensor.clone()));
+            let int8 = Int8Matrix::quantize(&tensor, choice).unwrap();
+            assert_eq!((int8.scales().len(), int8.dequantize()), (shape[0], tensor.clone()));
             for group in GROUPS {
-                let int4 = Int4Matrix::quantise(&tensor, group, choice).unwrap();
-                assert_eq!((int4.scales().len(), int4.dequantise()), (shape[0], tensor.clone()));
+                let int4 = Int4Matrix::quantize(&tensor, group, choice).unwrap();
+                assert_eq!((int4.scales().len(), int4.dequantize()), (shape[0], tensor.clone()));
             }
         }
     }
@@ -144,8 +144,8 @@ fn extreme_numbers_keep_the_bound_and_stay_finite() {
         int8_error(&tensor, choice);
         int4_error(&tensor, Int4Group::Row, choice);
         for back in [
-            Int8Matrix::quantise(&tensor, choice).unwrap().dequantise(),
-            Int4Matrix::quantise(&tensor, Int4Group::Row, choice).unwrap().dequantise(),
+            Int8Matrix::quantize(&tensor, choice).unwrap().dequantize(),
+            Int4Matrix::quantize(&tensor, Int4Group::Row, choice).unwrap().dequantize(),
         ] {
             assert!(back.data.iter().all(|number| number.is_finite()), "{back:?}");
         }
@@ -158,14 +158,14 @@ fn what_is_no_matrix_of_finite_numbers_is_refused() {
         let mut tensor = Tensor::zeros(vec![3, 4]);
         tensor.data[6] = bad;
         for error in [
-            Int8Matrix::quantise(&tensor, ScaleChoice::MaxAbs).unwrap_err(),
-            Int4Matrix::quantise(&tensor, Int4Group::Row, ScaleChoice::MaxAbs).unwrap_err(),
+            Int8Matrix::quantize(&tensor, ScaleChoice::MaxAbs).unwrap_err(),
+            Int4Matrix::quantize(&tensor, Int4Group::Row, ScaleChoice::MaxAbs).unwrap_err(),
         ] {
             assert!(matches!(error, MatrixError::NotFinite { row: 1, column: 2, .. }), "{error}");
         }
     }
     for shape in [vec![], vec![4], vec![2, 2, 2]] {
-        let error = Int8Matrix::quantise(&Tensor::zeros(shape.clone()), ScaleChoice::MaxAbs).unwrap_err();
+        let error = Int8Matrix::quantize(&Tensor::zeros(shape.clone()), ScaleChoice::MaxAbs).unwrap_err();
         assert_eq!(error, MatrixError::Rank { shape });
     }
 }
@@ -184,7 +184,7 @@ fn parts_that_make_no_matrix_are_refused() {
 
     let int4 = |packed: &[u8]| Int4Matrix::new(2, 3, Int4Group::Row, packed.to_vec(), vec![1.0; 2]);
     let matrix = int4(&[0x71, 0x09, 0xf2, 0x0f]).unwrap();
-    assert_eq!(matrix.dequantise().data, [1.0, 7.0, -7.0, 2.0, -1.0, -1.0]);
+    assert_eq!(matrix.dequantize().data, [1.0, 7.0, -7.0, 2.0, -1.0, -1.0]);
     assert!(matches!(int4(&[0; 3]), Err(MatrixError::Length { got: 3, .. })));
     assert!(matches!(int4(&[0, 0, 0x80, 0]), Err(MatrixError::Value { row: 1, column: 1, value: -8, .. })));
     assert!(matches!(int4(&[0x08, 0, 0, 0]), Err(MatrixError::Value { row: 0, column: 0, value: -8, .. })));
@@ -198,11 +198,11 @@ fn groups_are_cut_from_the_first_column() {
     // 70 columns: groups of 32, 32 and 6, each of its own magnitude.
     let data: Vec<f32> = (0..70).map(|column| [7.0, 70.0, 0.7][column / 32]).collect();
     let tensor = Tensor::new(vec![1, 70], data);
-    let matrix = Int4Matrix::quantise(&tensor, Int4Group::Columns32, ScaleChoice::MaxAbs).unwrap();
+    let matrix = Int4Matrix::quantize(&tensor, Int4Group::Columns32, ScaleChoice::MaxAbs).unwrap();
     assert_eq!(matrix.scales(), [1.0, 10.0, 0.7 / 7.0]);
-    assert_eq!(matrix.dequantise().data[..64], tensor.data[..64]);
+    assert_eq!(matrix.dequantize().data[..64], tensor.data[..64]);
     // A group as wide as the row is the row.
     let narrow = Tensor::zeros(vec![2, 32]);
-    let matrix = Int4Matrix::quantise(&narrow, Int4Group::Columns32, ScaleChoice::MaxAbs).unwrap();
+    let matrix = Int4Matrix::quantize(&narrow, Int4Group::Columns32, ScaleChoice::MaxAbs).unwrap();
     assert_eq!((matrix.group(), matrix.group_columns()), (Int4Group::Row, 32));
 }

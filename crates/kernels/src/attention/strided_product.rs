@@ -1,19 +1,19 @@
-//! The products of attention, whose left factor is read number by number as it lies.
+//! The products of attention, whose left factor is read in place, element by element.
 
-use super::{MAX_LANES, MAX_VECTORS};
+use super::block::{MAX_LANES, MAX_VECTORS};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
-/// Most rows of a tile of sums.
+/// Rows of the tallest tile of sums.
 const MAX_ROWS: usize = 13;
 
-/// `result[r, q] = Σ_k a[r, k] b[k, q]`, times `scale[q]` if there is one: `a` number by number, with strides of its
+/// `result[r, q] = Σ_k a[r, k] b[k, q]`, times `scale[q]` if there is one: `a` element by element, with strides of its
 /// rows and columns, `b` and the result in rows of `vectors` vectors.
 ///
 /// # Safety
-/// All numbers of `[rows, depth]` of `a`, `depth` rows of `b` and `rows` rows of the result are there.
+/// All elements of `[rows, depth]` of `a` and `depth` rows of `b` can be read, `rows` rows of the result written.
 #[expect(clippy::too_many_arguments, reason = "a matrix product with strides")]
-pub(super) unsafe fn outer(
+pub(super) unsafe fn strided_product(
     cpu: Cpu,
     [rows, depth]: [usize; 2],
     a: *const f32,
@@ -31,12 +31,12 @@ pub(super) unsafe fn outer(
         if tiles == 0 || height == 0 {
             continue;
         }
-        let product = Outer { a, strides, row, tiles, depth, b, result, scale };
+        let product = StridedProduct { a, strides, row, tiles, depth, b, result, scale };
         macro_rules! heights {
             ($v:literal: $($m:literal)*) => {
                 match height {
                     // SAFETY: the caller's promise.
-                    $($m => cpu.run(unsafe { SizedOuter::<$m, $v>::new(product) }),)*
+                    $($m => cpu.run(unsafe { SizedProduct::<$m, $v>::new(product) }),)*
                     _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
                 }
             };
@@ -48,7 +48,7 @@ pub(super) unsafe fn outer(
     }
 }
 
-/// Most rows of a tile of two vectors.
+/// Rows of the tallest tile of two vectors.
 struct Height;
 
 impl Kernel for Height {
@@ -64,7 +64,7 @@ const fn height<I: Isa>() -> usize {
 }
 
 #[derive(Clone, Copy)]
-struct Outer {
+struct StridedProduct {
     a: *const f32,
     strides: [usize; 2],
     row: usize,
@@ -75,44 +75,44 @@ struct Outer {
     scale: *const f32,
 }
 
-struct SizedOuter<const M: usize, const V: usize>(Outer);
+struct SizedProduct<const M: usize, const V: usize>(StridedProduct);
 
-impl<const M: usize, const V: usize> SizedOuter<M, V> {
+impl<const M: usize, const V: usize> SizedProduct<M, V> {
     /// # Safety
-    /// As [`outer`].
-    unsafe fn new(outer: Outer) -> Self {
-        SizedOuter(outer)
+    /// As [`strided_product`].
+    unsafe fn new(product: StridedProduct) -> Self {
+        SizedProduct(product)
     }
 }
 
 #[expect(clippy::undocumented_unsafe_blocks, reason = "one comment speaks for all of them")]
-impl<const M: usize, const V: usize> Kernel for SizedOuter<M, V> {
+impl<const M: usize, const V: usize> Kernel for SizedProduct<M, V> {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         if M > height::<I>() {
-            // Never so: keeps the compiler from making tiles that this set has no registers for.
+            // Never reached: keeps the compiler from generating tiles that this set has no registers for.
             return;
         }
-        let Outer { a, strides: [down, across], row, tiles, depth, b, result, scale } = self.0;
+        let StridedProduct { a, strides: [row_stride, column_stride], row, tiles, depth, b, result, scale } = self.0;
         for tile in 0..tiles {
             let row = row + tile * M;
             let mut sums = [[isa.zero(); V]; M];
             // SAFETY (this and all below): the promise of `new`.
-            let (mut a, mut b) = (unsafe { a.add(row * down) }, b);
+            let (mut a, mut b) = (unsafe { a.add(row * row_stride) }, b);
             for _ in 0..depth {
                 let mut x = [isa.zero(); V];
                 for (v, x) in x.iter_mut().enumerate() {
                     *x = unsafe { isa.load(b.add(v * I::LANES)) };
                 }
                 for (r, sums) in sums.iter_mut().enumerate() {
-                    let number = isa.splat(unsafe { *a.add(r * down) });
+                    let number = isa.splat(unsafe { *a.add(r * row_stride) });
                     for (sum, &x) in sums.iter_mut().zip(&x) {
                         *sum = isa.fma(number, x, *sum);
                     }
                 }
-                (a, b) = (a.wrapping_add(across), b.wrapping_add(V * I::LANES));
+                (a, b) = (a.wrapping_add(column_stride), b.wrapping_add(V * I::LANES));
             }
             for (r, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {

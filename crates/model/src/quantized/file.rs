@@ -1,4 +1,4 @@
-//! Quantised weights to bytes and back.
+//! Quantized weights to bytes and back.
 
 use std::borrow::Cow;
 use std::io::{Read, Seek};
@@ -7,13 +7,12 @@ use std::path::Path;
 use half::f16;
 use indexmap::IndexMap;
 
-use super::error::QuantisedError;
-use super::int4::{Int4Group, Int4Matrix};
+use super::error::QuantizedError;
+use super::int4::Int4Matrix;
 use super::int8::Int8Matrix;
-use super::layout::{
-    FORMAT, Field, VERSION, header, int4_scale_shape, is_embedding_table, is_matrix, parts, scale_name,
-};
-use super::{QuantisedTensor, QuantisedWeights};
+use super::layout::{FORMAT, Field, VERSION, file_tensors, header, int4_scale_shape, scale_name};
+use super::storage::{Int4Group, Storage, is_embedding_table, is_matrix};
+use super::{QuantizedTensor, QuantizedWeights};
 use crate::config::EncoderConfig;
 use crate::error::Error;
 use crate::family_names::family_name;
@@ -22,23 +21,23 @@ use crate::stored::{ElementType, StoredTensor};
 use crate::tensor_stream::TensorStream;
 use crate::weights::Tensor;
 
-impl QuantisedWeights {
+impl QuantizedWeights {
     /// The bytes of the file: always the same for the same weights, in length
     /// [`file_length`](super::file_length).
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub fn to_bytes(&self, config: &EncoderConfig) -> Result<Vec<u8>, QuantisedError> {
+    pub fn to_bytes(&self, config: &EncoderConfig) -> Result<Vec<u8>, QuantizedError> {
         self.check(config)?;
-        let tensors: Vec<&QuantisedTensor> =
+        let tensors: Vec<&QuantizedTensor> =
             expected_shapes(config).iter().filter_map(|(name, _)| self.get(name)).collect();
-        let storage = |name: &str| self.get(name).map_or(super::Storage::F32, QuantisedTensor::storage);
-        let parts = parts(config, storage);
-        let mut bytes = header(&parts, self.source());
-        for part in &parts {
-            bytes.extend_from_slice(&match part.field {
-                Field::Values => value_bytes(tensors[part.tensor]),
-                Field::Scales => scale_bytes(tensors[part.tensor]),
+        let storage = |name: &str| self.get(name).map_or(Storage::F32, QuantizedTensor::storage);
+        let file_tensors = file_tensors(config, storage);
+        let mut bytes = header(&file_tensors, self.source());
+        for stored in &file_tensors {
+            bytes.extend_from_slice(&match stored.field {
+                Field::Values => value_bytes(tensors[stored.model_tensor]),
+                Field::Scales => scale_bytes(tensors[stored.model_tensor]),
             });
         }
         Ok(bytes)
@@ -50,12 +49,12 @@ impl QuantisedWeights {
     /// are known to be right.
     ///
     /// # Errors
-    /// [`Error::Quantised`] naming what is wrong with the contents, [`Error::Safetensors`] if the file is broken, or
+    /// [`Error::Quantized`] naming what is wrong with the contents, [`Error::Safetensors`] if the file is broken, or
     /// as reading files can fail.
     pub fn read(path: &Path, config: &EncoderConfig) -> Result<Self, Error> {
         match TensorStream::open(path)? {
             Some(stream) => read(stream, config),
-            None => Err(Error::Quantised { path: path.into(), source: QuantisedError::Format { got: None }.into() }),
+            None => Err(Error::Quantized { path: path.into(), source: QuantizedError::Format { got: None }.into() }),
         }
     }
 
@@ -69,23 +68,23 @@ impl QuantisedWeights {
 }
 
 /// The numbers of a tensor, as they are stored.
-pub(super) fn value_bytes(tensor: &QuantisedTensor) -> Cow<'_, [u8]> {
+pub(super) fn value_bytes(tensor: &QuantizedTensor) -> Cow<'_, [u8]> {
     match tensor {
-        QuantisedTensor::F32(tensor) => float_bytes(&tensor.data),
-        QuantisedTensor::F16(tensor) => {
+        QuantizedTensor::F32(tensor) => float_bytes(&tensor.data),
+        QuantizedTensor::F16(tensor) => {
             tensor.data.iter().flat_map(|&number| f16::from_f32(number).to_le_bytes()).collect()
         }
-        QuantisedTensor::Int8(matrix) => matrix.values().iter().map(|&value| value.cast_unsigned()).collect(),
-        QuantisedTensor::Int4(matrix) => Cow::Borrowed(matrix.packed()),
+        QuantizedTensor::Int8(matrix) => matrix.values().iter().map(|&value| value.cast_unsigned()).collect(),
+        QuantizedTensor::Int4(matrix) => Cow::Borrowed(matrix.packed()),
     }
 }
 
 /// The scales of a tensor, as they are stored.
-pub(super) fn scale_bytes(tensor: &QuantisedTensor) -> Cow<'_, [u8]> {
+pub(super) fn scale_bytes(tensor: &QuantizedTensor) -> Cow<'_, [u8]> {
     match tensor {
-        QuantisedTensor::F32(_) | QuantisedTensor::F16(_) => Cow::Borrowed(&[]),
-        QuantisedTensor::Int8(matrix) => float_bytes(matrix.scales()),
-        QuantisedTensor::Int4(matrix) => float_bytes(matrix.scales()),
+        QuantizedTensor::F32(_) | QuantizedTensor::F16(_) => Cow::Borrowed(&[]),
+        QuantizedTensor::Int8(matrix) => float_bytes(matrix.scales()),
+        QuantizedTensor::Int4(matrix) => float_bytes(matrix.scales()),
     }
 }
 
@@ -93,13 +92,13 @@ fn float_bytes(numbers: &[f32]) -> Cow<'static, [u8]> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> Result<QuantisedWeights, Error> {
+fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> Result<QuantizedWeights, Error> {
     let path = stream.path().to_path_buf();
-    let wrong = |source: QuantisedError| Error::Quantised { path: path.clone(), source: source.into() };
+    let wrong = |source: QuantizedError| Error::Quantized { path: path.clone(), source: source.into() };
     let source = read_metadata(&stream).map_err(wrong)?;
-    let plans = plan(&stream, config).map_err(wrong)?;
+    let plans = plan_tensors(&stream, config).map_err(wrong)?;
 
-    // In the order of the file, for that is how it is read fastest.
+    // In the order of the file, which is the fastest to read.
     let mut pieces: Vec<(usize, Field, &StoredTensor)> = Vec::with_capacity(2 * plans.len());
     for (at, plan) in plans.iter().enumerate() {
         pieces.push((at, Field::Values, &plan.values));
@@ -119,24 +118,24 @@ fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> 
 
     let mut tensors = IndexMap::with_capacity(plans.len());
     for ((plan, values), scales) in plans.into_iter().zip(values).zip(scales) {
-        let damaged = |source| wrong(QuantisedError::Matrix { tensor: plan.name.clone(), source });
+        let damaged = |source| wrong(QuantizedError::Matrix { tensor: plan.name.clone(), source });
         let tensor = match values {
             Values::Floats(data) => {
                 let tensor = Tensor { shape: plan.shape, data };
                 let is_half = plan.values.element_type() == ElementType::F16;
-                if is_half { QuantisedTensor::F16(tensor) } else { QuantisedTensor::F32(tensor) }
+                if is_half { QuantizedTensor::F16(tensor) } else { QuantizedTensor::F32(tensor) }
             }
-            // Both have been planned for shapes of two lengths only.
+            // Both are planned for matrices only.
             Values::Int8(values) => {
-                QuantisedTensor::Int8(Int8Matrix::new(plan.shape[0], plan.shape[1], values, scales).map_err(damaged)?)
+                QuantizedTensor::Int8(Int8Matrix::new(plan.shape[0], plan.shape[1], values, scales).map_err(damaged)?)
             }
-            Values::Int4(packed) => QuantisedTensor::Int4(
+            Values::Int4(packed) => QuantizedTensor::Int4(
                 Int4Matrix::new(plan.shape[0], plan.shape[1], plan.group, packed, scales).map_err(damaged)?,
             ),
         };
         tensors.insert(plan.canonical, tensor);
     }
-    Ok(QuantisedWeights { source, tensors })
+    Ok(QuantizedWeights { source, tensors })
 }
 
 enum Values {
@@ -146,25 +145,25 @@ enum Values {
 }
 
 /// Checks what kind of file it is and returns its source.
-fn read_metadata<R: Read + Seek>(stream: &TensorStream<R>) -> Result<String, QuantisedError> {
+fn read_metadata<R: Read + Seek>(stream: &TensorStream<R>) -> Result<String, QuantizedError> {
     let text = |key: &str| stream.metadata(key);
-    // What is quoted in an error is cut: the file may hold anything.
+    // Quotes in errors are truncated: the file may hold anything.
     let quoted = |text: Option<&str>| text.map(|text| text.chars().take(60).collect());
     if text("format") != Some(FORMAT) {
-        return Err(QuantisedError::Format { got: quoted(text("format")) });
+        return Err(QuantizedError::Format { got: quoted(text("format")) });
     }
     if text("version") != Some(VERSION) {
-        return Err(QuantisedError::Version { got: quoted(text("version")) });
+        return Err(QuantizedError::Version { got: quoted(text("version")) });
     }
     let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     match text("source").filter(is_hash) {
         Some(source) => Ok(source.into()),
-        None => Err(QuantisedError::Source { got: quoted(text("source")) }),
+        None => Err(QuantizedError::Source { got: quoted(text("source")) }),
     }
 }
 
 /// A tensor that is going to be read.
-struct Plan {
+struct PlannedTensor {
     canonical: String,
     /// Its name in the file.
     name: String,
@@ -176,12 +175,15 @@ struct Plan {
 }
 
 /// Finds all tensors and checks their types and shapes.
-fn plan<R: Read + Seek>(stream: &TensorStream<R>, config: &EncoderConfig) -> Result<Vec<Plan>, QuantisedError> {
+fn plan_tensors<R: Read + Seek>(
+    stream: &TensorStream<R>,
+    config: &EncoderConfig,
+) -> Result<Vec<PlannedTensor>, QuantizedError> {
     let mut plans = Vec::new();
     for (canonical, shape) in expected_shapes(config) {
         let name = family_name(config, &canonical);
         let Some(values) = stream.tensor(&name).cloned() else {
-            return Err(QuantisedError::Missing { tensor: name, expected: shape });
+            return Err(QuantizedError::Missing { tensor: name, expected: shape });
         };
         let element = values.element_type();
         let stored_shape = match element {
@@ -194,12 +196,12 @@ fn plan<R: Read + Seek>(stream: &TensorStream<R>, config: &EncoderConfig) -> Res
                     (false, true) => "f32, f16 or i8",
                     (false, false) => "f32 or f16",
                 };
-                return Err(QuantisedError::Element { tensor: name, expected, got: other.name() });
+                return Err(QuantizedError::Element { tensor: name, expected, got: other.name() });
             }
         };
         if values.shape() != stored_shape {
             let got = values.shape().to_vec();
-            return Err(QuantisedError::Shape { tensor: name, expected: stored_shape, got });
+            return Err(QuantizedError::Shape { tensor: name, expected: stored_shape, got });
         }
         let (scales, group) = match element {
             ElementType::I8 => plan_scales(stream, &name, &shape, &[Int4Group::Row])?,
@@ -208,7 +210,7 @@ fn plan<R: Read + Seek>(stream: &TensorStream<R>, config: &EncoderConfig) -> Res
             }
             _ => (None, Int4Group::Row),
         };
-        plans.push(Plan { canonical, name, shape, values, scales, group });
+        plans.push(PlannedTensor { canonical, name, shape, values, scales, group });
     }
     let planned = plans.len() + plans.iter().filter(|plan| plan.scales.is_some()).count();
     if stream.tensors().len() > planned {
@@ -216,7 +218,7 @@ fn plan<R: Read + Seek>(stream: &TensorStream<R>, config: &EncoderConfig) -> Res
             plans.iter().any(|plan| plan.name == name || plan.scales.is_some() && scale_name(&plan.name) == name)
         };
         if let Some((name, _)) = stream.tensors().iter().find(|(name, _)| !is_known(name)) {
-            return Err(QuantisedError::Unexpected { tensor: name.chars().take(200).collect() });
+            return Err(QuantizedError::Unexpected { tensor: name.chars().take(200).collect() });
         }
     }
     Ok(plans)
@@ -228,24 +230,24 @@ fn plan_scales<R: Read + Seek>(
     name: &str,
     shape: &[usize],
     groups: &[Int4Group],
-) -> Result<(Option<StoredTensor>, Int4Group), QuantisedError> {
+) -> Result<(Option<StoredTensor>, Int4Group), QuantizedError> {
     let Some(scales) = stream.tensor(&scale_name(name)).cloned() else {
-        return Err(QuantisedError::NoScales { tensor: name.into() });
+        return Err(QuantizedError::NoScales { tensor: name.into() });
     };
     if scales.element_type() != ElementType::F32 {
         let (tensor, got) = (scale_name(name), scales.element_type().name());
-        return Err(QuantisedError::Element { tensor, expected: "f32", got });
+        return Err(QuantizedError::Element { tensor, expected: "f32", got });
     }
     let shape_of = |group: Int4Group| int4_scale_shape(shape[0], shape[1], group);
     match groups.iter().find(|&&group| shape_of(group) == scales.shape()) {
         Some(&group) => Ok((Some(scales), group)),
         None => {
             let mut expected: Vec<String> = groups.iter().map(|&group| format!("{:?}", shape_of(group))).collect();
-            // Groups as wide as a row are the row.
+            // Groups as wide as a row are equivalent to the row.
             expected.sort();
             expected.dedup();
             let (tensor, got) = (name.into(), scales.shape().to_vec());
-            Err(QuantisedError::ScaleShape { tensor, expected: expected.join(" or "), got })
+            Err(QuantizedError::ScaleShape { tensor, expected: expected.join(" or "), got })
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Matrices of 4-bit integers, two a byte, with one scale a row or a group of columns.
 
-use super::error::{MatrixError, find_quickly};
+use super::error::{MatrixError, find_first};
 use super::scales::{ScaleChoice, nearest, scale_of};
+use super::storage::Int4Group;
 use crate::weights::{Tensor, element_count};
 
 /// A matrix `[rows, columns]` as `value · scale`, values from -7 to 7, for embedding tables.
@@ -18,50 +19,14 @@ pub struct Int4Matrix {
     scales: Vec<f32>,
 }
 
-/// Which columns of a row share a scale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Int4Group {
-    /// All of them.
-    Row,
-    /// Each 32 from the first; the last group may be shorter.
-    Columns32,
-    /// Each 64 from the first; the last group may be shorter.
-    Columns64,
-}
-
 const LEVELS: f32 = 7.0;
-
-impl Int4Group {
-    /// The same for rows of that width: a group as wide as a row is the row.
-    pub(super) fn within(self, columns: usize) -> Self {
-        match self {
-            Int4Group::Columns32 if columns > 32 => Int4Group::Columns32,
-            Int4Group::Columns64 if columns > 64 => Int4Group::Columns64,
-            _ => Int4Group::Row,
-        }
-    }
-
-    /// Columns of a group in rows of that width; at least 1, so that rows can be cut by it.
-    fn width(self, columns: usize) -> usize {
-        match self.within(columns) {
-            Int4Group::Row => columns.max(1),
-            Int4Group::Columns32 => 32,
-            Int4Group::Columns64 => 64,
-        }
-    }
-
-    /// Scales of a row of that width.
-    pub(super) fn per_row(self, columns: usize) -> usize {
-        columns.div_ceil(self.width(columns)).max(1)
-    }
-}
 
 impl Int4Matrix {
     /// A matrix of these bytes, `columns / 2` a row, rounded up, and its scales, row-major.
     ///
     /// # Errors
     /// [`MatrixError::Length`], [`MatrixError::Scale`], [`MatrixError::Value`] or [`MatrixError::Padding`] if they
-    /// are none.
+    /// are invalid.
     pub fn new(
         rows: usize,
         columns: usize,
@@ -74,7 +39,7 @@ impl Int4Matrix {
         MatrixError::check_length("bytes of values", element_count(&[rows, row_bytes]), packed.len())?;
         MatrixError::check_length("scales", element_count(&[rows, group.per_row(columns)]), scales.len())?;
         MatrixError::check_scales(&scales)?;
-        if let Some(at) = find_quickly(&packed, |byte| (byte & 0x0f == 0x08) | (byte & 0xf0 == 0x80)) {
+        if let Some(at) = find_first(&packed, |byte| (byte & 0x0f == 0x08) | (byte & 0xf0 == 0x80)) {
             let (row, pair) = (at / row_bytes, at % row_bytes);
             let column = 2 * pair + usize::from(packed[at] & 0x0f != 0x08);
             return Err(MatrixError::Value { row, column, value: -8, lowest: -7 });
@@ -92,11 +57,11 @@ impl Int4Matrix {
     /// With scale `s` of a group, a number `w` of magnitude up to `7·s` comes back within half a step:
     /// `s/2·(1 + 2⁻¹⁵) + 2⁻¹⁴²`, where the small terms are rounding of f32 and of numbers below its normal ones.
     /// Under [`ScaleChoice::MaxAbs`] that is every number; under [`ScaleChoice::LeastSquares`] larger ones come
-    /// back as `±7·s`. A group of zeros has scale 0. (Bounds tested in `tests/it/quantise.rs`.)
+    /// back as `±7·s`. A group of zeros has scale 0. (Bounds tested in `tests/it/quantize.rs`.)
     ///
     /// # Errors
     /// [`MatrixError::Rank`] or [`MatrixError::NotFinite`].
-    pub fn quantise(tensor: &Tensor, group: Int4Group, choice: ScaleChoice) -> Result<Self, MatrixError> {
+    pub fn quantize(tensor: &Tensor, group: Int4Group, choice: ScaleChoice) -> Result<Self, MatrixError> {
         let (rows, columns) = MatrixError::check_floats(tensor)?;
         let group = group.within(columns);
         let mut packed = Vec::with_capacity(rows * columns.div_ceil(2));
@@ -120,20 +85,20 @@ impl Int4Matrix {
     }
 
     /// The numbers the matrix stands for: `value · scale` rounded to f32.
-    pub fn dequantise(&self) -> Tensor {
+    pub fn dequantize(&self) -> Tensor {
         let mut data = vec![0.0; self.rows * self.columns];
         for row in 0..self.rows {
-            self.dequantise_row(row, &mut data[row * self.columns..][..self.columns]);
+            self.dequantize_row(row, &mut data[row * self.columns..][..self.columns]);
         }
         Tensor { shape: vec![self.rows, self.columns], data }
     }
 
-    /// One row of [`dequantise`](Self::dequantise).
+    /// One row of [`dequantize`](Self::dequantize).
     ///
     /// # Panics
-    /// If there is no such row or `out` has not [`columns`](Self::columns) places.
+    /// If there is no such row or the length of `out` is not [`columns`](Self::columns).
     #[track_caller]
-    pub fn dequantise_row(&self, row: usize, out: &mut [f32]) {
+    pub fn dequantize_row(&self, row: usize, out: &mut [f32]) {
         let (packed, scales) = self.row(row);
         assert_eq!(out.len(), self.columns, "a row has {} columns", self.columns);
         // Groups are of an even width, so each begins on a byte.

@@ -1,12 +1,12 @@
-//! How a run of floats gets the one scale its integers share.
+//! The scale that the integers of a row or group share.
 
 /// How a scale is chosen for the numbers that share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScaleChoice {
     /// The largest magnitude becomes the largest integer: nothing is clipped, every error is at most half a step.
     MaxAbs,
-    /// Of 33 scales between half of that and all of it, the one with the least sum of squared errors. What lies
-    /// beyond the largest integer is clipped to it; the sum is never more than that of [`MaxAbs`](Self::MaxAbs).
+    /// Of 33 scales between half of that and all of it, the one with the least sum of squared errors. Larger
+    /// numbers are clipped to the largest integer; the sum is never more than that of [`MaxAbs`](Self::MaxAbs).
     LeastSquares,
 }
 
@@ -23,7 +23,7 @@ pub(super) fn scale_of(numbers: &[f32], levels: f32, choice: ScaleChoice) -> f32
                     if step == 0 { whole } else { fitting(largest * (1.0 - 0.5 * step as f32 / TRIES as f32), levels) };
                 (squared_error(numbers, scale, levels), scale)
             });
-            // The first of equals is the widest, so that nothing is clipped for nothing.
+            // Of equal errors, the first has the widest range and clips least.
             tries.reduce(|best, next| if next.0 < best.0 { next } else { best }).map_or(whole, |(_, scale)| scale)
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_go_to_the_even_neighbour() {
+    fn halves_go_to_the_even_neighbor() {
         for (number, integer) in [(0.5, 0), (1.5, 2), (-2.5, -2), (126.5, 126), (-126.51, -127), (1e30, 127)] {
             assert_eq!(nearest(number, 1.0, 127.0), integer, "{number}");
         }

@@ -1,11 +1,11 @@
 //! Weights as small integers with scales, and their file `model.int8.safetensors`.
 //!
-//! Quantised is symmetric and by rows: a number is `value · scale`, where a row of a matrix (an output of a dense
+//! Quantization is symmetric and by rows: a number is `value · scale`, where a row of a matrix (an output of a dense
 //! layer, an entry of an embedding table) has one scale as [`Int8Matrix`], and as [`Int4Matrix`] one or one for each
-//! group of columns. Which tensor is stored how is a [`Storage`] for each, and nothing has to be quantised.
+//! group of columns. Each tensor has its own [`Storage`], and none has to be quantized.
 //!
 //! ```
-//! use attar_model::quantised::{QuantisedWeights, ScaleChoice, Storage};
+//! use attar_model::quantized::{QuantizedWeights, ScaleChoice, Storage};
 //! use attar_model::{EncoderConfig, Tensor, Weights, expected_shapes};
 //!
 //! let config = EncoderConfig {
@@ -14,12 +14,12 @@
 //! };
 //! let weights: Weights =
 //!     expected_shapes(&config).into_iter().map(|(name, shape)| (name, Tensor::zeros(shape))).collect();
-//! // Everything as usual, but the pooler exact.
+//! // Everything as usual, except for the pooler in f32.
 //! let storage = |name: &str| if name.starts_with("pooler.") { Storage::F32 } else { Storage::int8_matrices(name) };
-//! let quantised = QuantisedWeights::quantise(&config, &weights, ScaleChoice::MaxAbs, storage)?;
-//! assert!(quantised.int8("encoder.layer.0.output.dense.weight").is_some());
-//! assert!(quantised.floats("pooler.dense.weight").is_some());
-//! # Ok::<(), attar_model::quantised::QuantisedError>(())
+//! let quantized = QuantizedWeights::quantize(&config, &weights, ScaleChoice::MaxAbs, storage)?;
+//! assert!(quantized.int8("encoder.layer.0.output.dense.weight").is_some());
+//! assert!(quantized.floats("pooler.dense.weight").is_some());
+//! # Ok::<(), attar_model::quantized::QuantizedError>(())
 //! ```
 //!
 //! # The file
@@ -42,17 +42,19 @@ mod int4;
 mod int8;
 mod layout;
 mod scales;
+mod storage;
 
 use std::collections::BTreeMap;
 
 use half::f16;
 use indexmap::IndexMap;
 
-pub use error::{MatrixError, QuantisedError};
-pub use int4::{Int4Group, Int4Matrix};
+pub use error::{MatrixError, QuantizedError};
+pub use int4::Int4Matrix;
 pub use int8::Int8Matrix;
-pub use layout::{Storage, file_length};
+pub use layout::file_length;
 pub use scales::ScaleChoice;
+pub use storage::{Int4Group, Storage};
 
 use crate::config::EncoderConfig;
 use crate::fingerprint::{fingerprint, hash_config};
@@ -61,105 +63,105 @@ use crate::names::expected_shapes;
 use crate::weights::{Tensor, Weights, WeightsError, element_count};
 
 /// The name of the file in a bundle.
-pub const QUANTISED_FILE: &str = "model.int8.safetensors";
+pub const QUANTIZED_FILE: &str = "model.int8.safetensors";
 
-/// A tensor of a quantised model.
+/// A tensor of a quantized model.
 #[derive(Debug, Clone, PartialEq)]
-pub enum QuantisedTensor {
-    /// Not quantised.
+pub enum QuantizedTensor {
+    /// Not quantized.
     F32(Tensor),
-    /// Not quantised, but rounded: every number is one that 16 bits hold, and is stored in them.
+    /// Not quantized, but rounded: every number is a 16-bit float, and is stored as one.
     F16(Tensor),
-    /// 8-bit integers, a scale a row.
+    /// 8-bit integers, a scale for each row.
     Int8(Int8Matrix),
-    /// 4-bit integers, a scale a row or a group of columns.
+    /// 4-bit integers, a scale for each row or group of columns.
     Int4(Int4Matrix),
 }
 
-/// The tensors of a quantised model by canonical name, in the order of [`expected_shapes`].
+/// The tensors of a quantized model by canonical name, in the order of [`expected_shapes`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct QuantisedWeights {
+pub struct QuantizedWeights {
     source: String,
-    tensors: IndexMap<String, QuantisedTensor>,
+    tensors: IndexMap<String, QuantizedTensor>,
 }
 
-impl QuantisedTensor {
+impl QuantizedTensor {
     /// How it is stored.
     pub fn storage(&self) -> Storage {
         match self {
-            QuantisedTensor::F32(_) => Storage::F32,
-            QuantisedTensor::F16(_) => Storage::F16,
-            QuantisedTensor::Int8(_) => Storage::Int8,
-            QuantisedTensor::Int4(matrix) => Storage::Int4(matrix.group()),
+            QuantizedTensor::F32(_) => Storage::F32,
+            QuantizedTensor::F16(_) => Storage::F16,
+            QuantizedTensor::Int8(_) => Storage::Int8,
+            QuantizedTensor::Int4(matrix) => Storage::Int4(matrix.group()),
         }
     }
 
     /// The shape of the tensor it stands for.
     pub fn shape(&self) -> Vec<usize> {
         match self {
-            QuantisedTensor::F32(tensor) | QuantisedTensor::F16(tensor) => tensor.shape.clone(),
-            QuantisedTensor::Int8(matrix) => vec![matrix.rows(), matrix.columns()],
-            QuantisedTensor::Int4(matrix) => vec![matrix.rows(), matrix.columns()],
+            QuantizedTensor::F32(tensor) | QuantizedTensor::F16(tensor) => tensor.shape.clone(),
+            QuantizedTensor::Int8(matrix) => vec![matrix.rows(), matrix.columns()],
+            QuantizedTensor::Int4(matrix) => vec![matrix.rows(), matrix.columns()],
         }
     }
 
     /// The numbers it stands for.
-    pub fn dequantise(&self) -> Tensor {
+    pub fn dequantize(&self) -> Tensor {
         match self {
-            QuantisedTensor::F32(tensor) | QuantisedTensor::F16(tensor) => tensor.clone(),
-            QuantisedTensor::Int8(matrix) => matrix.dequantise(),
-            QuantisedTensor::Int4(matrix) => matrix.dequantise(),
+            QuantizedTensor::F32(tensor) | QuantizedTensor::F16(tensor) => tensor.clone(),
+            QuantizedTensor::Int8(matrix) => matrix.dequantize(),
+            QuantizedTensor::Int4(matrix) => matrix.dequantize(),
         }
     }
 }
 
-impl QuantisedWeights {
-    /// Quantises the weights of a model, each tensor stored as the function says for its canonical name.
+impl QuantizedWeights {
+    /// Quantizes the weights of a model, each tensor stored as the function says for its canonical name.
     ///
-    /// The errors that this makes are those of [`Int8Matrix::quantise`] and [`Int4Matrix::quantise`]; f16 rounds to
+    /// The quantization errors are those of [`Int8Matrix::quantize`] and [`Int4Matrix::quantize`]; f16 rounds to
     /// 11 significant bits.
     ///
     /// # Errors
-    /// [`QuantisedError::Weights`] if they are not of this configuration, [`QuantisedError::Storage`] if a tensor
-    /// cannot be stored like that, [`QuantisedError::Matrix`] or [`QuantisedError::TooLarge`] for numbers that cannot
-    /// be.
-    pub fn quantise(
+    /// [`QuantizedError::Weights`] if they are not of this configuration, [`QuantizedError::Storage`] if a tensor
+    /// cannot be stored like that, [`QuantizedError::Matrix`] or [`QuantizedError::TooLarge`] for numbers that cannot
+    /// be stored.
+    pub fn quantize(
         config: &EncoderConfig,
         weights: &Weights,
         scales: ScaleChoice,
         storage: impl Fn(&str) -> Storage,
-    ) -> Result<Self, QuantisedError> {
+    ) -> Result<Self, QuantizedError> {
         weights.check(config)?;
         let mut tensors = IndexMap::new();
         for (name, _) in expected_shapes(config) {
             let Some(tensor) = weights.get(&name) else { continue };
             let got = storage(&name);
             if let Some(expected) = got.refusal(&name) {
-                return Err(QuantisedError::Storage { tensor: name, got, expected });
+                return Err(QuantizedError::Storage { tensor: name, got, expected });
             }
-            let matrix = |source| QuantisedError::Matrix { tensor: name.clone(), source };
+            let matrix = |source| QuantizedError::Matrix { tensor: name.clone(), source };
             let tensor = match got {
-                Storage::F32 => QuantisedTensor::F32(tensor.clone()),
-                Storage::F16 => QuantisedTensor::F16(rounded(&name, tensor)?),
-                Storage::Int8 => QuantisedTensor::Int8(Int8Matrix::quantise(tensor, scales).map_err(matrix)?),
+                Storage::F32 => QuantizedTensor::F32(tensor.clone()),
+                Storage::F16 => QuantizedTensor::F16(rounded(&name, tensor)?),
+                Storage::Int8 => QuantizedTensor::Int8(Int8Matrix::quantize(tensor, scales).map_err(matrix)?),
                 Storage::Int4(group) => {
-                    QuantisedTensor::Int4(Int4Matrix::quantise(tensor, group, scales).map_err(matrix)?)
+                    QuantizedTensor::Int4(Int4Matrix::quantize(tensor, group, scales).map_err(matrix)?)
                 }
             };
             tensors.insert(name, tensor);
         }
-        Ok(QuantisedWeights { source: fingerprint(config, weights), tensors })
+        Ok(QuantizedWeights { source: fingerprint(config, weights), tensors })
     }
 
     /// The tensor of that canonical name.
-    pub fn get(&self, name: &str) -> Option<&QuantisedTensor> {
+    pub fn get(&self, name: &str) -> Option<&QuantizedTensor> {
         self.tensors.get(name)
     }
 
-    /// The tensor of that canonical name if it is not quantised.
+    /// The tensor of that canonical name if it is not quantized.
     pub fn floats(&self, name: &str) -> Option<&Tensor> {
         match self.get(name) {
-            Some(QuantisedTensor::F32(tensor) | QuantisedTensor::F16(tensor)) => Some(tensor),
+            Some(QuantizedTensor::F32(tensor) | QuantizedTensor::F16(tensor)) => Some(tensor),
             _ => None,
         }
     }
@@ -167,19 +169,19 @@ impl QuantisedWeights {
     /// The tensor of that canonical name if it is one of 8-bit integers.
     pub fn int8(&self, name: &str) -> Option<&Int8Matrix> {
         match self.get(name) {
-            Some(QuantisedTensor::Int8(matrix)) => Some(matrix),
+            Some(QuantizedTensor::Int8(matrix)) => Some(matrix),
             _ => None,
         }
     }
 
     /// Names and tensors in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &QuantisedTensor)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &QuantizedTensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// The numbers all tensors stand for, as f32.
-    pub fn dequantise(&self) -> Weights {
-        self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dequantise())).collect()
+    pub fn dequantize(&self) -> Weights {
+        self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dequantize())).collect()
     }
 
     /// [`fingerprint`](crate::fingerprint()) of the model these were made from.
@@ -187,50 +189,51 @@ impl QuantisedWeights {
         &self.source
     }
 
-    /// Puts another tensor in the place of one, say an exact one for a layer that is hurt, and returns the old one.
+    /// Replaces a tensor, for example by an exact one where quantization hurts, and returns the old one.
     ///
     /// # Errors
-    /// [`QuantisedError::Missing`] if there is none of that name, [`QuantisedError::Shape`] or
-    /// [`QuantisedError::Storage`] if the new one cannot stand there, [`QuantisedError::NotRounded`] if it is said to
-    /// be f16 and is not.
-    pub fn replace(&mut self, name: &str, tensor: QuantisedTensor) -> Result<QuantisedTensor, QuantisedError> {
+    /// [`QuantizedError::Missing`] if there is none of that name, [`QuantizedError::Shape`] or
+    /// [`QuantizedError::Storage`] if the new one does not fit there, [`QuantizedError::NotRounded`] if it is
+    /// declared as f16 and is not.
+    pub fn replace(&mut self, name: &str, tensor: QuantizedTensor) -> Result<QuantizedTensor, QuantizedError> {
         let Some(place) = self.tensors.get_mut(name) else {
-            return Err(QuantisedError::Missing { tensor: name.into(), expected: tensor.shape() });
+            return Err(QuantizedError::Missing { tensor: name.into(), expected: tensor.shape() });
         };
         check_tensor(name, &place.shape(), &tensor)?;
         Ok(std::mem::replace(place, tensor))
     }
 
-    /// Takes a tensor out, say to keep it without a copy. What is left is no model's; see [`check`](Self::check).
-    pub fn take(&mut self, name: &str) -> Option<QuantisedTensor> {
+    /// Takes a tensor out, for example to keep it without a copy. The rest is incomplete; see [`check`](Self::check).
+    pub fn take(&mut self, name: &str) -> Option<QuantizedTensor> {
         self.tensors.shift_remove(name)
     }
 
     /// Whether these are the weights of that configuration.
     ///
     /// # Errors
-    /// [`QuantisedError`] for the first difference.
-    pub fn check(&self, config: &EncoderConfig) -> Result<(), QuantisedError> {
+    /// [`QuantizedError`] for the first difference.
+    pub fn check(&self, config: &EncoderConfig) -> Result<(), QuantizedError> {
         let expected = expected_shapes(config);
         for (name, shape) in &expected {
             match self.get(name) {
                 Some(tensor) => check_tensor(name, shape, tensor)?,
-                None => return Err(QuantisedError::Missing { tensor: name.clone(), expected: shape.clone() }),
+                None => return Err(QuantizedError::Missing { tensor: name.clone(), expected: shape.clone() }),
             }
         }
-        let stranger = || self.tensors.keys().find(|name| !expected.iter().any(|(known, _)| known == *name));
+        let unexpected = || self.tensors.keys().find(|name| !expected.iter().any(|(known, _)| known == *name));
         if self.tensors.len() > expected.len()
-            && let Some(tensor) = stranger()
+            && let Some(tensor) = unexpected()
         {
-            return Err(QuantisedError::Unexpected { tensor: tensor.clone() });
+            return Err(QuantizedError::Unexpected { tensor: tensor.clone() });
         }
         Ok(())
     }
 
-    /// SHA-256 over a configuration and these weights, 64 hexadecimal digits: another one than that of any weights
+    /// SHA-256 over a configuration and these weights, 64 hexadecimal digits: different from that of any weights
     /// in f32, and independent of files.
     pub fn fingerprint(&self, config: &EncoderConfig) -> String {
         let mut hash = Sha256Hex::new();
+        // Part of every fingerprint so far: the spelling stays.
         hash.field(b"attar quantised model 1");
         hash_config(&mut hash, config);
         hash.number(self.tensors.len() as u64);
@@ -247,35 +250,35 @@ impl QuantisedWeights {
     }
 }
 
-/// Whether a tensor can stand under that name and shape.
-fn check_tensor(name: &str, shape: &[usize], tensor: &QuantisedTensor) -> Result<(), QuantisedError> {
+/// Checks that a tensor fits a name and shape.
+fn check_tensor(name: &str, shape: &[usize], tensor: &QuantizedTensor) -> Result<(), QuantizedError> {
     let got = tensor.shape();
     if got != shape {
-        return Err(QuantisedError::Shape { tensor: name.into(), expected: shape.into(), got });
+        return Err(QuantizedError::Shape { tensor: name.into(), expected: shape.into(), got });
     }
     if let Some(expected) = tensor.storage().refusal(name) {
-        return Err(QuantisedError::Storage { tensor: name.into(), got: tensor.storage(), expected });
+        return Err(QuantizedError::Storage { tensor: name.into(), got: tensor.storage(), expected });
     }
-    if let QuantisedTensor::F32(floats) | QuantisedTensor::F16(floats) = tensor
+    if let QuantizedTensor::F32(floats) | QuantizedTensor::F16(floats) = tensor
         && element_count(shape) != Some(floats.data.len())
     {
         let (tensor, shape, elements) = (name.into(), shape.into(), floats.data.len());
         return Err(WeightsError::Elements { tensor, shape, elements }.into());
     }
-    if let QuantisedTensor::F16(floats) = tensor
+    if let QuantizedTensor::F16(floats) = tensor
         && let Some(at) =
             floats.data.iter().position(|&number| f16::from_f32(number).to_f32().to_bits() != number.to_bits())
     {
-        return Err(QuantisedError::NotRounded { tensor: name.into(), at, value: floats.data[at] });
+        return Err(QuantizedError::NotRounded { tensor: name.into(), at, value: floats.data[at] });
     }
     Ok(())
 }
 
 /// The nearest tensor of 16-bit floats.
-fn rounded(name: &str, tensor: &Tensor) -> Result<Tensor, QuantisedError> {
+fn rounded(name: &str, tensor: &Tensor) -> Result<Tensor, QuantizedError> {
     let data: Vec<f32> = tensor.data.iter().map(|&number| f16::from_f32(number).to_f32()).collect();
     match data.iter().position(|number| !number.is_finite()) {
-        Some(at) => Err(QuantisedError::TooLarge { tensor: name.into(), at, value: tensor.data[at] }),
+        Some(at) => Err(QuantizedError::TooLarge { tensor: name.into(), at, value: tensor.data[at] }),
         None => Ok(Tensor { shape: tensor.shape.clone(), data }),
     }
 }

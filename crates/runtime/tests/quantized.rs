@@ -1,10 +1,10 @@
-//! Quantised bundles: what is stored as floats is computed as floats, to the bit; tables of integers are the table of
-//! floats they stand for; and layers of integers stay near the exact answer, alone as in company.
+//! Quantized bundles: what is stored as floats is computed as floats, to the bit; tables of integers are the table of
+//! floats they stand for; and layers of integers stay close to the exact result, by themselves and in a batch.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use attar_model::atomic::WriteMode;
-use attar_model::quantised::{Int4Group, QuantisedWeights, ScaleChoice, Storage};
+use attar_model::quantized::{Int4Group, QuantizedWeights, ScaleChoice, Storage};
 use attar_model::{Bundle, EncoderConfig, Head, Target, Tensor, Weights, WriteWeights, expected_shapes};
 use attar_runtime::{Cpu, Encoder, Input, Options, Output, Precision};
 
@@ -49,19 +49,19 @@ fn random(name: String, shape: Vec<usize>) -> (String, Tensor) {
     (name, tensor)
 }
 
-fn quantise(bundle: &Bundle, storage: impl Fn(&str) -> Storage) -> QuantisedWeights {
-    QuantisedWeights::quantise(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, storage).unwrap()
+fn quantize(bundle: &Bundle, storage: impl Fn(&str) -> Storage) -> QuantizedWeights {
+    QuantizedWeights::quantize(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, storage).unwrap()
 }
 
-/// The same with quantised weights beside, or alone.
-fn with(bundle: &Bundle, quantised: QuantisedWeights, alone: bool) -> Bundle {
+/// The same with quantized weights beside, or alone.
+fn with(bundle: &Bundle, quantized: QuantizedWeights, alone: bool) -> Bundle {
     let weights = if alone { Weights::new() } else { bundle.weights.clone() };
-    Bundle { quantised: Some(quantised), weights, ..bundle.clone() }
+    Bundle { quantized: Some(quantized), weights, ..bundle.clone() }
 }
 
-/// The weights that quantised ones stand for, as floats.
-fn dequantised(bundle: &Bundle, quantised: &QuantisedWeights) -> Bundle {
-    Bundle { weights: quantised.dequantise(), ..bundle.clone() }
+/// The weights that quantized ones stand for, as floats.
+fn dequantized(bundle: &Bundle, quantized: &QuantizedWeights) -> Bundle {
+    Bundle { weights: quantized.dequantize(), ..bundle.clone() }
 }
 
 const LENGTHS: [u32; 5] = [7, 1, 40, 3, 12];
@@ -90,48 +90,48 @@ fn off(got: &[f32], exact: &[f32]) -> f32 {
 }
 
 #[test]
-fn what_is_stored_as_floats_is_computed_as_floats() {
+fn layers_stored_as_floats_are_computed_as_floats() {
     let bundle = bundle(classifier());
-    let quantised = with(&bundle, quantise(&bundle, |_| Storage::F32), true);
+    let quantized = with(&bundle, quantize(&bundle, |_| Storage::F32), true);
     for cpu in Cpu::all() {
         let exact = answer(&bundle, cpu, Precision::F32, 1);
-        assert_eq!(answer(&quantised, cpu, Precision::Int8, 1), exact, "{cpu}");
-        assert_eq!(answer(&quantised, cpu, Precision::F32, 1), exact, "{cpu}");
+        assert_eq!(answer(&quantized, cpu, Precision::Int8, 1), exact, "{cpu}");
+        assert_eq!(answer(&quantized, cpu, Precision::F32, 1), exact, "{cpu}");
     }
 }
 
 #[test]
-fn bytes_made_at_loading_are_those_of_a_file() {
+fn quantizing_while_loading_equals_a_quantized_file() {
     let bundle = bundle(classifier());
     let encoder_layers = |name: &str| match name.starts_with("encoder.") {
         true => Storage::int8_matrices(name),
         false => Storage::F32,
     };
-    let quantised = with(&bundle, quantise(&bundle, encoder_layers), false);
+    let quantized = with(&bundle, quantize(&bundle, encoder_layers), false);
     for cpu in Cpu::all() {
         let exact = answer(&bundle, cpu, Precision::F32, 1);
         let bytes = answer(&bundle, cpu, Precision::Int8, 1);
-        assert_eq!(answer(&quantised, cpu, Precision::Int8, 1), bytes, "{cpu}");
-        assert_eq!(answer(&quantised, cpu, Precision::F32, 1), exact, "{cpu}: the f32 weights are beside it");
+        assert_eq!(answer(&quantized, cpu, Precision::Int8, 1), bytes, "{cpu}");
+        assert_eq!(answer(&quantized, cpu, Precision::F32, 1), exact, "{cpu}: the f32 weights are beside it");
         let error = off(&bytes, &exact);
         assert!(error > 0.0 && error < INT8, "{cpu}: {error}");
     }
 }
 
 #[test]
-fn tables_of_integers_are_the_floats_they_stand_for() {
+fn integer_tables_equal_their_floats() {
     let bundle = bundle(classifier());
     let exact = answer(&bundle, Cpu::detect(), Precision::F32, 1);
     for (storage, bound) in
         [(Storage::Int8, INT8), (Storage::Int4(Int4Group::Row), INT4), (Storage::Int4(Int4Group::Columns32), INT4)]
     {
-        let quantised = quantise(&bundle, |name| if name == WORDS { storage } else { Storage::F32 });
-        let floats = dequantised(&bundle, &quantised);
-        let quantised = with(&bundle, quantised, true);
+        let quantized = quantize(&bundle, |name| if name == WORDS { storage } else { Storage::F32 });
+        let floats = dequantized(&bundle, &quantized);
+        let quantized = with(&bundle, quantized, true);
         for cpu in Cpu::all() {
-            let got = answer(&quantised, cpu, Precision::Int8, 1);
+            let got = answer(&quantized, cpu, Precision::Int8, 1);
             assert_eq!(got, answer(&floats, cpu, Precision::F32, 1), "{storage} on {cpu}");
-            assert_eq!(got, answer(&quantised, cpu, Precision::F32, 1), "{storage} on {cpu}");
+            assert_eq!(got, answer(&quantized, cpu, Precision::F32, 1), "{storage} on {cpu}");
             let error = off(&got, &exact);
             assert!(error < bound, "{storage} on {cpu}: {error}");
         }
@@ -140,22 +140,22 @@ fn tables_of_integers_are_the_floats_they_stand_for() {
 
 /// One of query, key and value that was kept exact keeps all three in floats.
 #[test]
-fn three_that_are_one_product_agree() {
+fn query_key_and_value_have_one_precision() {
     let bundle = bundle(classifier());
-    let quantised = quantise(&bundle, |name| match name.contains("attention.self.") && !name.contains(".key.") {
+    let quantized = quantize(&bundle, |name| match name.contains("attention.self.") && !name.contains(".key.") {
         true => Storage::int8_matrices(name),
         false => Storage::F32,
     });
-    let floats = dequantised(&bundle, &quantised);
+    let floats = dequantized(&bundle, &quantized);
     for cpu in Cpu::all() {
-        let got = answer(&with(&bundle, quantised.clone(), true), cpu, Precision::Int8, 1);
+        let got = answer(&with(&bundle, quantized.clone(), true), cpu, Precision::Int8, 1);
         assert_eq!(got, answer(&floats, cpu, Precision::F32, 1), "{cpu}");
     }
 }
 
 /// Every layer another mixture; alone as in a batch, with one thread as with three.
 #[test]
-fn mixtures_stay_near_and_company_changes_no_bit() {
+fn mixtures_stay_close_and_batches_do_not_change_a_bit() {
     let bundle = bundle(classifier());
     let all = |name: &str| match Storage::int8_matrices(name) {
         Storage::Int8 if name == WORDS => Storage::Int4(Int4Group::Columns32),
@@ -166,16 +166,16 @@ fn mixtures_stay_near_and_company_changes_no_bit() {
         if exact.iter().any(|part| name.contains(part)) { Storage::F32 } else { all(name) }
     };
     let halves = |name: &str| if name.contains("layer.1.") { Storage::F16 } else { Storage::int8_matrices(name) };
-    for quantised in [quantise(&bundle, all), quantise(&bundle, mixed), quantise(&bundle, halves)] {
-        let quantised = with(&bundle, quantised, true);
+    for quantized in [quantize(&bundle, all), quantize(&bundle, mixed), quantize(&bundle, halves)] {
+        let quantized = with(&bundle, quantized, true);
         for cpu in Cpu::all() {
             let exact = answer(&bundle, cpu, Precision::F32, 1);
-            let together = answer(&quantised, cpu, Precision::Int8, 1);
+            let together = answer(&quantized, cpu, Precision::Int8, 1);
             let error = off(&together, &exact);
             assert!(error > 0.0 && error < INT4, "{cpu}: {error}");
-            assert_eq!(answer(&quantised, cpu, Precision::Int8, 3), together, "{cpu}, three threads");
+            assert_eq!(answer(&quantized, cpu, Precision::Int8, 3), together, "{cpu}, three threads");
             let options = Options { cpu, ..Options::new(Precision::Int8, 1) };
-            let mut encoder = Encoder::from_bundle(&quantised, &options).unwrap();
+            let mut encoder = Encoder::from_bundle(&quantized, &options).unwrap();
             let (mut alone, mut rest) = (Vec::new(), &ids()[..]);
             for length in LENGTHS {
                 let (mine, others) = rest.split_at(length as usize);
@@ -188,24 +188,24 @@ fn mixtures_stay_near_and_company_changes_no_bit() {
 }
 
 #[test]
-fn a_directory_gives_what_its_precision_asks_for() {
+fn the_precision_decides_which_weights_are_read() {
     let bundle = bundle(classifier());
-    let quantised = with(&bundle, quantise(&bundle, Storage::int8_matrices), false);
+    let quantized = with(&bundle, quantize(&bundle, Storage::int8_matrices), false);
     let folder = tempfile::tempdir().unwrap();
     let [both, alone] = ["both", "alone"].map(|name| folder.path().join(name));
-    quantised.write(&both, WriteMode::New).unwrap();
-    quantised.write_with(&alone, WriteMode::New, WriteWeights::Quantised).unwrap();
+    quantized.write(&both, WriteMode::New).unwrap();
+    quantized.write_with(&alone, WriteMode::New, WriteWeights::Quantized).unwrap();
     let load = |dir: &std::path::Path, precision| {
         let mut encoder = Encoder::load(dir, &Options::new(precision, 1)).unwrap();
         (run(&mut encoder, &ids(), &LENGTHS), encoder.weight_bytes())
     };
     let cpu = Cpu::detect();
-    let (exact, bytes) = (answer(&bundle, cpu, Precision::F32, 1), answer(&quantised, cpu, Precision::Int8, 1));
+    let (exact, bytes) = (answer(&bundle, cpu, Precision::F32, 1), answer(&quantized, cpu, Precision::Int8, 1));
     assert_eq!(load(&both, Precision::F32).0, exact);
     let (got, size) = load(&both, Precision::Int8);
     assert_eq!(got, bytes);
     assert_eq!(load(&alone, Precision::Int8), (bytes, size));
-    let floats = dequantised(&bundle, quantised.quantised.as_ref().unwrap());
+    let floats = dequantized(&bundle, quantized.quantized.as_ref().unwrap());
     let (got, float_size) = load(&alone, Precision::F32);
     assert_eq!(got, answer(&floats, cpu, Precision::F32, 1));
     // Panels have columns to spare, pooler and position table stay floats.
@@ -216,27 +216,27 @@ fn a_directory_gives_what_its_precision_asks_for() {
 
 /// The decoder of a language model is the word table again.
 #[test]
-fn a_language_model_of_integers_answers() {
+fn a_quantized_language_model_runs() {
     let bundle = bundle(Head::MaskedLm);
-    let quantised = quantise(&bundle, |name| match name == WORDS {
+    let quantized = quantize(&bundle, |name| match name == WORDS {
         true => Storage::Int4(Int4Group::Row),
         false => Storage::F32,
     });
-    let floats = dequantised(&bundle, &quantised);
-    let got = answer(&with(&bundle, quantised, true), Cpu::detect(), Precision::Int8, 2);
+    let floats = dequantized(&bundle, &quantized);
+    let got = answer(&with(&bundle, quantized, true), Cpu::detect(), Precision::Int8, 2);
     assert_eq!(got, answer(&floats, Cpu::detect(), Precision::F32, 2));
 }
 
 #[test]
-fn what_is_no_number_is_refused_wherever_it_stands() {
+fn non_finite_weights_are_refused_everywhere() {
     let bundle = bundle(classifier());
     for name in ["encoder.layer.1.output.dense.bias", "embeddings.LayerNorm.weight", WORDS] {
-        let mut quantised = quantise(&bundle, |_| Storage::F32);
+        let mut quantized = quantize(&bundle, |_| Storage::F32);
         let mut tensor = bundle.weights.get(name).unwrap().clone();
         let last = tensor.data.len() - 1;
         tensor.data[last] = f32::NAN;
-        quantised.replace(name, attar_model::quantised::QuantisedTensor::F32(tensor)).unwrap();
-        let damaged = with(&bundle, quantised, true);
+        quantized.replace(name, attar_model::quantized::QuantizedTensor::F32(tensor)).unwrap();
+        let damaged = with(&bundle, quantized, true);
         let error = Encoder::from_bundle(&damaged, &Options::new(Precision::Int8, 1)).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(&last.to_string()), "{error}");
     }

@@ -1,11 +1,11 @@
 //! Forward and backward passes of the operations of an encoder layer, for training on a CPU.
 //!
 //! N rows (tokens), H hidden, F feed-forward, A heads, D head width, P query-key pairs. Matrices are slices in
-//! row-major order; a weight lies as `[inputs, outputs]`, so that its gradient `Xᵀ dY` comes out as it lies.
+//! row-major order; a weight is `[inputs, outputs]`, the layout of its gradient `Xᵀ dY`.
 //!
-//! Results come in vectors out of [`memory`], a store of used vectors: give them back when they are no longer needed,
-//! and a training step takes no fresh memory. Every sum over rows is split at places that depend on the number of rows
-//! alone, so that results do not depend on the number of threads.
+//! Results are vectors from the [`pool`]: release them when they are no longer needed, and a training step allocates no
+//! new memory. Every sum over rows is split at boundaries that depend on the number of rows alone, so that results do
+//! not depend on the number of threads.
 
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod activation;
@@ -13,16 +13,17 @@ mod activation;
 mod attention;
 mod difference;
 mod feed_forward;
+mod lanes;
 mod linear;
 mod mask;
-pub mod memory;
-#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
-mod outer;
+pub mod pool;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod product;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod residual_norm;
 mod rows;
+#[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
+mod weight_gradient;
 
 pub use activation::Activation;
 pub use attention::{

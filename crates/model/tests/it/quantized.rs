@@ -1,11 +1,11 @@
-//! The file of quantised weights, alone and in a bundle.
+//! The file of quantized weights, alone and in a bundle.
 
 use std::fs;
 use std::path::Path;
 
 use attar_model::atomic::WriteMode;
-use attar_model::quantised::{
-    self, Int4Group, QUANTISED_FILE, QuantisedError, QuantisedTensor, QuantisedWeights, ScaleChoice, Storage,
+use attar_model::quantized::{
+    self, Int4Group, QUANTIZED_FILE, QuantizedError, QuantizedTensor, QuantizedWeights, ScaleChoice, Storage,
 };
 use attar_model::{
     Bundle, EncoderConfig, Error, Family, Head, ReadWeights, Target, Tensor, Weights, WeightsFile, WriteWeights,
@@ -56,8 +56,8 @@ fn mixed(name: &str) -> Storage {
     }
 }
 
-fn quantise(config: &EncoderConfig, storage: fn(&str) -> Storage) -> QuantisedWeights {
-    QuantisedWeights::quantise(config, &weights(config), ScaleChoice::LeastSquares, storage).unwrap()
+fn quantize(config: &EncoderConfig, storage: fn(&str) -> Storage) -> QuantizedWeights {
+    QuantizedWeights::quantize(config, &weights(config), ScaleChoice::LeastSquares, storage).unwrap()
 }
 
 #[test]
@@ -65,14 +65,14 @@ fn what_is_written_is_read_to_the_bit() {
     for (family, types) in [(Family::Bert, 2), (Family::DistilBert, 0), (Family::Roberta, 1)] {
         let config = EncoderConfig { family, types, pad_id: 1, ..config() };
         for storage in [mixed as fn(&str) -> Storage, Storage::int8_matrices, |_| Storage::F16, |_| Storage::F32] {
-            let weights = quantise(&config, storage);
+            let weights = quantize(&config, storage);
             let bytes = weights.to_bytes(&config).unwrap();
             assert_eq!(bytes, weights.to_bytes(&config).unwrap());
-            assert_eq!(bytes.len(), quantised::file_length(&config, storage));
-            let again = QuantisedWeights::from_bytes(Path::new("x"), &bytes, &config).unwrap();
+            assert_eq!(bytes.len(), quantized::file_length(&config, storage));
+            let again = QuantizedWeights::from_bytes(Path::new("x"), &bytes, &config).unwrap();
             assert_eq!(again, weights);
             assert_eq!(again.fingerprint(&config), weights.fingerprint(&config));
-            assert_same_bits(&again.dequantise(), &weights.dequantise());
+            assert_same_bits(&again.dequantize(), &weights.dequantize());
             let order: Vec<String> = expected_shapes(&config).into_iter().map(|(name, _)| name).collect();
             assert_eq!(again.iter().map(|(name, _)| name).collect::<Vec<_>>(), order);
         }
@@ -84,7 +84,7 @@ fn the_file_is_safetensors_with_documented_names_and_types() {
     let config = config();
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("model.safetensors");
-    fs::write(&path, quantise(&config, mixed).to_bytes(&config).unwrap()).unwrap();
+    fs::write(&path, quantize(&config, mixed).to_bytes(&config).unwrap()).unwrap();
     let file = WeightsFile::read(&path).unwrap();
     let found = |name: &str| {
         let tensor = file.tensor(name).unwrap_or_else(|| panic!("{name}"));
@@ -115,10 +115,10 @@ fn the_file_is_safetensors_with_documented_names_and_types() {
 #[test]
 fn every_tensor_is_as_near_as_its_storage_allows() {
     let config = config();
-    let (weights, quantised) = (weights(&config), quantise(&config, mixed));
-    for (name, tensor) in quantised.iter() {
+    let (weights, quantized) = (weights(&config), quantize(&config, mixed));
+    for (name, tensor) in quantized.iter() {
         let exact = weights.get(name).unwrap();
-        let back = tensor.dequantise();
+        let back = tensor.dequantize();
         assert_eq!((tensor.storage(), &back.shape), (mixed(name), &exact.shape), "{name}");
         let worst = exact.data.iter().zip(&back.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         // Numbers lie within 1: half a step, or what is clipped where that is best.
@@ -129,17 +129,17 @@ fn every_tensor_is_as_near_as_its_storage_allows() {
             Storage::Int4(_) => (0.03, 0.2),
         };
         assert!((least..=most).contains(&worst), "{name}: {worst}");
-        let is_floats = matches!(tensor, QuantisedTensor::F32(_) | QuantisedTensor::F16(_));
-        assert_eq!(quantised.floats(name).is_some(), is_floats);
-        assert_eq!(quantised.int8(name).is_some(), matches!(tensor, QuantisedTensor::Int8(_)));
+        let is_floats = matches!(tensor, QuantizedTensor::F32(_) | QuantizedTensor::F16(_));
+        assert_eq!(quantized.floats(name).is_some(), is_floats);
+        assert_eq!(quantized.int8(name).is_some(), matches!(tensor, QuantizedTensor::Int8(_)));
     }
 }
 
 #[test]
-fn what_cannot_be_quantised_is_refused_by_name() {
+fn what_cannot_be_quantized_is_refused_by_name() {
     let config = config();
-    let quantise = |weights: &Weights, storage: &dyn Fn(&str) -> Storage| {
-        QuantisedWeights::quantise(&config, weights, ScaleChoice::MaxAbs, storage).unwrap_err()
+    let quantize = |weights: &Weights, storage: &dyn Fn(&str) -> Storage| {
+        QuantizedWeights::quantize(&config, weights, ScaleChoice::MaxAbs, storage).unwrap_err()
     };
     let with = |name: &str, at: usize, value: f32| {
         let mut weights = weights(&config);
@@ -147,51 +147,51 @@ fn what_cannot_be_quantised_is_refused_by_name() {
         weights
     };
     let name = "encoder.layer.1.output.dense.weight";
-    let error = crate::common::chain(&quantise(&with(name, 13, f32::NAN), &Storage::int8_matrices));
+    let error = crate::common::chain(&quantize(&with(name, 13, f32::NAN), &Storage::int8_matrices));
     assert!(error.contains(name) && error.contains("row 1, column 2 is NaN"), "{error}");
-    let error = quantise(&with(name, 13, 1e6), &|_| Storage::F16);
-    assert!(matches!(&error, QuantisedError::TooLarge { tensor, at: 13, .. } if tensor == name), "{error}");
-    let error = quantise(&weights(&config), &|_| Storage::Int8);
+    let error = quantize(&with(name, 13, 1e6), &|_| Storage::F16);
+    assert!(matches!(&error, QuantizedError::TooLarge { tensor, at: 13, .. } if tensor == name), "{error}");
+    let error = quantize(&weights(&config), &|_| Storage::Int8);
     assert!(
-        matches!(&error, QuantisedError::Storage { tensor, .. } if tensor == "embeddings.LayerNorm.weight"),
+        matches!(&error, QuantizedError::Storage { tensor, .. } if tensor == "embeddings.LayerNorm.weight"),
         "{error}"
     );
     let int4 = Storage::Int4(Int4Group::Row);
-    let error = quantise(&weights(&config), &|name| if name.ends_with("query.weight") { int4 } else { Storage::F32 });
+    let error = quantize(&weights(&config), &|name| if name.ends_with("query.weight") { int4 } else { Storage::F32 });
     assert!(error.to_string().contains("int4 is for embedding tables"), "{error}");
     let mut short = weights(&config);
     short.remove("classifier.bias");
-    assert!(matches!(quantise(&short, &Storage::int8_matrices), QuantisedError::Weights(_)));
+    assert!(matches!(quantize(&short, &Storage::int8_matrices), QuantizedError::Weights(_)));
 }
 
 #[test]
 fn a_tensor_is_replaced_by_one_that_fits() {
     let config = config();
-    let mut quantised = quantise(&config, Storage::int8_matrices);
+    let mut quantized = quantize(&config, Storage::int8_matrices);
     let name = "pooler.dense.weight";
-    let before = quantised.fingerprint(&config);
+    let before = quantized.fingerprint(&config);
     let exact = weights(&config).get(name).unwrap().clone();
-    let old = quantised.replace(name, QuantisedTensor::F32(exact.clone())).unwrap();
-    assert_eq!((old.storage(), quantised.floats(name)), (Storage::Int8, Some(&exact)));
-    assert_ne!(quantised.fingerprint(&config), before);
-    quantised.check(&config).unwrap();
+    let old = quantized.replace(name, QuantizedTensor::F32(exact.clone())).unwrap();
+    assert_eq!((old.storage(), quantized.floats(name)), (Storage::Int8, Some(&exact)));
+    assert_ne!(quantized.fingerprint(&config), before);
+    quantized.check(&config).unwrap();
 
-    let small = QuantisedTensor::F32(Tensor::zeros(vec![2]));
-    assert!(matches!(quantised.replace(name, small.clone()), Err(QuantisedError::Shape { .. })));
-    assert!(matches!(quantised.replace("nothing", small), Err(QuantisedError::Missing { .. })));
-    let unrounded = QuantisedTensor::F16(exact);
-    assert!(matches!(quantised.replace(name, unrounded), Err(QuantisedError::NotRounded { at: 0, .. })));
-    let hollow = QuantisedTensor::F32(Tensor { shape: vec![75, 75], data: Vec::new() });
-    assert!(matches!(quantised.replace(name, hollow), Err(QuantisedError::Weights(_))));
-    assert!(quantised.check(&EncoderConfig { layers: 3, ..config.clone() }).is_err());
-    assert!(quantised.check(&EncoderConfig { layers: 1, ..config }).is_err());
+    let small = QuantizedTensor::F32(Tensor::zeros(vec![2]));
+    assert!(matches!(quantized.replace(name, small.clone()), Err(QuantizedError::Shape { .. })));
+    assert!(matches!(quantized.replace("nothing", small), Err(QuantizedError::Missing { .. })));
+    let unrounded = QuantizedTensor::F16(exact);
+    assert!(matches!(quantized.replace(name, unrounded), Err(QuantizedError::NotRounded { at: 0, .. })));
+    let hollow = QuantizedTensor::F32(Tensor { shape: vec![75, 75], data: Vec::new() });
+    assert!(matches!(quantized.replace(name, hollow), Err(QuantizedError::Weights(_))));
+    assert!(quantized.check(&EncoderConfig { layers: 3, ..config.clone() }).is_err());
+    assert!(quantized.check(&EncoderConfig { layers: 1, ..config }).is_err());
 }
 
 fn bundle() -> Bundle {
     let config = config();
-    let quantised = Some(quantise(&config, mixed));
+    let quantized = Some(quantize(&config, mixed));
     let vocabulary = ("vocab.txt".into(), b"[PAD]\n".to_vec());
-    Bundle { quantised, tokenizer_files: vec![vocabulary], ..Bundle::new(config.clone(), weights(&config)) }
+    Bundle { quantized, tokenizer_files: vec![vocabulary], ..Bundle::new(config.clone(), weights(&config)) }
 }
 
 #[test]
@@ -200,56 +200,56 @@ fn a_bundle_carries_both_or_one() {
     let (both, one) = (root.path().join("both"), root.path().join("one"));
     let bundle = bundle();
     bundle.write(&both, WriteMode::New).unwrap();
-    bundle.write_with(&one, WriteMode::New, WriteWeights::Quantised).unwrap();
-    assert!(both.join("model.safetensors").exists() && both.join(QUANTISED_FILE).exists());
+    bundle.write_with(&one, WriteMode::New, WriteWeights::Quantized).unwrap();
+    assert!(both.join("model.safetensors").exists() && both.join(QUANTIZED_FILE).exists());
     assert!(!one.join("model.safetensors").exists());
-    let length = fs::metadata(one.join(QUANTISED_FILE)).unwrap().len();
-    assert_eq!(length as usize, quantised::file_length(&bundle.config, mixed));
+    let length = fs::metadata(one.join(QUANTIZED_FILE)).unwrap().len();
+    assert_eq!(length as usize, quantized::file_length(&bundle.config, mixed));
 
     assert_eq!(Bundle::read(&both).unwrap(), bundle);
     let none = || Weights::new();
-    let stand_for = bundle.quantised.as_ref().unwrap().dequantise();
+    let stand_for = bundle.quantized.as_ref().unwrap().dequantize();
     let read = |dir: &Path, choice| {
         let read = Bundle::read_with(dir, choice).unwrap();
         assert_eq!((&read.config, &read.tokenizer_files), (&bundle.config, &bundle.tokenizer_files));
-        (read.weights, read.quantised)
+        (read.weights, read.quantized)
     };
-    let quantised = || bundle.quantised.clone();
+    let quantized = || bundle.quantized.clone();
     assert_eq!(read(&both, ReadWeights::F32), (bundle.weights.clone(), None));
-    assert_eq!(read(&both, ReadWeights::Quantised), (none(), quantised()));
-    assert_eq!(read(&both, ReadWeights::QuantisedOrF32), (none(), quantised()));
-    assert_eq!(read(&one, ReadWeights::All), (stand_for.clone(), quantised()));
+    assert_eq!(read(&both, ReadWeights::Quantized), (none(), quantized()));
+    assert_eq!(read(&both, ReadWeights::QuantizedOrF32), (none(), quantized()));
+    assert_eq!(read(&one, ReadWeights::All), (stand_for.clone(), quantized()));
     assert_eq!(read(&one, ReadWeights::F32), (stand_for, None));
-    assert_eq!(read(&one, ReadWeights::Quantised), (none(), quantised()));
-    assert_eq!(read(&one, ReadWeights::QuantisedOrF32), (none(), quantised()));
+    assert_eq!(read(&one, ReadWeights::Quantized), (none(), quantized()));
+    assert_eq!(read(&one, ReadWeights::QuantizedOrF32), (none(), quantized()));
 
     // A directory without: only who insists is refused.
-    fs::remove_file(both.join(QUANTISED_FILE)).unwrap();
-    assert_eq!(read(&both, ReadWeights::QuantisedOrF32), (bundle.weights.clone(), None));
-    assert!(matches!(Bundle::read_with(&both, ReadWeights::Quantised), Err(Error::NoQuantised { dir }) if dir == both));
+    fs::remove_file(both.join(QUANTIZED_FILE)).unwrap();
+    assert_eq!(read(&both, ReadWeights::QuantizedOrF32), (bundle.weights.clone(), None));
+    assert!(matches!(Bundle::read_with(&both, ReadWeights::Quantized), Err(Error::NoQuantized { dir }) if dir == both));
     fs::remove_file(both.join("model.safetensors")).unwrap();
-    for choice in [ReadWeights::All, ReadWeights::F32, ReadWeights::QuantisedOrF32] {
+    for choice in [ReadWeights::All, ReadWeights::F32, ReadWeights::QuantizedOrF32] {
         assert!(matches!(Bundle::read_with(&both, choice), Err(Error::NoWeights { .. })));
     }
 
-    // What was read of quantised weights alone is written as such again, and not taken for more.
-    let alone = Bundle::read_with(&one, ReadWeights::Quantised).unwrap();
+    // What was read of quantized weights alone is written as such again, and not taken for more.
+    let alone = Bundle::read_with(&one, ReadWeights::Quantized).unwrap();
     let again = root.path().join("again");
-    assert!(matches!(alone.write(&again, WriteMode::New), Err(Error::Quantised { .. })));
-    alone.write_with(&again, WriteMode::New, WriteWeights::Quantised).unwrap();
-    assert_eq!(fs::read(again.join(QUANTISED_FILE)).unwrap(), fs::read(one.join(QUANTISED_FILE)).unwrap());
+    assert!(matches!(alone.write(&again, WriteMode::New), Err(Error::Quantized { .. })));
+    alone.write_with(&again, WriteMode::New, WriteWeights::Quantized).unwrap();
+    assert_eq!(fs::read(again.join(QUANTIZED_FILE)).unwrap(), fs::read(one.join(QUANTIZED_FILE)).unwrap());
 }
 
 #[test]
-fn fingerprints_tell_the_exact_from_the_quantised() {
+fn fingerprints_tell_the_exact_from_the_quantized() {
     let bundle = bundle();
-    let quantised = bundle.quantised.as_ref().unwrap();
-    assert_eq!(quantised.source(), bundle.fingerprint());
-    assert_ne!(quantised.fingerprint(&bundle.config), bundle.fingerprint());
+    let quantized = bundle.quantized.as_ref().unwrap();
+    assert_eq!(quantized.source(), bundle.fingerprint());
+    assert_ne!(quantized.fingerprint(&bundle.config), bundle.fingerprint());
     let other = EncoderConfig { layer_norm_eps: 1e-5, ..bundle.config.clone() };
-    assert_ne!(quantised.fingerprint(&other), quantised.fingerprint(&bundle.config));
+    assert_ne!(quantized.fingerprint(&other), quantized.fingerprint(&bundle.config));
     // The same weights, all in f32: the same numbers, yet another storage.
-    let exact = QuantisedWeights::quantise(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32);
+    let exact = QuantizedWeights::quantize(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32);
     assert_ne!(exact.unwrap().fingerprint(&bundle.config), bundle.fingerprint());
 }
 
@@ -258,39 +258,39 @@ fn stale_or_foreign_parts_are_not_written() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("student");
     let refused = |bundle: &Bundle, choice| match bundle.write_with(&dir, WriteMode::New, choice) {
-        Err(Error::Quantised { source, .. }) => *source,
+        Err(Error::Quantized { source, .. }) => *source,
         other => panic!("{other:?}"),
     };
     let mut trained_on = bundle();
     trained_on.weights.get_mut("pooler.dense.bias").unwrap().data[0] += 1.0;
-    assert!(matches!(refused(&trained_on, WriteWeights::All), QuantisedError::Stale { .. }));
+    assert!(matches!(refused(&trained_on, WriteWeights::All), QuantizedError::Stale { .. }));
     let mut widened = bundle();
     widened.config.vocabulary += 1;
-    assert!(matches!(refused(&widened, WriteWeights::Quantised), QuantisedError::Shape { .. }));
-    let bare = Bundle { quantised: None, ..bundle() };
-    let error = bare.write_with(&dir, WriteMode::New, WriteWeights::Quantised);
-    assert!(matches!(error, Err(Error::NoQuantised { .. })));
+    assert!(matches!(refused(&widened, WriteWeights::Quantized), QuantizedError::Shape { .. }));
+    let bare = Bundle { quantized: None, ..bundle() };
+    let error = bare.write_with(&dir, WriteMode::New, WriteWeights::Quantized);
+    assert!(matches!(error, Err(Error::NoQuantized { .. })));
     let mut taken = bundle();
-    taken.tokenizer_files.push((QUANTISED_FILE.into(), Vec::new()));
+    taken.tokenizer_files.push((QUANTIZED_FILE.into(), Vec::new()));
     assert!(matches!(taken.write(&dir, WriteMode::New), Err(Error::FileName { .. })));
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn every_fixture_model_is_quantised_and_read_back() {
+fn every_fixture_model_is_quantized_and_read_back() {
     for dir in model_dirs() {
         let mut bundle = Bundle::read(&dir).unwrap();
-        let quantise = |scales| {
-            QuantisedWeights::quantise(&bundle.config, &bundle.weights, scales, Storage::int8_matrices).unwrap()
+        let quantize = |scales| {
+            QuantizedWeights::quantize(&bundle.config, &bundle.weights, scales, Storage::int8_matrices).unwrap()
         };
-        let quantised = quantise(ScaleChoice::LeastSquares);
+        let quantized = quantize(ScaleChoice::LeastSquares);
         let name = family_name(&bundle.config, "embeddings.word_embeddings.weight");
-        bundle.quantised = Some(quantised);
+        bundle.quantized = Some(quantized);
         let root = tempfile::tempdir().unwrap();
         let copy = root.path().join("copy");
         bundle.write(&copy, WriteMode::New).unwrap();
         assert_eq!(Bundle::read(&copy).unwrap(), bundle, "{}", dir.display());
-        let text = fs::read(copy.join(QUANTISED_FILE)).unwrap();
+        let text = fs::read(copy.join(QUANTIZED_FILE)).unwrap();
         assert!(String::from_utf8_lossy(&text).contains(&format!("\"{name}.scale\"")), "{}", dir.display());
     }
 }

@@ -1,6 +1,6 @@
 //! Matrices of 8-bit integers with one scale a row.
 
-use super::error::{MatrixError, find_quickly};
+use super::error::{MatrixError, find_first};
 use super::scales::{ScaleChoice, nearest, scale_of};
 use crate::weights::{Tensor, element_count};
 
@@ -22,12 +22,12 @@ impl Int8Matrix {
     /// A matrix of these values, row-major, and one scale for each row.
     ///
     /// # Errors
-    /// [`MatrixError::Length`], [`MatrixError::Scale`] or [`MatrixError::Value`] if they are none.
+    /// [`MatrixError::Length`], [`MatrixError::Scale`] or [`MatrixError::Value`] if they are invalid.
     pub fn new(rows: usize, columns: usize, values: Vec<i8>, scales: Vec<f32>) -> Result<Self, MatrixError> {
         MatrixError::check_length("values", element_count(&[rows, columns]), values.len())?;
         MatrixError::check_length("scales", Some(rows), scales.len())?;
         MatrixError::check_scales(&scales)?;
-        if let Some(at) = find_quickly(&values, |value| value == i8::MIN) {
+        if let Some(at) = find_first(&values, |value| value == i8::MIN) {
             return Err(MatrixError::Value { row: at / columns, column: at % columns, value: i8::MIN, lowest: -127 });
         }
         Ok(Int8Matrix { rows, columns, values, scales })
@@ -38,11 +38,11 @@ impl Int8Matrix {
     /// With scale `s` of a row, a number `w` of magnitude up to `127·s` comes back within half a step:
     /// `s/2·(1 + 2⁻¹⁵) + 2⁻¹⁴²`, where the small terms are rounding of f32 and of numbers below its normal ones.
     /// Under [`ScaleChoice::MaxAbs`] that is every number; under [`ScaleChoice::LeastSquares`] larger ones come
-    /// back as `±127·s`. A row of zeros has scale 0. (Bounds tested in `tests/it/quantise.rs`.)
+    /// back as `±127·s`. A row of zeros has scale 0. (Bounds tested in `tests/it/quantize.rs`.)
     ///
     /// # Errors
     /// [`MatrixError::Rank`] or [`MatrixError::NotFinite`].
-    pub fn quantise(tensor: &Tensor, choice: ScaleChoice) -> Result<Self, MatrixError> {
+    pub fn quantize(tensor: &Tensor, choice: ScaleChoice) -> Result<Self, MatrixError> {
         let (rows, columns) = MatrixError::check_floats(tensor)?;
         let mut values = Vec::with_capacity(tensor.data.len());
         let mut scales = Vec::with_capacity(rows);
@@ -56,20 +56,20 @@ impl Int8Matrix {
     }
 
     /// The numbers the matrix stands for: `value · scale` rounded to f32.
-    pub fn dequantise(&self) -> Tensor {
+    pub fn dequantize(&self) -> Tensor {
         let mut data = vec![0.0; self.values.len()];
         for row in 0..self.rows {
-            self.dequantise_row(row, &mut data[row * self.columns..][..self.columns]);
+            self.dequantize_row(row, &mut data[row * self.columns..][..self.columns]);
         }
         Tensor { shape: vec![self.rows, self.columns], data }
     }
 
-    /// One row of [`dequantise`](Self::dequantise).
+    /// One row of [`dequantize`](Self::dequantize).
     ///
     /// # Panics
-    /// If there is no such row or `out` has not [`columns`](Self::columns) places.
+    /// If there is no such row or the length of `out` is not [`columns`](Self::columns).
     #[track_caller]
-    pub fn dequantise_row(&self, row: usize, out: &mut [f32]) {
+    pub fn dequantize_row(&self, row: usize, out: &mut [f32]) {
         let (values, scale) = self.row(row);
         assert_eq!(out.len(), self.columns, "a row has {} columns", self.columns);
         for (number, &value) in out.iter_mut().zip(values) {

@@ -1,24 +1,26 @@
 //! `Aᵀ B` over rows: the gradient of a weight, a sum of outer products over tokens.
 //!
-//! A and B are read along their rows. Strips of A's columns and panels of B's are copied so that a tile of sums runs
-//! through memory in one go; the tokens are cut into pieces of a fixed length, whose sums are added in order. Whatever is
-//! to be done to B, its activation or its column sums, is done while a panel is copied.
+//! A and B are read along their rows. Strips of A's columns and panels of B's are copied so that a tile of sums reads
+//! memory sequentially; the tokens are cut into pieces of a fixed length, whose sums are added in order. The activation
+//! and the column sums of B are computed while a panel is copied.
 
 use rayon::prelude::*;
 
 use super::activation::{Activation, activate};
-use super::memory::{give, give_buffer, take, take_buffer};
-use super::rows::Place;
+use super::pool::{acquire, acquire_aligned, release, release_aligned};
+use super::rows::{SharedOutput, sum_parts};
+use crate::buffer::Buffer;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
-/// Tokens of a piece: a strip and a panel of as many rows fit into a core's nearest cache, about.
-const PIECE: usize = 192;
-/// Most lanes and vectors of a panel.
-const WIDEST: usize = 48;
+/// Rows of a piece: a strip and a panel of as many rows fit into a core's first-level cache, about.
+const PIECE_ROWS: usize = 192;
+/// Columns of the widest panel.
+const MAX_PANEL_WIDTH: usize = 48;
 
 /// The right factor of `Aᵀ B`.
-pub(super) struct Right<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct RightFactor<'a> {
     /// `[rows, columns]`
     pub(super) numbers: &'a [f32],
     pub(super) columns: usize,
@@ -26,21 +28,21 @@ pub(super) struct Right<'a> {
     pub(super) activation: Option<Activation>,
 }
 
-/// `Aᵀ B` `[left, right]`, or `Bᵀ A` if `turned`, and the sums of B's columns if asked for.
+/// `Aᵀ B` `[left, right]`, or `Bᵀ A` if `transposed`, and the sums of B's columns if requested.
 ///
 /// `a` is `[rows, left]`, `b` `[rows, right]`.
 pub(super) fn weight_gradient(
     cpu: Cpu,
     rows: usize,
     (a, left): (&[f32], usize),
-    b: Right<'_>,
-    turned: bool,
+    b: RightFactor<'_>,
+    transposed: bool,
     mut sums: Option<&mut [f32]>,
 ) -> Vec<f32> {
     let right = b.columns;
     assert_eq!([a.len(), b.numbers.len()], [rows * left, rows * right], "rows of both factors");
     assert!(sums.as_ref().is_none_or(|sums| sums.len() == right), "a sum for each column");
-    let mut result = take(left * right);
+    let mut result = acquire(left * right);
     if rows == 0 || left == 0 || right == 0 {
         result.fill(0.0);
         // Nothing to multiply: a layer of width 0, or no rows.
@@ -49,110 +51,155 @@ pub(super) fn weight_gradient(
             if let Some(function) = b.activation {
                 activate(cpu, function, &mut numbers);
             }
-            sums.copy_from_slice(&super::rows::add_up(&numbers, right));
+            sums.copy_from_slice(&sum_parts(&numbers, right));
         }
         return result;
     }
     let (height, width) = cpu.run(TileSize);
     let strips = left.div_ceil(height);
-    let mut packed = take_buffer(strips * height * rows);
-    // Piece after piece; in a piece strip after strip; in a strip row after row.
-    packed[..strips * height * rows].par_chunks_mut(strips * height * PIECE).zip(a.par_chunks(left * PIECE)).for_each(
-        |(to, from)| {
-            let rows = from.len() / left;
-            for (strip, to) in to.chunks_exact_mut(height * rows).enumerate() {
-                let first = strip * height;
-                let count = height.min(left - first);
-                for (row, to) in from.chunks_exact(left).zip(to.chunks_exact_mut(height)) {
-                    to[..count].copy_from_slice(&row[first..first + count]);
-                    to[count..].fill(0.0);
-                }
-            }
-        },
-    );
+    let packed = pack_strips(a, rows, left, height);
     let panels = right.div_ceil(width);
-    // An element's sum does not depend on which thread takes its tile. Copying B twice is worth a better share only where
-    // there are few panels and nothing to compute while copying.
+    // An element's sum does not depend on which thread computes its tile. Copying B twice is worth a more even split only
+    // where there are few panels and nothing to compute while copying.
     let wanted = 4 * rayon::current_num_threads();
     let groups = if b.activation.is_some() { 1 } else { wanted.div_ceil(panels).min(strips.div_ceil(8)).max(1) };
-    let to = Place::of(&mut result);
-    let sums = sums.as_mut().map(|sums| Place::of(sums));
+    let output = SharedOutput::of(&mut result);
+    let sums = sums.as_mut().map(|sums| SharedOutput::of(sums));
     (0..panels * groups).into_par_iter().with_max_len(1).for_each(|task| {
         let (panel, group) = (task / groups, task % groups);
         let strips = strips * group / groups..strips * (group + 1) / groups;
-        let first = panel * width;
-        let columns = width.min(right - first);
-        let (vectors, across) = cpu.run(VectorsOf(columns));
-        let mut copy = take_buffer(PIECE * across);
-        let mut column_sums = [0.0f32; WIDEST];
-        let tall = strips.len() * height;
-        // Sums are gathered where they lie together, and written out at the end if they are to be turned.
-        let mut gathered = if turned { take(tall * across) } else { Vec::new() };
-        for (piece, rows_of_piece) in b.numbers.chunks(right * PIECE).enumerate() {
-            let count = rows_of_piece.len() / right;
-            let panel = &mut copy[..count * across];
-            for (row, to) in rows_of_piece.chunks_exact(right).zip(panel.chunks_exact_mut(across)) {
+        let first_column = panel * width;
+        let task = PanelTask {
+            cpu,
+            packed: &packed,
+            left,
+            b,
+            height,
+            columns: width.min(right - first_column),
+            first_column,
+            rows: (strips.len() * height).min(left - strips.start * height),
+            padded_rows: strips.len() * height,
+            first_row: strips.start * height,
+            output,
+            sums: if group == 0 { sums } else { None },
+        };
+        if transposed { task.run_transposed() } else { task.run() }
+    });
+    release_aligned(packed);
+    result
+}
+
+/// Copies A `[rows, left]` piece after piece; in a piece strip after strip; in a strip row after row, zeros beyond the
+/// last column.
+fn pack_strips(a: &[f32], rows: usize, left: usize, height: usize) -> Buffer<f32> {
+    let padded_left = left.next_multiple_of(height);
+    let mut packed = acquire_aligned(padded_left * rows);
+    let pieces = packed[..padded_left * rows].par_chunks_mut(padded_left * PIECE_ROWS);
+    pieces.zip(a.par_chunks(left * PIECE_ROWS)).for_each(|(to, from)| {
+        let rows = from.len() / left;
+        for (strip, to) in to.chunks_exact_mut(height * rows).enumerate() {
+            let first = strip * height;
+            let count = height.min(left - first);
+            for (row, to) in from.chunks_exact(left).zip(to.chunks_exact_mut(height)) {
+                to[..count].copy_from_slice(&row[first..first + count]);
+                to[count..].fill(0.0);
+            }
+        }
+    });
+    packed
+}
+
+/// The product of some strips of A and one panel of B: a block of the result.
+struct PanelTask<'a> {
+    cpu: Cpu,
+    /// The result of [`pack_strips`].
+    packed: &'a [f32],
+    left: usize,
+    b: RightFactor<'a>,
+    /// Columns of A in a strip.
+    height: usize,
+    /// Columns of B in the panel, and the first of them.
+    columns: usize,
+    first_column: usize,
+    /// Columns of A in the strips, which are rows of the result; the same rounded up to whole strips; the first of them.
+    rows: usize,
+    padded_rows: usize,
+    first_row: usize,
+    output: SharedOutput,
+    /// Where the sums of B's columns go, if this task writes them.
+    sums: Option<SharedOutput>,
+}
+
+impl PanelTask<'_> {
+    /// Writes the block to the result `[left, right]`.
+    fn run(self) {
+        let right = self.b.columns;
+        self.for_each_piece(|vectors, _, tiles| {
+            // SAFETY: the first of this task's rows and columns.
+            let to = unsafe { self.output.at(self.first_row * right + self.first_column) };
+            let tiles = Tiles { to, stride: right, rows: self.rows, columns: self.columns, ..tiles };
+            // SAFETY: the strips and the panel were just copied, and the rows and columns of this task are its own.
+            self.cpu.run(unsafe { SizedTiles::new(tiles, vectors) });
+        });
+    }
+
+    /// Writes the block to the result `[right, left]`: sums are accumulated contiguously, and transposed at the end.
+    fn run_transposed(self) {
+        let (_, panel_width) = self.cpu.run(VectorsOf(self.columns));
+        let mut block = acquire(self.padded_rows * panel_width);
+        let to = block.as_mut_ptr();
+        self.for_each_piece(|vectors, stride, tiles| {
+            let tiles = Tiles { to, stride, rows: self.padded_rows, columns: stride, ..tiles };
+            // SAFETY: the strips and the panel were just copied, and the block has room for whole strips and panels.
+            self.cpu.run(unsafe { SizedTiles::new(tiles, vectors) });
+        });
+        // SAFETY: columns of the panel are rows of the result, which belong to this task.
+        self.cpu.run(unsafe {
+            let to = self.output.at(self.first_column * self.left + self.first_row);
+            TransposeOut::new(block.as_ptr(), panel_width, self.rows, self.columns, to, self.left)
+        });
+        release(block);
+    }
+
+    /// Copies the panel piece by piece, hands each to `multiply` (with the panel's vectors and width, and tiles whose
+    /// destination is still to be set), and writes the sums of its columns.
+    fn for_each_piece(&self, mut multiply: impl FnMut(usize, usize, Tiles)) {
+        let RightFactor { numbers, columns: right, activation } = self.b;
+        let (columns, first) = (self.columns, self.first_column);
+        let (vectors, panel_width) = self.cpu.run(VectorsOf(columns));
+        let mut copy = acquire_aligned(PIECE_ROWS * panel_width);
+        let mut column_sums = [0.0f32; MAX_PANEL_WIDTH];
+        for (piece, rows) in numbers.chunks(right * PIECE_ROWS).enumerate() {
+            let depth = rows.len() / right;
+            let panel = &mut copy[..depth * panel_width];
+            for (row, to) in rows.chunks_exact(right).zip(panel.chunks_exact_mut(panel_width)) {
                 to[..columns].copy_from_slice(&row[first..first + columns]);
                 to[columns..].fill(0.0);
             }
-            if let Some(function) = b.activation {
-                activate(cpu, function, panel);
+            if let Some(function) = activation {
+                activate(self.cpu, function, panel);
             }
-            if sums.is_some() && group == 0 {
-                for row in panel.chunks_exact(across) {
+            if self.sums.is_some() {
+                for row in panel.chunks_exact(panel_width) {
                     for (sum, x) in column_sums.iter_mut().zip(row) {
                         *sum += x;
                     }
                 }
             }
-            let start = piece * PIECE * height * (left.div_ceil(height)) + strips.start * height * count;
-            let a = packed[start..start + tall * count].as_ptr();
-            let tiles = if turned {
-                Tiles {
-                    a,
-                    b: panel.as_ptr(),
-                    depth: count,
-                    to: gathered.as_mut_ptr(),
-                    stride: across,
-                    rows: tall,
-                    columns: across,
-                    add: piece > 0,
-                }
-            } else {
-                // SAFETY: the first of this task's rows and columns.
-                let to = unsafe { to.at(strips.start * height * right + first) };
-                let rows = tall.min(left - strips.start * height);
-                Tiles { a, b: panel.as_ptr(), depth: count, to, stride: right, rows, columns, add: piece > 0 }
-            };
-            // SAFETY: the strips and the panel were just copied, and the rows and columns of this task are its own.
-            cpu.run(unsafe { SizedTiles::new(tiles, vectors) });
+            let start = piece * PIECE_ROWS * self.left.next_multiple_of(self.height) + self.first_row * depth;
+            let a = self.packed[start..start + self.padded_rows * depth].as_ptr();
+            let to = std::ptr::null_mut();
+            let tiles = Tiles { a, b: panel.as_ptr(), depth, to, stride: 0, rows: 0, columns: 0, add: piece > 0 };
+            multiply(vectors, panel_width, tiles);
         }
-        if turned {
-            // SAFETY: columns `first..` of the left factor are rows of the result, which belong to this task.
-            cpu.run(unsafe {
-                TurnOut::new(
-                    gathered.as_ptr(),
-                    across,
-                    tall.min(left - strips.start * height),
-                    columns,
-                    to.at(first * left + strips.start * height),
-                    left,
-                )
-            });
-            give(gathered);
-        }
-        if let Some(sums) = sums
-            && group == 0
-        {
+        if let Some(sums) = self.sums {
             for (c, &sum) in column_sums[..columns].iter().enumerate() {
                 // SAFETY: columns of this panel, which belong to this task.
                 unsafe { *sums.at(first + c) = sum };
             }
         }
-        give_buffer(copy);
-    });
-    give_buffer(packed);
-    result
+        release_aligned(copy);
+    }
 }
 
 /// Rows and columns of a tile.
@@ -167,7 +214,7 @@ impl Kernel for TileSize {
     }
 }
 
-/// Rows of a tile and vectors across: as many sums as registers hold beside what is being multiplied.
+/// Rows of a tile, and its width in vectors: as many sums as fit into registers beside the factors.
 const fn size<I: Isa>() -> (usize, usize) {
     if I::REGISTERS >= 32 { (8, 3) } else { (6, 2) }
 }
@@ -221,7 +268,7 @@ impl Tiles {
     #[inline(always)]
     unsafe fn run<I: Isa, const M: usize, const V: usize>(self, isa: I) {
         if size::<I>().0 != M || V > size::<I>().1 {
-            // Never so: keeps the compiler from making tiles that this set has no registers for.
+            // Never reached: keeps the compiler from generating tiles that this set has no registers for.
             return;
         }
         let Tiles { mut a, b, depth, to, stride, rows, columns, add } = self;
@@ -248,8 +295,8 @@ impl Tiles {
                 for (v, &sum) in sums.iter().enumerate() {
                     let to = unsafe { to.add((row + r) * stride + v * I::LANES) };
                     let count = if v + 1 == V { last } else { I::LANES };
-                    let there = if add { unsafe { isa.load_part(to, count) } } else { isa.zero() };
-                    unsafe { isa.store_part(to, isa.add(there, sum), count) };
+                    let existing = if add { unsafe { isa.load_part(to, count) } } else { isa.zero() };
+                    unsafe { isa.store_part(to, isa.add(existing, sum), count) };
                 }
             }
             row += M;
@@ -257,11 +304,11 @@ impl Tiles {
     }
 }
 
-/// Vectors that hold so many columns.
+/// Vectors that hold this many columns.
 struct VectorsOf(usize);
 
 impl Kernel for VectorsOf {
-    /// Vectors, and their lanes together.
+    /// Their number, and the number of their lanes.
     type Output = (usize, usize);
     #[inline(always)]
     fn run<I: Isa>(self, _: I) -> (usize, usize) {
@@ -270,8 +317,8 @@ impl Kernel for VectorsOf {
     }
 }
 
-/// Writes sums `[rows, columns]` out as `[columns, rows]`.
-struct TurnOut {
+/// Writes sums `[rows, columns]` as `[columns, rows]`.
+struct TransposeOut {
     from: *const f32,
     from_stride: usize,
     rows: usize,
@@ -280,7 +327,7 @@ struct TurnOut {
     stride: usize,
 }
 
-impl TurnOut {
+impl TransposeOut {
     /// # Safety
     /// `rows` rows of whole vectors that hold `columns` columns can be read, `columns` rows of `rows` numbers written.
     unsafe fn new(
@@ -291,16 +338,16 @@ impl TurnOut {
         to: *mut f32,
         stride: usize,
     ) -> Self {
-        TurnOut { from, from_stride, rows, columns, to, stride }
+        TransposeOut { from, from_stride, rows, columns, to, stride }
     }
 }
 
-impl Kernel for TurnOut {
+impl Kernel for TransposeOut {
     type Output = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let TurnOut { from, from_stride, rows, columns, to, stride } = self;
+        let TransposeOut { from, from_stride, rows, columns, to, stride } = self;
         for c in (0..columns).step_by(I::LANES) {
             let count = (columns - c).min(I::LANES);
             // SAFETY: the promise of `new`.
@@ -317,10 +364,10 @@ mod tests {
     fn sums_of_outer_products() {
         let numbers =
             |count: usize, phase: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * 0.61 + phase).sin()).collect() };
-        let mut rows_of = vec![0, 1, 7, PIECE, PIECE + 1, 2 * PIECE + 3];
+        let mut rows_of = vec![0, 1, 7, PIECE_ROWS, PIECE_ROWS + 1, 2 * PIECE_ROWS + 3];
         let mut shapes = vec![(0, 3), (3, 0), (5, 17), (1, 1), (8, 48), (9, 49), (26, 7), (130, 30)];
         if cfg!(miri) {
-            rows_of = vec![0, 7, PIECE + 1];
+            rows_of = vec![0, 7, PIECE_ROWS + 1];
             shapes.truncate(3);
         }
         for cpu in Cpu::all() {
@@ -332,17 +379,17 @@ mod tests {
                         let expected = |l: usize, r: usize| -> f64 {
                             (0..rows).map(|n| f64::from(a[n * left + l]) * f64::from(value(b[n * right + r]))).sum()
                         };
-                        for turned in [false, true] {
+                        for transposed in [false, true] {
                             let mut sums = vec![9.0; right];
-                            let factor = Right { numbers: &b, columns: right, activation };
-                            let got = weight_gradient(cpu, rows, (&a, left), factor, turned, Some(&mut sums));
+                            let factor = RightFactor { numbers: &b, columns: right, activation };
+                            let got = weight_gradient(cpu, rows, (&a, left), factor, transposed, Some(&mut sums));
                             assert_eq!(got.len(), left * right);
                             for l in 0..left {
                                 for r in 0..right {
-                                    let got = got[if turned { r * left + l } else { l * right + r }];
+                                    let got = got[if transposed { r * left + l } else { l * right + r }];
                                     assert!(
                                         (f64::from(got) - expected(l, r)).abs() < 1e-4,
-                                        "{cpu} {rows}: {left}x{right} {turned} at {l}, {r}: {got}"
+                                        "{cpu} {rows}: {left}x{right} {transposed} at {l}, {r}: {got}"
                                     );
                                 }
                             }

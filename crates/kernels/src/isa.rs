@@ -1,8 +1,8 @@
 //! The vector operations that kernels are written in, once for every instruction set.
 //!
 //! A kernel is a function over `I: Isa`. Everything here is `#[inline(always)]`, so that a kernel compiled
-//! inside one of the `enter` functions becomes the instructions of that set; a function of its own on the
-//! way, which is not inlined, would not.
+//! inside one of the `enter` functions becomes the instructions of that set; a function on the way that is not
+//! inlined would not.
 //!
 //! Operations that read or write memory take pointers and are unsafe; all others are safe because the token
 //! (`self`) proves that the processor has the instruction.
@@ -21,22 +21,21 @@ pub(crate) mod simd128;
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Lanes of a vector.
     const LANES: usize;
-    /// Vector registers: how large a tile of sums may be is decided by it.
+    /// Vector registers: they limit the size of a tile of sums.
     const REGISTERS: usize;
 
     /// 32-bit floats.
     type F: Copy;
     /// 32-bit integers, as many.
     type I: Copy;
-    /// Running sums of the products of bytes, one for each lane; how they are spread is the set's own affair.
+    /// Running sums of the products of bytes, one for each lane; their layout is up to the instruction set.
     type Sum: Copy;
     /// The signed bytes of four consecutive inputs for each lane.
     type Weights: Copy;
     /// The unsigned bytes of four consecutive inputs, the same for each lane.
     type Inputs: Copy;
 
-    /// Asks for the memory at an address, which need not be any that may be read, to be brought nearer. A set without
-    /// such an instruction does nothing.
+    /// Prefetches the memory at an address, which need not be valid. A no-op on a set without such an instruction.
     #[inline(always)]
     fn prefetch(self, _at: *const u8) {}
 
@@ -61,10 +60,10 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn load_slice(self, from: &[f32]) -> Self::F {
         if from.len() >= Self::LANES {
-            // SAFETY: a whole vector is there.
+            // SAFETY: there is a whole vector.
             unsafe { self.load(from.as_ptr()) }
         } else {
-            // SAFETY: so many numbers are there.
+            // SAFETY: the slice has as many floats.
             unsafe { self.load_part(from.as_ptr(), from.len()) }
         }
     }
@@ -76,7 +75,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
             // SAFETY: there is room for a whole vector.
             unsafe { self.store(to.as_mut_ptr(), x) }
         } else {
-            // SAFETY: there is room for so many numbers.
+            // SAFETY: the slice has room for as many floats.
             unsafe { self.store_part(to.as_mut_ptr(), x, to.len()) }
         }
     }
@@ -96,7 +95,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// `x 2ⁿ` for a whole `n` in -126..=127 and a normal result.
     fn scale(self, x: Self::F, n: Self::F) -> Self::F;
     /// `x` as a fraction in 0..=1 and a power `n` for [`scale`](Isa::scale), so that `2^x = scale(2^fraction, n)`. Below
-    /// -126 and above 127 a set may take these for `x`; what it does beyond is 0 and infinity otherwise.
+    /// -126 and above 127 a set may clamp `x` to these, or let `scale` underflow to 0 and overflow to infinity.
     #[inline(always)]
     fn split_exponent(self, x: Self::F) -> (Self::F, Self::F) {
         let x = self.max(self.splat(-126.0), self.min(self.splat(127.0), x));
@@ -108,14 +107,14 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
 
     /// `x` in the first `count` lanes, `other` in those beyond.
     #[inline(always)]
-    fn first_of(self, count: usize, x: Self::F, other: Self::F) -> Self::F {
+    fn select_first(self, count: usize, x: Self::F, other: Self::F) -> Self::F {
         let mut lanes = [0.0; 16];
         self.store_slice(&mut lanes[..Self::LANES], other);
         self.store_slice(&mut lanes[..count], x);
         self.load_slice(&lanes[..Self::LANES])
     }
 
-    /// Sum of the lanes, in an order of the set's own.
+    /// Sum of the lanes, in an order that depends on the set.
     fn sum(self, x: Self::F) -> f32;
     /// Largest lane.
     fn largest(self, x: Self::F) -> f32;
@@ -164,8 +163,8 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     unsafe fn store_bytes(self, to: *mut u8, x: Self::I);
 
     fn zero_sum(self) -> Self::Sum;
-    /// What the sums of products begin with, given the total of all weights of each lane: zero, but for a set that
-    /// shifts the inputs to suit its instruction.
+    /// The initial sums of products, given the total of all weights of each lane: zero, except on a set that offsets the
+    /// inputs to suit its instruction.
     /// # Safety
     /// `LANES` integers can be read.
     #[inline(always)]
@@ -178,10 +177,10 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// # Safety
     /// 4 bytes can be read.
     unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs;
-    /// Adds four products to the sum of each lane, exactly, once [`start_sum`](Isa::start_sum) was its beginning.
+    /// Adds four products to the sum of each lane, exactly, if it began as [`start_sum`](Isa::start_sum).
     fn dot(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
     /// The sums as floats.
-    fn finish(self, sum: Self::Sum) -> Self::F;
+    fn sum_to_floats(self, sum: Self::Sum) -> Self::F;
 
     /// Writes `to[c · to_stride + r] = from[r · from_stride + c]` for `r < rows`, `c < columns`, and zeros for
     /// `rows ≤ r < LANES`.
@@ -199,7 +198,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     ) {
         for c in 0..columns {
             for r in 0..Self::LANES {
-                // SAFETY: inside the rows that the caller vouches for.
+                // SAFETY: inside the rows of the caller's promise.
                 let x = if r < rows { unsafe { *from.add(r * from_stride + c) } } else { 0.0 };
                 // SAFETY: as above.
                 unsafe { *to.add(c * to_stride + r) = x };
@@ -222,7 +221,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     ) {
         for r in 0..rows {
             for c in 0..columns {
-                // SAFETY: inside the rows that the caller vouches for.
+                // SAFETY: inside the rows of the caller's promise.
                 let x = unsafe { *from.add(c * from_stride + r) };
                 // SAFETY: as above.
                 unsafe { *to.add(r * to_stride + c) = x };

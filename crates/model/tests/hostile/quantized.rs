@@ -1,8 +1,8 @@
-//! Quantised files that are not what they seem.
+//! Quantized files that are not what they seem.
 
 use std::path::Path;
 
-use attar_model::quantised::{Int4Group, MatrixError, QuantisedError, QuantisedWeights, ScaleChoice, Storage};
+use attar_model::quantized::{Int4Group, MatrixError, QuantizedError, QuantizedWeights, ScaleChoice, Storage};
 use attar_model::{EncoderConfig, Error, Tensor, Weights, expected_shapes};
 use serde_json::{Map, Value, json};
 
@@ -41,19 +41,19 @@ fn honest() -> Vec<u8> {
         "pooler.dense.weight" => Storage::F16,
         _ => Storage::int8_matrices(name),
     };
-    let weights = QuantisedWeights::quantise(&config, &weights, ScaleChoice::MaxAbs, storage).unwrap();
+    let weights = QuantizedWeights::quantize(&config, &weights, ScaleChoice::MaxAbs, storage).unwrap();
     weights.to_bytes(&config).unwrap()
 }
 
-fn read(bytes: &[u8]) -> Result<QuantisedWeights, Error> {
-    QuantisedWeights::from_bytes(Path::new("model.int8.safetensors"), bytes, &config())
+fn read(bytes: &[u8]) -> Result<QuantizedWeights, Error> {
+    QuantizedWeights::from_bytes(Path::new("model.int8.safetensors"), bytes, &config())
 }
 
 /// Name, entry in the header, and bytes.
-type Part = (String, Value, Vec<u8>);
+type RawTensor = (String, Value, Vec<u8>);
 
 /// The file taken apart: the metadata and the tensors, in the order of the file.
-fn parts(bytes: &[u8]) -> (Map<String, Value>, Vec<Part>) {
+fn parts(bytes: &[u8]) -> (Map<String, Value>, Vec<RawTensor>) {
     let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: Map<String, Value> = serde_json::from_slice(&bytes[8..start]).unwrap();
     let metadata = header.shift_remove("__metadata__").unwrap().as_object().unwrap().clone();
@@ -66,7 +66,7 @@ fn parts(bytes: &[u8]) -> (Map<String, Value>, Vec<Part>) {
 }
 
 /// The file put together again, with offsets as the bytes are now.
-fn assembled(metadata: Map<String, Value>, tensors: Vec<Part>) -> Vec<u8> {
+fn assembled(metadata: Map<String, Value>, tensors: Vec<RawTensor>) -> Vec<u8> {
     let mut header = Map::new();
     header.insert("__metadata__".into(), metadata.into());
     let mut data = Vec::new();
@@ -80,14 +80,14 @@ fn assembled(metadata: Map<String, Value>, tensors: Vec<Part>) -> Vec<u8> {
 }
 
 /// Reads the honest file after a change to its metadata.
-fn with_metadata(change: impl Fn(&mut Map<String, Value>)) -> QuantisedError {
+fn with_metadata(change: impl Fn(&mut Map<String, Value>)) -> QuantizedError {
     let (mut metadata, tensors) = parts(&honest());
     change(&mut metadata);
     reason(&assembled(metadata, tensors))
 }
 
 /// Reads the honest file after a change to one tensor: its name, type, shape and bytes.
-fn with_tensor(name: &str, change: impl Fn(&mut String, &mut Value, &mut Vec<u8>)) -> QuantisedError {
+fn with_tensor(name: &str, change: impl Fn(&mut String, &mut Value, &mut Vec<u8>)) -> QuantizedError {
     let (metadata, mut tensors) = parts(&honest());
     let (its, info, data) = tensors.iter_mut().find(|(its, ..)| its == name).unwrap();
     change(its, info, data);
@@ -95,16 +95,16 @@ fn with_tensor(name: &str, change: impl Fn(&mut String, &mut Value, &mut Vec<u8>
 }
 
 #[track_caller]
-fn reason(bytes: &[u8]) -> QuantisedError {
+fn reason(bytes: &[u8]) -> QuantizedError {
     match read(bytes) {
-        Err(Error::Quantised { source, .. }) => *source,
+        Err(Error::Quantized { source, .. }) => *source,
         other => panic!("{other:?}"),
     }
 }
 
-fn matrix_error(error: QuantisedError) -> (String, MatrixError) {
+fn matrix_error(error: QuantizedError) -> (String, MatrixError) {
     match error {
-        QuantisedError::Matrix { tensor, source } => (tensor, source),
+        QuantizedError::Matrix { tensor, source } => (tensor, source),
         other => panic!("{other:?}"),
     }
 }
@@ -121,7 +121,7 @@ fn taken_apart_and_put_together_it_is_the_same() {
 
 #[test]
 fn other_kinds_of_file_are_told() {
-    use QuantisedError as Q;
+    use QuantizedError as Q;
     let set = |key: &'static str, value: &'static str| {
         move |metadata: &mut Map<String, Value>| _ = metadata.insert(key.into(), value.into())
     };
@@ -144,14 +144,14 @@ fn other_kinds_of_file_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.int8.safetensors");
     std::fs::write(&path, b"PK\x03\x04 not at all").unwrap();
-    let error = QuantisedWeights::read(&path, &config()).unwrap_err();
-    assert!(matches!(error, Error::Quantised { .. } | Error::Safetensors { .. }), "{error}");
-    assert!(matches!(QuantisedWeights::read(dir.path(), &config()), Err(Error::NotAFile { .. })));
+    let error = QuantizedWeights::read(&path, &config()).unwrap_err();
+    assert!(matches!(error, Error::Quantized { .. } | Error::Safetensors { .. }), "{error}");
+    assert!(matches!(QuantizedWeights::read(dir.path(), &config()), Err(Error::NotAFile { .. })));
 }
 
 #[test]
 fn names_that_are_missing_or_too_many() {
-    use QuantisedError as Q;
+    use QuantizedError as Q;
     let renamed = |from: &str, to: &str| with_tensor(from, |name, _, _| *name = to.into());
     assert!(matches!(renamed(QUERY, "x"), Q::Missing { tensor, .. } if tensor == QUERY));
     assert!(matches!(renamed(BIAS, "x"), Q::Missing { tensor, .. } if tensor == BIAS));
@@ -166,7 +166,7 @@ fn names_that_are_missing_or_too_many() {
 
 #[test]
 fn shapes_and_types_that_do_not_belong() {
-    use QuantisedError as Q;
+    use QuantizedError as Q;
     let shaped = |name: &str, shape: Value| with_tensor(name, |_, info, _| info["shape"] = shape.clone());
     assert!(matches!(shaped(QUERY, json!([1225])), Q::Shape { got, .. } if got == [1225]));
     assert!(matches!(shaped(BIAS, json!([5, 7])), Q::Shape { .. }));
@@ -194,7 +194,7 @@ fn shapes_and_types_that_do_not_belong() {
 }
 
 #[test]
-fn numbers_that_quantising_never_gives() {
+fn numbers_that_quantizing_never_gives() {
     let set = |name: &str, at: usize, bytes: &[u8]| {
         matrix_error(with_tensor(name, |_, _, data| data[at..at + bytes.len()].copy_from_slice(bytes)))
     };
@@ -229,8 +229,8 @@ fn sizes_that_only_a_header_claims() {
     }
     // A configuration that claims as much as the header has to have the bytes too.
     let huge = EncoderConfig { vocabulary: 1 << 30, ..config() };
-    let error = QuantisedWeights::from_bytes(Path::new("x"), &honest, &huge).unwrap_err();
-    assert!(matches!(error, Error::Quantised { .. }), "{error}");
+    let error = QuantizedWeights::from_bytes(Path::new("x"), &honest, &huge).unwrap_err();
+    assert!(matches!(error, Error::Quantized { .. }), "{error}");
     assert_memory_is_bounded();
 }
 
@@ -250,7 +250,7 @@ fn cut_or_changed_anywhere_it_does_no_harm() {
             match read(&changed) {
                 Ok(weights) => {
                     weights.check(&config()).unwrap();
-                    assert_eq!(weights.dequantise().len(), expected_shapes(&config()).len());
+                    assert_eq!(weights.dequantize().len(), expected_shapes(&config()).len());
                 }
                 Err(_) => refused += 1,
             }

@@ -1,19 +1,19 @@
-//! What can be wrong with quantised weights.
+//! Errors of quantized weights.
 
-use super::layout::Storage;
+use super::storage::Storage;
 use crate::weights::{Tensor, WeightsError, element_count};
 
-/// Why numbers are no quantised matrix, or cannot become one.
+/// Why values are not a valid quantized matrix, or floats cannot be quantized to one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MatrixError {
-    /// Only matrices are quantised.
+    /// Only matrices are quantized.
     #[error("the shape is {shape:?}, expected [rows, columns] of as many elements: keep it as f32")]
     Rank {
         /// Its shape.
         shape: Vec<usize>,
     },
-    /// A number that is to be quantised is infinite or no number.
+    /// A number that is to be quantized is infinite or NaN.
     #[error("row {row}, column {column} is {value}, expected a finite number: the model is damaged, train it again")]
     NotFinite {
         /// Row of the first such number.
@@ -24,25 +24,25 @@ pub enum MatrixError {
         value: f32,
     },
     /// Too few or too many values or scales.
-    #[error("{got} {what}, expected {expected}: the file is damaged, quantise again")]
+    #[error("{got} {what}, expected {expected}: the file is damaged, quantize again")]
     Length {
-        /// What there is of them.
+        /// Which of them.
         what: &'static str,
-        /// How many there must be.
+        /// The expected number.
         expected: String,
-        /// How many there are.
+        /// The actual number.
         got: usize,
     },
-    /// A scale is negative, infinite or no number.
-    #[error("scale {at} is {value}, expected a finite number from 0: the file is damaged, quantise again")]
+    /// A scale is negative, infinite or NaN.
+    #[error("scale {at} is {value}, expected a finite number of at least 0: the file is damaged, quantize again")]
     Scale {
         /// Its place among the scales.
         at: usize,
         /// The scale.
         value: f32,
     },
-    /// A value is the one that has no negative, which quantising never gives.
-    #[error("row {row}, column {column} is {value}, expected at least {lowest}: the file is damaged, quantise again")]
+    /// A value is the lowest of its type, which has no negative and never results from quantizing.
+    #[error("row {row}, column {column} is {value}, expected at least {lowest}: the file is damaged, quantize again")]
     Value {
         /// Its row.
         row: usize,
@@ -54,39 +54,41 @@ pub enum MatrixError {
         lowest: i8,
     },
     /// The last four bits of a row with an odd number of columns are in use.
-    #[error("the last four bits of row {row} are not zero: the file is damaged, quantise again")]
+    #[error("the last four bits of row {row} are not zero: the file is damaged, quantize again")]
     Padding {
         /// The row.
         row: usize,
     },
 }
 
-/// Why quantised weights could not be made, written or read.
+/// Why quantized weights could not be made, written or read.
 ///
 /// Tensors are named as in the file, or canonically where there is none.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum QuantisedError {
+pub enum QuantizedError {
     /// The file is a safetensors file of another kind.
-    #[error("the metadata says format {got:?}, expected \"attar-int8\": it holds no weights quantised by attar")]
+    #[error("the metadata says format {got:?}, expected \"attar-int8\": it holds no weights quantized by attar")]
     Format {
         /// What it says.
         got: Option<String>,
     },
     /// The file is of another version of the format.
-    #[error("the metadata says version {got:?}, this attar reads \"1\": quantise again, or use the attar it is from")]
+    #[error("the metadata says version {got:?}, this attar reads \"1\": quantize again, or use the attar it is from")]
     Version {
         /// What it says.
         got: Option<String>,
     },
     /// The file does not say what it was made from.
-    #[error("the metadata says source {got:?}, expected 64 hexadecimal digits: quantise again")]
+    #[error("the metadata says source {got:?}, expected 64 hexadecimal digits: quantize again")]
     Source {
         /// What it says.
         got: Option<String>,
     },
     /// A tensor of the configuration is missing.
-    #[error("tensor `{tensor}` is missing, expected with shape {expected:?}: take config.json and file of one model")]
+    #[error(
+        "tensor `{tensor}` is missing, expected with shape {expected:?}: take config.json and this file from the same model"
+    )]
     Missing {
         /// Its name.
         tensor: String,
@@ -94,19 +96,21 @@ pub enum QuantisedError {
         expected: Vec<usize>,
     },
     /// A tensor of integers has no scales.
-    #[error("tensor `{tensor}` holds integers, but there is no `{tensor}.scale`: quantise again")]
+    #[error("tensor `{tensor}` holds integers, but there is no `{tensor}.scale`: quantize again")]
     NoScales {
         /// Its name.
         tensor: String,
     },
     /// There is a tensor the configuration does not ask for.
-    #[error("tensor `{tensor}` is not part of this model: take config.json and file of one model")]
+    #[error("tensor `{tensor}` is not part of this model: take config.json and this file from the same model")]
     Unexpected {
         /// Its name.
         tensor: String,
     },
     /// A tensor has another shape.
-    #[error("tensor `{tensor}` has shape {got:?}, expected {expected:?}: take config.json and file of one model")]
+    #[error(
+        "tensor `{tensor}` has shape {got:?}, expected {expected:?}: take config.json and this file from the same model"
+    )]
     Shape {
         /// Its name.
         tensor: String,
@@ -115,8 +119,8 @@ pub enum QuantisedError {
         /// Its shape.
         got: Vec<usize>,
     },
-    /// The scales of a tensor have another shape than any it can have.
-    #[error("`{tensor}.scale` has shape {got:?}, expected {expected}: quantise again")]
+    /// The scales of a tensor have a shape that they cannot have.
+    #[error("`{tensor}.scale` has shape {got:?}, expected {expected}: quantize again")]
     ScaleShape {
         /// The tensor's name.
         tensor: String,
@@ -125,8 +129,8 @@ pub enum QuantisedError {
         /// Its shape.
         got: Vec<usize>,
     },
-    /// A tensor holds another type than any it can have.
-    #[error("tensor `{tensor}` holds {got}, expected {expected}: quantise again")]
+    /// A tensor has a type that it cannot have.
+    #[error("tensor `{tensor}` holds {got}, expected {expected}: quantize again")]
     Element {
         /// Its name.
         tensor: String,
@@ -135,7 +139,7 @@ pub enum QuantisedError {
         /// The type in the file.
         got: &'static str,
     },
-    /// Values or scales of a tensor are none.
+    /// Values or scales of a tensor are invalid.
     #[error("tensor `{tensor}`")]
     Matrix {
         /// Its name.
@@ -143,7 +147,7 @@ pub enum QuantisedError {
         /// What is wrong with it.
         source: MatrixError,
     },
-    /// A tensor is to be stored in a way that is not for tensors of its kind.
+    /// A tensor of this kind cannot be stored like that.
     #[error("tensor `{tensor}` cannot be stored as {got}: {expected}")]
     Storage {
         /// Canonical name.
@@ -163,8 +167,8 @@ pub enum QuantisedError {
         /// The number.
         value: f32,
     },
-    /// A tensor that is said to hold 16-bit floats holds another number.
-    #[error("element {at} of tensor `{tensor}` is {value}, which is no 16-bit float: round it first")]
+    /// A tensor declared as 16-bit floats holds a number that is not one.
+    #[error("element {at} of tensor `{tensor}` is {value}, which is not a 16-bit float: round it first")]
     NotRounded {
         /// Canonical name.
         tensor: String,
@@ -173,29 +177,29 @@ pub enum QuantisedError {
         /// The number.
         value: f32,
     },
-    /// The weights that are to be quantised, or that stand beside, do not fit the configuration.
+    /// The weights that are to be quantized, or those beside them, do not match the configuration.
     #[error("weights and configuration disagree")]
     Weights(#[from] WeightsError),
-    /// The quantised weights were made from others than those beside them.
+    /// The quantized weights were made from others than those beside them.
     #[error(
-        "made from the model {got}, the weights beside are of {expected}: quantise again, or write one of them alone"
+        "made from the model {got}, the weights beside them are of {expected}: quantize again, or write one of them alone"
     )]
     Stale {
         /// Fingerprint of the weights beside.
         expected: String,
-        /// Fingerprint of what the quantised ones were made from.
+        /// Fingerprint of what the quantized ones were made from.
         got: String,
     },
 }
 
-/// The place of the first element that is so, found a run at a time: a loop without a way out in the middle is
-/// compiled for many elements at once, and what is looked for is hardly ever there.
-pub(super) fn find_quickly<T: Copy>(elements: &[T], is_so: impl Fn(T) -> bool) -> Option<usize> {
-    const RUN: usize = 4096;
-    let runs = elements.chunks(RUN);
-    let run = runs.into_iter().position(|run| run.iter().fold(false, |found, &element| found | is_so(element)))?;
-    let start = run * RUN;
-    elements[start..].iter().position(|&element| is_so(element)).map(|at| start + at)
+/// The index of the first element that fulfills a condition, searched a block at a time: a loop without an early exit
+/// is vectorized, and such an element is rare.
+pub(super) fn find_first<T: Copy>(elements: &[T], matches: impl Fn(T) -> bool) -> Option<usize> {
+    const BLOCK: usize = 4096;
+    let mut blocks = elements.chunks(BLOCK);
+    let block = blocks.position(|block| block.iter().fold(false, |found, &element| found | matches(element)))?;
+    let start = block * BLOCK;
+    elements[start..].iter().position(|&element| matches(element)).map(|at| start + at)
 }
 
 impl MatrixError {
@@ -214,7 +218,7 @@ impl MatrixError {
         }
     }
 
-    /// Rows and columns of a tensor that can be quantised.
+    /// Rows and columns of a tensor that can be quantized.
     pub(super) fn check_floats(tensor: &Tensor) -> Result<(usize, usize), Self> {
         let [rows, columns] = tensor.shape[..] else {
             return Err(MatrixError::Rank { shape: tensor.shape.clone() });
@@ -222,7 +226,7 @@ impl MatrixError {
         if element_count(&tensor.shape) != Some(tensor.data.len()) {
             return Err(MatrixError::Rank { shape: tensor.shape.clone() });
         }
-        match find_quickly(&tensor.data, |number| !number.is_finite()) {
+        match find_first(&tensor.data, |number| !number.is_finite()) {
             Some(at) => Err(MatrixError::NotFinite { row: at / columns, column: at % columns, value: tensor.data[at] }),
             None => Ok((rows, columns)),
         }

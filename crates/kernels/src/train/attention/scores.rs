@@ -1,0 +1,111 @@
+//! Attention scores before the softmax, and their gradient.
+
+use rayon::prelude::*;
+
+use super::ragged::{Qkv, Ragged, Span, padded};
+use crate::cpu::Cpu;
+use crate::train::pool::{acquire, acquire_aligned, release_aligned};
+use crate::train::product::{Product, Transpose};
+use crate::train::rows::SharedOutput;
+
+/// `Q Kᵀ / √D` before mask and softmax: `[N, 3H]` to `[P]`.
+///
+/// # Panics
+/// If the lengths do not match.
+#[track_caller]
+pub fn attention_scores(cpu: Cpu, qkv: &[f32], heads: usize, ragged: &Ragged) -> Vec<f32> {
+    let width = ragged.head_width(qkv, heads);
+    let mut scores = acquire(ragged.pairs(heads));
+    if width == 0 {
+        scores.fill(0.0);
+    }
+    let output = SharedOutput::of(&mut scores);
+    ragged.for_each_head(heads, width, |head| {
+        let Span { rows, .. } = head.span;
+        let padded_rows = padded(rows);
+        let mut transposed = acquire_aligned(width * padded_rows);
+        let stride = 3 * head.hidden;
+        let keys = qkv[head.qkv_offset(Qkv::Key)..].as_ptr();
+        // SAFETY: `rows` rows of `width` keys, and a buffer for them.
+        cpu.run(unsafe { Transpose::new(keys, stride, rows, width, transposed.as_mut_ptr(), padded_rows) });
+        let product = Product {
+            a: qkv[head.qkv_offset(Qkv::Query)..].as_ptr(),
+            a_row_stride: stride,
+            a_column_stride: 1,
+            b: transposed.as_ptr(),
+            b_stride: padded_rows,
+            // SAFETY: the pairs of this head, which belong to this task.
+            c: unsafe { output.at(head.pairs) },
+            c_stride: rows,
+            rows,
+            depth: width,
+            columns: rows,
+            scale: head.scale(),
+            add: false,
+        };
+        // SAFETY: queries, transposed keys and pairs of this head.
+        unsafe { product.run(cpu) };
+        release_aligned(transposed);
+    });
+    scores
+}
+
+/// Gradient of [`attention_scores`] at `[N, 3H]` where the scores have the gradient `ds` `[P]`; that of the values is
+/// 0. It is added to `existing`, if given.
+///
+/// # Panics
+/// If the lengths do not match.
+#[track_caller]
+pub fn attention_scores_backward(
+    cpu: Cpu,
+    qkv: &[f32],
+    heads: usize,
+    ragged: &Ragged,
+    ds: &[f32],
+    existing: Option<Vec<f32>>,
+) -> Vec<f32> {
+    let width = ragged.head_width(qkv, heads);
+    assert_eq!(ds.len(), ragged.pairs(heads), "a gradient for each pair");
+    assert!(existing.as_ref().is_none_or(|sum| sum.len() == qkv.len()), "a gradient of queries, keys and values");
+    let add = existing.is_some();
+    let mut gradient = existing.unwrap_or_else(|| acquire(qkv.len()));
+    let hidden = heads * width;
+    if !add && hidden > 0 {
+        gradient.par_chunks_mut(3 * hidden).for_each(|row| row[2 * hidden..].fill(0.0));
+    }
+    let output = SharedOutput::of(&mut gradient);
+    ragged.for_each_head(heads, width, |head| {
+        let Span { rows, .. } = head.span;
+        let stride = 3 * hidden;
+        let ds = ds[head.pairs..].as_ptr();
+        let of_queries = Product {
+            a: ds,
+            a_row_stride: rows,
+            a_column_stride: 1,
+            b: qkv[head.qkv_offset(Qkv::Key)..].as_ptr(),
+            b_stride: stride,
+            // SAFETY: the queries of this head, whose gradients belong to this task.
+            c: unsafe { output.at(head.qkv_offset(Qkv::Query)) },
+            c_stride: stride,
+            rows,
+            depth: rows,
+            columns: width,
+            scale: head.scale(),
+            add,
+        };
+        let of_keys = Product {
+            a_row_stride: 1,
+            a_column_stride: rows,
+            b: qkv[head.qkv_offset(Qkv::Query)..].as_ptr(),
+            // SAFETY: as above, of the keys.
+            c: unsafe { output.at(head.qkv_offset(Qkv::Key)) },
+            ..of_queries
+        };
+        // SAFETY: pairs, queries and keys of this head.
+        unsafe {
+            of_queries.run(cpu);
+            of_keys.run(cpu);
+        }
+    });
+    gradient
+}

@@ -1,0 +1,23 @@
+//! The layout of hidden states in memory.
+
+use crate::model::Model;
+
+/// Strides of rows `[H]` and `[3H]`: whole cache lines.
+pub(crate) fn strides(model: &Model) -> [usize; 2] {
+    let h = model.config.hidden;
+    [h.next_multiple_of(16), (3 * h).next_multiple_of(16)]
+}
+
+/// Copies rows to memory without gaps between them.
+pub(crate) fn copy_rows(from: &[f32], stride: usize, to: &mut [f32], columns: usize) {
+    for (to, from) in to.chunks_exact_mut(columns).zip(from.chunks(stride)) {
+        to.copy_from_slice(&from[..columns]);
+    }
+}
+
+/// Splits off the first `count` elements.
+pub(crate) fn take_front<'a>(rest: &mut &'a mut [f32], count: usize) -> &'a mut [f32] {
+    let (front, after) = std::mem::take(rest).split_at_mut(count);
+    *rest = after;
+    front
+}
