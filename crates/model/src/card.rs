@@ -119,7 +119,7 @@ pub struct Interval {
 pub struct Emissions {
     /// Grams of CO2 equivalent.
     pub grams: f64,
-    /// How they were found: the tool, measured or modelled.
+    /// How they were found: the tool, measured or modeled.
     pub source: Option<String>,
     /// `pre-training` or `fine-tuning`.
     pub training_type: Option<String>,
@@ -166,7 +166,7 @@ pub struct BillLine {
     pub co2e_grams: Option<f64>,
     /// Amount and currency, if the tariff is known.
     pub money: Option<(f64, String)>,
-    /// How it was found: measured, apportioned or modelled.
+    /// How it was found: measured, apportioned or modeled.
     pub method: String,
 }
 
