@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use attar_distill::recipe::EnergySpec;
-use attar_energy::{Estimate, Joules, Meter, MeterOptions};
+use attar_meter::{Estimate, Joules, Meter, MeterOptions};
 use serde::Serialize;
 
 /// Rounds in which every model has its turn.

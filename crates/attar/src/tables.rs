@@ -1,8 +1,9 @@
 //! Tables for people.
 
+use attar_bill::{Bill, BillLine, GridChoice, equivalents};
 use attar_distill::Delivery;
 use attar_distill::score::{Agreement, AgreementKind};
-use attar_energy::{Attribution, Bill, BillLine, Estimate, GramsCo2e, GridChoice, Method, equivalents};
+use attar_meter::{Attribution, Estimate, GramsCo2e, Method};
 use attar_text::metrics::Score;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -80,7 +81,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A table of a report under its title.
-pub(crate) fn titled(content: &attar_energy::report::Table) -> String {
+pub(crate) fn titled(content: &attar_bill::report::Table) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(&content.head);
     for (number, column) in table.column_iter_mut().enumerate() {

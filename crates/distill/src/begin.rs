@@ -6,7 +6,7 @@ mod importance;
 mod principal;
 mod pruned;
 
-use attar_energy::Meter;
+use attar_meter::Meter;
 use attar_model::Weights;
 
 use crate::Error;

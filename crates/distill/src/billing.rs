@@ -1,7 +1,8 @@
 //! From the recipe's words to a meter, a grid and a tariff.
 
-use attar_energy::source::SourceChoice;
-use attar_energy::{Currency, Grid, PricePerHour, PricePerKwh, Pue, PuePreset, Tariff, Watts};
+use attar_bill::{Currency, Grid, PricePerHour, PricePerKwh, PuePreset, Tariff};
+use attar_meter::source::SourceChoice;
+use attar_meter::{Pue, Watts};
 
 use crate::Error;
 use crate::recipe::{EnergySource, EnergySpec};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attar_energy::Bill;
+use attar_bill::Bill;
 use attar_model::atomic::WriteMode;
 use attar_model::card::{
     BillLine, Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet,
@@ -238,7 +238,7 @@ fn origin(plan: &Plan) -> Option<Origin> {
     taught.or_else(began).map(|(relation, model)| Origin { relation, model })
 }
 
-fn bill_line(line: &attar_energy::BillLine) -> Option<BillLine> {
+fn bill_line(line: &attar_bill::BillLine) -> Option<BillLine> {
     Some(BillLine {
         what: line.phase.clone(),
         energy_kwh: line.facility_kwh?.value().get(),

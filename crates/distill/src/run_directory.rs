@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use attar_energy::{Bill, Ledger, Totals};
+use attar_bill::Bill;
+use attar_meter::{Ledger, Totals};
 use attar_model::atomic::write_file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -9,7 +9,7 @@ mod render;
 mod result;
 mod start;
 
-use attar_energy::{Meter, MeterOptions};
+use attar_meter::{Meter, MeterOptions};
 
 use crate::cli::bench::{BenchArgs, BenchFormatArg, Threads};
 use crate::{console, progress};

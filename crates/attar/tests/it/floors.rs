@@ -6,25 +6,30 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 8] = [
-    ("attar-energy", &[]),
+const MAY_IMPORT: [(&str, &[&str]); 9] = [
+    ("attar-meter", &[]),
+    ("attar-bill", &["attar-meter"]),
     ("attar-kernels", &[]),
     ("attar-text", &[]),
     ("attar-testing", &[]),
     ("attar-model", &[]),
     ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
-    ("attar-distill", &["attar-energy", "attar-kernels", "attar-model", "attar-runtime", "attar-text"]),
-    ("attar", &["attar-distill", "attar-energy", "attar-kernels", "attar-model", "attar-runtime", "attar-text"]),
+    ("attar-distill", &["attar-bill", "attar-kernels", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
+    (
+        "attar",
+        &["attar-bill", "attar-distill", "attar-kernels", "attar-meter", "attar-model", "attar-runtime", "attar-text"],
+    ),
 ];
 
 /// Crates that one crate alone may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &str); 7] = [
+const KEPT_TO: [(&str, &str); 8] = [
     ("axum", "attar"),
     ("burn", "attar-distill"),
     ("clap", "attar"),
-    ("nvml-wrapper", "attar-energy"),
-    ("perf-event2", "attar-energy"),
-    ("plotters", "attar-energy"),
+    ("nvml-wrapper", "attar-meter"),
+    ("perf-event2", "attar-meter"),
+    ("plotters", "attar-bill"),
+    ("prometheus-client", "attar-bill"),
     ("tokio", "attar"),
 ];
 

@@ -10,7 +10,7 @@ mod vocabulary;
 
 use std::path::Path;
 
-use attar_energy::{Grid, Tariff};
+use attar_bill::{Grid, Tariff};
 use attar_text::labelled::Example;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;

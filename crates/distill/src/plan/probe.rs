@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use attar_energy::{Bill, Meter, MeterOptions, Seconds};
+use attar_bill::Bill;
+use attar_meter::{Meter, MeterOptions, Seconds};
 use serde::Serialize;
 
 use super::{Plan, PlannedStage};

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use attar_energy::{Estimate, Joules, Watts};
+use attar_meter::{Estimate, Joules, Watts};
 use attar_text::metrics::Score;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use attar_energy::{Ledger, Meter, MeterOptions, Totals};
+use attar_meter::{Ledger, Meter, MeterOptions, Totals};
 use attar_model::Weights;
 use attar_text::metrics::Score;
 use attar_text::random::Streams;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attar_energy::Meter;
+use attar_meter::Meter;
 use attar_model::{Tensor as Stored, Weights};
 use attar_text::batch::Batch;
 use attar_text::labelled::Label;

@@ -1,7 +1,7 @@
 //! What the machine can do at most, to hold models against.
 
-use attar_energy::Host;
 use attar_kernels::{Cpu, peak};
+use attar_meter::Host;
 use serde::Serialize;
 
 use crate::cli::bench::PrecisionArg;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use attar_energy::{Estimate, Joules, Meter, Method};
+use attar_meter::{Estimate, Joules, Meter, Method};
 
 use crate::progress;
 

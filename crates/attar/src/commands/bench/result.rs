@@ -1,6 +1,6 @@
 //! The result. Its keys are described in docs/performance.md and stay as they are.
 
-use attar_energy::{Estimate, Joules, Method};
+use attar_meter::{Estimate, Joules, Method};
 use serde::Serialize;
 
 use crate::cli::bench::PrecisionArg;

@@ -4,8 +4,9 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use attar_energy::report::Report;
-use attar_energy::{Bill, BreakEven, Errors, Estimate, GramsCo2e, Quantity, Unit, UnitCost};
+use attar_bill::report::Report;
+use attar_bill::{Bill, BreakEven, Errors, Unit, UnitCost};
+use attar_meter::{Estimate, GramsCo2e, Quantity};
 use serde_json::json;
 
 use super::setup::{self, Factors};

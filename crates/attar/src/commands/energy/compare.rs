@@ -1,7 +1,7 @@
 //! `attar energy compare`: ledgers side by side.
 
-use attar_energy::Bill;
-use attar_energy::report::{Comparison, Report};
+use attar_bill::Bill;
+use attar_bill::report::{Comparison, Report};
 
 use super::setup;
 use crate::cli::energy::{CompareArgs, CompareFormatArg};

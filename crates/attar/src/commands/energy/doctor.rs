@@ -1,8 +1,8 @@
 //! `attar energy doctor`: what can be measured here.
 
-use attar_energy::doctor::{self, Diagnosis};
-use attar_energy::source::Devices;
-use attar_energy::{Host, SystemClock};
+use attar_meter::doctor::{self, Diagnosis};
+use attar_meter::source::Devices;
+use attar_meter::{Host, SystemClock};
 
 use crate::cli::energy::DoctorArgs;
 use crate::console;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attar_energy::licenses;
+use attar_bill::licenses;
 
 use crate::{console, tables};
 

@@ -1,10 +1,11 @@
 //! `attar energy plan`: what something will cost, before it runs.
 
 use anyhow::{Context, bail};
+use attar_bill::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
+use attar_bill::{Grid, Tariff};
 use attar_distill::plan::{Cost, Plan};
 use attar_distill::recipe::Recipe;
-use attar_energy::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
-use attar_energy::{Estimate, Grid, Tariff, Watts};
+use attar_meter::{Estimate, Watts};
 use serde_json::json;
 
 use super::setup;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::ensure;
-use attar_energy::source::{Recorder, Scope, select};
-use attar_energy::{Clock, Host, SystemClock};
+use attar_meter::source::{Recorder, Scope, select};
+use attar_meter::{Clock, Host, SystemClock};
 
 use super::setup;
 use crate::cli::energy::RecordArgs;

@@ -1,8 +1,8 @@
 //! `attar energy report`: ledgers, billed anew.
 
 use anyhow::{Context, ensure};
-use attar_energy::Bill;
-use attar_energy::report::{Report, emissions_csv};
+use attar_bill::Bill;
+use attar_bill::report::{Report, emissions_csv};
 
 use super::setup;
 use crate::cli::energy::{FormatArg, ReportArgs};

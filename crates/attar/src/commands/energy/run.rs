@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use attar_energy::{
-    Attribution, Bill, Budget, BudgetState, Clock, GapKind, Host, Ledger, LedgerContents, Meter, ProcessTreeClock,
-    SystemClock, Unit,
-};
+use attar_bill::{Bill, Budget, BudgetState, Unit};
+use attar_meter::{Attribution, Clock, GapKind, Host, Ledger, LedgerContents, Meter, ProcessTreeClock, SystemClock};
 
 use super::setup::{self, Factors};
 use super::supervise::{self, Ending, Verdict};

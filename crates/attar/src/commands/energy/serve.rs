@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use attar_energy::{Bill, GapKind, Ledger, Meter, exposition};
+use attar_bill::{Bill, exposition};
+use attar_meter::{GapKind, Ledger, Meter};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;

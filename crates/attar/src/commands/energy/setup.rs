@@ -1,12 +1,12 @@
 //! From flags to what a meter reads and what a bill is computed with.
 
 use anyhow::{Context, bail, ensure};
-pub(crate) use attar_energy::Factors;
-use attar_energy::source::{GpuChoice, SourceChoice};
-use attar_energy::{
-    Currency, Embodied, Estimate, GramsCo2e, Grid, GridTable, LitersPerKwh, Meter, MeterOptions, Method, PriceBook,
-    PricePerHour, PricePerKwh, Pue, PuePreset, Seconds, Tariff, Unit, Water, Watts,
+pub(crate) use attar_bill::Factors;
+use attar_bill::{
+    Currency, Embodied, Grid, GridTable, PriceBook, PricePerHour, PricePerKwh, PuePreset, Tariff, Unit, Water,
 };
+use attar_meter::source::{GpuChoice, SourceChoice};
+use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method, Pue, Seconds, Watts};
 use std::time::Duration;
 
 use crate::cli::energy::{FactorArgs, MethodArg, SourceArg, SourceArgs};

@@ -1,6 +1,6 @@
 //! `attar energy strubell`: a published table, recomputed from its inputs.
 
-use attar_energy::strubell::{self, RecomputedCell, StrubellRow, TpuPricing};
+use attar_bill::strubell::{self, RecomputedCell, StrubellRow, TpuPricing};
 use serde_json::json;
 
 use crate::cli::energy::{ReadingArg, StrubellArgs};

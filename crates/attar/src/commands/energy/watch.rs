@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use attar_energy::{Bill, Meter};
+use attar_bill::Bill;
+use attar_meter::Meter;
 use console::Term;
 
 use super::setup::{self, Factors};

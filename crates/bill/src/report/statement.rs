@@ -1,0 +1,152 @@
+//! The statement: what was measured, how, where and with which factors, as sentences.
+
+use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds};
+
+use super::Report;
+use super::describe::{count, distinct, machine, source, time};
+use crate::grid::GridChoice;
+
+impl Report {
+    /// What a reader must know besides the numbers: a paragraph each, in plain words.
+    pub fn statement(&self) -> Vec<String> {
+        let mut paragraphs = vec![self.what()];
+        paragraphs.extend(self.meters());
+        paragraphs.push(self.energy());
+        paragraphs.extend(distinct(self.headers.iter().flat_map(|header| &header.sources).map(source)));
+        paragraphs.extend(distinct(self.headers.iter().filter_map(why)));
+        paragraphs.extend(distinct(self.headers.iter().map(|header| format!("Machine: {}.", machine(&header.host)))));
+        paragraphs.extend(self.idle());
+        paragraphs.extend(self.attribution.notes.iter().map(|note| format!("Attribution: {note}.")));
+        paragraphs.push(self.building());
+        paragraphs.push(self.grid());
+        paragraphs.extend(self.further());
+        paragraphs.extend(self.money());
+        paragraphs.push(format!("Not included: {}.", self.bill.exclusions.join("; ")));
+        paragraphs.push(self.gaps());
+        paragraphs.extend(self.torn_lines());
+        paragraphs
+    }
+
+    fn what(&self) -> String {
+        let begin = self.windows.iter().map(|window| window.start).min();
+        let end = self.windows.iter().map(|window| window.end).max();
+        let span = begin.zip(end).map(|(begin, end)| format!(", from {} to {}", time(begin), time(end)));
+        format!(
+            "Measured: {} in {} and {}{}.",
+            self.totals.active(),
+            count(self.totals.phases.len(), "phase"),
+            count(self.windows.len(), "window"),
+            span.unwrap_or_default()
+        )
+    }
+
+    fn meters(&self) -> Option<String> {
+        let versions = distinct(self.headers.iter().map(|header| header.version.clone())).join(", ");
+        match self.headers.len() {
+            0 => Some(
+                "Meter: unknown, because the ledger has no header; machine and sources are unknown too.".to_owned(),
+            ),
+            1 => Some(format!("Meter: attar-meter {versions}.")),
+            meters => Some(format!(
+                "Meters: {meters} wrote this, treated as consecutive (attar-meter {versions}); \
+                 their times and energies are summed."
+            )),
+        }
+    }
+
+    /// What the machine drew while it was left alone.
+    fn idle(&self) -> Option<String> {
+        let (energy, seconds) = (self.idle.energy()?, self.idle.active());
+        let power = energy.map(|joules| joules / seconds);
+        (seconds > Seconds::ZERO).then(|| format!("Idle power: {power}, watched for {seconds}; not part of the bill."))
+    }
+
+    /// What else the bill is computed with.
+    fn further(&self) -> Vec<String> {
+        let bill = &self.bill;
+        let market = bill
+            .market
+            .as_ref()
+            .map(|market| format!("Market-based: {market}. Not added to the location-based figure."));
+        let water = bill.water.as_ref().map(|water| format!("Water: {water}."));
+        let embodied = bill.embodied.as_ref().map(|embodied| {
+            let (total, life) = (embodied.total(), embodied.lifetime());
+            format!(
+                "Embodied emissions: {total} over a lifetime of {life}, share {} ({}).",
+                embodied.share(),
+                embodied.source()
+            )
+        });
+        [market, water, embodied].into_iter().flatten().collect()
+    }
+
+    fn energy(&self) -> String {
+        let Some((energy, method)) = self.bill.total.energy_kwh.zip(self.bill.total.method) else {
+            return "Energy: none was read, so only time is known. That is not zero energy.".to_owned();
+        };
+        let how = match method {
+            Method::Measured => "read from counters or sensors",
+            Method::Apportioned => "at least in part a share of something measured",
+            Method::Modeled => "at least in part computed from load and tables or a given power",
+        };
+        if energy.low() == energy.high() {
+            return format!("Energy: {energy}, {method} ({how}); its error is not known, so no interval is given.");
+        }
+        let percent = 100.0 * CONFIDENCE;
+        format!(
+            "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all tables."
+        )
+    }
+
+    fn building(&self) -> String {
+        let pue = self.bill.tariff.pue();
+        match self.bill.total.facility_kwh {
+            _ if pue == Pue::ONE => "PUE: 1, so no facility overhead is added.".to_owned(),
+            Some(energy) => format!("PUE: {}, so the facility used {energy}.", pue.get()),
+            None => format!("PUE: {}.", pue.get()),
+        }
+    }
+
+    fn grid(&self) -> String {
+        let grid = &self.bill.grid;
+        let carbon = self.bill.total.carbon_g.map(|carbon| format!(", which makes {carbon}")).unwrap_or_default();
+        let advice = match grid.choice {
+            GridChoice::Unspecified => " Name the country, or give g/kWh, for a carbon figure of this location.",
+            _ => "",
+        };
+        format!("Grid: {grid}{carbon}.{advice}")
+    }
+
+    fn money(&self) -> Option<String> {
+        let tariff = &self.bill.tariff;
+        let power = tariff.electricity().map(|price| format!("{} {}/kWh", price.amount(), price.currency()));
+        let rent = tariff
+            .device_hour()
+            .map(|price| format!("{} {} for an hour of the machine", price.amount(), price.currency()));
+        let prices = power.into_iter().chain(rent).collect::<Vec<_>>().join(" and ");
+        let sum = self.bill.total.money.map(|money| format!(" come to {money}")).unwrap_or_default();
+        (!prices.is_empty()).then(|| format!("Money: {prices}{sum}."))
+    }
+
+    fn gaps(&self) -> String {
+        if self.bill.gaps.is_empty() {
+            return "Gaps: none was noted while measuring.".to_owned();
+        }
+        let gaps = self.bill.gaps.iter().map(|gap| format!("{}: {}, {} in all", gap.of, gap.kind, gap.seconds));
+        format!("Gaps: {}.", gaps.collect::<Vec<_>>().join("; "))
+    }
+
+    fn torn_lines(&self) -> Option<String> {
+        let torn = self.torn.len();
+        (torn > 0).then(|| {
+            let lines = count(torn, "line");
+            format!(
+                "Torn: {lines} of the ledger could not be read, as after a crash; what it held is not in any number."
+            )
+        })
+    }
+}
+
+fn why(header: &LedgerHeader) -> Option<String> {
+    (!header.reasons.is_empty()).then(|| format!("Why these sources: {}.", header.reasons.join("; ")))
+}
