@@ -1,4 +1,5 @@
 //! Text from files, line by line.
+#![expect(clippy::unwrap_used, reason = "a failed call is a failed test")]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -29,6 +29,9 @@ pub struct PairReadings {
     pub rows: usize,
 }
 
+/// What a linear model reads of the vectors of both texts.
+type PairFeatures<'a> = &'a dyn Fn(&[f32], &[f32]) -> Vec<f32>;
+
 impl PairReadings {
     /// Looks at some training rows; `None` where one has no score or no second text.
     ///
@@ -43,7 +46,7 @@ impl PairReadings {
         let pooling = Pooling { normalize: true, ..session.pooling() };
         let vectors = session.embed(&texts, pooling, |_| ())?;
         let scores: Vec<f32> = scores.iter().map(|&score| score as f32).collect();
-        let explained = |row: &dyn Fn(&[f32], &[f32]) -> Vec<f32>| {
+        let explained = |row: PairFeatures<'_>| {
             let rows: Vec<Vec<f32>> = vectors.chunks_exact(2).map(|pair| row(&pair[0], &pair[1])).collect();
             let columns = rows.first().map_or(1, Vec::len);
             select_ridge(&Features::Dense(DenseRows { columns, values: rows.concat() }), &scores, &GRID, streams).score

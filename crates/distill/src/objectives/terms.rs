@@ -163,7 +163,7 @@ pub enum Gold {
     /// Class numbers `[B]`.
     Classes(Tensor<1, Int>),
     /// Class numbers `[B]`, and how much each row counts `[B]`.
-    WeightedClasses(Tensor<1, Int>, Tensor<1>),
+    WeightedClasses(Tensor<1, Int>, Box<Tensor<1>>),
     /// Whether each label is there, 1 or 0, `[B, K]`.
     LabelSets(Tensor<2>),
     /// Scores `[B, 1]`.
@@ -230,7 +230,7 @@ impl Comparison<'_> {
             Objective::Gold { .. } => match self.gold.expect("a gold objective has labels") {
                 Gold::Classes(classes) => cross_entropy(logits(student), classes.clone()),
                 Gold::WeightedClasses(classes, weights) => {
-                    weighted_cross_entropy(logits(student), classes.clone(), weights.clone())
+                    weighted_cross_entropy(logits(student), classes.clone(), weights.as_ref().clone())
                 }
                 Gold::LabelSets(labels) => binary_cross_entropy(logits(student), labels.clone()),
                 Gold::Scores(scores) => regression(logits(student), scores.clone()),

@@ -214,7 +214,7 @@ pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device
         let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
         return Some(match weights {
             Some(weights) => {
-                Gold::WeightedClasses(classes, Tensor::from_data(TensorData::new(weights, [count]), device))
+                Gold::WeightedClasses(classes, Box::new(Tensor::from_data(TensorData::new(weights, [count]), device)))
             }
             None => Gold::Classes(classes),
         });

@@ -45,6 +45,7 @@ impl Kernel for RunSoftmax {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let HeadSoftmax { scores, rows, keys, weights, weight_stride, mask, gradient } = self.0;
+        let factor = isa.splat(mask.map_or(1.0, |(_, factor)| factor));
         for r in 0..rows {
             // SAFETY: the promise of `HeadSoftmax::run`, for row `r`.
             unsafe {
@@ -53,10 +54,7 @@ impl Kernel for RunSoftmax {
                     keys,
                     weights: weights.add(r * weight_stride),
                     weight_stride,
-                    mask: match mask {
-                        Some((mask, factor)) => Some((mask.add(r * rows), isa.splat(factor))),
-                        None => None,
-                    },
+                    mask: mask.map(|(mask, _)| (mask.add(r * rows), factor)),
                 };
                 let inverse = row.exponentials(isa);
                 match gradient {
