@@ -110,7 +110,9 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
     };
     let inside = recipes::intermediate(4, 4);
     let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
-    let stages = vec![stage("intermediate", inside, 2, 4e-3), stage("prediction", soft, 4, 3e-3)];
+    let stages = [stage("intermediate", inside, 2, 4e-3), stage("prediction", soft, 5, 3e-3)];
+    // What a teacher says of a text is no label to overfit: with dropout this student is a point worse.
+    let stages = stages.map(|stage| StageSpec { dropout: false, ..stage }).to_vec();
     recipe(
         seed,
         data,
