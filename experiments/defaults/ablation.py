@@ -1,6 +1,6 @@
 """What each rule is worth: the defaults with one of them changed, and with all of them left out.
 
-    python3 experiments/defaults/ablation.py [--sets snips,sst2] [--size 64] [--seeds 1,2,3] [--only NAME,…]
+    python3 experiments/defaults/ablation.py [--sets snips,sst2] [--size 64] [--seeds 1,2,3] [--only "NAME;NAME"]
 
 Teachers differ in how they are fine-tuned, students in how they begin and in what they read; every student learns from
 the teacher that the defaults make. Then what `--effort` costs and brings, teacher and student with the same. What is
@@ -12,10 +12,10 @@ library. `summary.py` makes the table.
 import argparse
 import json
 import os
+import random
 import re
 import subprocess
 import sys
-import time
 
 import sets
 
@@ -67,6 +67,11 @@ def run(command, log):
     return json.loads(done.stdout)
 
 
+def active_seconds(delivery):
+    """What a run took; also of one that had ended before and is asked for again."""
+    return delivery["bill"]["total"]["active_s"]
+
+
 class Ablation:
     """A set, a size and a seed."""
 
@@ -76,10 +81,13 @@ class Ablation:
         self.folder.mkdir(parents=True, exist_ok=True)
         train = one.folder(size, seed) / "train.csv"
         self.columns = ["--text", "text", "--label", "label"] + (["--pair", "pair"] if one.pair else [])
-        self.training = ["--data", train, *self.columns, "--seed", seed]
+        score = ["--regression", *(f"{edge:g}" for edge in one.score)] if one.score else []
+        self.training = ["--data", train, *self.columns, *score, "--seed", seed]
 
     def teacher(self, name):
-        """Makes a teacher; returns its folder and its seconds."""
+        """Makes a teacher; returns its folder and its seconds of training."""
+        # The middle effort is the default.
+        name = "defaults" if name == "default" else name
         flags, edit = TEACHERS.get(name) or (["--effort", name], None)
         folder, log = self.folder / f"teacher, {name}", self.folder / f"teacher, {name}.log"
         command = ["finetune", ENCODER, *self.training, *flags, "--out", folder]
@@ -92,32 +100,27 @@ class Ablation:
             recipe = self.folder / f"teacher, {name}.toml"
             recipe.write_text(edited)
             command = ["finetune", "--recipe", recipe, "--out", folder]
-        start = time.time()
-        run(command, log)
-        return folder, time.time() - start
+        return folder, active_seconds(run(command, log))
 
     def unlabeled(self):
-        """Texts of the full training file, of which those held out are left out by `attar` itself."""
+        """Texts of the full training file, drawn by the seed; `attar` itself leaves out those that it holds out."""
         path = self.folder / "unlabeled.csv"
         full = self.one.folder("full", self.seed) / "train.csv"
         with full.open(encoding="utf-8", newline="") as source, path.open("w", encoding="utf-8", newline="") as target:
-            rows = sets.csv.reader(source)
-            writer = sets.csv.writer(target)
-            for count, row in enumerate(rows):
-                if count > UNLABELED_ROWS:
-                    break
-                writer.writerow(row)
+            header, *rows = sets.csv.reader(source)
+            drawn = random.Random(self.seed).sample(rows, min(UNLABELED_ROWS, len(rows)))
+            sets.csv.writer(target).writerows([header, *drawn])
         return path
 
     def student(self, name, teacher):
+        name = "defaults" if name == "default" else name
         folder, log = self.folder / f"student, {name}", self.folder / f"student, {name}.log"
         flags = STUDENTS.get(name) or ["--effort", name] * (name in EFFORTS)
         flags = [self.unlabeled() if flag is UNLABELED else flag for flag in flags]
-        start = time.time()
-        run(["distill", "--teacher", teacher, *self.training, *flags, "--out", folder], log)
+        delivery = run(["distill", "--teacher", teacher, *self.training, *flags, "--out", folder], log)
         # The small form is left out where one that is good enough could not be made.
         small = folder / "small"
-        return small if small.is_dir() else folder / "student", time.time() - start
+        return small if small.is_dir() else folder / "student", active_seconds(delivery)
 
     def score(self, model):
         scored = run(["eval", model, "--data", self.one.test(), *self.columns, "--no-speed"], self.folder / "eval.log")
@@ -136,8 +139,11 @@ def main():
     parser.add_argument("--sets", type=words, default=["snips", "sst2"])
     parser.add_argument("--size", default="64")
     parser.add_argument("--seeds", type=words, default=[str(seed) for seed in sets.SEEDS])
-    parser.add_argument("--only", type=words, default=[*TEACHERS, *STUDENTS, *EFFORTS])
+    names = [*TEACHERS, *STUDENTS, *EFFORTS]
+    parser.add_argument("--only", type=lambda text: text.split(";"), default=names, help="names with `;` between them")
     args = parser.parse_args()
+    if unknown := set(args.only) - set(names):
+        parser.error(f"no variant {'; '.join(sorted(unknown))}; there are {'; '.join(dict.fromkeys(names))}")
     done = recorded()
     for seed in map(int, args.seeds):
         for one in (sets.SETS[name] for name in args.sets):

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Answer one text and say how much memory that took.
     #[command(hide = true)]
     FirstAnswer(bench::FirstAnswerArgs),
-    /// Joules, CO2e and money of any program: what can be measured, before, while and after it runs.
+    /// Estimate, measure and report the energy, CO2e and cost of any program.
     #[command(subcommand)]
     Energy(energy::EnergyCommand),
     /// Print a script with which a shell completes commands and flags.
@@ -84,7 +84,7 @@ pub(crate) struct FinetuneArgs {
     /// Replace a head that was made for other labels.
     #[arg(long, hide_short_help = true, help_heading = "Training")]
     pub(crate) new_head: bool,
-    /// What a new classifier reads; auto takes what the encoder was made for.
+    /// Input of a new classifier; auto follows the encoder's own pooling.
     #[arg(long, value_enum, default_value = "auto", help_heading = "Training")]
     pub(crate) classifier: ClassifierArg,
     #[command(flatten)]
@@ -128,10 +128,10 @@ pub(crate) struct DistillArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct QualityArgs {
-    /// How many rows are seen: a third of the usual, the usual, or three times that.
+    /// How many rows are seen: about a third of the usual, the usual, or up to three times that.
     #[arg(long, value_enum, default_value = "default")]
     pub(crate) effort: EffortArg,
-    /// Time for the training, as in 10min or 1h: as many rows are seen as it allows, up to three times the usual.
+    /// Time for the training, as in 90s, 10min or 1h (minutes without a unit): as many rows are seen as it allows, up to three times the usual.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) within: Option<f64>,
 }
@@ -180,7 +180,7 @@ pub(crate) struct ShapeArgs {
     /// Where the student begins.
     #[arg(long, value_enum, default_value = "pruned", hide_short_help = true)]
     pub(crate) init: InitArg,
-    /// Layers of the student; every second one of the teacher's if left out.
+    /// Layers of the student; half of the teacher's and at most four if left out, evenly spaced.
     #[arg(long)]
     pub(crate) layers: Option<usize>,
     /// Hidden width of the student, a multiple of its heads; the teacher's if left out.
@@ -189,7 +189,7 @@ pub(crate) struct ShapeArgs {
     /// Attention heads of the student; as many as the teacher's if left out.
     #[arg(long, hide_short_help = true)]
     pub(crate) heads: Option<usize>,
-    /// Feed-forward width of the student; half the teacher's hidden width if left out, or all of its own with `--init layers`.
+    /// Feed-forward width of the student; if left out half the teacher's hidden width, with `--init layers` the teacher's own, with `--init random` the hidden width.
     #[arg(long, hide_short_help = true)]
     pub(crate) feed_forward: Option<usize>,
     /// Word pieces that the student keeps; else as many as its size allows.
@@ -462,7 +462,7 @@ pub(crate) struct ManArgs {
     pub(crate) folder: PathBuf,
 }
 
-/// Seconds of a time such as 90s, 10min or 1h.
+/// Seconds of a time such as 90s, 10min or 1h; minutes without a unit.
 fn duration(text: &str) -> Result<f64, String> {
     let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let unit = match &text[end..] {
@@ -487,10 +487,13 @@ fn bytes(text: &str) -> Result<usize, String> {
         "gb" => 1e9,
         "kib" => 1024.0,
         "mib" => 1024.0 * 1024.0,
-        other => return Err(format!("`{other}` is no unit of bytes, expected kB, MB or GB, as in 7MB")),
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        other => {
+            return Err(format!("`{other}` is no unit of bytes, expected B, kB, MB, GB, KiB, MiB or GiB, as in 7MB"));
+        }
     };
     match text[..end].trim().parse::<f64>() {
-        Ok(number) if number.is_finite() && number >= 1.0 => Ok((number * unit) as usize),
+        Ok(number) if number.is_finite() && number * unit >= 1.0 => Ok((number * unit) as usize),
         _ => Err("expected a number of bytes, as in 7MB".into()),
     }
 }

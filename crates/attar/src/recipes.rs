@@ -40,20 +40,18 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
         ClassifierArg::Mean => ClassifierChoice::Mean,
         ClassifierArg::Cosine => ClassifierChoice::Cosine,
     };
-    common.finetune(&path, args.new_head, classifier, effort(&args.quality))
+    let mut stage = common.finetune_stage(&path, effort(&args.quality))?;
+    flags(&mut stage, &args.training);
+    common.finetune(&path, args.new_head, classifier, stage)
 }
 
 /// The recipe that makes a teacher of a bare encoder for `attar distill`.
 pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe> {
     let common = Common::of(&args.data, &args.training, &args.energy)?;
-    let recipe = common.finetune(path, false, ClassifierChoice::Auto, effort(&args.quality))?;
     // Lengths and rates that were given are the student's.
-    let directory = model_directory::existing(path)?;
-    let hidden = Bundle::read_config(&directory)?.hidden;
-    let class_weights = args.training.class_weights.clone();
-    let stage = rules::finetune(common.facts(&directory)?, hidden, effort(&args.quality));
-    let stages = vec![StageSpec { class_weights, ..stage }];
-    Ok(Recipe { stages, ..recipe })
+    let stage = common.finetune_stage(path, effort(&args.quality))?;
+    let stage = StageSpec { class_weights: args.training.class_weights.clone(), ..stage };
+    common.finetune(path, false, ClassifierChoice::Auto, stage)
 }
 
 /// The recipe of `attar distill`: what flags say, and else what the rules make of teacher and data.
@@ -67,16 +65,24 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
         InitArg::Layers => Init::Layers,
         InitArg::Pruned => Init::Pruned,
     };
-    let budget = args.shape.max_bytes.unwrap_or(Size::of(&config).bytes_f32() / 10);
-    let student = shaped(rules::student(&config, init, args.data.max_tokens, budget), &args.shape, &config)?;
+    let mut student = shaped(rules::student(&config, init), &args.shape, &config)?;
+    if student.vocabulary().is_none() {
+        let within = |bytes| rules::vocabulary_within(&student, &config, args.data.max_tokens, bytes);
+        let pieces = match args.shape.max_bytes {
+            Some(bytes) => within(bytes).context("--max-bytes")?,
+            // Nobody asked for a tenth: a shape that has no room in it keeps all pieces.
+            None => within(Size::of(&config).bytes_f32() / 10).unwrap_or(None),
+        };
+        student = student.with_vocabulary(pieces);
+    }
     let mut more = MoreSpec { unlabeled: args.more.unlabeled.clone(), ..MoreSpec::default() };
     let mut stages = if args.gold_only {
         let stage = rules::finetune(facts, config.hidden, effort(&args.quality));
         vec![StageSpec { name: "gold".into(), objectives: vec![Objective::Gold { weight: 1.0 }], ..stage }]
     } else {
         more.noisy_copies = args.more.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
-        let copies = facts.rows * more.noisy_copies;
-        rules::student_stages(facts, &student, &config, copies, effort(&args.quality))
+        let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
+        rules::student_stages(facts, &student, &config, extra_rows, effort(&args.quality))
     };
     stages.iter_mut().for_each(|stage| flags(stage, &args.training));
     let teacher = TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() };
@@ -138,7 +144,7 @@ impl Common<'_> {
         Ok(Common { data, rows, training, energy: energy(energy_args)? })
     }
 
-    /// What the rules look at, for a model in this directory.
+    /// What the rules depend on, for a model in this directory.
     fn facts(&self, directory: &Path) -> anyhow::Result<Facts> {
         Ok(Facts::of(&self.rows, &Tokenizer::from_dir(directory)?)?)
     }
@@ -159,12 +165,18 @@ impl Common<'_> {
         })
     }
 
+    /// The stage of a fine-tuning of this model by the rules.
+    fn finetune_stage(&self, path: &Path, effort: Effort) -> anyhow::Result<StageSpec> {
+        let directory = model_directory::existing(path)?;
+        Ok(rules::finetune(self.facts(&directory)?, Bundle::read_config(&directory)?.hidden, effort))
+    }
+
     fn finetune(
         &self,
         path: &Path,
         new_head: bool,
         classifier: ClassifierChoice,
-        effort: Effort,
+        stage: StageSpec,
     ) -> anyhow::Result<Recipe> {
         let directory = model_directory::existing(path)?;
         let classifier = match classifier {
@@ -174,9 +186,6 @@ impl Common<'_> {
             other => other,
         };
         let student = StudentSpec::Model { path: path.to_path_buf(), new_head, classifier, head: HeadStart::Frozen };
-        let hidden = Bundle::read_config(&directory)?.hidden;
-        let mut stage = rules::finetune(self.facts(&directory)?, hidden, effort);
-        flags(&mut stage, self.training);
         Ok(Recipe { stages: vec![stage], ..self.recipe(student)? })
     }
 

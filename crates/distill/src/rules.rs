@@ -1,5 +1,4 @@
-//! What a recipe is where the user names nothing but data and model: the rules by which rate, length, head, shape and
-//! vocabulary follow the data. `experiments/defaults` says on which sets they were chosen and what they gave.
+//! The default recipe: the rules by which rate, length, head, shape and vocabulary follow the data. `experiments/defaults` says on which sets they were chosen and what they gave.
 
 use attar_model::EncoderConfig;
 use attar_model::quantized::{Storage, file_length};
@@ -14,12 +13,12 @@ use crate::recipe::{KeepWeights, ProjectionSpec, StageLength, StageSpec, Student
 /// How much time a recipe may take for its quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Effort {
-    /// A third of the rows seen by default.
+    /// About a third of the rows seen by default.
     Quick,
-    /// About fifteen minutes for teacher and student on 10,000 short rows and two cores.
+    /// Meant to take fifteen minutes for teacher and student on 10,000 short rows and two idle cores.
     #[default]
     Default,
-    /// Three times the rows seen by default.
+    /// Up to three times the rows seen by default.
     Best,
 }
 
@@ -34,12 +33,12 @@ impl Effort {
     }
 }
 
-/// What the rules look at.
+/// What the rules depend on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Facts {
     /// Rows to learn from.
     pub rows: usize,
-    /// Rows to choose by.
+    /// Held-out rows to choose by.
     pub dev_rows: usize,
     /// Tokens of a row, on average.
     pub tokens: f64,
@@ -75,15 +74,15 @@ const FEW_DEV_ROWS: usize = 64;
 /// The stage of a fine-tuning of an encoder of this width.
 ///
 /// - Passes: `⌈300/√rows⌉`, from 2 to 40: three for 10,000 rows, thirty for 100. Few rows need many passes, for each is
-///   a handful of updates. No more than 1.5 million tokens, a quarter of an hour on two cores for a model of six layers
-///   and a width of 384, but always one pass.
+///   a handful of updates. They end with the pass that reaches 1.5 million tokens, about a quarter of an hour on two cores
+///   for a model of six layers and a width of 384.
 /// - Rate: 1e-4 up to 1,000 rows and 2e-4 above at a width of 384, and by the square of the width less for wider ones,
 ///   which gives 2.5e-5 and 5e-5 at 768, among the values of Devlin et al. (arXiv 1810.04805, appendix A.3).
 /// - Batches of 16 up to 1,000 rows, of 32 above.
 /// - Up to 1,000 rows with classes: sentence vectors that tell the classes apart, beside the labels, for each row is
 ///   learned from with every other one of its batch.
-/// - The best of the passes on the dev rows is kept, and training ends after half of them, and at least three,
-///   without a better one: a head that begins as a linear model falls at first before it rises. Below 64 dev rows the
+/// - The best of the passes on the dev rows is kept, and training ends after more than half of them, and at least
+///   three, without a better one: a head that begins as a linear model falls at first before it rises. Below 64 dev rows the
 ///   last weights are kept, for so few rows choose by chance.
 pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
     let few = facts.rows <= 1000;
@@ -102,7 +101,7 @@ pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
         length: StageLength::Epochs(epochs),
         rate: if few { 1e-4 } else { 2e-4 } * width,
         batch_rows,
-        // Where scores choose nothing, four show how it goes.
+        // Where scores choose nothing, four are enough for the log.
         evaluate_every: if chooses { 0 } else { (epochs * facts.rows.div_ceil(batch_rows)).div_ceil(4) },
         patience: chooses.then_some((epochs / 2 + 1).max(3)),
         keep: if chooses { KeepWeights::Best } else { KeepWeights::Last },
@@ -121,35 +120,66 @@ pub enum Init {
     Pruned,
 }
 
-/// The student that is cut out of a teacher: every second layer up to the last, a feed-forward block half as wide as
-/// the state, and as many word pieces as fit into `bytes` as shipped.
-pub fn student(teacher: &EncoderConfig, init: Init, max_tokens: usize, bytes: usize) -> StudentSpec {
+/// The student that is cut out of a teacher: half of its layers, at most four, the last one among them and evenly spaced,
+/// and a feed-forward block half as wide as the state. It has all of the teacher's word pieces: see [`vocabulary_within`].
+pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
     let count = teacher.layers.div_ceil(2).min(4);
     let layers: Vec<usize> = (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect();
     let feed_forward = match init {
         Init::Pruned => (teacher.hidden / 2).min(teacher.feed_forward),
-        Init::Random | Init::Layers => teacher.feed_forward,
+        Init::Layers => teacher.feed_forward,
+        Init::Random => teacher.hidden.min(teacher.feed_forward),
     };
-    let shape = EncoderConfig { layers: count, feed_forward, positions: max_tokens, ..teacher.clone() };
-    let vocabulary = pieces_within(&shape, bytes).filter(|&pieces| pieces < teacher.vocabulary);
     match init {
         Init::Random => StudentSpec::Shape {
             layers: count,
             hidden: teacher.hidden,
             heads: teacher.heads,
-            feed_forward: teacher.hidden.min(teacher.feed_forward),
+            feed_forward,
             tokenizer: None,
             classifier: crate::recipe::ClassifierChoice::Auto,
-            vocabulary,
+            vocabulary: None,
         },
         Init::Layers | Init::Pruned => StudentSpec::Teacher {
             layers,
             hidden: None,
             heads: None,
             feed_forward: (feed_forward < teacher.feed_forward).then_some(feed_forward),
-            vocabulary,
+            vocabulary: None,
         },
     }
+}
+
+/// How many of its teacher's word pieces a student of this shape can have within `bytes` as shipped; `None` if all.
+///
+/// # Errors
+/// As [`pieces_within`].
+pub fn vocabulary_within(
+    spec: &StudentSpec,
+    teacher: &EncoderConfig,
+    max_tokens: usize,
+    bytes: usize,
+) -> Result<Option<usize>, TooFewBytes> {
+    let shape = match spec {
+        StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => EncoderConfig {
+            layers: layers.len(),
+            hidden: hidden.unwrap_or(teacher.hidden),
+            heads: heads.unwrap_or(teacher.heads),
+            feed_forward: feed_forward.unwrap_or(teacher.feed_forward),
+            ..teacher.clone()
+        },
+        StudentSpec::Shape { layers, hidden, heads, feed_forward, .. } => EncoderConfig {
+            layers: *layers,
+            hidden: *hidden,
+            heads: *heads,
+            feed_forward: *feed_forward,
+            ..teacher.clone()
+        },
+        // It has its own.
+        StudentSpec::Model { .. } => return Ok(None),
+    };
+    let pieces = pieces_within(&EncoderConfig { positions: max_tokens, ..shape }, bytes)?;
+    Ok((pieces < teacher.vocabulary).then_some(pieces))
 }
 
 /// Bytes of a word piece in `tokenizer.json` and `vocab.txt`, as BERT's vocabulary has them on average.
@@ -157,14 +187,29 @@ const PIECE_TEXT: usize = 34;
 /// Bytes of the other files of a model directory.
 const OTHER_FILES: usize = 40_000;
 
-/// How many word pieces a model of this shape can have so that its directory, in 8-bit integers, has at most `bytes`;
-/// at least 2,000, and `None` if not even these fit.
-pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Option<usize> {
-    let fixed = shipped_bytes(&EncoderConfig { vocabulary: 1, pad_id: 0, ..shape.clone() });
+/// Fewest word pieces with which a model still reads ordinary text.
+const FEWEST_PIECES: usize = 2_000;
+
+/// A size in which a shape has no room even for the fewest word pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes have no room for {FEWEST_PIECES} word pieces, with which this shape has about {needed}")]
+pub struct TooFewBytes {
+    /// What was asked for.
+    pub bytes: usize,
+    /// What the shape needs with the fewest pieces.
+    pub needed: usize,
+}
+
+/// How many word pieces a model of this shape can have so that its directory, in 8-bit integers, has at most `bytes`.
+///
+/// # Errors
+/// [`TooFewBytes`] if it would be fewer than 2,000.
+pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFewBytes> {
+    let with = |vocabulary| shipped_bytes(&EncoderConfig { vocabulary, pad_id: 0, ..shape.clone() });
     // An 8-bit row, its scale, and the piece's own letters.
     let piece = shape.hidden + 4 + PIECE_TEXT;
-    let pieces = bytes.saturating_sub(fixed) / piece;
-    (pieces >= 2_000).then_some(pieces)
+    let pieces = bytes.saturating_sub(with(1)) / piece;
+    if pieces < FEWEST_PIECES { Err(TooFewBytes { bytes, needed: with(FEWEST_PIECES) }) } else { Ok(pieces) }
 }
 
 /// About how many bytes a model directory in 8-bit integers has.
@@ -185,15 +230,18 @@ pub fn noisy_copies(rows: usize) -> usize {
 }
 
 /// The stages of a student: the states of the teacher's layers on all rows, then its answers.
+///
+/// `extra_rows` are those beside the labeled ones, `None` if their number is not known.
 pub fn student_stages(
     facts: Facts,
     spec: &StudentSpec,
     teacher: &EncoderConfig,
-    more: usize,
+    extra_rows: Option<usize>,
     effort: Effort,
 ) -> Vec<StageSpec> {
-    let all = (facts.rows + more).max(1) as f64;
-    let seen = (ROWS_SEEN.min(TOKENS_SEEN / facts.tokens) * effort.factor()).min(all * 30.0);
+    // Of rows that are not counted yet there are enough.
+    let most = extra_rows.map_or(f64::INFINITY, |extra| 30.0 * (facts.rows + extra).max(1) as f64);
+    let seen = (ROWS_SEEN.min(TOKENS_SEEN / facts.tokens) * effort.factor()).min(most);
     let updates = |share: f64| ((seen * share / 32.0) as usize).max(50);
     let (map, projection) = match spec {
         StudentSpec::Teacher { layers, hidden, .. } => {
@@ -252,10 +300,10 @@ mod tests {
     #[test]
     fn a_student_of_long_rows_sees_fewer() {
         let teacher = EncoderConfig::bert_base();
-        let spec = student(&teacher, Init::Pruned, 128, usize::MAX);
+        let spec = student(&teacher, Init::Pruned);
         let steps = |tokens| {
             let facts = Facts { tokens, ..facts(10_000) };
-            match student_stages(facts, &spec, &teacher, 10_000, Effort::Default)[0].length {
+            match student_stages(facts, &spec, &teacher, Some(10_000), Effort::Default)[0].length {
                 StageLength::Steps(steps) => steps,
                 StageLength::Epochs(_) => 0,
             }
@@ -267,20 +315,28 @@ mod tests {
     fn a_student_fits_into_its_bytes() {
         let teacher =
             EncoderConfig { layers: 6, hidden: 384, heads: 12, feed_forward: 1536, ..EncoderConfig::bert_base() };
-        let StudentSpec::Teacher { layers, feed_forward, vocabulary, .. } =
-            student(&teacher, Init::Pruned, 128, 9_000_000)
-        else {
+        let spec = student(&teacher, Init::Pruned);
+        let StudentSpec::Teacher { layers, feed_forward, .. } = &spec else {
             panic!("a pruned student begins from its teacher")
         };
-        assert_eq!((layers, feed_forward), (vec![2, 4, 6], Some(192)));
-        let pieces = vocabulary.expect("9 MB have no room for 30,522 pieces of 384 columns");
+        assert_eq!((&layers[..], feed_forward), (&[2, 4, 6][..], &Some(192)));
+        let pieces = vocabulary_within(&spec, &teacher, 128, 9_000_000).unwrap();
+        let pieces = pieces.expect("9 MB have no room for 30,522 pieces of 384 columns");
         let config =
             EncoderConfig { layers: 3, feed_forward: 192, positions: 128, vocabulary: pieces, ..teacher.clone() };
         let bytes = shipped_bytes(&config);
         assert!((8_900_000..=9_000_000).contains(&bytes), "{bytes}");
-        assert_eq!(pieces_within(&teacher, 1_000_000), None);
-        let StudentSpec::Teacher { layers, .. } = student(&EncoderConfig::bert_base(), Init::Layers, 128, usize::MAX)
-        else {
+        // What has no room is refused, with the size that would do; what has room keeps all pieces.
+        let refused = pieces_within(&teacher, 1_000_000).unwrap_err();
+        assert_eq!(pieces_within(&teacher, refused.needed), Ok(FEWEST_PIECES));
+        assert_eq!(vocabulary_within(&spec, &teacher, 128, usize::MAX), Ok(None));
+        // A narrower student of the same size keeps more.
+        let StudentSpec::Teacher { layers, feed_forward, .. } = spec else { panic!("checked above") };
+        let spec = StudentSpec::Teacher { layers, feed_forward, hidden: Some(192), heads: None, vocabulary: None };
+        assert!(vocabulary_within(&spec, &teacher, 128, 4_000_000).unwrap() > Some(10_000));
+        let random = student(&teacher, Init::Random);
+        assert!(matches!(random, StudentSpec::Shape { feed_forward: 384, .. }), "{random:?}");
+        let StudentSpec::Teacher { layers, .. } = student(&EncoderConfig::bert_base(), Init::Layers) else {
             panic!("layers of the teacher")
         };
         assert_eq!(layers, [3, 6, 9, 12]);

@@ -46,7 +46,7 @@ pub enum CorpusError {
         source: io::Error,
     },
     /// A line that is not text.
-    #[error("{}: line {line}: not UTF-8, save the file in that encoding", path.display())]
+    #[error("{}: line {line}: not valid UTF-8: save the file as UTF-8", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -59,15 +59,17 @@ impl Corpus {
     /// The lines of these files; one that begins as `gzip` writes them is unpacked, whatever its name.
     ///
     /// # Errors
-    /// [`CorpusError::Io`] if one of them cannot be opened, before any of them is read.
+    /// [`CorpusError::Io`] if one of them cannot be opened or is not a regular file, before any of them is read.
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, CorpusError> {
         let mut total = 0;
         for path in paths.iter().map(AsRef::as_ref) {
             let io_error = |source| CorpusError::Io { path: path.to_owned(), source };
             let file = File::open(path).map_err(io_error)?;
             let metadata = file.metadata().map_err(io_error)?;
-            if metadata.is_dir() {
-                return Err(io_error(io::ErrorKind::IsADirectory.into()));
+            if !metadata.is_file() {
+                let why =
+                    "not a regular file: text is read more than once, so a pipe has to be written to a file first";
+                return Err(io_error(io::Error::new(io::ErrorKind::InvalidInput, why)));
             }
             total += metadata.len();
         }
@@ -168,7 +170,7 @@ impl Read for Counted {
 /// How a file begins that `gzip` wrote.
 pub(crate) const GZIP: &[u8] = b"\x1f\x8b";
 
-/// The lines of a text, split as [`crate::table`] does it, without the mark that some programs put before UTF-8.
+/// The lines of a text, split as [`crate::table`] does it, without a byte order mark.
 pub(crate) struct Lines<R> {
     text: R,
     bytes: Vec<u8>,

@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 
 pub use chosen::{ChosenPieces, choose_pieces};
 pub use comparison::{BrokenWord, VocabularyComparison, compare_vocabularies};
-pub use coverage::{Coverage, TrimReport};
+pub use coverage::{Coverage, TrimReport, Usage};
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
 pub use located::{LocatedEncoding, Place, Windows};

@@ -55,6 +55,9 @@ fn an_error_ends_the_lines_and_is_told() {
     // What is missing is told before anything is read.
     assert!(Corpus::open(&[good, dir.path().join("none.txt")]).is_err());
     assert!(Corpus::open(&[dir.path()]).is_err());
+    // A pipe is gone after one reading.
+    #[cfg(unix)]
+    assert!(Corpus::open(&["/dev/null"]).err().unwrap().to_string().contains("regular file"));
 }
 
 /// A tokenizer whose pieces are characters and these words.
@@ -87,4 +90,8 @@ fn comparison_counts_what_encoding_gives() {
     assert_eq!(comparison.pieces, [rich.vocabulary_size(), poor.vocabulary_size()]);
     assert!(comparison.common <= poor.vocabulary_size());
     assert!(compare_vocabularies([&rich, &poor], texts, 0).unwrap().worst.is_empty());
+    // A word that the first does not know at all is not broken by a second that spells it.
+    let ignorant = train_wordpiece(["roses"; 3], TrainOptions::new(60)).unwrap();
+    let comparison = compare_vocabularies([&ignorant, &poor], ["violets"], 5).unwrap();
+    assert_eq!((comparison.coverage.map(|c| c.unknown), comparison.broken_words), ([1, 0], 0));
 }

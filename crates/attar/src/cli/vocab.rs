@@ -19,7 +19,7 @@ pub(crate) enum VocabCommand {
 /// Text to look at.
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
-    /// Files with a text a line, plain or packed by gzip; read line by line, so they may be larger than memory.
+    /// Files with a text a line, plain or packed by gzip. They may be larger than memory, but not their different words.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) text: Vec<PathBuf>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct TrainArgs {
     /// Most different characters; words with a rarer one are unknown.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) characters: usize,
-    /// Folder for the tokenizer's files; must be new or hold a tokenizer alone.
+    /// Folder for the tokenizer's files; must not hold a model.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print the result as JSON.
@@ -60,7 +60,7 @@ pub(crate) struct TrimArgs {
     /// Size of the model in 8-bit integers, as in 7MB: keeps as many pieces as fit.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) max_bytes: Option<usize>,
-    /// Folder for the model with its smaller vocabulary.
+    /// Folder for the model with its smaller vocabulary; a model that is there is replaced.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print the result as JSON.

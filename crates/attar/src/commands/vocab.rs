@@ -22,11 +22,11 @@ pub(crate) fn run(command: &VocabCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Lines between two looks at how far the reading is.
-const LINES_SHOWN: u64 = 4096;
+/// Lines between two updates of the progress.
+const LINES_PER_UPDATE: u64 = 4096;
 
-/// Gives the lines of files to `look`, with progress in kilobytes; an error in a file counts before what `look` made of
-/// the lines before it.
+/// Gives the lines of files to `look`, with progress in kilobytes. A read error takes precedence over the result of
+/// `look`, which has then seen a part of the lines.
 fn over_lines<T, E>(
     files: &[PathBuf],
     what: &str,
@@ -42,7 +42,7 @@ where
     let mut lines = 0_u64;
     let mut each = corpus.by_ref().inspect(|_| {
         lines += 1;
-        if lines.is_multiple_of(LINES_SHOWN) {
+        if lines.is_multiple_of(LINES_PER_UPDATE) {
             bar.set_position(kilobytes(position.load(Ordering::Relaxed)));
         }
     });

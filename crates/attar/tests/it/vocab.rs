@@ -62,6 +62,9 @@ fn a_trimmed_model_answers_as_before_where_its_pieces_stay() {
     assert_eq!((&compared["common"], &compared["growth"]), (&trimmed["pieces_after"], &1.0.into()));
     assert_eq!(compared["broken_words"], 0);
     let refused = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--max-bytes", "20kB", "--out", "tiny"]);
-    assert!(refused.contains("2,000 pieces"), "{refused}");
+    assert!(refused.contains("2000 word pieces"), "{refused}");
+    // The model that is read is not the one to write.
+    let same = fail(folder, &["vocab", "trim", "small", "--text", "text.txt", "--size", "150", "--out", "small"]);
+    assert!(same.contains("another --out"), "{same}");
     assert!(!folder.join("tiny").exists());
 }

@@ -15,7 +15,7 @@ const ROWS: usize = 2_000;
 const GRID: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
 
 /// Least part of what both vectors explain that the cosine has to explain.
-const LEAST: f64 = 0.75;
+const MIN_COSINE_SHARE: f64 = 0.75;
 
 /// How much of the scores of pairs two readings explain over a frozen sentence encoder: 1 less the share of the variance that
 /// a linear model misses, on rows held out in cross-validation.
@@ -53,25 +53,25 @@ impl PairReadings {
         };
         Ok(Some(PairReadings {
             cosine: explained(&|one, other| vec![cosine(one, other)]),
-            vectors: explained(&weighed_row),
+            vectors: explained(&scaled_pair_row),
             rows: data.len(),
         }))
     }
 
-    /// Whether the cosine is what to train: unless it explains less than three quarters of what both vectors do, or nothing
-    /// where they do something.
+    /// Whether the cosine is what to train: if it explains at least three quarters of what the vectors explain, or if the
+    /// vectors explain nothing.
     ///
-    /// A linear model of four times the encoder's width may explain a little more than a single number that nobody has
+    /// A linear model over four times as many features as the encoder is wide may explain a little more than a single number that nobody has
     /// trained, as on STS-B (0.71 against 0.69 from all-MiniLM-L6-v2). Where the score is not how alike the texts are, such
     /// as how polite the first one is, the cosine is far behind.
     pub fn prefers_cosine(&self) -> bool {
-        self.vectors <= 0.0 || self.cosine >= LEAST * self.vectors
+        self.vectors <= 0.0 || self.cosine >= MIN_COSINE_SHARE * self.vectors
     }
 }
 
 /// What a linear model reads of two vectors of length 1. Products are as large as the other numbers, so that a penalty
 /// means the same for them: their sum is the cosine.
-fn weighed_row(one: &[f32], other: &[f32]) -> Vec<f32> {
+fn scaled_pair_row(one: &[f32], other: &[f32]) -> Vec<f32> {
     let mut row = pair_row(one, other);
     let scale = (one.len() as f32).sqrt();
     row[3 * one.len()..].iter_mut().for_each(|product| *product *= scale);
@@ -91,6 +91,6 @@ mod tests {
 
     #[test]
     fn products_weigh_like_the_others() {
-        assert_eq!(weighed_row(&[0.5; 4], &[-0.5; 4])[8..], [1.0, 1.0, 1.0, 1.0, -0.5, -0.5, -0.5, -0.5]);
+        assert_eq!(scaled_pair_row(&[0.5; 4], &[-0.5; 4])[8..], [1.0, 1.0, 1.0, 1.0, -0.5, -0.5, -0.5, -0.5]);
     }
 }

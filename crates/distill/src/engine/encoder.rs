@@ -22,6 +22,8 @@ pub struct Trace {
     pub layers: Vec<LayerTrace>,
     /// Output of the pooler, `[B, H]`, where the model has one.
     pub pooled: Option<Tensor<2>>,
+    /// The vector of each sequence that a classifier reads, before its dropout `[B, H]`.
+    pub sentences: Option<Tensor<2>>,
     /// Of the head: classes or a score `[B, K]`, tags `[N, K]`, or masked-token logits `[N, V]`.
     pub logits: Option<Tensor<2>>,
     /// Next-sentence logits `[B, 2]` of a pre-training head.
@@ -170,7 +172,8 @@ impl Encoder {
             layers.push(trace);
         }
 
-        let mut trace = Trace { embeddings, layers, pooled: None, logits: None, sequence_logits: None };
+        let mut trace =
+            Trace { embeddings, layers, pooled: None, sentences: None, logits: None, sequence_logits: None };
         let head_sites = [0, 1].map(|i| site(1 + 3 * c.layers + i, c.classifier_dropout_rate()));
         self.heads(&mut trace, &x, all, &mut values, input, head_sites);
         trace
@@ -220,15 +223,17 @@ impl Encoder {
         match &c.head {
             Head::None => {}
             Head::Classification { .. } => {
-                let read = match c.classifier_input {
+                let sentences = match c.classifier_input {
                     // A config whose classifier over the first token has no pooler is refused when it is read.
-                    ClassifierInput::FirstToken => {
-                        dropped(trace.pooled.clone().expect("a classifier has a pooler"), after)
-                    }
-                    ClassifierInput::Mean => dropped(mean_pool(last, &input.geometry), after),
-                    ClassifierInput::Cosine => pair_cosine(mean_pool(last, &input.geometry)),
+                    ClassifierInput::FirstToken => trace.pooled.clone().expect("a classifier has a pooler"),
+                    ClassifierInput::Mean | ClassifierInput::Cosine => mean_pool(last, &input.geometry),
+                };
+                let read = match c.classifier_input {
+                    ClassifierInput::FirstToken | ClassifierInput::Mean => dropped(sentences.clone(), after),
+                    ClassifierInput::Cosine => pair_cosine(sentences.clone()),
                 };
                 trace.logits = Some(linear(read, &self.linear(values)));
+                trace.sentences = Some(sentences);
             }
             Head::TokenClassification { .. } | Head::QuestionAnswering => {
                 trace.logits = Some(linear(dropped(last.clone(), after), &self.linear(values)));

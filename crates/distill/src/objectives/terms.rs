@@ -8,7 +8,7 @@ use super::{
     Projection, Semantics, attention, binary_cross_entropy, contrast, cosine_tokens, cross_entropy, hidden, regression,
     relation, soft_binary_cross_entropy, soft_cross_entropy, weighted_cross_entropy,
 };
-use crate::engine::{Geometry, Trace, mean_pool, third};
+use crate::engine::{Geometry, Trace, third};
 use crate::train::Parts;
 
 /// One named loss term.
@@ -72,7 +72,7 @@ pub enum Objective {
         #[serde(default = "one")]
         weight: f64,
     },
-    /// Sentence vectors of one class near each other and far from those of other classes.
+    /// Vectors that the classifier reads: those of one class near each other and far from those of other classes.
     Contrast {
         /// Factor of the term in the sum.
         #[serde(default = "one")]
@@ -235,12 +235,15 @@ impl Comparison<'_> {
                 Gold::LabelSets(labels) => binary_cross_entropy(logits(student), labels.clone()),
                 Gold::Scores(scores) => regression(logits(student), scores.clone()),
             },
-            Objective::Contrast { .. } => match self.gold {
-                Some(Gold::Classes(classes) | Gold::WeightedClasses(classes, _)) => {
-                    contrast(mean_pool(student.last(), self.geometry), classes.clone())
+            Objective::Contrast { .. } => {
+                let sentences = student.sentences.clone().expect("the plan checked that there is a classifier");
+                match self.gold {
+                    Some(Gold::Classes(classes) | Gold::WeightedClasses(classes, _)) => {
+                        contrast(sentences, classes.clone())
+                    }
+                    _ => panic!("the plan checked that rows have classes"),
                 }
-                _ => panic!("the plan checked that rows have classes"),
-            },
+            }
         }
     }
 

@@ -160,6 +160,7 @@ fn tinybert_terms() {
                 layers: (0..layers).map(layer).collect(),
                 pooled: None,
                 logits: Some(get(format!("{side}_logits"))),
+                sentences: None,
                 sequence_logits: None,
             }
         };

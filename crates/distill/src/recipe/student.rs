@@ -69,6 +69,15 @@ impl StudentSpec {
             StudentSpec::Teacher { vocabulary, .. } | StudentSpec::Shape { vocabulary, .. } => *vocabulary,
         }
     }
+
+    /// The same student with so many word pieces, or all; a model that exists keeps its own.
+    pub fn with_vocabulary(mut self, pieces: Option<usize>) -> StudentSpec {
+        match &mut self {
+            StudentSpec::Model { .. } => {}
+            StudentSpec::Teacher { vocabulary, .. } | StudentSpec::Shape { vocabulary, .. } => *vocabulary = pieces,
+        }
+        self
+    }
 }
 
 /// What a new classifier reads of the last hidden states.

@@ -127,6 +127,8 @@ impl PackedTeacher {
             embeddings: matrix(embeddings, hidden, device),
             layers,
             pooled: (!pooled.is_empty()).then(|| matrix(pooled, hidden, device)),
+            // What a classifier reads is of use to a student alone.
+            sentences: None,
             logits,
             sequence_logits: (!next_sentence.is_empty()).then(|| matrix(next_sentence, 2, device)),
         }

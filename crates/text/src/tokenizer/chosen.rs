@@ -38,13 +38,7 @@ impl Tokenizer {
     where
         T: AsRef<str> + Sync,
     {
-        let mut counts = self.id_counts(texts)?;
-        for (id, count) in counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
-            if self.is_special(id as u32) {
-                *count = 0;
-            }
-        }
-        Ok(counts)
+        Ok(self.usage(texts)?.counts)
     }
 
     /// How often each id comes up in these texts, those of special tokens too, `[V]`.

@@ -17,7 +17,7 @@ pub struct VocabularyComparison {
     pub coverage: [Coverage; 2],
     /// Different words of the texts.
     pub different_words: usize,
-    /// Different words that the second cuts into more pieces than the first.
+    /// Different words that the second cuts into more pieces than the first, and knows no better.
     pub broken_words: usize,
     /// Those among them that make the texts longest, the worst first.
     pub worst: Vec<BrokenWord>,
@@ -72,20 +72,21 @@ pub fn compare_vocabularies<T: AsRef<str>>(
     }
     let mut words: Vec<(String, u64)> = counts.into_iter().collect();
     words.sort_unstable();
-    let cut = |(word, _): &(String, u64)| Ok([pieces(first, word)?, pieces(second, word)?]);
-    let cuts: Vec<[Cut; 2]> = words.par_iter().map(cut).collect::<Result<_, EncodeError>>()?;
+    let count = |(word, _): &(String, u64)| Ok([count_pieces(first, word)?, count_pieces(second, word)?]);
+    let counts_of_words: Vec<[PieceCount; 2]> = words.par_iter().map(count).collect::<Result<_, EncodeError>>()?;
 
     let mut coverage = [Coverage { words: 0, pieces: 0, unknown: 0 }; 2];
     let mut broken = Vec::new();
     let different_words = words.len();
-    for ((word, uses), cuts) in words.into_iter().zip(cuts) {
+    for ((word, uses), cuts) in words.into_iter().zip(counts_of_words) {
         for (coverage, cut) in coverage.iter_mut().zip(cuts) {
             coverage.words += uses;
             coverage.pieces += uses * cut.pieces as u64;
             coverage.unknown += uses * cut.unknown as u64;
         }
         let pieces = cuts.map(|cut| cut.pieces);
-        if pieces[1] > pieces[0] {
+        // A word that only the second knows is not the worse for its pieces.
+        if pieces[1] > pieces[0] && cuts[1].unknown >= cuts[0].unknown {
             broken.push(BrokenWord { word, uses, pieces });
         }
     }
@@ -105,16 +106,16 @@ pub fn compare_vocabularies<T: AsRef<str>>(
 
 /// What a word becomes.
 #[derive(Clone, Copy)]
-struct Cut {
+struct PieceCount {
     pieces: usize,
     unknown: usize,
 }
 
-fn pieces(tokenizer: &Tokenizer, word: &str) -> Result<Cut, EncodeError> {
+fn count_pieces(tokenizer: &Tokenizer, word: &str) -> Result<PieceCount, EncodeError> {
     let encoding = tokenizer.encode(word, None, Limit::unlimited())?;
     let unknown = encoding.ids.iter().filter(|&&id| Some(id) == tokenizer.unk_id()).count();
     let known = encoding.ids.iter().filter(|&&id| !tokenizer.is_special(id)).count();
-    Ok(Cut { pieces: known + unknown, unknown })
+    Ok(PieceCount { pieces: known + unknown, unknown })
 }
 
 fn tokens(tokenizer: &Tokenizer) -> BTreeSet<String> {

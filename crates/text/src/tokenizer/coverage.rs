@@ -13,6 +13,15 @@ pub struct Coverage {
     pub unknown: u64,
 }
 
+/// How some texts use a vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// How often each piece comes up, by id, `[V]`; 0 for special tokens.
+    pub counts: Vec<u64>,
+    /// How the texts are cut.
+    pub coverage: Coverage,
+}
+
 /// A vocabulary before and after trimming, and how each covers the same texts.
 ///
 /// Texts that took no part in the choice of pieces tell what new texts lose.
@@ -48,6 +57,27 @@ impl TrimReport {
 }
 
 impl Tokenizer {
+    /// How these texts use each piece, and how this tokenizer cuts them, uncut in length: what [`piece_counts`] and
+    /// [`coverage`] say, in one pass. On all cores.
+    ///
+    /// [`piece_counts`]: Tokenizer::piece_counts
+    /// [`coverage`]: Tokenizer::coverage
+    ///
+    /// # Errors
+    /// As [`Tokenizer::piece_counts`].
+    pub fn usage<T>(&self, texts: impl IntoIterator<Item = T>) -> Result<Usage, EncodeError>
+    where
+        T: AsRef<str> + Sync,
+    {
+        let mut words = 0;
+        let texts = texts.into_iter().inspect(|text| words += text.as_ref().split_whitespace().count() as u64);
+        let mut counts = self.id_counts(texts)?;
+        let unknown = self.unk_id().map_or(0, |id| counts[id as usize]);
+        (0_u32..).zip(&mut counts).filter(|(id, _)| self.is_special(*id)).for_each(|(_, count)| *count = 0);
+        let pieces = unknown + counts.iter().sum::<u64>();
+        Ok(Usage { counts, coverage: Coverage { words, pieces, unknown } })
+    }
+
     /// How this tokenizer cuts these texts, uncut in length. On all cores.
     ///
     /// # Errors
@@ -56,13 +86,7 @@ impl Tokenizer {
     where
         T: AsRef<str> + Sync,
     {
-        let mut words = 0;
-        let texts = texts.into_iter().inspect(|text| words += text.as_ref().split_whitespace().count() as u64);
-        let counts = self.id_counts(texts)?;
-        let unknown = self.unk_id().map_or(0, |id| counts[id as usize]);
-        let of_text = (0_u32..).zip(&counts).filter(|&(id, &count)| count > 0 && !self.is_special(id));
-        let pieces = unknown + of_text.map(|(_, count)| count).sum::<u64>();
-        Ok(Coverage { words, pieces, unknown })
+        Ok(self.usage(texts)?.coverage)
     }
 }
 

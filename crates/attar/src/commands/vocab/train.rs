@@ -28,11 +28,10 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let coverage = over_lines(&args.corpus.text, "pieces of the text", |lines| tokenizer.coverage(lines))?;
     if tokenizer.vocabulary_size() < args.size {
         console::warning(format!(
-            "the text offers {} pieces that come up {} times or more, fewer than the {} asked for: give more text or a \
-             smaller --min-frequency",
+            "the text yields {} of the {} pieces asked for: give more text, or a --min-frequency below {}",
             tokenizer.vocabulary_size(),
-            args.min_frequency,
-            args.size
+            args.size,
+            args.min_frequency
         ));
     }
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;

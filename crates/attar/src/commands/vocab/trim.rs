@@ -29,6 +29,11 @@ struct Trimmed {
 
 pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     let directory = model_directory::existing(&args.model)?;
+    anyhow::ensure!(
+        std::fs::canonicalize(&args.out).ok() != Some(std::fs::canonicalize(&directory)?),
+        "{}: expected another folder than that of the model, which would lose the pieces; choose another --out",
+        args.out.display()
+    );
     let whole = Tokenizer::from_dir(&directory)?;
     let mut bundle = Bundle::read(&directory)?;
     let config = &bundle.config;
@@ -37,21 +42,15 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
         (Some(size), _) => size,
         (None, budget) => {
             let budget = budget.context("expected --size or --max-bytes, got neither")?;
-            rules::pieces_within(config, budget).with_context(|| {
-                format!(
-                    "--max-bytes: the model has no room for 2,000 pieces in {}; with 2,000 it has about {}",
-                    tables::bytes(budget as u64),
-                    tables::bytes(with_pieces(config, 2_000) as u64)
-                )
-            })?
+            rules::pieces_within(config, budget).context("--max-bytes")?
         }
     };
 
     let text = &args.corpus.text;
-    let counts = over_lines(text, "pieces of the text", |lines| whole.piece_counts(lines))?;
+    let usage = over_lines(text, "text, whole vocabulary", |lines| whole.usage(lines))?;
+    let (counts, before) = (usage.counts, usage.coverage);
     let chosen = choose_pieces(&whole, &counts, size.min(whole.vocabulary_size()))?;
     let trimmed = whole.trimmed(&chosen.keep)?;
-    let before = over_lines(text, "text, whole vocabulary", |lines| whole.coverage(lines))?;
     let after = over_lines(text, "text, trimmed vocabulary", |lines| trimmed.tokenizer.coverage(lines))?;
 
     keep_pieces(&mut bundle.config, &mut bundle.weights, &trimmed.kept)?;
@@ -105,8 +104,4 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
 
 fn config_parameters(config: &attar_model::EncoderConfig) -> usize {
     attar_model::Size::of(config).parameters()
-}
-
-fn with_pieces(config: &attar_model::EncoderConfig, vocabulary: usize) -> usize {
-    rules::shipped_bytes(&attar_model::EncoderConfig { vocabulary, pad_id: 0, ..config.clone() })
 }

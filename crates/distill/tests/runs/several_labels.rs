@@ -1,20 +1,19 @@
 //! Texts with several labels, or none: teachers, students and baselines.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
+use attar_distill::Delivery;
 use attar_distill::baseline::NgramBaseline;
 use attar_distill::plan::{Beginning, Plan};
 use attar_distill::recipe::Recipe;
 use attar_distill::score::{Answers, Truth};
-use attar_distill::train::{Event, Observer, train};
-use attar_distill::{Delivery, RunDirectory, deliver};
 use attar_model::{Bundle, Head, Target};
 use attar_runtime::{Options, Precision, Session, Text};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
+
+use crate::run;
 
 /// Words that each speak of a label, and words that say nothing.
 const WORDS: [(&str, &str); 3] = [("button", "ui"), ("crash", "bug"), ("slow", "speed")];
@@ -64,20 +63,6 @@ fn stage(objective: &str, length: &str, rate: &str) -> String {
         "[[stage]]\nname = \"all\"\nlength = {{ {length} }}\nrate = {rate}\nbatch-rows = 16\n\
          objective = [{{ kind = \"{objective}\" }}]\n"
     )
-}
-
-struct Silent;
-
-impl Observer for Silent {
-    fn event(&mut self, _: &Event) {}
-}
-
-fn run(recipe: &str, out: &Path) -> (Plan, Delivery) {
-    let plan = Plan::new(Recipe::parse(recipe).unwrap()).unwrap();
-    let directory = RunDirectory::open(out, &plan).unwrap();
-    let trained = train(&plan, &directory, &mut Silent).unwrap();
-    let delivery = deliver(&plan, &directory, trained).unwrap();
-    (plan, delivery)
 }
 
 fn score(delivery: &Delivery, metric: Metric) -> f64 {

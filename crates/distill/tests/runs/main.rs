@@ -1,0 +1,29 @@
+//! Whole runs over tables: plan, training and what is delivered.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod class_weights;
+mod contrast;
+mod several_labels;
+
+use std::path::Path;
+
+use attar_distill::plan::Plan;
+use attar_distill::recipe::Recipe;
+use attar_distill::train::{Event, Observer, train};
+use attar_distill::{Delivery, RunDirectory, deliver};
+
+struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _: &Event) {}
+}
+
+/// Executes a recipe in a folder of its own.
+fn run(recipe: &str, out: &Path) -> (Plan, Delivery) {
+    let plan = Plan::new(Recipe::parse(recipe).unwrap()).unwrap();
+    let directory = RunDirectory::open(out, &plan).unwrap();
+    let trained = train(&plan, &directory, &mut Silent).unwrap();
+    let delivery = deliver(&plan, &directory, trained).unwrap();
+    (plan, delivery)
+}
