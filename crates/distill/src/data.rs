@@ -126,6 +126,10 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
             let expected = "`multi-label` or `regression`, not both";
             return Err(Error::refused("data", expected, "both", "leave one of them out"));
         }
+        (_, Some(separator), None) if separator.is_empty() => {
+            let out = "name what stands between two labels, as in `;`; JSON arrays of strings need no separator";
+            return Err(Error::refused("data", "a separator in `multi-label` (`--multi-label`)", "nothing", out));
+        }
         (names, Some(separator), None) => multi_label_target(separator, names.clone()),
         (Some(names), None, None) => TargetSpec::Named(names.clone()),
         (None, None, Some([low, high])) => TargetSpec::Regression { low: *low, high: *high },

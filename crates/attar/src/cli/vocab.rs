@@ -35,7 +35,7 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) cased: bool,
     /// How often a piece of several characters must come up.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) min_frequency: u64,
     /// Most different characters; words with a rarer one are unknown.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
@@ -60,7 +60,7 @@ pub(crate) struct TrimArgs {
     /// Size of the model in 8-bit integers, as in 7MB: keeps as many pieces as fit.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) max_bytes: Option<usize>,
-    /// Folder for the model with its smaller vocabulary; a model that is there is replaced.
+    /// Folder for the model with its smaller vocabulary; must be new or empty.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print the result as JSON.

@@ -22,6 +22,8 @@ pub(crate) fn run(command: &VocabCommand) -> anyhow::Result<()> {
     }
 }
 
+/// Share of unknown pieces of a text from which a vocabulary is not made for it.
+const MOST_UNKNOWN: f64 = 0.01;
 /// Lines between two updates of the progress.
 const LINES_PER_UPDATE: u64 = 4096;
 

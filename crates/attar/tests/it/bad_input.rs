@@ -68,7 +68,7 @@ fn class_weights_that_weigh_nothing() {
         fail(folder, &call)
     };
     names(&tune("rar=5"), &["nothing was computed", "class-weights", "rare, usual", "\"rar\""]);
-    names(&tune("rare=0"), &["nothing was computed", "above 0 for the class \"rare\""]);
+    names(&tune("rare=0"), &["nothing was computed", "a weight from 1e-6 to 1e6 for the class \"rare\""]);
     names(&tune("balance"), &["--class-weights", "`balanced` or weights"]);
     assert!(!folder.join("run").exists(), "a refused recipe leaves no run");
     let distill = ["distill", "--teacher", &teacher, "--data", "rows.csv", "--class-weights", "balanced"];

@@ -63,8 +63,13 @@ fn a_trimmed_model_answers_as_before_where_its_pieces_stay() {
     assert_eq!(compared["broken_words"], 0);
     let refused = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--max-bytes", "20kB", "--out", "tiny"]);
     assert!(refused.contains("2000 word pieces"), "{refused}");
-    // The model that is read is not the one to write.
+    // Nothing that is there is written over, least of all the model that is read.
     let same = fail(folder, &["vocab", "trim", "small", "--text", "text.txt", "--size", "150", "--out", "small"]);
     assert!(same.contains("another --out"), "{same}");
+    let few = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--size", "8", "--out", "tiny"]);
+    assert!(few.contains("unknown") && few.contains("keep more pieces"), "{few}");
+    write(folder, "empty.txt", "\n");
+    let nothing = fail(folder, &["vocab", "trim", model, "--text", "empty.txt", "--size", "200", "--out", "tiny"]);
+    assert!(nothing.contains("no words"), "{nothing}");
     assert!(!folder.join("tiny").exists());
 }

@@ -1,6 +1,7 @@
 //! How much the rows of each class count.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use attar_text::labelled::{Dataset, Target};
@@ -26,10 +27,20 @@ pub enum ClassWeightRule {
     Balanced,
 }
 
+/// Weights that train: beyond them a class is as good as absent, or the only one.
+const WEIGHTS: RangeInclusive<f64> = 1e-6..=1e6;
+
 /// Why a list of weights was refused.
 #[derive(Debug, thiserror::Error)]
-#[error("expected `balanced` or weights such as `rare=5,other=0.5`, got {0:?}")]
-pub struct ClassWeightsError(String);
+#[non_exhaustive]
+pub enum ClassWeightsError {
+    /// Neither the rule nor a list of weights.
+    #[error("expected `balanced` or weights such as `rare=5,other=0.5`, got {0:?}")]
+    Unreadable(String),
+    /// A class with two weights.
+    #[error("the class {0:?} is named twice, expected one weight for it")]
+    Twice(String),
+}
 
 impl FromStr for ClassWeights {
     type Err = ClassWeightsError;
@@ -44,10 +55,14 @@ impl FromStr for ClassWeights {
             Some((name.trim().to_owned(), weight.trim().parse().ok()?))
         };
         let weights = text.split(',').map(weight).collect::<Option<Vec<(String, f64)>>>();
-        let weights = weights.ok_or_else(|| ClassWeightsError(text.to_owned()))?;
-        let count = weights.len();
-        let weights: BTreeMap<String, f64> = weights.into_iter().collect();
-        if weights.len() == count { Ok(ClassWeights::Named(weights)) } else { Err(ClassWeightsError(text.to_owned())) }
+        let weights = weights.ok_or_else(|| ClassWeightsError::Unreadable(text.to_owned()))?;
+        let mut named = BTreeMap::new();
+        for (name, weight) in weights {
+            if named.insert(name.clone(), weight).is_some() {
+                return Err(ClassWeightsError::Twice(name));
+            }
+        }
+        Ok(ClassWeights::Named(named))
     }
 }
 
@@ -59,8 +74,8 @@ impl ClassWeights {
     pub(crate) fn of(&self, place: &str, data: &Dataset) -> Result<Vec<f32>, Error> {
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(place, expected, got, out));
         let Target::Classes(labels) = &data.target else {
-            let expected = "classes, which `class-weights` (`--class-weights`) weighs";
-            return refused(expected.into(), "other labels".into(), "leave it out");
+            let expected = "rows with one class each, which `class-weights` (`--class-weights`) weighs";
+            return refused(expected.into(), "several labels or scores".into(), "leave the weights out");
         };
         let weights = match self {
             ClassWeights::Rule(ClassWeightRule::Balanced) => return Ok(balanced(&data.class_counts())),
@@ -72,9 +87,10 @@ impl ClassWeights {
                 let expected = format!("`class-weights` of the classes {}", labels.names.join(", "));
                 return refused(expected, format!("{name:?}"), "name classes as the data do, or say `balanced`");
             };
-            if !(weight > 0.0 && (weight as f32).is_finite() && weight as f32 > 0.0) {
-                let expected = format!("a finite weight above 0 for the class {name:?}");
-                return refused(expected, weight.to_string(), "correct it; 1 is the weight of classes without one");
+            if !WEIGHTS.contains(&weight) {
+                let expected =
+                    format!("a weight from {:e} to {:e} for the class {name:?}", WEIGHTS.start(), WEIGHTS.end());
+                return refused(expected, format!("{weight:e}"), "correct it; 1 is the weight of classes without one");
             }
             all[class as usize] = weight as f32;
         }
@@ -109,7 +125,8 @@ mod tests {
         };
         assert_eq!("balanced".parse::<ClassWeights>().unwrap(), ClassWeights::Rule(ClassWeightRule::Balanced));
         assert_eq!(named("rare=5, a=b=0.5"), [("a=b".to_owned(), 0.5), ("rare".to_owned(), 5.0)]);
-        for wrong in ["balance", "rare=five", "rare", "rare=1,rare=2", ""] {
+        assert!("rare=1,rare=2".parse::<ClassWeights>().unwrap_err().to_string().contains("\"rare\" is named twice"));
+        for wrong in ["balance", "rare=five", "rare", ""] {
             let error = wrong.parse::<ClassWeights>().unwrap_err().to_string();
             assert!(error.contains("`balanced` or weights"), "{error}");
         }

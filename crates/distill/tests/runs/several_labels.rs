@@ -122,8 +122,10 @@ fn labels_are_taught_and_learned_each_by_itself() {
 
     let both = teacher_with(folder, "").replace("multi-label", "regression = [0.0, 1.0], multi-label");
     assert!(refused(both).contains("`multi-label` or `regression`"), "a row has labels or a score");
+    let nothing = teacher_with(folder, "").replace("multi-label = \";\"", "multi-label = \"\"");
+    assert!(refused(nothing).contains("a separator"), "an empty separator separates nothing");
     let weights = teacher_with(folder, "class-weights = \"balanced\"");
-    assert!(refused(weights).contains("classes, which"), "class weights weigh classes");
+    assert!(refused(weights).contains("rows with one class each"), "class weights weigh classes");
     // A teacher of several labels knows no classes, though it has as many outputs.
     let rows: String = (0..60).map(|row| format!("thing {row}\t{}\n", ["a", "b", "c"][row % 3])).collect();
     std::fs::write(folder.join("rows.tsv"), format!("text\tlabel\n{rows}")).unwrap();

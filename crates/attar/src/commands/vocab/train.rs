@@ -4,7 +4,7 @@ use anyhow::Context;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
 use serde::Serialize;
 
-use super::{Covered, over_lines};
+use super::{Covered, MOST_UNKNOWN, over_lines};
 use crate::cli::vocab::TrainArgs;
 use crate::{console, tables};
 
@@ -26,6 +26,13 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     refuse_model(&args.out)?;
     let tokenizer = over_lines(&args.corpus.text, "words of the text", |lines| train_wordpiece(lines, options))?;
     let coverage = over_lines(&args.corpus.text, "pieces of the text", |lines| tokenizer.coverage(lines))?;
+    if let Some(share) = coverage.unknown_share().filter(|&share| share > MOST_UNKNOWN) {
+        console::warning(format!(
+            "{:.1} % of the text is unknown to this vocabulary, since it keeps {} different characters: raise --characters",
+            100.0 * share,
+            args.characters
+        ));
+    }
     if tokenizer.vocabulary_size() < args.size {
         console::warning(format!(
             "the text yields {} of the {} pieces asked for: give more text, or a --min-frequency below {}",

@@ -4,10 +4,10 @@ use anyhow::Context;
 use attar_distill::{model_directory, rules, tokenizer_files};
 use attar_model::atomic::WriteMode;
 use attar_model::{Bundle, keep_pieces};
-use attar_text::tokenizer::{Tokenizer, choose_pieces};
+use attar_text::tokenizer::{Coverage, Tokenizer, choose_pieces};
 use serde::Serialize;
 
-use super::{Covered, over_lines};
+use super::{Covered, MOST_UNKNOWN, over_lines};
 use crate::cli::vocab::TrimArgs;
 use crate::{console, tables};
 
@@ -30,8 +30,8 @@ struct Trimmed {
 pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     let directory = model_directory::existing(&args.model)?;
     anyhow::ensure!(
-        std::fs::canonicalize(&args.out).ok() != Some(std::fs::canonicalize(&directory)?),
-        "{}: expected another folder than that of the model, which would lose the pieces; choose another --out",
+        std::fs::read_dir(&args.out).map_or(!args.out.exists(), |mut entries| entries.next().is_none()),
+        "{}: expected a folder that is new or empty, found something there; choose another --out",
         args.out.display()
     );
     let whole = Tokenizer::from_dir(&directory)?;
@@ -52,6 +52,16 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     let chosen = choose_pieces(&whole, &counts, size.min(whole.vocabulary_size()))?;
     let trimmed = whole.trimmed(&chosen.keep)?;
     let after = over_lines(text, "text, trimmed vocabulary", |lines| trimmed.tokenizer.coverage(lines))?;
+    let unknown = |coverage: Coverage| coverage.unknown_share().unwrap_or(0.0);
+    anyhow::ensure!(before.words > 0, "the text has no words: give text like what the model will read");
+    anyhow::ensure!(
+        unknown(after) <= unknown(before) + MOST_UNKNOWN,
+        "{} pieces have no room for the characters of the text: {:.1} % of it would be unknown to the model, expected at most \
+         {:.0} % more than now; keep more pieces",
+        trimmed.kept.len(),
+        100.0 * unknown(after),
+        100.0 * MOST_UNKNOWN
+    );
 
     keep_pieces(&mut bundle.config, &mut bundle.weights, &trimmed.kept)?;
     let max_tokens = bundle.max_tokens.unwrap_or_else(|| bundle.config.usable_positions());
@@ -61,7 +71,7 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     }
     // Both speak of the model with all its pieces.
     (bundle.card, bundle.provenance) = (None, None);
-    bundle.write(&args.out, WriteMode::Replace)?;
+    bundle.write(&args.out, WriteMode::New)?;
 
     let result = Trimmed {
         directory: args.out.display().to_string(),
