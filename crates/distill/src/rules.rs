@@ -208,7 +208,11 @@ pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFe
     let with = |vocabulary| shipped_bytes(&EncoderConfig { vocabulary, pad_id: 0, ..shape.clone() });
     // An 8-bit row, its scale, and the piece's own letters.
     let piece = shape.hidden + 4 + PIECE_TEXT;
-    let pieces = bytes.saturating_sub(with(1)) / piece;
+    let mut pieces = bytes.saturating_sub(with(1)) / piece + 1;
+    // The file aligns its tensors, so the estimate is off by a piece or two.
+    while pieces > 0 && with(pieces) > bytes {
+        pieces -= 1;
+    }
     if pieces < FEWEST_PIECES { Err(TooFewBytes { bytes, needed: with(FEWEST_PIECES) }) } else { Ok(pieces) }
 }
 
