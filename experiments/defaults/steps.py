@@ -3,6 +3,7 @@
     python3 steps.py jobs [--sets A,B] [--sizes full,8] [--seeds 1,2]    one line a job: set, size, seed, flags
     python3 steps.py done SET SIZE SEED                                   exit status 0 if it is recorded
     python3 steps.py record SET SIZE SEED TEACHER STUDENT FOLDER          from the JSON of the steps in FOLDER
+    python3 steps.py timed NAME COMMAND…                                  standard output to NAME.json, times to NAME.time
 
 Uses nothing beyond Python's own library.
 """
@@ -10,7 +11,10 @@ Uses nothing beyond Python's own library.
 import argparse
 import json
 import pathlib
+import resource
+import subprocess
 import sys
+import time
 
 import sets
 
@@ -62,13 +66,29 @@ def model(evaluation, extra, index):
     }
 
 
-def made(delivery, clock):
-    """What making a model took: seconds that its bill knows, seconds of the command from start to end, joules."""
+def timed(args):
+    """Runs a command; its answer gets its name when it is whole."""
+    answer = pathlib.Path(f"{args.name}.json")
+    part, start = answer.with_suffix(".part"), time.monotonic()
+    with part.open("w") as output:
+        status = subprocess.run(args.command_line, stdout=output).returncode
+    if status == 0:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times = {"seconds": time.monotonic() - start, "processor_seconds": usage.ru_utime + usage.ru_stime}
+        answer.with_suffix(".time").write_text(json.dumps(times))
+        part.rename(answer)
+    return status
+
+
+def made(delivery, times):
+    """What making a model took: seconds that its bill knows, seconds of the command from start to end, those of
+    its processors (which other programs beside it do not lengthen), joules."""
     total = delivery["bill"]["total"]
     energy = total["energy_kwh"]
     return {
         "seconds": total["active_s"],
-        "seconds_of_command": clock,
+        "seconds_of_command": times["seconds"],
+        "processor_seconds_of_command": times["processor_seconds"],
         "joules": energy and {key: energy[key] * 3.6e6 for key in ("value", "low", "high")},
     }
 
@@ -76,14 +96,13 @@ def made(delivery, clock):
 def record(args):
     folder, one = pathlib.Path(args.folder), sets.SETS[args.set]
     read = lambda name: json.loads((folder / name).read_text())
-    clock = lambda name: float((folder / f"{name}.seconds").read_text())
     extra = read("extra.json") if one.extra else None
     evaluation = read("eval.json")
     train_rows = len(sets.read(one.folder(args.size, args.seed) / "train.csv")[0])
     line = {"set": args.set, "size": args.size, "seed": args.seed, "train_rows": train_rows, "test_rows": evaluation["rows"]}
     for index, (role, path) in enumerate((("teacher", args.teacher), ("student", args.student))):
         line[role] = model(evaluation, extra, index)
-        line[role] |= {"bytes": shipped(path), "made": made(read(f"{role}.json"), clock(role))}
+        line[role] |= {"bytes": shipped(path), "made": made(read(f"{role}.json"), read(f"{role}.time"))}
     line["attar"] = args.version
     with RESULTS.open("a") as file:
         file.write(json.dumps(line) + "\n")
@@ -108,6 +127,9 @@ def main():
             for value in ("teacher", "student", "folder"):
                 one.add_argument(value)
             one.add_argument("--version", default="")
+    clock = commands.add_parser("timed")
+    clock.add_argument("name")
+    clock.add_argument("command_line", nargs=argparse.REMAINDER)
     args = parser.parse_args()
     match args.command:
         case "jobs":
@@ -118,6 +140,8 @@ def main():
             return 0 if (args.set, args.size, args.seed) in recorded() else 1
         case "record":
             record(args)
+        case "timed":
+            return timed(args)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,11 @@ def minutes(line, role):
     return line[role]["made"]["seconds_of_command"] / 60
 
 
+def core_minutes(line):
+    """Of both commands; NaN in a line that did not count them."""
+    return sum(line[role]["made"].get("processor_seconds_of_command", math.nan) for role in ("teacher", "student")) / 60
+
+
 def kilojoules(line):
     joules = [line[role]["made"]["joules"] for role in ("teacher", "student")]
     return sum(j["value"] for j in joules) / 1e3 if all(joules) else math.nan
@@ -137,7 +142,7 @@ def ratio(key):
 def cost_table(table):
     text = head(
         "set", "teacher bytes", "student bytes", "fewer", "teacher µs", "student µs", "faster",
-        "min, teacher", "min, student", "kJ, both")
+        "min, teacher", "min, student", "core min, both", "kJ, both")
     for one, size in table.rows:
         if not table.lines(one, size):
             continue
@@ -147,7 +152,8 @@ def cost_table(table):
             f"{one.title}, {size_name(size)}", mega("teacher"), mega("student"), of(ratio("bytes"), ".1f") + " ×",
             of(lambda line: line["teacher"]["micros"], ",.0f"), of(lambda line: line["student"]["micros"], ",.0f"),
             of(ratio("micros"), ".1f") + " ×",
-            *(of(lambda line: minutes(line, role), ".1f") for role in ("teacher", "student")), of(kilojoules, ".1f")))
+            *(of(lambda line: minutes(line, role), ".1f") for role in ("teacher", "student")),
+            of(core_minutes, ".1f"), of(kilojoules, ".1f")))
     return text if len(text) > 2 else ["Nothing has been run yet."]
 
 
