@@ -6,7 +6,7 @@ use anyhow::Context;
 use attar_distill::baseline::PairReadings;
 use attar_distill::data::LabelledData;
 use attar_distill::model_directory;
-use attar_distill::objectives::{LayerMap, Objective, Semantics};
+use attar_distill::objectives::{Attention, Embedding, Gold, Hidden, LayerMap, Objective, Relation, Semantics};
 use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySource, EnergySpec, HeadStart, MoreSpec, Recipe,
     StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
@@ -78,7 +78,7 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     let mut more = MoreSpec { unlabeled: args.more.unlabeled.clone(), ..MoreSpec::default() };
     let mut stages = if args.gold_only {
         let stage = rules::finetune(facts, config.hidden, effort(&args.quality));
-        vec![StageSpec { name: "gold".into(), objectives: vec![Objective::Gold { weight: 1.0 }], ..stage }]
+        vec![StageSpec { name: "gold".into(), objectives: vec![Objective::from(Gold { weight: 1.0 })], ..stage }]
     } else {
         more.noisy_copies = args.more.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
         let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
@@ -229,11 +229,15 @@ pub(crate) fn effort(args: &QualityArgs) -> Effort {
 /// TinyBERT's intermediate objectives; relations take the place of scores where head counts differ.
 pub(crate) fn intermediate(heads: usize, teacher_heads: usize) -> Vec<Objective> {
     let inside = if heads == teacher_heads {
-        Objective::Attention { weight: 1.0, map: LayerMap::default() }
+        Objective::from(Attention { weight: 1.0, map: LayerMap::default() })
     } else {
-        Objective::Relation { weight: 1.0, heads, layer: None }
+        Objective::from(Relation { weight: 1.0, heads, layer: None })
     };
-    vec![Objective::Embedding { weight: 1.0 }, Objective::Hidden { weight: 1.0, map: LayerMap::default() }, inside]
+    vec![
+        Objective::from(Embedding { weight: 1.0 }),
+        Objective::from(Hidden { weight: 1.0, map: LayerMap::default() }),
+        inside,
+    ]
 }
 
 /// Changes a stage to what the flags say.
@@ -249,7 +253,7 @@ fn flags(stage: &mut StageSpec, training: &TrainingArgs) {
     stage.batch_rows = training.batch_rows.unwrap_or(stage.batch_rows);
     stage.batch_tokens = training.batch_tokens.or(stage.batch_tokens);
     stage.rate = training.rate.unwrap_or(stage.rate);
-    if stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold { .. })) {
+    if stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {
         stage.class_weights = training.class_weights.clone();
     }
     if training.evaluate_every > 0 {

@@ -8,11 +8,13 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use attar_distill::engine::{Dropout, Encoder, Input, Parameters, Trace};
-use attar_distill::objectives::{Gold, LayerMap, Objective, Semantics};
-use attar_distill::optimiser::{AdamW, AdamWOptions, Gradients};
-use attar_distill::plan::initialised;
-use attar_distill::recipe::{ProjectionSpec, TeacherPrecision};
-use attar_distill::train::{Learning, Teacher};
+use attar_distill::objectives::{
+    Attention, BatchLabels, Embedding, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Relation, Semantics, Soft,
+};
+use attar_distill::optimizer::{AdamW, AdamWOptions, Gradients};
+use attar_distill::plan::initialize_missing;
+use attar_distill::recipe::TeacherPrecision;
+use attar_distill::train::{StageLoss, Teacher};
 use attar_model::{Bundle, EncoderConfig, Head, Target, Tensor as Stored, Weights};
 use attar_text::batch::Batch;
 use attar_text::random::Streams;
@@ -121,13 +123,13 @@ fn cases() -> Vec<Case> {
 
 /// A model that learns some batches over and over.
 struct Bench {
-    batches: Vec<(Batch, Gold)>,
+    batches: Vec<(Batch, BatchLabels)>,
     /// A trace of each batch, where traces are kept.
     kept: Vec<Trace>,
     teacher: Option<Teacher>,
-    learning: Learning,
+    stage: StageLoss,
     parameters: Parameters,
-    optimiser: AdamW,
+    optimizer: AdamW,
     streams: Streams,
     device: Device,
     step: u64,
@@ -144,42 +146,42 @@ impl Bench {
             let rows = (0..lengths.len() as u32).collect();
             let classes: Vec<i32> = (0..lengths.len() as i32).map(|row| row % 2).collect();
             let gold = Tensor::<1, Int>::from_data(TensorData::new(classes, [lengths.len()]), &device);
-            (Batch { rows, ids, types: vec![0; tokens], lengths: lengths.clone() }, Gold::Classes(gold))
+            (Batch { rows, ids, types: vec![0; tokens], lengths: lengths.clone() }, BatchLabels::Classes(gold))
         };
-        let batches: Vec<(Batch, Gold)> = case.batches.iter().map(&mut batch).collect();
-        let weights = initialised(&case.config, Weights::new(), &streams);
+        let batches: Vec<(Batch, BatchLabels)> = case.batches.iter().map(&mut batch).collect();
+        let weights = initialize_missing(&case.config, Weights::new(), &streams);
         let encoder = Encoder::new(case.config.clone());
         let semantics = Semantics::Clean;
-        let (teacher, learning) = if case.teaching == Teaching::Gold {
-            let objectives = vec![Objective::Gold { weight: 1.0 }];
-            (None, Learning::new(encoder, objectives, semantics, ProjectionSpec::default(), None))
+        let (teacher, stage) = if case.teaching == Teaching::Gold {
+            let objectives = vec![Objective::from(Gold { weight: 1.0 })];
+            (None, StageLoss::new(encoder, objectives, semantics, ProjectionSpec::default(), None))
         } else {
             let config = shape(12, 768, 12, 3072);
-            let bundle = Bundle::new(config.clone(), initialised(&config, Weights::new(), &Streams::new(2)));
+            let bundle = Bundle::new(config.clone(), initialize_missing(&config, Weights::new(), &Streams::new(2)));
             let precision = match case.teaching {
                 Teaching::Computed(precision) => precision,
                 _ => TeacherPrecision::F32,
             };
             let teacher = Teacher::packed(&bundle, precision, None).expect("new weights are finite");
             let objectives = vec![
-                Objective::Embedding { weight: 1.0 },
-                Objective::Hidden { weight: 1.0, map: LayerMap::default() },
-                Objective::Attention { weight: 1.0, map: LayerMap::default() },
+                Objective::from(Embedding { weight: 1.0 }),
+                Objective::from(Hidden { weight: 1.0, map: LayerMap::default() }),
+                Objective::from(Attention { weight: 1.0, map: LayerMap::default() }),
             ];
-            (Some(teacher), Learning::new(encoder, objectives, semantics, ProjectionSpec::Shared, Some(768)))
+            (Some(teacher), StageLoss::new(encoder, objectives, semantics, ProjectionSpec::Shared, Some(768)))
         };
         let mut parameters = Parameters::empty(&device);
-        parameters.load(learning.encoder().slots(), &weights).expect("new weights fit");
+        parameters.load(stage.encoder().slots(), &weights).expect("new weights fit");
         let mut projections = Weights::new();
-        for slot in learning.projection_slots() {
+        for slot in stage.projection_slots() {
             let shape: Vec<usize> = slot.shape.iter().rev().copied().collect();
             let numbers = (0..slot.len()).map(|_| (stream.normal() * 0.02) as f32).collect();
             projections.insert(slot.name.clone(), Stored::new(shape, numbers));
         }
-        parameters.load(learning.projection_slots(), &projections).expect("new projections fit");
-        let optimiser = AdamW::new(AdamWOptions::default(), &parameters);
+        parameters.load(stage.projection_slots(), &projections).expect("new projections fit");
+        let optimizer = AdamW::new(AdamWOptions::default(), &parameters);
         let mut bench =
-            Bench { batches, kept: Vec::new(), teacher, learning, parameters, optimiser, streams, device, step: 0 };
+            Bench { batches, kept: Vec::new(), teacher, stage, parameters, optimizer, streams, device, step: 0 };
         if case.teaching == Teaching::Kept {
             bench.kept = (0..bench.batches.len()).filter_map(|batch| bench.trace(batch)).collect();
             bench.teacher = None;
@@ -191,7 +193,7 @@ impl Bench {
         let teacher = self.teacher.as_ref()?;
         let config = teacher.encoder().config();
         let input = Input::ragged(&self.batches[batch].0, config, &self.device);
-        Some(teacher.trace_parts(&input, &self.learning.parts(config.layers), None))
+        Some(teacher.trace_required(&input, &self.stage.required_outputs(config.layers), None))
     }
 
     /// Milliseconds of one step.
@@ -200,16 +202,16 @@ impl Bench {
         let start = Instant::now();
         let trace = self.trace(batch).or_else(|| self.kept.get(batch).cloned());
         let (tokens, gold) = &self.batches[batch];
-        let input = Input::ragged(tokens, self.learning.encoder().config(), &self.device);
+        let input = Input::ragged(tokens, self.stage.encoder().config(), &self.device);
         let dropout = Dropout::new(&self.streams, "dropout", [0, self.step, 0]);
         let leaves = self.parameters.leaves(&input);
-        let loss = self.learning.loss(&leaves, &input, trace.as_ref(), Some(gold), Some(dropout));
+        let loss = self.stage.loss(&leaves, &input, trace.as_ref(), Some(gold), Some(dropout));
         drop(trace);
         let tape = loss.total.backward();
         let gradients = Gradients::collect(leaves, input.ids(), tape).expect("the CPU hands out gradients");
         let norm = gradients.norm().expect("the CPU hands out gradients");
         let scale = (1.0 / (norm + 1e-6)).min(1.0);
-        self.optimiser.step(&mut self.parameters, gradients, 5e-5, scale).expect("the CPU updates");
+        self.optimizer.step(&mut self.parameters, gradients, 5e-5, scale).expect("the CPU updates");
         self.step += 1;
         start.elapsed().as_secs_f64() * 1e3
     }

@@ -39,7 +39,7 @@
 //!   [`model_directory`] find what it names.
 //! - [`engine`]: the differentiable encoder over batches without padding; a forward pass leaves a
 //!   [`Trace`](engine::Trace). [`objectives`]: what traces of student and teacher are compared by.
-//! - [`optimiser`]: schedules, clipping, AdamW.
+//! - [`optimizer`]: schedules, clipping, AdamW.
 //! - [`train`]: the update, the loop with its checkpoints and events, the folder of the run.
 //! - [`mod@evaluate`], [`score`] and [`baseline`]: how good a model is, and against what; [`linear`]: the models of the
 //!   latter, and heads on frozen vectors.
@@ -65,7 +65,7 @@ pub mod linear;
 pub mod model_directory;
 mod more_rows;
 pub mod objectives;
-pub mod optimiser;
+pub mod optimizer;
 pub mod plan;
 pub mod recipe;
 mod row_record;

@@ -7,8 +7,8 @@ use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
 use crate::Error;
 use crate::data::LabelledData;
-use crate::objectives::{LayerMap, Objective};
-use crate::recipe::{KeepWeights, ProjectionSpec, StageLength, StageSpec, StudentSpec};
+use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
+use crate::recipe::{KeepWeights, StageLength, StageSpec, StudentSpec};
 
 /// How much time a recipe may take for its quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,9 +92,9 @@ pub fn finetune(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
     let width = (RATE_WIDTH / hidden.max(1) as f64).powi(2).min(1.0);
     let chooses = facts.dev_rows >= FEW_DEV_ROWS;
     let (epochs, batch_rows) = ((epochs as usize).clamp(1, 40), if few { 16 } else { 32 });
-    let mut objectives = vec![Objective::Gold { weight: 1.0 }];
+    let mut objectives = vec![Objective::from(Gold { weight: 1.0 })];
     if few && facts.classes {
-        objectives.push(Objective::Contrast { weight: 1.0 });
+        objectives.push(Objective::from(Contrast { weight: 1.0 }));
     }
     StageSpec {
         name: "finetune".into(),
@@ -255,8 +255,8 @@ pub fn student_stages(
         }
         _ => (LayerMap::default(), ProjectionSpec::Shared),
     };
-    let hidden = Objective::Hidden { weight: 1.0, map };
-    let soft = Objective::Soft { weight: 1.0, temperature: 1.0 };
+    let hidden = Objective::from(Hidden { weight: 1.0, map });
+    let soft = Objective::from(Soft { weight: 1.0, temperature: 1.0 });
     let chooses = facts.dev_rows >= FEW_DEV_ROWS;
     let random = matches!(spec, StudentSpec::Shape { .. });
     let states = StageSpec {

@@ -33,7 +33,7 @@ fn encoder(folder: &Path) {
         pad_id: tokenizer.pad_id().unwrap(),
         ..EncoderConfig::bert_base()
     };
-    let weights = attar_distill::plan::initialised(&config, Weights::new(), &streams);
+    let weights = attar_distill::plan::initialize_missing(&config, Weights::new(), &streams);
     let pooling = Some(Pooling { mode: PoolingMode::Mean, normalize: true });
     let tokenizer_files = attar_distill::tokenizer_files(&tokenizer, 40).unwrap();
     let bundle = Bundle { pooling, tokenizer_files, ..Bundle::new(config, weights) };

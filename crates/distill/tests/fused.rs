@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use attar_distill::engine::{Dropout, Encoder, Input, Parameters};
-use attar_distill::objectives::{Gold, LayerMap, Objective, Semantics};
-use attar_distill::optimiser::Gradients;
-use attar_distill::plan::initialised;
-use attar_distill::recipe::ProjectionSpec;
-use attar_distill::train::{Learning, Teacher};
+use attar_distill::objectives::{
+    Attention, BatchLabels, Embedding, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Relation, Semantics, Soft,
+};
+use attar_distill::optimizer::Gradients;
+use attar_distill::plan::initialize_missing;
+use attar_distill::train::{StageLoss, Teacher};
 use attar_model::{Activation, EncoderConfig, Head, Target, Weights};
 use attar_testing::{assert_close, assert_close_relative, max_abs, relative_norm};
 use attar_text::batch::Batch;
@@ -44,7 +45,7 @@ fn batch(lengths: &[u32]) -> Batch {
 /// Small numbers everywhere, biases and LayerNorms too.
 fn weights(config: &EncoderConfig, seed: u64) -> Weights {
     let streams = Streams::new(seed);
-    let mut weights = initialised(config, Weights::new(), &streams);
+    let mut weights = initialize_missing(config, Weights::new(), &streams);
     let names: Vec<String> = weights.iter().map(|(name, _)| name.to_string()).collect();
     for (index, name) in names.into_iter().enumerate() {
         let mut tensor = weights.remove(&name).unwrap();
@@ -74,31 +75,31 @@ fn outcome(case: &Case<'_>, composed: bool) -> (f64, Vec<(String, Vec<f64>)>) {
     let teacher = Teacher::new(teacher, values.values(), None);
 
     let encoder = body(Encoder::new(case.student.clone()));
-    let learning = Learning::new(encoder, case.objectives.clone(), case.semantics, ProjectionSpec::PerLevel, Some(24));
+    let stage = StageLoss::new(encoder, case.objectives.clone(), case.semantics, ProjectionSpec::PerLevel, Some(24));
     let mut parameters = Parameters::empty(&device);
-    parameters.load(learning.encoder().slots(), &weights(&case.student, 2)).unwrap();
+    parameters.load(stage.encoder().slots(), &weights(&case.student, 2)).unwrap();
     let mut stream = Streams::new(3).stream("projection", &[]);
     let mut projections = Weights::new();
-    for slot in learning.projection_slots() {
+    for slot in stage.projection_slots() {
         let mut shape = slot.shape.clone();
         shape.reverse();
         let numbers = (0..slot.len()).map(|_| stream.normal() as f32 * 0.2).collect();
         projections.insert(slot.name, attar_model::Tensor::new(shape, numbers));
     }
-    parameters.load(learning.projection_slots(), &projections).unwrap();
+    parameters.load(stage.projection_slots(), &projections).unwrap();
 
     let batch = batch(case.lengths);
     let input = match case.semantics {
-        Semantics::Clean => Input::ragged(&batch, learning.encoder().config(), &device),
-        Semantics::Reference => Input::padded(&batch, learning.encoder().config(), &device),
+        Semantics::Clean => Input::ragged(&batch, stage.encoder().config(), &device),
+        Semantics::Reference => Input::padded(&batch, stage.encoder().config(), &device),
     };
-    let trace = teacher.trace(&input, learning.keep(), None);
+    let trace = teacher.trace(&input, stage.keep(), None);
     let leaves = parameters.leaves(&input);
     let classes: Vec<i32> = (0..batch.len() as i32).map(|row| row % 3).collect();
-    let gold = Gold::Classes(Tensor::<1, Int>::from_data(TensorData::new(classes, [batch.len()]), &device));
+    let gold = BatchLabels::Classes(Tensor::<1, Int>::from_data(TensorData::new(classes, [batch.len()]), &device));
     let streams = Streams::new(9);
     let dropout = case.dropout.then(|| Dropout::new(&streams, "dropout", [0, 1, 0]));
-    let loss = learning.loss(&leaves, &input, Some(&trace), Some(&gold), dropout).total;
+    let loss = stage.loss(&leaves, &input, Some(&trace), Some(&gold), dropout).total;
     let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
     let dense = gradients.into_dense(&parameters);
     let numbers = parameters
@@ -126,12 +127,12 @@ fn compare(name: &str, case: &Case<'_>) {
 
 fn everything() -> Vec<Objective> {
     vec![
-        Objective::Attention { weight: 0.7, map: LayerMap::default() },
-        Objective::Hidden { weight: 1.0, map: LayerMap::default() },
-        Objective::Embedding { weight: 1.0 },
-        Objective::Relation { weight: 0.5, heads: 2, layer: None },
-        Objective::Soft { weight: 1.0, temperature: 2.0 },
-        Objective::Gold { weight: 0.5 },
+        Objective::from(Attention { weight: 0.7, map: LayerMap::default() }),
+        Objective::from(Hidden { weight: 1.0, map: LayerMap::default() }),
+        Objective::from(Embedding { weight: 1.0 }),
+        Objective::from(Relation { weight: 0.5, heads: 2, layer: None }),
+        Objective::from(Soft { weight: 1.0, temperature: 2.0 }),
+        Objective::from(Gold { weight: 0.5 }),
     ]
 }
 

@@ -8,18 +8,19 @@ mod common;
 use std::path::Path;
 
 use attar_distill::engine::{Encoder, Input, Parameters};
-use attar_distill::objectives::{Gold, LayerMap, Objective, Semantics, masked_lm};
-use attar_distill::optimiser::{AdamW, AdamWOptions, Gradients, Schedule, ScheduleKind};
-use attar_distill::recipe::ProjectionSpec;
-use attar_distill::train::{Learning, Teacher};
+use attar_distill::objectives::{
+    Attention, BatchLabels, Embedding, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Semantics, Soft, masked_lm,
+};
+use attar_distill::optimizer::{AdamW, AdamWOptions, Gradients, Schedule, ScheduleKind};
+use attar_distill::train::{StageLoss, Teacher};
 use attar_model::{Tensor as Stored, Weights, checkpoint};
 use attar_testing::{Array, assert_close, assert_close_relative, fixtures, json, max_abs, relative_norm, tensors};
 use attar_text::batch::Batch;
 use burn::tensor::{Int, Tensor, TensorData};
 use common::{Model, batch, batch_of, by_file_name, device, load};
 
-fn classes(labels: &[i64]) -> Gold {
-    Gold::Classes(int(labels.iter().map(|&l| l as i32).collect()))
+fn classes(labels: &[i64]) -> BatchLabels {
+    BatchLabels::Classes(int(labels.iter().map(|&l| l as i32).collect()))
 }
 
 fn int(values: Vec<i32>) -> Tensor<1, Int> {
@@ -54,10 +55,10 @@ fn classification() {
     let dir = fixtures("gradients/seqcls");
     let Model { encoder, parameters } = load(&dir.join("model"));
     let arrays = tensors(&dir.join("batch.safetensors"));
-    let learning = gold_only(encoder.clone());
+    let stage = gold_only(encoder.clone());
     let input = Input::ragged(&batch_of(&arrays), encoder.config(), &device());
     let leaves = parameters.leaves(&input);
-    let loss = learning.loss(&leaves, &input, None, Some(&classes(&arrays["labels"].i64())), None).total;
+    let loss = stage.loss(&leaves, &input, None, Some(&classes(&arrays["labels"].i64())), None).total;
     let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
     let expected = json(&dir.join("expected.json"));
     assert_close_relative("loss", loss.into_scalar::<f32>().into(), expected["loss"].as_f64().unwrap(), 1e-5);
@@ -90,18 +91,18 @@ fn masked_language_model() {
 }
 
 /// Teacher, student, projection and what is learned in the fixtures' distillation.
-fn distillation(dir: &Path, objectives: Vec<Objective>) -> (Teacher, Learning, Parameters) {
+fn distillation(dir: &Path, objectives: Vec<Objective>) -> (Teacher, StageLoss, Parameters) {
     let teacher = load(&dir.join("teacher"));
     let Model { encoder, mut parameters } = load(&dir.join("student"));
     let width = teacher.encoder.config().hidden;
-    let learning = Learning::new(encoder, objectives, Semantics::Clean, ProjectionSpec::Shared, Some(width));
+    let stage = StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::Shared, Some(width));
     let mut projection = Weights::new();
     for (name, array) in tensors(&dir.join("projection.safetensors")) {
         projection.insert(format!("projection.{name}"), Stored::new(array.shape.clone(), array.f32()));
     }
     // A term that needs no projection is learned without one.
-    parameters.load(learning.projection_slots(), &projection).unwrap();
-    (Teacher::new(teacher.encoder, teacher.parameters.values(), None), learning, parameters)
+    parameters.load(stage.projection_slots(), &projection).unwrap();
+    (Teacher::new(teacher.encoder, teacher.parameters.values(), None), stage, parameters)
 }
 
 /// The names of the terms of `gradients/tinybert` and what they stand for.
@@ -114,10 +115,10 @@ fn all_terms(dir: &Path) -> Vec<(&'static str, Objective)> {
     let map = || LayerMap::Pairs((1..=layers("student")).map(|layer| [layer, step * layer]).collect());
     let temperature = expected["temperature"].as_f64().unwrap();
     vec![
-        ("attention", Objective::Attention { weight: weight("attention"), map: map() }),
-        ("hidden", Objective::Hidden { weight: weight("hidden"), map: map() }),
-        ("embedding", Objective::Embedding { weight: weight("embedding") }),
-        ("prediction", Objective::Soft { weight: weight("prediction"), temperature }),
+        ("attention", Objective::from(Attention { weight: weight("attention"), map: map() })),
+        ("hidden", Objective::from(Hidden { weight: weight("hidden"), map: map() })),
+        ("embedding", Objective::from(Embedding { weight: weight("embedding") })),
+        ("prediction", Objective::from(Soft { weight: weight("prediction"), temperature })),
     ]
 }
 
@@ -129,22 +130,22 @@ fn tinybert() {
     let total = all_terms(&dir).into_iter().map(|(_, objective)| objective).collect();
     let single = all_terms(&dir).into_iter().map(|(name, objective)| (name, vec![objective], &expected["terms"][name]));
     for (name, objectives, wanted) in single.chain([("total", total, &expected["total"])]) {
-        let (teacher, learning, parameters) = distillation(&dir, objectives);
-        let input = Input::ragged(&batch, learning.encoder().config(), &device());
-        let trace = teacher.trace(&input, learning.keep(), None);
+        let (teacher, stage, parameters) = distillation(&dir, objectives);
+        let input = Input::ragged(&batch, stage.encoder().config(), &device());
+        let trace = teacher.trace(&input, stage.keep(), None);
         let leaves = parameters.leaves(&input);
-        let loss = learning.loss(&leaves, &input, Some(&trace), None, None).total;
+        let loss = stage.loss(&leaves, &input, Some(&trace), None, None).total;
         let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
         assert_close_relative(name, loss.into_scalar::<f32>().into(), wanted.as_f64().unwrap(), 1e-5);
         assert_close_relative(name, gradients.norm().unwrap(), expected["grad_norm"][name].as_f64().unwrap(), 2e-5);
         let weights = gradient_weights(&parameters, gradients);
-        compare(&weights, learning.encoder(), &tensors(&dir.join(format!("grads_{name}.safetensors"))), name);
+        compare(&weights, stage.encoder(), &tensors(&dir.join(format!("grads_{name}.safetensors"))), name);
     }
 }
 
-fn gold_only(encoder: Encoder) -> Learning {
-    let objectives = vec![Objective::Gold { weight: 1.0 }];
-    Learning::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None)
+fn gold_only(encoder: Encoder) -> StageLoss {
+    let objectives = vec![Objective::from(Gold { weight: 1.0 })];
+    StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None)
 }
 
 /// The batch of one step out of arrays `[steps, B, S]`.
@@ -183,7 +184,7 @@ fn replay(
         weight_decay: number(&constants["weight_decay"]),
     };
     let clip = number(&constants["clip"]);
-    let mut optimiser = AdamW::new(options, &parameters);
+    let mut optimizer = AdamW::new(options, &parameters);
     for step in 0..losses.len() {
         let input = Input::ragged(&step_batch(&arrays, step), encoder.config(), &device());
         let leaves = parameters.leaves(&input);
@@ -194,7 +195,7 @@ fn replay(
         assert_close_relative(&format!("norm {step}"), norm, norms[step], 2e-5);
         assert_close("rate", &[schedule.rate(step)], &[rates[step]], 1e-15);
         let scale = (clip / (norm + 1e-6)).min(1.0);
-        optimiser.step(&mut parameters, gradients, schedule.rate(step), scale).unwrap();
+        optimizer.step(&mut parameters, gradients, schedule.rate(step), scale).unwrap();
     }
     let got = by_file_name(&parameters.weights().unwrap(), encoder.config());
     for (name, wanted) in tensors(&dir.join("final.safetensors")) {
@@ -212,11 +213,11 @@ fn trajectory_of_classification() {
     let arrays = tensors(&dir.join("batches.safetensors"));
     let rows = arrays["labels"].shape[1];
     let labels = arrays["labels"].i64();
-    let learning = gold_only(encoder.clone());
+    let stage = gold_only(encoder.clone());
     // Adam amplifies the rounding noise of the key bias, whose gradient is 0.
     replay(&dir, parameters, &encoder, Some("attention.self.key.bias"), |leaves, step, input| {
         let gold = classes(&labels[step * rows..][..rows]);
-        learning.loss(leaves, input, None, Some(&gold), None).total
+        stage.loss(leaves, input, None, Some(&gold), None).total
     });
 }
 
@@ -225,9 +226,9 @@ fn trajectory_of_distillation() {
     let dir = fixtures("training/tinybert");
     let models = fixtures("gradients/tinybert");
     let objectives = all_terms(&models).into_iter().map(|(_, objective)| objective).collect();
-    let (teacher, learning, parameters) = distillation(&models, objectives);
-    replay(&dir, parameters, learning.encoder(), None, |leaves, _, input| {
-        let trace = teacher.trace(input, learning.keep(), None);
-        learning.loss(leaves, input, Some(&trace), None, None).total
+    let (teacher, stage, parameters) = distillation(&models, objectives);
+    replay(&dir, parameters, stage.encoder(), None, |leaves, _, input| {
+        let trace = teacher.trace(input, stage.keep(), None);
+        stage.loss(leaves, input, Some(&trace), None, None).total
     });
 }

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use attar_distill::engine::{Encoder, Input, Keep, Parameters, Trace};
-use attar_distill::objectives::{LayerMap, NamedMap, Objective, Semantics};
-use attar_distill::plan::initialised;
-use attar_distill::recipe::{ProjectionSpec, TeacherPrecision};
-use attar_distill::train::{Learning, Parts, Teacher};
+use attar_distill::engine::{Encoder, Input, Keep, Parameters, RequiredOutputs, Trace};
+use attar_distill::objectives::{Attention, LayerMap, NamedMap, Objective, ProjectionSpec, Relation, Semantics};
+use attar_distill::plan::initialize_missing;
+use attar_distill::recipe::TeacherPrecision;
+use attar_distill::train::{StageLoss, Teacher};
 use attar_model::{Bundle, ClassifierInput, EncoderConfig, Head, Target, Weights};
 use attar_testing::{assert_close, relative_norm};
 use attar_text::batch::Batch;
@@ -49,7 +49,7 @@ fn teachers(head: Head, precision: TeacherPrecision, order: Option<Vec<usize>>) 
 }
 
 fn teachers_of(config: EncoderConfig, precision: TeacherPrecision, order: Option<Vec<usize>>) -> [Teacher; 2] {
-    let bundle = Bundle::new(config.clone(), initialised(&config, Weights::new(), &Streams::new(8)));
+    let bundle = Bundle::new(config.clone(), initialize_missing(&config, Weights::new(), &Streams::new(8)));
     let encoder = Encoder::new(bundle.config.clone());
     let mut parameters = Parameters::empty(&Device::flex());
     parameters.load(encoder.slots(), &bundle.weights).unwrap();
@@ -121,7 +121,7 @@ fn what_a_classifier_reads_is_what_it_says() {
     let input = Input::ragged(&batch(), &config, &Device::flex());
     let trace = tensors.trace(&input, Keep::Output, None);
     let states = numbers(trace.last());
-    let weights = initialised(&config, Weights::new(), &Streams::new(8));
+    let weights = initialize_missing(&config, Weights::new(), &Streams::new(8));
     let [w, b] = ["classifier.weight", "classifier.bias"].map(|name| &weights.get(name).unwrap().data);
     let mut first = 0;
     let mut expected = Vec::new();
@@ -161,12 +161,12 @@ fn only_what_is_asked_for_is_there() {
     let student = EncoderConfig { layers: 1, ..config(classes()) };
     let map = || LayerMap::Named(NamedMap::Bottom);
     let objectives = vec![
-        Objective::Attention { weight: 1.0, map: map() },
-        Objective::Relation { weight: 1.0, heads: 2, layer: Some(2) },
+        Objective::from(Attention { weight: 1.0, map: map() }),
+        Objective::from(Relation { weight: 1.0, heads: 2, layer: Some(2) }),
     ];
-    let learning = Learning::new(Encoder::new(student), objectives, Semantics::Clean, ProjectionSpec::default(), None);
-    let some = packed.trace_parts(&input, &learning.parts(3), None);
-    let all = packed.trace_parts(&input, &Parts::of(Keep::Layers, 3), None);
+    let loss = StageLoss::new(Encoder::new(student), objectives, Semantics::Clean, ProjectionSpec::default(), None);
+    let some = packed.trace_required(&input, &loss.required_outputs(3), None);
+    let all = packed.trace_required(&input, &RequiredOutputs::of(Keep::Layers, 3), None);
     let rows = |layer: usize| {
         let layer = &some.layers[layer];
         [layer.hidden.dims()[0], layer.qkv.dims()[0], layer.scores.ragged(&input.geometry).dims()[0]]

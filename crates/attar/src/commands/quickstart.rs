@@ -4,7 +4,7 @@ use std::path::Path;
 
 use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::LabelledData;
-use attar_distill::objectives::{Objective, Semantics};
+use attar_distill::objectives::{Gold, Objective, Semantics, Soft};
 use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySpec, MoreSpec, Recipe, StageLength, StageSpec,
     StudentSpec, TeacherPrecision, TeacherSpec,
@@ -94,7 +94,7 @@ fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
         classifier: ClassifierChoice::Auto,
         vocabulary: None,
     };
-    let gold = vec![Objective::Gold { weight: 1.0 }];
+    let gold = vec![Objective::from(Gold { weight: 1.0 })];
     let stages = vec![stage("teacher", gold, 4, 2e-3)];
     recipe(seed, data, None, shape, stages)
 }
@@ -109,7 +109,7 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
         vocabulary: None,
     };
     let inside = recipes::intermediate(4, 4);
-    let soft = vec![Objective::Soft { weight: 1.0, temperature: 1.0 }];
+    let soft = vec![Objective::from(Soft { weight: 1.0, temperature: 1.0 })];
     let stages = [stage("intermediate", inside, 2, 4e-3), stage("prediction", soft, 5, 3e-3)];
     // What a teacher says of a text is no label to overfit: with dropout this student is a point worse.
     let stages = stages.map(|stage| StageSpec { dropout: false, ..stage }).to_vec();

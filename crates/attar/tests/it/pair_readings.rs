@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attar_distill::plan::initialised;
+use attar_distill::plan::initialize_missing;
 use attar_distill::tokenizer_files;
 use attar_model::atomic::WriteMode;
 use attar_model::{Bundle, EncoderConfig, Pooling, PoolingMode, Weights};
@@ -33,7 +33,7 @@ fn encoder(folder: &Path) {
         pad_id: tokenizer.pad_id().unwrap(),
         ..EncoderConfig::bert_base()
     };
-    let given = initialised(&config, Weights::new(), &Streams::new(1));
+    let given = initialize_missing(&config, Weights::new(), &Streams::new(1));
     let weights: Weights = given
         .iter()
         .map(|(name, tensor)| {

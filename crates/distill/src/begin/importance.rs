@@ -8,11 +8,10 @@ use attar_model::{Bundle, EncoderConfig};
 
 use crate::Error;
 use crate::engine::{Encoder, Input, Parameters, Values};
-use crate::objectives::{Objective, Semantics};
-use crate::optimiser::{Gradient, Gradients};
+use crate::objectives::{Gold, Objective, ProjectionSpec, Semantics};
+use crate::optimizer::{Gradient, Gradients};
 use crate::plan::Plan;
-use crate::recipe::ProjectionSpec;
-use crate::train::{Learning, gold_of, with_ids};
+use crate::train::{StageLoss, batch_labels, with_ids};
 
 /// Importance of the parts of one layer.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,16 +28,16 @@ pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Re
     let encoder = Encoder::new(teacher.config.clone());
     let mut parameters = Parameters::empty(&device);
     parameters.load(encoder.slots(), &teacher.weights)?;
-    let gold = vec![Objective::Gold { weight: 1.0 }];
-    let learning = Learning::new(encoder, gold, Semantics::Clean, ProjectionSpec::None, None);
+    let objectives = vec![Objective::from(Gold { weight: 1.0 })];
+    let loss = StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None);
     let mut sums = vec![LayerImportance::default(); teacher.config.layers];
     for rows in batches {
         let batch = plan.train_texts.batch(rows);
         let batch = plan.teacher_ids.as_ref().map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
         let input = Input::ragged(&batch, &teacher.config, &device);
         let leaves = parameters.leaves(&input);
-        let Some(gold) = gold_of(plan, rows, None, &device) else { continue };
-        let loss = learning.loss(&leaves, &input, None, Some(&gold), None);
+        let Some(labels) = batch_labels(plan, rows, None, &device) else { continue };
+        let loss = loss.loss(&leaves, &input, None, Some(&labels), None);
         let gradients = Gradients::collect(leaves, input.ids(), loss.total.backward())?;
         add(&mut sums, &teacher.config, &parameters, &parameters.values(), gradients)?;
     }

@@ -11,7 +11,7 @@ use super::Begun;
 use super::importance::{self, LayerImportance, largest};
 use super::principal::{self, Directions};
 use crate::Error;
-use crate::plan::{Plan, initialised, layers_of};
+use crate::plan::{Plan, initialize_missing, layers_of};
 use crate::recipe::TeacherPrecision;
 use crate::train::Teacher;
 
@@ -57,7 +57,7 @@ pub(super) fn weights(plan: &Plan, layers: &[usize]) -> Result<Begun, Error> {
         .filter(|(name, _)| !own.iter().any(|known| known == name))
         .map(|(name, tensor)| (name.to_string(), tensor.clone()))
         .collect();
-    let mut all = initialised(ours, weights, &streams);
+    let mut all = initialize_missing(ours, weights, &streams);
     for (name, tensor) in projection {
         all.insert(name, tensor);
     }

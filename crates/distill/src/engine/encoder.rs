@@ -7,11 +7,12 @@ use attar_model::{ClassifierInput, EncoderConfig, Family, Head, PoolerActivation
 use burn::tensor::{Tensor, module};
 
 use super::dropout::{Dropout, Site};
-use super::fused::Join;
+use super::fused::GradientAccumulator;
 use super::input::Input;
-use super::operations::{Body, Linear, Norm, Scores, activation, dropped, layer_norm, linear};
+use super::layer_weights::{Linear, Norm};
+use super::operations::{Implementation, Scores, activation, dropped, layer_norm, linear};
 use super::parameters::{Cursor, Slot, Values};
-use super::pooling::{mean_pool, normalise};
+use super::pooling::{mean_pool, normalize};
 
 /// What a forward pass leaves for the objectives.
 #[derive(Debug, Clone)]
@@ -73,21 +74,21 @@ pub enum Keep {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     config: EncoderConfig,
-    /// Which bodies the operations have, if not the fastest.
-    body: Option<Body>,
+    /// How the operations are computed, if not in the fastest way.
+    implementation: Option<Implementation>,
 }
 
 impl Encoder {
     /// The encoder of a configuration.
     pub fn new(config: EncoderConfig) -> Encoder {
-        Encoder { config, body: None }
+        Encoder { config, implementation: None }
     }
 
-    /// With the composed bodies of the operations on every device: slow on the CPU, and what the others are
-    /// measured against.
+    /// With operations composed of tensor operations on every device: slow on the CPU, and the reference for the
+    /// fused ones.
     #[must_use]
     pub fn composed(self) -> Encoder {
-        Encoder { body: Some(Body::Composed), ..self }
+        Encoder { implementation: Some(Implementation::Composed), ..self }
     }
 
     /// The configuration.
@@ -189,14 +190,15 @@ impl Encoder {
     ) -> LayerTrace {
         let c = &self.config;
         let geometry = &input.geometry;
-        let (body, join) = (self.body.unwrap_or_else(|| Body::of(&x)), Join::default());
-        let qkv = body.linear(x.clone(), &self.linear(values), &join);
-        let scores = body.attention_scores(&qkv, c.heads, geometry);
-        let context = body.attention_context(&qkv, &scores, c.heads, geometry, attention);
+        let operations = self.implementation.unwrap_or_else(|| Implementation::of(&x));
+        let accumulator = GradientAccumulator::default();
+        let qkv = operations.linear(x.clone(), &self.linear(values), &accumulator);
+        let scores = operations.attention_scores(&qkv, c.heads, geometry);
+        let context = operations.attention_context(&qkv, &scores, c.heads, geometry, attention);
         let (layer, norm) = (self.linear(values), self.norm(values));
-        let x = body.linear_residual_norm(context, &layer, x, &norm, hidden[0], &join);
+        let x = operations.linear_residual_norm(context, &layer, x, &norm, hidden[0], &accumulator);
         let (inner, outer, norm) = (self.linear(values), self.linear(values), self.norm(values));
-        let hidden = body.feed_forward(x, [&inner, &outer], c.activation, &norm, hidden[1]);
+        let hidden = operations.feed_forward(x, [&inner, &outer], c.activation, &norm, hidden[1]);
         LayerTrace { qkv, scores, hidden }
     }
 
@@ -264,7 +266,7 @@ impl Encoder {
 /// Cosines of neighboring rows, `[2B, H]` to `[B, 1]`.
 pub(crate) fn pair_cosine(vectors: Tensor<2>) -> Tensor<2> {
     let [sequences, hidden] = vectors.dims();
-    let pairs = normalise(vectors).reshape([sequences / 2, 2 * hidden]);
+    let pairs = normalize(vectors).reshape([sequences / 2, 2 * hidden]);
     let [one, other] = [0, hidden].map(|first| pairs.clone().narrow(1, first, hidden));
     (one * other).sum_dim(1)
 }

@@ -1,8 +1,8 @@
 //! The five operations of an encoder layer.
 //!
-//! Every operation takes and gives ragged tensors: `[N, …]` for tokens, `[P]` for query-key pairs. On the
-//! CPU engine they are those of [`fused`]. Elsewhere, and in tests of those, they are composed of tensor
-//! operations: the attention operations then gather to padded `[B, T, …]`, compute, and gather back.
+//! Every operation takes and returns ragged tensors: `[N, …]` for tokens, `[P]` for query-key pairs. The CPU engine
+//! runs those of [`fused`]. Other devices, and the tests of the fused ones, compose them of tensor operations: the
+//! attention operations then gather to padded `[B, T, …]`, compute, and gather back.
 
 use std::sync::Arc;
 
@@ -11,58 +11,42 @@ use burn::tensor::activation::{gelu_approximate, relu, softmax};
 use burn::tensor::{Device, Tensor, TensorData, module};
 
 use super::dropout::Site;
-use super::fused::{self, Join};
+use super::fused::{self, GradientAccumulator};
+use super::layer_weights::{Linear, Norm};
 use super::layout::Geometry;
 use crate::device;
 
-/// Weight `[in, out]` and bias `[out]` of a linear layer.
-#[derive(Debug, Clone)]
-pub struct Linear {
-    /// `[in, out]`
-    pub weight: Tensor<2>,
-    /// `[out]`
-    pub bias: Tensor<1>,
-}
-
-/// Gain and bias `[H]` of a LayerNorm and its epsilon.
-#[derive(Debug, Clone)]
-pub(super) struct Norm {
-    /// `[H]`
-    pub gain: Tensor<1>,
-    /// `[H]`
-    pub bias: Tensor<1>,
-    /// Added to the variance, inside the root.
-    pub epsilon: f64,
-}
-
-/// Which bodies the operations of a pass have.
+/// How the operations of a pass are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum Implementation {
     /// Tensor operations: any device.
     Composed,
     /// One kernel each: the CPU engine.
     Fused,
 }
 
-impl Body {
-    /// The fastest that a tensor's device has.
-    pub(super) fn of<const D: usize>(x: &Tensor<D>) -> Body {
-        if device::is_flex(&x.device()) { Body::Fused } else { Body::Composed }
+impl Implementation {
+    /// The fastest on a tensor's device.
+    pub(super) fn of<const D: usize>(x: &Tensor<D>) -> Implementation {
+        if device::is_flex(&x.device()) { Implementation::Fused } else { Implementation::Composed }
     }
 }
 
 /// `x W + b`: `[N, in]` to `[N, out]`.
 pub fn linear(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
-    let body = Body::of(&x);
-    body.linear(x, layer, &Join::default())
+    Implementation::of(&x).linear(x, layer, &GradientAccumulator::default())
 }
 
 /// `Σ (a - b)²` of two tensors of one shape, `[1]`.
-pub(crate) fn squared_difference<const D: usize>(a: Tensor<D>, b: Tensor<D>, join: &Join) -> Tensor<1> {
+pub(crate) fn squared_difference<const D: usize>(
+    a: Tensor<D>,
+    b: Tensor<D>,
+    accumulator: &GradientAccumulator,
+) -> Tensor<1> {
     debug_assert_eq!(a.dims(), b.dims());
-    match Body::of(&a) {
-        Body::Fused => fused::squared_difference(a, b, join.clone()),
-        Body::Composed => {
+    match Implementation::of(&a) {
+        Implementation::Fused => fused::squared_difference(a, b, accumulator.clone()),
+        Implementation::Composed => {
             let [rows, columns] = [a.dims()[0], a.dims()[1..].iter().product()];
             let difference = (a - b).square().reshape([rows, columns]);
             difference.sum_dim(1).sum()
@@ -75,18 +59,18 @@ pub(super) fn layer_norm(x: Tensor<2>, norm: &Norm) -> Tensor<2> {
     module::layer_norm(x, norm.gain.clone(), Some(norm.bias.clone()), norm.epsilon)
 }
 
-impl Body {
+impl Implementation {
     /// `x W + b`: `[N, in]` to `[N, out]`.
-    pub(super) fn linear(self, x: Tensor<2>, layer: &Linear, join: &Join) -> Tensor<2> {
+    pub(super) fn linear(self, x: Tensor<2>, layer: &Linear, accumulator: &GradientAccumulator) -> Tensor<2> {
         match self {
-            Body::Composed => module::linear(x, layer.weight.clone(), Some(layer.bias.clone())),
-            Body::Fused => fused::linear(x, layer, join.clone()),
+            Implementation::Composed => module::linear(x, layer.weight.clone(), Some(layer.bias.clone())),
+            Implementation::Fused => fused::linear(x, layer, accumulator.clone()),
         }
     }
 
     /// `LayerNorm(dropout(x W + b) + residual)`: the end of the attention block, `[N, H]`.
     ///
-    /// `join` is where the gradients of the residual and those of another use of it meet.
+    /// `accumulator` is that of the gradients of the residual.
     pub(super) fn linear_residual_norm(
         self,
         x: Tensor<2>,
@@ -94,13 +78,13 @@ impl Body {
         residual: Tensor<2>,
         norm: &Norm,
         site: Option<Site<'_>>,
-        join: &Join,
+        accumulator: &GradientAccumulator,
     ) -> Tensor<2> {
         match self {
-            Body::Composed => layer_norm(dropped(self.linear(x, layer, join), site) + residual, norm),
-            Body::Fused => {
+            Implementation::Composed => layer_norm(dropped(self.linear(x, layer, accumulator), site) + residual, norm),
+            Implementation::Fused => {
                 let mask = site.filter(Site::drops).map(|site| Arc::new(site.mask(residual.shape().num_elements())));
-                fused::linear_residual_norm(x, layer, residual, norm, mask, join.clone())
+                fused::linear_residual_norm(x, layer, residual, norm, mask, accumulator.clone())
             }
         }
     }
@@ -115,11 +99,12 @@ impl Body {
         site: Option<Site<'_>>,
     ) -> Tensor<2> {
         match self {
-            Body::Composed => {
-                let inside = composed_activation(self.linear(x.clone(), inner, &Join::default()), function);
-                self.linear_residual_norm(inside, outer, x, norm, site, &Join::default())
+            Implementation::Composed => {
+                let inner =
+                    composed_activation(self.linear(x.clone(), inner, &GradientAccumulator::default()), function);
+                self.linear_residual_norm(inner, outer, x, norm, site, &GradientAccumulator::default())
             }
-            Body::Fused => {
+            Implementation::Fused => {
                 let mask = site.filter(Site::drops).map(|site| Arc::new(site.mask(x.shape().num_elements())));
                 fused::feed_forward(x, [inner, outer], function, norm, mask)
             }
@@ -129,16 +114,22 @@ impl Body {
     /// Attention scores of queries, keys and values `[N, 3H]`.
     pub(super) fn attention_scores(self, qkv: &Tensor<2>, heads: usize, geometry: &Geometry) -> Scores {
         match self {
-            Body::Composed => {
-                let [query, key] = [0, 1].map(|part| split_into_heads(third(qkv, part), heads, geometry));
+            Implementation::Composed => {
+                let [query, key] =
+                    [Qkv::Query, Qkv::Key].map(|part| split_into_heads(slice_qkv(qkv, part), heads, geometry));
                 let scale = 1.0 / (query.dims()[3] as f64).sqrt();
-                Scores(Layered::Padded((query * scale).matmul(key.swap_dims(2, 3))))
+                Scores(ScoresLayout::Padded((query * scale).matmul(key.swap_dims(2, 3))))
             }
-            Body::Fused => {
+            Implementation::Fused => {
                 let ragged = Arc::clone(&geometry.ragged);
-                let attention = fused::Attention { heads, ragged, qkv: Join::default(), scores: Join::default() };
+                let attention = fused::Attention {
+                    heads,
+                    ragged,
+                    qkv: GradientAccumulator::default(),
+                    scores: GradientAccumulator::default(),
+                };
                 let scores = fused::attention_scores(qkv.clone(), attention.clone());
-                Scores(Layered::Ragged(scores, attention))
+                Scores(ScoresLayout::Ragged(scores, attention))
             }
         }
     }
@@ -153,8 +144,8 @@ impl Body {
         site: Option<Site<'_>>,
     ) -> Tensor<2> {
         match &scores.0 {
-            Layered::Padded(padded) => composed_context(qkv, padded.clone(), heads, geometry, site),
-            Layered::Ragged(ragged, attention) => {
+            ScoresLayout::Padded(padded) => composed_context(qkv, padded.clone(), heads, geometry, site),
+            ScoresLayout::Ragged(ragged, attention) => {
                 let mask = site.filter(Site::drops).map(|site| Arc::new(site.mask(geometry.layout.pairs(heads))));
                 fused::attention_context(ragged.clone(), qkv.clone(), attention.clone(), mask)
             }
@@ -164,8 +155,8 @@ impl Body {
 
 /// The activation function that a config names.
 pub(super) fn activation(x: Tensor<2>, function: Activation) -> Tensor<2> {
-    match (function, Body::of(&x)) {
-        (Activation::Gelu, Body::Fused) => fused::gelu(x),
+    match (function, Implementation::of(&x)) {
+        (Activation::Gelu, Implementation::Fused) => fused::gelu(x),
         _ => composed_activation(x, function),
     }
 }
@@ -186,11 +177,11 @@ pub(super) fn composed_gelu(x: Tensor<2>) -> Tensor<2> {
 
 /// Scaled attention scores before mask and softmax, `q kᵀ / √D`, of a batch.
 #[derive(Debug, Clone)]
-pub struct Scores(Layered);
+pub struct Scores(ScoresLayout);
 
-/// Scores as the body that made them lays them out.
+/// Scores as the implementation that computed them lays them out.
 #[derive(Debug, Clone)]
-enum Layered {
+enum ScoresLayout {
     /// `[B, A, T, T]`
     Padded(Tensor<4>),
     /// `[P]`
@@ -201,8 +192,8 @@ impl Scores {
     /// `[P]`: stored pairs in the order sequence, head, query, key.
     pub fn ragged(&self, geometry: &Geometry) -> Tensor<1> {
         let padded = match &self.0 {
-            Layered::Ragged(scores, _) => return scores.clone(),
-            Layered::Padded(padded) => padded,
+            ScoresLayout::Ragged(scores, _) => return scores.clone(),
+            ScoresLayout::Padded(padded) => padded,
         };
         let [sequences, heads, longest, _] = padded.dims();
         let flat = padded.clone().reshape([sequences * heads * longest * longest]);
@@ -215,31 +206,36 @@ impl Scores {
     /// Scores `[P]` of `heads` heads that were computed elsewhere.
     pub(crate) fn from_ragged(scores: Tensor<1>, heads: usize, geometry: &Geometry) -> Scores {
         let ragged = Arc::clone(&geometry.ragged);
-        Scores(Layered::Ragged(
+        Scores(ScoresLayout::Ragged(
             scores,
-            fused::Attention { heads, ragged, qkv: Join::default(), scores: Join::default() },
+            fused::Attention {
+                heads,
+                ragged,
+                qkv: GradientAccumulator::default(),
+                scores: GradientAccumulator::default(),
+            },
         ))
     }
 
     /// Scores `[B, A, T, T]` that were computed elsewhere.
     #[cfg(test)]
     pub(crate) fn from_padded(padded: Tensor<4>) -> Scores {
-        Scores(Layered::Padded(padded))
+        Scores(ScoresLayout::Padded(padded))
     }
 
     /// A, the number of heads.
     pub fn heads(&self) -> usize {
         match &self.0 {
-            Layered::Padded(padded) => padded.dims()[1],
-            Layered::Ragged(_, attention) => attention.heads,
+            ScoresLayout::Padded(padded) => padded.dims()[1],
+            ScoresLayout::Ragged(_, attention) => attention.heads,
         }
     }
 
-    /// Where the gradients of the ragged scores meet.
-    pub(crate) fn join(&self) -> Join {
+    /// That of the gradients of the ragged scores.
+    pub(crate) fn accumulator(&self) -> GradientAccumulator {
         match &self.0 {
-            Layered::Padded(_) => Join::default(),
-            Layered::Ragged(_, attention) => attention.scores.clone(),
+            ScoresLayout::Padded(_) => GradientAccumulator::default(),
+            ScoresLayout::Ragged(_, attention) => attention.scores.clone(),
         }
     }
 }
@@ -259,7 +255,7 @@ fn composed_context(
     if let Some(site) = site.filter(Site::drops) {
         probabilities = probabilities * pair_factors(&site, heads, geometry);
     }
-    let value = split_into_heads(third(qkv, 2), heads, geometry);
+    let value = split_into_heads(slice_qkv(qkv, Qkv::Value), heads, geometry);
     let [sequences, _, longest, width] = value.dims();
     let context = probabilities.matmul(value).swap_dims(1, 2).reshape([sequences * longest, heads * width]);
     match &geometry.to_ragged {
@@ -281,13 +277,24 @@ pub(super) fn dropped(x: Tensor<2>, site: Option<Site<'_>>) -> Tensor<2> {
     }
 }
 
-/// Queries (0), keys (1) or values (2) of `[N, 3H]`: `[N, H]`.
-pub fn third(qkv: &Tensor<2>, part: usize) -> Tensor<2> {
-    let hidden = qkv.dims()[1] / 3;
-    qkv.clone().narrow(1, part * hidden, hidden)
+/// The part of a projection `[N, 3H]` that queries, keys or values take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Qkv {
+    /// Columns 0 to H.
+    Query,
+    /// Columns H to 2H.
+    Key,
+    /// Columns 2H to 3H.
+    Value,
 }
 
-/// `[N, H]` as `[B, heads, T, H/heads]`; what stands in padded rows is not to be looked at.
+/// Queries, keys or values of `[N, 3H]`: `[N, H]`.
+pub fn slice_qkv(qkv: &Tensor<2>, part: Qkv) -> Tensor<2> {
+    let hidden = qkv.dims()[1] / 3;
+    qkv.clone().narrow(1, part as usize * hidden, hidden)
+}
+
+/// `[N, H]` as `[B, heads, T, H/heads]`; contents of padded rows unspecified.
 pub fn split_into_heads(x: Tensor<2>, heads: usize, geometry: &Geometry) -> Tensor<4> {
     let hidden = x.dims()[1];
     let padded = match &geometry.to_padded {

@@ -1,7 +1,7 @@
 //! Named parameters in a fixed order, as tensors on a device.
 //!
 //! The order is that of the model files (embeddings, layers, pooler, head), then whatever a stage
-//! adds, such as projections. Sums over parameters, checkpoints and the optimiser all walk this
+//! adds, such as projections. Sums over parameters, checkpoints and the optimizer all walk this
 //! order, so that results do not depend on a hash.
 //!
 //! A linear layer's weight is kept as `[in, out]`, the transpose of the files' `[out, in]`: then
@@ -338,7 +338,7 @@ impl Parameters {
         Values(self.slots.iter().zip(&self.values).map(leaf).collect())
     }
 
-    /// The values, to be changed by the optimiser.
+    /// The values, to be changed by the optimizer.
     pub fn values_mut(&mut self) -> &mut [Value] {
         &mut self.values
     }

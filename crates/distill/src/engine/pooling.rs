@@ -19,7 +19,7 @@ pub fn mean_pool(states: &Tensor<2>, geometry: &Geometry) -> Tensor<2> {
 }
 
 /// Rows scaled to Euclidean length 1.
-pub fn normalise(x: Tensor<2>) -> Tensor<2> {
+pub fn normalize(x: Tensor<2>) -> Tensor<2> {
     let length = (x.clone().square().sum_dim(1) + TINY).sqrt();
     x / length
 }

@@ -2,16 +2,86 @@
 //! arXiv 1909.10351, eq. 8 and 9).
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
-use super::mean_square;
-use crate::engine::{Linear, linear};
+use super::term::{LossTerm, Misfit, Setting};
+use super::{Comparison, LayerMap, Projection, ProjectionSpec, mean_square, one};
+use crate::engine::{RequiredOutputs, linear};
 
-/// A learned projection of student states `[N, H]` to the teacher's width, `x W + b`.
-///
-/// The published code has one for the embeddings and all layers; its later checkpoints have one
-/// for each level.
-#[derive(Debug, Clone)]
-pub struct Projection(pub Linear);
+/// Squared difference of the embedding outputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Embedding {
+    /// Factor of the term in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+}
+
+/// Squared difference of the layers' outputs, summed over layers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hidden {
+    /// Factor of the term in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Which layers are compared.
+    #[serde(default)]
+    pub map: LayerMap,
+}
+
+impl LossTerm for Embedding {
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    fn projects(&self) -> bool {
+        true
+    }
+
+    fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        check_widths(setting)
+    }
+
+    fn mark_required(&self, _: usize, required: &mut RequiredOutputs) {
+        required.embeddings = true;
+    }
+
+    fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
+        hidden(c.student.hidden(0), c.teacher().hidden(0), c.projection(0))
+    }
+}
+
+impl LossTerm for Hidden {
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    fn projects(&self) -> bool {
+        true
+    }
+
+    fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        check_widths(setting)?;
+        self.map.check(setting)
+    }
+
+    fn mark_required(&self, student_layers: usize, required: &mut RequiredOutputs) {
+        self.map.teacher_layers(student_layers, required, |layer| layer.hidden = true);
+    }
+
+    fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
+        c.sum_over_layers(&self.map, |s, t| hidden(c.student.hidden(s), c.teacher().hidden(t), c.projection(s)))
+    }
+}
+
+fn check_widths(setting: &Setting<'_>) -> Result<(), Misfit> {
+    let (student, teacher) = (setting.student.hidden, setting.teacher().hidden);
+    if setting.projection == ProjectionSpec::None && student != teacher {
+        let expected = format!("equal widths without a projection, as the teacher's {teacher}");
+        return Err(Misfit::new(expected, format!("a student of {student}"), "set `projection = \"shared\"`"));
+    }
+    Ok(())
+}
 
 /// Mean squared difference of two states, over rows and features.
 ///

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::term::{Misfit, Setting};
+use crate::engine::{RequiredLayer, RequiredOutputs};
+
 /// A rule from student layers 1..=M to teacher layers 1..=N (TinyBERT, arXiv 1909.10351, section 3.1
 /// and table 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +67,26 @@ impl LayerMap {
             NamedMap::Bottom => m,
         };
         Ok((1..=student).map(|m| [m, target(m)]).collect())
+    }
+
+    /// Checks that the map fits the depths of both models.
+    pub(super) fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        match self.pairs(setting.student.layers, setting.teacher().layers) {
+            Ok(_) => Ok(()),
+            Err(got) => Err(Misfit::new("a layer map that fits", got, "correct `map`")),
+        }
+    }
+
+    /// Marks something of every teacher layer of the map.
+    pub(super) fn teacher_layers(
+        &self,
+        student: usize,
+        required: &mut RequiredOutputs,
+        mark: impl Fn(&mut RequiredLayer),
+    ) {
+        for [_, teacher] in self.pairs(student, required.layers.len()).expect("the plan checked the map") {
+            mark(&mut required.layers[teacher - 1]);
+        }
     }
 }
 

@@ -24,9 +24,9 @@ pub fn soft_cross_entropy(student: Tensor<2>, teacher: Tensor<2>, temperature: f
 /// over rows and labels: PyTorch's `BCEWithLogitsLoss`.
 pub fn binary_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     // log(1 - σ(z)) is log σ(-z), which no logit makes infinite.
-    let there = targets.clone() * log_sigmoid(logits.clone());
-    let not_there = (targets.neg() + 1.0) * log_sigmoid(logits.neg());
-    mean(there + not_there).neg()
+    let present = targets.clone() * log_sigmoid(logits.clone());
+    let absent = (targets.neg() + 1.0) * log_sigmoid(logits.neg());
+    mean(present + absent).neg()
 }
 
 /// Binary cross-entropy of the student's logits against the sigmoids of the teacher's, both `[B, K]`, averaged over rows and

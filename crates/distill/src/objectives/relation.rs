@@ -2,9 +2,63 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
-use super::sum;
-use crate::engine::{Geometry, split_into_heads};
+use super::term::{LossTerm, Misfit, Setting};
+use super::{Comparison, one, sum};
+use crate::engine::{Geometry, Qkv, RequiredOutputs, slice_qkv, split_into_heads};
+
+/// Relations among queries, among keys and among values of the student's last layer and one
+/// teacher layer. Neither widths nor numbers of heads need be equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Relation {
+    /// Factor of the term in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Relation heads; a divisor of both widths.
+    pub heads: usize,
+    /// Teacher layer, counted from 1; its last one if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
+}
+
+impl LossTerm for Relation {
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        let (student, teacher, heads) = (setting.student.hidden, setting.teacher().hidden, self.heads);
+        if heads == 0 || !student.is_multiple_of(heads) || !teacher.is_multiple_of(heads) {
+            let expected = format!("relation heads that divide {student} and {teacher}");
+            return Err(Misfit::new(expected, heads.to_string(), "choose a common divisor of both widths"));
+        }
+        let layers = setting.teacher().layers;
+        match self.layer {
+            Some(layer) if layer == 0 || layer > layers => {
+                let expected = format!("a teacher layer from 1 to {layers}");
+                Err(Misfit::new(expected, layer.to_string(), "leave `layer` out for the last one"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn mark_required(&self, _: usize, required: &mut RequiredOutputs) {
+        let layer = self.layer.unwrap_or(required.layers.len());
+        required.layers[layer - 1].qkv = true;
+    }
+
+    fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
+        let teacher = c.teacher();
+        let layer = self.layer.unwrap_or(teacher.layers.len());
+        let [student, teacher] = [c.student.layers.last(), teacher.layers.get(layer - 1)]
+            .map(|layer| &layer.expect("an encoder has layers").qkv);
+        let [query, key, value] = [Qkv::Query, Qkv::Key, Qkv::Value]
+            .map(|part| relation(&slice_qkv(student, part), &slice_qkv(teacher, part), self.heads, c.geometry));
+        query + key + value
+    }
+}
 
 /// Divergence of the student's token relations from the teacher's.
 ///

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use serde_json::Value;
 
 use super::*;
-use crate::engine::{Geometry, Layout, Linear, Scores, Trace, mean_pool, normalise};
+use crate::engine::{Geometry, Layout, Linear, Scores, Trace, mean_pool, normalize};
 
 const VALUE: f64 = 1e-5;
 const GRADIENT: f64 = 2e-5;
@@ -166,11 +166,11 @@ fn tinybert_terms() {
         };
         let map = || LayerMap::Pairs(pairs.clone());
         let mut terms = vec![
-            ("attention".to_owned(), Objective::Attention { weight: 1.0, map: map() }),
-            ("hidden".to_owned(), Objective::Hidden { weight: 1.0, map: map() }),
-            ("embedding".to_owned(), Objective::Embedding { weight: 1.0 }),
+            ("attention".to_owned(), Objective::from(Attention { weight: 1.0, map: map() })),
+            ("hidden".to_owned(), Objective::from(Hidden { weight: 1.0, map: map() })),
+            ("embedding".to_owned(), Objective::from(Embedding { weight: 1.0 })),
         ];
-        let soft = |(name, temperature): (String, f64)| (name, Objective::Soft { weight: 1.0, temperature });
+        let soft = |(name, temperature): (String, f64)| (name, Objective::from(Soft { weight: 1.0, temperature }));
         terms.extend(temperatures.iter().cloned().map(soft));
         for (term, objective) in terms {
             case.begin();
@@ -180,13 +180,13 @@ fn tinybert_terms() {
             let comparison = Comparison {
                 student: &student,
                 teacher: Some(&teacher),
-                gold: None,
+                labels: None,
                 projections: &projections,
                 geometry: &geometry,
                 semantics,
                 multi_label: false,
             };
-            let value = comparison.term(&objective);
+            let value = objective.value(&comparison);
             case.check(&values[name][&term], &format!("{name}.{term}"), value);
         }
     }
@@ -302,7 +302,7 @@ fn sentence_vectors() {
             "cosine_tokens" => cosine_tokens(&student, &teacher),
             "cosine_pooled" => cosine_pooled(&student, &teacher, &geometry),
             "pooled_mse" => pooled_mse(s, t),
-            "pooled_mse_normalised" => pooled_mse(normalise(s), normalise(t)),
+            "pooled_mse_normalised" => pooled_mse(normalize(s), normalize(t)),
             _ => {
                 let Projection(layer) = case.projection();
                 let small = mean_pool(&pick(case.leaf("student_small")), &geometry);

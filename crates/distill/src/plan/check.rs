@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use attar_model::{Bundle, EncoderConfig};
-use attar_text::labelled::{Label, Target};
+use attar_text::labelled::Label;
 use attar_text::tokenizer::{Encoding, Tokenizer};
 
 use super::PlannedTeacher;
 use crate::data::LabelledData;
-use crate::objectives::{Objective, Semantics};
-use crate::recipe::{DeviceChoice, ProjectionSpec, Recipe, StageLength, StageRows, StageSpec, TeacherPrecision};
+use crate::objectives::{Misfit, Objective, Semantics, Setting};
+use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, TeacherPrecision};
 use crate::{Error, model_directory};
 
 /// Numbers of the recipe that stand by themselves.
@@ -62,7 +62,7 @@ fn numbers(stage: &StageSpec) -> Result<(), Error> {
     need(stage.patience != Some(0), "a `patience` of at least 1", "0".into())?;
     need((0.0..=1.0).contains(&stage.warmup), "a `warmup` from 0 to 1", stage.warmup.to_string())?;
     need(stage.clip >= 0.0 && stage.clip.is_finite(), "a `clip` of at least 0", stage.clip.to_string())?;
-    let o = stage.optimiser;
+    let o = stage.optimizer;
     need((0.0..1.0).contains(&o.beta1), "`beta1` from 0, below 1", o.beta1.to_string())?;
     need((0.0..1.0).contains(&o.beta2), "`beta2` from 0, below 1", o.beta2.to_string())?;
     need(o.epsilon > 0.0 && o.epsilon.is_finite(), "an `epsilon` above 0", o.epsilon.to_string())?;
@@ -73,11 +73,7 @@ fn numbers(stage: &StageSpec) -> Result<(), Error> {
     )?;
     need(!stage.objectives.is_empty(), "at least one objective", "none".into())?;
     for objective in &stage.objectives {
-        let (name, weight) = (objective.name(), objective.weight());
-        need(weight > 0.0 && weight.is_finite(), &format!("a weight above 0 for `{name}`"), weight.to_string())?;
-        if let Objective::Soft { temperature, .. } = objective {
-            need(*temperature > 0.0 && temperature.is_finite(), "a temperature above 0", temperature.to_string())?;
-        }
+        objective.check_numbers().map_err(|misfit| refused(&place, misfit))?;
     }
     Ok(())
 }
@@ -91,105 +87,58 @@ pub(super) fn stage(
     more: usize,
     semantics: Semantics,
 ) -> Result<(), Error> {
-    let several = matches!(data.train.target, Target::MultiLabel(_));
+    let target = &data.train.target;
+    let setting = Setting {
+        student,
+        teacher: teacher.map(|planned| &planned.bundle.config),
+        teacher_answers: teacher.is_some_and(|planned| planned.answers(target)),
+        target,
+        labeled: data.train.examples.iter().all(|row| row.label != Label::Absent),
+        projection: stage.projection,
+        semantics,
+    };
     for objective in &stage.objectives {
         let place = format!("stage {}, objective {}", stage.name, objective.name());
-        let refused = |expected: String, got: String, out: &str| Err(Error::refused(&place, expected, got, out));
-        if objective.needs_labels() {
-            if more > 0 && stage.rows == StageRows::All {
-                return refused(
-                    "a label on every row".into(),
-                    format!("{more} rows of `[more]`, which have none"),
-                    "set `rows = \"labeled\"` in this stage, or learn from a teacher alone (`soft`)",
-                );
-            }
-            let unlabelled = data.train.examples.iter().filter(|row| row.label == Label::Absent).count();
-            if unlabelled > 0 {
-                return refused(
-                    "a label on every training row".into(),
-                    format!("{unlabelled} rows without"),
-                    "learn from a teacher alone (`soft`)",
-                );
-            }
-            let has_classes = matches!(data.train.target, Target::Classes(_));
-            if matches!(objective, Objective::Contrast { .. }) && !has_classes {
-                return refused(
-                    "rows with one class each".into(),
-                    "rows with scores or label sets".into(),
-                    "use `gold`",
-                );
-            }
-            continue;
-        }
-        let Some(planned) = teacher else {
-            return refused("a teacher".into(), "none".into(), "add `[teacher]` with its `path`, or keep `gold` alone");
+        let has_inputs = if objective.needs_labels() {
+            labels_everywhere(stage, data, more)
+        } else if teacher.is_none() {
+            Err(Misfit::new("a teacher", "none", "add `[teacher]` with its `path`, or keep `gold` alone"))
+        } else {
+            Ok(())
         };
-        let teacher = &planned.bundle.config;
-        match objective {
-            Objective::Gold { .. } | Objective::Contrast { .. } => {}
-            Objective::Embedding { .. } | Objective::Hidden { .. } => {
-                if stage.projection == ProjectionSpec::None && student.hidden != teacher.hidden {
-                    return refused(
-                        format!("equal widths without a projection, as the teacher's {}", teacher.hidden),
-                        format!("a student of {}", student.hidden),
-                        "set `projection = \"shared\"`",
-                    );
-                }
-            }
-            Objective::Cosine { .. } => {
-                if student.hidden != teacher.hidden {
-                    let (expected, got) =
-                        (format!("the teacher's width {}", teacher.hidden), student.hidden.to_string());
-                    return refused(expected, got, "use `hidden`, which projects, or `relation`");
-                }
-            }
-            Objective::Attention { .. } => {
-                if student.heads != teacher.heads {
-                    let (expected, got) = (format!("the teacher's {} heads", teacher.heads), student.heads.to_string());
-                    return refused(expected, got, "give the student as many heads, or use `relation`");
-                }
-            }
-            Objective::Relation { heads, layer, .. } => {
-                let divides = |width: usize| *heads > 0 && width.is_multiple_of(*heads);
-                if !divides(student.hidden) || !divides(teacher.hidden) {
-                    let expected = format!("relation heads that divide {} and {}", student.hidden, teacher.hidden);
-                    return refused(expected, heads.to_string(), "choose a common divisor of both widths");
-                }
-                if layer.is_some_and(|layer| layer == 0 || layer > teacher.layers) {
-                    let got = layer.unwrap_or(0).to_string();
-                    return refused(
-                        format!("a teacher layer from 1 to {}", teacher.layers),
-                        got,
-                        "leave `layer` out for the last one",
-                    );
-                }
-            }
-            Objective::Soft { .. } if several && semantics == Semantics::Reference => {
-                let expected = "one class or a score, which the published code knows";
-                return refused(expected.into(), "several labels a row".into(), "set `semantics = \"clean\"`");
-            }
-            Objective::Soft { .. } => {
-                let gold_instead = semantics == Semantics::Reference && data.train.scores().is_some();
-                if !gold_instead && !planned.answers(&data.train.target) {
-                    let got = format!("a head that answers something else ({} outputs)", teacher.outputs());
-                    let expected = format!("a teacher that answers the data's {} outputs", data.train.target.outputs());
-                    return refused(expected, got, "fine-tune the teacher on these labels first (`attar finetune`)");
-                }
-            }
-        }
-        if let Objective::Hidden { map, .. } | Objective::Attention { map, .. } = objective {
-            map.pairs(student.layers, teacher.layers)
-                .map_err(|got| Error::refused(&place, "a layer map that fits", got, "correct `map`"))?;
-        }
+        has_inputs.and_then(|()| objective.check(&setting)).map_err(|misfit| refused(&place, misfit))?;
     }
     Ok(())
+}
+
+/// Whether each row that a stage goes over has a label; `more` rows are beside the labeled ones.
+fn labels_everywhere(stage: &StageSpec, data: &LabelledData, more: usize) -> Result<(), Misfit> {
+    if more > 0 && stage.rows == StageRows::All {
+        return Err(Misfit::new(
+            "a label on every row",
+            format!("{more} rows of `[more]`, which have none"),
+            "set `rows = \"labeled\"` in this stage, or learn from a teacher alone (`soft`)",
+        ));
+    }
+    match data.train.examples.iter().filter(|row| row.label == Label::Absent).count() {
+        0 => Ok(()),
+        unlabeled => Err(Misfit::new(
+            "a label on every training row",
+            format!("{unlabeled} rows without"),
+            "learn from a teacher alone (`soft`)",
+        )),
+    }
+}
+
+fn refused(place: &str, misfit: Misfit) -> Error {
+    Error::refused(place, misfit.expected, misfit.got, misfit.way_out)
 }
 
 /// The weight of each class in the `gold` term of a stage.
 pub(super) fn class_weights(stage: &StageSpec, data: &LabelledData) -> Result<Option<Vec<f32>>, Error> {
     let Some(weights) = &stage.class_weights else { return Ok(None) };
     let place = format!("stage {}", stage.name);
-    if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold { .. })) {
+    if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {
         let out = "leave `class-weights` out here and weigh the classes where the teacher learns them";
         return Err(Error::refused(place, "the objective `gold`, whose classes `class-weights` weighs", "none", out));
     }

@@ -85,7 +85,7 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
     seconds += beginning + evaluations;
     let error = 2.0 * squares.sqrt();
     let totals = meter.finish().forecast(Seconds::new(seconds).map_err(Error::energy)?, |phase| {
-        [phase::TEACHER, phase::STUDENT].contains(&phase)
+        [phase::TEACHER, phase::TRAINING].contains(&phase)
     });
     Ok(Estimate {
         seconds,

@@ -73,7 +73,7 @@ impl PlannedStudent {
                     ..like
                 };
                 let config = checked(shape.with_head(head))?;
-                let weights = initialised(&config, Weights::new(), streams);
+                let weights = initialize_missing(&config, Weights::new(), streams);
                 Ok(PlannedStudent { config, weights, beginning: Beginning::Given, base: None })
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
@@ -94,7 +94,10 @@ impl PlannedStudent {
                 let same = (config.hidden, config.heads, config.feed_forward)
                     == (whole.hidden, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
-                    (initialised(&config, layers_of(bundle, layers, teacher.kept, &config), streams), Beginning::Given)
+                    (
+                        initialize_missing(&config, layers_of(bundle, layers, teacher.kept, &config), streams),
+                        Beginning::Given,
+                    )
                 } else {
                     refuse_growth(&config, whole)?;
                     (Weights::new(), Beginning::Pruned(layers.clone()))
@@ -125,7 +128,7 @@ fn existing(
     let input = if keep { bundle.config.classifier_input } else { chosen(classifier, made_for) };
     let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
     let beginning = if keep || begins == HeadStart::Random { Beginning::Given } else { Beginning::FrozenHead };
-    let weights = initialised(&config, bundle.weights, streams);
+    let weights = initialize_missing(&config, bundle.weights, streams);
     Ok(PlannedStudent { config, weights, beginning, base: Some(model_directory::name(path)) })
 }
 
@@ -296,7 +299,7 @@ fn deviation(hidden: usize) -> f64 {
 
 /// Weights with every tensor that is missing drawn anew: normal with the config's deviation, gains 1,
 /// biases 0 (Devlin et al., arXiv 1810.04805, released code).
-pub fn initialised(config: &EncoderConfig, mut given: Weights, streams: &Streams) -> Weights {
+pub fn initialize_missing(config: &EncoderConfig, mut given: Weights, streams: &Streams) -> Weights {
     let mut weights = Weights::new();
     for (index, (name, shape)) in expected_shapes(config).into_iter().enumerate() {
         let tensor = given.remove(&name).unwrap_or_else(|| {
@@ -330,7 +333,7 @@ mod tests {
             vocabulary: 500,
             ..EncoderConfig::bert_base()
         };
-        let weights = initialised(&config, Weights::new(), &Streams::new(3));
+        let weights = initialize_missing(&config, Weights::new(), &Streams::new(3));
         assert_eq!(
             weights.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>(),
             expected_shapes(&config).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
@@ -341,8 +344,8 @@ mod tests {
         assert!((deviation / 0.02 - 1.0).abs() < 4.0 / (2.0 * words.len() as f64).sqrt(), "{deviation}");
         assert_eq!(weights.get("embeddings.LayerNorm.weight").unwrap().data, [1.0; 64]);
         assert_eq!(weights.get("pooler.dense.bias").unwrap().data, [0.0; 64]);
-        assert_eq!(weights, initialised(&config, Weights::new(), &Streams::new(3)));
-        assert_ne!(weights, initialised(&config, Weights::new(), &Streams::new(4)));
+        assert_eq!(weights, initialize_missing(&config, Weights::new(), &Streams::new(3)));
+        assert_ne!(weights, initialize_missing(&config, Weights::new(), &Streams::new(4)));
     }
 
     #[test]

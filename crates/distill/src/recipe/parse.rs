@@ -175,7 +175,7 @@ mod tests {
             ("[[stage]]", "[checkpoint]\nevry = 1\n[[stage]]", "every"),
             ("[[stage]]", "[energy]\nregoin = \"DE\"\n[[stage]]", "region"),
             ("name = \"prediction\"", "name = \"prediction\"\nclipp = 1.0", "clip"),
-            ("name = \"prediction\"", "name = \"prediction\"\noptimiser = { beta3 = 0.9 }", "beta2"),
+            ("name = \"prediction\"", "name = \"prediction\"\noptimizer = { beta3 = 0.9 }", "beta2"),
             ("{ kind = \"embedding\" }", "{ kind = \"embedding\", wieght = 1.0 }", "weight"),
             ("{ kind = \"embedding\" }", "{ kind = \"embeding\" }", "embedding"),
             ("{ kind = \"constant\" }", "{ kind = \"polynomial\", powr = 2.0 }", "power"),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::ClassWeights;
-use crate::objectives::Objective;
-use crate::optimiser::{AdamWOptions, ScheduleKind};
+use crate::objectives::{Objective, ProjectionSpec};
+use crate::optimizer::{AdamWOptions, ScheduleKind};
 
 /// One training loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct StageSpec {
     pub schedule: ScheduleKind,
     /// Constants of AdamW.
     #[serde(default)]
-    pub optimiser: AdamWOptions,
+    pub optimizer: AdamWOptions,
     /// Global norm to which gradients are clipped; 0 leaves them alone.
     #[serde(default = "defaults::clip")]
     pub clip: f64,
@@ -87,7 +87,7 @@ impl StageSpec {
             layer_decay: defaults::layer_decay(),
             warmup: defaults::warmup(),
             schedule: ScheduleKind::default(),
-            optimiser: AdamWOptions::default(),
+            optimizer: AdamWOptions::default(),
             clip: defaults::clip(),
             dropout: defaults::dropout(),
             evaluate_every: 0,
@@ -122,19 +122,6 @@ impl Default for StageLength {
     fn default() -> Self {
         StageLength::Epochs(3)
     }
-}
-
-/// How student states meet teacher states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProjectionSpec {
-    /// One learned projection for the embeddings and all layers, as in the published TinyBERT code.
-    #[default]
-    Shared,
-    /// One for each level, as in TinyBERT's later checkpoints.
-    PerLevel,
-    /// None: the widths are equal.
-    None,
 }
 
 /// Which weights a stage hands on.

@@ -1,6 +1,6 @@
 //! Checkpoints: a directory each, complete or absent.
 //!
-//! A checkpoint holds the parameters, the optimiser's moments and where the run stands. Everything
+//! A checkpoint holds the parameters, the optimizer's moments and where the run stands. Everything
 //! else follows from the recipe and its seed, so that a run that was killed at any moment goes on to
 //! the same bytes.
 
@@ -44,7 +44,7 @@ pub struct Checkpoint {
     pub state: State,
     /// The parameters by name.
     pub parameters: Weights,
-    /// The optimiser's moments by name; none at the beginning of a stage.
+    /// The optimizer's moments by name; none at the beginning of a stage.
     pub moments: Option<Weights>,
 }
 

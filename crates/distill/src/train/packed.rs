@@ -8,39 +8,8 @@ use attar_runtime::{LayerBuffers, Options, Output, Precision, TraceBuffers};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Error;
-use crate::engine::{Input, Keep, LayerTrace, Scores, Trace, mean_pool, pair_cosine};
+use crate::engine::{Input, LayerTrace, RequiredOutputs, Scores, Trace, mean_pool, pair_cosine};
 use crate::recipe::TeacherPrecision;
-
-/// The parts of a teacher's trace that objectives look at, beside the last layer's output and the logits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parts {
-    keep: Keep,
-    pub(crate) embeddings: bool,
-    /// One for each layer.
-    pub(crate) layers: Vec<LayerParts>,
-}
-
-/// The parts of a layer that objectives look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct LayerParts {
-    pub(crate) hidden: bool,
-    pub(crate) scores: bool,
-    pub(crate) qkv: bool,
-}
-
-impl Parts {
-    /// Every part of every layer, or the output alone, of a teacher of so many layers.
-    pub fn of(keep: Keep, layers: usize) -> Parts {
-        let all = keep == Keep::Layers;
-        Parts { keep, embeddings: all, layers: vec![LayerParts { hidden: all, scores: all, qkv: all }; layers] }
-    }
-
-    /// What the tensor engine is to keep so that they are there.
-    pub(super) fn keep(&self) -> Keep {
-        let some = self.embeddings || self.layers.iter().any(|&layer| layer != LayerParts::default());
-        if some { Keep::Layers } else { self.keep }
-    }
-}
 
 /// A packed encoder with its threads; clones share both.
 #[derive(Debug, Clone)]
@@ -61,8 +30,8 @@ impl PackedTeacher {
         Ok(PackedTeacher { encoder: Arc::new(Mutex::new(encoder)), config: bundle.config.clone() })
     }
 
-    /// The parts of a trace, and empty tensors for the others.
-    pub(super) fn trace(&self, input: &Input, parts: &Parts) -> Trace {
+    /// The required parts of a trace, and empty tensors for the others.
+    pub(super) fn trace(&self, input: &Input, required: &RequiredOutputs) -> Trace {
         let c = &self.config;
         let layout = &input.geometry.layout;
         assert_eq!(layout.rows(), layout.tokens(), "a packed teacher counts no padding");
@@ -72,13 +41,13 @@ impl PackedTeacher {
         let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
 
         let (rows, hidden, pairs) = (layout.rows(), c.hidden, layout.pairs(c.heads));
-        let room = |wanted: bool, numbers: usize| pool::acquire(if wanted { numbers } else { 0 });
-        let mut embeddings = room(parts.embeddings || c.layers == 0, rows * hidden);
+        let buffer = |wanted: bool, numbers: usize| pool::acquire(if wanted { numbers } else { 0 });
+        let mut embeddings = buffer(required.embeddings || c.layers == 0, rows * hidden);
         let last = c.layers.saturating_sub(1);
-        let mut layers: Vec<[Vec<f32>; 3]> = (parts.layers.iter().enumerate())
+        let mut layers: Vec<[Vec<f32>; 3]> = (required.layers.iter().enumerate())
             .map(|(index, layer)| {
-                let states = room(layer.hidden || index == last, rows * hidden);
-                [states, room(layer.qkv, rows * 3 * hidden), room(layer.scores, pairs)]
+                let states = buffer(layer.hidden || index == last, rows * hidden);
+                [states, buffer(layer.qkv, rows * 3 * hidden), buffer(layer.scores, pairs)]
             })
             .collect();
         let logits = encoder.width(Output::Logits).ok().filter(|_| c.head != Head::None);
@@ -88,19 +57,19 @@ impl PackedTeacher {
         let mut next_sentence = vec![0.0; if c.head == Head::Pretraining { 2 * batch.sequences() } else { 0 }];
 
         let buffers = TraceBuffers {
-            embeddings: asked(&mut embeddings),
+            embeddings: requested(&mut embeddings),
             layers: layers
                 .iter_mut()
                 .map(|[hidden, qkv, scores]| LayerBuffers {
-                    hidden: asked(hidden),
-                    qkv: asked(qkv),
-                    scores: asked(scores),
+                    hidden: requested(hidden),
+                    qkv: requested(qkv),
+                    scores: requested(scores),
                     relations: None,
                 })
                 .collect(),
-            pooled: asked(&mut pooled),
+            pooled: requested(&mut pooled),
             logits: logits.as_mut().map(|(numbers, _)| numbers.as_mut_slice()),
-            next_sentence: asked(&mut next_sentence),
+            next_sentence: requested(&mut next_sentence),
         };
         encoder.trace(batch, buffers).expect("the plan checked ids, types and lengths");
 
@@ -127,7 +96,7 @@ impl PackedTeacher {
             embeddings: matrix(embeddings, hidden, device),
             layers,
             pooled: (!pooled.is_empty()).then(|| matrix(pooled, hidden, device)),
-            // What a classifier reads is of use to a student alone.
+            // Only a student's sentence vectors are read.
             sentences: None,
             logits,
             sequence_logits: (!next_sentence.is_empty()).then(|| matrix(next_sentence, 2, device)),
@@ -135,7 +104,7 @@ impl PackedTeacher {
     }
 }
 
-fn asked(numbers: &mut [f32]) -> Option<&mut [f32]> {
+fn requested(numbers: &mut [f32]) -> Option<&mut [f32]> {
     (!numbers.is_empty()).then_some(numbers)
 }
 

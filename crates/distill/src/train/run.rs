@@ -7,9 +7,9 @@ use attar_model::Weights;
 use attar_text::metrics::Score;
 use attar_text::random::Streams;
 
+use super::Teacher;
 use super::checkpoint::{Best, Checkpoint, Checkpoints, State};
 use super::events::{Event, EventLog, Observer, Step};
-use super::learning::Teacher;
 use super::trainer::{Trainer, phase};
 use crate::begin::{Begun, begin};
 use crate::deliver::{Delivery, Scores, TeacherScores, retention};

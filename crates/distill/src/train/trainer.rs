@@ -1,4 +1,4 @@
-//! One stage in memory: parameters, optimiser, and the update.
+//! One stage in memory: parameters, optimizer, and the update.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use attar_text::random::Streams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
-use super::learning::{Learning, Teacher};
+use super::{StageLoss, Teacher};
 use crate::engine::{Dropout, Encoder, Input, Parameters, Storage, Trace, Values};
-use crate::objectives::{Gold, Semantics};
-use crate::optimiser::{AdamW, Gradients, Schedule};
+use crate::objectives::{BatchLabels, Semantics};
+use crate::optimizer::{AdamW, Gradients, Schedule};
 use crate::plan::{Plan, PlannedStage};
 use crate::{Error, device};
 
@@ -21,8 +21,8 @@ use crate::{Error, device};
 pub mod phase {
     /// Forward passes of the teacher.
     pub const TEACHER: &str = "teacher";
-    /// Forward and backward passes of the student, and its updates.
-    pub const STUDENT: &str = "student";
+    /// Forward and backward passes of the model that learns, and its updates.
+    pub const TRAINING: &str = "training";
     /// Scoring on dev rows.
     pub const EVALUATION: &str = "evaluation";
     /// Writing checkpoints and the student.
@@ -35,10 +35,10 @@ pub struct Trainer<'a> {
     plan: &'a Plan,
     stage: &'a PlannedStage,
     index: usize,
-    learning: Learning,
+    loss: StageLoss,
     teacher: Option<Teacher>,
     parameters: Parameters,
-    optimiser: AdamW,
+    optimizer: AdamW,
     schedule: Schedule,
     streams: Streams,
     device: Device,
@@ -73,15 +73,15 @@ impl<'a> Trainer<'a> {
         let encoder = Encoder::new(plan.student.config.clone());
         let spec = &stage.spec;
         let width = plan.teacher.as_ref().map(|teacher| teacher.bundle.config.hidden);
-        let learning = Learning::new(encoder, spec.objectives.clone(), plan.recipe.semantics, spec.projection, width);
-        let teacher = teacher.filter(|_| learning.needs_teacher());
+        let loss = StageLoss::new(encoder, spec.objectives.clone(), plan.recipe.semantics, spec.projection, width);
+        let teacher = teacher.filter(|_| loss.needs_teacher());
         let mut parameters = Parameters::empty(&device);
-        parameters.load(learning.encoder().slots(), weights)?;
-        let projections = projections(&learning, weights, plan.student.config.initializer_range, &streams);
-        parameters.load(learning.projection_slots(), &projections)?;
-        let optimiser = AdamW::new(spec.optimiser, &parameters).with_layer_decay(spec.layer_decay, &parameters);
+        parameters.load(loss.encoder().slots(), weights)?;
+        let projections = projections(&loss, weights, plan.student.config.initializer_range, &streams);
+        parameters.load(loss.projection_slots(), &projections)?;
+        let optimizer = AdamW::new(spec.optimizer, &parameters).with_layer_decay(spec.layer_decay, &parameters);
         let schedule = Schedule { kind: spec.schedule, peak: spec.rate, warmup: stage.warmup(), total: stage.steps };
-        Ok(Trainer { plan, stage, index, learning, teacher, parameters, optimiser, schedule, streams, device })
+        Ok(Trainer { plan, stage, index, loss, teacher, parameters, optimizer, schedule, streams, device })
     }
 
     /// Update `step` of the stage, counted from 0.
@@ -105,12 +105,12 @@ impl<'a> Trainer<'a> {
             let batch = self.plan.train_texts.batch(rows);
             let place = [self.index as u64, step as u64, micro as u64];
             let teacher = self.teach(&batch, place, meter);
-            meter.enter(phase::STUDENT);
-            let input = self.input(&batch, self.learning.encoder());
+            meter.enter(phase::TRAINING);
+            let input = self.input(&batch, self.loss.encoder());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let gold = gold_of(self.plan, rows, self.stage.class_weights.as_deref(), &self.device);
-            let loss = self.learning.loss(&leaves, &input, teacher.as_ref(), gold.as_ref(), dropout);
+            let labels = batch_labels(self.plan, rows, self.stage.class_weights.as_deref(), &self.device);
+            let loss = self.loss.loss(&leaves, &input, teacher.as_ref(), labels.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
             for (name, term) in &loss.terms {
@@ -132,13 +132,13 @@ impl<'a> Trainer<'a> {
         let clip = self.stage.spec.clip;
         // The small number keeps the quotient finite, as in the usual implementations.
         let scale = if clip > 0.0 { (clip / (report.norm + 1e-6)).min(1.0) } else { 1.0 };
-        self.optimiser.step(&mut self.parameters, gradients, report.rate, scale)?;
+        self.optimizer.step(&mut self.parameters, gradients, report.rate, scale)?;
         Ok(report)
     }
 
     /// The student and its parameters, for a pass without gradients.
     pub fn student(&self) -> (&Encoder, Values) {
-        (self.learning.encoder(), self.parameters.values())
+        (self.loss.encoder(), self.parameters.values())
     }
 
     /// All parameters by name: the student's, then the projections'.
@@ -149,12 +149,12 @@ impl<'a> Trainer<'a> {
         self.parameters.weights()
     }
 
-    /// The optimiser's moments by name.
+    /// The optimizer's moments by name.
     ///
     /// # Errors
     /// If the device fails to hand out a value.
     pub fn moments(&self) -> Result<Weights, Error> {
-        self.optimiser.state(&self.parameters)
+        self.optimizer.state(&self.parameters)
     }
 
     /// Puts back the moments after `steps` updates.
@@ -162,7 +162,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// If a moment is missing or has the wrong shape.
     pub fn restore(&mut self, moments: &Weights, steps: usize) -> Result<(), Error> {
-        self.optimiser.restore(&self.parameters, moments, steps as u64)
+        self.optimizer.restore(&self.parameters, moments, steps as u64)
     }
 
     /// The device of the stage.
@@ -176,12 +176,12 @@ impl<'a> Trainer<'a> {
         // The published code never leaves training mode.
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
-        let parts = self.learning.parts(teacher.encoder().config().layers);
+        let required = self.loss.required_outputs(teacher.encoder().config().layers);
         let input = match &self.plan.teacher_ids {
             Some(ids) => self.input(&with_ids(batch, ids), teacher.encoder()),
             None => self.input(batch, teacher.encoder()),
         };
-        Some(teacher.trace_parts(&input, &parts, dropout))
+        Some(teacher.trace_required(&input, &required, dropout))
     }
 
     fn input(&self, batch: &Batch, encoder: &Encoder) -> Input {
@@ -201,7 +201,7 @@ impl<'a> Trainer<'a> {
 }
 
 /// Labels of training rows, if all have one; `weights` are those of classes.
-pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<Gold> {
+pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
     let examples = &plan.data.train.examples;
     static ABSENT: Label = Label::Absent;
     // Rows past the data set's own have no label.
@@ -213,25 +213,26 @@ pub(crate) fn gold_of(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device
         let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
         let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
         return Some(match weights {
-            Some(weights) => {
-                Gold::WeightedClasses(classes, Box::new(Tensor::from_data(TensorData::new(weights, [count]), device)))
-            }
-            None => Gold::Classes(classes),
+            Some(weights) => BatchLabels::WeightedClasses(
+                classes,
+                Box::new(Tensor::from_data(TensorData::new(weights, [count]), device)),
+            ),
+            None => BatchLabels::Classes(classes),
         });
     }
     if labels.iter().all(|label| matches!(label, Label::Several(_))) {
         let width = plan.data.train.target.outputs();
-        let mut there = vec![0.0f32; count * width];
-        for (row, label) in there.chunks_mut(width.max(1)).zip(&labels) {
+        let mut present = vec![0.0f32; count * width];
+        for (row, label) in present.chunks_mut(width.max(1)).zip(&labels) {
             if let Label::Several(numbers) = label {
                 numbers.iter().for_each(|&number| row[number as usize] = 1.0);
             }
         }
-        return Some(Gold::LabelSets(Tensor::from_data(TensorData::new(there, [count, width]), device)));
+        return Some(BatchLabels::LabelSets(Tensor::from_data(TensorData::new(present, [count, width]), device)));
     }
     let score = |label: &&Label| if let Label::Score(score) = label { Some(*score) } else { None };
     let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
-    Some(Gold::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
+    Some(BatchLabels::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
 }
 
 /// A batch in the ids of another vocabulary.
@@ -240,9 +241,9 @@ pub(crate) fn with_ids(batch: &Batch, ids: &[u32]) -> Batch {
 }
 
 /// Projections of stages before, and new ones where there are none.
-fn projections(learning: &Learning, weights: &Weights, deviation: f64, streams: &Streams) -> Weights {
+fn projections(loss: &StageLoss, weights: &Weights, deviation: f64, streams: &Streams) -> Weights {
     let mut projections = Weights::new();
-    for (index, slot) in learning.projection_slots().into_iter().enumerate() {
+    for (index, slot) in loss.projection_slots().into_iter().enumerate() {
         let known = weights.get(&slot.name).filter(|tensor| tensor.data.len() == slot.len());
         let tensor = known.cloned().unwrap_or_else(|| {
             let mut stream = streams.stream("projection", &[index as u64]);

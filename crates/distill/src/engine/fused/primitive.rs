@@ -1,6 +1,7 @@
 //! Tensors of the CPU engine as slices and back.
 
-use attar_kernels::train::pool;
+use attar_kernels::Norm;
+use attar_kernels::train::{Linear, pool};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DType, Flex};
 use burn::tensor::TensorData;
@@ -10,7 +11,6 @@ pub(crate) type Primitive = FloatTensor<Flex>;
 
 /// The numbers of a contiguous tensor.
 pub(super) fn numbers(tensor: &Primitive) -> &[f32] {
-    // Whoever has not made it contiguous, or brings another type of number, has made a mistake.
     tensor.as_slice().expect("a contiguous tensor of 32-bit floats")
 }
 
@@ -35,30 +35,40 @@ pub(super) fn matrix(numbers: Vec<f32>, rows: usize, columns: usize) -> Primitiv
     Primitive::from_data(TensorData::new(numbers, [rows, columns]))
 }
 
+/// A linear layer of the kernels over its tensors.
+pub(super) fn layer<'a>(weight: &'a Primitive, bias: &'a Primitive) -> Linear<'a> {
+    Linear { weight: numbers(weight), bias: numbers(bias), inputs: rows(weight) }
+}
+
+/// A LayerNorm of the kernels over its tensors.
+pub(super) fn norm<'a>(gain: &'a Primitive, shift: &'a Primitive, epsilon: f32) -> Norm<'a> {
+    Norm { gain: numbers(gain), bias: numbers(shift), epsilon }
+}
+
 /// Numbers in the shape of a tensor.
 pub(super) fn like(tensor: &Primitive, numbers: Vec<f32>) -> Primitive {
     Primitive::from_data(TensorData::new(numbers, tensor.layout().shape().clone()))
 }
 
-/// The numbers of a contiguous tensor, copied only if somebody else has them too.
+/// The numbers of a contiguous tensor, copied only if another tensor shares them.
 pub(super) fn into_numbers(tensor: Primitive) -> Vec<f32> {
-    if !is_alone(&tensor) {
+    if !is_sole_owner(&tensor) {
         return numbers(&tensor).to_vec();
     }
     tensor.into_data().try_into_vec().expect("a tensor of 32-bit floats")
 }
 
-/// Keeps the memory of a tensor for the next step, if nobody else has it.
+/// Keeps the memory of a tensor for the next step, if no other tensor shares it.
 pub(crate) fn recycle(tensor: Primitive) {
-    if is_alone(&tensor)
+    if is_sole_owner(&tensor)
         && let Ok(numbers) = tensor.into_data().into_parts().0.try_into_vec()
     {
         pool::release(numbers);
     }
 }
 
-/// True if a tensor is all of its memory and has it for itself.
-fn is_alone(tensor: &Primitive) -> bool {
+/// True if a tensor covers all of its memory and no other tensor shares it.
+fn is_sole_owner(tensor: &Primitive) -> bool {
     let whole = tensor.layout().num_elements() * size_of::<f32>() == tensor.bytes().len();
     whole && tensor.is_unique() && tensor.dtype() == DType::F32 && tensor.is_contiguous()
 }

@@ -1,4 +1,4 @@
-//! Optimiser: learning-rate schedules, global gradient clipping, AdamW.
+//! Optimizer: learning-rate schedules, global gradient clipping, AdamW.
 
 mod adamw;
 mod gradients;

@@ -41,7 +41,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The rate of optimiser step `step`, counted from 0.
+    /// The rate of optimizer step `step`, counted from 0.
     pub fn rate(&self, step: usize) -> f64 {
         let Schedule { peak, warmup, total, .. } = *self;
         if step < warmup {

@@ -18,7 +18,7 @@ use crate::objectives::Semantics;
 
 pub use class_weights::{ClassWeightRule, ClassWeights, ClassWeightsError};
 pub use parse::RecipeError;
-pub use stage::{KeepWeights, ProjectionSpec, StageLength, StageRows, StageSpec};
+pub use stage::{KeepWeights, StageLength, StageRows, StageSpec};
 pub use student::{ClassifierChoice, HeadStart, StudentSpec};
 pub use table_format::{Delimiter, DelimiterError, TableEncoding, TableFormat, TableKind};
 

@@ -53,7 +53,7 @@ struct Moments {
 }
 
 impl AdamW {
-    /// An optimiser that has seen nothing of these parameters.
+    /// An optimizer that has seen nothing of these parameters.
     pub fn new(options: AdamWOptions, parameters: &Parameters) -> AdamW {
         let zeros = |slot: &Slot| Moments {
             pair: [(); 2].map(|()| Value::new(vec![0.0; slot.len()], &slot.shape, parameters.device())),

@@ -26,7 +26,7 @@ pub use cost::{Cost, StageCost};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
 pub(crate) use student::layers_of;
-pub use student::{Beginning, PlannedStudent, TeacherParts, initialised};
+pub use student::{Beginning, PlannedStudent, TeacherParts, initialize_missing};
 pub use teacher::PlannedTeacher;
 
 /// A checked recipe with everything it needs in memory.

@@ -2,15 +2,16 @@
 
 mod checkpoint;
 mod events;
-mod learning;
 mod packed;
 mod run;
+mod stage_loss;
+mod teacher;
 mod trainer;
 
 pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
 pub use events::{Event, EventLog, Observer, Step};
-pub use learning::{Learning, Loss, Teacher};
-pub use packed::Parts;
 pub use run::{NewStudent, Trained, train};
+pub use stage_loss::{Loss, StageLoss};
+pub use teacher::Teacher;
 pub use trainer::{StepReport, Trainer, phase};
-pub(crate) use trainer::{gold_of, with_ids};
+pub(crate) use trainer::{batch_labels, with_ids};

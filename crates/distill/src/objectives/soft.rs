@@ -1,0 +1,69 @@
+//! The teacher's predictions as labels.
+
+use attar_text::labelled::Target;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::term::{LossTerm, Misfit, Setting};
+use super::{BatchLabels, Comparison, Semantics, one, regression, soft_binary_cross_entropy, soft_cross_entropy};
+
+/// The teacher's predictions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Soft {
+    /// Factor of the term in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// T: divides the logits of both sides.
+    #[serde(default = "one")]
+    pub temperature: f64,
+}
+
+impl LossTerm for Soft {
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    fn needs_layers(&self) -> bool {
+        false
+    }
+
+    fn predicts(&self) -> bool {
+        true
+    }
+
+    fn check_numbers(&self) -> Result<(), Misfit> {
+        let sound = self.temperature > 0.0 && self.temperature.is_finite();
+        let way_out = "leave `temperature` out for its default of 1";
+        if sound { Ok(()) } else { Err(Misfit::new("a temperature above 0", self.temperature.to_string(), way_out)) }
+    }
+
+    fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        let reference = setting.semantics == Semantics::Reference;
+        if reference && matches!(setting.target, Target::MultiLabel(_)) {
+            let expected = "one class or a score, which the published code knows";
+            return Err(Misfit::new(expected, "several labels a row", "set `semantics = \"clean\"`"));
+        }
+        // The published code trains scores on those of the data.
+        let from_data = reference && setting.labeled && matches!(setting.target, Target::Regression { .. });
+        if from_data || setting.teacher_answers {
+            return Ok(());
+        }
+        Err(Misfit::new(
+            format!("a teacher that answers the data's {} outputs", setting.target.outputs()),
+            format!("a head that answers something else ({} outputs)", setting.teacher().outputs()),
+            "fine-tune the teacher on these labels first (`attar finetune`)",
+        ))
+    }
+
+    fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
+        let (student, teacher) = (c.student_logits(), c.teacher_logits());
+        match (c.labels, c.semantics) {
+            _ if c.multi_label => soft_binary_cross_entropy(student, teacher, self.temperature),
+            // A score has no classes to soften. The published code trains it on gold.
+            (Some(BatchLabels::Scores(gold)), Semantics::Reference) => regression(student, gold.clone()),
+            _ if student.dims()[1] == 1 => regression(student, teacher),
+            _ => soft_cross_entropy(student, teacher, self.temperature, c.semantics),
+        }
+    }
+}

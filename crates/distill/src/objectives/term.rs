@@ -1,0 +1,113 @@
+//! What every objective answers about itself.
+
+use std::fmt::Debug;
+
+use attar_model::EncoderConfig;
+use attar_text::labelled::Target;
+use burn::tensor::Tensor;
+
+use super::{Comparison, ProjectionSpec, Semantics};
+use crate::engine::RequiredOutputs;
+
+/// One loss term: its numbers from the recipe, what it needs, and its value.
+///
+/// `docs/adding-an-objective.md` walks through a new one.
+pub trait LossTerm: Debug {
+    /// Factor of the term in the sum.
+    fn weight(&self) -> f64;
+
+    /// True if the term reads the labels of the data rather than a teacher.
+    fn needs_labels(&self) -> bool {
+        false
+    }
+
+    /// True if the term reads the layers, not only the output of the model.
+    fn needs_layers(&self) -> bool {
+        !self.needs_labels()
+    }
+
+    /// True if the term compares states through a projection.
+    fn projects(&self) -> bool {
+        false
+    }
+
+    /// True if the term trains the prediction of labels, so that a metric can choose a checkpoint.
+    fn predicts(&self) -> bool {
+        false
+    }
+
+    /// Checks the term's own numbers besides its weight.
+    ///
+    /// # Errors
+    /// If one is out of range.
+    fn check_numbers(&self) -> Result<(), Misfit> {
+        Ok(())
+    }
+
+    /// Checks that the term can compare these models over these data.
+    ///
+    /// # Errors
+    /// If it cannot: what it needs, what there is, and what to change.
+    fn check(&self, _setting: &Setting<'_>) -> Result<(), Misfit> {
+        Ok(())
+    }
+
+    /// Marks what the term reads of a teacher's trace, for a student of `student_layers` layers.
+    ///
+    /// The last layer's output and the logits are always there.
+    fn mark_required(&self, _student_layers: usize, _required: &mut RequiredOutputs) {}
+
+    /// Value before the weight, `[1]`.
+    ///
+    /// # Panics
+    /// If what [`LossTerm::check`] refuses is not so.
+    fn value(&self, comparison: &Comparison<'_>) -> Tensor<1>;
+}
+
+/// What a term is to work with, before any compute.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The student.
+    pub student: &'a EncoderConfig,
+    /// The teacher; a term that reads one is checked only where there is one.
+    pub teacher: Option<&'a EncoderConfig>,
+    /// Whether the teacher's head answers what the data ask.
+    pub teacher_answers: bool,
+    /// What the data ask.
+    pub target: &'a Target,
+    /// Whether every training row has a label.
+    pub labeled: bool,
+    /// How student states are projected.
+    pub projection: ProjectionSpec,
+    /// Which arithmetic.
+    pub semantics: Semantics,
+}
+
+impl Setting<'_> {
+    /// The teacher of a term that reads one.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn teacher(&self) -> &EncoderConfig {
+        self.teacher.expect("a term that reads a teacher is checked with one")
+    }
+}
+
+/// Why a term cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// What it needs.
+    pub expected: String,
+    /// What there is.
+    pub got: String,
+    /// What to change.
+    pub way_out: String,
+}
+
+impl Misfit {
+    /// A misfit from its three parts.
+    pub fn new(expected: impl Into<String>, got: impl Into<String>, way_out: impl Into<String>) -> Misfit {
+        Misfit { expected: expected.into(), got: got.into(), way_out: way_out.into() }
+    }
+}

@@ -1,0 +1,126 @@
+//! The arithmetic of a stage: from a batch to a loss.
+
+use attar_model::{Head, Target};
+use burn::tensor::Tensor;
+
+use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, Trace, Values};
+use crate::objectives::{BatchLabels, Comparison, Objective, Projection, ProjectionSpec, Semantics};
+
+/// The loss of a stage: a student, its objectives and their projections.
+#[derive(Debug, Clone)]
+pub struct StageLoss {
+    encoder: Encoder,
+    objectives: Vec<Objective>,
+    semantics: Semantics,
+    /// Width of the teacher's states and number of projections to it, where there are any.
+    projections: Option<(usize, usize)>,
+}
+
+/// The loss of a batch.
+#[derive(Debug)]
+pub struct Loss {
+    /// The weighted sum, `[1]`.
+    pub total: Tensor<1>,
+    /// The terms before their weights, `[1]` each.
+    pub terms: Vec<(&'static str, Tensor<1>)>,
+}
+
+impl StageLoss {
+    /// The loss of `encoder` under these objectives, with a teacher of hidden width `teacher`.
+    pub fn new(
+        encoder: Encoder,
+        objectives: Vec<Objective>,
+        semantics: Semantics,
+        projection: ProjectionSpec,
+        teacher: Option<usize>,
+    ) -> StageLoss {
+        let wanted = objectives.iter().any(Objective::projects);
+        let projections = match (teacher, projection) {
+            (Some(width), ProjectionSpec::Shared) if wanted => Some((width, 1)),
+            (Some(width), ProjectionSpec::PerLevel) if wanted => Some((width, encoder.config().layers + 1)),
+            _ => None,
+        };
+        StageLoss { encoder, objectives, semantics, projections }
+    }
+
+    /// The student.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Parameters of the projections, which follow the encoder's.
+    pub fn projection_slots(&self) -> Vec<Slot> {
+        let hidden = self.encoder.config().hidden;
+        let name = |level| match self.projections {
+            Some((_, 1)) => "projection".to_string(),
+            _ => format!("projection.{level}"),
+        };
+        let Some((width, count)) = self.projections else { return Vec::new() };
+        let slots = |level| {
+            let name = name(level);
+            [Slot::linear(format!("{name}.weight"), hidden, width), Slot::vector(format!("{name}.bias"), width)]
+        };
+        (0..count).flat_map(slots).collect()
+    }
+
+    /// How much of the passes the objectives read.
+    pub fn keep(&self) -> Keep {
+        if self.objectives.iter().any(Objective::needs_layers) { Keep::Layers } else { Keep::Output }
+    }
+
+    /// What the objectives read of the trace of a teacher of `layers` layers.
+    pub fn required_outputs(&self, layers: usize) -> RequiredOutputs {
+        let mut required = RequiredOutputs::of(Keep::Output, layers);
+        for objective in &self.objectives {
+            objective.mark_required(self.encoder.config().layers, &mut required);
+        }
+        required
+    }
+
+    /// True if an objective reads a teacher.
+    pub fn needs_teacher(&self) -> bool {
+        self.objectives.iter().any(Objective::needs_teacher)
+    }
+
+    /// Whether the student gives a text any number of labels.
+    fn multi_label(&self) -> bool {
+        matches!(self.encoder.config().head, Head::Classification { target: Target::MultiLabel(_) })
+    }
+
+    /// The loss of a batch. `values` are the encoder's, then the projections'.
+    ///
+    /// # Panics
+    /// If there is no objective, or one needs a teacher or labels that are not given; plans refuse that
+    /// before any compute.
+    pub fn loss(
+        &self,
+        values: &Values,
+        input: &Input,
+        teacher: Option<&Trace>,
+        labels: Option<&BatchLabels>,
+        dropout: Option<Dropout<'_>>,
+    ) -> Loss {
+        let student = self.encoder.forward(values, input, self.keep(), dropout);
+        let mut rest = values.cursor_at(self.encoder.slots().len());
+        let count = self.projections.map_or(0, |(_, count)| count);
+        let projections: Vec<Projection> =
+            (0..count).map(|_| Projection(Linear { weight: rest.matrix(), bias: rest.vector() })).collect();
+        let comparison = Comparison {
+            student: &student,
+            teacher,
+            labels,
+            projections: &projections,
+            geometry: &input.geometry,
+            semantics: self.semantics,
+            multi_label: self.multi_label(),
+        };
+        let terms: Vec<(&'static str, Tensor<1>)> =
+            self.objectives.iter().map(|objective| (objective.name(), objective.value(&comparison))).collect();
+        let weighted = self.objectives.iter().zip(&terms).map(|(objective, (_, term))| {
+            let weight = objective.weight();
+            if weight == 1.0 { term.clone() } else { term.clone() * weight }
+        });
+        let total = weighted.reduce(|a, b| a + b).expect("a stage has objectives");
+        Loss { total, terms }
+    }
+}

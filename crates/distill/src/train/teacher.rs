@@ -1,0 +1,118 @@
+//! The teacher of a run, on the engine that computes it fastest.
+
+use attar_model::Bundle;
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::packed::PackedTeacher;
+use crate::engine::{Dropout, Encoder, Input, Keep, Parameters, RequiredOutputs, Trace, Values};
+use crate::objectives::Semantics;
+use crate::plan::Plan;
+use crate::recipe::{DeviceChoice, TeacherPrecision};
+use crate::{Error, device};
+
+/// A model whose answers and states are learned from.
+#[derive(Debug, Clone)]
+pub struct Teacher {
+    encoder: Encoder,
+    engine: Engine,
+    /// For each class of the data the teacher's number for it, where the two differ.
+    classes: Option<Vec<usize>>,
+}
+
+/// What computes a teacher.
+#[derive(Debug, Clone)]
+enum Engine {
+    /// The tensor engine, on any device.
+    Tensors(Values),
+    /// The engine of inference: the processor.
+    Packed(PackedTeacher),
+}
+
+impl Teacher {
+    /// A teacher with its weights and, if its classes are in another order than the data's, the
+    /// teacher's number of each class of the data.
+    pub fn new(encoder: Encoder, values: Values, classes: Option<Vec<usize>>) -> Teacher {
+        Teacher { encoder, engine: Engine::Tensors(values), classes }
+    }
+
+    /// A teacher that is packed for the processor, for batches without padding and without dropout.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub fn packed(bundle: &Bundle, precision: TeacherPrecision, classes: Option<Vec<usize>>) -> Result<Teacher, Error> {
+        let encoder = Encoder::new(bundle.config.clone());
+        Ok(Teacher { encoder, engine: Engine::Packed(PackedTeacher::new(bundle, precision)?), classes })
+    }
+
+    /// The teacher of a plan, on the plan's device.
+    ///
+    /// # Errors
+    /// If the device cannot be opened or refuses the weights.
+    pub fn of(plan: &Plan) -> Result<Option<Teacher>, Error> {
+        let Some(planned) = &plan.teacher else { return Ok(None) };
+        let recipe = &plan.recipe;
+        let classes = planned.classes.clone();
+        // The published code counts padding and never leaves training mode: an engine of inference knows neither.
+        if recipe.semantics == Semantics::Clean {
+            let precision = recipe.teacher.as_ref().map(|teacher| teacher.precision).unwrap_or_default();
+            return Teacher::load(recipe.device, &planned.bundle, precision, classes).map(Some);
+        }
+        Teacher::on_tensors(recipe.device, &planned.bundle, classes).map(Some)
+    }
+
+    /// A teacher on the fastest engine of a device.
+    ///
+    /// # Errors
+    /// As [`Teacher::of`].
+    pub fn load(
+        device: DeviceChoice,
+        bundle: &Bundle,
+        precision: TeacherPrecision,
+        classes: Option<Vec<usize>>,
+    ) -> Result<Teacher, Error> {
+        match device {
+            DeviceChoice::Cpu => Teacher::packed(bundle, precision, classes),
+            _ => Teacher::on_tensors(device, bundle, classes),
+        }
+    }
+
+    fn on_tensors(device: DeviceChoice, bundle: &Bundle, classes: Option<Vec<usize>>) -> Result<Teacher, Error> {
+        let encoder = Encoder::new(bundle.config.clone());
+        let mut parameters = Parameters::empty(&device::open(device)?);
+        parameters.load(encoder.slots(), &bundle.weights)?;
+        Ok(Teacher::new(encoder, parameters.values(), classes))
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// A forward pass, its logits in the data's order of classes.
+    ///
+    /// # Panics
+    /// If a packed teacher is to drop out or to count padding; plans refuse that before any compute.
+    pub fn trace(&self, input: &Input, keep: Keep, dropout: Option<Dropout<'_>>) -> Trace {
+        self.trace_required(input, &RequiredOutputs::of(keep, self.encoder.config().layers), dropout)
+    }
+
+    /// As [`Teacher::trace`]; outputs that are not required may be empty.
+    ///
+    /// # Panics
+    /// As [`Teacher::trace`].
+    pub fn trace_required(&self, input: &Input, required: &RequiredOutputs, dropout: Option<Dropout<'_>>) -> Trace {
+        let mut trace = match &self.engine {
+            Engine::Tensors(values) => self.encoder.forward(values, input, required.keep(), dropout),
+            Engine::Packed(teacher) => {
+                assert!(dropout.is_none(), "a packed teacher does not drop out");
+                teacher.trace(input, required)
+            }
+        };
+        if let Some(classes) = &self.classes {
+            let order: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
+            let order = Tensor::<1, Int>::from_data(TensorData::new(order, [classes.len()]), input.geometry.device());
+            trace.logits = trace.logits.map(|logits| logits.select(1, order));
+        }
+        trace
+    }
+}
