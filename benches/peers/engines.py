@@ -115,7 +115,7 @@ class Model:
         )
 
     def openvino(self, precision):
-        """File of OpenVINO's model, in f32 or quantised by NNCF: int8 weights and activations, calibrated."""
+        """File of OpenVINO's model, in f32 or quantized by NNCF: int8 weights and activations, calibrated."""
         import openvino
         import torch
 

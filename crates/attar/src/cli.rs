@@ -410,7 +410,7 @@ pub(crate) struct InspectArgs {
 pub(crate) struct QuantizeArgs {
     /// Model directory or folder of a run.
     pub(crate) model: PathBuf,
-    /// Folder of the quantised model.
+    /// Folder of the quantized model.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Rows to score by: folder of a known data set, or a TSV, CSV or JSONL file. Without, nothing is scored.
@@ -430,7 +430,7 @@ pub(crate) struct QuantizeArgs {
     /// Texts to choose scales by, drawn from the training rows.
     #[arg(long, default_value = "128", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) calibration_rows: u32,
-    /// Write the quantised weights alone: the smallest directory, for attar only.
+    /// Write the quantized weights alone: the smallest directory, for attar only.
     #[arg(long)]
     pub(crate) without_f32: bool,
     /// Decides the draw of texts and the bootstrap.

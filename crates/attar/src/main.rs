@@ -7,7 +7,6 @@ mod console;
 mod engine;
 mod held_out;
 mod progress;
-mod quantisation;
 mod recipes;
 mod rows;
 mod signals;

@@ -85,7 +85,7 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
         rules::student_stages(facts, &student, &config, extra_rows, effort(&args.quality))
     };
     stages.iter_mut().for_each(|stage| flags(stage, &args.training));
-    let teacher = TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() };
+    let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
     Ok(Recipe { teacher: Some(teacher), stages, more, ..common.recipe(student)? })
 }
 
@@ -185,7 +185,8 @@ impl Common<'_> {
             }
             other => other,
         };
-        let student = StudentSpec::Model { path: path.to_path_buf(), new_head, classifier, head: HeadStart::Frozen };
+        let student =
+            StudentSpec::Model { path: Some(path.to_path_buf()), new_head, classifier, head: HeadStart::Frozen };
         Ok(Recipe { stages: vec![stage], ..self.recipe(student)? })
     }
 

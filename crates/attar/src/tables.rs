@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use attar_bill::{Bill, BillLine, GridChoice, equivalents};
-use attar_distill::Delivery;
+use attar_distill::ExportedStudent;
 use attar_distill::score::{Agreement, AgreementKind};
 use attar_meter::{Attribution, Estimate, GramsCo2e, Method};
 use attar_text::metrics::Score;
@@ -152,9 +152,9 @@ pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
 }
 
 /// What a run handed over.
-pub(crate) fn delivery(delivery: &Delivery) -> String {
+pub(crate) fn exported(exported: &ExportedStudent) -> String {
     let mut text = String::new();
-    if let Some(scores) = &delivery.scores {
+    if let Some(scores) = &exported.scores {
         let header: &[&str] = match scores.teacher {
             Some(_) => &["on the dev rows", "student", "teacher"],
             None => &["on the dev rows", "score"],
@@ -190,14 +190,14 @@ pub(crate) fn delivery(delivery: &Delivery) -> String {
         }
     }
     let what =
-        if delivery.scores.as_ref().is_some_and(|scores| scores.teacher.is_some()) { "student" } else { "model" };
+        if exported.scores.as_ref().is_some_and(|scores| scores.teacher.is_some()) { "student" } else { "model" };
     text += &format!(
         "\n{}\n\n{what}: {} ({} parameters)",
-        bill(&delivery.bill),
-        delivery.student.display(),
-        count(delivery.parameters as u64)
+        bill(&exported.bill),
+        exported.student.display(),
+        count(exported.parameters as u64)
     );
-    if let Some(removed) = &delivery.removed {
+    if let Some(removed) = &exported.removed {
         let (size, path) = (bytes(removed.bytes), removed.path.display());
         text += &format!("\nremoved {size} of checkpoints ({path}); --keep-checkpoints keeps them");
     }

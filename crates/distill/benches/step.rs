@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use attar_distill::engine::{Dropout, Encoder, Input, Parameters, Trace};
 use attar_distill::objectives::{
-    Attention, BatchLabels, Embedding, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Relation, Semantics, Soft,
+    Attention, BatchLabels, Embedding, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Semantics,
 };
 use attar_distill::optimizer::{AdamW, AdamWOptions, Gradients};
 use attar_distill::plan::initialize_missing;

@@ -52,6 +52,10 @@ impl LabelledData {
                 };
                 (train, dev, metrics, *max_tokens)
             }
+            DataSpec::Memory { .. } => {
+                let out = "name a table (`kind = \"table\"`), or give the program's rows as `Inputs::train`";
+                return Err(Error::refused("data", "rows in memory", "none", out));
+            }
             DataSpec::Embedded { rows, dev_rows, max_tokens } => {
                 let [train, dev] = [(Split::Train, rows), (Split::Dev, dev_rows)]
                     .map(|(split, rows)| synthetic::generate(streams, *rows, split));
@@ -60,7 +64,7 @@ impl LabelledData {
         };
         let rows = match spec {
             DataSpec::Known { rows, .. } | DataSpec::Table { rows, .. } => *rows,
-            DataSpec::Embedded { .. } => None,
+            DataSpec::Memory { .. } | DataSpec::Embedded { .. } => None,
         };
         let train = match rows {
             Some(rows) => train.take(rows, streams),

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// An error of a part that attar does not choose: a compute engine, an energy source.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,7 +23,7 @@ pub enum Error {
     },
     /// The compute device failed.
     #[error("the compute device failed: {0}")]
-    Device(String),
+    Device(#[source] Cause),
     /// This build has no engine for the device.
     #[error(
         "this build has no engine for the device `{feature}`: build it in with `cargo build --release --features {feature}`"
@@ -29,9 +32,9 @@ pub enum Error {
         /// Name of the device and of the cargo feature.
         feature: &'static str,
     },
-    /// The teacher cannot be packed for the processor.
-    #[error("the teacher: {0}")]
-    Teacher(#[from] attar_runtime::Error),
+    /// A model cannot be packed for the processor, or gives answers that are none.
+    #[error("the model: {0}")]
+    Runtime(#[from] attar_runtime::Error),
     /// A tensor that the model needs is not among the weights.
     #[error("tensor `{name}` is missing, expected with shape {expected:?}")]
     MissingTensor {
@@ -67,13 +70,18 @@ pub enum Error {
         /// Learning rate of the update.
         rate: f64,
     },
-    /// The observer asked for the run to stop; where it stands is in a checkpoint.
-    #[error("it was told to, after update {step} of stage {stage}, and wrote a checkpoint")]
+    /// The observer asked for the run to stop.
+    #[error(
+        "it was told to, after update {step} of stage {stage}, and {}",
+        if *resumable { "wrote a checkpoint" } else { "kept nothing" }
+    )]
     Stopped {
         /// Name of the stage.
         stage: String,
         /// Updates done in it.
         step: usize,
+        /// Whether a checkpoint holds where it stands.
+        resumable: bool,
     },
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
@@ -99,7 +107,13 @@ pub enum Error {
     /// A model directory was refused.
     #[error(transparent)]
     Model(#[from] attar_model::Error),
-    /// Labelled data were refused.
+    /// Weights cannot be quantized.
+    #[error(transparent)]
+    Quantized(#[from] attar_model::quantized::QuantizedError),
+    /// A matrix cannot be quantized.
+    #[error(transparent)]
+    Matrix(#[from] attar_model::quantized::MatrixError),
+    /// Labeled data were refused.
     #[error(transparent)]
     Data(#[from] attar_text::labelled::DataError),
     /// A column was named in a way that names none.
@@ -119,16 +133,16 @@ pub enum Error {
     Metric(#[from] attar_text::metrics::MetricError),
     /// Energy, carbon or money: a number, a place or a source was refused.
     #[error("energy: {0}")]
-    Energy(String),
+    Energy(#[source] Cause),
 }
 
 impl Error {
-    pub(crate) fn device(error: impl std::fmt::Display) -> Error {
-        Error::Device(error.to_string())
+    pub(crate) fn device(error: impl Into<Cause>) -> Error {
+        Error::Device(error.into())
     }
 
-    pub(crate) fn energy(error: impl std::fmt::Display) -> Error {
-        Error::Energy(error.to_string())
+    pub(crate) fn energy(error: impl Into<Cause>) -> Error {
+        Error::Energy(error.into())
     }
 
     pub(crate) fn refused(

@@ -4,7 +4,7 @@
 //! use attar_distill::plan::Plan;
 //! use attar_distill::recipe::Recipe;
 //! use attar_distill::train::train;
-//! use attar_distill::{RunDirectory, deliver};
+//! use attar_distill::{RunDirectory, export};
 //! use attar_runtime::{Options, Precision, Session};
 //! # use attar_text::{random::Streams, synthetic, layout::Split, tokenizer::{TrainOptions, train_wordpiece}};
 //! # let folder = tempfile::tempdir()?;
@@ -25,12 +25,12 @@
 //! // The folder of the run; opened a second time, the run goes on from its last checkpoint.
 //! let directory = RunDirectory::open("run".as_ref(), &plan)?;
 //! let trained = train(&plan, &directory, &mut ())?;
-//! let delivery = deliver(&plan, &directory, trained)?;
-//! println!("{} parameters, {}", delivery.parameters, delivery.bill.total.energy_kwh.unwrap());
+//! let exported = export(&plan, &directory, trained)?;
+//! println!("{} parameters, {}", exported.parameters, exported.bill.total.energy_kwh.unwrap());
 //!
 //! let mut session = Session::load("run/student".as_ref(), &Options::all_threads(Precision::F32))?;
 //! let logits = session.logits(&[("lights on please", None)], |_| ())?;
-//! assert_eq!(logits[0].len(), plan.data.train.target.outputs());
+//! assert_eq!(logits[0].len(), plan.data().train.target.outputs());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -43,7 +43,7 @@
 //! - [`train`]: the update, the loop with its checkpoints and events, the folder of the run.
 //! - [`mod@evaluate`], [`score`] and [`baseline`]: how good a model is, and against what; [`linear`]: the models of the
 //!   latter, and heads on frozen vectors.
-//! - [`deliver()`]: the student as a model directory.
+//! - [`export()`]: the student as a model directory.
 //!
 //! # What holds throughout
 //! - Bad input is refused before any compute, with the way out; see [`Error`].
@@ -54,12 +54,12 @@ pub mod baseline;
 pub mod begin;
 mod billing;
 pub mod data;
-mod deliver;
 pub mod device;
 pub mod encoded_rows;
 pub mod engine;
 mod error;
 pub mod evaluate;
+mod export;
 pub mod labels;
 pub mod linear;
 pub mod model_directory;
@@ -67,15 +67,18 @@ mod more_rows;
 pub mod objectives;
 pub mod optimizer;
 pub mod plan;
+pub mod quantize;
 pub mod recipe;
 mod row_record;
 pub mod rules;
 mod run_directory;
 pub mod score;
+mod scores;
 pub mod train;
 
 pub use billing::source as energy_source;
-pub use deliver::{Delivery, Removed, Scores, TeacherScores, deliver, tokenizer_files};
-pub use error::Error;
+pub use error::{Cause, Error};
+pub use export::{bundle, export, tokenizer_files};
 pub use row_record::{Overlap, ROWS_KEY, RowRecord};
-pub use run_directory::{DataFacts, Manifest, RunDirectory};
+pub use run_directory::{DataFacts, ExportedStudent, Manifest, Removed, RunDirectory};
+pub use scores::{Scores, TeacherScores};

@@ -59,11 +59,11 @@ pub fn name(path: &Path) -> String {
 }
 
 /// Bytes of the files that a model directory is used with: weights (in small integers where there are some and
-/// `quantised` asks for them), configuration and tokenizer.
+/// `quantized` asks for them), configuration and tokenizer.
 ///
 /// # Errors
 /// If a file cannot be looked at.
-pub fn shipped_bytes(dir: &Path, quantised: bool) -> Result<u64, Error> {
+pub fn shipped_bytes(dir: &Path, quantized: bool) -> Result<u64, Error> {
     let length = |path: PathBuf| match std::fs::metadata(&path) {
         Ok(metadata) => Ok(metadata.len()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(0),
@@ -76,7 +76,7 @@ pub fn shipped_bytes(dir: &Path, quantised: bool) -> Result<u64, Error> {
     let floats = WEIGHTS_FILES.map(|name| dir.join(name)).into_iter().find(|path| path.exists());
     let small = dir.join(QUANTIZED_FILE);
     bytes += match floats {
-        Some(path) if !(quantised && small.exists()) => weights_bytes(&path, length)?,
+        Some(path) if !(quantized && small.exists()) => weights_bytes(&path, length)?,
         _ => length(small)?,
     };
     Ok(bytes)

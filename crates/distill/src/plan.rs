@@ -2,15 +2,15 @@
 
 mod check;
 mod cost;
+mod inputs;
 mod probe;
 mod stage;
 mod student;
 mod teacher;
 mod vocabulary;
 
-use std::path::Path;
-
 use attar_bill::{Grid, Tariff};
+use attar_model::Bundle;
 use attar_text::labelled::Example;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
@@ -18,46 +18,42 @@ use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
 use crate::data::LabelledData;
 use crate::encoded_rows::{EncodedRows, Reading};
-use crate::recipe::{DataSpec, Recipe, StageRows, StudentSpec};
+use crate::recipe::{DataSpec, Recipe, StageRows};
 use crate::row_record::RowRecord;
-use crate::{Error, billing, device, model_directory, more_rows, score};
+use crate::{Error, billing, device, more_rows, score};
 
 pub use cost::{Cost, StageCost};
+pub use inputs::{Inputs, Model};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
+use student::StudentSources;
 pub(crate) use student::layers_of;
-pub use student::{Beginning, PlannedStudent, TeacherParts, initialize_missing};
+pub use student::{Beginning, PlannedStudent, initialize_missing};
 pub use teacher::PlannedTeacher;
 
 /// A checked recipe with everything it needs in memory.
+///
+/// Only [`Plan::new`] and [`Plan::with`] make one, so that whoever has a plan knows that it was checked.
 #[derive(Debug)]
 pub struct Plan {
-    /// The recipe.
-    pub recipe: Recipe,
-    /// Labelled rows.
-    pub data: LabelledData,
+    pub(crate) recipe: Recipe,
+    pub(crate) data: LabelledData,
     /// The training rows as token ids of the student: the labeled ones, then those without labels.
-    pub train_texts: EncodedRows,
+    pub(crate) train_texts: EncodedRows,
     /// The dev rows as token ids of the student.
-    pub dev_texts: EncodedRows,
+    pub(crate) dev_texts: EncodedRows,
     /// The dev rows as the teacher's own tokenizer has them, where the student keeps a part of its pieces.
-    pub teacher_dev_texts: Option<EncodedRows>,
+    pub(crate) teacher_dev_texts: Option<EncodedRows>,
     /// From text to the student's token ids.
-    pub tokenizer: Tokenizer,
+    pub(crate) tokenizer: Tokenizer,
     /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
-    pub teacher_ids: Option<Vec<u32>>,
-    /// Who teaches.
-    pub teacher: Option<PlannedTeacher>,
-    /// Who learns, as it begins.
-    pub student: PlannedStudent,
-    /// Training loops.
-    pub stages: Vec<PlannedStage>,
-    /// Where the electricity comes from.
-    pub grid: Grid,
-    /// What it costs.
-    pub tariff: Tariff,
-    /// What a user should know and may overlook.
-    pub notes: Vec<String>,
+    pub(crate) teacher_ids: Option<Vec<u32>>,
+    pub(crate) teacher: Option<PlannedTeacher>,
+    pub(crate) student: PlannedStudent,
+    pub(crate) stages: Vec<PlannedStage>,
+    pub(crate) grid: Grid,
+    pub(crate) tariff: Tariff,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Plan {
@@ -66,13 +62,23 @@ impl Plan {
     /// # Errors
     /// For the first thing that does not fit: what, where, what was expected and the way out.
     pub fn new(recipe: Recipe) -> Result<Plan, Error> {
+        Plan::with(recipe, Inputs::default())
+    }
+
+    /// As [`Plan::new`], with rows, tokenizer or models that the program has in memory.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], and if the recipe names what the program gives too, or lacks what neither gives.
+    pub fn with(recipe: Recipe, mut inputs: Inputs) -> Result<Plan, Error> {
         check::recipe(&recipe)?;
         device::open(recipe.device)?;
         let (grid, tariff) = billing::rates(&recipe.energy)?;
         let streams = Streams::new(recipe.seed);
         let mut notes = Vec::new();
-        let full = Tokenizer::from_dir(&tokenizer_directory(&recipe)?)?;
-        let mut data = LabelledData::load(&recipe.data, &streams)?;
+        let base = inputs.student(&recipe)?;
+        let model = inputs.teacher(&recipe)?;
+        let full = inputs.tokenizer(&recipe, model.as_ref(), base.as_ref())?;
+        let mut data = inputs.data(&recipe, &streams)?;
         choose_by_classes(&recipe, &mut data, &mut notes);
         notes.extend(data.notes.iter().cloned());
         data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
@@ -83,26 +89,21 @@ impl Plan {
         let (tokenizer, teacher_ids) =
             vocabulary::trimmed(&full, recipe.student.vocabulary(), &train_rows, &mut notes)?;
 
-        let teacher = match &recipe.teacher {
-            Some(spec) => Some(PlannedTeacher::read(&spec.path, &data.train.target, &mut notes)?),
+        if let Some(model) = &model {
+            check::same_vocabulary(&recipe.student, model, &full)?;
+            note_taught_rows(&model.bundle, &data, &mut notes)?;
+        }
+        let teacher = match model {
+            Some(model) => Some(PlannedTeacher::new(model, &data.train.target, &mut notes)?),
             None => None,
         };
-        if let Some(spec) = &recipe.teacher {
-            note_taught_rows(&spec.path, &data, &mut notes)?;
-        }
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
-        let parts = TeacherParts { bundle, kept: teacher_ids.as_deref() };
-        let student = PlannedStudent::new(&recipe.student, parts, &tokenizer, &data, &streams)?;
+        let sources = StudentSources { base, teacher: bundle, kept: teacher_ids.as_deref() };
+        let student = PlannedStudent::new(&recipe.student, sources, &tokenizer, &data, &streams)?;
         check::tokenizer("student", &student.config, &tokenizer, data.max_tokens, &mut notes)?;
         if let Some(bundle) = bundle {
             check::tokenizer("teacher", &bundle.config, &full, data.max_tokens, &mut notes)?;
             check::same_reading(&student.config, &bundle.config)?;
-        }
-        if let (StudentSpec::Model { path, .. }, Some(bundle)) = (&recipe.student, bundle) {
-            check::same_vocabulary(path, bundle, &full)?;
-        }
-        if let (StudentSpec::Shape { tokenizer: Some(path), .. }, Some(bundle)) = (&recipe.student, bundle) {
-            check::same_vocabulary(path, bundle, &full)?;
         }
 
         let (limit, reading) = (Limit::new(data.max_tokens), Reading::of(&student.config));
@@ -149,6 +150,51 @@ impl Plan {
         })
     }
 
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Labeled rows.
+    pub fn data(&self) -> &LabelledData {
+        &self.data
+    }
+
+    /// Rows that the stages learn from, those without labels included.
+    pub fn training_rows(&self) -> usize {
+        self.train_texts.len()
+    }
+
+    /// From text to the student's token ids.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
+    pub fn teacher_ids(&self) -> Option<&[u32]> {
+        self.teacher_ids.as_deref()
+    }
+
+    /// The teacher; `None` in a fine-tuning.
+    pub fn teacher(&self) -> Option<&PlannedTeacher> {
+        self.teacher.as_ref()
+    }
+
+    /// The student before its first update.
+    pub fn student(&self) -> &PlannedStudent {
+        &self.student
+    }
+
+    /// Training loops.
+    pub fn stages(&self) -> &[PlannedStage] {
+        &self.stages
+    }
+
+    /// What a user should know and may overlook.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Updates of all stages.
     pub fn steps(&self) -> usize {
         self.stages.iter().map(|stage| stage.steps).sum()
@@ -165,21 +211,6 @@ fn choose_by_classes(recipe: &Recipe, data: &mut LabelledData, notes: &mut Vec<S
     }
 }
 
-/// Whose tokenizer a recipe uses.
-fn tokenizer_directory(recipe: &Recipe) -> Result<std::path::PathBuf, Error> {
-    let teacher = recipe.teacher.as_ref().map(|teacher| teacher.path.as_path());
-    match &recipe.student {
-        StudentSpec::Model { path, .. } => model_directory::existing(path),
-        StudentSpec::Teacher { .. } => model_directory::existing(teacher.ok_or_else(|| {
-            Error::refused("student", "a teacher to begin from", "none", "add `[teacher]` with its `path`")
-        })?),
-        StudentSpec::Shape { tokenizer: Some(folder), .. } => Ok(model_directory::locate(folder)),
-        StudentSpec::Shape { tokenizer: None, .. } => model_directory::existing(teacher.ok_or_else(|| {
-            Error::refused("student", "a tokenizer", "neither `tokenizer` nor a teacher", "add `tokenizer = \"DIR\"`")
-        })?),
-    }
-}
-
 fn note_leaks(data: &LabelledData, notes: &mut Vec<String>) {
     let leaked = data.dev.duplicates_with(&data.train);
     if leaked > 0 {
@@ -189,8 +220,8 @@ fn note_leaks(data: &LabelledData, notes: &mut Vec<String>) {
 }
 
 /// A teacher that was trained on the dev rows makes its student's scores, and its own, too good.
-fn note_taught_rows(teacher: &Path, data: &LabelledData, notes: &mut Vec<String>) -> Result<(), Error> {
-    let Some(record) = RowRecord::read(&model_directory::locate(teacher))? else { return Ok(()) };
+fn note_taught_rows(teacher: &Bundle, data: &LabelledData, notes: &mut Vec<String>) -> Result<(), Error> {
+    let Some(record) = RowRecord::of(teacher)? else { return Ok(()) };
     let share = record.overlap(&data.dev).trained;
     if share > 0.0 {
         notes.push(format!(

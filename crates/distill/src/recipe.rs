@@ -26,7 +26,7 @@ pub use table_format::{Delimiter, DelimiterError, TableEncoding, TableFormat, Ta
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Recipe {
-    /// Decides every random number of the run.
+    /// Random seed.
     #[serde(default = "defaults::seed")]
     pub seed: u64,
     /// Which arithmetic the objectives follow.
@@ -37,15 +37,15 @@ pub struct Recipe {
     pub device: DeviceChoice,
     /// What is learned from.
     pub data: DataSpec,
-    /// Who teaches; nobody in a fine-tuning.
+    /// Teacher model; left out when fine-tuning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherSpec>,
-    /// Who learns.
+    /// The model that is trained.
     pub student: StudentSpec,
-    /// Training loops, one after the other.
+    /// Training stages in order.
     #[serde(rename = "stage")]
     pub stages: Vec<StageSpec>,
-    /// Rows beside the labeled ones, which a teacher judges.
+    /// Rows beside the labeled ones, which the teacher labels.
     #[serde(default, skip_serializing_if = "MoreSpec::is_empty")]
     pub more: MoreSpec,
     /// When the state of the run is written down.
@@ -89,7 +89,7 @@ impl DeviceChoice {
     }
 }
 
-/// Labelled text.
+/// Labeled text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "a recipe has one of them")]
@@ -154,6 +154,18 @@ pub enum DataSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rows: Option<usize>,
     },
+    /// Rows that a program gives with the recipe ([`Inputs`](crate::plan::Inputs)); no file has them.
+    Memory {
+        /// Share of the training rows held out where the program gives no dev rows.
+        #[serde(default = "defaults::dev_share")]
+        dev_share: f64,
+        /// Metric that chooses the best checkpoint, as in a table.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<String>,
+        /// Longest sequence in tokens, special tokens included; longer texts are cut.
+        #[serde(default = "defaults::max_tokens")]
+        max_tokens: usize,
+    },
     /// Commands to a home and a shop, made by attar's own grammars: no file is needed.
     Embedded {
         /// Training rows to make.
@@ -168,12 +180,13 @@ pub enum DataSpec {
     },
 }
 
-/// Who teaches.
+/// The teacher model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TeacherSpec {
-    /// Model directory, or the directory of a run.
-    pub path: PathBuf,
+    /// Model directory, or the directory of a run; left out where a program gives the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
     /// In which numbers it computes its linear layers.
     #[serde(default)]
     pub precision: TeacherPrecision,

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use attar_model::Bundle;
 use attar_text::labelled::{Dataset, Example};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -57,7 +58,7 @@ impl RowRecord {
         RowRecord { held_out: hashes(held_out), trained, trained_rows }
     }
 
-    /// The record that a model directory carries; `None` where nothing is said of rows.
+    /// The record that a model directory carries; `None` where it says nothing of rows.
     ///
     /// # Errors
     /// If `attar.json` cannot be read or is not what attar writes.
@@ -68,16 +69,24 @@ impl RowRecord {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::Io { path, source }),
         };
-        let damaged = |e: serde_json::Error| Error::RunFile {
-            path: path.clone(),
-            problem: format!("not what attar writes: {e}"),
-            way_out: "remove the file".into(),
-        };
-        let mut made: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
-        match made.get_mut(ROWS_KEY) {
-            Some(rows) => Ok(Some(serde_json::from_value(rows.take()).map_err(damaged)?)),
+        let provenance = serde_json::from_slice(&text).map_err(|e| damaged(&path, e))?;
+        RowRecord::in_provenance(&path, &provenance)
+    }
+
+    /// The record that a model in memory carries; `None` where it says nothing of rows.
+    ///
+    /// # Errors
+    /// If what it carries is not what attar writes.
+    pub fn of(bundle: &Bundle) -> Result<Option<RowRecord>, Error> {
+        match &bundle.provenance {
+            Some(provenance) => RowRecord::in_provenance(Path::new("attar.json"), provenance),
             None => Ok(None),
         }
+    }
+
+    fn in_provenance(path: &Path, provenance: &serde_json::Value) -> Result<Option<RowRecord>, Error> {
+        let rows = provenance.get(ROWS_KEY);
+        rows.map(|rows| RowRecord::deserialize(rows).map_err(|e| damaged(path, e))).transpose()
     }
 
     /// Holds a data set against the record.
@@ -99,6 +108,14 @@ impl RowRecord {
             }
         }
         Overlap { held_out, trained: met as f64 / looked_at.max(1) as f64 }
+    }
+}
+
+fn damaged(path: &Path, error: serde_json::Error) -> Error {
+    Error::RunFile {
+        path: path.into(),
+        problem: format!("not what attar writes: {error}"),
+        way_out: "remove the file".into(),
     }
 }
 

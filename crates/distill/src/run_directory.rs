@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::deliver::{Delivery, Removed, Scores};
 use crate::model_directory::{STUDENT, TEACHER};
 use crate::plan::Plan;
+use crate::scores::Scores;
 use crate::train::Checkpoints;
 
 /// The folder of the checkpoints.
@@ -93,6 +93,34 @@ impl Manifest {
     }
 }
 
+/// What a finished run leaves: a student on disk, its scores and its bill.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportedStudent {
+    /// The student's directory.
+    pub student: PathBuf,
+    /// SHA-256 of its configuration and weights.
+    pub fingerprint: String,
+    /// Parameters of the student.
+    pub parameters: usize,
+    /// Scores on the dev rows; none where these have no labels.
+    pub scores: Option<Scores>,
+    /// What the making cost.
+    pub bill: Bill,
+    /// What a user should know.
+    pub notes: Vec<String>,
+    /// What the run needed and nothing needs any more.
+    pub removed: Option<Removed>,
+}
+
+/// Files that were removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Their folder.
+    pub path: PathBuf,
+    /// How much they were.
+    pub bytes: u64,
+}
+
 /// The directory of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDirectory {
@@ -161,7 +189,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// If the files that say so are damaged.
-    pub fn delivered(&self, plan: &Plan) -> Result<Option<Delivery>, Error> {
+    pub fn exported(&self, plan: &Plan) -> Result<Option<ExportedStudent>, Error> {
         let text = match std::fs::read(self.result()) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -172,7 +200,7 @@ impl RunDirectory {
         }
         let Outcome { fingerprint, parameters, scores, notes } = parse(&self.result(), &text)?;
         let windows = Ledger::read(self.ledger()).map_err(Error::energy)?.windows;
-        Ok(Some(Delivery {
+        Ok(Some(ExportedStudent {
             student: self.student(),
             fingerprint,
             parameters,
@@ -184,12 +212,12 @@ impl RunDirectory {
     }
 
     /// Writes down that the run has ended and what it led to; to be called once the student is in place.
-    pub(crate) fn end(&self, delivery: &Delivery) -> Result<(), Error> {
+    pub(crate) fn end(&self, exported: &ExportedStudent) -> Result<(), Error> {
         let outcome = Outcome {
-            fingerprint: delivery.fingerprint.clone(),
-            parameters: delivery.parameters,
-            scores: delivery.scores.clone(),
-            notes: delivery.notes.clone(),
+            fingerprint: exported.fingerprint.clone(),
+            parameters: exported.parameters,
+            scores: exported.scores.clone(),
+            notes: exported.notes.clone(),
         };
         let failed = |e: serde_json::Error| Error::Io { path: self.result(), source: e.into() };
         Ok(write_file(&self.result(), &serde_json::to_vec_pretty(&outcome).map_err(failed)?)?)
@@ -233,7 +261,7 @@ impl RunDirectory {
     }
 }
 
-/// What is kept of a delivery beside what the student and the ledger say.
+/// What is kept of an exported student beside what the student and the ledger say.
 #[derive(Serialize, Deserialize)]
 struct Outcome {
     fingerprint: String,

@@ -5,12 +5,13 @@ mod events;
 mod packed;
 mod run;
 mod stage_loss;
+mod store;
 mod teacher;
 mod trainer;
 
 pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
 pub use events::{Event, EventLog, Observer, Step};
-pub use run::{NewStudent, Trained, train};
+pub use run::{NewStudent, Trained, train, train_in_memory};
 pub use stage_loss::{Loss, StageLoss};
 pub use teacher::Teacher;
 pub use trainer::{StepReport, Trainer, phase};

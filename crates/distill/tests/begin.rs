@@ -7,7 +7,7 @@ use std::path::Path;
 use attar_distill::plan::{Beginning, Plan};
 use attar_distill::recipe::Recipe;
 use attar_distill::train::{Event, Observer, train};
-use attar_distill::{RunDirectory, deliver};
+use attar_distill::{RunDirectory, export};
 use attar_model::atomic::WriteMode;
 use attar_model::{Bundle, ClassifierInput, EncoderConfig, Pooling, PoolingMode, Weights};
 use attar_runtime::{Options, Precision, Session};
@@ -56,7 +56,7 @@ fn run(recipe: &str, out: &Path) -> (Plan, Scores) {
     let directory = RunDirectory::open(out, &plan).unwrap();
     let mut scores = Scores::default();
     let trained = train(&plan, &directory, &mut scores).unwrap();
-    deliver(&plan, &directory, trained).unwrap();
+    export(&plan, &directory, trained).unwrap();
     (plan, scores)
 }
 
@@ -82,8 +82,8 @@ fn a_head_begins_as_the_linear_model_over_the_frozen_encoder() {
     let path = |name: &str| folder.path().join(name);
     encoder(&path("encoder"));
     let (plan, scores) = run(&finetune(&path("encoder"), "frozen", "1e-12"), &path("frozen"));
-    assert_eq!(plan.student.beginning, Beginning::FrozenHead);
-    assert_eq!(plan.student.config.classifier_input, ClassifierInput::Mean);
+    assert_eq!(plan.student().beginning, Beginning::FrozenHead);
+    assert_eq!(plan.student().config.classifier_input, ClassifierInput::Mean);
     // Scored before any update, and left as it was by a rate of nothing.
     assert_eq!(scores.0[0].0, 0);
     assert_eq!(scores.0[0].1, scores.0.last().unwrap().1);
@@ -130,15 +130,15 @@ fn a_student_is_cut_out_of_its_teacher() {
         ("narrow", "layers = [2], hidden = 24, heads = 2, feed-forward = 40, vocabulary = 300", (24, 2, 40)),
     ] {
         let (plan, scores) = run(&student(from, hidden), &path(name));
-        let config = &plan.student.config;
+        let config = &plan.student().config;
         assert_eq!((config.hidden, config.heads, config.feed_forward, config.layers), (shape.0, shape.1, shape.2, 1));
-        assert!(plan.train_texts.len() > 600, "noisy copies are learned from: {}", plan.train_texts.len());
+        assert!(plan.training_rows() > 600, "noisy copies are learned from: {}", plan.training_rows());
         if name != "layers" {
-            assert_eq!(config.vocabulary, plan.tokenizer.vocabulary_size());
-            assert!(config.vocabulary <= 300 && plan.teacher_ids.as_ref().unwrap().len() == config.vocabulary);
+            assert_eq!(config.vocabulary, plan.tokenizer().vocabulary_size());
+            assert!(config.vocabulary <= 300 && plan.teacher_ids().unwrap().len() == config.vocabulary);
         }
         // Cut out of a teacher that knows the classes, it knows many of them after a few updates.
-        let most = *plan.data.dev.class_counts().iter().max().unwrap() as f64 / plan.data.dev.len() as f64;
+        let most = *plan.data().dev.class_counts().iter().max().unwrap() as f64 / plan.data().dev.len() as f64;
         assert!(scores.0.last().unwrap().1 > most + 0.1, "{name}: {:?}, the largest class has {most}", scores.0);
         let mut session = Session::load(&path(name).join("student"), &Options::all_threads(Precision::F32)).unwrap();
         assert_eq!(session.config().classifier_input, ClassifierInput::Mean);

@@ -5,7 +5,7 @@
 mod common;
 
 use attar_distill::engine::{Encoder, Input, Keep, Parameters, Trace};
-use attar_distill::engine::{mean_pool, normalise};
+use attar_distill::engine::{mean_pool, normalize};
 use attar_model::{Head, checkpoint};
 use attar_testing::{FixtureModel, assert_close, fixture_models, fixtures, json, teacher, tensors};
 use common::{Model, batch_of, device, load, numbers, real_pairs, real_rows, single};
@@ -139,7 +139,7 @@ fn teacher_embeddings() {
     for sentence in json(&dir.join("sentences.json")).as_array().unwrap() {
         let input = Input::ragged(&single(&sentence["input_ids"], None), model.encoder.config(), &device());
         let trace = forward(&model, &input);
-        embeddings.extend(numbers(normalise(mean_pool(trace.last(), &input.geometry))));
+        embeddings.extend(numbers(normalize(mean_pool(trace.last(), &input.geometry))));
         firsts.extend(numbers(trace.last().clone().narrow(0, 0, 1)));
     }
     assert_close("embeddings", &embeddings, &expected["embeddings"].data, 5e-6);

@@ -38,15 +38,15 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     if args.run.print_recipe {
         return training::run("distill", recipe, &args.run);
     }
-    let delivery = training::execute(recipe, &out)?;
+    let exported = training::execute(recipe, &out)?;
     let small = out.join(SMALL);
-    let shipped = quantize::ship(&out, &small, &args.data, &delivery)?;
+    let shipped = quantize::ship(&out, &small, &args.data, &exported)?;
     if args.run.json {
-        let mut all = serde_json::to_value(&delivery)?;
+        let mut all = serde_json::to_value(&exported)?;
         all["small"] = serde_json::to_value(&shipped)?;
         return console::json(&all);
     }
-    console::say(tables::delivery(&delivery))?;
+    console::say(tables::exported(&exported))?;
     console::say(shipped.summary())?;
     console::say(format!("\ntry it:  attar predict {} \"some text\"", small.display()))?;
     Ok(())
@@ -62,9 +62,9 @@ fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path, within: Option<f
     let folder = out.join(model_directory::TEACHER);
     let recipe = training::within(recipes::teacher(args, encoder)?, within)?;
     console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));
-    let delivery = training::execute(recipe, &folder)?;
+    let exported = training::execute(recipe, &folder)?;
     if !args.run.json {
-        console::say(format!("the teacher\n{}\n\nthe student", tables::delivery(&delivery)))?;
+        console::say(format!("the teacher\n{}\n\nthe student", tables::exported(&exported)))?;
     }
     Ok(folder)
 }

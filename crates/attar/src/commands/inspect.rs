@@ -34,11 +34,11 @@ struct Inspection {
     flops: Vec<(&'static str, f64)>,
     total_flops: f64,
     sources: Vec<SourceFile>,
-    quantised: Option<QuantisedFile>,
+    quantized: Option<QuantizedFile>,
     missing: Vec<String>,
     ignored: Vec<String>,
     unexpected: Vec<String>,
-    /// Of the weights in f32; none where there are only quantised ones.
+    /// Of the weights in f32; none where there are only quantized ones.
     fingerprint: Option<String>,
     provenance: Option<Value>,
 }
@@ -52,7 +52,7 @@ struct SourceFile {
 
 /// The file of small integers.
 #[derive(Serialize)]
-struct QuantisedFile {
+struct QuantizedFile {
     path: String,
     bytes: usize,
     fingerprint: String,
@@ -65,14 +65,14 @@ struct QuantisedFile {
 /// What the weights of a directory say.
 struct Found {
     config: EncoderConfig,
-    quantised: Option<QuantisedFile>,
-    /// None where there are only quantised ones.
+    quantized: Option<QuantizedFile>,
+    /// None where there are only quantized ones.
     floats: Option<checkpoint::Loaded>,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let directory = model_directory::existing(&args.model)?;
-    let Found { config, quantised, floats } = find(&directory)?;
+    let Found { config, quantized, floats } = find(&directory)?;
     let config = &config;
     let size = Size::of(config);
     let mut provenance: Option<Value> =
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             .flat_map(|loaded| &loaded.sources)
             .map(|s| SourceFile { path: s.path.display().to_string(), bytes: s.length, sha256: s.sha256.clone() })
             .collect(),
-        quantised,
+        quantized,
         fingerprint: floats.as_ref().map(|loaded| attar_model::fingerprint(config, &loaded.weights)),
         missing: floats.as_ref().map_or(Vec::new(), |loaded| loaded.missing.clone()),
         ignored: floats.as_ref().map_or(Vec::new(), |loaded| loaded.ignored.clone()),
@@ -122,12 +122,12 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
 /// Reads all weights there are.
 fn find(directory: &Path) -> anyhow::Result<Found> {
     let path = directory.join(QUANTIZED_FILE);
-    let describe = |config: &EncoderConfig, weights: &QuantizedWeights| -> anyhow::Result<QuantisedFile> {
+    let describe = |config: &EncoderConfig, weights: &QuantizedWeights| -> anyhow::Result<QuantizedFile> {
         let mut stored = BTreeMap::new();
         for (_, tensor) in weights.iter() {
             *stored.entry(tensor.storage().to_string()).or_insert(0) += 1;
         }
-        Ok(QuantisedFile {
+        Ok(QuantizedFile {
             path: path.display().to_string(),
             bytes: usize::try_from(std::fs::metadata(&path)?.len())?,
             fingerprint: weights.fingerprint(config),
@@ -138,16 +138,16 @@ fn find(directory: &Path) -> anyhow::Result<Found> {
     match checkpoint::load(directory) {
         Ok(loaded) => {
             let config = loaded.config.clone();
-            let quantised = match path.exists() {
+            let quantized = match path.exists() {
                 true => Some(describe(&config, &QuantizedWeights::read(&path, &config)?)?),
                 false => None,
             };
-            Ok(Found { config, quantised, floats: Some(loaded) })
+            Ok(Found { config, quantized, floats: Some(loaded) })
         }
         Err(attar_model::Error::NoWeights { .. }) if path.exists() => {
             let bundle = Bundle::read_with(directory, ReadWeights::Quantized)?;
-            let quantised = bundle.quantized.as_ref().map(|weights| describe(&bundle.config, weights)).transpose()?;
-            Ok(Found { config: bundle.config, quantised, floats: None })
+            let quantized = bundle.quantized.as_ref().map(|weights| describe(&bundle.config, weights)).transpose()?;
+            Ok(Found { config: bundle.config, quantized, floats: None })
         }
         Err(error) => Err(error.into()),
     }
@@ -197,14 +197,14 @@ fn print(i: &Inspection) -> std::io::Result<()> {
             console::say(format!("{what}: {}", names.join(", ")))?;
         }
     }
-    if let Some(quantised) = &i.quantised {
-        let stored = quantised.stored.iter().map(|(storage, tensors)| format!("{tensors} tensors as {storage}"));
+    if let Some(quantized) = &i.quantized {
+        let stored = quantized.stored.iter().map(|(storage, tensors)| format!("{tensors} tensors as {storage}"));
         let stored = stored.collect::<Vec<_>>().join(", ");
-        console::say(format!("\nquantised {} ({}: {stored})", quantised.path, tables::bytes(quantised.bytes as u64)))?;
+        console::say(format!("\nquantized {} ({}: {stored})", quantized.path, tables::bytes(quantized.bytes as u64)))?;
         console::say(match &i.fingerprint {
-            Some(floats) if *floats == quantised.source => "made from the weights beside it".to_string(),
-            Some(_) => "made from other weights than those beside it: quantise again".to_string(),
-            None => format!("fingerprint {}, made from {}", quantised.fingerprint, quantised.source),
+            Some(floats) if *floats == quantized.source => "made from the weights beside it".to_string(),
+            Some(_) => "made from other weights than those beside it: quantize again".to_string(),
+            None => format!("fingerprint {}, made from {}", quantized.fingerprint, quantized.source),
         })?;
     }
     if let Some(fingerprint) = &i.fingerprint {

@@ -11,13 +11,13 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let reading = waiting("reading models and data");
     let plan = Plan::new(Recipe::read(&args.recipe)?)?;
     reading.finish_and_clear();
-    plan.notes.iter().for_each(console::note);
+    plan.notes().iter().for_each(console::note);
     let cost = Cost::of(&plan);
-    let mut bar = counting(args.probe * plan.stages.len(), "probing updates");
+    let mut bar = counting(args.probe * plan.stages().len(), "probing updates");
     let estimate = if args.probe > 0 { Some(probe(&plan, args.probe, || bar.inc(1))?) } else { None };
     bar.finish_and_clear();
     if args.json {
-        return console::json(&serde_json::json!({ "cost": cost, "estimate": estimate, "notes": plan.notes }));
+        return console::json(&serde_json::json!({ "cost": cost, "estimate": estimate, "notes": plan.notes() }));
     }
 
     let mut table = tables::table(&["", "parameters", "FLOPs at 128 tokens"]);

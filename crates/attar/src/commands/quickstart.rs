@@ -9,7 +9,7 @@ use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySpec, MoreSpec, Recipe, StageLength, StageSpec,
     StudentSpec, TeacherPrecision, TeacherSpec,
 };
-use attar_distill::{Delivery, model_directory};
+use attar_distill::{ExportedStudent, model_directory};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::random::Streams;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
@@ -67,8 +67,8 @@ pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
     }
     console::say(format!("\nheld-out rows: {}\n", tables::count(data.dev.len() as u64)))?;
     console::say(render(&rows))?;
-    for (what, delivery) in [("teacher, from scratch", &teacher), ("student, from the teacher", &student)] {
-        print_bill(what, delivery)?;
+    for (what, exported) in [("teacher, from scratch", &teacher), ("student, from the teacher", &student)] {
+        print_bill(what, exported)?;
     }
     console::say(format!("\nstudent: {}", student.student.display()))?;
     console::say(format!(
@@ -78,8 +78,8 @@ pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_bill(what: &str, delivery: &Delivery) -> anyhow::Result<()> {
-    console::say(format!("\nbill of the {what}\n{}", tables::bill(&delivery.bill)))?;
+fn print_bill(what: &str, exported: &ExportedStudent) -> anyhow::Result<()> {
+    console::say(format!("\nbill of the {what}\n{}", tables::bill(&exported.bill)))?;
     Ok(())
 }
 
@@ -116,7 +116,7 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
     recipe(
         seed,
         data,
-        Some(TeacherSpec { path: teacher.to_path_buf(), precision: TeacherPrecision::default() }),
+        Some(TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() }),
         shape,
         stages,
     )

@@ -6,7 +6,7 @@ use anyhow::Context;
 use attar_distill::plan::{Plan, probe};
 use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
-use attar_distill::{Delivery, RunDirectory, deliver};
+use attar_distill::{ExportedStudent, RunDirectory, export};
 
 use crate::cli::RunArgs;
 use crate::progress::{RunProgress, waiting};
@@ -19,11 +19,11 @@ pub(crate) fn run(command: &str, recipe: Recipe, args: &RunArgs) -> anyhow::Resu
         return Ok(());
     }
     let out = args.out.clone().unwrap_or_else(|| default_folder(command, &recipe.data));
-    let delivery = execute(recipe, &out)?;
+    let exported = execute(recipe, &out)?;
     if args.json {
-        return console::json(&delivery);
+        return console::json(&exported);
     }
-    console::say(tables::delivery(&delivery))?;
+    console::say(tables::exported(&exported))?;
     console::say(format!("\ntry it:  attar predict {} \"some text\"", out.display()))?;
     Ok(())
 }
@@ -41,7 +41,7 @@ pub(crate) fn within(mut recipe: Recipe, seconds: Option<f64>) -> anyhow::Result
     let usual = probe(&plan, PROBED, || ())?.seconds;
     timing.finish_and_clear();
     let factor = (seconds / usual).min(MOST);
-    for (stage, planned) in recipe.stages.iter_mut().zip(&plan.stages) {
+    for (stage, planned) in recipe.stages.iter_mut().zip(plan.stages()) {
         let steps = ((planned.steps as f64 * factor) as usize).max(1);
         stage.length = StageLength::Steps(steps);
         stage.evaluate_every = stage.evaluate_every.min(steps);
@@ -55,16 +55,16 @@ pub(crate) fn within(mut recipe: Recipe, seconds: Option<f64>) -> anyhow::Result
 }
 
 /// Plans a recipe, trains, and writes the student.
-pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<Delivery> {
+pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<ExportedStudent> {
     let reading = waiting("reading models and data");
     let plan = Plan::new(recipe).context("the recipe was refused, nothing was computed")?;
     let directory = RunDirectory::open(out, &plan)?;
     reading.finish_and_clear();
-    plan.notes.iter().for_each(console::note);
+    plan.notes().iter().for_each(console::note);
     let trained = train(&plan, &directory, &mut RunProgress::new()).with_context(|| {
         format!("the run stopped; the same command goes on from the last checkpoint in {}", out.display())
     })?;
-    Ok(deliver(&plan, &directory, trained)?)
+    Ok(export(&plan, &directory, trained)?)
 }
 
 /// `runs/distill-sst-2`, say.
@@ -73,6 +73,7 @@ pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
         DataSpec::Known { layout, .. } => layout.clone(),
         DataSpec::Table { train, .. } => train.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into()),
         DataSpec::Embedded { .. } => "embedded".into(),
+        DataSpec::Memory { .. } => "memory".into(),
     };
     Path::new("runs").join(format!("{command}-{}", data.to_lowercase().replace([' ', '/'], "-")))
 }

@@ -137,9 +137,9 @@ fn eval_compares_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     student_recipe(folder, &[("epochs = 6", "steps = 5")]);
-    let delivery = json(&succeed(folder, &["distill", "--recipe", "student.toml", "--out", "run", "--json"]));
-    assert_eq!(delivery["scores"]["student"][0]["rows"], 60);
-    assert!(delivery["bill"]["total"]["energy_kwh"]["value"].as_f64().unwrap() > 0.0);
+    let exported = json(&succeed(folder, &["distill", "--recipe", "student.toml", "--out", "run", "--json"]));
+    assert_eq!(exported["scores"]["student"][0]["rows"], 60);
+    assert!(exported["bill"]["total"]["energy_kwh"]["value"].as_f64().unwrap() > 0.0);
 
     let data =
         attar_text::synthetic::generate(&attar_text::random::Streams::new(9), 40, attar_text::layout::Split::Test);

@@ -48,8 +48,8 @@ fn checkpoints_stay_where_they_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     student_recipe(folder, &[("epochs = 6", "steps = 3"), ("every = 5", "every = 2\nclean = false")]);
-    let delivery = json(&succeed(folder, &[&RUN[..], &["--json"]].concat()));
-    assert!(delivery["removed"].is_null(), "{delivery}");
+    let exported = json(&succeed(folder, &[&RUN[..], &["--json"]].concat()));
+    assert!(exported["removed"].is_null(), "{exported}");
     assert!(folder.join("run/checkpoints").exists());
 }
 

@@ -36,16 +36,16 @@ fn a_model_is_scored_by_what_was_held_out() {
     rows(folder, "new.tsv", 30, Split::Test);
     let teacher = workshop().join("teacher").display().to_string();
     let tune = ["finetune", &teacher, "--new-head", "--data", "rows.tsv", "--steps", "3", "--energy", "off"];
-    let (delivery, _) = both(folder, &[&tune[..], &["--out", "tuned", "--json"]].concat());
-    let held_out = delivery["scores"]["student"][0]["rows"].as_u64().unwrap();
-    assert!(held_out > 0 && held_out < ROWS as u64 / 4, "{delivery}");
+    let (exported, _) = both(folder, &[&tune[..], &["--out", "tuned", "--json"]].concat());
+    let held_out = exported["scores"]["student"][0]["rows"].as_u64().unwrap();
+    assert!(held_out > 0 && held_out < ROWS as u64 / 4, "{exported}");
 
     let eval = |more: &[&str]| both(folder, &[&["eval", "tuned", "--no-speed", "--json"], more].concat());
     let (scored, said) = eval(&["--data", "rows.tsv"]);
     assert_eq!(scored["rows"], held_out);
     // The same rows as at the end of the training, so the same score.
-    assert_eq!(scored["models"][0]["scores"][0]["value"], delivery["scores"]["student"][0]["value"]);
-    assert_eq!(scored["models"][0]["classes"], delivery["scores"]["classes"]);
+    assert_eq!(scored["models"][0]["scores"][0]["value"], exported["scores"]["student"][0]["value"]);
+    assert_eq!(scored["models"][0]["classes"], exported["scores"]["classes"]);
     assert!(said.contains("held out") && said.contains("--all-rows") && !said.contains("too good"), "{said}");
     let (scored, said) = eval(&["--data", "rows.tsv", "--all-rows"]);
     assert_eq!(scored["rows"], ROWS);

@@ -15,7 +15,7 @@ fn a_real_teacher_and_its_student() {
     let common = ["--data", &data, "--rows", "3200", "--json", "--threads", "2"];
     let finetune = ["finetune", &encoder, "--epochs", "1", "--out", "teacher"];
     let teacher = run(&[&finetune[..], &common].concat());
-    let score = |delivery: &serde_json::Value| delivery["scores"]["student"][0]["value"].as_f64().unwrap();
+    let score = |exported: &serde_json::Value| exported["scores"]["student"][0]["value"].as_f64().unwrap();
     // A hundred updates: 0.51 is the larger class, 0.90 what the whole data give.
     assert!(score(&teacher) > 0.75, "{teacher}");
 

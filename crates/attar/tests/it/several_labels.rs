@@ -25,12 +25,12 @@ fn a_model_of_several_labels_goes_all_the_way() {
     let teacher = workshop().join("teacher").display().to_string();
     let tune =
         ["finetune", &teacher, "--new-head", "--data", "rows.csv", "--multi-label", "|", "--epochs", "30", "--rate"];
-    let delivery =
+    let exported =
         json(&succeed(folder, &[&tune[..], &["3e-3", "--energy", "off", "--out", "tuned", "--json"]].concat()));
-    let scores = delivery["scores"]["student"].as_array().unwrap();
+    let scores = exported["scores"]["student"].as_array().unwrap();
     let names: Vec<&str> = scores.iter().map(|score| score["metric"].as_str().unwrap()).collect();
     assert_eq!(names, ["micro_f1", "macro_f1", "subset_accuracy"]);
-    assert!(scores[0]["value"].as_f64().unwrap() > 0.8, "{delivery}");
+    assert!(scores[0]["value"].as_f64().unwrap() > 0.8, "{exported}");
     let config = json(&std::fs::read_to_string(folder.join("tuned/student/config.json")).unwrap());
     assert_eq!(
         (&config["problem_type"], &config["id2label"]["1"]),

@@ -169,7 +169,7 @@ impl Value {
             Value::Vector(t) => t.try_to_vec_as::<f32>(),
             Value::Matrix(t) | Value::Rows(t) => t.try_to_vec_as::<f32>(),
         };
-        data.map_err(|e| Error::Device(e.to_string()))
+        data.map_err(Error::device)
     }
 
     /// A leaf of the autodiff graph with this value.

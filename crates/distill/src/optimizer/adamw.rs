@@ -245,7 +245,7 @@ fn put<const D: usize>(tensors: [&mut Tensor<D>; 3], primitives: [FloatTensor<Fl
 }
 
 fn primitive<const D: usize>(t: Tensor<D>) -> Result<FloatTensor<Flex>, Error> {
-    t.try_into_primitive::<Flex>().map_err(|e| Error::Device(format!("{e:?}")))
+    t.try_into_primitive::<Flex>().map_err(|e| Error::device(format!("{e:?}")))
 }
 
 #[cfg(test)]

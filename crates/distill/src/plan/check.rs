@@ -1,15 +1,13 @@
 //! The checks that need no compute.
 
-use std::path::Path;
-
-use attar_model::{Bundle, EncoderConfig};
+use attar_model::EncoderConfig;
 use attar_text::labelled::Label;
 use attar_text::tokenizer::{Encoding, Tokenizer};
 
-use super::PlannedTeacher;
+use super::{Model, PlannedTeacher};
 use crate::data::LabelledData;
 use crate::objectives::{Misfit, Objective, Semantics, Setting};
-use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, TeacherPrecision};
+use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, StudentSpec, TeacherPrecision};
 use crate::{Error, model_directory};
 
 /// Numbers of the recipe that stand by themselves.
@@ -176,24 +174,26 @@ pub(super) fn tokenizer(
     Ok(())
 }
 
-/// Whether a student that exists and its teacher read the same tokens.
-pub(super) fn same_vocabulary(student: &Path, teacher: &Bundle, tokenizer: &Tokenizer) -> Result<(), Error> {
-    let directory = tempfile::tempdir().map_err(|source| Error::Io { path: "a temporary folder".into(), source })?;
-    for (name, bytes) in &teacher.tokenizer_files {
-        let path = directory.path().join(name);
-        std::fs::write(&path, bytes).map_err(|source| Error::Io { path, source })?;
-    }
-    let theirs = Tokenizer::from_dir(directory.path())?;
+/// Whether a student with a tokenizer of its own and its teacher read the same ids.
+pub(super) fn same_vocabulary(student: &StudentSpec, teacher: &Model, tokenizer: &Tokenizer) -> Result<(), Error> {
+    let place = match student {
+        StudentSpec::Teacher { .. } => return Ok(()),
+        StudentSpec::Model { path: Some(path), .. } | StudentSpec::Shape { tokenizer: Some(path), .. } => {
+            format!("student {}", model_directory::locate(path).display())
+        }
+        StudentSpec::Model { path: None, .. } | StudentSpec::Shape { tokenizer: None, .. } => "student".into(),
+    };
+    let theirs = &teacher.tokenizer;
     let size = tokenizer.vocabulary_size().max(theirs.vocabulary_size()) as u32;
     match (0..size).find(|&id| tokenizer.token(id) != theirs.token(id)) {
         None => Ok(()),
         Some(id) => {
             let show = |token: Option<String>| token.map_or("nothing".into(), |token| format!("{token:?}"));
             Err(Error::refused(
-                format!("student {}", model_directory::locate(student).display()),
+                place,
                 format!("the teacher's vocabulary, whose token {id} is {}", show(theirs.token(id))),
                 show(tokenizer.token(id)),
-                "distil into a student with the teacher's tokenizer",
+                "distill into a student with the teacher's tokenizer",
             ))
         }
     }

@@ -11,6 +11,7 @@ use attar_text::labelled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
+use super::Model;
 use crate::data::LabelledData;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
@@ -39,11 +40,13 @@ pub enum Beginning {
     Pruned(Vec<usize>),
 }
 
-/// What a student can take of its teacher.
-#[derive(Debug, Clone, Copy)]
-pub struct TeacherParts<'a> {
+/// What a student can begin with.
+#[derive(Debug)]
+pub(super) struct StudentSources<'a> {
+    /// The model to train further, where a program gives it.
+    pub base: Option<Model>,
     /// The teacher, if there is one.
-    pub bundle: Option<&'a Bundle>,
+    pub teacher: Option<&'a Bundle>,
     /// The teacher's ids of the pieces that the student keeps, if not all.
     pub kept: Option<&'a [u32]>,
 }
@@ -51,7 +54,7 @@ pub struct TeacherParts<'a> {
 impl PlannedStudent {
     pub(super) fn new(
         spec: &StudentSpec,
-        teacher: TeacherParts<'_>,
+        sources: StudentSources<'_>,
         tokenizer: &Tokenizer,
         data: &LabelledData,
         streams: &Streams,
@@ -59,10 +62,15 @@ impl PlannedStudent {
         let head = Head::Classification { target: answer(&data.train.target) };
         match spec {
             StudentSpec::Model { path, new_head, classifier, head: begins } => {
-                existing(path, *new_head, *classifier, *begins, head, streams)
+                let base = match (path, sources.base) {
+                    (_, Some(model)) => Base::given(model, *new_head, &head)?,
+                    (Some(path), None) => Base::read(path, *new_head, &head)?,
+                    (None, None) => unreachable!("the caller checked that there is a model"),
+                };
+                Ok(base.student(*classifier, *begins, head, streams)?)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
-                let like = like(teacher.bundle.map(|teacher| &teacher.config), tokenizer, data.max_tokens);
+                let like = like(sources.teacher.map(|teacher| &teacher.config), tokenizer, data.max_tokens);
                 let shape = EncoderConfig {
                     layers: *layers,
                     hidden: *hidden,
@@ -78,7 +86,7 @@ impl PlannedStudent {
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
                 // The tokenizer is the teacher's, so that there is one.
-                let bundle = teacher.bundle.expect("the plan read the teacher's tokenizer");
+                let bundle = sources.teacher.expect("the plan read the teacher's tokenizer");
                 let whole = &bundle.config;
                 refuse_layers(layers, whole.layers)?;
                 let hidden = hidden.unwrap_or(whole.hidden);
@@ -95,7 +103,7 @@ impl PlannedStudent {
                     == (whole.hidden, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
                     (
-                        initialize_missing(&config, layers_of(bundle, layers, teacher.kept, &config), streams),
+                        initialize_missing(&config, layers_of(bundle, layers, sources.kept, &config), streams),
                         Beginning::Given,
                     )
                 } else {
@@ -108,28 +116,58 @@ impl PlannedStudent {
     }
 }
 
-/// A model that exists, with the classifier that the data ask for.
-fn existing(
-    path: &Path,
-    new_head: bool,
-    classifier: ClassifierChoice,
-    begins: HeadStart,
-    head: Head,
-    streams: &Streams,
-) -> Result<PlannedStudent, Error> {
-    let dir = model_directory::locate(path);
-    let Head::Classification { target: answer } = &head else { unreachable!("data ask for classes or scores") };
-    let keep = !new_head && fits(&dir, &Bundle::read_config(&dir)?.head, answer)?;
-    let bundle = if keep { Bundle::read_with(&dir, ReadWeights::F32)? } else { Bundle::read_headless(&dir)? };
-    let made_for = match bundle.pooling {
-        Some(Pooling { mode: PoolingMode::Mean, .. }) => ClassifierInput::Mean,
-        _ => ClassifierInput::FirstToken,
-    };
-    let input = if keep { bundle.config.classifier_input } else { chosen(classifier, made_for) };
-    let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
-    let beginning = if keep || begins == HeadStart::Random { Beginning::Given } else { Beginning::FrozenHead };
-    let weights = initialize_missing(&config, bundle.weights, streams);
-    Ok(PlannedStudent { config, weights, beginning, base: Some(model_directory::name(path)) })
+/// A model that is trained further.
+struct Base {
+    name: String,
+    /// Without its head where that is replaced.
+    bundle: Bundle,
+    keeps_head: bool,
+}
+
+impl Base {
+    fn read(path: &Path, new_head: bool, head: &Head) -> Result<Base, Error> {
+        let dir = model_directory::locate(path);
+        let keeps_head = !new_head && fits(&dir.display().to_string(), &Bundle::read_config(&dir)?.head, head)?;
+        let bundle = if keeps_head { Bundle::read_with(&dir, ReadWeights::F32)? } else { Bundle::read_headless(&dir)? };
+        Ok(Base { name: model_directory::name(path), bundle, keeps_head })
+    }
+
+    fn given(model: Model, new_head: bool, head: &Head) -> Result<Base, Error> {
+        let Model { name, mut bundle, .. } = model;
+        let keeps_head = !new_head && fits(&name, &bundle.config.head, head)?;
+        if !keeps_head {
+            let config = EncoderConfig { head: Head::None, ..bundle.config.clone() };
+            let mut encoder = Weights::new();
+            for (name, _) in expected_shapes(&config) {
+                if let Some(tensor) = bundle.weights.remove(&name) {
+                    encoder.insert(name, tensor);
+                }
+            }
+            bundle.weights = encoder;
+        }
+        Ok(Base { name, bundle, keeps_head })
+    }
+
+    /// The student, with the classifier that the data ask for.
+    fn student(
+        self,
+        classifier: ClassifierChoice,
+        begins: HeadStart,
+        head: Head,
+        streams: &Streams,
+    ) -> Result<PlannedStudent, Error> {
+        let Base { name, bundle, keeps_head } = self;
+        let made_for = match bundle.pooling {
+            Some(Pooling { mode: PoolingMode::Mean, .. }) => ClassifierInput::Mean,
+            _ => ClassifierInput::FirstToken,
+        };
+        let input = if keeps_head { bundle.config.classifier_input } else { chosen(classifier, made_for) };
+        let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
+        let beginning =
+            if keeps_head || begins == HeadStart::Random { Beginning::Given } else { Beginning::FrozenHead };
+        let weights = initialize_missing(&config, bundle.weights, streams);
+        Ok(PlannedStudent { config, weights, beginning, base: Some(name) })
+    }
 }
 
 /// What a classifier reads, if the recipe leaves that to the encoder.
@@ -240,12 +278,13 @@ pub(super) fn answer(target: &Target) -> Answer {
     }
 }
 
-/// Whether a head of a model that exists is for these labels; a head for other labels is refused.
-fn fits(dir: &Path, head: &Head, answer: &Answer) -> Result<bool, Error> {
+/// Whether the head of a model is for the labels of another head; one for other labels is refused.
+fn fits(model: &str, head: &Head, wanted: &Head) -> Result<bool, Error> {
+    let Head::Classification { target: answer } = wanted else { unreachable!("data ask for classes or scores") };
     let Head::Classification { target } = head else { return Ok(false) };
     let refused = |got: String, expected: String| {
         let out = "add `new-head = true` (`--new-head`) to replace the head";
-        Err(Error::refused(format!("the head of {}", dir.display()), expected, got, out))
+        Err(Error::refused(format!("the head of {model}"), expected, got, out))
     };
     match (target, answer) {
         (Answer::Regression, Answer::Regression) => Ok(true),
@@ -352,7 +391,8 @@ mod tests {
     fn heads_of_other_labels_are_refused() {
         let labels = |list: &str| Answer::Labels(list.split(' ').map(str::to_string).collect());
         let head = |list: &str| Head::Classification { target: labels(list) };
-        let fits = |head: &Head, answer: &Answer| fits(std::path::Path::new("m"), head, answer);
+        let fits =
+            |head: &Head, answer: &Answer| super::fits("m", head, &Head::Classification { target: answer.clone() });
         assert!(fits(&head("a b"), &labels("a b")).unwrap());
         assert!(fits(&head("LABEL_0 LABEL_1"), &labels("a b")).unwrap());
         assert!(!fits(&Head::None, &labels("a b")).unwrap());

@@ -1,15 +1,16 @@
-//! Who teaches.
-
-use std::path::Path;
+//! The teacher of a plan.
 
 use attar_model::{Bundle, Head, Target as Answer};
 use attar_text::labelled::Target;
 
-use crate::{Error, labels, model_directory};
+use super::Model;
+use crate::{Error, labels};
 
 /// A teacher and how its classes stand to the data's.
 #[derive(Debug)]
 pub struct PlannedTeacher {
+    /// What cards call it.
+    pub name: String,
     /// The model.
     pub bundle: Bundle,
     /// For each class of the data the teacher's number for it, where the orders differ.
@@ -17,17 +18,17 @@ pub struct PlannedTeacher {
 }
 
 impl PlannedTeacher {
-    pub(super) fn read(path: &Path, target: &Target, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
-        let bundle = model_directory::read(path)?;
+    pub(super) fn new(model: Model, target: &Target, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
+        let Model { name, bundle, .. } = model;
         let classes = match (&bundle.config.head, target) {
             (Head::Classification { target: Answer::Labels(names) }, Target::Classes(data))
             | (Head::Classification { target: Answer::MultiLabel(names) }, Target::MultiLabel(data)) => {
-                labels::order(&format!("teacher {}", path.display()), names, &data.names, notes)?
+                labels::order(&format!("teacher {name}"), names, &data.names, notes)?
             }
             // A teacher of states alone is fine; what needs its predictions is checked with the stages.
             _ => None,
         };
-        Ok(PlannedTeacher { bundle, classes })
+        Ok(PlannedTeacher { name, bundle, classes })
     }
 
     /// True if the teacher answers what the data ask.

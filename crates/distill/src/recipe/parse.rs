@@ -17,13 +17,23 @@ pub enum RecipeError {
         source: std::io::Error,
     },
     /// The text is not a recipe.
-    #[error("{path}: {text}", path = path.display())]
+    #[error("{}{}{}", in_file(path), source.to_string().trim_end(), did_you_mean(nearest))]
     Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Line, column, what was expected and what stands there, and the nearest known key.
-        text: String,
+        /// The file, if it came from one.
+        path: Option<PathBuf>,
+        /// The known key nearest to an unknown one.
+        nearest: Option<String>,
+        /// Line, column, what was expected and what stands there.
+        source: Box<toml::de::Error>,
     },
+}
+
+fn in_file(path: &Option<PathBuf>) -> String {
+    path.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()))
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!("\ndid you mean `{nearest}`?"))
 }
 
 impl Recipe {
@@ -34,7 +44,12 @@ impl Recipe {
     pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| RecipeError::Read { path: path.to_path_buf(), source })?;
-        let mut recipe = Recipe::parse(&text).map_err(|text| RecipeError::Syntax { path: path.to_path_buf(), text })?;
+        let mut recipe = Recipe::parse(&text).map_err(|error| match error {
+            RecipeError::Syntax { nearest, source, .. } => {
+                RecipeError::Syntax { path: Some(path.to_path_buf()), nearest, source }
+            }
+            other => other,
+        })?;
         recipe.rebase(path.parent().unwrap_or(Path::new("")));
         Ok(recipe)
     }
@@ -43,13 +58,11 @@ impl Recipe {
     ///
     /// # Errors
     /// As [`Recipe::read`]; the text says where, what was expected, and the nearest known key.
-    pub fn parse(text: &str) -> Result<Recipe, String> {
-        toml::from_str(text).map_err(|error| {
-            let complaint = error.to_string().trim_end().to_string();
-            match nearest_key(error.message()) {
-                Some(nearest) => format!("{complaint}\ndid you mean `{nearest}`?"),
-                None => complaint,
-            }
+    pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
+        toml::from_str(text).map_err(|error: toml::de::Error| RecipeError::Syntax {
+            path: None,
+            nearest: nearest_key(error.message()),
+            source: Box::new(error),
         })
     }
 
@@ -89,11 +102,11 @@ impl Recipe {
                 paths.push(train);
                 paths.extend([dev, label_file, dev_label_file].into_iter().flatten());
             }
-            DataSpec::Embedded { .. } => {}
+            DataSpec::Memory { .. } | DataSpec::Embedded { .. } => {}
         }
-        paths.extend(self.teacher.as_mut().map(|teacher| &mut teacher.path));
+        paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.path.as_mut()));
         match &mut self.student {
-            StudentSpec::Model { path, .. } => paths.push(path),
+            StudentSpec::Model { path, .. } => paths.extend(path),
             StudentSpec::Shape { tokenizer, .. } => paths.extend(tokenizer),
             StudentSpec::Teacher { .. } => {}
         }
@@ -186,8 +199,8 @@ mod tests {
             let text = RECIPE.replacen(from, to, 1);
             assert_ne!(text, RECIPE, "{from} is not in the recipe");
             let error = Recipe::parse(&text).expect_err(to);
-            assert!(error.contains("unknown"), "{to}: {error}");
-            assert!(error.contains(&format!("did you mean `{nearest}`")), "{to}: {error}");
+            assert!(error.to_string().contains("unknown"), "{to}: {error}");
+            assert!(error.to_string().contains(&format!("did you mean `{nearest}`")), "{to}: {error}");
         }
     }
 
@@ -197,14 +210,14 @@ mod tests {
         let file = folder.path().join("recipe.toml");
         std::fs::write(&file, RECIPE).unwrap();
         let recipe = Recipe::read(&file).unwrap();
-        assert_eq!(recipe.teacher.unwrap().path, folder.path().join("teacher"));
+        assert_eq!(recipe.teacher.unwrap().path.unwrap(), folder.path().join("teacher"));
         // Written elsewhere it has to say where its files are.
         let elsewhere = tempfile::tempdir().unwrap();
         let file = elsewhere.path().join("recipe.toml");
         let absolute = Recipe::parse(RECIPE).unwrap().absolute().unwrap();
         std::fs::write(&file, absolute.to_toml()).unwrap();
         let here = std::env::current_dir().unwrap();
-        assert_eq!(Recipe::read(&file).unwrap().teacher.unwrap().path, here.join("teacher"));
+        assert_eq!(Recipe::read(&file).unwrap().teacher.unwrap().path.unwrap(), here.join("teacher"));
         let missing = Recipe::read(&folder.path().join("nothing.toml")).unwrap_err();
         assert!(missing.to_string().contains("nothing.toml"));
     }

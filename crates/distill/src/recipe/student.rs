@@ -1,17 +1,18 @@
-//! The model that learns, as a recipe describes it.
+//! The model that is trained, as a recipe describes it.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The model that learns.
+/// The model that is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum StudentSpec {
-    /// A model that exists, as in a fine-tuning.
+    /// An existing model, as when fine-tuning.
     Model {
-        /// Model directory, or the directory of a run.
-        path: PathBuf,
+        /// Model directory, or the directory of a run; left out where a program gives the model.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<PathBuf>,
         /// Replace a head that was made for other labels.
         #[serde(default)]
         new_head: bool,
@@ -62,7 +63,7 @@ pub enum StudentSpec {
 }
 
 impl StudentSpec {
-    /// Word pieces that stay of the tokenizer's, if not all do.
+    /// Word pieces kept of the tokenizer's, if not all are.
     pub fn vocabulary(&self) -> Option<usize> {
         match self {
             StudentSpec::Model { .. } => None,
@@ -70,7 +71,7 @@ impl StudentSpec {
         }
     }
 
-    /// The same student with so many word pieces, or all; a model that exists keeps its own.
+    /// The same student with this many word pieces, or all; an existing model keeps its own.
     pub fn with_vocabulary(mut self, pieces: Option<usize>) -> StudentSpec {
         match &mut self {
             StudentSpec::Model { .. } => {}

@@ -74,8 +74,8 @@ pub enum Event {
     },
     /// The student is trained and scored; the run is over once it is written.
     Finished {
-        /// Where the student is.
-        student: PathBuf,
+        /// Where the student will be; nowhere for a run in memory.
+        student: Option<PathBuf>,
     },
 }
 

@@ -1,35 +1,38 @@
 //! A whole run: stages, evaluations, checkpoints, and the student at the end.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
+use attar_bill::Bill;
 use attar_meter::{Ledger, Meter, MeterOptions, Totals};
 use attar_model::Weights;
 use attar_text::metrics::Score;
 use attar_text::random::Streams;
 
 use super::Teacher;
-use super::checkpoint::{Best, Checkpoint, Checkpoints, State};
+use super::checkpoint::{Best, Checkpoint, State};
 use super::events::{Event, EventLog, Observer, Step};
+use super::store::Store;
 use super::trainer::{Trainer, phase};
 use crate::begin::{Begun, begin};
-use crate::deliver::{Delivery, Scores, TeacherScores, retention};
 use crate::engine::{Encoder, Parameters};
 use crate::plan::{Beginning, Plan};
 use crate::recipe::KeepWeights;
-use crate::run_directory::RunDirectory;
+use crate::run_directory::{ExportedStudent, RunDirectory};
 use crate::score::{Agreement, Answers, Truth};
+use crate::scores::{Scores, TeacherScores, retention};
 use crate::{Error, billing, device, evaluate};
 
-/// What a run leads to.
+/// What a run in a directory leads to.
 #[derive(Debug)]
 pub enum Trained {
     /// A student that is still to be written.
-    Now(Box<NewStudent>),
+    New(Box<NewStudent>),
     /// The student that the same run left when it ended before.
-    Before(Box<Delivery>),
+    Stored(Box<ExportedStudent>),
 }
 
-/// A student in memory.
+/// A trained student in memory.
 #[derive(Debug)]
 pub struct NewStudent {
     /// Its weights.
@@ -40,46 +43,74 @@ pub struct NewStudent {
     pub totals: Totals,
 }
 
+impl NewStudent {
+    /// What making it cost, with the grid and the prices of the plan.
+    pub fn bill(&self, plan: &Plan) -> Bill {
+        Bill::new(&self.totals, &plan.grid, &plan.tariff)
+    }
+}
+
 /// Trains what a plan says, from the newest checkpoint of the run if there is one.
 ///
 /// A run that ended before is left as it is: its student, its card and its bill are those of its making.
 ///
 /// # Errors
 /// If something cannot be read, written or computed, or the observer stops the run; what was written before stays and
-/// a later call goes on from it.
+/// a later call resumes from it.
 pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer) -> Result<Trained, Error> {
-    if let Some(delivery) = directory.delivered(plan)? {
+    if let Some(exported) = directory.exported(plan)? {
         observer.event(&Event::Stored { student: directory.student() });
-        return Ok(Trained::Before(Box::new(delivery)));
+        return Ok(Trained::Stored(Box::new(exported)));
     }
     let ledger = Ledger::append_to(directory.ledger()).map_err(Error::energy)?;
-    let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
-    let meter = Meter::start(options, Some(ledger)).map_err(Error::energy)?;
     let log = EventLog::append_to(&directory.events())?;
-    let truth = Truth::of(&plan.data.dev);
-    let mut run = Run { plan, checkpoints: directory.checkpoints(), log, observer, meter, truth };
-    let (weights, teacher) = run.stages()?;
-    let scores = run.scores(&weights, teacher)?;
-    run.tell(Event::Finished { student: directory.student() })?;
+    let store = Store::Directory { checkpoints: directory.checkpoints(), keep: plan.recipe.checkpoint.keep, log };
+    let mut student = Run::start(plan, store, observer, Some(ledger))?.finish(Some(directory.student()))?;
     // The ledger holds what the meter knows, and parts of the run before a resumption.
-    let _ = run.meter.finish();
     let windows = Ledger::read(directory.ledger()).map_err(Error::energy)?.windows;
-    Ok(Trained::Now(Box::new(NewStudent { weights, scores, totals: Totals::from_windows(&windows) })))
+    student.totals = Totals::from_windows(&windows);
+    Ok(Trained::New(Box::new(student)))
+}
+
+/// Trains what a plan says and leaves nothing on disk; a run that is stopped is lost.
+///
+/// # Errors
+/// If something cannot be computed, or the observer stops the run.
+pub fn train_in_memory(plan: &Plan, observer: &mut dyn Observer) -> Result<NewStudent, Error> {
+    Run::start(plan, Store::Memory { best: None }, observer, None)?.finish(None)
 }
 
 struct Run<'a> {
     plan: &'a Plan,
-    checkpoints: Checkpoints,
-    log: EventLog,
+    store: Store,
     observer: &'a mut dyn Observer,
     meter: Meter,
     truth: Option<Truth>,
 }
 
-impl Run<'_> {
-    /// All stages that are left; gives the student's weights and the teacher.
+impl<'a> Run<'a> {
+    fn start(
+        plan: &'a Plan,
+        store: Store,
+        observer: &'a mut dyn Observer,
+        ledger: Option<Ledger>,
+    ) -> Result<Run<'a>, Error> {
+        let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
+        let meter = Meter::start(options, ledger).map_err(Error::energy)?;
+        Ok(Run { plan, store, observer, meter, truth: Truth::of(&plan.data.dev) })
+    }
+
+    /// Trains and scores the student, which is to be written to `path`.
+    fn finish(mut self, path: Option<PathBuf>) -> Result<NewStudent, Error> {
+        let (weights, teacher) = self.stages()?;
+        let scores = self.scores(&weights, teacher)?;
+        self.tell(Event::Finished { student: path })?;
+        Ok(NewStudent { weights, scores, totals: self.meter.finish() })
+    }
+
+    /// Runs all stages that are left; returns the student's weights and the teacher.
     fn stages(&mut self) -> Result<(Weights, Option<Teacher>), Error> {
-        let mut checkpoint = match self.checkpoints.latest()? {
+        let mut checkpoint = match self.store.latest()? {
             Some(checkpoint) => checkpoint,
             None => self.beginning()?,
         };
@@ -102,7 +133,7 @@ impl Run<'_> {
         Ok((student, teacher))
     }
 
-    /// The state before the first update, on disk if it took any computing.
+    /// The state before the first update, written if it took any computing.
     fn beginning(&mut self) -> Result<Checkpoint, Error> {
         let Begun { weights, frozen } = begin(self.plan, &mut self.meter)?;
         let state = State { stage: 0, step: 0, best: None };
@@ -116,7 +147,7 @@ impl Run<'_> {
         Ok(checkpoint)
     }
 
-    /// What is left of one stage; gives the beginning of the next.
+    /// Runs what is left of one stage; returns the beginning of the next.
     fn stage(&mut self, from: Checkpoint, teacher: Option<Teacher>) -> Result<Checkpoint, Error> {
         let plan = self.plan;
         let index = from.state.stage;
@@ -154,7 +185,8 @@ impl Run<'_> {
                 }
             }
             let stops = self.observer.stops();
-            if (stops || done.is_multiple_of(plan.recipe.checkpoint.every)) && done < stage.steps {
+            let due = self.store.is_on_disk() && done.is_multiple_of(plan.recipe.checkpoint.every);
+            if (stops || due) && done < stage.steps {
                 self.meter.enter(phase::CHECKPOINT);
                 let state = State { stage: index, step: done, best };
                 let moments = Some(trainer.moments()?);
@@ -163,7 +195,7 @@ impl Run<'_> {
             }
         }
         let parameters = match (stage.spec.keep, best) {
-            (KeepWeights::Best, Some(_)) => self.checkpoints.best()?,
+            (KeepWeights::Best, Some(_)) => self.store.best()?,
             _ => trainer.weights()?,
         };
         let checkpoint =
@@ -175,7 +207,11 @@ impl Run<'_> {
 
     /// Ends the run where the observer wants that; to be called once a checkpoint holds where it stands.
     fn stop_if_told(&mut self, step: usize, stage: &str) -> Result<(), Error> {
-        if self.observer.stops() { Err(Error::Stopped { stage: stage.into(), step }) } else { Ok(()) }
+        if self.observer.stops() {
+            Err(Error::Stopped { stage: stage.into(), step, resumable: self.store.is_on_disk() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Scores the student on the dev rows and keeps its weights if they are the best so far.
@@ -199,7 +235,7 @@ impl Run<'_> {
         // Of equals the later one has learned from more rows.
         let is_best = best.is_none_or(|best| better >= best.score);
         if is_best && plan.stages[stage].spec.keep == KeepWeights::Best {
-            self.checkpoints.write_best(&trainer.weights()?)?;
+            self.store.write_best(trainer.weights()?)?;
         }
         self.tell(Event::Evaluated { stage, step, score, best: is_best })?;
         Ok(if is_best { Some(Best { score: better, step }) } else { best })
@@ -245,13 +281,15 @@ impl Run<'_> {
     }
 
     fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let path = self.checkpoints.write(checkpoint, self.plan.recipe.checkpoint.keep)?;
         let State { stage, step, .. } = checkpoint.state;
-        self.tell(Event::Checkpoint { stage, step, path })
+        match self.store.write(checkpoint)? {
+            Some(path) => self.tell(Event::Checkpoint { stage, step, path }),
+            None => Ok(()),
+        }
     }
 
     fn tell(&mut self, event: Event) -> Result<(), Error> {
         self.observer.event(&event);
-        self.log.write(&event)
+        self.store.log(&event)
     }
 }

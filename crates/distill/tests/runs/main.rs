@@ -4,6 +4,7 @@
 
 mod class_weights;
 mod contrast;
+mod memory;
 mod several_labels;
 
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::path::Path;
 use attar_distill::plan::Plan;
 use attar_distill::recipe::Recipe;
 use attar_distill::train::{Event, Observer, train};
-use attar_distill::{Delivery, RunDirectory, deliver};
+use attar_distill::{ExportedStudent, RunDirectory, export};
 
 struct Silent;
 
@@ -20,10 +21,10 @@ impl Observer for Silent {
 }
 
 /// Executes a recipe in a folder of its own.
-fn run(recipe: &str, out: &Path) -> (Plan, Delivery) {
+fn run(recipe: &str, out: &Path) -> (Plan, ExportedStudent) {
     let plan = Plan::new(Recipe::parse(recipe).unwrap()).unwrap();
     let directory = RunDirectory::open(out, &plan).unwrap();
     let trained = train(&plan, &directory, &mut Silent).unwrap();
-    let delivery = deliver(&plan, &directory, trained).unwrap();
-    (plan, delivery)
+    let exported = export(&plan, &directory, trained).unwrap();
+    (plan, exported)
 }

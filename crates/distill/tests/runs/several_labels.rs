@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attar_distill::Delivery;
+use attar_distill::ExportedStudent;
 use attar_distill::baseline::NgramBaseline;
 use attar_distill::plan::{Beginning, Plan};
 use attar_distill::recipe::Recipe;
@@ -65,8 +65,8 @@ fn stage(objective: &str, length: &str, rate: &str) -> String {
     )
 }
 
-fn score(delivery: &Delivery, metric: Metric) -> f64 {
-    let scores = &delivery.scores.as_ref().unwrap().student;
+fn score(exported: &ExportedStudent, metric: Metric) -> f64 {
+    let scores = &exported.scores.as_ref().unwrap().student;
     scores.iter().find(|score| score.metric == metric).unwrap().value.unwrap()
 }
 
@@ -76,7 +76,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
     let folder = folder.path();
     rows(folder, 300);
     let (plan, taught) = run(&teacher(folder), &folder.join("teacher"));
-    assert_eq!(plan.data.metrics, [Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy]);
+    assert_eq!(plan.data().metrics, [Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy]);
     assert!(score(&taught, Metric::SubsetAccuracy) > 0.9, "{:?}", taught.scores);
     let report = taught.scores.as_ref().unwrap().classes.as_ref().unwrap();
     let names: Vec<&str> = report.classes.iter().map(|class| class.name.as_str()).collect();
@@ -91,7 +91,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
     let mut session = Session::load(&folder.join("teacher/student"), &Options::all_threads(Precision::F32)).unwrap();
     let texts: [Text<'_>; 2] = [("the slow button thing", None), ("the page today thing", None)];
     let logits = session.logits(&texts, |_| ()).unwrap();
-    assert_eq!(Answers::from_logits(&logits, &plan.data.dev.target), Answers::LabelSets(vec![vec![1, 2], vec![]]));
+    assert_eq!(Answers::from_logits(&logits, &plan.data().dev.target), Answers::LabelSets(vec![vec![1, 2], vec![]]));
 
     // A student that sees the teacher's sigmoids alone, on noisy copies too.
     let student = |objective: &str| {
@@ -117,7 +117,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
     let frozen = "student = { from = \"model\", path = \"PATH\", new-head = true, head = \"frozen\" }\n"
         .replace("PATH", &folder.join("teacher").display().to_string());
     let (plan, begun) = run(&recipe(folder, &(frozen + &stage("gold", "epochs = 1", "1e-12"))), &folder.join("frozen"));
-    assert_eq!(plan.student.beginning, Beginning::FrozenHead);
+    assert_eq!(plan.student().beginning, Beginning::FrozenHead);
     assert!(score(&begun, Metric::MicroF1) > 0.9, "{:?}", begun.scores);
 
     let both = teacher_with(folder, "").replace("multi-label", "regression = [0.0, 1.0], multi-label");
@@ -145,7 +145,8 @@ fn teacher_with(folder: &Path, key: &str) -> String {
 fn the_baseline_answers_each_label() {
     let folder = tempfile::tempdir().unwrap();
     rows(folder.path(), 200);
-    let data = Plan::new(Recipe::parse(&teacher(folder.path())).unwrap()).unwrap().data;
+    let plan = Plan::new(Recipe::parse(&teacher(folder.path())).unwrap()).unwrap();
+    let data = plan.data();
     let model = NgramBaseline::train(&data.train, &Streams::new(1)).unwrap();
     let logits: Vec<Vec<f32>> = data.dev.examples.iter().map(|example| model.predict(example)).collect();
     let answers = Answers::from_logits(&logits, &data.dev.target);

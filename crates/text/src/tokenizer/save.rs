@@ -21,17 +21,27 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Io`] if a file cannot be written, and as [`Tokenizer::to_json`].
     pub fn save(&self, dir: &Path) -> Result<(), TokenizerError> {
-        write(dir, "tokenizer.json", &self.to_json()?)?;
-        write(dir, "tokenizer_config.json", &object(&self.config))?;
-        write(dir, "special_tokens_map.json", &object(&self.special_tokens_map))?;
+        self.files()?.into_iter().try_for_each(|(name, text)| write(dir, name, &text))
+    }
+
+    /// The files that [`Tokenizer::save`] writes, by name.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::to_json`].
+    pub fn files(&self) -> Result<Vec<(&'static str, String)>, TokenizerError> {
+        let mut files = vec![
+            ("special_tokens_map.json", object(&self.special_tokens_map)),
+            ("tokenizer.json", self.to_json()?),
+            ("tokenizer_config.json", object(&self.config)),
+        ];
         if let ModelWrapper::WordPiece(model) = self.library()?.get_model() {
             let tokens: Option<Vec<String>> =
                 (0..model.get_vocab_size() as u32).map(|id| model.id_to_token(id)).collect();
             if let Some(Ok(text)) = tokens.map(|tokens| Vocabulary::from_tokens(tokens).and_then(|v| v.to_text())) {
-                write(dir, "vocab.txt", &text)?;
+                files.push(("vocab.txt", text));
             }
         }
-        Ok(())
+        Ok(files)
     }
 
     /// The content of `tokenizer.json`.

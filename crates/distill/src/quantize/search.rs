@@ -1,28 +1,30 @@
-//! Which units have to stay exact so that a score does not fall by more than is allowed.
+//! Which units have to stay in floats so that the score falls by no more than is allowed.
 
 use std::collections::BTreeSet;
 
+use crate::Error;
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Kept {
+pub(super) struct Kept {
     /// The units that stay exact.
-    pub(crate) units: BTreeSet<usize>,
+    pub(super) units: BTreeSet<usize>,
     /// The loss with these.
-    pub(crate) loss: f64,
+    pub(super) loss: f64,
     /// The loss with none.
-    pub(crate) loss_of_none: f64,
+    pub(super) loss_of_none: f64,
 }
 
-/// Looks for few units to keep exact such that `loss` of them is at most `most`; `None` if not even all of them do.
+/// Finds few units to keep in floats such that `loss` of them is at most `most`; `None` if not even all of them do.
 ///
 /// `order` has the units that may be kept, the one that hurts most first. The shortest beginning of it that is enough
-/// is found by doubling and halving, as if each more kept could only help; then each of it, the least first, is given
-/// up again if the score allows. Whatever is returned has been scored.
-pub(crate) fn keep(
+/// is found by doubling and halving, as if each more kept could only help; then each of it, the least first, is quantized
+/// after all if the score allows. Whatever is returned has been scored.
+pub(super) fn keep(
     order: &[usize],
     most: f64,
-    mut loss: impl FnMut(&BTreeSet<usize>) -> anyhow::Result<f64>,
-) -> anyhow::Result<Option<Kept>> {
+    mut loss: impl FnMut(&BTreeSet<usize>) -> Result<f64, Error>,
+) -> Result<Option<Kept>, Error> {
     let first = |count: usize| -> BTreeSet<usize> { order[..count].iter().copied().collect() };
     let loss_of_none = loss(&first(0))?;
     if loss_of_none <= most {

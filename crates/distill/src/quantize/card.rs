@@ -1,35 +1,36 @@
 //! The card of a quantized model: its own scores and bytes, and what the card of its source says of the making.
 
-use attar_distill::DataFacts;
 use attar_model::card::{Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet};
 use attar_model::{EncoderConfig, Head, Size, flops};
 use attar_text::metrics::Score;
 use serde_json::Value;
 
+use crate::DataFacts;
+
 /// Tokens of the text that FLOPs are stated for.
 const FLOPS_TOKENS: usize = 128;
 
 /// What a card is made of.
-pub(crate) struct Facts<'a> {
+pub(super) struct Facts<'a> {
     /// What the model is called, and the one that it was made from.
-    pub(crate) names: [&'a str; 2],
-    pub(crate) config: &'a EncoderConfig,
+    pub(super) names: [&'a str; 2],
+    pub(super) config: &'a EncoderConfig,
     /// Bytes of its weights, and of those it was made from.
-    pub(crate) bytes: [usize; 2],
+    pub(super) bytes: [usize; 2],
     /// What it was scored by, and its scores; none where nothing was scored.
-    pub(crate) scored: Option<(&'a DataFacts, &'a [Score])>,
+    pub(super) scored: Option<(&'a DataFacts, &'a [Score])>,
     /// Whether the weights in f32, which `transformers` reads, lie beside its own.
-    pub(crate) has_floats: bool,
+    pub(super) has_floats: bool,
     /// What is known of the making, and the card, of the model that it was made from.
-    pub(crate) provenance: Option<&'a Value>,
-    pub(crate) source: Option<&'a str>,
+    pub(super) provenance: Option<&'a Value>,
+    pub(super) source: Option<&'a str>,
 }
 
-/// Sections of a card of attar's that stay true of the quantized model.
+/// Sections of a card by attar that also hold for the quantized model.
 const KEPT: [(&str, &str); 2] = [("What it cost", "What the making cost"), ("Notes", "Notes")];
 
 /// The card as Markdown.
-pub(crate) fn card(facts: &Facts<'_>) -> String {
+pub(super) fn card(facts: &Facts<'_>) -> String {
     let [own, source] = facts.names;
     let size = |model: &str, bytes: usize| SizeRow {
         model: model.into(),
@@ -87,7 +88,7 @@ fn section(card: &str, title: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_string())
 }
 
-/// The licence in the metadata of a card.
+/// The license in the metadata of a card.
 fn license(card: &str) -> Option<String> {
     let (metadata, _) = card.strip_prefix("---\n")?.split_once("\n---\n")?;
     let line = metadata.lines().find_map(|line| line.strip_prefix("license:"))?;

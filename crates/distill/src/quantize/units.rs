@@ -1,31 +1,32 @@
-//! The parts of a model that are decided on, one by one.
+//! The parts of a model that are quantized or kept, one by one.
 
-use anyhow::bail;
 use attar_model::quantized::{ScaleChoice, Storage};
 use attar_model::{EncoderConfig, expected_shapes};
 
+use crate::Error;
+
 /// The unit of the word table.
-pub(crate) const WORDS: &str = "embeddings.word_embeddings";
+pub(super) const WORDS: &str = "embeddings.word_embeddings";
 
 /// Matrices that are stored alike: a dense layer, an embedding table, or query, key and value, which are one product.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unit {
+pub(super) struct Unit {
     /// What it is called: the canonical name without `.weight`, `encoder.layer.0.attention.self` for the three.
-    pub(crate) name: String,
+    pub(super) name: String,
     /// Canonical names of its matrices.
-    pub(crate) weights: Vec<String>,
+    pub(super) weights: Vec<String>,
 }
 
 /// How the integers of a unit are made; floats have no form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
-    pub(crate) storage: Storage,
-    pub(crate) scales: ScaleChoice,
+pub(super) struct Form {
+    pub(super) storage: Storage,
+    pub(super) scales: ScaleChoice,
 }
 
 impl Unit {
     /// All units of a model, in the order of its tensors.
-    pub(crate) fn all(config: &EncoderConfig) -> Vec<Unit> {
+    pub(super) fn all(config: &EncoderConfig) -> Vec<Unit> {
         let mut units: Vec<Unit> = Vec::new();
         for (weight, _) in expected_shapes(config) {
             if Storage::int8_matrices(&weight) != Storage::Int8 {
@@ -45,26 +46,32 @@ impl Unit {
         units
     }
 
-    /// The places of the units of these names.
-    pub(crate) fn find(units: &[Unit], names: &[String]) -> anyhow::Result<Vec<usize>> {
+    /// The positions of the units with these names.
+    pub(super) fn find(units: &[Unit], names: &[String]) -> Result<Vec<usize>, Error> {
         let place = |name: &String| match units.iter().position(|unit| unit.name == *name) {
             Some(place) => Ok(place),
             None => {
                 let known: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
-                bail!("--keep: the model has no part `{name}`; it has {}", known.join(", "))
+                let out = "name one of these, or leave it out";
+                Err(Error::refused(
+                    "keep",
+                    format!("parts of the model: {}", known.join(", ")),
+                    format!("`{name}`"),
+                    out,
+                ))
             }
         };
         names.iter().map(place).collect()
     }
 
     /// Whether its rows are looked up.
-    pub(crate) fn is_table(&self) -> bool {
+    pub(super) fn is_table(&self) -> bool {
         self.name.starts_with("embeddings.")
     }
 }
 
 /// What a way to choose scales is called.
-pub(crate) fn name_of(scales: ScaleChoice) -> &'static str {
+pub(super) fn name_of(scales: ScaleChoice) -> &'static str {
     match scales {
         ScaleChoice::MaxAbs => "max-abs",
         ScaleChoice::LeastSquares => "least-squares",

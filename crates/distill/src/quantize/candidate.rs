@@ -1,4 +1,4 @@
-//! A model whose parts can be quantised and put back, and what that does to its answers.
+//! A model whose parts are quantized and restored, and what that does to its answers.
 
 use attar_model::quantized::{Int4Matrix, Int8Matrix, QuantizedTensor, QuantizedWeights, ScaleChoice, Storage};
 use attar_model::{Bundle, Head, Pooling, PoolingMode};
@@ -6,22 +6,23 @@ use attar_runtime::{Encoder, Input, Options, Output, Precision};
 use attar_text::tokenizer::Encodings;
 
 use super::units::{Form, Unit};
+use crate::Error;
 
-/// A bundle with its quantised weights, at first all of them floats.
-pub(crate) struct Bench {
-    pub(crate) bundle: Bundle,
+/// A bundle with its quantized weights, at first all of them floats.
+pub(super) struct Candidate {
+    pub(super) bundle: Bundle,
     threads: usize,
 }
 
-impl Bench {
-    pub(crate) fn new(mut bundle: Bundle, threads: usize) -> anyhow::Result<Bench> {
+impl Candidate {
+    pub(super) fn new(mut bundle: Bundle, threads: usize) -> Result<Candidate, Error> {
         bundle.quantized =
             Some(QuantizedWeights::quantize(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32)?);
-        Ok(Bench { bundle, threads })
+        Ok(Candidate { bundle, threads })
     }
 
     /// Stores a unit in that form, or as floats.
-    pub(crate) fn put(&mut self, unit: &Unit, form: Option<Form>) -> anyhow::Result<()> {
+    pub(super) fn store(&mut self, unit: &Unit, form: Option<Form>) -> Result<(), Error> {
         let Bundle { weights, quantized, .. } = &mut self.bundle;
         for name in &unit.weights {
             if let (Some(tensor), Some(quantized)) = (weights.get(name), quantized.as_mut()) {
@@ -32,13 +33,13 @@ impl Bench {
     }
 
     /// How a unit is stored now: a group as wide as a row is the row.
-    pub(crate) fn storage(&self, unit: &Unit) -> Storage {
+    pub(super) fn storage(&self, unit: &Unit) -> Storage {
         let first = unit.weights.first().and_then(|name| self.bundle.quantized.as_ref()?.get(name));
         first.map_or(Storage::F32, QuantizedTensor::storage)
     }
 
     /// What the head answers to texts, or vectors where there is none: rows of the width that comes with them.
-    pub(crate) fn outputs(&self, precision: Precision, texts: &Encodings) -> anyhow::Result<(Vec<f32>, usize)> {
+    pub(super) fn outputs(&self, precision: Precision, texts: &Encodings) -> Result<(Vec<f32>, usize), Error> {
         let mut encoder = Encoder::from_bundle(&self.bundle, &Options::new(precision, self.threads))?;
         if let Some(head) = encoder.cosine() {
             return pair_scores(&mut encoder, texts, head);
@@ -49,7 +50,7 @@ impl Bench {
                 Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: false })
             }
         };
-        let input = Input::new(&texts.ids, &texts.types, &texts.lengths)?;
+        let input = Input::new(&texts.ids, &texts.types, &texts.lengths).expect("encodings are a batch");
         let width = encoder.width(output)?;
         let mut out = vec![0.0; encoder.rows(output, input) * width];
         encoder.forward(input, output, &mut out)?;
@@ -58,18 +59,18 @@ impl Bench {
 
     /// The better of the ways to choose scales for a unit that alone is stored like that, and its error: of the
     /// answers to these texts, whose exact ones are given, or of the weights themselves.
-    pub(crate) fn best_alone(
+    pub(super) fn best_alone(
         &mut self,
         unit: &Unit,
         storage: Storage,
         texts: Option<(&Encodings, &[f32])>,
-    ) -> anyhow::Result<(Form, f64)> {
+    ) -> Result<(Form, f64), Error> {
         let mut best: Option<(Form, f64)> = None;
         for scales in [ScaleChoice::MaxAbs, ScaleChoice::LeastSquares] {
             let form = Form { storage, scales };
             let error = match texts {
                 Some((texts, exact)) => {
-                    self.put(unit, Some(form))?;
+                    self.store(unit, Some(form))?;
                     let (got, width) = self.outputs(Precision::Int8, texts)?;
                     relative_error(exact, &got, width)
                 }
@@ -80,12 +81,12 @@ impl Bench {
                 best = Some((form, error));
             }
         }
-        self.put(unit, None)?;
+        self.store(unit, None)?;
         // There are two ways.
         Ok(best.unwrap_or((Form { storage, scales: ScaleChoice::MaxAbs }, f64::INFINITY)))
     }
 
-    fn error_of_weights(&self, unit: &Unit, form: Form) -> anyhow::Result<f64> {
+    fn error_of_weights(&self, unit: &Unit, form: Form) -> Result<f64, Error> {
         let (mut error, mut whole) = (0.0, 0.0);
         for tensor in unit.weights.iter().filter_map(|name| self.bundle.weights.get(name)) {
             let got = stored(tensor, Some(form))?.dequantize();
@@ -101,9 +102,9 @@ fn pair_scores(
     encoder: &mut Encoder,
     texts: &Encodings,
     [scale, offset]: [f32; 2],
-) -> anyhow::Result<(Vec<f32>, usize)> {
+) -> Result<(Vec<f32>, usize), Error> {
     let output = Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: true });
-    let input = Input::new(&texts.ids, &texts.types, &texts.lengths)?;
+    let input = Input::new(&texts.ids, &texts.types, &texts.lengths).expect("encodings are a batch");
     let width = encoder.width(output)?;
     let mut vectors = vec![0.0; encoder.rows(output, input) * width];
     encoder.forward(input, output, &mut vectors)?;
@@ -114,7 +115,7 @@ fn pair_scores(
     Ok((vectors.chunks_exact(2 * width).map(score).collect(), 1))
 }
 
-fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> anyhow::Result<QuantizedTensor> {
+fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> Result<QuantizedTensor, Error> {
     Ok(match form {
         None => QuantizedTensor::F32(tensor.clone()),
         Some(Form { storage: Storage::Int4(group), scales }) => {
@@ -124,8 +125,8 @@ fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> anyhow::Result<Qu
     })
 }
 
-/// Root of the mean squared difference over the standard deviation of each column of the exact rows: 0 for the same
-/// answers, 1 where nothing is left of what tells one text from another.
+/// Root mean squared difference over the standard deviation of the exact rows' columns: 0 for equal answers, 1 where
+/// the answers no longer differ between texts.
 fn relative_error(exact: &[f32], got: &[f32], width: usize) -> f64 {
     let rows = (exact.len() / width.max(1)).max(1) as f64;
     let mut means = vec![0.0; width];

@@ -1,119 +1,65 @@
 //! The end of a run: the student as a model directory with its scores, its card and its bill.
 
-use std::path::Path;
-
 use attar_bill::Bill;
 use attar_model::atomic::WriteMode;
 use attar_model::card::{
     BillLine, Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet,
 };
-use attar_model::{Bundle, ClassifierInput, Pooling, PoolingMode, Size, Weights, flops};
-use attar_text::metrics::{ClassReport, Difference, Score};
+use attar_model::{Bundle, ClassifierInput, Pooling, PoolingMode, Size, flops};
+use attar_text::metrics::Score;
 use attar_text::tokenizer::Tokenizer;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::Error;
 use crate::objectives::Objective;
 use crate::plan::Plan;
 use crate::row_record::{self, RowRecord};
-use crate::run_directory::{Manifest, RunDirectory};
-use crate::score::Agreement;
+use crate::run_directory::{ExportedStudent, Manifest, RunDirectory};
+use crate::scores::Scores;
 use crate::train::{NewStudent, Trained};
-use crate::{Error, model_directory};
 
 /// Tokens of the text that FLOPs are stated for.
 const FLOPS_TOKENS: usize = 128;
-
-/// How student and teacher do on the dev rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// The student's, the metric that decides first.
-    pub student: Vec<Score>,
-    /// How the student does on each class; none where scores are learned.
-    pub classes: Option<ClassReport>,
-    /// The teacher's, where it answers what the data ask.
-    pub teacher: Option<TeacherScores>,
-}
-
-/// The teacher on the rows of the student.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TeacherScores {
-    /// Its scores, in the order of the student's.
-    pub scores: Vec<Score>,
-    /// Student less teacher in the metric that decides, paired by row.
-    pub difference: Difference,
-    /// The student's value over the teacher's in the metric that decides; `None` where the teacher has none above 0 or
-    /// less is better.
-    pub retention: Option<f64>,
-    /// How often the two answer alike.
-    pub agreement: Agreement,
-}
-
-/// What a student keeps of its teacher's score, in the metric that decides.
-pub(crate) fn retention(student: &[Score], teacher: &[Score]) -> Option<f64> {
-    let (student, teacher) = (student.first()?, teacher.first()?);
-    let (value, whole) = (student.value?, teacher.value?);
-    (whole > 0.0 && teacher.metric.higher_is_better()).then(|| value / whole)
-}
-
-/// What a run hands over.
-#[derive(Debug, Clone, Serialize)]
-pub struct Delivery {
-    /// The student's directory.
-    pub student: std::path::PathBuf,
-    /// SHA-256 of its configuration and weights.
-    pub fingerprint: String,
-    /// Parameters of the student.
-    pub parameters: usize,
-    /// Scores on the dev rows; none where these have no labels.
-    pub scores: Option<Scores>,
-    /// What the making cost.
-    pub bill: Bill,
-    /// What a user should know.
-    pub notes: Vec<String>,
-    /// What the run needed and nobody needs any more.
-    pub removed: Option<Removed>,
-}
-
-/// Files that were removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Removed {
-    /// Their folder.
-    pub path: std::path::PathBuf,
-    /// How much they were.
-    pub bytes: u64,
-}
 
 /// Writes the student of a finished run and, unless the recipe keeps them, removes its checkpoints. What a run left
 /// before stays as it is.
 ///
 /// # Errors
 /// If the directory cannot be written.
-pub fn deliver(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result<Delivery, Error> {
-    let mut delivery = match trained {
-        Trained::Now(student) => {
-            let NewStudent { weights, scores, totals } = *student;
-            let bill = Bill::new(&totals, &plan.grid, &plan.tariff);
-            let delivery = write(plan, directory, weights, scores, bill)?;
-            directory.end(&delivery)?;
-            delivery
+pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result<ExportedStudent, Error> {
+    let mut exported = match trained {
+        Trained::New(student) => {
+            let name = directory.path().file_name().map_or("student".into(), |name| name.to_string_lossy());
+            let bundle = bundle(plan, &name, &student)?;
+            bundle.write(&directory.student(), WriteMode::Replace)?;
+            let exported = ExportedStudent {
+                student: directory.student(),
+                fingerprint: bundle.fingerprint(),
+                parameters: Size::of(&plan.student.config).parameters(),
+                bill: student.bill(plan),
+                scores: student.scores,
+                notes: plan.notes.clone(),
+                removed: None,
+            };
+            directory.end(&exported)?;
+            exported
         }
-        Trained::Before(delivery) => *delivery,
+        Trained::Stored(exported) => *exported,
     };
     if plan.recipe.checkpoint.clean {
-        delivery.removed = directory.remove_checkpoints()?;
+        exported.removed = directory.remove_checkpoints()?;
     }
-    Ok(delivery)
+    Ok(exported)
 }
 
-fn write(
-    plan: &Plan,
-    directory: &RunDirectory,
-    weights: Weights,
-    scores: Option<Scores>,
-    bill: Bill,
-) -> Result<Delivery, Error> {
-    let mut bundle = Bundle::new(plan.student.config.clone(), weights);
+/// The student as a model directory has it, in memory: weights, tokenizer, scores, bill, and a card under this name.
+///
+/// # Errors
+/// If the tokenizer cannot be written as files.
+pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, Error> {
+    let bill = student.bill(plan);
+    let scores = student.scores.as_ref();
+    let mut bundle = Bundle::new(plan.student.config.clone(), student.weights.clone());
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.data.max_tokens)?;
     // What the classifier reads is a vector of the text as well.
     bundle.pooling = match plan.student.config.classifier_input {
@@ -130,41 +76,18 @@ fn write(
         "scores": scores,
         "bill": bill,
     }));
-    let name = directory.path().file_name().map_or("student".into(), |name| name.to_string_lossy().into_owned());
-    bundle.card = Some(card(plan, &name, &bundle, scores.as_ref(), &bill).to_markdown());
-    bundle.write(&directory.student(), WriteMode::Replace)?;
-    Ok(Delivery {
-        student: directory.student(),
-        fingerprint: bundle.fingerprint(),
-        parameters: Size::of(&plan.student.config).parameters(),
-        scores,
-        bill,
-        notes: plan.notes.clone(),
-        removed: None,
-    })
+    bundle.card = Some(card(plan, name, &bundle, scores, &bill).to_markdown());
+    Ok(bundle)
 }
 
-/// The files of a tokenizer, as a bundle takes them along.
+/// The files of a tokenizer as a bundle carries them, with this limit of tokens.
 ///
 /// # Errors
-/// If a temporary folder cannot be written.
+/// If the library cannot write a part of it.
 pub fn tokenizer_files(tokenizer: &Tokenizer, max_tokens: usize) -> Result<Vec<(String, Vec<u8>)>, Error> {
-    let folder = tempfile::tempdir().map_err(|source| Error::Io { path: "a temporary folder".into(), source })?;
     let mut tokenizer = tokenizer.clone();
     tokenizer.set_model_max_length(max_tokens);
-    tokenizer.save(folder.path())?;
-    let mut files = Vec::new();
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::Io { path, source }
-    };
-    for entry in std::fs::read_dir(folder.path()).map_err(failed(folder.path()))? {
-        let path = entry.map_err(failed(folder.path()))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.push((name, std::fs::read(&path).map_err(failed(&path))?));
-    }
-    files.sort();
-    Ok(files)
+    Ok(tokenizer.files()?.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect())
 }
 
 fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill: &Bill) -> Card {
@@ -229,11 +152,11 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
     }
 }
 
-/// The model that a student owes most to: a teacher that it listened to, or the one whose weights it began with.
+/// The model that a student comes from: the teacher it was distilled from, or else the model it was fine-tuned from.
 fn origin(plan: &Plan) -> Option<Origin> {
     let was_taught = plan.stages.iter().flat_map(|stage| &stage.spec.objectives).any(Objective::needs_teacher);
-    let teacher = plan.recipe.teacher.as_ref().filter(|_| was_taught);
-    let taught = teacher.map(|teacher| (Relation::Distilled, model_directory::name(&teacher.path)));
+    let teacher = plan.teacher.as_ref().filter(|_| was_taught);
+    let taught = teacher.map(|teacher| (Relation::Distilled, teacher.name.clone()));
     let began = || plan.student.base.clone().map(|base| (Relation::FineTuned, base));
     taught.or_else(began).map(|(relation, model)| Origin { relation, model })
 }
@@ -254,20 +177,4 @@ fn notes_section(notes: &[String]) -> Vec<Section> {
     }
     let text = notes.iter().map(|note| format!("- {note}\n")).collect();
     vec![Section { title: "Notes".into(), text }]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use attar_text::metrics::Metric;
-
-    #[test]
-    fn retention_is_a_share_of_the_teacher() {
-        let score = |metric, value| vec![Score { metric, value, interval: None, rows: 1 }];
-        let of = |metric, student, teacher| retention(&score(metric, student), &score(metric, teacher));
-        assert_eq!(of(Metric::Accuracy, Some(0.75), Some(0.5)), Some(1.5));
-        assert_eq!(of(Metric::Pearson, Some(0.5), Some(0.0)), None);
-        assert_eq!(of(Metric::Pearson, None, Some(0.5)), None);
-        assert_eq!(of(Metric::MeanSquaredError, Some(1.0), Some(0.5)), None);
-    }
 }

@@ -1,0 +1,156 @@
+//! What a plan is made from: read from disk, or given by a program.
+
+use std::path::Path;
+
+use attar_model::Bundle;
+use attar_text::labelled::Dataset;
+use attar_text::metrics::Metric;
+use attar_text::random::Streams;
+use attar_text::tokenizer::Tokenizer;
+
+use crate::data::{LabelledData, default_metrics};
+use crate::recipe::{DataSpec, Recipe, StudentSpec};
+use crate::{Error, model_directory};
+
+/// A model in memory with the tokenizer that belongs to it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// What notes, errors and cards call it.
+    pub name: String,
+    /// Configuration and weights.
+    pub bundle: Bundle,
+    /// From text to its token ids.
+    pub tokenizer: Tokenizer,
+}
+
+impl Model {
+    /// Reads a model directory, or that of a run.
+    ///
+    /// # Errors
+    /// If there is none or it is damaged.
+    pub fn read(path: &Path) -> Result<Model, Error> {
+        let dir = model_directory::existing(path)?;
+        let (bundle, tokenizer) = (Bundle::read(&dir)?, Tokenizer::from_dir(&dir)?);
+        Ok(Model { name: model_directory::name(path), bundle, tokenizer })
+    }
+}
+
+/// What a program has in memory, in place of what a recipe names on disk. What is `None` is read as the recipe says.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Rows to learn from, for a recipe with `data = { kind = "memory" }`.
+    pub train: Option<Dataset>,
+    /// Rows to choose and score by; if `None`, the recipe's `dev-share` of the others is held out.
+    pub dev: Option<Dataset>,
+    /// The teacher, for a recipe with a table `[teacher]` without `path`.
+    pub teacher: Option<Model>,
+    /// The student to train further, for a recipe with `student = { from = "model" }` without `path`.
+    pub student: Option<Model>,
+    /// The tokenizer of a student of a new shape, for a recipe without one.
+    pub tokenizer: Option<Tokenizer>,
+}
+
+impl Inputs {
+    /// The labeled rows, read or given.
+    pub(super) fn data(&mut self, recipe: &Recipe, streams: &Streams) -> Result<LabelledData, Error> {
+        let given = self.train.take();
+        let DataSpec::Memory { dev_share, metric, max_tokens } = &recipe.data else {
+            if given.is_some() {
+                return Err(unused("data", "rows", "set `data = { kind = \"memory\" }`"));
+            }
+            return LabelledData::load(&recipe.data, streams);
+        };
+        let Some(whole) = given else { return LabelledData::load(&recipe.data, streams) };
+        let mut notes = Vec::new();
+        let (train, dev) = match self.dev.take() {
+            Some(dev) => (whole, dev),
+            None => {
+                let (train, dev, held_out) = whole.hold_out(*dev_share, streams)?;
+                notes.push(held_out.note());
+                (train, dev)
+            }
+        };
+        if train.target != dev.target {
+            let out = "make both sets with the same target";
+            return Err(Error::refused("data", "dev rows with the labels of the training rows", "other labels", out));
+        }
+        let metrics = match metric {
+            Some(name) => vec![Metric::from_name(name)?],
+            None => default_metrics(&train.target),
+        };
+        Ok(LabelledData { train, dev, metrics, max_tokens: *max_tokens, notes })
+    }
+
+    /// The teacher, read or given; `None` if the recipe has none.
+    pub(super) fn teacher(&mut self, recipe: &Recipe) -> Result<Option<Model>, Error> {
+        let given = self.teacher.take();
+        let Some(spec) = &recipe.teacher else {
+            return match given {
+                Some(_) => Err(unused("teacher", "a teacher", "add a table `[teacher]` without `path`")),
+                None => Ok(None),
+            };
+        };
+        match (&spec.path, given) {
+            (Some(_), Some(_)) => Err(unused("teacher", "a teacher", "leave `path` out")),
+            (Some(path), None) => Model::read(path).map(Some),
+            (None, Some(model)) => Ok(Some(model)),
+            (None, None) => {
+                Err(Error::refused("teacher", "a `path`, or a model from the program", "neither", "add `path`"))
+            }
+        }
+    }
+
+    /// The student that a recipe trains further, if the program gives it.
+    pub(super) fn student(&mut self, recipe: &Recipe) -> Result<Option<Model>, Error> {
+        match (&recipe.student, self.student.take()) {
+            (StudentSpec::Model { path: Some(_), .. }, Some(_)) => {
+                Err(unused("student", "a student", "leave `path` out"))
+            }
+            (StudentSpec::Model { path: None, .. }, None) => {
+                Err(Error::refused("student", "a `path`, or a model from the program", "neither", "add `path`"))
+            }
+            (StudentSpec::Model { .. }, given) => Ok(given),
+            (_, Some(_)) => Err(unused("student", "a student", "set `from = \"model\"`")),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// The tokenizer whose pieces the student has, all or some.
+    pub(super) fn tokenizer(
+        &mut self,
+        recipe: &Recipe,
+        teacher: Option<&Model>,
+        student: Option<&Model>,
+    ) -> Result<Tokenizer, Error> {
+        let of_teacher = |expected: &str, got: &str, out: &str| match teacher {
+            Some(teacher) => Ok(teacher.tokenizer.clone()),
+            None => Err(Error::refused("student", expected, got, out)),
+        };
+        match (&recipe.student, student, self.tokenizer.take()) {
+            (StudentSpec::Shape { tokenizer: None, .. }, _, Some(given)) => Ok(given),
+            (_, _, Some(_)) => {
+                Err(unused("student", "a tokenizer", "set `from = \"shape\"` and leave `tokenizer` out"))
+            }
+            (StudentSpec::Model { path: Some(path), .. }, _, None) => {
+                Ok(Tokenizer::from_dir(&model_directory::existing(path)?)?)
+            }
+            (StudentSpec::Model { path: None, .. }, student, None) => {
+                Ok(student.expect("the caller checked that the program gives it").tokenizer.clone())
+            }
+            (StudentSpec::Teacher { .. }, _, None) => {
+                of_teacher("a teacher to begin from", "none", "add `[teacher]` with its `path`")
+            }
+            (StudentSpec::Shape { tokenizer: Some(folder), .. }, _, None) => {
+                Ok(Tokenizer::from_dir(&model_directory::locate(folder))?)
+            }
+            (StudentSpec::Shape { tokenizer: None, .. }, _, None) => {
+                of_teacher("a tokenizer", "neither `tokenizer` nor a teacher", "add `tokenizer = \"DIR\"`")
+            }
+        }
+    }
+}
+
+/// Something that a program gives and the recipe does not ask for.
+fn unused(place: &str, what: &str, way_out: &str) -> Error {
+    Error::refused(place, "only what the recipe leaves open", format!("{what} from the program"), way_out)
+}

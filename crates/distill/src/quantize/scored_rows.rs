@@ -1,0 +1,159 @@
+//! The rows that a quantized model is scored on, and the texts that its scales are chosen on.
+
+use std::borrow::Cow;
+
+use attar_model::{Bundle, Head, Target};
+use attar_text::labelled::Dataset;
+use attar_text::metrics::Metric;
+use attar_text::random::Streams;
+use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
+
+use crate::score::{Answers, Truth};
+use crate::{Error, labels};
+
+/// Labeled rows, encoded for one model.
+#[derive(Debug)]
+pub struct ScoredRows {
+    /// The rows to score on.
+    pub(super) dev: Dataset,
+    /// The same as token ids.
+    pub(super) dev_texts: Encodings,
+    /// Texts to choose scales on.
+    pub(super) calibration: Encodings,
+    /// Where these come from.
+    pub(super) calibration_name: String,
+    /// The metric that decides, then the others that are reported.
+    pub(super) metrics: Vec<Metric>,
+    pub(super) truth: Truth,
+    /// For each class of the data the model's number, where they differ.
+    order: Option<Vec<usize>>,
+}
+
+/// Rows to score a model on and how they are read.
+#[derive(Debug)]
+pub struct RowsToScore<'a> {
+    /// The rows.
+    pub dev: Dataset,
+    /// Rows to draw calibration texts from; if `None`, they are drawn from the others.
+    pub train: Option<Dataset>,
+    /// Number of calibration texts.
+    pub calibration_rows: usize,
+    /// The metric that decides, then the others that are reported.
+    pub metrics: Vec<Metric>,
+    /// Longest sequence in tokens, if below the model's own limit.
+    pub max_tokens: Option<usize>,
+    /// What errors and notes call the model.
+    pub model: Cow<'a, str>,
+}
+
+impl ScoredRows {
+    /// Encodes rows for a model.
+    ///
+    /// # Errors
+    /// If the model has no classifier, or another one than the rows ask for, or its table is smaller than the
+    /// tokenizer's vocabulary; or if a row has no label.
+    pub fn new(
+        bundle: &Bundle,
+        tokenizer: &Tokenizer,
+        rows: RowsToScore<'_>,
+        streams: &Streams,
+        notes: &mut Vec<String>,
+    ) -> Result<ScoredRows, Error> {
+        let RowsToScore { dev, train, calibration_rows, metrics, max_tokens, model } = rows;
+        let order = labels::classes(&model, classifier(bundle)?, &dev.target, notes)?;
+        let truth = Truth::of(&dev).ok_or_else(|| {
+            let out = "leave the rows without one out, or quantize by the error of the weights";
+            Error::refused(&dev.name, "a label on every row", "rows without", out)
+        })?;
+        let (calibration, calibration_name) = calibration(&dev, train, calibration_rows, streams, notes);
+        let (table, tokens) = (bundle.config.vocabulary, tokenizer.vocabulary_size());
+        if tokens > table {
+            let out = "use the tokenizer that belongs to the model";
+            let expected = format!("a vocabulary of at most {table} tokens, the rows of its embedding table");
+            return Err(Error::refused(model, expected, format!("{tokens} tokens"), out));
+        }
+        let most = [bundle.max_tokens, max_tokens].into_iter().flatten().min();
+        let positions = bundle.config.usable_positions();
+        let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
+        let is_apart = bundle.config.encodes_pairs_separately();
+        let dev_texts = encode(&dev, tokenizer, limit, is_apart)?;
+        let calibration = encode(&calibration, tokenizer, limit, is_apart)?;
+        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, order })
+    }
+
+    /// What logits `[rows, K]` answer.
+    pub(super) fn answers(&self, logits: &[f32], width: usize) -> Answers {
+        let row = |row: &[f32]| match &self.order {
+            Some(order) => order.iter().map(|&class| row[class]).collect(),
+            None => row.to_vec(),
+        };
+        Answers::from_logits(&logits.chunks_exact(width.max(1)).map(row).collect::<Vec<_>>(), &self.dev.target)
+    }
+}
+
+/// What a model's classifier answers.
+///
+/// # Errors
+/// If it has none.
+pub fn classifier(bundle: &Bundle) -> Result<&Target, Error> {
+    match &bundle.config.head {
+        Head::Classification { target } => Ok(target),
+        _ => Err(Error::refused(
+            "the model",
+            "a classification or regression head to score",
+            "none",
+            "leave out the rows (`--data`) and quantize by the error of the weights, or fine-tune it first \
+             (`attar finetune`)",
+        )),
+    }
+}
+
+/// Some training texts that are not among the rows to score by; where there are none, some of these.
+fn calibration(
+    dev: &Dataset,
+    train: Option<Dataset>,
+    rows: usize,
+    streams: &Streams,
+    notes: &mut Vec<String>,
+) -> (Dataset, String) {
+    if let Some(train) = train {
+        let leaked = dev.duplicates_with(&train);
+        if leaked > 0 {
+            notes.push(format!(
+                "{leaked} of the {} rows of {} occur among the training rows: scores are too good",
+                dev.len(),
+                dev.name
+            ));
+        }
+        let drawn = train.take(rows, streams);
+        let is_new = |&row: &usize| drawn.subset(&[row]).duplicates_with(dev) == 0;
+        let new: Vec<usize> = (0..drawn.len()).filter(is_new).collect();
+        if !new.is_empty() {
+            let name = format!("{} rows of {}", new.len(), train.name);
+            return (drawn.subset(&new), name);
+        }
+    }
+    let drawn = dev.take(rows, streams);
+    let name = format!("{} rows of {}", drawn.len(), dev.name);
+    notes.push(format!("scales are chosen on {name} themselves, for there are no training rows beside them"));
+    (drawn, name)
+}
+
+/// Rows as token ids; `is_apart` makes two sequences of a pair.
+fn encode(data: &Dataset, tokenizer: &Tokenizer, limit: Limit, is_apart: bool) -> Result<Encodings, Error> {
+    let mut encodings = Encodings::default();
+    for (row, example) in data.examples.iter().enumerate() {
+        let texts = match (&example.pair, is_apart) {
+            (Some(pair), true) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
+            (None, true) => {
+                let place = format!("row {row} of {}", data.name);
+                return Err(Error::refused(place, "two texts, which the model compares", "one", "name --pair"));
+            }
+            (pair, false) => vec![(example.text.as_str(), pair.as_deref())],
+        };
+        for (text, pair) in texts {
+            encodings.push(tokenizer, text, pair, limit)?;
+        }
+    }
+    Ok(encodings)
+}

@@ -1,0 +1,72 @@
+//! Where a run keeps its state while it goes.
+
+use std::path::PathBuf;
+
+use attar_model::Weights;
+
+use super::checkpoint::{Checkpoint, Checkpoints};
+use super::events::{Event, EventLog};
+use crate::Error;
+
+/// A directory, from which a run can be resumed, or memory alone.
+pub(super) enum Store {
+    /// Checkpoints and a log on disk.
+    Directory {
+        checkpoints: Checkpoints,
+        /// Checkpoints that are kept.
+        keep: usize,
+        log: EventLog,
+    },
+    /// The best weights of the stage.
+    Memory { best: Option<Weights> },
+}
+
+impl Store {
+    /// True if a run that is stopped can be resumed.
+    pub(super) fn is_on_disk(&self) -> bool {
+        matches!(self, Store::Directory { .. })
+    }
+
+    /// The newest checkpoint.
+    pub(super) fn latest(&self) -> Result<Option<Checkpoint>, Error> {
+        match self {
+            Store::Directory { checkpoints, .. } => checkpoints.latest(),
+            Store::Memory { .. } => Ok(None),
+        }
+    }
+
+    /// Writes a checkpoint; returns where it is.
+    pub(super) fn write(&self, checkpoint: &Checkpoint) -> Result<Option<PathBuf>, Error> {
+        match self {
+            Store::Directory { checkpoints, keep, .. } => checkpoints.write(checkpoint, *keep).map(Some),
+            Store::Memory { .. } => Ok(None),
+        }
+    }
+
+    /// Keeps the parameters with the best score of a stage.
+    pub(super) fn write_best(&mut self, parameters: Weights) -> Result<(), Error> {
+        match self {
+            Store::Directory { checkpoints, .. } => checkpoints.write_best(&parameters),
+            Store::Memory { best } => {
+                *best = Some(parameters);
+                Ok(())
+            }
+        }
+    }
+
+    /// The parameters with the best score of the stage.
+    pub(super) fn best(&mut self) -> Result<Weights, Error> {
+        match self {
+            Store::Directory { checkpoints, .. } => checkpoints.best(),
+            Store::Memory { best } => Ok(best.take().expect("a stage with a best score has kept its parameters")),
+        }
+    }
+
+    /// Appends an event to the log, where there is one.
+    pub(super) fn log(&mut self, event: &Event) -> Result<(), Error> {
+        match self {
+            Store::Directory { log, .. } => log.write(event),
+            Store::Memory { .. } => Ok(()),
+        }
+    }
+}
