@@ -69,7 +69,7 @@ class Model:
         if not path.exists():
             # A run that is broken off leaves no half of a file behind.
             part = path.with_name(f"part.{path.name}")
-            {"f32": self.export_onnx, "int8": self.quantise_onnx}[precision](graph, part)
+            {"f32": self.export_onnx, "int8": self.quantize_onnx}[precision](graph, part)
             part.rename(path)
         return path
 
@@ -78,7 +78,7 @@ class Model:
             from onnxruntime.transformers import optimizer
 
             sizes = {"num_heads": self.config.num_attention_heads, "hidden_size": self.config.hidden_size}
-            # The graph as exported: onnxruntime's own optimisations come when it loads the file.
+            # The graph as exported: onnxruntime's own optimizations come when it loads the file.
             fused = optimizer.optimize_model(str(self.onnx("plain", "f32")), model_type="bert", opt_level=0, **sizes)
             attentions = fused.get_fused_operator_statistics()["Attention"]
             if attentions != self.config.num_hidden_layers:
@@ -100,7 +100,7 @@ class Model:
             dynamo=False,
         )
 
-    def quantise_onnx(self, graph, path):
+    def quantize_onnx(self, graph, path):
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 

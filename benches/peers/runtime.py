@@ -8,8 +8,8 @@ notice. Models have the shapes of BERT-base, TinyBERT4 (4×312), 12×192 and 12�
 two labels and random weights: no time here depends on their values. They, and what the engines make of
 them, are kept in `--models` if it is given.
 
-Every engine is at its best as far as its documented switches go: onnxruntime with all optimisations, on the
-plain graph or on the one of its transformer optimiser, with bound inputs and outputs, dynamic int8 per
+Every engine is at its best as far as its documented switches go: onnxruntime with all optimizations, on the
+plain graph or on the one of its transformer optimizer, with bound inputs and outputs, dynamic int8 per
 channel; OpenVINO with fixed shapes, both hints, and streams over parts of the batch, int8 weights and
 activations calibrated by NNCF; PyTorch in inference mode with either attention, and compiled for each batch
 with frozen weights; candle built for this processor. A short trial chooses for each case.

@@ -73,7 +73,7 @@ class Peer:
             parameters += self.projection.parameters()
             self.map = [12 // case["layers"] * (layer + 1) for layer in range(case["layers"])]
         self.parameters = parameters
-        self.optimiser = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.01, fused=True)
+        self.optimizer = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.01, fused=True)
         self.batches = [self.batch(torch.tensor(lengths), case["vocabulary"]) for lengths in case["batches"]]
         self.kept = [self.trace(batch) for batch in self.batches] if case["teacher"] == "kept" else None
 
@@ -106,11 +106,11 @@ class Peer:
 
     def step(self, number):
         start = time.perf_counter()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss(number)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimiser.step()
+        self.optimizer.step()
         loss.item()
         return (time.perf_counter() - start) * 1e3
 

@@ -1,4 +1,4 @@
-"""Text in, label out, tokenisation included: attar beside onnxruntime int8 and the Python `tokenizers`, in turns.
+"""Text in, label out, tokenization included: attar beside onnxruntime int8 and the Python `tokenizers`, in turns.
 
     pip install torch transformers tokenizers onnx onnxscript onnxruntime
     python benches/peers/text.py [--shapes 4x312,12x48] [--threads 2] [--rounds 5] [--texts 4096] [--json FILE]
@@ -151,7 +151,7 @@ def tokenizer(folder):
 
 
 class Attar:
-    """attar's runtime, which reads and tokenises by itself."""
+    """attar's runtime, which reads and tokenizes by itself."""
 
     def __init__(self, engine, model, threads, file):
         child, number = engine.load(model, "int8", threads)
@@ -173,11 +173,11 @@ class Peer:
         import engines
 
         session = engines.onnxruntime_session(model.onnx(graph, "int8"), threads)
-        tokenise = tokenizer(model.folder).encode_batch_fast
+        tokenize = tokenizer(model.folder).encode_batch_fast
         self.variant, self.labels = graph, None
 
         def label():
-            ids = [encoding.ids for encoding in tokenise(texts)]
+            ids = [encoding.ids for encoding in tokenize(texts)]
             order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
             labels = [0] * len(ids)
             for start in range(0, len(order), BATCH):

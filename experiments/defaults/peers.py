@@ -43,7 +43,7 @@ import sets
 
 RESULTS = sets.HERE / "peers.jsonl"
 VECTORS = sets.RUNS / "vectors"
-# From strong regularisation to nearly none: unit vectors of 384 numbers want a weak one.
+# From strong regularization to nearly none: unit vectors of 384 numbers want a weak one.
 STRENGTHS = [0.1, 1.0, 10.0, 100.0, 1000.0]
 # Rows from which on three folds choose C instead of five, and n-grams that occur once are left out.
 MANY_ROWS = 5000

@@ -1,4 +1,4 @@
-//! `attar`: distil BERT-class models into students of a few megabytes, and hand over the bill.
+//! `attar`: distill BERT-class models into students of a few megabytes, and hand over the bill.
 
 mod class_tables;
 mod cli;

@@ -20,9 +20,8 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
 use crate::cli::data::DataArgs;
-use crate::cli::{
-    ClassifierArg, DistillArgs, EffortArg, EnergyArgs, FinetuneArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs,
-};
+use crate::cli::training::{ClassifierArg, EffortArg, EnergyArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs};
+use crate::cli::{DistillArgs, FinetuneArgs};
 use crate::console;
 use crate::progress::waiting;
 

@@ -1,13 +1,17 @@
 //! Measures a closure and prints its bill: `cargo run --release -p attar-bill --example measure -- DE`.
 
 use attar_bill::{Bill, Grid, Tariff};
-use attar_meter::{Ledger, Meter, MeterOptions};
+use attar_meter::{Meter, MeterOptions};
 
-#[expect(clippy::print_stdout, reason = "the bill is what this program is for")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let grid = std::env::args().nth(1).map_or_else(|| Ok(Grid::default()), |region| Grid::for_region(&region))?;
-    let ledger = Ledger::append_to(std::env::temp_dir().join("measure.ledger.jsonl"))?;
-    let mut meter = Meter::start(MeterOptions::default(), Some(ledger))?;
+    measure(&std::env::args().nth(1).unwrap_or_else(|| "WORLD".into()))
+}
+
+/// The bill of some work on the grid of a region.
+#[expect(clippy::print_stdout, reason = "the bill is what this program is for")]
+pub(crate) fn measure(region: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let grid = if region == "WORLD" { Grid::world() } else { Grid::for_region(region)? };
+    let mut meter = Meter::start(MeterOptions::default(), None)?;
     for reason in meter.reasons() {
         println!("{reason}");
     }

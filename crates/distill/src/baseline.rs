@@ -5,7 +5,7 @@
 //! can show it. Classes come from [`select_softmax`] and scores from [`select_ridge`], with the penalty chosen by
 //! cross-validation on the training rows.
 //!
-//! - One text: the TF-IDF row of its words, pairs of neighbouring words and runs of 2 to 5 letters (`baseline/ngrams.rs`).
+//! - One text: the TF-IDF row of its words, pairs of neighboring words and runs of 2 to 5 letters (`baseline/ngrams.rs`).
 //! - Two texts with a class: the rows of both, the smaller one of both numbers of each n-gram (and with it their
 //!   difference, which a linear model makes of the three), and measures of overlap (`baseline/overlap.rs`).
 //! - Two texts with a score: the measures of overlap alone, which thousands of words would drown.

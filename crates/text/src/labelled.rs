@@ -134,6 +134,17 @@ impl Target {
 }
 
 impl Dataset {
+    /// Examples of a program's own; `sha256` is that of the examples themselves.
+    ///
+    /// # Panics
+    /// If there is no example.
+    pub fn in_memory(name: impl Into<String>, target: Target, examples: Vec<Example>) -> Dataset {
+        assert!(!examples.is_empty(), "a data set has at least one example");
+        let mut data = Dataset { examples, target, name: name.into(), sha256: String::new(), path: None };
+        data.sha256 = data.content_hash();
+        data
+    }
+
     /// Number of examples N, never 0.
     #[expect(clippy::len_without_is_empty, reason = "a data set is never empty")]
     pub fn len(&self) -> usize {

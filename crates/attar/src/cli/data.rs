@@ -9,19 +9,19 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct FormatArgs {
-    /// Kind of file; else by its extension, a last `.gz` left out.
+    /// Kind of file (default: by its extension, `.gz` ignored).
     #[arg(long, value_enum, hide_short_help = true)]
     pub(crate) format: Option<FormatArg>,
-    /// Whether the first row names the columns; else it does if a column is given by name, or its label tells.
+    /// Whether the first row names the columns (default: if a column is given by name, or told from the labels).
     #[arg(long, value_name = "BOOL", hide_short_help = true)]
     pub(crate) header: Option<bool>,
-    /// Whether `"` quotes a field; else it does in CSV and does not in TSV.
+    /// Whether `"` quotes a field (default: in CSV, not in TSV).
     #[arg(long, value_name = "BOOL", hide_short_help = true)]
     pub(crate) quoting: Option<bool>,
-    /// What separates columns: a character, or `tab`; else what the kind of file says.
+    /// Separator of columns: a character, or `tab` (default: by the kind of file).
     #[arg(long, value_name = "CHARACTER", hide_short_help = true)]
     pub(crate) delimiter: Option<Delimiter>,
-    /// Encoding of the file; else UTF-16 if it begins with its mark, and UTF-8.
+    /// Encoding of the file (default: UTF-8, or UTF-16 if it starts with a byte-order mark).
     #[arg(long, value_enum, hide_short_help = true)]
     pub(crate) encoding: Option<EncodingArg>,
 }
@@ -47,31 +47,31 @@ pub(crate) struct LabelArgs {
     /// Column of the label.
     #[arg(long, default_value = "label", value_name = "COLUMN")]
     pub(crate) label: String,
-    /// Names of the classes in order; else those of the model, or of the training rows.
+    /// Names of the classes in order (default: those of the model, or of the training rows).
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     pub(crate) labels: Option<Vec<String>>,
-    /// Rows may have several labels, or none: what stands between those of a cell. JSON arrays of strings need no flag.
+    /// Separator of labels within a cell, for rows with any number of labels. JSON arrays of strings need no flag.
     #[arg(long, value_name = "SEPARATOR")]
     pub(crate) multi_label: Option<String>,
-    /// Second file with a label a line, one for each row.
+    /// Second file with the label of each row, one a line.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) label_file: Option<PathBuf>,
 }
 
-/// Labelled text to learn from.
+/// Labeled text to train on.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
     /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
     #[arg(long, required_unless_present = "recipe", value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
-    /// Name of the known data set; told from its files if left out.
+    /// Name of the known data set (default: told from its files).
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) layout: Option<String>,
-    /// File of rows to choose and score by; else a tenth of the rows is held out.
+    /// Rows to choose checkpoints and to score on (default: a tenth of the rows is held out).
     #[arg(long, value_name = "FILE")]
     pub(crate) dev: Option<PathBuf>,
-    /// Second file with a label a line for the rows of `--dev`.
+    /// Second file with the labels of `--dev`, one a line.
     #[arg(long, requires = "dev", value_name = "FILE", hide_short_help = true)]
     pub(crate) dev_label_file: Option<PathBuf>,
     #[command(flatten)]
@@ -92,27 +92,27 @@ pub(crate) struct DataArgs {
     pub(crate) rows: Option<usize>,
 }
 
-/// How labelled text is scored by.
+/// How labeled text is scored.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct ScoringArgs {
-    /// Name of the known data set; told from its files if left out.
+    /// Name of the known data set (default: told from its files).
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) layout: Option<String>,
-    /// Part of a known data set: dev (if left out), test or train.
+    /// Part of a known data set (default: dev).
     #[arg(long, value_enum)]
     pub(crate) split: Option<SplitArg>,
     #[command(flatten)]
     pub(crate) table: TableArgs,
     #[command(flatten)]
     pub(crate) label: LabelArgs,
-    /// Score all rows of a table, those that a model was trained on too.
+    /// Score all rows of a table, including those that a model was trained on.
     #[arg(long)]
     pub(crate) all_rows: bool,
-    /// Metric that decides; else the one usual for the data.
+    /// Metric that decides (default: the usual one for the data).
     #[arg(long)]
     pub(crate) metric: Option<String>,
-    /// Longest text in tokens; else what the model was made for.
+    /// Longest text in tokens (default: the model's own limit).
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) max_tokens: Option<usize>,
 }

@@ -4,22 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::bytes;
+use super::values::bytes;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VocabCommand {
-    /// Make a WordPiece vocabulary from text: the same text gives the same files.
+    /// Train a WordPiece vocabulary on text: the same text gives the same files.
     Train(TrainArgs),
     /// Keep the pieces of a model's vocabulary that your text needs, with their embeddings.
     Trim(TrimArgs),
-    /// Set two vocabularies beside each other on your text.
+    /// Compare two vocabularies on your text.
     Compare(CompareArgs),
 }
 
-/// Text to look at.
+/// Text to read.
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
-    /// Files with a text a line, plain or packed by gzip. They may be larger than memory, but not their different words.
+    /// Files with a text a line, plain or gzip. They may be larger than memory; their distinct words must fit.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) text: Vec<PathBuf>,
 }
@@ -34,10 +34,10 @@ pub(crate) struct TrainArgs {
     /// Keep capitals and accents.
     #[arg(long)]
     pub(crate) cased: bool,
-    /// How often a piece of several characters must come up.
+    /// Least occurrences of a piece of several characters.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) min_frequency: u64,
-    /// Most different characters; words with a rarer one are unknown.
+    /// Most distinct characters; words with a rarer one are unknown.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) characters: usize,
     /// Folder for the tokenizer's files; must not hold a model.
@@ -76,7 +76,7 @@ pub(crate) struct CompareArgs {
     pub(crate) second: PathBuf,
     #[command(flatten)]
     pub(crate) corpus: CorpusArgs,
-    /// Most words to name that the second cuts into more pieces.
+    /// Most words to list that the second splits into more pieces.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) words: usize,
     /// Print the result as JSON.

@@ -1,4 +1,4 @@
-//! `attar distill`: a teacher, made first where there is only an encoder, and its student in the form that ships.
+//! `attar distill`: a student of a teacher, which is fine-tuned first where it has no head, and its int8 form.
 
 use std::path::{Path, PathBuf};
 

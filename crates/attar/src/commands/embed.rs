@@ -25,7 +25,7 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
             Some(PoolingArg::Mean) => PoolingMode::Mean,
             Some(PoolingArg::Cls) => PoolingMode::Cls,
         },
-        normalize: args.normalise.unwrap_or(own.normalize),
+        normalize: args.normalize.unwrap_or(own.normalize),
     };
     let given = texts::given(&args.texts)?;
     let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), None)).collect();

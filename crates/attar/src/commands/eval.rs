@@ -30,7 +30,7 @@ pub(crate) struct Row {
     pub(crate) scores: Vec<Score>,
     /// How it does on each class; none where scores are asked for.
     pub(crate) classes: Option<ClassReport>,
-    /// This model less the first one, paired by row.
+    /// This model minus the first, paired by row.
     pub(crate) difference: Option<Difference>,
     /// How often it answers like the first one.
     pub(crate) agreement: Option<Agreement>,
@@ -187,7 +187,7 @@ pub(crate) fn render(rows: &[Row]) -> String {
     let mut table = tables::table(&[
         "model",
         &format!("{metric} [95 %]"),
-        "less the first [95 %]",
+        "minus the first [95 %]",
         agreement,
         "bytes",
         "FLOPs",

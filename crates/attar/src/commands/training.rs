@@ -8,7 +8,7 @@ use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
 use attar_distill::{ExportedStudent, RunDirectory, export};
 
-use crate::cli::RunArgs;
+use crate::cli::training::RunArgs;
 use crate::progress::{RunProgress, waiting};
 use crate::{console, tables};
 

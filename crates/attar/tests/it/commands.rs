@@ -106,7 +106,7 @@ fn embed_pools_as_it_is_told() {
     };
     let mean = vector(&[]);
     assert_eq!(mean.len(), 32);
-    let unit = vector(&["--normalise", "true"]);
+    let unit = vector(&["--normalize", "true"]);
     let length: f64 = unit.iter().map(|x| x * x).sum::<f64>().sqrt();
     // Thirty-two 32-bit floats.
     assert!((length - 1.0).abs() < 1e-6, "{length}");

@@ -32,7 +32,7 @@ impl Prepared {
         Prepared { words, letters: letters + " " }
     }
 
-    /// Words and pairs of neighbouring words.
+    /// Words and pairs of neighboring words.
     pub(super) fn word_ngrams(&self) -> impl Iterator<Item = &str> {
         let starts: Vec<usize> = starts(&self.words).collect();
         let end = self.words.len();

@@ -2,7 +2,7 @@
 //! where it is narrower, states in the principal directions of the teacher's own states over the training text.
 //!
 //! Structured pruning of a fine-tuned teacher keeps most of what it knows (CoFi, Xia et al., arXiv 2204.00408; GRAIN,
-//! Yang et al., 2023), and embeddings by singular vectors beat random ones (XtremeDistil, Mukherjee & Awadallah 2020).
+//! Yang et al., 2023), and embeddings by singular vectors beat random ones (XtremeDistill, Mukherjee & Awadallah 2020).
 
 use attar_model::{EncoderConfig, Tensor as Stored, Weights, expected_shapes};
 use attar_text::random::Streams;

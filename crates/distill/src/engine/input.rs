@@ -22,7 +22,7 @@ pub struct Input {
 impl Input {
     /// A batch without padding.
     ///
-    /// Ids, types and lengths must fit the config: they come from a tokeniser that was checked
+    /// Ids, types and lengths must fit the config: they come from a tokenizer that was checked
     /// against it when the plan was made.
     pub fn ragged(batch: &Batch, config: &EncoderConfig, device: &Device) -> Input {
         Input::new(batch, Layout::ragged(&batch.lengths), config, device)

@@ -64,7 +64,7 @@ impl Contender {
         Ok(contenders)
     }
 
-    /// Answers texts: tokenisation, sorting, arithmetic.
+    /// Answers texts: tokenization, sorting, arithmetic.
     pub(super) fn answer(&mut self, texts: &[(&str, Option<&str>)]) -> anyhow::Result<()> {
         let Contender { session, output, .. } = self;
         session.for_each_row(

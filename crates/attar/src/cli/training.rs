@@ -1,0 +1,169 @@
+//! Flags of the commands that train.
+
+use std::path::PathBuf;
+
+use attar_distill::recipe::ClassWeights;
+use clap::{Args, ValueEnum};
+
+use super::values::{bytes, duration};
+
+/// How much training a model gets.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct QualityArgs {
+    /// Rows seen in training: about a third of the default, the default, or up to three times the default.
+    #[arg(long, value_enum, default_value = "default")]
+    pub(crate) effort: EffortArg,
+    /// Time for the training, as in 90s, 10min or 1h (minutes without a unit): as many rows are seen as fit, up to three times the default.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) within: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EffortArg {
+    Quick,
+    Default,
+    Best,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClassifierArg {
+    Auto,
+    FirstToken,
+    Mean,
+    Cosine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InitArg {
+    /// Random weights.
+    Random,
+    /// Some layers of the teacher.
+    Layers,
+    /// Some layers of the teacher, with the feed-forward units that matter most.
+    Pruned,
+}
+
+/// Rows beside the labeled ones, labeled by the teacher.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct MoreArgs {
+    /// Texts of the same kind without labels: a text a line (.txt), or a table with the columns of the data.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unlabeled: Vec<PathBuf>,
+    /// Copies of each training row with words masked, replaced, swapped or left out.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) noisy_copies: Option<usize>,
+}
+
+/// Shape of a student.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Student")]
+pub(crate) struct ShapeArgs {
+    /// What the student's weights start from.
+    #[arg(long, value_enum, default_value = "pruned", hide_short_help = true)]
+    pub(crate) init: InitArg,
+    /// Layers of the student (default: half of the teacher's, at most four, evenly spaced).
+    #[arg(long)]
+    pub(crate) layers: Option<usize>,
+    /// Hidden width of the student, a multiple of its heads (default: the teacher's).
+    #[arg(long)]
+    pub(crate) hidden: Option<usize>,
+    /// Attention heads of the student (default: as many as the teacher's).
+    #[arg(long, hide_short_help = true)]
+    pub(crate) heads: Option<usize>,
+    /// Feed-forward width of the student (default: half the teacher's hidden width; with `--init layers` the teacher's own,
+    /// with `--init random` the hidden width).
+    #[arg(long, hide_short_help = true)]
+    pub(crate) feed_forward: Option<usize>,
+    /// Word pieces that the student keeps (default: as many as its size allows).
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) vocabulary: Option<usize>,
+    /// Size of the student as shipped, as in 7MB (default: a tenth of its teacher in 32-bit floats).
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) max_bytes: Option<usize>,
+}
+
+/// Settings of training; the defaults are those of the command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct TrainingArgs {
+    /// Passes over the training rows (of each stage).
+    #[arg(long, value_name = "N", conflicts_with = "steps")]
+    pub(crate) epochs: Option<usize>,
+    /// Updates (of each stage).
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) steps: Option<usize>,
+    /// Rows of a batch.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) batch_rows: Option<usize>,
+    /// Most tokens of a batch.
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) batch_tokens: Option<usize>,
+    /// Highest learning rate (of each stage).
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<f64>,
+    /// How much the rows of each class count: `balanced`, so that all classes count alike, or weights such as rare=5.
+    #[arg(long, value_name = "balanced|NAME=W,…")]
+    pub(crate) class_weights: Option<ClassWeights>,
+    /// Updates between two evaluations (0: once an epoch).
+    #[arg(long, default_value_t = 0, value_name = "N", hide_short_help = true)]
+    pub(crate) evaluate_every: usize,
+    /// Updates between two checkpoints.
+    #[arg(long, default_value_t = 500, value_name = "N", hide_short_help = true)]
+    pub(crate) checkpoint_every: usize,
+    /// Keep the checkpoints of a finished run instead of removing them.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) keep_checkpoints: bool,
+    /// Random seed.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Where to compute: cpu, cuda, rocm, metal, vulkan or webgpu.
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: String,
+}
+
+/// How energy is read and billed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Energy")]
+pub(crate) struct EnergyArgs {
+    /// Source of energy readings: auto, modeled, fixed or off.
+    #[arg(long, default_value = "auto", value_name = "SOURCE")]
+    pub(crate) energy: String,
+    /// The machine's power, for `--energy fixed`.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) watts: Option<f64>,
+    /// Country whose grid supplies the machine: a name or an ISO code.
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// Power usage effectiveness of the building: a number or a preset such as aws.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) pue: Option<String>,
+    /// Price of a kilowatt-hour.
+    #[arg(long)]
+    pub(crate) price: Option<f64>,
+    /// Price of an hour of the machine.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) machine_hour: Option<f64>,
+    /// Currency of the prices.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) currency: Option<String>,
+}
+
+/// Flags of every run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct RunArgs {
+    /// Take everything from this recipe instead of flags.
+    #[arg(long, value_name = "FILE", help_heading = "Recipe")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Folder of the run; the same command resumes an interrupted run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the recipe that the flags stand for, and stop.
+    #[arg(long, help_heading = "Recipe")]
+    pub(crate) print_recipe: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
