@@ -39,7 +39,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
 /// Something a user should know, beside the result.
 pub(crate) fn note(text: impl AsRef<str>) {
     if !is_quiet() {
-        // If standard error is closed there is nobody to tell.
+        // If standard error is closed there is no reader.
         let _ = writeln!(io::stderr().lock(), "note: {}", text.as_ref());
     }
 }

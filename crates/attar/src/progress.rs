@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::signals::Watch;
 use crate::{console, tables};
 
-/// Least time between two lines where there is no terminal: a log stays short, and nobody takes the program for dead.
+/// Least time between two lines where there is no terminal: a log stays short, and shows that the program is alive.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Shows a run: stage, updates, loss, speed, power, energy, time left. A signal to end stops the run.
@@ -162,7 +162,7 @@ pub(crate) fn timed(seconds: f64, what: &str) -> ProgressBar {
     bar
 }
 
-/// A line that turns while something of unknown length goes on.
+/// A spinner for work of unknown length.
 pub(crate) fn waiting(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, target());
     bar.set_style(ProgressStyle::default_spinner());

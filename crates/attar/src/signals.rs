@@ -1,4 +1,4 @@
-//! Signals to end while a run goes on: the first one asks, the second one kills.
+//! Signals to end a run: the first asks for a checkpoint, the second kills.
 
 use std::sync::Arc;
 use std::sync::OnceLock;

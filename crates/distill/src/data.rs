@@ -152,7 +152,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
     };
     let learned = labelled(train, label_file, target.clone())?;
     let Some(dev) = dev else { return hold_out(&learned, *dev_share, streams, notes) };
-    // The dev rows speak of the classes that the training rows have, in their order.
+    // The dev rows have the classes of the training rows, in their order.
     let target = match &learned.target {
         Target::Classes(labels) => TargetSpec::Named(labels.names.clone()),
         Target::MultiLabel(labels) => {

@@ -22,7 +22,7 @@
 //!
 //! // Read and checked before anything is computed.
 //! let plan = Plan::new(recipe)?;
-//! // The folder of the run; opened a second time, the run goes on from its last checkpoint.
+//! // The folder of the run; opened again, it resumes from the last checkpoint.
 //! let directory = RunDirectory::open("run".as_ref(), &plan)?;
 //! let trained = train(&plan, &directory, &mut ())?;
 //! let exported = export(&plan, &directory, trained)?;
@@ -34,7 +34,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The modules, in the order in which a run meets them
+//! # The modules, in the order in which a run uses them
 //! - [`recipe`]: what the user wrote. [`plan`]: the same, read, checked and costed; [`data`] and
 //!   [`model_directory`] find what it names.
 //! - [`engine`]: the differentiable encoder over batches without padding; a forward pass leaves a
@@ -47,7 +47,7 @@
 //!
 //! # What holds throughout
 //! - Bad input is refused before any compute, with the way out; see [`Error`].
-//! - On the CPU, a run that was broken off and goes on ends in the same bytes as one that was not.
+//! - On the CPU, a resumed run ends in the same bytes as an uninterrupted one.
 //! - Objectives never see padding: clean semantics have none, and reference semantics count it as rows.
 
 pub mod baseline;

@@ -33,7 +33,7 @@ pub use teacher::PlannedTeacher;
 
 /// A checked recipe with everything it needs in memory.
 ///
-/// Only [`Plan::new`] and [`Plan::with`] make one, so that whoever has a plan knows that it was checked.
+/// Only [`Plan::new`] and [`Plan::with`] make one, so that every plan has been checked.
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) recipe: Recipe,

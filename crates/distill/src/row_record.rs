@@ -1,7 +1,7 @@
 //! Which rows a model was trained on and which were held out, by hash.
 //!
-//! A run scores its student on rows that it held out. Whoever scores the student again on the same file would score
-//! mostly rows that it was trained on. So the student carries the hashes of its held-out rows, all of them, and of a
+//! A run scores its student on rows that it held out. Scoring the student again on the same file would mostly score
+//! rows that it was trained on. So the student carries the hashes of its held-out rows, all of them, and of a
 //! sample of the others; [`RowRecord::overlap`] holds a data set against them.
 
 use std::path::Path;
@@ -26,7 +26,7 @@ pub struct RowRecord {
     #[serde(with = "words")]
     held_out: Vec<u64>,
     /// The smallest hashes of the trained rows, ascending: a sample that another data set can be held against, because
-    /// a hash is small whoever computes it.
+    /// a hash is the same on every machine.
     #[serde(with = "words")]
     trained: Vec<u64>,
     /// Number of all trained rows.

@@ -83,7 +83,7 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
     }
     let first = contenders.iter().find_map(Contender::session).map(Session::target).transpose()?;
     let (data, metrics) = rows::labelled(&args.data, &args.scoring, first)?;
-    // Whoever names a part of a known data set has chosen.
+    // A named part of a known data set is used as it is.
     let Division { scored: data, rest } = match args.data.is_dir() {
         true => Division { scored: data, rest: None },
         false => divide(data, &args.models, args.scoring.all_rows)?,

@@ -62,7 +62,7 @@ pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<ExportedStud
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
     let trained = train(&plan, &directory, &mut RunProgress::new()).with_context(|| {
-        format!("the run stopped; the same command goes on from the last checkpoint in {}", out.display())
+        format!("the run stopped; the same command resumes from the last checkpoint in {}", out.display())
     })?;
     Ok(export(&plan, &directory, trained)?)
 }

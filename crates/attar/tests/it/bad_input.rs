@@ -207,7 +207,7 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     assert!(!output.status.success());
     names(
         &complaint(&output),
-        &["the run stopped", "checkpoint", "File too large", "goes on from the last checkpoint"],
+        &["the run stopped", "checkpoint", "File too large", "resumes from the last checkpoint"],
     );
     assert_eq!(checkpoints(folder), before, "earlier checkpoints are intact");
     succeed(folder, &run);

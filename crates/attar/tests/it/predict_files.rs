@@ -95,6 +95,8 @@ fn what_cannot_be_answered_is_said_with_its_line() {
         assert!(!folder.join("out").exists(), "a refusal leaves nothing");
     };
     refused("a.csv", "comment\nx\n", &[], &["a.csv", "no column text", "comment", "--text"]);
+    refused("again.csv", "text,predicted_label\nx,y\n", &[], &["line 1", "column `predicted_label` already", "rename"]);
+    refused("again.jsonl", "{\"text\": \"x\", \"predicted_score\": 1}\n", &[], &["line 1", "key `predicted_score`"]);
     refused("b.csv", "text,n\nx,1\n\"y,2\n", &[], &["line 3", "never ends"]);
     refused("c.csv", "n,text\n1,x\n2\n", &[], &["line 3", "expected at least 2", "found 1"]);
     refused("d.jsonl", "{\"text\": \"x\"}\n{\"txt\": \"x\"}\n", &[], &["line 2", "no key text", "txt"]);

@@ -1,4 +1,4 @@
-//! Which parts of a trace somebody reads.
+//! Which parts of a trace are read.
 
 use super::Keep;
 

@@ -20,7 +20,7 @@ pub enum LayerMap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NamedMap {
-    /// `g(m) = mN/M`, rounded up where M does not divide N, so that the last layers always meet.
+    /// `g(m) = mN/M`, rounded up where M does not divide N, so that the last layers are always a pair.
     Uniform,
     /// `g(m) = m + N - M`: the last M teacher layers.
     Top,

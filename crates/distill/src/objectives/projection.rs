@@ -11,7 +11,7 @@ use crate::engine::Linear;
 #[derive(Debug, Clone)]
 pub struct Projection(pub Linear);
 
-/// How student states meet teacher states.
+/// How student states are projected to the teacher's width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectionSpec {

@@ -19,7 +19,7 @@ pub struct TableFormat {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quoting: Option<bool>,
     /// What separates columns, or label and text: one character, or `tab`; else what the kind says, where a CSV's may be
-    /// `;` or a tab if no row speaks against it.
+    /// `;` or a tab if every row agrees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<Delimiter>,
     /// `utf-8`, `utf-16` or `latin-1`; else UTF-16 if the file begins with its mark, and UTF-8.

@@ -1,7 +1,7 @@
 //! Checkpoints: a directory each, complete or absent.
 //!
 //! A checkpoint holds the parameters, the optimizer's moments and where the run stands. Everything
-//! else follows from the recipe and its seed, so that a run that was killed at any moment goes on to
+//! else follows from the recipe and its seed, so that a run killed at any moment resumes to
 //! the same bytes.
 
 use std::path::{Path, PathBuf};

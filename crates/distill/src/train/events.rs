@@ -16,16 +16,16 @@ use crate::begin::FrozenHead;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The run began, or went on from a checkpoint.
+    /// The run started, or resumed from a checkpoint.
     Began {
-        /// Stage at which it goes on, counted from 0.
+        /// Stage at which it starts, counted from 0.
         stage: usize,
         /// Updates done in that stage.
         step: usize,
         /// Why energy is read as it is.
         energy: Vec<String>,
     },
-    /// A stage began or went on.
+    /// A stage started or resumed.
     Stage {
         /// Stage, counted from 0.
         stage: usize,
@@ -67,7 +67,7 @@ pub enum Event {
         /// Where it is.
         path: PathBuf,
     },
-    /// The run had ended before: nothing is computed or written.
+    /// The run had finished before: nothing is computed or written.
     Stored {
         /// Where the student is.
         student: PathBuf,
@@ -97,7 +97,7 @@ pub struct Step {
     pub watts: Option<Estimate<Watts>>,
 }
 
-/// Looks on while a run goes.
+/// Receives the events of a run.
 pub trait Observer {
     /// Called for every event, every update included.
     fn event(&mut self, event: &Event);
@@ -109,7 +109,7 @@ pub trait Observer {
     }
 }
 
-/// Looks at nothing.
+/// Ignores all events.
 impl Observer for () {
     fn event(&mut self, _: &Event) {}
 }

@@ -58,7 +58,7 @@ pub(super) fn run(session: &mut Session, data: &Path, args: &PredictArgs) -> any
         .with_context(about);
     };
     ensure!(!is_same(data, out), "{} is read and cannot be written too: name another --out", out.display());
-    // Beside its place until it is complete, so that nobody takes a part for the whole.
+    // Beside its place until it is complete, so that an incomplete file is never read as the result.
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unwritable = || format!("{} cannot be written", out.display());
     let mut part = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
@@ -101,6 +101,7 @@ fn answer(
             if is_header {
                 first = 1 + turn.iter().position(|record| !record.is_blank()).unwrap_or(0);
                 turn[..first - 1].iter().try_for_each(|blank| out.write_all(&blank.raw))?;
+                refuse_answered(&turn[first - 1], rows, target)?;
                 write_header(&mut out, &turn[first - 1], rows, target)?;
             }
         }
@@ -173,13 +174,27 @@ fn several<T: serde::Serialize + ToString>(values: &[T], rows: Rows) -> Value {
     }
 }
 
-fn write_header(out: &mut impl Write, record: &Record, rows: Rows, target: &Target) -> anyhow::Result<()> {
-    let names: &[&str] = match target {
+/// The columns that are added.
+fn added_columns(target: &Target) -> &'static [&'static str] {
+    match target {
         Target::Labels(_) => &[LABEL, PROBABILITY],
         Target::MultiLabel(_) => &[LABELS, PROBABILITIES],
         Target::Regression => &[SCORE],
-    };
-    let added: Vec<(&str, Value)> = names.iter().map(|name| (*name, Value::from(*name))).collect();
+    }
+}
+
+/// A file that was answered before would have two columns of the same name.
+fn refuse_answered(header: &Record, rows: Rows, target: &Target) -> anyhow::Result<()> {
+    let Rows::Separated { by, quoted } = rows else { return Ok(()) };
+    let columns = values(header.parts().0, by, quoted)?;
+    match added_columns(target).iter().find(|name| columns.iter().any(|column| column == *name)) {
+        Some(name) => bail!("line {}: there is a column `{name}` already: remove or rename it", header.line),
+        None => Ok(()),
+    }
+}
+
+fn write_header(out: &mut impl Write, record: &Record, rows: Rows, target: &Target) -> anyhow::Result<()> {
+    let added: Vec<(&str, Value)> = added_columns(target).iter().map(|name| (*name, Value::from(*name))).collect();
     write_row(out, record, rows, &added)
 }
 
@@ -258,6 +273,10 @@ fn texts_of(record: &Record, places: &Places, rows: Rows) -> anyhow::Result<(Str
         (Places::Keys(text, pair), _) => {
             let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
             let object: serde_json::Map<String, Value> = serde_json::from_slice(body).context("expected an object")?;
+            let answered = [LABEL, LABELS, PROBABILITIES, PROBABILITY, SCORE];
+            if let Some(key) = answered.iter().find(|key| object.contains_key(**key)) {
+                bail!("there is a key `{key}` already: remove or rename it");
+            }
             let take = |key: &String| match object.get(key) {
                 Some(Value::String(text)) => Ok(text.clone()),
                 Some(other) => bail!("{key}: expected a string, found {other:.40}"),

@@ -34,12 +34,12 @@ pub(super) struct Parents<'a, const N: usize> {
 }
 
 impl<const N: usize> Parents<'_, N> {
-    /// True if somebody wants the gradient of an input.
+    /// True if the gradient of an input is used.
     pub(super) fn wants(&self, input: usize) -> bool {
         self.ops.parents[input].is_some()
     }
 
-    /// Registers the gradient of an input, if somebody wants it.
+    /// Registers the gradient of an input, if it is used.
     pub(super) fn register(&mut self, input: usize, gradient: Primitive) {
         if let Some(node) = &self.ops.parents[input] {
             self.gradients.register::<Flex>(node.id, gradient);
@@ -49,7 +49,7 @@ impl<const N: usize> Parents<'_, N> {
     /// Takes out the gradient that another operation has registered for an input, so that this one can add to it.
     pub(super) fn take_existing(&mut self, input: usize, accumulator: &GradientAccumulator) -> Option<Vec<f32>> {
         match &self.ops.parents[input] {
-            // The gradient of a leaf is shared with whoever reads it in the end.
+            // The gradient of a leaf is shared with its reader.
             Some(node) if !node.parents.is_empty() && accumulator.take_registered() => {
                 Some(into_numbers(self.gradients.consume::<Flex>(node).to_contiguous()))
             }

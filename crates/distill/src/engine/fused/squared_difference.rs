@@ -31,7 +31,7 @@ impl Operation<2> for SquaredDifference {
     fn backward(&self, [a, b]: Self::Saved, dy: Primitive, mut parents: Parents<'_, 2>) {
         let factor = 2.0 * numbers(&dy).first().copied().unwrap_or(0.0);
         for (input, factor) in [(0, factor), (1, -factor)] {
-            // Its numbers are computed only if somebody wants them.
+            // Computed only where it is used.
             if parents.wants(input) {
                 let gradient = train::squared_difference_backward(numbers(&a), numbers(&b), factor);
                 parents.register(input, like(&a, gradient));
