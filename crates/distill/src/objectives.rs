@@ -13,6 +13,8 @@ mod gold;
 mod hidden;
 mod layer_map;
 mod masked_lm;
+mod patient;
+mod pooled;
 mod prediction;
 mod projection;
 mod relation;
@@ -33,6 +35,8 @@ pub use gold::Gold;
 pub use hidden::{Embedding, Hidden, hidden};
 pub use layer_map::{LayerMap, NamedMap};
 pub use masked_lm::masked_lm;
+pub use patient::{Patient, patient};
+pub use pooled::Pooled;
 pub use prediction::{
     binary_cross_entropy, cross_entropy, regression, soft_binary_cross_entropy, soft_cross_entropy,
     weighted_cross_entropy,
@@ -88,6 +92,8 @@ objectives! {
     "attention" => Attention,
     "relation" => Relation,
     "cosine" => Cosine,
+    "patient" => Patient,
+    "pooled" => Pooled,
     "soft" => Soft,
     "gold" => Gold,
     "contrast" => Contrast,

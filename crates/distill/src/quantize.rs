@@ -6,27 +6,24 @@
 
 mod candidate;
 mod card;
+mod choice;
 mod scored_rows;
 mod search;
 mod units;
 
-use std::collections::BTreeSet;
-
-use attar_model::quantized::{Int4Group, QuantizedWeights, Storage};
+use attar_model::quantized::QuantizedWeights;
 use attar_model::{Bundle, Size};
-use attar_runtime::Precision;
 use attar_text::metrics::{Difference, Score};
 use attar_text::random::Streams;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::score::Answers;
 use crate::{DataFacts, Error};
 
 use candidate::Candidate;
+use choice::Choice;
 pub use scored_rows::{RowsToScore, ScoredRows, classifier};
-use search::keep;
-use units::{Form, Unit, WORDS, name_of};
+use units::Unit;
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -195,158 +192,6 @@ pub fn quantize(
     record(&mut bundle, &report)?;
     Ok((bundle, report))
 }
-
-/// What is decided, and what it is decided by.
-struct Choice<'a> {
-    candidate: Candidate,
-    units: Vec<Unit>,
-    /// Units that the user keeps in floats.
-    asked: Vec<usize>,
-    options: &'a Options,
-    rows: Option<&'a ScoredRows>,
-    streams: Streams,
-}
-
-/// What becomes of each unit, and what the gate saw.
-type Decision = (Vec<Part>, Option<Gate>);
-
-impl Choice<'_> {
-    /// Leaves the weights as they are to be written.
-    fn decide(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Decision, Error> {
-        let exact = match self.rows {
-            Some(data) => Some((&data.calibration, self.candidate.outputs(Precision::F32, &data.calibration)?.0)),
-            None => None,
-        };
-        let texts = exact.as_ref().map(|(texts, exact)| (*texts, &exact[..]));
-
-        let (mut forms, mut parts, mut int4) = (Vec::new(), Vec::new(), None);
-        for (place, unit) in self.units.iter().enumerate() {
-            let is_asked =
-                self.asked.contains(&place) || (unit.is_table() && self.options.embeddings == Embeddings::F32);
-            let storage =
-                if unit.name == WORDS && self.options.embeddings == Embeddings::Int4 { INT4 } else { Storage::Int8 };
-            let (form, error_alone) = self.candidate.best_alone(unit, storage, texts)?;
-            forms.push((!is_asked).then_some(form));
-            if unit.name == WORDS && self.options.embeddings == Embeddings::Auto && self.rows.is_some() && !is_asked {
-                int4 = Some((place, self.candidate.best_alone(unit, INT4, texts)?));
-            }
-            let why = is_asked.then_some(Why::Asked);
-            let name = unit.name.clone();
-            parts.push(Part { name, error_alone, kept_as: String::new(), scales: None, why });
-            progress(Progress::Alone(place + 1, self.units.len()));
-        }
-
-        for (unit, form) in self.units.iter().zip(&forms) {
-            self.candidate.store(unit, *form)?;
-        }
-        let mut gate = None;
-        if let Some(data) = self.rows {
-            let word_place = self.units.iter().position(|unit| unit.name == WORDS);
-            let is_fixed = |place: &usize| {
-                forms[*place].is_none() || (Some(*place) == word_place && self.options.embeddings != Embeddings::Auto)
-            };
-            let mut order: Vec<usize> = (0..self.units.len()).filter(|place| !is_fixed(place)).collect();
-            order.sort_by(|&a, &b| parts[b].error_alone.total_cmp(&parts[a].error_alone));
-            gate = Some(self.search(data, &order, &mut forms, &mut parts, int4, progress)?);
-        }
-        for ((part, unit), form) in parts.iter_mut().zip(&self.units).zip(&forms) {
-            part.kept_as = self.candidate.storage(unit).to_string();
-            part.scales = form.map(|form| name_of(form.scales));
-        }
-        Ok((parts, gate))
-    }
-
-    /// Keeps in floats what the score asks for, then tries the word table as int4, whose place, form and error alone
-    /// are given.
-    fn search(
-        &mut self,
-        rows: &ScoredRows,
-        order: &[usize],
-        forms: &mut [Option<Form>],
-        parts: &mut [Part],
-        int4: Option<(usize, (Form, f64))>,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Gate, Error> {
-        let decides = rows.metrics[0];
-        let (logits, width) = self.candidate.outputs(Precision::F32, &rows.dev_texts)?;
-        let exact = rows.answers(&logits, width);
-        let value = |answers: &Answers| rows.truth.value(decides, answers);
-        let best = value(&exact)?.ok_or_else(|| {
-            let expected = format!("rows on which {decides} of the f32 model is defined");
-            Error::refused(&rows.dev.name, expected, "others", "score other rows, or by another metric (`--metric`)")
-        })?;
-        let sign = if decides.higher_is_better() { 100.0 } else { -100.0 };
-        // Differences of shares carry the rounding of doubles.
-        let most = self.options.max_loss + 1e-9;
-        let loss_of = |answers: &Answers| Ok::<_, Error>(value(answers)?.map_or(f64::INFINITY, |v| sign * (best - v)));
-
-        let mut kept_now = BTreeSet::new();
-        let (units, candidate) = (&self.units, &mut self.candidate);
-        let mut set = |candidate: &mut Candidate, kept: &BTreeSet<usize>| -> Result<(), Error> {
-            for &place in kept_now.symmetric_difference(kept) {
-                candidate.store(&units[place], if kept.contains(&place) { None } else { forms[place] })?;
-            }
-            kept_now = kept.clone();
-            Ok(())
-        };
-        let mut scored = 0;
-        let found = keep(order, most, |kept| {
-            scored += 1;
-            progress(Progress::Scoring(scored, kept.len(), order.len()));
-            set(candidate, kept)?;
-            let (logits, width) = candidate.outputs(Precision::Int8, &rows.dev_texts)?;
-            loss_of(&rows.answers(&logits, width))
-        })?;
-        let Some(found) = found else {
-            return Err(Error::refused(
-                "the score",
-                format!("at most {} points of {decides} lost", self.options.max_loss),
-                "more, with every part in f32 that may be",
-                "leave the word vectors to `--embeddings auto`, or allow more with `--max-loss`",
-            ));
-        };
-        set(candidate, &found.units)?;
-        let mut loss = found.loss;
-        for &place in &found.units {
-            forms[place] = None;
-            parts[place].why = Some(Why::HurtsScore);
-        }
-
-        if let Some((place, (form, error))) = int4.filter(|&(place, _)| forms[place].is_some()) {
-            progress(Progress::Int4Words);
-            let unit = &self.units[place];
-            self.candidate.store(unit, Some(form))?;
-            let (logits, width) = self.candidate.outputs(Precision::Int8, &rows.dev_texts)?;
-            let lost = loss_of(&rows.answers(&logits, width))?;
-            if lost <= most {
-                (forms[place], loss) = (Some(form), lost);
-                parts[place].error_alone = error;
-            } else {
-                self.candidate.store(unit, forms[place])?;
-                parts[place].why = Some(Why::Int4HurtsScore);
-            }
-        }
-
-        let (logits, width) = self.candidate.outputs(Precision::Int8, &rows.dev_texts)?;
-        let quantized = rows.answers(&logits, width);
-        let scores = |answers: &Answers| -> Result<Vec<Score>, Error> {
-            rows.metrics.iter().map(|&metric| rows.truth.score(metric, answers, &self.streams)).collect()
-        };
-        Ok(Gate {
-            data: DataFacts { name: rows.dev.name.clone(), rows: rows.dev.len(), sha256: rows.dev.content_hash() },
-            calibration: rows.calibration_name.clone(),
-            max_loss: self.options.max_loss,
-            loss,
-            loss_of_all: found.loss_of_none,
-            f32: scores(&exact)?,
-            quantized: scores(&quantized)?,
-            difference: rows.truth.difference(decides, &quantized, &exact, &self.streams)?,
-        })
-    }
-}
-
-/// A scale for each 32 columns: a row of few columns has one.
-const INT4: Storage = Storage::Int4(Int4Group::Columns32);
 
 /// Adds the report to the record of the model's making.
 fn record(bundle: &mut Bundle, report: &Report) -> Result<(), Error> {

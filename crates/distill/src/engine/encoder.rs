@@ -213,7 +213,7 @@ impl Encoder {
     ) {
         let c = &self.config;
         if c.pooler {
-            let first = input.first_rows(last);
+            let first = input.geometry.first_rows(last);
             // RoBERTa's classifier drops its input too; the others drop the pooled vector alone.
             let first = if c.family == Family::Roberta { dropped(first, before) } else { first };
             let dense = linear(first, &self.linear(values));

@@ -44,11 +44,6 @@ impl Input {
         &self.id_list
     }
 
-    /// States of the first token of each sequence: `[N, H]` to `[B, H]`.
-    pub fn first_rows(&self, states: &Tensor<2>) -> Tensor<2> {
-        states.clone().select(0, self.geometry.firsts.clone())
-    }
-
     fn new(batch: &Batch, layout: Layout, config: &EncoderConfig, device: &Device) -> Input {
         let rows = layout.rows();
         let pad = config.pad_id as usize;

@@ -115,6 +115,11 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// States of the first token of each sequence: `[N, H]` to `[B, H]`.
+    pub fn first_rows(&self, states: &Tensor<2>) -> Tensor<2> {
+        states.clone().select(0, self.firsts.clone())
+    }
+
     /// Builds the index tensors of a layout.
     pub fn new(layout: Layout, device: &Device) -> Geometry {
         let longest = layout.longest();

@@ -23,12 +23,7 @@ impl LossTerm for Cosine {
     }
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
-        let (student, teacher) = (setting.student.hidden, setting.teacher().hidden);
-        if student == teacher {
-            return Ok(());
-        }
-        let way_out = "use `hidden`, which projects, or `relation`";
-        Err(Misfit::new(format!("the teacher's width {teacher}"), student.to_string(), way_out))
+        setting.check_equal_widths()
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {

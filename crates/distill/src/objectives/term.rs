@@ -92,6 +92,16 @@ impl Setting<'_> {
     pub fn teacher(&self) -> &EncoderConfig {
         self.teacher.expect("a term that reads a teacher is checked with one")
     }
+
+    /// Checks that student and teacher are equally wide.
+    pub(super) fn check_equal_widths(&self) -> Result<(), Misfit> {
+        let (student, teacher) = (self.student.hidden, self.teacher().hidden);
+        if student == teacher {
+            return Ok(());
+        }
+        let way_out = "use `hidden`, which projects, or `relation`";
+        Err(Misfit::new(format!("the teacher's width {teacher}"), student.to_string(), way_out))
+    }
 }
 
 /// Why a term cannot be used.

@@ -315,6 +315,52 @@ fn sentence_vectors() {
     assert_eq!(case.compared, names.len());
 }
 
+/// By hand: two sequences of two tokens and one; the second token of the first counts for nothing.
+#[test]
+fn patient_compares_first_tokens_by_direction() {
+    let geometry = Geometry::new(Layout::ragged(&[2, 1]), &device());
+    let states = |rows: [[f32; 2]; 3]| Tensor::<2>::from_floats(rows, &device());
+    let student = states([[3.0, 4.0], [9.0, 9.0], [0.0, 2.0]]);
+    let teacher = states([[6.0, 8.0], [-1.0, 5.0], [7.0, 0.0]]);
+    // The first has the same direction; the second is at a right angle: |(0, 1) - (1, 0)|² = 2.
+    let value = patient(&student, &teacher, &geometry).into_scalar::<f32>();
+    assert!((value - 1.0).abs() < 1e-6, "{value}");
+}
+
+/// The recipe's term against the function that the fixtures hold, over a trace.
+#[test]
+fn pooled_reads_the_last_layer() {
+    let geometry = Geometry::new(Layout::ragged(&[2, 1]), &device());
+    let trace = |last: [[f32; 2]; 3]| {
+        let hidden = Tensor::<2>::from_floats(last, &device());
+        let scores = || Scores::from_padded(Tensor::zeros([2, 1, 2, 2], &device()));
+        let layer =
+            |hidden| crate::engine::LayerTrace { qkv: Tensor::zeros([1, 3], &device()), scores: scores(), hidden };
+        Trace {
+            embeddings: Tensor::zeros([3, 2], &device()),
+            layers: vec![layer(Tensor::zeros([3, 2], &device())), layer(hidden)],
+            pooled: None,
+            logits: None,
+            sentences: None,
+            sequence_logits: None,
+        }
+    };
+    let (student, teacher) = (trace([[1.0, 3.0], [3.0, 1.0], [2.0, 0.0]]), trace([[2.0, 2.0], [2.0, 2.0], [0.0, 3.0]]));
+    let comparison = Comparison {
+        student: &student,
+        teacher: Some(&teacher),
+        labels: None,
+        projections: &[],
+        geometry: &geometry,
+        semantics: Semantics::Clean,
+        multi_label: false,
+    };
+    let value = |normalize| Objective::from(Pooled { weight: 1.0, normalize }).value(&comparison).into_scalar::<f32>();
+    // The means of the first agree; those of the second are (2, 0) and (0, 3).
+    assert!((value(false) - (4.0 + 9.0) / 4.0).abs() < 1e-6, "{}", value(false));
+    assert!((value(true) - (1.0 + 1.0) / 4.0).abs() < 1e-6, "{}", value(true));
+}
+
 #[test]
 fn masked_language_model() {
     let mut case = Case::load("mlm");

@@ -128,7 +128,8 @@ impl Default for StageLength {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeepWeights {
-    /// Those with the best score on the dev rows, where the stage trains predictions; else the last.
+    /// Those with the best score on the dev rows, where the stage trains predictions; of those within a standard error of
+    /// the best, the last. Without predictions, the last.
     #[default]
     Best,
     /// The last ones.

@@ -28,13 +28,26 @@ pub struct State {
     pub best: Option<Best>,
 }
 
-/// The best score of a stage.
+/// The best weights of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// Value of the metric that decides.
+    /// Highest value so far of the metric that decides, negated where less is better.
     pub score: f64,
-    /// Updates that had been done.
+    /// Updates that the weights that are kept have had.
     pub step: usize,
+}
+
+impl Best {
+    /// The best weights once those after `step` updates have this score, and whether they are those.
+    ///
+    /// Of weights whose scores are within the standard error of the highest, the last ones are the best: they have
+    /// learned from more rows, and few dev rows cannot tell them apart.
+    pub fn after(best: Option<Best>, score: f64, standard_error: f64, step: usize) -> (Best, bool) {
+        match best {
+            Some(best) if score < best.score - standard_error => (best, false),
+            best => (Best { score: best.map_or(score, |best| best.score.max(score)), step }, true),
+        }
+    }
 }
 
 /// A checkpoint that was read.
@@ -147,5 +160,24 @@ fn damaged(folder: &Path, problem: impl std::fmt::Display) -> Error {
         path: folder.to_path_buf(),
         problem: format!("damaged: {problem}"),
         way_out: "remove this folder to go back to the checkpoint before".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_equally_good_weights_is_kept() {
+        let (first, kept) = Best::after(None, 0.90, 0.02, 10);
+        assert_eq!((first, kept), (Best { score: 0.90, step: 10 }, true));
+        let (second, kept) = Best::after(Some(first), 0.89, 0.02, 20);
+        assert_eq!((second, kept), (Best { score: 0.90, step: 20 }, true));
+        // A slow decline is measured from the highest score, not from the last that was kept.
+        let (third, kept) = Best::after(Some(second), 0.875, 0.02, 30);
+        assert_eq!((third, kept), (second, false));
+        assert_eq!(Best::after(Some(third), 0.95, 0.02, 40), (Best { score: 0.95, step: 40 }, true));
+        // An undefined score is the lowest there is.
+        assert_eq!(Best::after(Some(first), f64::NEG_INFINITY, 0.02, 50), (first, false));
     }
 }

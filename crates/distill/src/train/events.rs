@@ -48,7 +48,7 @@ pub enum Event {
         step: usize,
         /// The score that decides.
         score: Score,
-        /// True if it is the best of the stage so far.
+        /// True if these are the best weights of the stage so far.
         best: bool,
     },
     /// A stage ended before its last update, because the score had not risen for long enough.

@@ -232,13 +232,14 @@ impl<'a> Run<'a> {
         // An undefined score, as of constant answers under a correlation, is the worst there is.
         let value = score.value.unwrap_or(f64::NEG_INFINITY);
         let better = if plan.data.metrics[0].higher_is_better() { value } else { -value };
-        // Of equals the later one has learned from more rows.
-        let is_best = best.is_none_or(|best| better >= best.score);
+        // A 95 % interval is four standard errors wide.
+        let error = score.interval.map_or(0.0, |interval| (interval.high - interval.low) / 4.0);
+        let (best, is_best) = Best::after(best, better, error, step);
         if is_best && plan.stages[stage].spec.keep == KeepWeights::Best {
             self.store.write_best(trainer.weights()?)?;
         }
         self.tell(Event::Evaluated { stage, step, score, best: is_best })?;
-        Ok(if is_best { Some(Best { score: better, step }) } else { best })
+        Ok(Some(best))
     }
 
     /// Scores the finished student, and its teacher on the same rows.

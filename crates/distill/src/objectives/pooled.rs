@@ -1,0 +1,45 @@
+//! Vectors of whole texts, for sentence embedders (Reimers & Gurevych, arXiv 2004.09813).
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::term::{LossTerm, Misfit, Setting};
+use super::{Comparison, Projection, ProjectionSpec, one, pooled_mse};
+use crate::engine::{linear, mean_pool, normalize};
+
+/// Squared difference of the means over the last layers' outputs; different widths need a projection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pooled {
+    /// Factor of the term in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Whether both vectors are scaled to length 1 first, as where cosines are what counts.
+    #[serde(default)]
+    pub normalize: bool,
+}
+
+impl LossTerm for Pooled {
+    fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    fn projects(&self) -> bool {
+        true
+    }
+
+    fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        if setting.projection == ProjectionSpec::None { setting.check_equal_widths() } else { Ok(()) }
+    }
+
+    fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
+        let pool = |states: &Tensor<2>| mean_pool(states, c.geometry);
+        let student = match c.projection(c.student.layers.len()) {
+            Some(Projection(layer)) => linear(pool(c.student.last()), layer),
+            None => pool(c.student.last()),
+        };
+        let vectors = [student, pool(c.teacher().last())];
+        let [student, teacher] = vectors.map(|vector| if self.normalize { normalize(vector) } else { vector });
+        pooled_mse(student, teacher)
+    }
+}
