@@ -59,7 +59,9 @@ impl Task {
     /// The task whose files are in this folder. Headers tell, and for CoLA, which has none, the
     /// width; RTE and WNLI share a header, their labels tell.
     pub fn detect(dir: &Path) -> Option<Self> {
-        let bytes = ["dev.tsv", "train.tsv"].iter().find_map(|name| std::fs::read(dir.join(name)).ok())?;
+        let bytes = ["dev.tsv", "train.tsv"]
+            .iter()
+            .find_map(|name| files::read(&dir.join(name), files::MOST_TABLE_BYTES).ok())?;
         let mut lines = files::lines(&bytes).map(|line| String::from_utf8_lossy(line).into_owned());
         let (first, second) = (lines.next()?, lines.next().unwrap_or_default());
         match first.split('\t').collect::<Vec<&str>>()[..] {

@@ -20,6 +20,8 @@ pub use column::{Column, ColumnError};
 pub use encoding::TextEncoding;
 pub use error::TableError;
 
+use crate::files;
+
 /// A file of rows and how to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSpec {
@@ -171,6 +173,10 @@ pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
         _ if quoted => quoted::rows(&separated, &body)?,
         _ => plain::rows(&separated, &body)?,
     };
+    if let Some(row) = rows.iter().find(|row| row.values.iter().any(|value| value.len() > files::MOST_TEXT_BYTES)) {
+        let most = files::MOST_TEXT_BYTES;
+        return Err(TableError::LongText { path: spec.path.clone(), line: row.line, most });
+    }
     Ok(Table { rows, sha256 })
 }
 

@@ -8,17 +8,21 @@
 //! A vocabulary made for all the world can be cut to given texts: [`Tokenizer::piece_counts`] counts,
 //! [`choose_pieces`] chooses, [`Tokenizer::trimmed`] cuts.
 
+mod added;
 mod bert;
 mod chosen;
 mod comparison;
+mod components;
 mod coverage;
 mod encodings;
 mod error;
+mod guard;
 mod library;
 mod load;
 mod located;
 mod metadata;
 mod save;
+mod settings;
 mod train;
 mod trimmed;
 mod validate;
@@ -139,7 +143,7 @@ impl Tokenizer {
         encoded.into_iter().enumerate().map(in_row).collect()
     }
 
-    /// Rows that an embedding table needs: one more than the largest id.
+    /// Rows that an embedding table needs: one more than the largest id that a text can give.
     pub fn vocabulary_size(&self) -> usize {
         self.parts.size
     }

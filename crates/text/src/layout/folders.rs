@@ -17,7 +17,7 @@ pub(super) fn detect(dir: &Path) -> Option<Layout> {
     if dir.join(clinc_file(Split::Train)).exists() {
         return Some(Layout::Clinc150);
     }
-    let bytes = std::fs::read(dir.join("dev.tsv")).ok()?;
+    let bytes = files::read(&dir.join("dev.tsv"), files::MOST_TABLE_BYTES).ok()?;
     let first = String::from_utf8_lossy(files::lines(&bytes).next()?).into_owned();
     let topic = first.split('\t').collect::<Vec<_>>();
     matches!(topic[..], [_, topic] if AG_NEWS_TOPICS.contains(&topic)).then_some(Layout::AgNews)
@@ -124,5 +124,5 @@ const SNIPS_INTENTS: [&str; 7] = [
 const AG_NEWS_TOPICS: [&str; 4] = ["World", "Sports", "Business", "Sci/Tech"];
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })
+    files::read(path, files::MOST_TABLE_BYTES).map_err(|source| DataError::Io { path: path.to_owned(), source })
 }

@@ -98,11 +98,11 @@ impl Bert {
         if !parts.normalizer.clean_text || parts.prefix != PREFIX {
             return None;
         }
-        let size = (parts.vocabulary.iter().map(|&(_, id)| id as usize).max()?).checked_add(1)?;
-        if size > parts.vocabulary.len() + super::validate::MOST_GAPS {
+        let ids = (parts.vocabulary.iter().map(|&(_, id)| id as usize).max()?).checked_add(1)?;
+        if ids > parts.vocabulary.len() + super::validate::MOST_GAPS {
             return None;
         }
-        let mut taken = vec![false; size];
+        let mut taken = vec![false; ids];
         for &(_, id) in &parts.vocabulary {
             if std::mem::replace(&mut taken[id as usize], true) {
                 return None;
@@ -121,7 +121,7 @@ impl Bert {
             continuations,
             longest_word: parts.longest_word,
             templates: Templates::new(parts.post_processor)?,
-            size,
+            size: super::library::size(parts.vocabulary.iter().copied()),
             by_id: OnceLock::new(),
         })
     }
@@ -242,6 +242,11 @@ impl Bert {
         LocatedEncoding { encoding, places }
     }
 
+    /// Whether a token is found in a text before that is cleaned.
+    pub(super) fn has_added(&self, token: &str) -> bool {
+        self.added.contains(token)
+    }
+
     /// One more than the largest id.
     pub(super) fn size(&self) -> usize {
         self.size
@@ -256,7 +261,12 @@ impl Bert {
     pub(super) fn token(&self, id: u32) -> Option<&str> {
         let by_id = self.by_id.get_or_init(|| {
             let mut by_id = vec![None; self.size];
-            self.beginnings.for_each(|token, id| by_id[id as usize] = Some(token.to_owned()));
+            self.beginnings.for_each(|token, id| {
+                // A blank line after the last token has an id past the end.
+                if let Some(place) = by_id.get_mut(id as usize) {
+                    *place = Some(token.to_owned());
+                }
+            });
             by_id
         });
         by_id.get(id as usize)?.as_deref()

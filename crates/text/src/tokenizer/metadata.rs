@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::library::Parts;
-use super::{SpecialIds, Tokenizer};
+use super::{SpecialIds, Tokenizer, settings};
 
 /// Names of the special tokens by their part in an input.
 #[derive(Debug, Clone)]
@@ -72,12 +72,17 @@ pub(super) fn complete(parts: &Parts, config: &mut Map<String, Value>, special_t
 
 impl Tokenizer {
     /// Puts the parts together and finds the ids of the special tokens.
-    pub(super) fn assemble(parts: Parts, config: Map<String, Value>, special_tokens_map: Map<String, Value>) -> Self {
+    pub(super) fn assemble(
+        mut parts: Parts,
+        config: Map<String, Value>,
+        special_tokens_map: Map<String, Value>,
+    ) -> Self {
         let [unk, sep, pad, cls, mask] = KEYS.map(|(key, known)| {
             let name = special_name(&parts, &config, &special_tokens_map, key, known);
             name.and_then(|name| parts.id(&name))
         });
         let special = SpecialIds { pad, unk, cls, sep, mask };
+        parts.gives_types = settings::gives_types(&config);
         Self { parts, special, config, special_tokens_map }
     }
 

@@ -31,6 +31,11 @@ impl AddedTokens {
         Some((token.len(), *id))
     }
 
+    /// Whether this is one of them.
+    pub(super) fn contains(&self, token: &str) -> bool {
+        self.tokens.iter().any(|(known, _)| **known == *token.as_bytes())
+    }
+
     /// First bytes of the tokens.
     pub(super) fn first_bytes(&self) -> impl Iterator<Item = u8> {
         self.tokens.iter().filter_map(|(token, _)| token.first().copied())
