@@ -97,6 +97,7 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
     ensure!(!args.out.exists(), "{} is there already: name a new folder", args.out.display());
     let directory = model_directory::existing(&args.model)?;
     let bundle = Bundle::read(&directory)?;
+    bundle.notes.iter().for_each(console::note);
     let mut notes = Vec::new();
     let rows = match &args.data {
         Some(path) => Some(scored_rows(path, args, &directory, &bundle, &mut notes)?),
