@@ -114,7 +114,7 @@ fn of_table(path: &Path, args: &ScoringArgs, answer: Option<&Target>) -> anyhow:
         (Some(Target::MultiLabel(names)), None) => several(args, (!are_default_labels(names)).then(|| names.clone())),
         (_, names) if args.label.multi_label.is_some() => several(args, names.clone()),
         (_, Some(names)) => TargetSpec::Named(names.clone()),
-        (Some(Target::Labels(names)), None) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
+        (Some(Target::Labels(names)), None) => TargetSpec::OfModel(names.clone()),
         _ => TargetSpec::Discover,
     };
     read_aloud(&spec(path, args, target)?)

@@ -8,6 +8,7 @@ mod error;
 mod header;
 mod hold_out;
 mod load;
+mod matching;
 mod sample;
 mod several;
 
@@ -19,6 +20,7 @@ pub use error::DataError;
 pub use hold_out::HeldOut;
 pub use load::{LabelledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
+pub use matching::{LabelMatch, MatchedBy, are_unnamed, match_labels};
 pub(crate) use sample::normalised;
 
 use crate::table::hexadecimal;

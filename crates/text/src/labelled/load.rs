@@ -1,10 +1,11 @@
 //! Labelled data from a table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::matching::{self, MatchedBy};
 use super::{DataError, Dataset, Example, Label, LabelSet, Target, header, several};
 use crate::table::{self, Column, Format, Table, TableSpec, hexadecimal};
 
@@ -32,6 +33,9 @@ pub enum TargetSpec {
     Discover,
     /// Classes have these names, in this order.
     Named(Vec<String>),
+    /// Classes are those of a model, whether rows have all of them or not: a label is the name of one, in whatever case,
+    /// or its number from 0 on, as [`match_labels`](super::match_labels) finds it.
+    OfModel(Vec<String>),
     /// A cell holds any number of labels: a JSON array of strings, or labels with this between them. They have these names, in
     /// this order, or are those that occur. Where every label is such an array, that is understood without being said.
     MultiLabel {
@@ -110,7 +114,11 @@ pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
         Some(extension) if extension == "gz" => stem(&path.with_extension("")),
         _ => stem(&path),
     };
-    let data = from_rows(rows.collect(), &spec.target, name, sha256, path)?;
+    let mut rows: Vec<RawRow> = rows.collect();
+    if let TargetSpec::OfModel(names) = &spec.target {
+        notes.extend(as_model_names(&mut rows, names, &path)?);
+    }
+    let data = from_rows(rows, &spec.target, name, sha256, path)?;
     notes.extend(of_labels(&data));
     Ok(Loaded { data, notes })
 }
@@ -159,6 +167,7 @@ pub(crate) fn from_rows(
         TargetSpec::MultiLabel { names: None, .. } => Target::MultiLabel(several::discover(&rows, separator)),
         TargetSpec::Discover if several::are_arrays(&rows) => Target::MultiLabel(several::discover(&rows, None)),
         TargetSpec::Named(names) if several::are_arrays(&rows) => Target::MultiLabel(named(names)?),
+        TargetSpec::OfModel(names) => Target::Classes(LabelSet { names: names.clone() }),
         TargetSpec::Discover => Target::Classes(discover(&rows, &path)?),
         TargetSpec::Named(names) => Target::Classes(named(names)?),
         &TargetSpec::Regression { low, high } if low < high && low.is_finite() && high.is_finite() => {
@@ -175,6 +184,43 @@ pub(crate) fn from_rows(
     };
     let examples = rows.into_iter().map(example).collect::<Result<Vec<Example>, DataError>>()?;
     Ok(Dataset { examples, target, name, sha256, path: Some(path) })
+}
+
+/// Replaces labels by the model's names of the classes they mean; returns what has to be said about it.
+fn as_model_names(rows: &mut [RawRow], names: &[String], path: &Path) -> Result<Option<String>, DataError> {
+    // Different labels in the order in which they come. An empty one is refused later, with its line.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut labels: Vec<String> = Vec::new();
+    let mut first_lines = Vec::new();
+    for row in rows.iter() {
+        let label = row.label.as_deref().unwrap_or_default().trim();
+        if !label.is_empty() && !places.contains_key(label) {
+            places.insert(label.to_owned(), labels.len());
+            labels.push(label.to_owned());
+            first_lines.push(row.line);
+        }
+    }
+    let found = matching::match_labels(names, &labels)
+        .map_err(|at| DataError::no_class(path.to_owned(), first_lines[at], &labels[at], names))?;
+    for row in rows {
+        if let Some(&at) = row.label.as_deref().and_then(|label| places.get(label.trim())) {
+            row.label = Some(names[found.classes[at]].clone());
+        }
+    }
+    let file = path.display();
+    Ok(match found.by {
+        MatchedBy::Name => None,
+        MatchedBy::NameInAnotherCase => {
+            Some(format!("{file}: labels are the model's in another case: matched by name"))
+        }
+        // Numbers of classes that are called by their numbers.
+        MatchedBy::Number if matching::are_unnamed(names) => None,
+        MatchedBy::Number => {
+            let shown: Vec<String> =
+                names.iter().enumerate().map(|(class, name)| format!("{class} is {name}")).collect();
+            Some(format!("{file}: labels are taken for the numbers of the model's classes ({})", shown.join(", ")))
+        }
+    })
 }
 
 /// How many labels rows have: a separator that is not theirs shows.
