@@ -97,7 +97,7 @@ pub enum Error {
         source: Box<ConfigError>,
     },
     /// The file is the text that Git LFS leaves in place of the real one.
-    #[error("{} is a git-lfs pointer, not the weights: fetch them with `git lfs pull`", path.display())]
+    #[error("{} is a git-lfs pointer, not the file itself: fetch it with `git lfs pull`", path.display())]
     LfsPointer {
         /// The file.
         path: PathBuf,

@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::safetensors_file::{Header, LENGTH_BYTES, SafetensorsError, header_length, parse_header};
 use crate::stored::{ElementType, StoredTensor, find};
 use crate::weights::Tensor;
-use crate::weights_file::is_lfs_pointer;
 use crate::{files, torch_file};
 
 /// An open file, its header read.
@@ -56,7 +55,7 @@ impl<R: Read + Seek> TensorStream<R> {
     fn new(path: &Path, mut reader: BufReader<R>, length: usize) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.into(), source };
         let broken = |source| Error::Safetensors { path: path.into(), source };
-        if is_lfs_pointer(reader.fill_buf().map_err(failed)?) {
+        if files::is_lfs_pointer(reader.fill_buf().map_err(failed)?) {
             return Err(Error::LfsPointer { path: path.into() });
         }
         let Some(rest) = length.checked_sub(LENGTH_BYTES) else {

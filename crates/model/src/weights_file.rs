@@ -52,7 +52,7 @@ impl WeightsFile {
     /// [`Error::Safetensors`] or [`Error::Torch`] if the bytes are broken, [`Error::LfsPointer`] if they are the
     /// text Git LFS leaves in place of a file.
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        if is_lfs_pointer(&bytes) {
+        if files::is_lfs_pointer(&bytes) {
             return Err(Error::LfsPointer { path: path.into() });
         }
         let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
@@ -157,8 +157,3 @@ impl WeightsFile {
 /// Times the length of a file that its tensors may take in memory: half precision doubles, and few tensors are stored once
 /// under two names.
 const MOST_SHARING: u64 = 4;
-
-/// Whether this is the text that Git LFS leaves in place of a file.
-pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"version https://git-lfs.github.com/")
-}

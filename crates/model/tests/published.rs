@@ -89,6 +89,17 @@ fn unknown_prefixes_and_missing_heads_are_refused_by_name() {
 }
 
 #[test]
+fn pointers_are_named_whatever_file_they_stand_for() {
+    for name in ["config.json", "model.safetensors", "tokenizer_config.json", "sentence_bert_config.json"] {
+        let root = renamed(|name| Some(name.into()), &[]);
+        let path = root.path().join("model").join(name);
+        fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n").unwrap();
+        let expected = format!("DIR/{name} is a git-lfs pointer, not the file itself: fetch it with `git lfs pull`");
+        assert_eq!(read(&root).unwrap_err(), expected);
+    }
+}
+
+#[test]
 fn what_is_not_used_is_told() {
     assert!(read(&renamed(|name| Some(name.into()), &["bert.embeddings.position_ids"])).unwrap().notes.is_empty());
     let more = ["cls.predictions.bias", "adapter.0.down.weight"];

@@ -154,3 +154,76 @@ fn dropout_of_pieces_is_off() {
         assert_eq!(tokenizer.encode("low low", None, Limit::unlimited()).unwrap().ids, [4, 4]);
     }
 }
+
+/// Every place of a value that can be reached by a path.
+fn places(value: &Value, path: &str, out: &mut Vec<String>) {
+    out.push(path.to_owned());
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, value)| places(value, &format!("{path}/{key}"), out)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| places(value, &format!("{path}/{index}"), out));
+        }
+        _ => {}
+    }
+}
+
+/// Whatever stands at any place of any component, reading and encoding end with an answer or an error.
+#[test]
+fn no_component_makes_it_panic() {
+    let normalizers = vec![
+        replace(json!({"Regex": "[ab] +"}), "b"),
+        json!({"type": "Prepend", "prepend": "▁"}),
+        json!({"type": "Strip", "strip_left": true, "strip_right": false}),
+        charsmap(1024, &[&[0; 1024][..], b"ab\0"].concat()),
+        json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}),
+    ];
+    let pre_tokenizers = vec![
+        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}),
+        json!({"type": "Split", "pattern": {"Regex": "[0-9]"}, "behavior": "Isolated", "invert": false}),
+        json!({"type": "Punctuation", "behavior": "Isolated"}),
+        json!({"type": "Digits", "individual_digits": true}),
+        json!({"type": "FixedLength", "length": 3}),
+        json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+    ];
+    let mut file = words();
+    file["normalizer"] = sequence("normalizers", normalizers);
+    file["pre_tokenizer"] = sequence("pretokenizers", pre_tokenizers);
+    file["post_processor"] = sequence("processors", vec![template()]);
+    file["model"] = json!({
+        "type": "Unigram", "unk_id": 0, "byte_fallback": false,
+        "vocab": [["<unk>", 0.0], ["▁", -1.0], ["a", -2.0], ["ab", -1.5], ["b", -2.5]]
+    });
+    read(&file).unwrap().encode("ab 12, b", Some("a"), Limit::new(9)).unwrap();
+    let wrong = [
+        json!(null),
+        json!(0),
+        json!(-1),
+        json!(u64::MAX),
+        json!(""),
+        json!("(a+)+"),
+        json!([]),
+        json!({}),
+        json!(true),
+    ];
+    let mut all = Vec::new();
+    places(&file, "", &mut all);
+    let (mut taken, mut refused) = (0, 0);
+    for place in all {
+        for value in &wrong {
+            let mut file = file.clone();
+            *file.pointer_mut(&place).unwrap() = value.clone();
+            let Ok(tokenizer) = read(&file) else {
+                refused += 1;
+                continue;
+            };
+            taken += 1;
+            for text in ["", "ab 12, b", "é\u{301}ab\u{2028}1", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"] {
+                for pair in [None, Some("b a")] {
+                    _ = tokenizer.encode(text, pair, Limit::new(9));
+                    _ = tokenizer.encode_located(text, pair, Limit::unlimited());
+                }
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 500, "{taken} taken, {refused} refused");
+}

@@ -50,7 +50,9 @@ pub(crate) fn files(
     }
     files.push(("modules.json".to_owned(), Value::Array(modules.0)));
     let mut pooling_config = json!({ "word_embedding_dimension": hidden });
-    for mode in PoolingMode::ALL {
+    // Older versions of the library do not know the flag of the last token.
+    let has_flag = |mode: &PoolingMode| *mode != PoolingMode::LastToken || *mode == pooling.mode;
+    for mode in PoolingMode::ALL.into_iter().filter(has_flag) {
         pooling_config[format!("pooling_mode_{}", mode.flag())] = (mode == pooling.mode).into();
     }
     files.push(("1_Pooling/config.json".to_owned(), pooling_config));
