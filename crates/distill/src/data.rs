@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use attar_model::EncoderConfig;
-use attar_text::labelled::{DataError, Dataset, LabelledSpec, Target, TargetSpec, read};
+use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
@@ -159,7 +159,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         (None, None, None) => TargetSpec::Discover,
     };
     let mut labelled = |path: &Path, label_file: &Option<PathBuf>, target: TargetSpec| -> Result<Dataset, Error> {
-        let loaded = read(&LabelledSpec {
+        let loaded = read(&LabeledSpec {
             table: TableSpec { label_file: label_file.clone(), ..table(path, *format) },
             text: column(text)?,
             pair: pair.as_ref().map(column).transpose()?,

@@ -1,7 +1,7 @@
 //! Labels of a model against labels of data.
 
 use attar_model::Target as Answer;
-use attar_text::labelled::{LabelMatch, MatchedBy, Target, are_unnamed, match_labels};
+use attar_text::labeled::{LabelMatch, MatchedBy, Target, are_unnamed, match_labels};
 
 use crate::Error;
 

@@ -11,7 +11,7 @@ mod vocabulary;
 
 use attar_bill::{Grid, Tariff};
 use attar_model::Bundle;
-use attar_text::labelled::Example;
+use attar_text::labeled::Example;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};

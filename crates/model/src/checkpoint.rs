@@ -14,7 +14,7 @@ use crate::finite::check_finite;
 use crate::hf_config;
 use crate::names::{expected_shapes, is_encoder};
 use crate::shards::{Shards, read_index};
-use crate::stored::{StoredTensor, find};
+use crate::stored::{ElementType, StoredTensor, find};
 use crate::tensor_stream::TensorStream;
 use crate::weights::{Tensor, Weights};
 use crate::weights_file::WeightsFile;
@@ -89,7 +89,14 @@ pub(crate) fn fingerprint(dir: &Path, config: &EncoderConfig) -> Result<String, 
             wanted.into_iter().map(|(name, (canonical, _))| (canonical, name)).collect();
         let mut hash = Fingerprint::new(config, by_canonical.len());
         for (canonical, name) in by_canonical {
-            hash.tensor(&canonical, &stream.float_tensor(&name)?);
+            match stream.tensor(&name).cloned() {
+                // As they lie there, without making numbers of them.
+                Some(stored) if stored.element_type() == ElementType::F32 => {
+                    hash.begin(&canonical, stored.shape());
+                    stream.each_block(&stored, |block| hash.bytes(block))?;
+                }
+                _ => hash.tensor(&canonical, &stream.float_tensor(&name)?),
+            }
         }
         return Ok(hash.finish());
     }

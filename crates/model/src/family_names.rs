@@ -206,13 +206,13 @@ fn is_ignorable(part: &str) -> bool {
     const ENDS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
     const STARTS: [&str; 2] = ["fit_dense.", "fit_denses."];
     // State of an optimizer, under the names of TensorFlow's and PyTorch's checkpoints.
-    const OPTIMISER: [&str; 3] = ["adam_m", "adam_v", "global_step"];
+    const OPTIMIZER: [&str; 3] = ["adam_m", "adam_v", "global_step"];
     let last = part.rsplit(['.', '/']).next().unwrap_or(part);
     ENDS.iter().any(|end| part.ends_with(end))
         || STARTS.iter().any(|start| part.starts_with(start))
         || part.starts_with("optimizer.")
         || last.starts_with("AdamWeightDecayOptimizer")
-        || OPTIMISER.contains(&last)
+        || OPTIMIZER.contains(&last)
 }
 
 #[cfg(test)]

@@ -36,15 +36,25 @@ impl Fingerprint {
 
     /// Adds a tensor, in alphabetical order of canonical names.
     pub(crate) fn tensor(&mut self, name: &str, tensor: &Tensor) {
-        self.hash.field(name.as_bytes());
-        self.hash.number(tensor.shape.len() as u64);
-        tensor.shape.iter().for_each(|&length| self.hash.number(length as u64));
+        self.begin(name, &tensor.shape);
         // A page at a time: hashing four bytes at a time is slow, and a copy of all weights is large.
         for numbers in tensor.data.chunks(PAGE) {
             self.page.clear();
             numbers.iter().for_each(|number| self.page.extend_from_slice(&number.to_le_bytes()));
             self.hash.update(&self.page);
         }
+    }
+
+    /// Begins a tensor whose numbers follow by [`bytes`](Self::bytes).
+    pub(crate) fn begin(&mut self, name: &str, shape: &[usize]) {
+        self.hash.field(name.as_bytes());
+        self.hash.number(shape.len() as u64);
+        shape.iter().for_each(|&length| self.hash.number(length as u64));
+    }
+
+    /// Adds numbers as little-endian f32.
+    pub(crate) fn bytes(&mut self, numbers: &[u8]) {
+        self.hash.update(numbers);
     }
 
     pub(crate) fn finish(self) -> String {

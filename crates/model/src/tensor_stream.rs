@@ -133,19 +133,28 @@ impl<R: Read + Seek> TensorStream<R> {
     ) -> Result<Vec<T>, Error> {
         let failed = |source| Error::Read { path: self.path.clone(), source };
         let mut data = reserved(tensor.count()).map_err(failed)?;
+        self.each_block(tensor, |block| {
+            let (elements, _) = block.as_chunks::<WIDTH>();
+            data.extend(elements.iter().map(|&bytes| decode(bytes)));
+        })?;
+        Ok(data)
+    }
+
+    /// Passes the bytes of a tensor, a block of whole elements at a time, to `visit`.
+    pub(crate) fn each_block(&mut self, tensor: &StoredTensor, mut visit: impl FnMut(&[u8])) -> Result<(), Error> {
+        let failed = |source| Error::Read { path: self.path.clone(), source };
         let step = i64::try_from(tensor.start()).unwrap_or(i64::MAX) - i64::try_from(self.position).unwrap_or(i64::MAX);
         self.reader.seek_relative(step).map_err(failed)?;
         self.position = tensor.start();
-        let mut left = tensor.count() * WIDTH;
+        let mut left = tensor.count() * (tensor.element_type().bits() / 8);
         while left > 0 {
             let block = &mut self.block[..left.min(BLOCK)];
             self.reader.read_exact(block).map_err(failed)?;
             self.position += block.len();
             left -= block.len();
-            let (elements, _) = block.as_chunks::<WIDTH>();
-            data.extend(elements.iter().map(|&bytes| decode(bytes)));
+            visit(block);
         }
-        Ok(data)
+        Ok(())
     }
 }
 

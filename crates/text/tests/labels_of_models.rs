@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-use attar_text::labelled::{LabelledSpec, Loaded, TargetSpec, read};
+use attar_text::labeled::{LabeledSpec, Loaded, TargetSpec, read};
 use attar_text::table::{Column, TableSpec};
 
 /// Labels of rows by a model's classes, or the error without the folder.
@@ -11,7 +11,7 @@ fn load(model: &[&str], labels: &[&str]) -> Result<Loaded, String> {
     let path = dir.path().join("dev.tsv");
     let rows: String = labels.iter().map(|label| format!("text\t{label}\n")).collect();
     std::fs::write(&path, format!("sentence\tlabel\n{rows}")).unwrap();
-    let spec = LabelledSpec {
+    let spec = LabeledSpec {
         table: TableSpec::new(&path),
         text: Column::Name("sentence".into()),
         pair: None,

@@ -8,7 +8,7 @@ use attar_distill::recipe::EnergySpec;
 use attar_distill::score::{Agreement, AgreementKind, Answers, Truth};
 use attar_model::{EncoderConfig, Size, flops};
 use attar_runtime::{Session, Text};
-use attar_text::labelled::{Dataset, Example};
+use attar_text::labeled::{Dataset, Example};
 use attar_text::metrics::{ClassReport, Difference, Metric, Score};
 use attar_text::random::Streams;
 use serde::Serialize;

@@ -11,7 +11,7 @@ use attar_distill::{ExportedStudent, model_directory};
 use attar_model::atomic::WriteMode;
 use attar_model::quantized::QUANTIZED_FILE;
 use attar_model::{Bundle, WriteWeights};
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attar_model::Bundle;
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;

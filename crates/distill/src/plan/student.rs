@@ -7,7 +7,7 @@ use attar_model::{
     Bundle, ClassifierInput, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights, Target as Answer, Tensor,
     Weights, expected_shapes,
 };
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 

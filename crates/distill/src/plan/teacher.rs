@@ -1,7 +1,7 @@
 //! The teacher of a plan.
 
 use attar_model::{Bundle, Head, Target as Answer};
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 
 use super::Model;
 use crate::data::LabelledData;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use attar_model::{Bundle, Head, Target};
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Layout, Split};
 use crate::files;
-use crate::labelled::{self, DataError, Dataset, LabelledSpec, RawRow, TargetSpec, from_rows};
+use crate::labeled::{self, DataError, Dataset, LabeledSpec, RawRow, TargetSpec, from_rows};
 use crate::table::{Column, ExtraColumns, Format, Header, Quoting, TableError, TableSpec, hexadecimal};
 
 pub(super) fn detect(dir: &Path) -> Option<Layout> {
@@ -27,7 +27,7 @@ pub(super) fn snips_file(split: Split) -> &'static str {
     match split {
         Split::Train => "train/seq.in",
         Split::Dev => "valid/seq.in",
-        Split::Test | Split::TestLabelled => "test/seq.in",
+        Split::Test | Split::TestLabeled => "test/seq.in",
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn ag_news_file(split: Split) -> &'static str {
     match split {
         Split::Train => "train.tsv",
         Split::Dev => "dev.tsv",
-        Split::Test | Split::TestLabelled => "test.tsv",
+        Split::Test | Split::TestLabeled => "test.tsv",
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
     let key = match split {
         Split::Train => "train",
         Split::Dev => "val",
-        Split::Test | Split::TestLabelled => "test",
+        Split::Test | Split::TestLabeled => "test",
     };
     let rows = parts.remove(key).ok_or_else(|| wrong(format!("expected a list {key:?}, found none")))?;
     if let Some(row) = rows.iter().position(|(_, intent)| intent.trim().is_empty()) {
@@ -96,7 +96,7 @@ pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
 }
 
 pub(super) fn ag_news(dir: &Path, split: Split) -> Result<Dataset, DataError> {
-    labelled::load(&LabelledSpec {
+    labeled::load(&LabeledSpec {
         table: TableSpec {
             format: Format::Tsv,
             header: Header::Absent,

@@ -55,7 +55,7 @@ pub enum TokenizerError {
         /// Number of tokens.
         tokens: usize,
     },
-    /// `tokenizer.json` and `tokenizer_config.json` tokenise differently.
+    /// `tokenizer.json` and `tokenizer_config.json` tokenize differently.
     #[error(
         "{}: {key} is {config}, but tokenizer.json says {tokenizer}; make the two agree, since `transformers` \
          follows the one and `tokenizers` the other", path.display()

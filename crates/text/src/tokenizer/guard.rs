@@ -1,4 +1,4 @@
-//! Calls into the `tokenizers` library that it may not survive.
+//! Calls into the `tokenizers` library that may panic.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};

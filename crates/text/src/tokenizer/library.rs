@@ -8,12 +8,12 @@ use tokenizers::{Model, ModelWrapper, NormalizerWrapper, PostProcessor, PostProc
 
 use super::bert::{Bert, Parsed, Scratch};
 use super::guard::guarded;
-use super::located::{LocatedEncoding, Place, Windows};
+use super::located::{LocatedEncoding, TokenPlace, Windows};
 use super::{EncodeError, Encoding, Limit, Tokenizer, TokenizerError, Truncation, load};
 
 /// What encodes, and what is known about it.
 #[derive(Debug, Clone)]
-pub(super) struct Parts {
+pub(super) struct TokenizerBackend {
     library: Arc<Library>,
     /// For a tokenizer of BERT's kind.
     bert: Option<Arc<Bert>>,
@@ -40,7 +40,7 @@ struct Library {
     made: OnceLock<Result<tokenizers::Tokenizer, String>>,
 }
 
-impl Parts {
+impl TokenizerBackend {
     /// Takes the post-processor out, switches truncation and padding off. `growth` is how many bytes a byte of a text may
     /// become before it is cut.
     pub(super) fn of_library(mut inner: tokenizers::Tokenizer, growth: usize) -> Self {
@@ -151,7 +151,7 @@ impl Parts {
         Ok(tokens)
     }
 
-    /// Encodes by the library, which may refuse or not survive a text.
+    /// Encodes with the library, which may refuse a text or panic on it.
     fn by_library<T>(
         &self,
         text: &str,
@@ -165,7 +165,7 @@ impl Parts {
         }
         let inner = self.library().map_err(|reason| EncodeError::Library(reason.to_owned()))?;
         guarded(|| encode(inner)).unwrap_or_else(|| {
-            let why = "its parts do not fit together, so that it does not survive this text";
+            let why = "its parts do not fit together: the tokenizers library panics on this text";
             Err(EncodeError::Library(why.to_owned()))
         })
     }
@@ -332,7 +332,7 @@ fn located(merged: &tokenizers::Encoding) -> LocatedEncoding {
         let text = texts[token]?;
         let before = token.checked_sub(1).filter(|&before| texts[before] == Some(text));
         let begins_word = before.is_none_or(|before| words[before].is_none() || words[before] != words[token]);
-        Some(Place { text, bytes: start..end, begins_word })
+        Some(TokenPlace { text, bytes: start..end, begins_word })
     };
     let encoding = Encoding { ids: merged.get_ids().to_vec(), types: merged.get_type_ids().to_vec() };
     LocatedEncoding { places: (0..merged.len()).map(place).collect(), encoding }

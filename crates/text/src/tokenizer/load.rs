@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::added::Files;
 use super::bert::Bert;
 use super::guard::guarded;
-use super::library::Parts;
+use super::library::TokenizerBackend;
 use super::metadata::{self, SpecialNames};
 use super::wordpiece::{self, Accents, Extra, WordPieceOptions};
 use super::{Tokenizer, TokenizerError, added, components, settings, validate};
@@ -45,7 +45,7 @@ impl Tokenizer {
         let path = dir.join("tokenizer.json");
         if let Some(text) = read_if_present(&path)? {
             settings::check_class(&config_path, &config, true)?;
-            let parts = Parts::from_json(&path, text)?;
+            let parts = TokenizerBackend::from_json(&path, text)?;
             validate::check_agreement(&config_path, &config, parts.normalizer.as_ref())?;
             let parts = parts.with_listed(&files)?;
             if !has_config {
@@ -72,13 +72,13 @@ impl Tokenizer {
     /// As [`Tokenizer::from_dir`], under the name `tokenizer.json`.
     pub fn from_json(text: Vec<u8>) -> Result<Self, TokenizerError> {
         let (mut config, mut special_tokens_map) = (Map::new(), Map::new());
-        let parts = Parts::from_json(Path::new("tokenizer.json"), text)?;
+        let parts = TokenizerBackend::from_json(Path::new("tokenizer.json"), text)?;
         metadata::complete(&parts, &mut config, &mut special_tokens_map);
         Ok(Self::assemble(parts, config, special_tokens_map))
     }
 }
 
-impl Parts {
+impl TokenizerBackend {
     /// Checks and takes apart a `tokenizer.json`: one of BERT's kind by itself, any other through the
     /// library, as is one with anything unusual in it, so that every error is the same.
     pub(super) fn from_json(path: &Path, text: Vec<u8>) -> Result<Self, TokenizerError> {
@@ -110,7 +110,7 @@ impl Parts {
 pub(super) fn parse(text: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     match guarded(|| tokenizers::Tokenizer::from_bytes(text)) {
         Some(tokenizer) => tokenizer.map_err(|e| e.to_string()),
-        None => Err("its parts do not fit together, which the tokenizers library does not survive".to_owned()),
+        None => Err("its parts do not fit together: the tokenizers library panics on it".to_owned()),
     }
 }
 

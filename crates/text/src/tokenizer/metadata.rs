@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::library::Parts;
+use super::library::TokenizerBackend;
 use super::{SpecialIds, Tokenizer, settings};
 
 /// Names of the special tokens by their part in an input.
@@ -49,7 +49,11 @@ impl SpecialNames {
 
 /// Adds to the two small files what they lack and the tokenizer knows, so that `transformers` finds
 /// the right class, cleaning and special tokens.
-pub(super) fn complete(parts: &Parts, config: &mut Map<String, Value>, special_tokens_map: &mut Map<String, Value>) {
+pub(super) fn complete(
+    parts: &TokenizerBackend,
+    config: &mut Map<String, Value>,
+    special_tokens_map: &mut Map<String, Value>,
+) {
     let class = match &parts.normalizer {
         Some(normalizer) if parts.is_wordpiece => {
             let mut default = |key: &str, value: Value| _ = config.entry(key).or_insert(value);
@@ -73,7 +77,7 @@ pub(super) fn complete(parts: &Parts, config: &mut Map<String, Value>, special_t
 impl Tokenizer {
     /// Puts the parts together and finds the ids of the special tokens.
     pub(super) fn assemble(
-        mut parts: Parts,
+        mut parts: TokenizerBackend,
         config: Map<String, Value>,
         special_tokens_map: Map<String, Value>,
     ) -> Self {
@@ -111,7 +115,7 @@ const KEYS: [(&str, [&str; 2]); 5] = [
 
 /// The name of a special token that is in the vocabulary.
 fn special_name(
-    parts: &Parts,
+    parts: &TokenizerBackend,
     config: &Map<String, Value>,
     special_tokens_map: &Map<String, Value>,
     key: &str,

@@ -1,4 +1,4 @@
-//! A tokenizer from a vocabulary: BERT's normalisation, WordPiece, BERT's special tokens.
+//! A tokenizer from a vocabulary: BERT's normalization, WordPiece, BERT's special tokens.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::template::{Template, TemplateProcessing};
 
 use super::added::{self, Files, Listed};
-use super::library::Parts;
+use super::library::TokenizerBackend;
 use super::metadata::{self, SpecialNames};
 use super::{Tokenizer, TokenizerError};
 use crate::nearest::nearest;
@@ -78,7 +78,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`TokenizerError::MissingToken`] without `[UNK]`, `[CLS]` and `[SEP]`. `[PAD]` and `[MASK]`
-    /// are recognised where they are.
+    /// are recognized where they are.
     pub fn from_vocabulary(vocabulary: Vocabulary, options: WordPieceOptions) -> Result<Self, TokenizerError> {
         build(&vocabulary, options, &SpecialNames::bert(), Map::new(), Map::new(), Extra::default())
     }
@@ -141,7 +141,7 @@ pub(super) fn build(
     }
     added::add(&mut inner, listed, &path)?;
 
-    let parts = Parts::of_library(inner, 1);
+    let parts = TokenizerBackend::of_library(inner, 1);
     metadata::complete(&parts, &mut config, &mut special_tokens_map);
     if let Some(max) = options.model_max_length {
         config.insert("model_max_length".to_owned(), json!(max));

@@ -2,7 +2,7 @@
 
 use tokenizers::AddedToken;
 
-/// Tokens that are recognised before the text is cleaned, such as `[MASK]`.
+/// Tokens that are recognized before the text is cleaned, such as `[MASK]`.
 pub(super) struct AddedTokens {
     /// The longest first, because the longest one that stands at a place is meant.
     tokens: Vec<(Box<[u8]>, u32)>,

@@ -20,7 +20,7 @@ use tokenizers::{
 use super::super::components::LONGEST_WORD;
 use super::super::guard::guarded;
 use super::super::validate;
-use super::{Bert, Parts};
+use super::{Bert, BertParts};
 
 /// What a file states.
 pub(in super::super) struct Parsed {
@@ -50,7 +50,7 @@ impl Bert {
         }
         let post_processor: Option<PostProcessorWrapper> = part(file.post_processor)?;
         let added: Vec<(AddedToken, u32)> = file.added_tokens.into_iter().map(AddedTokenOfFile::into_library).collect();
-        let bert = Bert::from_parts(&Parts {
+        let bert = Bert::from_parts(&BertParts {
             normalizer,
             vocabulary: file.model.vocab.0.iter().map(|(token, id)| (&**token, *id)).collect(),
             unknown: &file.model.unk_token,

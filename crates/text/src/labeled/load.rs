@@ -1,4 +1,4 @@
-//! Labelled data from a table.
+//! Labeled data from a table.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::matching::{self, MatchedBy};
-use super::{DataError, Dataset, Example, Label, LabelSet, Target, header, several};
+use super::{DataError, Dataset, Example, Label, LabelSet, Target, header, multi_label};
 use crate::table::{self, Column, Format, Table, TableSpec, hexadecimal};
 
 /// A table and which of its columns are what.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LabelledSpec {
+pub struct LabeledSpec {
     /// The file and how to read it.
     pub table: TableSpec,
     /// The text, or the first of two.
@@ -53,24 +53,24 @@ pub enum TargetSpec {
     },
 }
 
-/// Labelled data, and what its reader had to decide.
+/// Labeled data, and what its reader had to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The data.
     pub data: Dataset,
-    /// Sentences for whoever asked for it, such as that the first row was taken for a header.
+    /// Sentences for the user, such as that the first row was taken for a header.
     pub notes: Vec<String>,
 }
 
-/// Reads labelled data; its name is that of the file. As [`read`], without the notes.
+/// Reads labeled data; its name is that of the file. As [`read`], without the notes.
 ///
 /// # Errors
 /// As [`read`].
-pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
+pub fn load(spec: &LabeledSpec) -> Result<Dataset, DataError> {
     read(spec).map(|loaded| loaded.data)
 }
 
-/// Reads labelled data; its name is that of the file.
+/// Reads labeled data; its name is that of the file.
 ///
 /// Training and development data should share one order of classes: discover the classes of the
 /// former, and name them when reading the latter.
@@ -83,7 +83,7 @@ pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
 /// # Errors
 /// [`DataError`]: a table that cannot be read, no row, an unknown or empty label, a score that is not
 /// a finite number in range; classes to be discovered where labels are scores.
-pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
+pub fn read(spec: &LabeledSpec) -> Result<Loaded, DataError> {
     let label = spec.label.as_ref().filter(|_| spec.table.label_file.is_none());
     let columns: Vec<Column> = [Some(&spec.text), spec.pair.as_ref(), label].into_iter().flatten().cloned().collect();
     let table = TableSpec { lists: label.cloned(), ..spec.table.clone() };
@@ -124,7 +124,7 @@ pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
 }
 
 /// The labels of the second file, as many as there are rows; the hash becomes that of both.
-fn second_file(spec: &LabelledSpec, file: &Path, rows: usize, sha256: &mut String) -> Result<Vec<String>, DataError> {
+fn second_file(spec: &LabeledSpec, file: &Path, rows: usize, sha256: &mut String) -> Result<Vec<String>, DataError> {
     let lines = TableSpec { format: Format::Lines, path: file.to_owned(), ..spec.table.clone() };
     let labels = table::read(&lines, &[Column::Number(1)])?;
     if labels.rows.len() != rows {
@@ -164,9 +164,11 @@ pub(crate) fn from_rows(
     };
     let target = match target {
         TargetSpec::MultiLabel { names: Some(names), .. } => Target::MultiLabel(named(names)?),
-        TargetSpec::MultiLabel { names: None, .. } => Target::MultiLabel(several::discover(&rows, separator)),
-        TargetSpec::Discover if several::are_arrays(&rows) => Target::MultiLabel(several::discover(&rows, None)),
-        TargetSpec::Named(names) if several::are_arrays(&rows) => Target::MultiLabel(named(names)?),
+        TargetSpec::MultiLabel { names: None, .. } => Target::MultiLabel(multi_label::discover(&rows, separator)),
+        TargetSpec::Discover if multi_label::are_arrays(&rows) => {
+            Target::MultiLabel(multi_label::discover(&rows, None))
+        }
+        TargetSpec::Named(names) if multi_label::are_arrays(&rows) => Target::MultiLabel(named(names)?),
         TargetSpec::OfModel(names) => Target::Classes(LabelSet { names: names.clone() }),
         TargetSpec::Discover => Target::Classes(discover(&rows, &path)?),
         TargetSpec::Named(names) => Target::Classes(named(names)?),
@@ -234,7 +236,7 @@ fn of_labels(data: &Dataset) -> Option<String> {
 
 fn label(text: &str, target: &Target, separator: Option<&str>, line: usize, path: &Path) -> Result<Label, DataError> {
     if let Target::MultiLabel(labels) = target {
-        return several::label(text, separator, labels, line, path);
+        return multi_label::label(text, separator, labels, line, path);
     }
     if text.is_empty() {
         return Err(DataError::EmptyLabel { path: path.to_owned(), line });

@@ -1,4 +1,4 @@
-//! Labelled data: texts or pairs of texts with a class, several labels, a score or no label.
+//! Labeled data: texts or pairs of texts with a class, several labels, a score or no label.
 //!
 //! [`read()`] and [`load()`] read a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
 //! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
@@ -9,8 +9,8 @@ mod header;
 mod hold_out;
 mod load;
 mod matching;
+mod multi_label;
 mod sample;
-mod several;
 
 use std::path::PathBuf;
 
@@ -18,10 +18,10 @@ use sha2::{Digest, Sha256};
 
 pub use error::DataError;
 pub use hold_out::HeldOut;
-pub use load::{LabelledSpec, Loaded, TargetSpec, load, read};
+pub use load::{LabeledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
 pub use matching::{LabelMatch, MatchedBy, are_unnamed, match_labels};
-pub(crate) use sample::normalised;
+pub(crate) use sample::normalized;
 
 use crate::table::hexadecimal;
 use crate::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
@@ -50,7 +50,7 @@ pub enum Label {
     /// Its class: a position in the [`LabelSet`].
     Class(u32),
     /// Its labels, none or several: positions in the [`LabelSet`], ascending.
-    Several(Vec<u32>),
+    MultiLabel(Vec<u32>),
     /// Its score, finite and in the range of the [`Target`].
     Score(f32),
     /// Nothing.
@@ -165,7 +165,7 @@ impl Dataset {
     /// The labels of each example, `[N]`; `None` unless every one has a list of them, which may be empty.
     pub fn label_sets(&self) -> Option<Vec<Vec<u32>>> {
         let labels = |example: &Example| match &example.label {
-            Label::Several(labels) => Some(labels.clone()),
+            Label::MultiLabel(labels) => Some(labels.clone()),
             _ => None,
         };
         self.examples.iter().map(labels).collect()
@@ -191,7 +191,7 @@ impl Dataset {
         for example in &self.examples {
             let classes = match &example.label {
                 Label::Class(class) => std::slice::from_ref(class),
-                Label::Several(labels) => labels,
+                Label::MultiLabel(labels) => labels,
                 Label::Score(_) | Label::Absent => &[],
             };
             for &class in classes {
@@ -232,7 +232,7 @@ impl Dataset {
             }
             match &example.label {
                 Label::Class(class) => text(&format!("class {class}")),
-                Label::Several(labels) => text(&format!("several {labels:?}")),
+                Label::MultiLabel(labels) => text(&format!("several {labels:?}")),
                 Label::Score(score) => text(&format!("score {:08x}", score.to_bits())),
                 Label::Absent => text(""),
             }

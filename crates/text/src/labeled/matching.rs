@@ -26,7 +26,7 @@ pub enum MatchedBy {
 /// Matches all labels with the classes of a model.
 ///
 /// ```
-/// use attar_text::labelled::{MatchedBy, match_labels};
+/// use attar_text::labeled::{MatchedBy, match_labels};
 ///
 /// let model = ["POSITIVE", "NEGATIVE"].map(String::from);
 /// let found = match_labels(&model, &["negative", "positive"]).expect("the same names");

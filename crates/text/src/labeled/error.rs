@@ -1,4 +1,4 @@
-//! What can be wrong with labelled data.
+//! What can be wrong with labeled data.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::layout::Split;
 use crate::nearest::nearest;
 use crate::table::TableError;
 
-/// Why labelled data could not be read or divided.
+/// Why labeled data could not be read or divided.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {

@@ -57,7 +57,7 @@ pub(super) fn label(
     };
     let number = |name: String| known.class(&name).ok_or_else(|| unknown(&name));
     let numbers: BTreeSet<u32> = labels(cell, separator).into_iter().map(number).collect::<Result<_, _>>()?;
-    Ok(Label::Several(numbers.into_iter().collect()))
+    Ok(Label::MultiLabel(numbers.into_iter().collect()))
 }
 
 #[cfg(test)]
