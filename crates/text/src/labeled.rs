@@ -101,6 +101,11 @@ impl LabelSet {
         self.names.iter().position(|known| known == name).map(|class| class as u32)
     }
 
+    /// The class of this name, or else the only one of this name in another case.
+    pub fn class_in_any_case(&self, name: &str) -> Option<u32> {
+        self.class(name).or_else(|| matching::only_in_another_case(&self.names, name).map(|class| class as u32))
+    }
+
     /// The name of this class.
     pub fn name(&self, class: u32) -> Option<&str> {
         self.names.get(class as usize).map(String::as_str)

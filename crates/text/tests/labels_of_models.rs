@@ -7,6 +7,10 @@ use attar_text::table::{Column, TableSpec};
 
 /// Labels of rows by a model's classes, or the error without the folder.
 fn load(model: &[&str], labels: &[&str]) -> Result<Loaded, String> {
+    load_as(TargetSpec::OfModel(model.iter().map(|&name| name.to_owned()).collect()), labels)
+}
+
+fn load_as(target: TargetSpec, labels: &[&str]) -> Result<Loaded, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dev.tsv");
     let rows: String = labels.iter().map(|label| format!("text\t{label}\n")).collect();
@@ -16,7 +20,7 @@ fn load(model: &[&str], labels: &[&str]) -> Result<Loaded, String> {
         text: Column::Name("sentence".into()),
         pair: None,
         label: Some(Column::Name("label".into())),
-        target: TargetSpec::OfModel(model.iter().map(|&name| name.to_owned()).collect()),
+        target,
     };
     read(&spec).map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), ""))
 }
@@ -33,6 +37,18 @@ fn rows_may_lack_classes_and_spell_them_in_another_case() {
     assert_eq!(classes(&["no", "yes", "maybe"], &["maybe", "no"]), [2, 0]);
     assert!(load(&["no", "yes"], &["yes"]).unwrap().notes.is_empty());
     assert_eq!(load(&["No", "Yes"], &["yes"]).unwrap().notes[0].split(": ").last(), Some("matched by name"));
+}
+
+/// The same for names that a user or other rows gave, of one label and of several.
+#[test]
+fn names_that_were_stated_may_be_written_in_another_case() {
+    let load = |target| load_as(target, &["Bug", "UI"]);
+    let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+    assert_eq!(load(TargetSpec::Named(names(["ui", "bug"]))).unwrap().data.classes().unwrap(), [1, 0]);
+    let several = TargetSpec::MultiLabel { separator: Some(";".to_owned()), names: Some(names(["ui", "BUG"])) };
+    assert_eq!(load(several).unwrap().data.label_sets().unwrap(), [[1], [0]]);
+    // Two classes that differ in their case alone are two.
+    assert!(load(TargetSpec::Named(names(["bug", "BUG"]))).unwrap_err().contains("unknown label \"Bug\""));
 }
 
 #[test]

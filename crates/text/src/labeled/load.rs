@@ -31,7 +31,7 @@ pub enum TargetSpec {
     /// Without a label column there are none. Numbers that look like scores are refused: one that is not whole, or more
     /// than 20 different ones with fewer than five rows each.
     Discover,
-    /// Classes have these names, in this order.
+    /// Classes have these names, in this order; a label may be written in another case, where that is not another class.
     Named(Vec<String>),
     /// Classes are those of a model, whether rows have all of them or not: a label is the name of one, in whatever case,
     /// or its number from 0 on, as [`match_labels`](super::match_labels) finds it.
@@ -242,7 +242,7 @@ fn label(text: &str, target: &Target, separator: Option<&str>, line: usize, path
         return Err(DataError::EmptyLabel { path: path.to_owned(), line });
     }
     match target {
-        Target::Classes(labels) | Target::MultiLabel(labels) => match labels.class(text) {
+        Target::Classes(labels) | Target::MultiLabel(labels) => match labels.class_in_any_case(text) {
             Some(class) => Ok(Label::Class(class)),
             None => Err(DataError::unknown_label(path.to_owned(), line, text, &labels.names)),
         },

@@ -38,9 +38,8 @@ pub enum MatchedBy {
 /// # Errors
 /// The index of the first label that the model has no class for, by the rule that most labels fit.
 pub fn match_labels(model: &[String], labels: &[impl AsRef<str>]) -> Result<LabelMatch, usize> {
-    let folded: Vec<String> = model.iter().map(|name| fold(name)).collect();
     let by_name = |label: &str| model.iter().position(|name| name == label);
-    let in_another_case = |label: &str| by_name(label).or_else(|| only(&folded, &fold(label)));
+    let in_another_case = |label: &str| by_name(label).or_else(|| only_in_another_case(model, label));
     // Names that are numbers themselves leave no room for numbers of classes.
     let has_numbers = model.iter().any(|name| name.parse::<f64>().is_ok());
     let by_number = |label: &str| number(label).filter(|&class| !has_numbers && class < model.len());
@@ -86,9 +85,10 @@ fn fold(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// The place of a name, if no other is the same.
-fn only(names: &[String], name: &str) -> Option<usize> {
-    let mut places = (0..names.len()).filter(|&at| names[at] == name);
+/// The only one of these names that is this one in some case.
+pub(super) fn only_in_another_case(names: &[String], name: &str) -> Option<usize> {
+    let folded = fold(name);
+    let mut places = (0..names.len()).filter(|&at| fold(&names[at]) == folded);
     places.next().filter(|_| places.next().is_none())
 }
 

@@ -5,8 +5,6 @@
 
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -234,7 +232,7 @@ fn repeats_repetitions(regex: &str) -> bool {
 
 /// The longest replacement of a table: the length of its index in bytes, the index, and texts that end at NUL.
 fn charsmap_growth(normalizer: &Value, encoded: &str) -> Result<usize, Problem> {
-    let Ok(bytes) = STANDARD.decode(encoded) else { return problem(normalizer, "is not base64") };
+    let Ok(bytes) = base64::decode(encoded) else { return problem(normalizer, "is not base64") };
     let index = bytes.first_chunk().map(|length| u32::from_le_bytes(*length) as usize);
     let texts = index.filter(|length| length % 4 == 0).and_then(|length| bytes.get(4..)?.get(length..));
     match texts {
