@@ -7,17 +7,24 @@ use attar_model::quantized::QUANTIZED_FILE;
 use attar_runtime::{Options, Pinning, Precision, Session};
 
 use crate::cli::EngineArgs;
+use crate::console;
 
 /// The model that a path means, with its head.
 pub(crate) fn open(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
     let dir = model_directory::existing(path)?;
-    Ok(Session::load(&dir, &options(&dir, args, threads))?)
+    told(Session::load(&dir, &options(&dir, args, threads))?)
 }
 
 /// The model that a path means, without a head: for vectors.
 pub(crate) fn open_headless(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
     let dir = model_directory::existing(path)?;
-    Ok(Session::load_headless(&dir, &options(&dir, args, threads))?)
+    told(Session::load_headless(&dir, &options(&dir, args, threads))?)
+}
+
+/// A model, after what its user should know of it was said.
+fn told(session: Session) -> anyhow::Result<Session> {
+    session.notes().iter().for_each(console::note);
+    Ok(session)
 }
 
 /// Bytes of the files that the model of a path answers with: weights, configuration and tokenizer, as they lie there.

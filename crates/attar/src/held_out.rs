@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use attar_distill::{RowRecord, model_directory};
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 
 use crate::console;
 
@@ -81,7 +81,7 @@ fn judge(data: &Dataset, records: &[(String, RowRecord)], all: bool) -> Verdict 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attar_text::labelled::{Example, Label, LabelSet, Target};
+    use attar_text::labeled::{Example, Label, LabelSet, Target};
 
     fn data(rows: std::ops::Range<usize>) -> Dataset {
         let example = |row| Example { text: format!("row {row}"), pair: None, label: Label::Absent };

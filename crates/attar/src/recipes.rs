@@ -14,7 +14,7 @@ use attar_distill::recipe::{
 use attar_distill::rules::{self, Effort, Facts, Init};
 use attar_model::{Bundle, EncoderConfig, Size};
 use attar_runtime::{Options, Precision, Session};
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use attar_text::layout::Layout;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;

@@ -8,7 +8,7 @@ use attar_distill::data::{default_metrics, multi_label_target, table};
 use attar_distill::score;
 use attar_model::Target;
 use attar_model::hf_config::are_default_labels;
-use attar_text::labelled::{Dataset, Example, LabelledSpec, Target as DataTarget, TargetSpec, read};
+use attar_text::labeled::{Dataset, Example, LabeledSpec, Target as DataTarget, TargetSpec, read};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 use attar_text::table::TableSpec;
@@ -28,7 +28,7 @@ pub(crate) fn labelled(
             SplitArg::Train => layout.load(path, Split::Train)?,
             SplitArg::Dev => layout.load(path, Split::Dev)?,
             // GLUE keeps the labels of its test rows; some have become known.
-            SplitArg::Test => layout.load(path, Split::TestLabelled).or_else(|_| layout.load(path, Split::Test))?,
+            SplitArg::Test => layout.load(path, Split::TestLabeled).or_else(|_| layout.load(path, Split::Test))?,
         };
         (data, layout.metrics().to_vec())
     } else {
@@ -79,7 +79,7 @@ pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> 
     Ok((whole.subset(&others), whole.len() - others.len()))
 }
 
-fn without_label_file(mut spec: LabelledSpec) -> LabelledSpec {
+fn without_label_file(mut spec: LabeledSpec) -> LabeledSpec {
     spec.table.label_file = None;
     spec
 }
@@ -90,7 +90,7 @@ fn texts_of(example: &Example) -> (&str, Option<&str>) {
 
 /// The texts of a table, without labels.
 pub(crate) fn texts(path: &Path, args: &TableArgs) -> anyhow::Result<Dataset> {
-    read_aloud(&LabelledSpec {
+    read_aloud(&LabeledSpec {
         table: table(path, args.format.table_format()),
         text: args.text.parse()?,
         pair: args.pair.as_ref().map(|pair| pair.parse()).transpose()?,
@@ -100,7 +100,7 @@ pub(crate) fn texts(path: &Path, args: &TableArgs) -> anyhow::Result<Dataset> {
 }
 
 /// Reads a table and says what had to be decided.
-fn read_aloud(spec: &LabelledSpec) -> anyhow::Result<Dataset> {
+fn read_aloud(spec: &LabeledSpec) -> anyhow::Result<Dataset> {
     let loaded = read(spec)?;
     loaded.notes.iter().for_each(console::note);
     Ok(loaded.data)
@@ -114,7 +114,7 @@ fn of_table(path: &Path, args: &ScoringArgs, answer: Option<&Target>) -> anyhow:
         (Some(Target::MultiLabel(names)), None) => several(args, (!are_default_labels(names)).then(|| names.clone())),
         (_, names) if args.label.multi_label.is_some() => several(args, names.clone()),
         (_, Some(names)) => TargetSpec::Named(names.clone()),
-        (Some(Target::Labels(names)), None) if !are_default_labels(names) => TargetSpec::Named(names.clone()),
+        (Some(Target::Labels(names)), None) => TargetSpec::OfModel(names.clone()),
         _ => TargetSpec::Discover,
     };
     read_aloud(&spec(path, args, target)?)
@@ -125,9 +125,9 @@ fn several(args: &ScoringArgs, names: Option<Vec<String>>) -> TargetSpec {
     multi_label_target(args.label.multi_label.as_deref().unwrap_or_default(), names)
 }
 
-fn spec(path: &Path, args: &ScoringArgs, target: TargetSpec) -> anyhow::Result<LabelledSpec> {
+fn spec(path: &Path, args: &ScoringArgs, target: TargetSpec) -> anyhow::Result<LabeledSpec> {
     let TableArgs { text, pair, format } = &args.table;
-    Ok(LabelledSpec {
+    Ok(LabeledSpec {
         table: TableSpec { label_file: args.label.label_file.clone(), ..table(path, format.table_format()) },
         text: text.parse()?,
         pair: pair.as_ref().map(|pair| pair.parse()).transpose()?,

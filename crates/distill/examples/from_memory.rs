@@ -8,7 +8,7 @@ use attar_distill::recipe::Recipe;
 use attar_distill::train::train_in_memory;
 use attar_model::atomic::WriteMode;
 use attar_runtime::{Options, Precision, Session};
-use attar_text::labelled::{Dataset, Example, Label, LabelSet, Target};
+use attar_text::labeled::{Dataset, Example, Label, LabelSet, Target};
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
 
 const TEACHER: &str = r#"

@@ -15,7 +15,7 @@ mod ngrams;
 mod overlap;
 mod readings;
 
-use attar_text::labelled::{Dataset, Example, Label, Target};
+use attar_text::labeled::{Dataset, Example, Label, Target};
 use attar_text::random::Streams;
 use rayon::prelude::*;
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use attar_text::labelled::{DataError, Dataset, LabelledSpec, Target, TargetSpec, read};
+use attar_model::EncoderConfig;
+use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
@@ -10,6 +11,7 @@ use attar_text::synthetic;
 use attar_text::table::{Column, Format, Header, Quoting, TableSpec, TextEncoding};
 
 use crate::Error;
+use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Delimiter, TableEncoding, TableFormat, TableKind};
 
 /// Labelled rows to learn from and to score by.
@@ -23,6 +25,8 @@ pub struct LabelledData {
     pub metrics: Vec<Metric>,
     /// Longest sequence in tokens.
     pub max_tokens: usize,
+    /// Whether the order of the classes means something.
+    pub class_order: ClassOrder,
     /// Sentences for the user: what had to be decided on reading, and what was held out.
     pub notes: Vec<String>,
 }
@@ -70,7 +74,22 @@ impl LabelledData {
             Some(rows) => train.take(rows, streams),
             None => train,
         };
-        Ok(LabelledData { train, dev, metrics, max_tokens, notes })
+        let class_order = match spec {
+            DataSpec::Table { labels: None, .. } => ClassOrder::Found,
+            _ => ClassOrder::Stated,
+        };
+        Ok(LabelledData { train, dev, metrics, max_tokens, class_order, notes })
+    }
+}
+
+impl LabelledData {
+    /// Cuts texts to what this model takes, and says so.
+    pub(crate) fn fit_positions(&mut self, model: &str, config: &EncoderConfig) {
+        let (positions, wanted) = (config.usable_positions(), self.max_tokens);
+        if wanted > positions {
+            self.notes.push(format!("{model} takes {positions} tokens of a text at most, not {wanted}"));
+            self.max_tokens = positions;
+        }
     }
 }
 
@@ -140,7 +159,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         (None, None, None) => TargetSpec::Discover,
     };
     let mut labelled = |path: &Path, label_file: &Option<PathBuf>, target: TargetSpec| -> Result<Dataset, Error> {
-        let loaded = read(&LabelledSpec {
+        let loaded = read(&LabeledSpec {
             table: TableSpec { label_file: label_file.clone(), ..table(path, *format) },
             text: column(text)?,
             pair: pair.as_ref().map(column).transpose()?,

@@ -1,7 +1,7 @@
 //! Rows of a data set as token ids, in the form in which a model reads them.
 
 use attar_text::batch::{Batch, assemble};
-use attar_text::labelled::Example;
+use attar_text::labeled::Example;
 use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
 use crate::Error;

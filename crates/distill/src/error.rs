@@ -115,7 +115,7 @@ pub enum Error {
     Matrix(#[from] attar_model::quantized::MatrixError),
     /// Labeled data were refused.
     #[error(transparent)]
-    Data(#[from] attar_text::labelled::DataError),
+    Data(#[from] attar_text::labeled::DataError),
     /// A column was named in a way that names none.
     #[error(transparent)]
     Column(#[from] attar_text::table::ColumnError),

@@ -1,23 +1,33 @@
 //! Labels of a model against labels of data.
 
 use attar_model::Target as Answer;
-use attar_text::labelled::Target;
+use attar_text::labeled::{LabelMatch, MatchedBy, Target, are_unnamed, match_labels};
 
 use crate::Error;
+
+/// How the order of the data's classes came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClassOrder {
+    /// By the user, or by a known data set: it means something.
+    Stated,
+    /// By what occurs in the rows, sorted: it means nothing.
+    Found,
+}
 
 /// For each class of the data the number that the model `name` has for it, where the two differ.
 ///
 /// # Errors
-/// If the model answers something else than the data ask.
+/// If the model answers something else than the data ask, or its classes cannot be matched with theirs.
 pub fn classes(
     name: &str,
     answer: &Answer,
     target: &Target,
+    stated: ClassOrder,
     notes: &mut Vec<String>,
 ) -> Result<Option<Vec<usize>>, Error> {
     match (answer, target) {
         (Answer::Labels(theirs), Target::Classes(ours)) | (Answer::MultiLabel(theirs), Target::MultiLabel(ours)) => {
-            order(name, theirs, &ours.names, notes)
+            order(name, theirs, &ours.names, stated, notes)
         }
         (Answer::Regression, Target::Regression { .. }) => Ok(None),
         _ => {
@@ -46,15 +56,17 @@ fn kind(answer: &Answer) -> &'static str {
 
 /// The model's number of each class of the data; `None` if the numbers are the same.
 ///
-/// Labels in another order are the oldest way to a distillation that learns nothing, so names decide
-/// wherever both sides have them; where they do not, a note says what was assumed.
+/// Labels in another order are the oldest way to a distillation that learns nothing. So names decide, whatever their
+/// case, and numbers are the model's numbers of its classes. Only where the model has no names and the order of the data's
+/// classes was stated do places count.
 ///
 /// # Errors
-/// If the model has another number of classes.
+/// If the model has another number of classes, or calls them something else.
 pub(crate) fn order(
     model: &str,
     theirs: &[String],
     ours: &[String],
+    stated: ClassOrder,
     notes: &mut Vec<String>,
 ) -> Result<Option<Vec<usize>>, Error> {
     if theirs.len() != ours.len() {
@@ -62,24 +74,49 @@ pub(crate) fn order(
             model,
             format!("{} classes: {}", ours.len(), ours.join(", ")),
             format!("{} classes: {}", theirs.len(), theirs.join(", ")),
-            "choose a model that was fine-tuned on these labels (`attar finetune`)",
+            "name all classes of the model with `labels` (--labels) if rows lack some, or choose a model that was \
+             fine-tuned on these (`attar finetune`)",
         ));
     }
-    if theirs == ours {
-        return Ok(None);
-    }
-    let place = |name: &String| theirs.iter().position(|known| known == name);
-    match ours.iter().map(place).collect::<Option<Vec<usize>>>() {
-        Some(order) => {
-            notes.push(format!("{model} has the classes in another order ({}): matched by name", theirs.join(", ")));
-            Ok(Some(order))
+    let found = match_labels(theirs, ours).ok().filter(|found| is_permutation(&found.classes));
+    let is_unchanged = |classes: &[usize]| classes.iter().enumerate().all(|(at, &class)| at == class);
+    match found {
+        Some(LabelMatch { classes, by }) => {
+            let shown = theirs.join(", ");
+            match by {
+                MatchedBy::Name if is_unchanged(&classes) => {}
+                MatchedBy::Number if are_unnamed(theirs) && is_unchanged(&classes) => {}
+                MatchedBy::Name => {
+                    notes.push(format!("{model} has the classes in another order ({shown}): matched by name"));
+                }
+                MatchedBy::NameInAnotherCase => {
+                    notes.push(format!("{model} spells the classes in another case ({shown}): matched by name"));
+                }
+                MatchedBy::Number => {
+                    notes.push(format!("labels are taken for the numbers of the classes of {model} ({shown})"));
+                }
+            }
+            Ok(if is_unchanged(&classes) { None } else { Some(classes) })
         }
-        None => {
-            let (theirs, ours) = (theirs.join(", "), ours.join(", "));
-            notes.push(format!("{model} calls its classes {theirs}: taken for {ours}, in this order"));
+        None if are_unnamed(theirs) && stated == ClassOrder::Stated => {
+            notes.push(format!("{model} has no names for its classes: taken for {}, in this order", ours.join(", ")));
             Ok(None)
         }
+        None => Err(Error::refused(
+            model,
+            format!("the classes {}", ours.join(", ")),
+            theirs.join(", "),
+            if are_unnamed(theirs) {
+                "the model has no names for its classes; name yours in its order with `labels` (--labels)"
+            } else {
+                "rename the labels, or choose a model that was fine-tuned on these (`attar finetune`)"
+            },
+        )),
     }
+}
+
+fn is_permutation(classes: &[usize]) -> bool {
+    (0..classes.len()).all(|class| classes.contains(&class))
 }
 
 #[cfg(test)]
@@ -93,12 +130,38 @@ mod tests {
     #[test]
     fn classes_are_matched_by_name() {
         let mut notes = Vec::new();
-        let mut order = |model: &str, data: &str| order("m", &names(model), &names(data), &mut notes);
-        assert_eq!(order("a b c", "a b c").unwrap(), None);
-        assert_eq!(order("c a b", "a b c").unwrap(), Some(vec![1, 2, 0]));
-        assert_eq!(order("LABEL_0 LABEL_1", "no yes").unwrap(), None);
-        let error = order("a b", "a b c").unwrap_err().to_string();
+        let mut order = |model: &str, data: &str| {
+            order("m", &names(model), &names(data), ClassOrder::Found, &mut notes).map_err(|error| error.to_string())
+        };
+        assert_eq!(order("a b c", "a b c"), Ok(None));
+        assert_eq!(order("c a b", "a b c"), Ok(Some(vec![1, 2, 0])));
+        assert_eq!(order("POSITIVE NEGATIVE", "negative positive"), Ok(Some(vec![1, 0])));
+        assert_eq!(order("A b", "a b"), Ok(None));
+        assert_eq!(order("negative positive", "0 1"), Ok(None));
+        assert_eq!(order("LABEL_0 LABEL_1", "0 1"), Ok(None));
+        let error = order("a b", "a b c").unwrap_err();
         assert!(error.contains("3 classes: a, b, c") && error.contains("2 classes: a, b"), "{error}");
-        assert!(notes[0].contains("another order") && notes[1].contains("taken for no, yes"), "{notes:?}");
+        let seen: Vec<bool> = ["another order", "another case", "another case", "numbers of the classes"]
+            .iter()
+            .zip(&notes)
+            .map(|(expected, note)| note.contains(expected))
+            .collect();
+        assert_eq!((seen, notes.len()), (vec![true; 4], 4), "{notes:?}");
+    }
+
+    #[test]
+    fn places_count_only_where_their_order_was_stated() {
+        let mut notes = Vec::new();
+        let mut order = |model: &str, data: &str, stated| order("m", &names(model), &names(data), stated, &mut notes);
+        let error = order("LABEL_0 LABEL_1", "no yes", ClassOrder::Found).unwrap_err().to_string();
+        assert!(error.contains("name yours in its order with `labels`"), "{error}");
+        assert_eq!(order("LABEL_0 LABEL_1", "no yes", ClassOrder::Stated).unwrap(), None);
+        assert_eq!(order("0 1", "no yes", ClassOrder::Stated).unwrap(), None);
+        // Names that differ are never matched by their places.
+        for stated in [ClassOrder::Found, ClassOrder::Stated] {
+            assert!(order("good bad", "no yes", stated).unwrap_err().to_string().contains("rename the labels"));
+            assert!(order("LABEL_0 LABEL_1", "1 2", stated).is_err() == (stated == ClassOrder::Found));
+        }
+        assert!(notes[0].contains("taken for no, yes, in this order"), "{notes:?}");
     }
 }

@@ -17,7 +17,12 @@ pub const TEACHER: &str = "teacher";
 /// The model directory that a path means: itself, or the student of a run.
 pub fn locate(path: &Path) -> PathBuf {
     let student = path.join(STUDENT);
-    if !path.join("config.json").exists() && student.join("config.json").exists() { student } else { path.into() }
+    if path.join("config.json").exists() {
+        return path.into();
+    }
+    // A model of sentence-transformers may have its encoder in a folder of it, which stands for the whole.
+    let inner = attar_model::encoder_directory(path).ok().filter(|inner| inner.join("config.json").exists());
+    inner.unwrap_or(if student.join("config.json").exists() { student } else { path.into() })
 }
 
 /// As [`locate`], for a path where there has to be something.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attar_text::labelled::Example;
+use attar_text::labeled::Example;
 use attar_text::noise::{Noise, noisy};
 use attar_text::random::Streams;
 use attar_text::unlabeled::{self, UnlabeledSpec};

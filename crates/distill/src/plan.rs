@@ -11,7 +11,7 @@ mod vocabulary;
 
 use attar_bill::{Grid, Tariff};
 use attar_model::Bundle;
-use attar_text::labelled::Example;
+use attar_text::labeled::Example;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
@@ -79,6 +79,12 @@ impl Plan {
         let model = inputs.teacher(&recipe)?;
         let full = inputs.tokenizer(&recipe, model.as_ref(), base.as_ref())?;
         let mut data = inputs.data(&recipe, &streams)?;
+        if let Some(model) = &model {
+            data.fit_positions(&model.name, &model.bundle.config);
+        }
+        if let Some((name, config)) = student::base_config(&recipe.student, base.as_ref())? {
+            data.fit_positions(&name, &config);
+        }
         choose_by_classes(&recipe, &mut data, &mut notes);
         notes.extend(data.notes.iter().cloned());
         data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
@@ -94,12 +100,12 @@ impl Plan {
             note_taught_rows(&model.bundle, &data, &mut notes)?;
         }
         let teacher = match model {
-            Some(model) => Some(PlannedTeacher::new(model, &data.train.target, &mut notes)?),
+            Some(model) => Some(PlannedTeacher::new(model, &data, &mut notes)?),
             None => None,
         };
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
         let sources = StudentSources { base, teacher: bundle, kept: teacher_ids.as_deref() };
-        let student = PlannedStudent::new(&recipe.student, sources, &tokenizer, &data, &streams)?;
+        let student = PlannedStudent::new(&recipe.student, sources, &tokenizer, &data, &streams, &mut notes)?;
         check::tokenizer("student", &student.config, &tokenizer, data.max_tokens, &mut notes)?;
         if let Some(bundle) = bundle {
             check::tokenizer("teacher", &bundle.config, &full, data.max_tokens, &mut notes)?;

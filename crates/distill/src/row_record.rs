@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use attar_model::Bundle;
-use attar_text::labelled::{Dataset, Example};
+use attar_text::labeled::{Dataset, Example};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -152,7 +152,7 @@ mod words {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attar_text::labelled::{Label, LabelSet, Target};
+    use attar_text::labeled::{Label, LabelSet, Target};
 
     fn data(texts: impl IntoIterator<Item = String>) -> Dataset {
         let example = |text| Example { text, pair: None, label: Label::Absent };

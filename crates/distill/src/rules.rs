@@ -2,7 +2,7 @@
 
 use attar_model::EncoderConfig;
 use attar_model::quantized::{Storage, file_length};
-use attar_text::labelled::{Example, Target};
+use attar_text::labeled::{Example, Target};
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
 use crate::Error;

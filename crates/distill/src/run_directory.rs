@@ -57,7 +57,7 @@ pub struct DataFacts {
 impl Manifest {
     /// The manifest of a plan on this machine.
     pub fn of(plan: &Plan) -> Manifest {
-        let facts = |data: &attar_text::labelled::Dataset| DataFacts {
+        let facts = |data: &attar_text::labeled::Dataset| DataFacts {
             name: data.name.clone(),
             rows: data.len(),
             sha256: data.content_hash(),

@@ -1,6 +1,6 @@
 //! From logits to predictions and scores.
 
-use attar_text::labelled::{Dataset, Target};
+use attar_text::labeled::{Dataset, Target};
 use attar_text::metrics::{
     ClassReport, Confusion, Difference, LabelCounts, Metric, Predictions, Score, difference, score,
 };
@@ -186,7 +186,7 @@ fn largest(row: &[f32]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use attar_text::labelled::LabelSet;
+    use attar_text::labeled::LabelSet;
 
     #[test]
     fn logits_become_answers() {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use attar_distill::baseline::NgramBaseline;
-use attar_text::labelled::{Dataset, Example, Label, LabelSet, Target};
+use attar_text::labeled::{Dataset, Example, Label, LabelSet, Target};
 use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic;

@@ -25,7 +25,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     folder
 }
 
-fn texts(data: &attar_text::labelled::Dataset) -> Vec<&str> {
+fn texts(data: &attar_text::labeled::Dataset) -> Vec<&str> {
     data.examples.iter().map(|example| example.text.as_str()).collect()
 }
 

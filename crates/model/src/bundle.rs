@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::family_names::family_name;
 use crate::fingerprint::fingerprint;
 use crate::quantized::{QUANTIZED_FILE, QuantizedError, QuantizedWeights};
-use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling};
+use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling, Projection};
 use crate::weights::Weights;
 use crate::{files, hf_config, safetensors_file};
 
@@ -77,6 +77,8 @@ pub struct Bundle {
     pub tokenizer_files: Vec<(String, Vec<u8>)>,
     /// How hidden states become one vector, if the model is made for that.
     pub pooling: Option<Pooling>,
+    /// Dense layers over that vector, from the first on.
+    pub projections: Vec<Projection>,
     /// Most tokens of a text, special ones included, if fewer than the position table allows. Read from
     /// sentence-transformers' `max_seq_length` or else the tokenizer's `model_max_length`, written as the former.
     pub max_tokens: Option<usize>,
@@ -84,6 +86,9 @@ pub struct Bundle {
     pub provenance: Option<Value>,
     /// The model card (`README.md`); see [`card`](crate::card).
     pub card: Option<String>,
+    /// Sentences for the user about what was read: tensors that are not used, and quantized weights that were left out
+    /// because they were made from others than those beside them. None about what attar wrote.
+    pub notes: Vec<String>,
 }
 
 impl Bundle {
@@ -96,9 +101,11 @@ impl Bundle {
             quantized: None,
             tokenizer_files,
             pooling: None,
+            projections: Vec::new(),
             max_tokens: None,
             provenance: None,
             card: None,
+            notes: Vec::new(),
         }
     }
 
@@ -113,12 +120,13 @@ impl Bundle {
 
     /// As [`read`](Self::read), with a choice of weights.
     ///
-    /// Whether the quantized weights were made from those beside them is not checked here, because hashing takes
-    /// longer than all the rest: compare [`QuantizedWeights::source`] with [`fingerprint`](Self::fingerprint).
+    /// Quantized weights are compared with those beside them, if there are any, by hash. Stale ones are refused, or left out
+    /// with a note where all weights are asked for.
     ///
     /// # Errors
     /// As [`checkpoint::load`] and [`QuantizedWeights::read`], and [`Error::Incomplete`] if tensors of pooler or head
     /// are missing, [`Error::NoQuantized`] if only quantized weights will do and there are none,
+    /// [`Error::Quantized`] if they were made from other weights than those beside them,
     /// [`Error::SentenceTransformers`] if its pooling is not supported.
     pub fn read_with(dir: &Path, choice: ReadWeights) -> Result<Self, Error> {
         Self::read_as(dir, choice, |config| config)
@@ -163,7 +171,8 @@ impl Bundle {
                 way_out: "restore config.json, or use a model of Transformer, Pooling and Normalize alone",
             });
         }
-        let (config, weights, quantized) = read_weights(&found.transformer, head(config), choice)?;
+        let ReadModel { config, weights, quantized, notes } = read_weights(&found.transformer, head(config), choice)?;
+        check_projections(dir, &config, &found.projections)?;
         let mut tokenizer_files = Vec::new();
         for name in TOKENIZER_FILES {
             if let Some(bytes) = files::read_optional(&found.transformer.join(name))? {
@@ -181,6 +190,8 @@ impl Bundle {
             quantized,
             tokenizer_files,
             pooling: found.pooling,
+            projections: found.projections,
+            notes,
             provenance: files::read_optional_json(&dir.join("attar.json"))?,
             card: files::read_optional_text(&dir.join("README.md"))?,
         })
@@ -232,9 +243,19 @@ impl Bundle {
             }
             let classifier = (choice == WriteWeights::All && self.pooling.is_some() && reads_mean(&self.config))
                 .then(|| self.config.outputs());
-            let modules = sentence_transformers::files(self.config.hidden, self.pooling, classifier, self.max_tokens);
+            let modules = sentence_transformers::files(
+                self.config.hidden,
+                self.pooling,
+                &self.projections,
+                classifier,
+                self.max_tokens,
+            );
             for (path, content) in modules {
                 write_json(&dir.join(path), &content)?;
+            }
+            for (number, projection) in self.projections.iter().enumerate().filter(|_| self.pooling.is_some()) {
+                let path = dir.join(sentence_transformers::folder(number)).join(Projection::WEIGHTS);
+                write_plain(&path, &safetensors_file::to_bytes(projection.named()))?;
             }
             if classifier.is_some() {
                 let named = ["weight", "bias"].into_iter().filter_map(|part| {
@@ -242,7 +263,8 @@ impl Bundle {
                 });
                 write_plain(&dir.join(CLASSIFIER_WEIGHTS), &safetensors_file::to_bytes(named))?;
             }
-            if self.pooling.is_some_and(|pooling| pooling.normalize) {
+            let normalizes = self.projections.iter().any(|projection| projection.normalized_input);
+            if self.pooling.is_some_and(|pooling| pooling.normalize || normalizes) {
                 make_dir(&dir.join(NORMALIZE))?;
             }
             if let Some(provenance) = &self.provenance {
@@ -315,12 +337,47 @@ fn reads_mean(config: &EncoderConfig) -> bool {
     matches!(config.head, Head::Classification { .. }) && config.classifier_input == ClassifierInput::Mean
 }
 
-/// The weights of a directory, and the configuration as they show it to be.
-fn read_weights(
-    dir: &Path,
+/// Names that a note lists.
+const NAMED: usize = 4;
+
+/// That these tensors of a weights file are not used.
+fn unused_note(unused: &[String]) -> Option<String> {
+    let first = unused.iter().take(NAMED).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match unused.len() {
+        0 => None,
+        1 => Some(format!("a tensor of the weights file is not used: {first}")),
+        count @ ..=NAMED => Some(format!("{count} tensors of the weights file are not used: {first}")),
+        count => Some(format!("{count} tensors of the weights file are not used: {first} and {} more", count - NAMED)),
+    }
+}
+
+/// Checks that each dense layer takes what comes before it.
+fn check_projections(dir: &Path, config: &EncoderConfig, projections: &[Projection]) -> Result<(), Error> {
+    let mut width = config.hidden;
+    for projection in projections {
+        if projection.inputs() != width {
+            return Err(Error::SentenceTransformers {
+                path: dir.join("modules.json"),
+                what: format!("a Dense module of {} inputs after a vector of {width}", projection.inputs()),
+                way_out: "take all modules from the same model",
+            });
+        }
+        width = projection.outputs();
+    }
+    Ok(())
+}
+
+/// What the weights files of a directory hold.
+struct ReadModel {
+    /// The configuration as the weights show it to be.
     config: EncoderConfig,
-    choice: ReadWeights,
-) -> Result<(EncoderConfig, Weights, Option<QuantizedWeights>), Error> {
+    weights: Weights,
+    quantized: Option<QuantizedWeights>,
+    notes: Vec<String>,
+}
+
+/// The weights of a directory.
+fn read_weights(dir: &Path, config: EncoderConfig, choice: ReadWeights) -> Result<ReadModel, Error> {
     let path = dir.join(QUANTIZED_FILE);
     let has_quantized = choice != ReadWeights::F32 && path.exists();
     let only_quantized = match choice {
@@ -330,19 +387,32 @@ fn read_weights(
     };
     if only_quantized {
         let quantized = QuantizedWeights::read(&path, &config)?;
-        return Ok((config, Weights::new(), Some(quantized)));
+        if checkpoint::has_weights(dir) {
+            let (expected, got) = (checkpoint::fingerprint(dir, &config)?, quantized.source().to_owned());
+            if expected != got {
+                return Err(Error::Quantized { path, source: QuantizedError::Stale { expected, got }.into() });
+            }
+        }
+        return Ok(ReadModel { config, weights: Weights::new(), quantized: Some(quantized), notes: Vec::new() });
     }
     if !checkpoint::has_weights(dir) && path.exists() {
         let quantized = QuantizedWeights::read(&path, &config)?;
         let weights = quantized.dequantize();
-        return Ok((config, weights, has_quantized.then_some(quantized)));
+        let quantized = has_quantized.then_some(quantized);
+        return Ok(ReadModel { config, weights, quantized, notes: Vec::new() });
     }
-    let Loaded { config, weights, missing, .. } = checkpoint::load_unhashed(dir, config)?;
+    let Loaded { config, weights, missing, unexpected, other_heads, .. } = checkpoint::load_unhashed(dir, config)?;
     if !missing.is_empty() {
-        return Err(Error::Incomplete { dir: dir.into(), missing });
+        return Err(Error::Incomplete { dir: dir.into(), missing, unexpected });
     }
-    let quantized = if has_quantized { Some(QuantizedWeights::read(&path, &config)?) } else { None };
-    Ok((config, weights, quantized))
+    let mut quantized = if has_quantized { Some(QuantizedWeights::read(&path, &config)?) } else { None };
+    let unused: Vec<String> = unexpected.into_iter().chain(other_heads).collect();
+    let mut notes: Vec<String> = unused_note(&unused).into_iter().collect();
+    if quantized.as_ref().is_some_and(|quantized| quantized.source() != fingerprint(&config, &weights)) {
+        quantized = None;
+        notes.push(format!("{QUANTIZED_FILE} was made from other weights than those beside it, and is left out"));
+    }
+    Ok(ReadModel { config, weights, quantized, notes })
 }
 
 /// Refuses to replace, and so to remove, a directory that is not a model.

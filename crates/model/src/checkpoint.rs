@@ -9,10 +9,12 @@ use crate::config::{EncoderConfig, Head};
 use crate::error::Error;
 use crate::family_names::{Meaning, Names, family_name};
 use crate::files::read_optional_json;
+use crate::fingerprint::Fingerprint;
+use crate::finite::check_finite;
 use crate::hf_config;
 use crate::names::{expected_shapes, is_encoder};
 use crate::shards::{Shards, read_index};
-use crate::stored::{StoredTensor, find};
+use crate::stored::{ElementType, StoredTensor, find};
 use crate::tensor_stream::TensorStream;
 use crate::weights::{Tensor, Weights};
 use crate::weights_file::WeightsFile;
@@ -31,6 +33,8 @@ pub struct Loaded {
     /// Names in the files that are known and not needed: stored constants, second names of shared tensors,
     /// optimizer state, projections of a distillation, and heads this configuration does not have.
     pub ignored: Vec<String>,
+    /// Those of [`ignored`](Self::ignored) that belong to another head than the configuration's.
+    pub other_heads: Vec<String>,
     /// Names in the files that attar does not know. Worth a warning: the files may belong to another model.
     pub unexpected: Vec<String>,
     /// Canonical names of pooler and head tensors that are not in the files and have to be initialized.
@@ -72,6 +76,32 @@ pub fn load(dir: &Path) -> Result<Loaded, Error> {
 /// memory for the whole file in addition to its tensors.
 pub(crate) fn load_unhashed(dir: &Path, config: EncoderConfig) -> Result<Loaded, Error> {
     load_config(dir, config, Hashing::None)
+}
+
+/// [`fingerprint`](crate::fingerprint()) of a directory's weights under a configuration, with a tensor in memory at a
+/// time where the format allows it.
+pub(crate) fn fingerprint(dir: &Path, config: &EncoderConfig) -> Result<String, Error> {
+    let path = dir.join(WEIGHTS_FILES[0]);
+    if let Some(mut stream) = if path.exists() { TensorStream::open(&path)? } else { None } {
+        let names = stream.tensors().iter().map(|(name, _)| name.clone()).collect();
+        let wanted = TensorMapping::of(config, &path, names)?.wanted;
+        let by_canonical: BTreeMap<String, String> =
+            wanted.into_iter().map(|(name, (canonical, _))| (canonical, name)).collect();
+        let mut hash = Fingerprint::new(config, by_canonical.len());
+        for (canonical, name) in by_canonical {
+            match stream.tensor(&name).cloned() {
+                // As they lie there, without making numbers of them.
+                Some(stored) if stored.element_type() == ElementType::F32 => {
+                    hash.begin(&canonical, stored.shape());
+                    stream.each_block(&stored, |block| hash.bytes(block))?;
+                }
+                _ => hash.tensor(&canonical, &stream.float_tensor(&name)?),
+            }
+        }
+        return Ok(hash.finish());
+    }
+    let Loaded { config, weights, .. } = load_unhashed(dir, config.clone())?;
+    Ok(crate::fingerprint(&config, &weights))
 }
 
 /// Whether the directory holds one of [`WEIGHTS_FILES`].
@@ -130,7 +160,7 @@ fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Resul
     }
     let mapping = TensorMapping::of(&config, &path, names)?;
     let mut reading =
-        Reading { hashing, tensors: BTreeMap::new(), unexpected: mapping.unexpected, sources: Vec::new() };
+        Reading { hashing, tensors: BTreeMap::new(), unexpected: mapping.unexpected.clone(), sources: Vec::new() };
     for file in files {
         reading.read(file, &mapping.wanted)?;
     }
@@ -144,7 +174,8 @@ fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Resul
             None => missing.push(name),
         }
     }
-    Ok(Loaded { config, weights, ignored: mapping.ignored, unexpected, missing, sources })
+    let TensorMapping { ignored, other_heads, .. } = mapping;
+    Ok(Loaded { config, weights, ignored, other_heads, unexpected, missing, sources })
 }
 
 fn has_pooler(config: &EncoderConfig, names: &[String]) -> bool {
@@ -176,16 +207,17 @@ struct TensorMapping {
     /// By name in the file: canonical name and expected shape.
     wanted: BTreeMap<String, (String, Vec<usize>)>,
     ignored: Vec<String>,
+    other_heads: Vec<String>,
     unexpected: Vec<String>,
 }
 
 impl TensorMapping {
     fn of(config: &EncoderConfig, path: &Path, names: Vec<String>) -> Result<Self, Error> {
         let meanings = Names::of(config);
-        let example = names.first().cloned().unwrap_or_else(|| "nothing".into());
+        let example: Box<str> = names.first().map_or("nothing", String::as_str).into();
         let mut by_canonical: BTreeMap<String, String> = BTreeMap::new();
         let mut aliases = Vec::new();
-        let (mut ignored, mut unexpected) = (Vec::new(), Vec::new());
+        let (mut ignored, mut other_heads, mut unexpected) = (Vec::new(), Vec::new(), Vec::new());
         for name in names {
             match meanings.meaning(&name) {
                 Meaning::Tensor(tensor) => {
@@ -197,6 +229,10 @@ impl TensorMapping {
                 }
                 Meaning::Alias(tensor) => aliases.push((tensor, name)),
                 Meaning::Ignored => ignored.push(name),
+                Meaning::OtherHead => {
+                    other_heads.push(name.clone());
+                    ignored.push(name);
+                }
                 Meaning::Unknown => unexpected.push(name),
             }
         }
@@ -212,13 +248,15 @@ impl TensorMapping {
         let absent = |(name, _): &&(String, Vec<usize>)| is_encoder(name) && !by_canonical.contains_key(name);
         if let Some((tensor, _)) = shapes.iter().find(absent) {
             let (tensor, count) = (family_name(config, tensor), shapes.iter().filter(absent).count());
-            return Err(Error::NoEncoder { path: path.into(), tensor, count, example });
+            let part = meanings.part(&tensor);
+            let prefix = unexpected.iter().find_map(|name| name.strip_suffix(part)).unwrap_or_default().into();
+            return Err(Error::NoEncoder { path: path.into(), tensor: tensor.into(), count, example, prefix });
         }
         let wanted = shapes.into_iter().filter_map(|(tensor, shape)| {
             let name = by_canonical.get(&tensor)?.clone();
             Some((name, (tensor, shape)))
         });
-        Ok(TensorMapping { wanted: wanted.collect(), ignored, unexpected })
+        Ok(TensorMapping { wanted: wanted.collect(), ignored, other_heads, unexpected })
     }
 }
 
@@ -275,10 +313,13 @@ impl Reading {
             }
             found.push((stored.start(), name, canonical));
         }
+        file.check_size(wanted.iter().filter(|(name, _)| file.tensor(name).is_some()).map(|(_, (_, shape))| shape))?;
         // In the order of the file, which is the fastest to read.
         found.sort_unstable();
         for (_, name, canonical) in found {
-            self.tensors.insert(canonical.clone(), file.floats(&name)?);
+            let tensor = file.floats(&name)?;
+            check_finite(file.path(), &name, &tensor.data)?;
+            self.tensors.insert(canonical.clone(), tensor);
         }
         Ok(())
     }
@@ -318,6 +359,13 @@ impl OpenFile {
 
     fn tensor(&self, name: &str) -> Option<&StoredTensor> {
         find(self.tensors(), name)
+    }
+
+    /// Checks that tensors of these shapes do not take far more memory than the file is long. Only PyTorch's tensors
+    /// can share numbers.
+    fn check_size<'a>(&self, shapes: impl Iterator<Item = &'a Vec<usize>>) -> Result<(), Error> {
+        let OpenFile::Whole(file) = self else { return Ok(()) };
+        file.check_size(shapes.map(Vec::as_slice))
     }
 
     fn floats(&mut self, name: &str) -> Result<Tensor, Error> {

@@ -97,7 +97,7 @@ pub enum Error {
         source: Box<ConfigError>,
     },
     /// The file is the text that Git LFS leaves in place of the real one.
-    #[error("{} is a git-lfs pointer, not the weights: fetch them with `git lfs pull`", path.display())]
+    #[error("{} is a git-lfs pointer, not the file itself: fetch it with `git lfs pull`", path.display())]
     LfsPointer {
         /// The file.
         path: PathBuf,
@@ -194,29 +194,61 @@ pub enum Error {
     },
     /// Tensors without which there is no encoder are not in the file.
     #[error(
-        "{} lacks {count} encoder tensors, the first is `{tensor}`; it holds names like `{example}`: \
-         check that config.json and weights belong together", path.display()
+        "{} lacks {count} encoder tensors, the first is `{tensor}`; it holds names like `{example}`: {}",
+        path.display(), encoder_hint(.prefix)
     )]
     NoEncoder {
         /// The weights file or index.
         path: PathBuf,
         /// The first missing tensor, by the name it would have in this family.
-        tensor: String,
+        tensor: Box<str>,
         /// How many are missing.
         count: usize,
         /// A name that is in the file.
-        example: String,
+        example: Box<str>,
+        /// What a name in the file has before that of the missing tensor; empty if none ends like that.
+        prefix: Box<str>,
     },
     /// A directory is read as a finished model but its head is not in the weights.
     #[error(
-        "{} is not a finished model, its weights lack {}: train the head first, or load the directory \
-         as a bare encoder", dir.display(), missing.join(", ")
+        "{} is not a finished model, its weights lack {}{}: train the head first, or load the directory \
+         as a bare encoder", dir.display(), missing.join(", "), unexpected_hint(.unexpected)
     )]
     Incomplete {
         /// The directory.
         dir: PathBuf,
         /// Canonical names of the missing tensors.
         missing: Vec<String>,
+        /// Names in the files that attar does not know.
+        unexpected: Vec<String>,
+    },
+    /// A weight that is infinite or not a number.
+    #[error(
+        "{}: tensor `{tensor}` holds {value} at {index}: the file is damaged, the numbers did not fit into half \
+         precision, or the training diverged; take the weights from before that", path.display()
+    )]
+    NotFinite {
+        /// The weights file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        tensor: Box<str>,
+        /// Index in the flattened tensor.
+        index: usize,
+        /// The value, as f32.
+        value: f32,
+    },
+    /// Tensors that share their numbers and together are far larger than the file.
+    #[error(
+        "{} has {length} bytes, but its tensors share numbers and take {bytes}: it is damaged, or made to exhaust \
+         memory", path.display()
+    )]
+    Shared {
+        /// The weights file.
+        path: PathBuf,
+        /// Bytes of the tensors as f32.
+        bytes: u64,
+        /// Bytes of the file.
+        length: u64,
     },
     /// Quantized weights are broken, do not fit the configuration, or those beside them.
     #[error("cannot use the quantized weights {}", path.display())]
@@ -294,6 +326,20 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+fn encoder_hint(prefix: &str) -> String {
+    if prefix.is_empty() {
+        return "check that config.json and weights belong together".to_owned();
+    }
+    format!("save the weights without the prefix `{prefix}`, under the names that `transformers` gives them")
+}
+
+fn unexpected_hint(unexpected: &[String]) -> String {
+    match unexpected.first() {
+        None => String::new(),
+        Some(first) => format!(" and hold {} unknown names, the first is `{first}`", unexpected.len()),
+    }
 }
 
 #[cfg(test)]

@@ -38,8 +38,10 @@ pub(crate) enum Meaning {
     Tensor(String),
     /// A second name of this tensor, which shares its numbers: used if the first is absent.
     Alias(String),
-    /// Known and not needed: buffers, optimizer state, projections of a distillation, other heads.
+    /// Known and not needed: buffers, optimizer state, projections of a distillation.
     Ignored,
+    /// A tensor of a head or pooler that the configuration does not have.
+    OtherHead,
     /// Not known.
     Unknown,
 }
@@ -57,7 +59,24 @@ impl Names {
         Names { family: config.family, canonical: names.collect() }
     }
 
+    /// What a name means, without the wrappers that it may be in.
     pub(crate) fn meaning(&self, file_name: &str) -> Meaning {
+        let mut name = file_name;
+        loop {
+            let meaning = self.meaning_as_it_is(name);
+            match WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+                Some(inner) if meaning == Meaning::Unknown => name = inner,
+                _ => return meaning,
+            }
+        }
+    }
+
+    /// A name without the prefix of its family.
+    pub(crate) fn part<'a>(&self, name: &'a str) -> &'a str {
+        unprefixed(self.family, name)
+    }
+
+    fn meaning_as_it_is(&self, file_name: &str) -> Meaning {
         let part = modern(unprefixed(self.family, file_name));
         if let Some(name) = self.canonical.get(&part) {
             return Meaning::Tensor(name.clone());
@@ -65,9 +84,33 @@ impl Names {
         if let Some(name) = alias(&part).filter(|name| self.canonical.values().any(|known| known == name)) {
             return Meaning::Alias(name.into());
         }
-        if is_ignorable(&part) { Meaning::Ignored } else { Meaning::Unknown }
+        if is_ignorable(&part) {
+            Meaning::Ignored
+        } else if HEADS.iter().any(|start| part.starts_with(start)) {
+            Meaning::OtherHead
+        } else {
+            Meaning::Unknown
+        }
     }
 }
+
+/// What training programs put before the names of the model that they wrap: data parallelism, `torch.compile`, and
+/// modules that hold it.
+const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
+
+/// How names of heads and poolers begin.
+const HEADS: [&str; 10] = [
+    "pooler.dense.",
+    "classifier.",
+    "pre_classifier.",
+    "qa_outputs.",
+    "cls.predictions.",
+    "cls.seq_relationship.",
+    "lm_head.",
+    "vocab_transform.",
+    "vocab_layer_norm.",
+    "vocab_projector.",
+];
 
 fn prefix(family: Family) -> &'static str {
     match family {
@@ -159,30 +202,17 @@ fn alias(part: &str) -> Option<&'static str> {
 }
 
 fn is_ignorable(part: &str) -> bool {
-    // Constants that old versions stored; projections of TinyBERT's general and task distillation; other heads.
+    // Constants that old versions stored; projections of TinyBERT's general and task distillation.
     const ENDS: [&str; 2] = ["embeddings.position_ids", "embeddings.token_type_ids"];
-    const STARTS: [&str; 12] = [
-        "fit_dense.",
-        "fit_denses.",
-        "pooler.dense.",
-        "classifier.",
-        "pre_classifier.",
-        "qa_outputs.",
-        "cls.predictions.",
-        "cls.seq_relationship.",
-        "lm_head.",
-        "vocab_transform.",
-        "vocab_layer_norm.",
-        "vocab_projector.",
-    ];
+    const STARTS: [&str; 2] = ["fit_dense.", "fit_denses."];
     // State of an optimizer, under the names of TensorFlow's and PyTorch's checkpoints.
-    const OPTIMISER: [&str; 3] = ["adam_m", "adam_v", "global_step"];
+    const OPTIMIZER: [&str; 3] = ["adam_m", "adam_v", "global_step"];
     let last = part.rsplit(['.', '/']).next().unwrap_or(part);
     ENDS.iter().any(|end| part.ends_with(end))
         || STARTS.iter().any(|start| part.starts_with(start))
         || part.starts_with("optimizer.")
         || last.starts_with("AdamWeightDecayOptimizer")
-        || OPTIMISER.contains(&last)
+        || OPTIMIZER.contains(&last)
 }
 
 #[cfg(test)]
@@ -285,11 +315,16 @@ mod tests {
             names.meaning("cls.predictions.decoder.weight"),
             Meaning::Alias("embeddings.word_embeddings.weight".into())
         );
+        for head in ["bert.pooler.dense.weight", "cls.seq_relationship.bias", "module.qa_outputs.bias"] {
+            assert_eq!(names.meaning(head), Meaning::OtherHead, "{head}");
+        }
+        for wrapper in ["module.", "_orig_mod.module.", "model.", "model._orig_mod."] {
+            let wrapped = |name: &str| names.meaning(&format!("{wrapper}{name}"));
+            assert_eq!(wrapped("bert.embeddings.LayerNorm.gamma"), tensor("embeddings.LayerNorm.weight"), "{wrapper}");
+            assert_eq!(wrapped("cls.predictions.bias"), tensor("cls.predictions.bias"), "{wrapper}");
+        }
         for leftover in [
             "bert.embeddings.position_ids",
-            "bert.pooler.dense.weight",
-            "cls.seq_relationship.bias",
-            "qa_outputs.bias",
             "fit_dense.weight",
             "fit_denses.3.bias",
             "bert/encoder/layer_0/output/dense/kernel/adam_m",

@@ -30,7 +30,13 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     if bytes > TEXT_LIMIT {
         return Err(Error::TooLong { path: path.into(), bytes, limit: TEXT_LIMIT });
     }
-    fs::read(path).map(Some).map_err(|source| Error::Read { path: path.into(), source })
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    if is_lfs_pointer(&bytes) { Err(Error::LfsPointer { path: path.into() }) } else { Ok(Some(bytes)) }
+}
+
+/// Whether this is the text that Git LFS leaves in place of a file.
+pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/")
 }
 
 /// Reads a text file, if it exists.

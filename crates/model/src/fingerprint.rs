@@ -2,7 +2,7 @@
 
 use crate::config::{Activation, ClassifierInput, EncoderConfig, Family, Head, Target};
 use crate::hash::Sha256Hex;
-use crate::weights::Weights;
+use crate::weights::{Tensor, Weights};
 
 /// SHA-256 over a configuration and its weights, 64 hexadecimal digits.
 ///
@@ -10,25 +10,56 @@ use crate::weights::Weights;
 /// alphabetical order: name, shape, and numbers as little-endian f32. The same model read from safetensors or
 /// from PyTorch's files, whole or in shards, under any of its names, has the same fingerprint.
 pub fn fingerprint(config: &EncoderConfig, weights: &Weights) -> String {
-    let mut hash = Sha256Hex::new();
-    hash.field(b"attar model 1");
-    hash_config(&mut hash, config);
     let mut tensors: Vec<_> = weights.iter().collect();
     tensors.sort_by_key(|(name, _)| *name);
-    hash.number(tensors.len() as u64);
-    // A page at a time: hashing four bytes at a time is slow, and a copy of all weights is large.
-    let mut page = Vec::with_capacity(PAGE * 4);
+    let mut hash = Fingerprint::new(config, tensors.len());
     for (name, tensor) in tensors {
-        hash.field(name.as_bytes());
-        hash.number(tensor.shape.len() as u64);
-        tensor.shape.iter().for_each(|&length| hash.number(length as u64));
-        for numbers in tensor.data.chunks(PAGE) {
-            page.clear();
-            numbers.iter().for_each(|number| page.extend_from_slice(&number.to_le_bytes()));
-            hash.update(&page);
-        }
+        hash.tensor(name, tensor);
     }
     hash.finish()
+}
+
+/// A running [`fingerprint`], for weights that are not all in memory.
+pub(crate) struct Fingerprint {
+    hash: Sha256Hex,
+    page: Vec<u8>,
+}
+
+impl Fingerprint {
+    pub(crate) fn new(config: &EncoderConfig, tensors: usize) -> Self {
+        let mut hash = Sha256Hex::new();
+        hash.field(b"attar model 1");
+        hash_config(&mut hash, config);
+        hash.number(tensors as u64);
+        Fingerprint { hash, page: Vec::with_capacity(PAGE * 4) }
+    }
+
+    /// Adds a tensor, in alphabetical order of canonical names.
+    pub(crate) fn tensor(&mut self, name: &str, tensor: &Tensor) {
+        self.begin(name, &tensor.shape);
+        // A page at a time: hashing four bytes at a time is slow, and a copy of all weights is large.
+        for numbers in tensor.data.chunks(PAGE) {
+            self.page.clear();
+            numbers.iter().for_each(|number| self.page.extend_from_slice(&number.to_le_bytes()));
+            self.hash.update(&self.page);
+        }
+    }
+
+    /// Begins a tensor whose numbers follow by [`bytes`](Self::bytes).
+    pub(crate) fn begin(&mut self, name: &str, shape: &[usize]) {
+        self.hash.field(name.as_bytes());
+        self.hash.number(shape.len() as u64);
+        shape.iter().for_each(|&length| self.hash.number(length as u64));
+    }
+
+    /// Adds numbers as little-endian f32.
+    pub(crate) fn bytes(&mut self, numbers: &[u8]) {
+        self.hash.update(numbers);
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.hash.finish()
+    }
 }
 
 const PAGE: usize = 1 << 14;

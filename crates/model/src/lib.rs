@@ -59,6 +59,7 @@ mod error;
 mod family_names;
 mod files;
 mod fingerprint;
+mod finite;
 mod hash;
 pub mod hf_config;
 mod names;
@@ -79,8 +80,9 @@ pub use config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family
 pub use error::Error;
 pub use family_names::family_name;
 pub use fingerprint::fingerprint;
+pub use finite::first_not_finite;
 pub use names::expected_shapes;
-pub use sentence_transformers::{Pooling, PoolingMode};
+pub use sentence_transformers::{Pooling, PoolingMode, Projection, ProjectionActivation, encoder_directory};
 pub use size::{Flops, Size, flops};
 pub use stored::{ElementType, StoredTensor};
 pub use torch_file::TorchError;

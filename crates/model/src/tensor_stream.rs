@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::safetensors_file::{Header, LENGTH_BYTES, SafetensorsError, header_length, parse_header};
 use crate::stored::{ElementType, StoredTensor, find};
 use crate::weights::Tensor;
-use crate::weights_file::is_lfs_pointer;
 use crate::{files, torch_file};
 
 /// An open file, its header read.
@@ -56,7 +55,7 @@ impl<R: Read + Seek> TensorStream<R> {
     fn new(path: &Path, mut reader: BufReader<R>, length: usize) -> Result<Self, Error> {
         let failed = |source| Error::Read { path: path.into(), source };
         let broken = |source| Error::Safetensors { path: path.into(), source };
-        if is_lfs_pointer(reader.fill_buf().map_err(failed)?) {
+        if files::is_lfs_pointer(reader.fill_buf().map_err(failed)?) {
             return Err(Error::LfsPointer { path: path.into() });
         }
         let Some(rest) = length.checked_sub(LENGTH_BYTES) else {
@@ -134,19 +133,28 @@ impl<R: Read + Seek> TensorStream<R> {
     ) -> Result<Vec<T>, Error> {
         let failed = |source| Error::Read { path: self.path.clone(), source };
         let mut data = reserved(tensor.count()).map_err(failed)?;
+        self.each_block(tensor, |block| {
+            let (elements, _) = block.as_chunks::<WIDTH>();
+            data.extend(elements.iter().map(|&bytes| decode(bytes)));
+        })?;
+        Ok(data)
+    }
+
+    /// Passes the bytes of a tensor, a block of whole elements at a time, to `visit`.
+    pub(crate) fn each_block(&mut self, tensor: &StoredTensor, mut visit: impl FnMut(&[u8])) -> Result<(), Error> {
+        let failed = |source| Error::Read { path: self.path.clone(), source };
         let step = i64::try_from(tensor.start()).unwrap_or(i64::MAX) - i64::try_from(self.position).unwrap_or(i64::MAX);
         self.reader.seek_relative(step).map_err(failed)?;
         self.position = tensor.start();
-        let mut left = tensor.count() * WIDTH;
+        let mut left = tensor.count() * (tensor.element_type().bits() / 8);
         while left > 0 {
             let block = &mut self.block[..left.min(BLOCK)];
             self.reader.read_exact(block).map_err(failed)?;
             self.position += block.len();
             left -= block.len();
-            let (elements, _) = block.as_chunks::<WIDTH>();
-            data.extend(elements.iter().map(|&bytes| decode(bytes)));
+            visit(block);
         }
-        Ok(data)
+        Ok(())
     }
 }
 

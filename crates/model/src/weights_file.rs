@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::Error;
+use crate::finite::check_finite;
 use crate::hash::Sha256Hex;
 use crate::stored::{ElementType, StoredTensor, find};
-use crate::weights::{Tensor, Weights};
+use crate::weights::{Tensor, Weights, element_count};
 use crate::{files, safetensors_file, torch_file};
 
 /// A safetensors or PyTorch file, read whole.
@@ -51,7 +52,7 @@ impl WeightsFile {
     /// [`Error::Safetensors`] or [`Error::Torch`] if the bytes are broken, [`Error::LfsPointer`] if they are the
     /// text Git LFS leaves in place of a file.
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        if is_lfs_pointer(&bytes) {
+        if files::is_lfs_pointer(&bytes) {
             return Err(Error::LfsPointer { path: path.into() });
         }
         let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
@@ -104,6 +105,27 @@ impl WeightsFile {
         Ok(Tensor { shape: stored.shape().to_vec(), data })
     }
 
+    /// As [`floats`](Self::floats), refusing what is infinite or not a number.
+    ///
+    /// # Errors
+    /// As [`floats`](Self::floats), and [`Error::NotFinite`].
+    pub fn finite_floats(&self, name: &str) -> Result<Tensor, Error> {
+        let tensor = self.floats(name)?;
+        check_finite(&self.path, name, &tensor.data)?;
+        Ok(tensor)
+    }
+
+    /// Checks that tensors of these shapes, as f32, do not take far more memory than the file is long.
+    pub(crate) fn check_size<'a>(&self, shapes: impl Iterator<Item = &'a [usize]>) -> Result<(), Error> {
+        let elements = shapes.map(|shape| element_count(shape).unwrap_or(usize::MAX) as u64);
+        let bytes = elements.fold(0, u64::saturating_add).saturating_mul(4);
+        let length = self.length() as u64;
+        if bytes > length.saturating_mul(MOST_SHARING) {
+            return Err(Error::Shared { path: self.path.clone(), bytes, length });
+        }
+        Ok(())
+    }
+
     /// The numbers of a tensor of integers or booleans, in row-major order.
     ///
     /// # Errors
@@ -116,9 +138,10 @@ impl WeightsFile {
     /// All tensors of floats under the names of the file, sorted by name; integer tensors are left out.
     ///
     /// # Errors
-    /// As [`floats`](Self::floats).
+    /// As [`floats`](Self::floats), and [`Error::Shared`] if they take far more memory than the file is long.
     pub fn all_floats(&self) -> Result<Weights, Error> {
         let floats = self.tensors.iter().filter(|(_, tensor)| tensor.element_type().is_float());
+        self.check_size(floats.clone().map(|(_, tensor)| tensor.shape()))?;
         floats.map(|(name, _)| Ok((name.clone(), self.floats(name)?))).collect()
     }
 
@@ -131,7 +154,6 @@ impl WeightsFile {
     }
 }
 
-/// Whether this is the text that Git LFS leaves in place of a file.
-pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"version https://git-lfs.github.com/")
-}
+/// Times the length of a file that its tensors may take in memory: half precision doubles, and few tensors are stored once
+/// under two names.
+const MOST_SHARING: u64 = 4;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use attar_kernels::{Cpu, Pinning, Team};
-use attar_model::EncoderConfig;
+use attar_model::{EncoderConfig, first_not_finite};
 
 use crate::batch::Input;
 use crate::error::Error;
@@ -114,7 +114,8 @@ impl Encoder {
     /// Computes one output of a batch into `out` `[rows, width]`.
     ///
     /// # Errors
-    /// [`Error::Input`] if the model cannot take the batch, [`Error::Missing`] as [`Encoder::width`].
+    /// [`Error::Input`] if the model cannot take the batch, [`Error::Missing`] as [`Encoder::width`],
+    /// [`Error::Overflow`] if a result is infinite or not a number.
     ///
     /// # Panics
     /// If the length of `out` is not [`Encoder::rows`] times [`Encoder::width`].
@@ -129,13 +130,17 @@ impl Encoder {
         } else {
             self.forward_per_sequence(input, output, out, width);
         }
-        Ok(())
+        match first_not_finite(out) {
+            None => Ok(()),
+            Some(index) => Err(Error::Overflow { row: index / width.max(1) }),
+        }
     }
 
     /// Runs a batch and fills the given `buffers`.
     ///
     /// # Errors
-    /// [`Error::Input`] if the model cannot take the batch.
+    /// [`Error::Input`] if the model cannot take the batch, [`Error::Overflow`] if a last hidden state or a logit is
+    /// infinite or not a number.
     ///
     /// # Panics
     /// If a buffer has another length than its documentation says.
@@ -150,15 +155,19 @@ impl Encoder {
         for (thread, sequences) in self.buffers.iter_mut().zip(counts) {
             let (mine, others) = rest.0.split(sequences);
             let (to, after) = rest.1.split(model, mine);
-            parts.push((thread, mine, Some(to)));
+            let first = input.sequences() - rest.0.sequences();
+            parts.push((thread, mine, Some(to), first, None));
             rest = (others, after);
         }
-        self.team.run(&mut parts, |_, (thread, input, to)| {
+        self.team.run(&mut parts, |_, (thread, input, to, first, bad)| {
             if let Some(to) = to.take() {
-                trace_sequences(model, thread, *input, to);
+                *bad = trace_sequences(model, thread, *input, to).map(|sequence| *first + sequence);
             }
         });
-        Ok(())
+        match parts.iter().find_map(|(.., bad)| *bad) {
+            None => Ok(()),
+            Some(row) => Err(Error::Overflow { row }),
+        }
     }
 
     /// Many sequences, each computed by one thread.
@@ -274,21 +283,38 @@ fn forward_sequences(
     }
 }
 
-/// As [`forward_sequences`], filling the buffers of a trace.
-fn trace_sequences(model: &Model, thread: &mut ThreadBuffers, input: Input<'_>, buffers: TraceBuffers<'_>) {
+/// As [`forward_sequences`], filling the buffers of a trace. Returns a sequence near the first of which the last hidden
+/// state or a logit is infinite or not a number.
+fn trace_sequences(
+    model: &Model,
+    thread: &mut ThreadBuffers,
+    input: Input<'_>,
+    buffers: TraceBuffers<'_>,
+) -> Option<usize> {
     let (mut rest, mut buffers) = (input, buffers);
+    let mut bad = None;
+    let [stride, _] = strides(model);
     while rest.sequences() > 0 {
         let (group, others) = rest.split(group_size(rest, GROUP_ROWS));
         rest = others;
         let (mut to, after) = buffers.split(model, group);
         buffers = after;
+        let first = input.sequences() - rest.sequences() - group.sequences();
         run_layers(model, thread, group, Some(&mut to));
+        let states = thread.x.chunks(stride).take(group.tokens());
+        let mut is_finite =
+            states.fold(true, |finite, row| finite & first_not_finite(&row[..model.config.hidden]).is_none());
         pooler_outputs(model, group, &thread.x, &mut thread.scratch, &mut to);
         if let Some(logits) = &mut to.logits {
             let width = logits.len() / Output::Logits.rows(model, group);
             apply_head(model, group, Output::Logits, &mut thread.x, &mut thread.scratch, logits, width);
+            is_finite &= first_not_finite(logits).is_none();
+        }
+        if !is_finite && bad.is_none() {
+            bad = Some(first);
         }
     }
+    bad
 }
 
 /// A group of sequences through embeddings and all layers, on one thread.

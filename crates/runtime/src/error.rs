@@ -91,6 +91,15 @@ pub enum Error {
         /// The value.
         value: f32,
     },
+    /// A result that is infinite or not a number.
+    #[error(
+        "the model's numbers overflow in row {row} of what it was given: its weights are too large, as they are after a \
+         training that diverged; use weights from before that"
+    )]
+    Overflow {
+        /// Row of the output, counted from 0: a text, or a token where there is a row for each.
+        row: usize,
+    },
     /// A single text for a model that compares two.
     #[error("text {row} is single, but the model scores pairs: give it a second text")]
     NoPair {

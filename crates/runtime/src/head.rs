@@ -41,6 +41,20 @@ pub(crate) fn apply_head(
                 match pooling.mode {
                     PoolingMode::Mean => mean(Rows::new(states, span.len(), h, stride), to),
                     PoolingMode::Cls => to.copy_from_slice(&states[..h]),
+                    PoolingMode::LastToken => to.copy_from_slice(&states[(span.len() - 1) * stride..][..h]),
+                    PoolingMode::MeanSqrtLength => {
+                        mean(Rows::new(states, span.len(), h, stride), to);
+                        let root = (span.len() as f32).sqrt();
+                        to.iter_mut().for_each(|number| *number *= root);
+                    }
+                    PoolingMode::Max => {
+                        to.copy_from_slice(&states[..h]);
+                        for state in states.chunks(stride).take(span.len()).skip(1) {
+                            // What is no number stays, so that it is found.
+                            let larger = |most: f32, number: f32| if most >= number { most } else { number };
+                            to.iter_mut().zip(state).for_each(|(most, &number)| *most = larger(*most, number));
+                        }
+                    }
                 }
                 if pooling.normalize {
                     normalize_length(to);

@@ -45,6 +45,7 @@ mod options;
 mod output;
 mod partition;
 mod precision;
+mod projection;
 mod rows;
 mod scratch;
 mod session;

@@ -3,7 +3,6 @@
 use attar_kernels::{Cpu, EmbeddingTable, Epilogue, PackedMatrix};
 use attar_model::{Activation, Bundle, ClassifierInput, EncoderConfig, Family, Head, PoolerActivation};
 
-use crate::error::Error;
 use crate::layer_norm::LayerNormWeights;
 use crate::linear::Linear;
 use crate::precision::Precision;
@@ -84,9 +83,9 @@ pub(crate) fn epilogue(activation: Activation) -> Epilogue {
 
 impl Model {
     /// Packs a bundle, given its word embeddings.
-    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: WordEmbeddings) -> Result<Model, Error> {
+    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: WordEmbeddings) -> Model {
         let config = &bundle.config;
-        let source = WeightSource::new(cpu, bundle, precision, &words)?;
+        let source = WeightSource::new(cpu, bundle, precision);
         let h = config.hidden;
         let layer = |index: usize| {
             let name = |part: &str| format!("encoder.layer.{index}.{part}");
@@ -140,7 +139,7 @@ impl Model {
             },
             norm: source.norm("embeddings.LayerNorm"),
         };
-        Ok(Model { cpu, embeddings, layers, pooler, head, config: config.clone() })
+        Model { cpu, embeddings, layers, pooler, head, config: config.clone() }
     }
 
     /// Bytes of the weights in memory.

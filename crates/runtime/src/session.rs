@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attar_kernels::Pinning;
-use attar_model::{Bundle, EncoderConfig, Head, Pooling, PoolingMode, Target};
+use attar_model::{
+    Bundle, EncoderConfig, Head, Pooling, PoolingMode, Projection, Target, encoder_directory, first_not_finite,
+};
 use attar_text::tokenizer::{EncodeError, Encodings, Limit, Tokenizer};
 
 use crate::batch::Input;
@@ -14,6 +16,7 @@ use crate::encoder::Encoder;
 use crate::error::Error;
 use crate::options::Options;
 use crate::output::Output;
+use crate::projection;
 
 pub use tokens::{Entity, Span, Tag};
 
@@ -31,12 +34,21 @@ const CHUNK_TEXTS: usize = 2048;
 pub struct Session {
     encoder: Encoder,
     tokenizer: Arc<Tokenizer>,
-    pooling: Option<Pooling>,
+    vectors: Arc<VectorSettings>,
     limit: Limit,
+    /// Sentences for the user.
+    notes: Vec<String>,
     /// Ids of the current texts, by thread.
     encoded: Vec<Encodings>,
     /// The same ids, sorted by length.
     sorted: SortedTexts,
+}
+
+/// What makes a vector of token states.
+#[derive(Debug)]
+struct VectorSettings {
+    pooling: Option<Pooling>,
+    projections: Vec<Projection>,
 }
 
 /// The ids of a chunk of texts in the order in which they are computed.
@@ -77,27 +89,36 @@ impl Session {
         Session::new(dir, bundle, options)
     }
 
-    fn new(dir: &Path, bundle: Bundle, options: &Options) -> Result<Session, Error> {
-        let tokenizer = Tokenizer::from_dir(dir)?;
+    fn new(dir: &Path, mut bundle: Bundle, options: &Options) -> Result<Session, Error> {
+        let tokenizer = Tokenizer::from_dir(&encoder_directory(dir)?)?;
         let (rows, tokens) = (bundle.config.vocabulary, tokenizer.vocabulary_size());
         if tokens > rows {
             return Err(Error::Vocabulary { dir: dir.into(), tokens, rows });
         }
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(bundle.max_tokens.map_or(positions, |max| max.min(positions)));
-        let pooling = bundle.pooling;
-        Ok(Session::of(Encoder::consuming(bundle, options)?, Arc::new(tokenizer), pooling, limit))
+        let notes = std::mem::take(&mut bundle.notes);
+        let projections = std::mem::take(&mut bundle.projections);
+        let vectors = Arc::new(VectorSettings { pooling: bundle.pooling, projections });
+        let encoder = Encoder::consuming(bundle, options);
+        Ok(Session { notes, ..Session::of(encoder, Arc::new(tokenizer), vectors, limit) })
     }
 
-    fn of(encoder: Encoder, tokenizer: Arc<Tokenizer>, pooling: Option<Pooling>, limit: Limit) -> Session {
+    fn of(encoder: Encoder, tokenizer: Arc<Tokenizer>, vectors: Arc<VectorSettings>, limit: Limit) -> Session {
         let encoded = (0..encoder.threads()).map(|_| Encodings::default()).collect();
-        Session { encoder, tokenizer, pooling, limit, encoded, sorted: SortedTexts::default() }
+        let (notes, sorted) = (Vec::new(), SortedTexts::default());
+        Session { encoder, tokenizer, vectors, limit, notes, encoded, sorted }
+    }
+
+    /// Sentences for the user: what of the model's files is not used.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Another session with the same weights and tokenizer, and threads of its own.
     pub fn share(&self, threads: usize, pinning: &Pinning) -> Session {
         let encoder = self.encoder.share(threads, pinning);
-        Session::of(encoder, Arc::clone(&self.tokenizer), self.pooling, self.limit)
+        Session::of(encoder, Arc::clone(&self.tokenizer), Arc::clone(&self.vectors), self.limit)
     }
 
     /// Truncates texts to fewer tokens than the model could take.
@@ -141,7 +162,7 @@ impl Session {
 
     /// How token states become a vector, unless the caller says otherwise.
     pub fn pooling(&self) -> Pooling {
-        self.pooling.unwrap_or(Pooling { mode: PoolingMode::Mean, normalize: false })
+        self.vectors.pooling.unwrap_or(Pooling { mode: PoolingMode::Mean, normalize: false })
     }
 
     /// Logits of each text, `[K]`. `progress` is called with the number of texts done since
@@ -183,7 +204,7 @@ impl Session {
         Ok(vectors.chunks_exact(2).map(score).collect())
     }
 
-    /// A vector of each text, `[H]`.
+    /// A vector of each text: `[H]`, or as long as the model's last dense layer over it makes it.
     ///
     /// # Errors
     /// If a text cannot be encoded.
@@ -193,7 +214,18 @@ impl Session {
         pooling: Pooling,
         progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<f32>>, Error> {
-        self.rows(texts, Output::Vectors(pooling), progress)
+        if self.vectors.projections.is_empty() {
+            return self.rows(texts, Output::Vectors(pooling), progress);
+        }
+        let pooled = Pooling { normalize: false, ..pooling };
+        let mut vectors = self.rows(texts, Output::Vectors(pooled), progress)?;
+        for (row, vector) in vectors.iter_mut().enumerate() {
+            *vector = projection::apply_all(&self.vectors.projections, std::mem::take(vector), pooling.normalize);
+            if first_not_finite(vector).is_some() {
+                return Err(Error::Overflow { row });
+            }
+        }
+        Ok(vectors)
     }
 
     fn rows(
@@ -232,7 +264,11 @@ impl Session {
             let rows = self.encoder.rows(output, input);
             assert_eq!(rows, texts.len(), "an output with a row for each text");
             sorted.out.resize(rows * width, 0.0);
-            self.encoder.forward(input, output, &mut sorted.out)?;
+            self.encoder.forward(input, output, &mut sorted.out).map_err(|error| match error {
+                // The row as the caller counts it.
+                Error::Overflow { row } => Error::Overflow { row: first + sorted.order[row].text },
+                other => other,
+            })?;
             for (location, row) in sorted.order.iter().zip(sorted.out.chunks_exact(width.max(1))) {
                 take(first + location.text, row);
             }

@@ -9,12 +9,10 @@ use attar_kernels::{Cpu, PackedInt8, PackedMatrix};
 use attar_model::Bundle;
 use attar_model::quantized::{Int8Matrix, QuantizedTensor, ScaleChoice};
 
-use crate::error::Error;
 use crate::layer_norm::LayerNormWeights;
 use crate::linear::Linear;
 use crate::precision::Precision;
 use crate::stored::{BundleTensor, bundle_tensor};
-use crate::word_embeddings::{WORD_EMBEDDINGS, WordEmbeddings};
 
 /// Where all weights but the word embeddings come from.
 pub(crate) struct WeightSource<'a> {
@@ -24,26 +22,8 @@ pub(crate) struct WeightSource<'a> {
 }
 
 impl<'a> WeightSource<'a> {
-    /// # Errors
-    /// [`Error::NotFinite`] if a weight is not a number. Scales are finite by construction.
-    pub(crate) fn new(
-        cpu: Cpu,
-        bundle: &'a Bundle,
-        precision: Precision,
-        words: &WordEmbeddings,
-    ) -> Result<Self, Error> {
-        for (name, tensor) in bundle.weights.iter() {
-            check_finite(name, &tensor.data)?;
-        }
-        for (name, tensor) in bundle.quantized.iter().flat_map(|weights| weights.iter()) {
-            if let QuantizedTensor::F32(tensor) | QuantizedTensor::F16(tensor) = tensor {
-                check_finite(name, &tensor.data)?;
-            }
-        }
-        if let WordEmbeddings::F32(numbers) = words {
-            check_finite(WORD_EMBEDDINGS, numbers)?;
-        }
-        Ok(WeightSource { cpu, bundle, precision })
+    pub(crate) fn new(cpu: Cpu, bundle: &'a Bundle, precision: Precision) -> Self {
+        WeightSource { cpu, bundle, precision }
     }
 
     /// The elements of a tensor as floats.
@@ -111,19 +91,4 @@ fn concatenated<'a, T: Copy + 'a>(mut parts: impl ExactSizeIterator<Item = Cow<'
         (1, Some(only)) => only,
         (_, first) => first.into_iter().chain(parts).flat_map(Cow::into_owned).collect(),
     }
-}
-
-/// Elements that are checked at a time.
-const BLOCK: usize = 4096;
-
-fn check_finite(tensor: &str, numbers: &[f32]) -> Result<(), Error> {
-    // Without a branch for each element, so that the loop is vectorized.
-    for (block, some) in numbers.chunks(BLOCK).enumerate() {
-        if some.iter().fold(false, |found, number| found | !number.is_finite())
-            && let Some(at) = some.iter().position(|number| !number.is_finite())
-        {
-            return Err(Error::NotFinite { tensor: tensor.to_owned(), index: block * BLOCK + at, value: some[at] });
-        }
-    }
-    Ok(())
 }

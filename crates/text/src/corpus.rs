@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::files;
+
 /// The lines of some files, one after the other, without blank ones.
 ///
 /// An iterator cannot end with an error: the first one ends the lines, and [`Corpus::finish`] returns it.
@@ -64,14 +66,7 @@ impl Corpus {
         let mut total = 0;
         for path in paths.iter().map(AsRef::as_ref) {
             let io_error = |source| CorpusError::Io { path: path.to_owned(), source };
-            let file = File::open(path).map_err(io_error)?;
-            let metadata = file.metadata().map_err(io_error)?;
-            if !metadata.is_file() {
-                let why =
-                    "not a regular file: text is read more than once, so a pipe has to be written to a file first";
-                return Err(io_error(io::Error::new(io::ErrorKind::InvalidInput, why)));
-            }
-            total += metadata.len();
+            total += files::open(path).and_then(|file| file.metadata()).map_err(io_error)?.len();
         }
         let waiting = paths.iter().rev().map(|path| path.as_ref().to_owned()).collect();
         Ok(Self { waiting, current: None, error: None, lines: 0, total, position: Arc::default() })
@@ -141,9 +136,10 @@ struct TextFile {
 impl TextFile {
     fn open(path: PathBuf, position: &Arc<AtomicU64>) -> Result<Self, CorpusError> {
         let open = || -> io::Result<Box<dyn BufRead + Send>> {
-            let counted = Counted { file: File::open(&path)?, position: Arc::clone(position) };
+            let counted = Counted { file: files::open(&path)?, position: Arc::clone(position) };
             let mut file = BufReader::new(counted);
-            let is_packed = file.fill_buf()?.starts_with(GZIP);
+            files::refuse_lfs_pointer(file.fill_buf()?)?;
+            let is_packed = file.buffer().starts_with(GZIP);
             Ok(if is_packed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
         };
         match open() {
@@ -191,10 +187,16 @@ impl<R: BufRead> Lines<R> {
 
     pub(crate) fn next(&mut self) -> Result<Option<&str>, LineError> {
         self.bytes.clear();
-        if self.text.read_until(b'\n', &mut self.bytes).map_err(LineError::Io)? == 0 {
+        let most = files::MOST_TEXT_BYTES;
+        let read = self.text.by_ref().take(most as u64 + 1).read_until(b'\n', &mut self.bytes);
+        if read.map_err(LineError::Io)? == 0 {
             return Ok(None);
         }
         self.count += 1;
+        if self.bytes.len() > most {
+            let what = format!("line {}: longer than {most} bytes, is this a text file?", self.count);
+            return Err(LineError::Io(io::Error::new(io::ErrorKind::FileTooLarge, what)));
+        }
         let body = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
         let body = body.strip_suffix(b"\r").unwrap_or(body);
         let body = if self.count == 1 { body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body) } else { body };

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::files;
-use crate::labelled::{self, DataError, Dataset, LabelSet, LabelledSpec, Target, TargetSpec};
+use crate::labeled::{self, DataError, Dataset, LabelSet, LabeledSpec, Target, TargetSpec};
 use crate::layout::{Split, plain_name};
 use crate::metrics::Metric;
 use crate::table::{Column, ExtraColumns, Format, Header, Quoting, TableSpec};
@@ -59,7 +59,9 @@ impl Task {
     /// The task whose files are in this folder. Headers tell, and for CoLA, which has none, the
     /// width; RTE and WNLI share a header, their labels tell.
     pub fn detect(dir: &Path) -> Option<Self> {
-        let bytes = ["dev.tsv", "train.tsv"].iter().find_map(|name| std::fs::read(dir.join(name)).ok())?;
+        let bytes = ["dev.tsv", "train.tsv"]
+            .iter()
+            .find_map(|name| files::read(&dir.join(name), files::MOST_TABLE_BYTES).ok())?;
         let mut lines = files::lines(&bytes).map(|line| String::from_utf8_lossy(line).into_owned());
         let (first, second) = (lines.next()?, lines.next().unwrap_or_default());
         match first.split('\t').collect::<Vec<&str>>()[..] {
@@ -82,10 +84,10 @@ impl Task {
         }
     }
 
-    /// Reads a part. Test parts have no labels; the labelled ones are known for SST-2, MRPC and STS-B.
+    /// Reads a part. Test parts have no labels; the labeled ones are known for SST-2, MRPC and STS-B.
     ///
     /// # Errors
-    /// [`DataError::NoSplit`] if the part has no file here, else as [`labelled::load`].
+    /// [`DataError::NoSplit`] if the part has no file here, else as [`labeled::load`].
     pub fn load(self, dir: &Path, split: Split) -> Result<Dataset, DataError> {
         let present = |split: &Split| self.file(*split).is_some_and(|file| dir.join(file).exists());
         let file = match self.file(split) {
@@ -94,7 +96,7 @@ impl Task {
         };
         let columns = self.columns(split);
         let (written, _) = self.labels();
-        let mut dataset = labelled::load(&LabelledSpec {
+        let mut dataset = labeled::load(&LabeledSpec {
             table: TableSpec {
                 format: Format::Tsv,
                 header: Header::Auto,
@@ -136,9 +138,9 @@ impl Task {
             (_, Split::Train) => Some("train.tsv"),
             (_, Split::Dev) => Some("dev.tsv"),
             (_, Split::Test) => Some("test.tsv"),
-            (Self::Sst2 | Self::Mrpc, Split::TestLabelled) => Some("test_labelled.tsv"),
-            (Self::StsB, Split::TestLabelled) => Some("sts-test_labelled.tsv"),
-            (_, Split::TestLabelled) => None,
+            (Self::Sst2 | Self::Mrpc, Split::TestLabeled) => Some("test_labelled.tsv"),
+            (Self::StsB, Split::TestLabeled) => Some("sts-test_labelled.tsv"),
+            (_, Split::TestLabeled) => None,
         }
     }
 
@@ -154,7 +156,7 @@ impl Task {
             },
             (Self::Mrpc, _) => Columns::named("#1 String", Some("#2 String"), "Quality"),
             // 284 of its rows name their source in two more columns.
-            (Self::StsB, Split::TestLabelled) => Columns {
+            (Self::StsB, Split::TestLabeled) => Columns {
                 text: Column::Number(6),
                 pair: Some(Column::Number(7)),
                 label: Some(Column::Number(5)),

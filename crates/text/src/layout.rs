@@ -5,7 +5,7 @@ mod folders;
 use std::path::Path;
 
 use crate::glue::Task;
-use crate::labelled::{DataError, Dataset};
+use crate::labeled::{DataError, Dataset};
 use crate::metrics::Metric;
 
 /// A part of a data set.
@@ -18,7 +18,7 @@ pub enum Split {
     /// For the final measurement; without labels in GLUE.
     Test,
     /// The test part with labels, where they have become known.
-    TestLabelled,
+    TestLabeled,
 }
 
 /// A data set whose files are known.
@@ -37,7 +37,7 @@ pub enum Layout {
 
 impl Split {
     /// All parts.
-    pub const ALL: [Self; 4] = [Self::Train, Self::Dev, Self::Test, Self::TestLabelled];
+    pub const ALL: [Self; 4] = [Self::Train, Self::Dev, Self::Test, Self::TestLabeled];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
@@ -45,7 +45,7 @@ impl Split {
             Self::Train => "train",
             Self::Dev => "dev",
             Self::Test => "test",
-            Self::TestLabelled => "labelled test",
+            Self::TestLabeled => "labeled test",
         }
     }
 }
@@ -97,7 +97,7 @@ impl Layout {
     /// under either name.
     ///
     /// # Errors
-    /// [`DataError::NoSplit`] if the part has no file here, else as [`load`](crate::labelled::load).
+    /// [`DataError::NoSplit`] if the part has no file here, else as [`load`](crate::labeled::load).
     pub fn load(self, dir: &Path, split: Split) -> Result<Dataset, DataError> {
         let file = match self {
             Self::Glue(task) => return task.load(dir, split),

@@ -39,10 +39,10 @@
 //!
 //! # The modules, in the order in which data flows
 //! - [`random`]: the streams from which every random number of the project comes.
-//! - [`table`]: rows of `.tsv`, `.csv` and `.jsonl` files; [`labelled`]: texts with their labels, samples
+//! - [`table`]: rows of `.tsv`, `.csv` and `.jsonl` files; [`labeled`]: texts with their labels, samples
 //!   and divisions of them, and the check for leaks; [`glue`] and [`layout`]: public data sets by name;
 //!   [`synthetic`]: a data set without a download.
-//! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labelled ones.
+//! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labeled ones.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
@@ -57,7 +57,7 @@
 pub mod batch;
 pub mod corpus;
 pub mod glue;
-pub mod labelled;
+pub mod labeled;
 pub mod layout;
 pub mod metrics;
 pub mod noise;

@@ -1,4 +1,4 @@
-//! New texts out of labelled ones, by noise on their words: rows for a teacher to label where there is no other text.
+//! New texts out of labeled ones, by noise on their words: rows for a teacher to label where there is no other text.
 //!
 //! After Tang et al., "Distilling Task-Specific Knowledge from BERT into Simple Neural Networks" (arXiv 1903.12136),
 //! who mask words, replace them and sample n-grams; their replacement by a word of the same part of speech is one by
@@ -6,7 +6,7 @@
 //! label of the row that it comes from: its worth is that the teacher's answers to it tell how the teacher decides.
 //!
 //! ```
-//! use attar_text::labelled::Label;
+//! use attar_text::labeled::Label;
 //! use attar_text::layout::Split;
 //! use attar_text::noise::{Noise, noisy};
 //! use attar_text::random::Streams;
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use rayon::prelude::*;
 
-use crate::labelled::{Example, Label, normalised};
+use crate::labeled::{Example, Label, normalized};
 use crate::random::{Stream, Streams};
 
 /// How much noise of each kind. Shares are between 0 and 1.
@@ -33,9 +33,9 @@ pub struct Noise {
     pub mask: f64,
     /// Share of words that become another word of the texts, each as likely as it is frequent.
     pub replace: f64,
-    /// Share of neighbouring words that change places.
+    /// Share of neighboring words that change places.
     pub swap: f64,
-    /// Share of rows of which one to five neighbouring words stay, all numbers equally likely, and the rest goes.
+    /// Share of rows of which one to five neighboring words stay, all numbers equally likely, and the rest goes.
     pub ngram: f64,
     /// Share of rows whose second half is that of another row.
     pub splice: f64,
@@ -99,7 +99,7 @@ impl Noise {
 /// a time is noisy, either as often. Copy `k` of row `r` is drawn from a stream of its own: it depends on that row,
 /// the texts as a whole and the seed, not on how many copies there are or what became of other rows.
 ///
-/// No copy is one of the examples or another copy (as [`duplicates_with`](crate::labelled::Dataset::duplicates_with)
+/// No copy is one of the examples or another copy (as [`duplicates_with`](crate::labeled::Dataset::duplicates_with)
 /// sees it), and none consists of mask tokens alone. Where some sixteen attempts do not find such a copy it is left
 /// out, as for a text without words; so there are at most `copies` for each example, and fewer where rows are short.
 ///
@@ -116,11 +116,11 @@ pub fn noisy(
     if let Err(error) = noise.check() {
         panic!("{error}");
     }
-    let known = examples.iter().map(normalised).collect();
+    let known = examples.iter().map(normalized).collect();
     let source = Source { examples, words: Words::of(examples), known, mask_token, noise, streams };
     let rows: Vec<Vec<Example>> = (0..examples.len()).into_par_iter().map(|row| source.copies(row, copies)).collect();
     let mut seen = HashSet::new();
-    rows.into_iter().flatten().filter(|copy| seen.insert(normalised(copy))).collect()
+    rows.into_iter().flatten().filter(|copy| seen.insert(normalized(copy))).collect()
 }
 
 /// How often a copy is drawn until it is a new text.
@@ -148,7 +148,7 @@ impl Source<'_> {
             (0..ATTEMPTS).find_map(|attempt| {
                 let mut stream = self.streams.stream("noise", &[row as u64, copy as u64, attempt]);
                 let copy = self.copy(row, &mut stream)?;
-                let key = normalised(&copy);
+                let key = normalized(&copy);
                 (!self.known.contains(&key) && own.insert(key)).then_some(copy)
             })
         };

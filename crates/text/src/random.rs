@@ -312,7 +312,7 @@ mod tests {
         let chi: f64 = counts.iter().map(|&c| (f64::from(c) - 1e4).powi(2) / 1e4).sum();
         assert!(chi < 22.5, "{counts:?}");
         assert!((0..1000).all(|_| stream.below(1) == 0));
-        // Three quarters of the range: a plain remainder would favour its lower third.
+        // Three quarters of the range: a plain remainder would favor its lower third.
         let n = 3 << 62;
         let low = (0..30_000).filter(|_| stream.below(n) < 1 << 62).count();
         assert!((9_500..10_500).contains(&low), "{low} of 30000 in the lowest third");

@@ -1,4 +1,4 @@
-//! A labelled data set without a download: commands to a house and a small shop, in English.
+//! A labeled data set without a download: commands to a house and a small shop, in English.
 //!
 //! [`generate`] writes sentences by a grammar of its own and labels each with one of 18 intents: ten
 //! of the house (`lights_on`, `lights_off`, `set_temperature`, `play_music`, `stop_music`, `set_alarm`,
@@ -57,7 +57,7 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use crate::labelled::{Dataset, Example, Label, LabelSet, Target};
+use crate::labeled::{Dataset, Example, Label, LabelSet, Target};
 use crate::layout::Split;
 use crate::random::Streams;
 use crate::table::hexadecimal;
@@ -79,7 +79,7 @@ pub fn generate(streams: &Streams, rows: usize, split: Split) -> Dataset {
     let (part, held_out) = match split {
         Split::Train => (Part::Train, 0.0),
         Split::Dev => (Part::Dev, HELD_OUT),
-        Split::Test | Split::TestLabelled => (Part::Test, HELD_OUT),
+        Split::Test | Split::TestLabeled => (Part::Test, HELD_OUT),
     };
     let mut stream = streams.stream("synthetic", &[part as u64]);
     let mut seen = HashSet::new();
@@ -194,12 +194,12 @@ mod tests {
         let path = dir.path().join("commands.tsv");
         std::fs::write(&path, table_of(&data)).unwrap();
         let column = |name: &str| crate::table::Column::Name(name.to_owned());
-        let read = crate::labelled::load(&crate::labelled::LabelledSpec {
+        let read = crate::labeled::load(&crate::labeled::LabeledSpec {
             table: crate::table::TableSpec::new(&path),
             text: column("text"),
             pair: None,
             label: Some(column("intent")),
-            target: crate::labelled::TargetSpec::Named(data.target.labels().unwrap().names.clone()),
+            target: crate::labeled::TargetSpec::Named(data.target.labels().unwrap().names.clone()),
         })
         .unwrap();
         assert_eq!((read.examples, read.sha256, read.target), (data.examples, data.sha256, data.target));

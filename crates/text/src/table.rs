@@ -10,7 +10,7 @@ mod delimiter;
 mod encoding;
 mod error;
 mod json_lines;
-mod labelled_lines;
+mod labeled_lines;
 mod plain;
 mod quoted;
 
@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 pub use column::{Column, ColumnError};
 pub use encoding::TextEncoding;
 pub use error::TableError;
+
+use crate::files;
 
 /// A file of rows and how to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct TableSpec {
     /// In which encoding its text is.
     pub encoding: TextEncoding,
     /// A second file with the label of each row, one a line, in the same encoding. Read by
-    /// [`labelled::read`](crate::labelled::read) alone.
+    /// [`labeled::read`](crate::labeled::read) alone.
     pub label_file: Option<PathBuf>,
     /// The column in which JSON lines may hold an array of strings; its value is the array as JSON.
     pub lists: Option<Column>,
@@ -70,8 +72,8 @@ pub enum Format {
 /// Whether the first row names the columns. JSON lines always name theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// It does if every column asked for is asked for by name. Labelled data asked for by numbers:
-    /// [`labelled::read`](crate::labelled::read) tells by the labels.
+    /// It does if every column asked for is asked for by name. Labeled data asked for by numbers:
+    /// [`labeled::read`](crate::labeled::read) tells by the labels.
     Auto,
     /// It does.
     Present,
@@ -167,10 +169,14 @@ pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
     };
     let rows = match format {
         Format::Jsonl => json_lines::rows(&spec.path, &body, columns, spec.lists.as_ref())?,
-        Format::Lines | Format::LabelFirst | Format::FastText => labelled_lines::rows(&separated, &body, format)?,
+        Format::Lines | Format::LabelFirst | Format::FastText => labeled_lines::rows(&separated, &body, format)?,
         _ if quoted => quoted::rows(&separated, &body)?,
         _ => plain::rows(&separated, &body)?,
     };
+    if let Some(row) = rows.iter().find(|row| row.values.iter().any(|value| value.len() > files::MOST_TEXT_BYTES)) {
+        let most = files::MOST_TEXT_BYTES;
+        return Err(TableError::LongText { path: spec.path.clone(), line: row.line, most });
+    }
     Ok(Table { rows, sha256 })
 }
 
@@ -213,7 +219,7 @@ fn known_format(spec: &TableSpec, body: &[u8]) -> Result<Format, TableError> {
         Some("csv") => Ok(Format::Csv),
         Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
         _ if spec.label_file.is_some() => Ok(Format::Lines),
-        Some("txt") if body.starts_with(labelled_lines::FAST_TEXT.as_bytes()) => Ok(Format::FastText),
+        Some("txt") if body.starts_with(labeled_lines::FAST_TEXT.as_bytes()) => Ok(Format::FastText),
         Some("txt") => Ok(Format::Tsv),
         _ => Err(TableError::UnknownFormat { path: spec.path.clone() }),
     }

@@ -5,20 +5,24 @@
 //! special tokens are always looked up, never assumed, and a file's own truncation and padding are
 //! switched off: how long an input may be is said with each call, by a [`Limit`].
 //!
-//! A vocabulary made for all the world can be cut to given texts: [`Tokenizer::piece_counts`] counts,
+//! A general vocabulary can be trimmed to given texts: [`Tokenizer::piece_counts`] counts,
 //! [`choose_pieces`] chooses, [`Tokenizer::trimmed`] cuts.
 
+mod added;
 mod bert;
 mod chosen;
 mod comparison;
+mod components;
 mod coverage;
 mod encodings;
 mod error;
+mod guard;
 mod library;
 mod load;
 mod located;
 mod metadata;
 mod save;
+mod settings;
 mod train;
 mod trimmed;
 mod validate;
@@ -32,19 +36,19 @@ pub use comparison::{BrokenWord, VocabularyComparison, compare_vocabularies};
 pub use coverage::{Coverage, TrimReport, Usage};
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
-pub use located::{LocatedEncoding, Place, Windows};
+pub use located::{LocatedEncoding, TokenPlace, Windows};
 pub use train::{TrainOptions, train_wordpiece};
 pub use trimmed::TrimmedVocabulary;
 pub use wordpiece::{Accents, WordPieceOptions};
 
 use self::bert::Scratch;
-use self::library::Parts;
+use self::library::TokenizerBackend;
 use crate::vocabulary::{Vocabulary, VocabularyError};
 
 /// Turns text into token ids. See the [module](self) for where one comes from.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    parts: Parts,
+    parts: TokenizerBackend,
     special: SpecialIds,
     /// `tokenizer_config.json`, as read or as made.
     config: Map<String, Value>,
@@ -61,7 +65,7 @@ pub struct Encoding {
     pub types: Vec<u32>,
 }
 
-/// How long an input may be, and which text gives way.
+/// How long an input may be, and which text is truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// Most tokens, special tokens included.
@@ -139,7 +143,7 @@ impl Tokenizer {
         encoded.into_iter().enumerate().map(in_row).collect()
     }
 
-    /// Rows that an embedding table needs: one more than the largest id.
+    /// Rows that an embedding table needs: one more than the largest id that a text can give.
     pub fn vocabulary_size(&self) -> usize {
         self.parts.size
     }

@@ -19,7 +19,7 @@ mod sample;
 use std::path::{Path, PathBuf};
 
 use self::sample::Sample;
-use crate::labelled::{Dataset, Example, Label};
+use crate::labeled::{Dataset, Example, Label};
 use crate::random::Streams;
 use crate::table::{self, Column, Table, TableError, TableSpec};
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::files;
 
 /// Tokens in the order of their ids: token 0, token 1, … without gaps or repetitions.
+///
+/// A blank line of a file is a token that no text gives; of several such the last one's id counts, as in `transformers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
     tokens: Vec<String>,
@@ -25,7 +27,8 @@ impl Vocabulary {
         let mut ids = HashMap::with_capacity(tokens.len());
         for (id, token) in tokens.iter().enumerate() {
             let id = u32::try_from(id).map_err(|_| VocabularyError::TooLarge { tokens: tokens.len() })?;
-            if let Some(first) = ids.insert(token.clone(), id) {
+            let before = ids.insert(token.clone(), id);
+            if let Some(first) = before.filter(|_| !token.is_empty()) {
                 return Err(VocabularyError::Duplicate { token: token.clone(), first, second: id });
             }
         }
@@ -41,7 +44,8 @@ impl Vocabulary {
     /// A file that cannot be read, is not UTF-8, is empty or holds a token twice; each names the file.
     pub fn from_file(path: &Path) -> Result<Self, VocabularyError> {
         let in_file = |source| VocabularyError::InFile { path: path.to_owned(), source: Box::new(source) };
-        let bytes = std::fs::read(path).map_err(|source| in_file(VocabularyError::Io(source)))?;
+        let bytes =
+            files::read(path, files::MOST_TOKENIZER_BYTES).map_err(|source| in_file(VocabularyError::Io(source)))?;
         let tokens = files::lines(&bytes)
             .enumerate()
             .map(|(index, line)| match std::str::from_utf8(line) {

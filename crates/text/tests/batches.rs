@@ -93,7 +93,7 @@ fn little_is_padding_and_much_is_chance() {
         };
         let bucketed = padding(&first, &lengths);
         assert!(bucketed < 0.06 && random > 0.5, "{bucketed} of bucketed batches, {random} of random ones");
-        // Neighbours of one epoch rarely meet again in the next.
+        // Neighbors of one epoch rarely meet again in the next.
         let pairs = |plan: &[Vec<u32>]| -> BTreeSet<(u32, u32)> {
             plan.iter()
                 .flat_map(|batch| batch.windows(2).map(|pair| (pair[0].min(pair[1]), pair[0].max(pair[1]))))

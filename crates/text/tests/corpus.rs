@@ -95,3 +95,14 @@ fn comparison_counts_what_encoding_gives() {
     let comparison = compare_vocabularies([&ignorant, &poor], ["violets"], 5).unwrap();
     assert_eq!((comparison.coverage.map(|c| c.unknown), comparison.broken_words), ([1, 0], 0));
 }
+
+#[test]
+fn a_line_that_never_ends_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.txt");
+    std::fs::write(&path, format!("short\n{}", "a".repeat((64 << 20) + 1))).unwrap();
+    let mut corpus = Corpus::open(&[&path]).unwrap();
+    assert_eq!(corpus.by_ref().count(), 1);
+    let error = corpus.finish().unwrap_err().to_string();
+    assert!(error.ends_with("line 2: longer than 67108864 bytes, is this a text file?"), "{error}");
+}

@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use attar_text::labelled::{DataError, LabelledSpec, Loaded, TargetSpec, read};
+use attar_text::labeled::{DataError, LabeledSpec, Loaded, TargetSpec, read};
 use attar_text::table::{self, Column, Format, Header, Quoting, TableSpec, TextEncoding};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -120,7 +120,7 @@ fn lines_that_begin_with_a_label() {
     assert!(rows("a.in", b"x\n", &["label"], lines).unwrap_err().ends_with("there are text"));
 }
 
-fn labelled(
+fn labeled(
     name: &str,
     text: &str,
     columns: [&str; 2],
@@ -133,7 +133,7 @@ fn labelled(
     let mut table = TableSpec::new(&path);
     change(dir.path(), &mut table);
     let [first, label] = columns.map(|column| column.parse().unwrap());
-    let loaded = read(&LabelledSpec { table, text: first, pair: None, label: Some(label), target });
+    let loaded = read(&LabeledSpec { table, text: first, pair: None, label: Some(label), target });
     let mut loaded = loaded.map_err(|e: DataError| without(&dir, &e.to_string()))?;
     loaded.notes.iter_mut().for_each(|note| *note = without(&dir, note));
     Ok(loaded)
@@ -142,7 +142,7 @@ fn labelled(
 #[test]
 fn labels_in_a_second_file() {
     let get = |labels: &str, name: &str, text: &str| {
-        labelled(name, text, ["text", "label"], TargetSpec::Discover, |dir, table| {
+        labeled(name, text, ["text", "label"], TargetSpec::Discover, |dir, table| {
             std::fs::write(dir.join("labels"), labels).unwrap();
             table.label_file = Some(dir.join("labels"));
         })
@@ -161,7 +161,7 @@ fn labels_in_a_second_file() {
 
 #[test]
 fn headers_where_columns_have_numbers() {
-    let get = |text: &str| labelled("a.csv", text, ["1", "2"], TargetSpec::Discover, |_, _| {});
+    let get = |text: &str| labeled("a.csv", text, ["1", "2"], TargetSpec::Discover, |_, _| {});
     let outcome = |text: &str| get(text).map(|loaded| (loaded.data.len(), loaded.notes));
     let note = |names: &str| vec![format!("a.csv: the first row names the columns ({names})")];
     // A label that is no number among numbers, and usual names.
@@ -178,11 +178,11 @@ fn headers_where_columns_have_numbers() {
     );
     for (header, rows) in [(Header::Present, 4), (Header::Absent, 5)] {
         let text = "phrase,mark\nx,a\ny,a\nz,b\nw,b\n";
-        let loaded = labelled("a.csv", text, ["1", "2"], TargetSpec::Discover, |_, table| table.header = header);
+        let loaded = labeled("a.csv", text, ["1", "2"], TargetSpec::Discover, |_, table| table.header = header);
         assert_eq!(loaded.map(|loaded| (loaded.data.len(), loaded.notes)), Ok((rows, vec![])));
     }
     let scores = TargetSpec::Regression { low: 0.0, high: 5.0 };
-    let loaded = labelled("a.tsv", "a\tb\nx\t1.5\n", ["1", "2"], scores, |_, _| {}).unwrap();
+    let loaded = labeled("a.tsv", "a\tb\nx\t1.5\n", ["1", "2"], scores, |_, _| {}).unwrap();
     assert_eq!((loaded.data.scores(), loaded.notes.len()), (Some(vec![1.5]), 1));
 }
 
@@ -190,7 +190,7 @@ fn headers_where_columns_have_numbers() {
 fn numbers_that_look_like_scores_are_refused() {
     let get = |labels: Vec<String>, target: TargetSpec| {
         let text: String = labels.iter().map(|label| format!("x\t{label}\n")).collect();
-        labelled("a.tsv", &text, ["1", "2"], target, |_, _| {}).map(|loaded| loaded.data.target.outputs())
+        labeled("a.tsv", &text, ["1", "2"], target, |_, _| {}).map(|loaded| loaded.data.target.outputs())
     };
     let words = |labels: &[&str]| labels.iter().map(|&label| label.to_owned()).collect::<Vec<String>>();
     assert_eq!(

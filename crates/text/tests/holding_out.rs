@@ -1,6 +1,6 @@
 //! Rows held out: in proportion to the classes, also where they are few.
 
-use attar_text::labelled::{Dataset, Example, Label, LabelSet, Target};
+use attar_text::labeled::{Dataset, Example, Label, LabelSet, Target};
 use attar_text::random::Streams;
 
 /// Classes with so many rows, all of different text.

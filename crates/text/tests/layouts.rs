@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use attar_testing::shared;
 use attar_text::glue::Task;
-use attar_text::labelled::{Dataset, Example, Label, Target};
+use attar_text::labeled::{Dataset, Example, Label, Target};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 
-use Split::{Dev, Test, TestLabelled, Train};
+use Split::{Dev, Test, TestLabeled, Train};
 
 fn glue(task: Task) -> PathBuf {
     shared(&format!("data/glue/{}", task.name()))
@@ -38,7 +38,7 @@ fn glue_counts() {
         (Task::Sst2, Train, 67_349, &[29_780, 37_569]),
         (Task::Sst2, Dev, 872, &[428, 444]),
         (Task::Sst2, Test, 1_821, &[]),
-        (Task::Sst2, TestLabelled, 1_821, &[917, 904]),
+        (Task::Sst2, TestLabeled, 1_821, &[917, 904]),
         (Task::Cola, Train, 8_551, &[2_528, 6_023]),
         (Task::Cola, Dev, 1_043, &[322, 721]),
         (Task::Cola, Test, 1_063, &[]),
@@ -47,7 +47,7 @@ fn glue_counts() {
         (Task::Rte, Test, 3_000, &[]),
         (Task::Mrpc, Train, 3_668, &[1_194, 2_474]),
         (Task::Mrpc, Dev, 408, &[129, 279]),
-        (Task::Mrpc, TestLabelled, 1_725, &[578, 1_147]),
+        (Task::Mrpc, TestLabeled, 1_725, &[578, 1_147]),
         (Task::Wnli, Train, 635, &[323, 312]),
         (Task::Wnli, Dev, 71, &[40, 31]),
         (Task::Wnli, Test, 146, &[]),
@@ -68,7 +68,7 @@ fn glue_counts() {
 #[ignore = "needs the data sets of ../shared"]
 fn similarity_scores() {
     let dir = glue(Task::StsB);
-    for (split, rows, mean) in [(Train, 5_749, 2.7010), (Dev, 1_500, 2.3639), (TestLabelled, 1_379, 2.6079)] {
+    for (split, rows, mean) in [(Train, 5_749, 2.7010), (Dev, 1_500, 2.3639), (TestLabeled, 1_379, 2.6079)] {
         let data = Task::StsB.load(&dir, split).unwrap();
         let scores = data.scores().unwrap();
         assert_eq!((data.len(), scores.len()), (rows, rows));
@@ -77,13 +77,13 @@ fn similarity_scores() {
         assert!((got - mean).abs() <= 0.5e-4, "{}: mean {got}", data.name);
         assert_eq!(data.target, Target::Regression { low: 0.0, high: 5.0 });
     }
-    let (test, labelled) = (Task::StsB.load(&dir, Test).unwrap(), Task::StsB.load(&dir, TestLabelled).unwrap());
+    let (test, labeled) = (Task::StsB.load(&dir, Test).unwrap(), Task::StsB.load(&dir, TestLabeled).unwrap());
     // Eleven pairs differ in spaces at the end.
     let trimmed = |data: &Dataset| -> Vec<(String, String)> {
         let pair = |e: &Example| (e.text.trim().to_owned(), e.pair.as_deref().unwrap().trim().to_owned());
         data.examples.iter().map(pair).collect()
     };
-    assert_eq!(trimmed(&test), trimmed(&labelled));
+    assert_eq!(trimmed(&test), trimmed(&labeled));
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn quirks_of_glue_files() {
     let dev = Task::Sst2.load(&dir, Dev).unwrap();
     assert_eq!(dev.examples[0].text, "it 's a charming and often affecting journey . ");
     assert_eq!((dev.name.as_str(), dev.target.outputs()), ("SST-2 dev", 2));
-    let (test, labelled) = (Task::Sst2.load(&dir, Test).unwrap(), Task::Sst2.load(&dir, TestLabelled).unwrap());
-    assert!(test.examples.iter().zip(&labelled.examples).all(|(a, b)| a.text == b.text));
+    let (test, labeled) = (Task::Sst2.load(&dir, Test).unwrap(), Task::Sst2.load(&dir, TestLabeled).unwrap());
+    assert!(test.examples.iter().zip(&labeled.examples).all(|(a, b)| a.text == b.text));
     let train = Task::Sst2.load(&dir, Train).unwrap();
-    assert_eq!([dev.duplicates_with(&train), labelled.duplicates_with(&train)], [0, 2]);
+    assert_eq!([dev.duplicates_with(&train), labeled.duplicates_with(&train)], [0, 2]);
 
     let dir = glue(Task::Cola);
     let (train, dev) = (Task::Cola.load(&dir, Train).unwrap(), Task::Cola.load(&dir, Dev).unwrap());
@@ -130,7 +130,7 @@ fn intents() {
     // Literally 12 and 26; three more differ in double spaces.
     assert_eq!([dev.duplicates_with(&train), test.duplicates_with(&train)], [15, 26]);
     assert!(train.examples.iter().all(|example| !example.text.contains("  ") && example.text == example.text.trim()));
-    assert_eq!(Layout::Snips.load(&dir, TestLabelled).unwrap().examples, test.examples);
+    assert_eq!(Layout::Snips.load(&dir, TestLabeled).unwrap().examples, test.examples);
 
     let dir = shared("data/intents/clinc150");
     assert_eq!(Layout::detect(&dir).unwrap(), Layout::Clinc150);
@@ -154,7 +154,7 @@ fn news() {
     expect(&test, 7_600, &[1_900; 4]);
     assert_eq!(test.duplicates_with(&dev), 9);
     let error = Layout::AgNews.load(&dir, Train).unwrap_err().to_string();
-    assert!(error.ends_with(": AG News has no train split here; there are dev, test, labelled test"), "{error}");
+    assert!(error.ends_with(": AG News has no train split here; there are dev, test, labeled test"), "{error}");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn wrong_files_are_named() {
     assert_eq!(error(sst2, Dev), "DIR/dev.tsv: line 3: unknown label \"2\"; expected one of 0, 1");
     write("dev.tsv", "sentence\tlabel\n");
     assert_eq!(error(sst2, Dev), "DIR/dev.tsv: no examples, expected at least one row");
-    assert_eq!(error(sst2, TestLabelled), "DIR: SST-2 has no labelled test split here; there are dev");
+    assert_eq!(error(sst2, TestLabeled), "DIR: SST-2 has no labeled test split here; there are dev");
     write("dev.tsv", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t5.1\n");
     assert_eq!(
         error(Layout::Glue(Task::StsB), Dev),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use attar_text::labelled::{Example, Label};
+use attar_text::labeled::{Example, Label};
 use attar_text::layout::Split;
 use attar_text::noise::{Noise, noisy};
 use attar_text::random::Streams;
@@ -87,7 +87,7 @@ fn swaps_move_words_by_one_place() {
 }
 
 #[test]
-fn ngrams_are_one_to_five_neighbours() {
+fn ngrams_are_one_to_five_neighbors() {
     let rows = rows(&[60]);
     let mut lengths = [0; 6];
     let copies = noisy(&rows, None, 150, Noise { ngram: 1.0, ..NONE }, &Streams::new(4));

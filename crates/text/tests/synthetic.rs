@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic::generate;
@@ -28,7 +28,7 @@ fn the_same_seed_gives_the_same_rows() {
     assert_eq!(large.examples[..200], small.examples[..]);
     assert_ne!(large.sha256, small.sha256);
     assert_ne!(generate(&Streams::new(1), 200, Split::Train).examples, small.examples);
-    assert_eq!(generate(&streams, 30, Split::Test).examples, generate(&streams, 30, Split::TestLabelled).examples);
+    assert_eq!(generate(&streams, 30, Split::Test).examples, generate(&streams, 30, Split::TestLabeled).examples);
     assert_eq!((small.name.as_str(), &small.path), ("home and shop commands train", &None));
 }
 
@@ -67,7 +67,7 @@ fn something_is_held_out() {
     }
 }
 
-/// Accuracy of an averaged perceptron on single words and pairs of neighbours.
+/// Accuracy of an averaged perceptron on single words and pairs of neighbors.
 fn baseline(train: &Dataset, dev: &Dataset) -> f64 {
     let classes = train.target.outputs();
     let mut ids: HashMap<String, usize> = HashMap::new();

@@ -4,7 +4,7 @@
 
 use attar_testing::shared;
 use attar_text::tokenizer::{
-    Accents, EncodeError, Encodings, Limit, Place, Tokenizer, Truncation, Windows, WordPieceOptions,
+    Accents, EncodeError, Encodings, Limit, TokenPlace, Tokenizer, Truncation, Windows, WordPieceOptions,
 };
 use attar_text::vocabulary::Vocabulary;
 use proptest::prelude::*;
@@ -199,7 +199,7 @@ impl Both {
 }
 
 /// What the crate says of where tokens come from.
-fn places(encoding: &tokenizers::Encoding) -> Vec<Option<Place>> {
+fn places(encoding: &tokenizers::Encoding) -> Vec<Option<TokenPlace>> {
     let (words, texts) = (encoding.get_word_ids(), encoding.get_sequence_ids());
     let place = |token: usize| {
         if encoding.get_special_tokens_mask()[token] == 1 {
@@ -207,7 +207,7 @@ fn places(encoding: &tokenizers::Encoding) -> Vec<Option<Place>> {
         }
         let (start, end) = encoding.get_offsets()[token];
         let goes_on = token > 0 && texts[token - 1] == texts[token] && words[token - 1] == words[token];
-        Some(Place { text: texts[token].unwrap(), bytes: start..end, begins_word: !goes_on })
+        Some(TokenPlace { text: texts[token].unwrap(), bytes: start..end, begins_word: !goes_on })
     };
     (0..encoding.len()).map(place).collect()
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use attar_testing::shared;
-use attar_text::labelled::{Dataset, Example, Label, LabelSet, Target};
+use attar_text::labeled::{Dataset, Example, Label, LabelSet, Target};
 use attar_text::random::Streams;
 use attar_text::table::{Column, Header, TableSpec};
 use attar_text::unlabeled::{Unlabeled, UnlabeledSpec, read};

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, bail};
 use attar_distill::baseline::{FrozenBaseline, NgramBaseline};
+use attar_distill::labels::{self, ClassOrder};
+use attar_distill::model_directory;
 use attar_distill::recipe::EnergySpec;
 use attar_distill::score::{Agreement, AgreementKind, Answers, Truth};
-use attar_distill::{labels, model_directory};
 use attar_model::{EncoderConfig, Size, flops};
 use attar_runtime::{Session, Text};
-use attar_text::labelled::{Dataset, Example};
+use attar_text::labeled::{Dataset, Example};
 use attar_text::metrics::{ClassReport, Difference, Metric, Score};
 use attar_text::random::Streams;
 use serde::Serialize;
@@ -262,7 +263,7 @@ impl Contender {
     fn answers(&mut self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
         let logits = match self {
             Contender::Encoder { name, session, .. } => {
-                let order = labels::classes(name, session.target()?, &data.target, notes)?;
+                let order = labels::classes(name, session.target()?, &data.target, ClassOrder::Stated, notes)?;
                 let mut bar = counting(texts.len(), name);
                 let mut logits = session.logits(texts, |done| bar.inc(done as u64))?;
                 bar.finish_and_clear();

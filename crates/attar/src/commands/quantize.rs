@@ -11,7 +11,7 @@ use attar_distill::{ExportedStudent, model_directory};
 use attar_model::atomic::WriteMode;
 use attar_model::quantized::QUANTIZED_FILE;
 use attar_model::{Bundle, WriteWeights};
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 use serde::Serialize;
@@ -97,6 +97,7 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
     ensure!(!args.out.exists(), "{} is there already: name a new folder", args.out.display());
     let directory = model_directory::existing(&args.model)?;
     let bundle = Bundle::read(&directory)?;
+    bundle.notes.iter().for_each(console::note);
     let mut notes = Vec::new();
     let rows = match &args.data {
         Some(path) => Some(scored_rows(path, args, &directory, &bundle, &mut notes)?),

@@ -186,12 +186,12 @@ fn what_cannot_be_is_refused() {
 
     // The rows that a model was trained on say nothing.
     let mut bundle = Bundle::read(&workshop().join("teacher/student")).unwrap();
-    let data = attar_text::labelled::load(&attar_text::labelled::LabelledSpec {
+    let data = attar_text::labeled::load(&attar_text::labeled::LabeledSpec {
         table: attar_distill::data::table(&folder.join("rows.tsv"), attar_distill::recipe::TableFormat::default()),
         text: "text".parse().unwrap(),
         pair: None,
         label: Some("label".parse().unwrap()),
-        target: attar_text::labelled::TargetSpec::Named(bundle.config.head.labels().to_vec()),
+        target: attar_text::labeled::TargetSpec::Named(bundle.config.head.labels().to_vec()),
     })
     .unwrap();
     bundle.provenance.as_mut().unwrap()["manifest"]["train"]["sha256"] = data.content_hash().into();

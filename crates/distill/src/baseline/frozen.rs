@@ -2,7 +2,7 @@
 
 use attar_model::Pooling;
 use attar_runtime::{Session, Text};
-use attar_text::labelled::{Dataset, Example, Target};
+use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::random::Streams;
 
 use crate::Error;

@@ -2,7 +2,7 @@
 
 use attar_model::Pooling;
 use attar_runtime::{Session, Text};
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::random::Streams;
 
 use super::frozen::{cosine, pair_row};

@@ -2,7 +2,7 @@
 //! encoder in seconds, and where a classifier begins, so that no training starts below it.
 
 use attar_model::{Bundle, ClassifierInput, EncoderConfig, Tensor as Stored, Weights};
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use burn::tensor::Tensor;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Sentence vectors that tell classes apart: cosines near 1 within a class and near 0 between classes, as SetFit
 //! (Tunstall et al., arXiv 2209.11055) trains a sentence encoder on few rows; here over all pairs of a batch.
 
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 

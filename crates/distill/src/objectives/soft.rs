@@ -1,6 +1,6 @@
 //! The teacher's predictions as labels.
 
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

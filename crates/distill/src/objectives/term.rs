@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use attar_model::EncoderConfig;
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use burn::tensor::Tensor;
 
 use super::{Comparison, ProjectionSpec, Semantics};

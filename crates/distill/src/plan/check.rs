@@ -1,7 +1,7 @@
 //! The checks that need no compute.
 
 use attar_model::EncoderConfig;
-use attar_text::labelled::Label;
+use attar_text::labeled::Label;
 use attar_text::tokenizer::{Encoding, Tokenizer};
 
 use super::{Model, PlannedTeacher};

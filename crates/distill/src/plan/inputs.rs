@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use attar_model::Bundle;
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
 use crate::data::{LabelledData, default_metrics};
+use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StudentSpec};
 use crate::{Error, model_directory};
 
@@ -78,7 +79,9 @@ impl Inputs {
             Some(name) => vec![Metric::from_name(name)?],
             None => default_metrics(&train.target),
         };
-        Ok(LabelledData { train, dev, metrics, max_tokens: *max_tokens, notes })
+        // The program knows the order of its classes.
+        let class_order = ClassOrder::Stated;
+        Ok(LabelledData { train, dev, metrics, max_tokens: *max_tokens, class_order, notes })
     }
 
     /// The teacher, read or given; `None` if the recipe has none.

@@ -7,7 +7,7 @@ use attar_model::{
     Bundle, ClassifierInput, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights, Target as Answer, Tensor,
     Weights, expected_shapes,
 };
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
@@ -58,6 +58,7 @@ impl PlannedStudent {
         tokenizer: &Tokenizer,
         data: &LabelledData,
         streams: &Streams,
+        notes: &mut Vec<String>,
     ) -> Result<PlannedStudent, Error> {
         let head = Head::Classification { target: answer(&data.train.target) };
         match spec {
@@ -67,6 +68,7 @@ impl PlannedStudent {
                     (Some(path), None) => Base::read(path, *new_head, &head)?,
                     (None, None) => unreachable!("the caller checked that there is a model"),
                 };
+                notes.extend(base.bundle.notes.iter().cloned());
                 Ok(base.student(*classifier, *begins, head, streams)?)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
@@ -114,6 +116,21 @@ impl PlannedStudent {
             }
         }
     }
+}
+
+/// What the model that a student is made from is called, and its configuration, if it is made from one.
+///
+/// # Errors
+/// If there is no such model.
+pub(super) fn base_config(spec: &StudentSpec, given: Option<&Model>) -> Result<Option<(String, EncoderConfig)>, Error> {
+    Ok(match (spec, given) {
+        (StudentSpec::Model { .. }, Some(model)) => Some((model.name.clone(), model.bundle.config.clone())),
+        (StudentSpec::Model { path: Some(path), .. }, None) => {
+            let config = Bundle::read_config(&model_directory::existing(path)?)?;
+            Some((model_directory::name(path), config))
+        }
+        _ => None,
+    })
 }
 
 /// A model that is trained further.

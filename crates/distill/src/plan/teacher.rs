@@ -1,9 +1,10 @@
 //! The teacher of a plan.
 
 use attar_model::{Bundle, Head, Target as Answer};
-use attar_text::labelled::Target;
+use attar_text::labeled::Target;
 
 use super::Model;
+use crate::data::LabelledData;
 use crate::{Error, labels};
 
 /// A teacher and how its classes stand to the data's.
@@ -18,12 +19,13 @@ pub struct PlannedTeacher {
 }
 
 impl PlannedTeacher {
-    pub(super) fn new(model: Model, target: &Target, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
+    pub(super) fn new(model: Model, rows: &LabelledData, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
         let Model { name, bundle, .. } = model;
-        let classes = match (&bundle.config.head, target) {
+        notes.extend(bundle.notes.iter().cloned());
+        let classes = match (&bundle.config.head, &rows.train.target) {
             (Head::Classification { target: Answer::Labels(names) }, Target::Classes(data))
             | (Head::Classification { target: Answer::MultiLabel(names) }, Target::MultiLabel(data)) => {
-                labels::order(&format!("teacher {name}"), names, &data.names, notes)?
+                labels::order(&format!("teacher {name}"), names, &data.names, rows.class_order, notes)?
             }
             // A teacher of states alone is fine; what needs its predictions is checked with the stages.
             _ => None,

@@ -1,6 +1,6 @@
 //! The part of a vocabulary that a student keeps.
 
-use attar_text::labelled::Example;
+use attar_text::labeled::Example;
 use attar_text::tokenizer::{Tokenizer, choose_pieces};
 
 use crate::Error;

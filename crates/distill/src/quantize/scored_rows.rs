@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use attar_model::{Bundle, Head, Target};
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
 
+use crate::Error;
+use crate::labels::{self, ClassOrder};
 use crate::score::{Answers, Truth};
-use crate::{Error, labels};
 
 /// Labeled rows, encoded for one model.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl ScoredRows {
         notes: &mut Vec<String>,
     ) -> Result<ScoredRows, Error> {
         let RowsToScore { dev, train, calibration_rows, metrics, max_tokens, model } = rows;
-        let order = labels::classes(&model, classifier(bundle)?, &dev.target, notes)?;
+        let order = labels::classes(&model, classifier(bundle)?, &dev.target, ClassOrder::Stated, notes)?;
         let truth = Truth::of(&dev).ok_or_else(|| {
             let out = "leave the rows without one out, or quantize by the error of the weights";
             Error::refused(&dev.name, "a label on every row", "rows without", out)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use attar_text::labelled::{Dataset, Target};
+use attar_text::labeled::{Dataset, Target};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attar_meter::Meter;
 use attar_model::{Tensor as Stored, Weights};
 use attar_text::batch::Batch;
-use attar_text::labelled::Label;
+use attar_text::labeled::Label;
 use attar_text::random::Streams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
@@ -220,11 +220,11 @@ pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, d
             None => BatchLabels::Classes(classes),
         });
     }
-    if labels.iter().all(|label| matches!(label, Label::Several(_))) {
+    if labels.iter().all(|label| matches!(label, Label::MultiLabel(_))) {
         let width = plan.data.train.target.outputs();
         let mut present = vec![0.0f32; count * width];
         for (row, label) in present.chunks_mut(width.max(1)).zip(&labels) {
-            if let Label::Several(numbers) = label {
+            if let Label::MultiLabel(numbers) = label {
                 numbers.iter().for_each(|&number| row[number as usize] = 1.0);
             }
         }

@@ -1,5 +1,7 @@
 //! Class names: `id2label`, `num_labels` and `problem_type`.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::config::{ConfigError, Target};
@@ -120,5 +122,15 @@ fn read_names(names: &Map<String, Value>) -> Result<Vec<String>, ConfigError> {
         }
     }
     // As many distinct ids below `count` as there are slots: none is empty.
-    Ok(labels.into_iter().flatten().collect())
+    let labels: Vec<String> = labels.into_iter().flatten().collect();
+    let mut first = HashMap::new();
+    for (id, name) in labels.iter().enumerate() {
+        if let Some(other) = first.insert(name.as_str(), id) {
+            let name: String = name.chars().take(60).collect();
+            return Err(error(format!(
+                "{other} and {id} are both called {name:?}, so that answers cannot be told apart"
+            )));
+        }
+    }
+    Ok(labels)
 }

@@ -16,6 +16,7 @@ use super::{QuantizedTensor, QuantizedWeights};
 use crate::config::EncoderConfig;
 use crate::error::Error;
 use crate::family_names::family_name;
+use crate::finite::check_finite;
 use crate::names::expected_shapes;
 use crate::stored::{ElementType, StoredTensor};
 use crate::tensor_stream::TensorStream;
@@ -122,6 +123,7 @@ fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> 
         let tensor = match values {
             Values::Floats(data) => {
                 let tensor = Tensor { shape: plan.shape, data };
+                check_finite(&path, &plan.name, &tensor.data)?;
                 let is_half = plan.values.element_type() == ElementType::F16;
                 if is_half { QuantizedTensor::F16(tensor) } else { QuantizedTensor::F32(tensor) }
             }

@@ -84,6 +84,12 @@ pub enum TorchError {
     /// What the program builds is not a dictionary.
     #[error("the file holds no dictionary of tensors: save the model's state_dict")]
     NotADictionary,
+    /// Several dictionaries of tensors, none of which is known to be the model.
+    #[error("the file holds several dictionaries of tensors ({}): save the one of the model alone", keys.join(", "))]
+    Nested {
+        /// Their names.
+        keys: Vec<String>,
+    },
     /// A storage is mentioned twice with different sizes or types.
     #[error("the storage `{key}` is described in two ways: the file is damaged")]
     Ambiguous {

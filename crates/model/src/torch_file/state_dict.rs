@@ -31,16 +31,20 @@ pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result
     // As in Python, the last of several equal keys counts.
     let mut tensors = BTreeMap::new();
     let mut others = Vec::new();
-    for (key, value) in dictionary(pickled)? {
+    let root = dictionary(pickled)?;
+    let items = match nested(pickled, root)? {
+        Some((name, items)) => {
+            others.extend(root.iter().filter_map(|(key, _)| text(key)).filter(|key| *key != name).map(str::to_owned));
+            items
+        }
+        None => root,
+    };
+    for (key, value) in items {
         let Value::Text(name) = *key else {
             others.push(format!("{key:?}"));
             continue;
         };
-        let object = match *value {
-            Value::Object(object) => pickled.objects.get(object),
-            _ => None,
-        };
-        match object {
+        match object(pickled, value) {
             Some(Object::Tensor(view)) => _ = tensors.insert(name.to_string(), tensor(name, view, pickled, starts)?),
             _ => others.push(name.to_string()),
         }
@@ -48,12 +52,51 @@ pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result
     Ok(FileIndex { tensors: tensors.into_iter().collect(), others })
 }
 
-fn dictionary<'p, 'a>(pickled: &'p Pickled<'a>) -> Result<&'p [(Value<'a>, Value<'a>)], TorchError> {
-    let root = match pickled.root {
-        Value::Object(root) => pickled.objects.get(root),
+type Items<'a> = [(Value<'a>, Value<'a>)];
+
+/// The dictionary of tensors inside of a training checkpoint, with its name, where there are no tensors outside.
+fn nested<'p, 'a>(
+    pickled: &'p Pickled<'a>,
+    root: &'p Items<'a>,
+) -> Result<Option<(&'a str, &'p Items<'a>)>, TorchError> {
+    let holds_tensors =
+        |items: &Items<'_>| items.iter().any(|(_, value)| matches!(object(pickled, value), Some(Object::Tensor(_))));
+    if holds_tensors(root) {
+        return Ok(None);
+    }
+    let inner = |(key, value): &'p (Value<'a>, Value<'a>)| match object(pickled, value) {
+        Some(Object::Dict(items)) if holds_tensors(items) => Some((text(key)?, items.as_slice())),
         _ => None,
     };
-    match root {
+    let found: Vec<_> = root.iter().filter_map(inner).collect();
+    let usual = |name: &&str| found.iter().find(|(key, _)| key == name).copied();
+    match (found.as_slice(), MODEL_KEYS.iter().find_map(usual)) {
+        ([], _) => Ok(None),
+        ([only], _) => Ok(Some(*only)),
+        (_, Some(model)) => Ok(Some(model)),
+        (several, None) => Err(TorchError::Nested { keys: several.iter().map(|(key, _)| (*key).into()).collect() }),
+    }
+}
+
+/// Under which names training programs keep a model beside other things.
+const MODEL_KEYS: [&str; 5] = ["state_dict", "model_state_dict", "model", "module", "net"];
+
+fn text<'a>(value: &Value<'a>) -> Option<&'a str> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn object<'p, 'a>(pickled: &'p Pickled<'a>, value: &Value<'a>) -> Option<&'p Object<'a>> {
+    match value {
+        Value::Object(object) => pickled.objects.get(*object),
+        _ => None,
+    }
+}
+
+fn dictionary<'p, 'a>(pickled: &'p Pickled<'a>) -> Result<&'p Items<'a>, TorchError> {
+    match object(pickled, &pickled.root) {
         Some(Object::Dict(items)) => Ok(items),
         _ => Err(TorchError::NotADictionary),
     }

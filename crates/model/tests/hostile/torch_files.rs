@@ -262,3 +262,42 @@ fn archives_that_lie() {
     refused("pytorch_model.bin", &lying);
     assert_memory_is_bounded();
 }
+
+/// A training checkpoint: other things, and the model in a dictionary of its own.
+fn checkpoint(keys: &[&str]) -> Vec<u8> {
+    let start = Program::new().op(b"}").text("epoch").int(3).op(b"s");
+    let program = keys
+        .iter()
+        .fold(start, |program, key| program.text(key).op(b"}").text("w").tensor(FLOATS, 0, &[2, 3], &[3, 1]).op(b"ss"));
+    program.stop()
+}
+
+#[test]
+fn the_model_inside_a_checkpoint_is_found() {
+    for keys in [&["state_dict"][..], &["model_state_dict"], &["anything"], &["ema", "model"]] {
+        for file in both(&checkpoint(keys)) {
+            let file = attar_model::WeightsFile::from_bytes("pytorch_model.bin".as_ref(), file).unwrap();
+            assert_eq!(file.tensor("w").unwrap().shape(), [2, 3]);
+            assert_eq!(file.others()[0], "epoch");
+            assert_eq!(file.others().len(), keys.len());
+        }
+    }
+    let several = "the file holds several dictionaries of tensors (ema, swa): save the one of the model alone";
+    refused_in_both(&checkpoint(&["ema", "swa"]), several);
+}
+
+/// Many tensors that are one storage: little on the disk, much in memory.
+#[test]
+fn shared_storages_are_bounded_together() {
+    let names: Vec<String> = (0..40).map(|number| format!("w{number}")).collect();
+    let start = Program::new().op(b"}");
+    let storage = Storage("FloatStorage", "0", 25_000);
+    let program = names
+        .iter()
+        .fold(start, |program, name| program.text(name).tensor(storage, 0, &[250, 100], &[100, 1]).op(b"s"));
+    let bytes = zip_file(&program.stop(), &[("0", &[0; 100_000])]);
+    let file = attar_model::WeightsFile::from_bytes("pytorch_model.bin".as_ref(), bytes).unwrap();
+    let error = file.all_floats().unwrap_err().to_string();
+    assert!(error.contains("its tensors share numbers and take 4000000"), "{error}");
+    assert_eq!(file.floats("w7").unwrap().data.len(), 25_000);
+}

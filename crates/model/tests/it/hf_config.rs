@@ -129,6 +129,7 @@ fn labels() {
         (json!({"id2label": {"0": "a", "00": "b"}}), "0 stands there twice"),
         (json!({"id2label": {"a": "b"}}), "`a` is not an id"),
         (json!({"id2label": {"0": 1}}), "the name of 0 is 1"),
+        (json!({"id2label": {"0": "a", "1": "b", "2": "a"}}), "0 and 2 are both called \"a\""),
         (json!({"id2label": {}}), "it is empty"),
         (json!({"id2label": ["a"]}), "`id2label` must be an object from id to name, got an array"),
         (json!({"id2label": {"0": "a", "1": "b"}, "num_labels": 3}), "`num_labels` is 3 but `id2label` has 2"),

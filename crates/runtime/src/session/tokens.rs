@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use attar_model::Head;
-use attar_text::tokenizer::{EncodeError, LocatedEncoding, Place, Windows};
+use attar_text::tokenizer::{EncodeError, LocatedEncoding, TokenPlace, Windows};
 
 use super::Session;
 use crate::batch::Input;
@@ -188,7 +188,7 @@ impl Session {
 }
 
 /// The bytes of the word that begins with this token.
-fn word_at(tokens: &[Option<Place>], first: usize) -> Range<usize> {
+fn word_at(tokens: &[Option<TokenPlace>], first: usize) -> Range<usize> {
     let place = |t: usize| tokens.get(t).and_then(Option::as_ref);
     let Some(start) = place(first) else { return 0..0 };
     let continues = |t: &usize| place(*t).is_some_and(|place| !place.begins_word && place.text == start.text);
@@ -197,7 +197,7 @@ fn word_at(tokens: &[Option<Place>], first: usize) -> Range<usize> {
 }
 
 /// The most probable start and end among the tokens of the second text, widened to whole words.
-fn best_span(tokens: &[Option<Place>], logits: &[f32]) -> Option<Span> {
+fn best_span(tokens: &[Option<TokenPlace>], logits: &[f32]) -> Option<Span> {
     let word = |t: usize| tokens[t].as_ref().filter(|place| place.text == 1);
     // Only tokens of the context are candidates, and the first token, which means that there is no answer.
     let part = |column: usize| {
@@ -280,8 +280,8 @@ fn largest(numbers: &[f32]) -> (usize, f32) {
 mod tests {
     use super::*;
 
-    fn place(text: usize, bytes: Range<usize>, begins_word: bool) -> Option<Place> {
-        Some(Place { text, bytes, begins_word })
+    fn place(text: usize, bytes: Range<usize>, begins_word: bool) -> Option<TokenPlace> {
+        Some(TokenPlace { text, bytes, begins_word })
     }
 
     #[test]

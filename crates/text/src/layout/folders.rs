@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Layout, Split};
 use crate::files;
-use crate::labelled::{self, DataError, Dataset, LabelledSpec, RawRow, TargetSpec, from_rows};
+use crate::labeled::{self, DataError, Dataset, LabeledSpec, RawRow, TargetSpec, from_rows};
 use crate::table::{Column, ExtraColumns, Format, Header, Quoting, TableError, TableSpec, hexadecimal};
 
 pub(super) fn detect(dir: &Path) -> Option<Layout> {
@@ -17,7 +17,7 @@ pub(super) fn detect(dir: &Path) -> Option<Layout> {
     if dir.join(clinc_file(Split::Train)).exists() {
         return Some(Layout::Clinc150);
     }
-    let bytes = std::fs::read(dir.join("dev.tsv")).ok()?;
+    let bytes = files::read(&dir.join("dev.tsv"), files::MOST_TABLE_BYTES).ok()?;
     let first = String::from_utf8_lossy(files::lines(&bytes).next()?).into_owned();
     let topic = first.split('\t').collect::<Vec<_>>();
     matches!(topic[..], [_, topic] if AG_NEWS_TOPICS.contains(&topic)).then_some(Layout::AgNews)
@@ -27,7 +27,7 @@ pub(super) fn snips_file(split: Split) -> &'static str {
     match split {
         Split::Train => "train/seq.in",
         Split::Dev => "valid/seq.in",
-        Split::Test | Split::TestLabelled => "test/seq.in",
+        Split::Test | Split::TestLabeled => "test/seq.in",
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn ag_news_file(split: Split) -> &'static str {
     match split {
         Split::Train => "train.tsv",
         Split::Dev => "dev.tsv",
-        Split::Test | Split::TestLabelled => "test.tsv",
+        Split::Test | Split::TestLabeled => "test.tsv",
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
     let key = match split {
         Split::Train => "train",
         Split::Dev => "val",
-        Split::Test | Split::TestLabelled => "test",
+        Split::Test | Split::TestLabeled => "test",
     };
     let rows = parts.remove(key).ok_or_else(|| wrong(format!("expected a list {key:?}, found none")))?;
     if let Some(row) = rows.iter().position(|(_, intent)| intent.trim().is_empty()) {
@@ -96,7 +96,7 @@ pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
 }
 
 pub(super) fn ag_news(dir: &Path, split: Split) -> Result<Dataset, DataError> {
-    labelled::load(&LabelledSpec {
+    labeled::load(&LabeledSpec {
         table: TableSpec {
             format: Format::Tsv,
             header: Header::Absent,
@@ -124,5 +124,5 @@ const SNIPS_INTENTS: [&str; 7] = [
 const AG_NEWS_TOPICS: [&str; 4] = ["World", "Sports", "Business", "Sci/Tech"];
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })
+    files::read(path, files::MOST_TABLE_BYTES).map_err(|source| DataError::Io { path: path.to_owned(), source })
 }

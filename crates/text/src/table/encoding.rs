@@ -1,6 +1,5 @@
 //! The bytes of a file as UTF-8, whatever it is packed by and written in.
 
-use std::io::Read;
 use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16LE, WINDOWS_1252};
@@ -9,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{TableError, hexadecimal};
 use crate::corpus::GZIP;
+use crate::files;
 
 /// How characters are written as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,12 +27,10 @@ pub enum TextEncoding {
 /// The text of a file as UTF-8 without a mark, which the readers check line by line, and the SHA-256 of the file itself.
 pub(super) fn contents(path: &Path, encoding: TextEncoding) -> Result<(Vec<u8>, String), TableError> {
     let io = |source| TableError::Io { path: path.to_owned(), source };
-    let mut bytes = std::fs::read(path).map_err(io)?;
+    let mut bytes = files::read(path, files::MOST_TABLE_BYTES).map_err(io)?;
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
     if bytes.starts_with(GZIP) {
-        let mut unpacked = Vec::new();
-        MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).map_err(io)?;
-        bytes = unpacked;
+        bytes = files::read_at_most(MultiGzDecoder::new(&bytes[..]), files::MOST_TABLE_BYTES).map_err(io)?;
     }
     let mark = Encoding::for_bom(&bytes);
     let (encoding, name) = match (encoding, mark) {

@@ -45,6 +45,27 @@ pub enum TableError {
         /// Counted from 1.
         line: usize,
     },
+    /// A value so long that it is hardly a text.
+    #[error("{}: line {line}: a value of more than {most} bytes, is this the right file and format?", path.display())]
+    LongText {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The longest that is taken.
+        most: usize,
+    },
+    /// A closing quotation mark inside a value.
+    #[error(
+        "{}: line {line}: a quotation mark inside a quoted value is followed by neither a separator nor the end of the \
+         line; write it twice, or switch quoting off if \" is an ordinary character in this file", path.display()
+    )]
+    StrayQuote {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
     /// A quoted value that runs to the end of the file.
     #[error(
         "{}: line {line}: a quotation mark in the row that begins here is never closed; if \" is an ordinary \

@@ -20,8 +20,15 @@ pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, Table
         let end = reader.position().byte() as usize;
         let raw = &body[start..end];
         let line = counted.line_of_first_content(body, start);
-        if end == body.len() && ends_inside_quotation(raw, table.separator) {
-            return Err(TableError::Unclosed { path: table.path.to_owned(), line });
+        let leading = raw.iter().take_while(|&&byte| byte == b'\n').count();
+        match quotation(&raw[leading..], table.separator) {
+            Quotation::Stray { breaks } => {
+                return Err(TableError::StrayQuote { path: table.path.to_owned(), line: line + breaks });
+            }
+            Quotation::Unclosed if end == body.len() => {
+                return Err(TableError::Unclosed { path: table.path.to_owned(), line });
+            }
+            Quotation::Closed | Quotation::Unclosed => {}
         }
         if raw.iter().all(|byte| b"\r\n".contains(byte)) {
             continue;
@@ -41,8 +48,17 @@ fn values(record: &ByteRecord) -> Option<Vec<&str>> {
     Some(values)
 }
 
-/// Whether a row ends before its last quotation does, which the reader takes for the end of both.
-fn ends_inside_quotation(raw: &[u8], separator: u8) -> bool {
+/// How the quotations of a row end.
+enum Quotation {
+    /// All of them are closed, or there is none.
+    Closed,
+    /// The last one is still open, which the reader takes for the end of the value.
+    Unclosed,
+    /// A closing mark is followed by more of the value, after so many line breaks. Readers disagree on what that means.
+    Stray { breaks: usize },
+}
+
+fn quotation(raw: &[u8], separator: u8) -> Quotation {
     enum State {
         ValueStart,
         Plain,
@@ -50,17 +66,21 @@ fn ends_inside_quotation(raw: &[u8], separator: u8) -> bool {
         QuoteInQuoted,
     }
     let mut state = State::ValueStart;
-    for &byte in raw {
+    let mut breaks = 0;
+    for (at, &byte) in raw.iter().enumerate() {
         state = match (state, byte) {
             (State::ValueStart | State::QuoteInQuoted, b'"') => State::Quoted,
             (State::Quoted, b'"') => State::QuoteInQuoted,
             (State::Quoted, _) => State::Quoted,
             (_, b'\n') => State::ValueStart,
             (_, byte) if byte == separator => State::ValueStart,
+            (State::QuoteInQuoted, b'\r') if raw.get(at + 1).is_none_or(|&next| next == b'\n') => State::Plain,
+            (State::QuoteInQuoted, _) => return Quotation::Stray { breaks },
             _ => State::Plain,
         };
+        breaks += usize::from(byte == b'\n');
     }
-    matches!(state, State::Quoted)
+    if matches!(state, State::Quoted) { Quotation::Unclosed } else { Quotation::Closed }
 }
 
 /// Counts lines from where it last stood.

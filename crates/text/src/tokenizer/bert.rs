@@ -1,4 +1,4 @@
-//! BERT's tokenisation done directly: the ids of the `tokenizers` crate, many times faster.
+//! BERT's tokenization done directly: the ids of the `tokenizers` crate, many times faster.
 //!
 //! The crate keeps for every character where it came from, allocates for every word and hashes every
 //! candidate piece. Ids alone need none of it. One pass over the bytes of a text finds the words: a
@@ -29,9 +29,9 @@ use self::added::AddedTokens;
 use self::characters::Characters;
 use self::pieces::Pieces;
 use self::sink::{Located, Sink};
-use self::template::{Part, Templates};
+use self::template::{TemplatePart, Templates};
 use self::truncate::{Kept, kept};
-use super::located::{LocatedEncoding, Place, Windows};
+use super::located::{LocatedEncoding, TokenPlace, Windows};
 use super::{EncodeError, Encoding, Limit, Truncation};
 
 /// A WordPiece tokenizer in BERT's way, ready to encode.
@@ -47,12 +47,12 @@ pub(super) struct Bert {
     longest_word: usize,
     templates: Templates,
     size: usize,
-    /// Made when first asked for, for few ever ask.
+    /// Built when first needed, since few callers need it.
     by_id: OnceLock<Vec<Option<String>>>,
 }
 
 /// What a [`Bert`] is made of.
-struct Parts<'a> {
+struct BertParts<'a> {
     normalizer: tokenizers::normalizers::BertNormalizer,
     vocabulary: Vec<(&'a str, u32)>,
     unknown: &'a str,
@@ -81,7 +81,7 @@ impl Bert {
         let ModelWrapper::WordPiece(model) = inner.get_model() else { return None };
         let vocabulary = tokenizers::Model::get_vocab(model);
         let added = inner.get_added_vocabulary();
-        Self::from_parts(&Parts {
+        Self::from_parts(&BertParts {
             normalizer: *normalizer,
             vocabulary: vocabulary.iter().map(|(token, &id)| (token.as_str(), id)).collect(),
             unknown: &model.unk_token,
@@ -92,17 +92,17 @@ impl Bert {
         })
     }
 
-    fn from_parts(parts: &Parts<'_>) -> Option<Self> {
+    fn from_parts(parts: &BertParts<'_>) -> Option<Self> {
         // Without cleaning, a word may hold NUL, with which the keys of short pieces are filled up; with
         // another prefix, a word may begin like the inside of one.
         if !parts.normalizer.clean_text || parts.prefix != PREFIX {
             return None;
         }
-        let size = (parts.vocabulary.iter().map(|&(_, id)| id as usize).max()?).checked_add(1)?;
-        if size > parts.vocabulary.len() + super::validate::MOST_GAPS {
+        let ids = (parts.vocabulary.iter().map(|&(_, id)| id as usize).max()?).checked_add(1)?;
+        if ids > parts.vocabulary.len() + super::validate::MOST_GAPS {
             return None;
         }
-        let mut taken = vec![false; size];
+        let mut taken = vec![false; ids];
         for &(_, id) in &parts.vocabulary {
             if std::mem::replace(&mut taken[id as usize], true) {
                 return None;
@@ -121,7 +121,7 @@ impl Bert {
             continuations,
             longest_word: parts.longest_word,
             templates: Templates::new(parts.post_processor)?,
-            size,
+            size: super::library::size(parts.vocabulary.iter().copied()),
             by_id: OnceLock::new(),
         })
     }
@@ -162,12 +162,12 @@ impl Bert {
             (Truncation::LongestFirst, _) | (Truncation::OnlyFirst, None) => room.saturating_add(1),
             _ => usize::MAX,
         };
-        if !self.tokenise_both(text, pair, enough, scratch) {
+        if !self.tokenize_both(text, pair, enough, scratch) {
             return Ok(None);
         }
         // Both may be longer still; of an odd room the longer one has the extra token.
         let undecided = pair.is_some() && room % 2 == 1 && scratch.first.len().min(scratch.second.len()) >= enough;
-        if undecided && !self.tokenise_both(text, pair, usize::MAX, scratch) {
+        if undecided && !self.tokenize_both(text, pair, usize::MAX, scratch) {
             return Ok(None);
         }
         let lengths = Kept { first: scratch.first.len(), second: scratch.second.len() };
@@ -175,12 +175,12 @@ impl Bert {
     }
 
     /// Both texts' pieces, or as many as are `enough`; `false` if only the library can tell them.
-    fn tokenise_both<S: Sink>(&self, text: &str, pair: Option<&str>, enough: usize, scratch: &mut Scratch<S>) -> bool {
+    fn tokenize_both<S: Sink>(&self, text: &str, pair: Option<&str>, enough: usize, scratch: &mut Scratch<S>) -> bool {
         let Scratch { word, first, second } = scratch;
         first.truncate(0);
         second.truncate(0);
-        self.tokenise(text, enough, word, first).is_some()
-            && pair.is_none_or(|pair| self.tokenise(pair, enough, word, second).is_some())
+        self.tokenize(text, enough, word, first).is_some()
+            && pair.is_none_or(|pair| self.tokenize(pair, enough, word, second).is_some())
     }
 
     /// An input whose tokens know their places; `None` if only the library can tell.
@@ -204,7 +204,7 @@ impl Bert {
         windows: Windows,
     ) -> Result<Option<Vec<LocatedEncoding>>, EncodeError> {
         let mut scratch = Scratch::<Located>::default();
-        if !self.tokenise_both(text, pair, usize::MAX, &mut scratch) {
+        if !self.tokenize_both(text, pair, usize::MAX, &mut scratch) {
             return Ok(None);
         }
         let (first, second) = (&scratch.first.pieces[..], &scratch.second.pieces[..]);
@@ -222,9 +222,9 @@ impl Bert {
         let (mut encoding, mut places) = (Encoding::default(), Vec::new());
         for part in self.templates.of(is_pair).parts() {
             let (pieces, text, token_type) = match part {
-                Part::First { token_type } => (first, 0, token_type),
-                Part::Second { token_type } => (second, 1, token_type),
-                Part::Special { ids, token_type } => {
+                TemplatePart::First { token_type } => (first, 0, token_type),
+                TemplatePart::Second { token_type } => (second, 1, token_type),
+                TemplatePart::Special { ids, token_type } => {
                     encoding.ids.extend_from_slice(ids);
                     encoding.types.resize(encoding.ids.len(), *token_type);
                     places.resize(encoding.ids.len(), None);
@@ -236,10 +236,15 @@ impl Bert {
             places.extend(
                 pieces
                     .iter()
-                    .map(|piece| Some(Place { text, bytes: piece.bytes.clone(), begins_word: piece.begins_word })),
+                    .map(|piece| Some(TokenPlace { text, bytes: piece.bytes.clone(), begins_word: piece.begins_word })),
             );
         }
         LocatedEncoding { encoding, places }
+    }
+
+    /// Whether a token is found in a text before that is cleaned.
+    pub(super) fn has_added(&self, token: &str) -> bool {
+        self.added.contains(token)
     }
 
     /// One more than the largest id.
@@ -256,7 +261,12 @@ impl Bert {
     pub(super) fn token(&self, id: u32) -> Option<&str> {
         let by_id = self.by_id.get_or_init(|| {
             let mut by_id = vec![None; self.size];
-            self.beginnings.for_each(|token, id| by_id[id as usize] = Some(token.to_owned()));
+            self.beginnings.for_each(|token, id| {
+                // A blank line after the last token has an id past the end.
+                if let Some(place) = by_id.get_mut(id as usize) {
+                    *place = Some(token.to_owned());
+                }
+            });
             by_id
         });
         by_id.get(id as usize)?.as_deref()

@@ -115,14 +115,14 @@ pub fn choose_pieces(tokenizer: &Tokenizer, counts: &[u64], size: usize) -> Resu
     }
     let (alphabet, longer): (Vec<&Piece>, Vec<&Piece>) = pieces.iter().partition(|piece| piece.character().is_some());
     let seen_as = |piece: &Piece| piece.character().and_then(|c| frequency.get(&c)).copied().unwrap_or(0);
-    let (mut met, foreign): (Vec<&Piece>, Vec<&Piece>) = alphabet.iter().partition(|piece| seen_as(piece) > 0);
-    met.sort_by_key(|piece| (Reverse(seen_as(piece)), piece.id));
+    let (mut seen, unseen): (Vec<&Piece>, Vec<&Piece>) = alphabet.iter().partition(|piece| seen_as(piece) > 0);
+    seen.sort_by_key(|piece| (Reverse(seen_as(piece)), piece.id));
     let (mut used, reserve): (Vec<&Piece>, Vec<&Piece>) = longer.iter().partition(|piece| piece.count > 0);
     used.sort_by_key(|piece| (Reverse(piece.count), piece.id));
 
-    let (near, far) = foreign.split_at(foreign.len().min(size / 4));
+    let (first_unseen, other_unseen) = unseen.split_at(unseen.len().min(size / 4));
     let room = size.saturating_sub(special.len());
-    let order = [&met[..], near, &used[..], far, &reserve[..]];
+    let order = [&seen[..], first_unseen, &used[..], other_unseen, &reserve[..]];
     let chosen: HashSet<u32> = order.into_iter().flatten().map(|piece| piece.id).take(room).collect();
     let kept = |pieces: &[&Piece]| pieces.iter().filter(|piece| chosen.contains(&piece.id)).count();
     let left_out = || pieces.iter().filter(|piece| piece.count > 0 && !chosen.contains(&piece.id));

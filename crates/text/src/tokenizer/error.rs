@@ -55,7 +55,7 @@ pub enum TokenizerError {
         /// Number of tokens.
         tokens: usize,
     },
-    /// `tokenizer.json` and `tokenizer_config.json` tokenise differently.
+    /// `tokenizer.json` and `tokenizer_config.json` tokenize differently.
     #[error(
         "{}: {key} is {config}, but tokenizer.json says {tokenizer}; make the two agree, since `transformers` \
          follows the one and `tokenizers` the other", path.display()
@@ -69,6 +69,28 @@ pub enum TokenizerError {
         config: bool,
         /// What `tokenizer.json` says.
         tokenizer: bool,
+    },
+    /// A class or setting whose way of cutting text is not that of the files.
+    #[error("{}: {key} is {value}, which attar cannot repeat: {way_out}", path.display())]
+    Unsupported {
+        /// `tokenizer_config.json`.
+        path: PathBuf,
+        /// The key there.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What to do about it.
+        way_out: &'static str,
+    },
+    /// A component of `tokenizer.json` with which encoding could fail or never end.
+    #[error("{}: the component {component} {problem}; let `transformers` write the tokenizer again", path.display())]
+    Component {
+        /// The file.
+        path: PathBuf,
+        /// Its type and where it stands.
+        component: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A token without which the tokenizer cannot work.
     #[error("the vocabulary has no {token:?}{}", nearest_hint(.nearest))]
@@ -159,6 +181,14 @@ pub enum EncodeError {
         overlap: usize,
         /// Special tokens and those of the first text.
         beside: usize,
+    },
+    /// A text that could take more memory than there is.
+    #[error("a text of {bytes} bytes, at most {most} can be cut by this tokenizer: split it")]
+    TooLong {
+        /// Bytes of the text, or of both of a pair.
+        bytes: usize,
+        /// The most there may be.
+        most: usize,
     },
     /// The `tokenizers` library refused.
     #[error("the tokenizers library reports: {0}")]

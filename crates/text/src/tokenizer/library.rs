@@ -7,12 +7,13 @@ use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, Trunc
 use tokenizers::{Model, ModelWrapper, NormalizerWrapper, PostProcessor, PostProcessorWrapper};
 
 use super::bert::{Bert, Parsed, Scratch};
-use super::located::{LocatedEncoding, Place, Windows};
+use super::guard::guarded;
+use super::located::{LocatedEncoding, TokenPlace, Windows};
 use super::{EncodeError, Encoding, Limit, Tokenizer, TokenizerError, Truncation, load};
 
 /// What encodes, and what is known about it.
 #[derive(Debug, Clone)]
-pub(super) struct Parts {
+pub(super) struct TokenizerBackend {
     library: Arc<Library>,
     /// For a tokenizer of BERT's kind.
     bert: Option<Arc<Bert>>,
@@ -21,8 +22,12 @@ pub(super) struct Parts {
     /// If it is BERT's.
     pub(super) normalizer: Option<BertNormalizer>,
     pub(super) is_wordpiece: bool,
-    /// One more than the largest id.
+    /// One more than the largest id that a text can give.
     pub(super) size: usize,
+    /// Whether tokens of a second text have another type than those of the first.
+    pub(super) gives_types: bool,
+    /// Bytes that one byte of a text may become before it is cut.
+    pub(super) growth: usize,
     /// Ids of the added tokens that are special.
     pub(super) special_added: Vec<u32>,
 }
@@ -35,9 +40,10 @@ struct Library {
     made: OnceLock<Result<tokenizers::Tokenizer, String>>,
 }
 
-impl Parts {
-    /// Takes the post-processor out, switches truncation and padding off.
-    pub(super) fn of_library(mut inner: tokenizers::Tokenizer) -> Self {
+impl TokenizerBackend {
+    /// Takes the post-processor out, switches truncation and padding off. `growth` is how many bytes a byte of a text may
+    /// become before it is cut.
+    pub(super) fn of_library(mut inner: tokenizers::Tokenizer, growth: usize) -> Self {
         let post_processor = inner.get_post_processor().cloned();
         bare(&mut inner);
         let added = inner.get_added_vocabulary().get_added_tokens_decoder();
@@ -50,7 +56,9 @@ impl Parts {
             post_processor,
             normalizer,
             is_wordpiece: matches!(inner.get_model(), ModelWrapper::WordPiece(_)),
-            size: inner.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1),
+            size: size(inner.get_vocab(true).iter().map(|(token, &id)| (token.as_str(), id))),
+            gives_types: true,
+            growth,
             special_added: added.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect(),
             library: Arc::new(Library { source: Vec::new(), made: OnceLock::from(Ok(inner)) }),
         }
@@ -65,6 +73,8 @@ impl Parts {
             normalizer: Some(normalizer),
             is_wordpiece: true,
             size: bert.size(),
+            gives_types: true,
+            growth: 1,
             special_added: special,
             bert: Some(Arc::new(bert)),
         }
@@ -77,6 +87,23 @@ impl Parts {
             Ok(inner)
         });
         made.as_ref().map_err(String::as_str)
+    }
+
+    /// The whole tokenizer as the library has it.
+    pub(super) fn whole(&self) -> Result<tokenizers::Tokenizer, TokenizerError> {
+        let mut whole = self.library().map_err(|reason| TokenizerError::Library(reason.to_owned()))?.clone();
+        whole.with_post_processor(self.post_processor.clone());
+        Ok(whole)
+    }
+
+    /// Whether a token is found in a text before that is cut.
+    pub(super) fn has_added(&self, token: &str) -> bool {
+        match &self.bert {
+            Some(bert) => bert.has_added(token),
+            None => self.library().is_ok_and(|inner| {
+                inner.get_added_vocabulary().get_added_tokens_decoder().values().any(|added| added.content == token)
+            }),
+        }
     }
 
     /// The id of a token.
@@ -107,25 +134,64 @@ impl Parts {
         ids: &mut Vec<u32>,
         types: &mut Vec<u32>,
     ) -> Result<usize, EncodeError> {
-        if let Some(bert) = &self.bert
-            && let Some(tokens) = bert.encode_into(text, pair, limit, scratch, ids, types)?
-        {
-            return Ok(tokens);
+        let before = types.len();
+        let by_bert = match &self.bert {
+            Some(bert) => bert.encode_into(text, pair, limit, scratch, ids, types)?,
+            None => None,
+        };
+        let tokens = match by_bert {
+            Some(tokens) => tokens,
+            None => {
+                self.by_library(text, pair, |inner| self.encode_by_library(inner, text, pair, limit, ids, types))?
+            }
+        };
+        if !self.gives_types {
+            types[before..].fill(0);
         }
-        self.encode_by_library(text, pair, limit, ids, types)
+        Ok(tokens)
+    }
+
+    /// Encodes with the library, which may refuse a text or panic on it.
+    fn by_library<T>(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        encode: impl FnOnce(&tokenizers::Tokenizer) -> Result<T, EncodeError>,
+    ) -> Result<T, EncodeError> {
+        let bytes = text.len() + pair.map_or(0, str::len);
+        let most = MOST_CLEANED_BYTES / self.growth.max(1);
+        if bytes > most {
+            return Err(EncodeError::TooLong { bytes, most });
+        }
+        let inner = self.library().map_err(|reason| EncodeError::Library(reason.to_owned()))?;
+        guarded(|| encode(inner)).unwrap_or_else(|| {
+            let why = "its parts do not fit together: the tokenizers library panics on this text";
+            Err(EncodeError::Library(why.to_owned()))
+        })
     }
 
     /// An input whose tokens know their places.
     pub(super) fn locate(&self, text: &str, pair: Option<&str>, limit: Limit) -> Result<LocatedEncoding, EncodeError> {
-        if let Some(bert) = &self.bert
-            && let Some(located) = bert.locate(text, pair, limit)?
-        {
-            return Ok(located);
+        let by_bert = match &self.bert {
+            Some(bert) => bert.locate(text, pair, limit)?,
+            None => None,
+        };
+        let located = match by_bert {
+            Some(located) => located,
+            None => self.by_library(text, pair, |inner| {
+                let second = pair.map(|pair| inner.encode(pair, false)).transpose()?;
+                let (first, second) = self.cut(inner.encode(text, false)?, second, limit)?;
+                Ok(located(&self.with_special_tokens(first, second)?))
+            })?,
+        };
+        Ok(self.with_types(located))
+    }
+
+    fn with_types(&self, mut located: LocatedEncoding) -> LocatedEncoding {
+        if !self.gives_types {
+            located.encoding.types.fill(0);
         }
-        let inner = self.made_library()?;
-        let second = pair.map(|pair| inner.encode(pair, false)).transpose()?;
-        let (first, second) = self.cut(inner.encode(text, false)?, second, limit)?;
-        Ok(located(&self.with_special_tokens(first, second)?))
+        located
     }
 
     /// The windows of an input.
@@ -135,12 +201,24 @@ impl Parts {
         pair: Option<&str>,
         windows: Windows,
     ) -> Result<Vec<LocatedEncoding>, EncodeError> {
-        if let Some(bert) = &self.bert
-            && let Some(all) = bert.windows(text, pair, windows)?
-        {
-            return Ok(all);
-        }
-        let inner = self.made_library()?;
+        let by_bert = match &self.bert {
+            Some(bert) => bert.windows(text, pair, windows)?,
+            None => None,
+        };
+        let all = match by_bert {
+            Some(all) => all,
+            None => self.by_library(text, pair, |inner| self.windows_by_library(inner, text, pair, windows))?,
+        };
+        Ok(all.into_iter().map(|located| self.with_types(located)).collect())
+    }
+
+    fn windows_by_library(
+        &self,
+        inner: &tokenizers::Tokenizer,
+        text: &str,
+        pair: Option<&str>,
+        windows: Windows,
+    ) -> Result<Vec<LocatedEncoding>, EncodeError> {
         let first = inner.encode(text, false)?;
         let second = pair.map(|pair| inner.encode(pair, false)).transpose()?;
         let special = self.special_tokens(pair.is_some());
@@ -173,23 +251,19 @@ impl Parts {
 
     fn encode_by_library(
         &self,
+        inner: &tokenizers::Tokenizer,
         text: &str,
         pair: Option<&str>,
         limit: Limit,
         ids: &mut Vec<u32>,
         types: &mut Vec<u32>,
     ) -> Result<usize, EncodeError> {
-        let inner = self.made_library()?;
         let second = pair.map(|pair| inner.encode_fast(pair, false)).transpose()?;
         let (first, second) = self.cut(inner.encode_fast(text, false)?, second, limit)?;
         let merged = self.with_special_tokens(first, second)?;
         ids.extend_from_slice(merged.get_ids());
         types.extend_from_slice(merged.get_type_ids());
         Ok(merged.len())
-    }
-
-    fn made_library(&self) -> Result<&tokenizers::Tokenizer, EncodeError> {
-        self.library().map_err(|reason| EncodeError::Library(reason.to_owned()))
     }
 
     fn special_tokens(&self, is_pair: bool) -> usize {
@@ -258,7 +332,7 @@ fn located(merged: &tokenizers::Encoding) -> LocatedEncoding {
         let text = texts[token]?;
         let before = token.checked_sub(1).filter(|&before| texts[before] == Some(text));
         let begins_word = before.is_none_or(|before| words[before].is_none() || words[before] != words[token]);
-        Some(Place { text, bytes: start..end, begins_word })
+        Some(TokenPlace { text, bytes: start..end, begins_word })
     };
     let encoding = Encoding { ids: merged.get_ids().to_vec(), types: merged.get_type_ids().to_vec() };
     LocatedEncoding { places: (0..merged.len()).map(place).collect(), encoding }
@@ -271,7 +345,24 @@ impl Tokenizer {
     }
 }
 
+/// One more than the largest id of these tokens. A blank line at the end of a vocabulary has an id too, but is no token
+/// of any text, so that no model has a row for it.
+pub(super) fn size<'a>(tokens: impl Iterator<Item = (&'a str, u32)>) -> usize {
+    tokens.filter(|(token, _)| !token.is_empty()).map(|(_, id)| id as usize + 1).max().unwrap_or(0)
+}
+
+/// Most bytes of a cleaned text: the library needs some hundred times as much.
+const MOST_CLEANED_BYTES: usize = 256 << 20;
+
+/// Takes out what is done elsewhere, or only in training.
 fn bare(inner: &mut tokenizers::Tokenizer) {
+    if let ModelWrapper::BPE(model) = inner.get_model()
+        && model.dropout.is_some()
+    {
+        let mut model = model.clone();
+        model.dropout = None;
+        inner.with_model(model);
+    }
     inner.with_post_processor(None::<PostProcessorWrapper>);
     inner.with_padding(None);
     // Only a stride can be refused, and `None` has none.

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::added::Files;
 use super::bert::Bert;
-use super::library::Parts;
+use super::guard::guarded;
+use super::library::TokenizerBackend;
 use super::metadata::{self, SpecialNames};
-use super::wordpiece::{self, Accents, WordPieceOptions};
-use super::{Tokenizer, TokenizerError, validate};
+use super::wordpiece::{self, Accents, Extra, WordPieceOptions};
+use super::{Tokenizer, TokenizerError, added, components, settings, validate};
+use crate::files;
 use crate::vocabulary::Vocabulary;
 
 impl Tokenizer {
@@ -17,19 +20,34 @@ impl Tokenizer {
     ///
     /// `tokenizer.json` is read if it is there, else `vocab.txt`, cleaned as
     /// `tokenizer_config.json` says (`do_lower_case`, `strip_accents`, `tokenize_chinese_chars`), or
-    /// as for BERT's uncased models where it does not say.
+    /// as for BERT's uncased models where it does not say. Tokens beside the vocabulary are taken from wherever
+    /// `transformers` looks for them: `added_tokens_decoder`, `added_tokens.json`, `additional_special_tokens`.
+    /// Where `model_input_names` leaves out the types of tokens, all of them are 0.
     ///
     /// # Errors
     /// [`TokenizerError`]: no such file, not JSON of the expected form, a special token that is
-    /// missing, or `tokenizer.json` and `tokenizer_config.json` that contradict each other.
+    /// missing, `tokenizer.json` and `tokenizer_config.json` that contradict each other, or a class or setting whose
+    /// way of cutting text cannot be repeated.
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
-        let config = read_object(&dir.join("tokenizer_config.json"))?;
+        let config_path = dir.join("tokenizer_config.json");
+        let config = read_object(&config_path)?;
         let (has_config, mut config) = (config.is_some(), config.unwrap_or_default());
         let mut special_tokens_map = read_object(&dir.join("special_tokens_map.json"))?.unwrap_or_default();
+        let added_path = dir.join("added_tokens.json");
+        let added_tokens = read_object(&added_path)?;
+        let files = Files {
+            config_path: &config_path,
+            config: &config,
+            special_tokens_map: &special_tokens_map,
+            added_path: &added_path,
+            added_tokens: added_tokens.as_ref(),
+        };
         let path = dir.join("tokenizer.json");
         if let Some(text) = read_if_present(&path)? {
-            let parts = Parts::from_json(&path, text)?;
-            validate::check_agreement(&dir.join("tokenizer_config.json"), &config, parts.normalizer.as_ref())?;
+            settings::check_class(&config_path, &config, true)?;
+            let parts = TokenizerBackend::from_json(&path, text)?;
+            validate::check_agreement(&config_path, &config, parts.normalizer.as_ref())?;
+            let parts = parts.with_listed(&files)?;
             if !has_config {
                 metadata::complete(&parts, &mut config, &mut special_tokens_map);
             }
@@ -40,9 +58,12 @@ impl Tokenizer {
             let has_merges = dir.join("vocab.json").exists() && dir.join("merges.txt").exists();
             return Err(TokenizerError::NoFiles { dir: dir.to_owned(), has_merges });
         }
-        let options = options(&dir.join("tokenizer_config.json"), &config)?;
+        settings::check_class(&config_path, &config, false)?;
+        settings::check_vocabulary_settings(&config_path, &config)?;
+        let options = options(&config_path, &config)?;
         let names = SpecialNames::from_files(&config, &special_tokens_map);
-        wordpiece::build(&Vocabulary::from_file(&path)?, options, &names, config, special_tokens_map)
+        let extra = Extra::of(&files)?;
+        wordpiece::build(&Vocabulary::from_file(&path)?, options, &names, config, special_tokens_map, extra)
     }
 
     /// Reads a tokenizer from the content of a `tokenizer.json` alone.
@@ -51,13 +72,13 @@ impl Tokenizer {
     /// As [`Tokenizer::from_dir`], under the name `tokenizer.json`.
     pub fn from_json(text: Vec<u8>) -> Result<Self, TokenizerError> {
         let (mut config, mut special_tokens_map) = (Map::new(), Map::new());
-        let parts = Parts::from_json(Path::new("tokenizer.json"), text)?;
+        let parts = TokenizerBackend::from_json(Path::new("tokenizer.json"), text)?;
         metadata::complete(&parts, &mut config, &mut special_tokens_map);
         Ok(Self::assemble(parts, config, special_tokens_map))
     }
 }
 
-impl Parts {
+impl TokenizerBackend {
     /// Checks and takes apart a `tokenizer.json`: one of BERT's kind by itself, any other through the
     /// library, as is one with anything unusual in it, so that every error is the same.
     pub(super) fn from_json(path: &Path, text: Vec<u8>) -> Result<Self, TokenizerError> {
@@ -65,19 +86,31 @@ impl Parts {
             return Ok(Self::deferred(parsed, text));
         }
         validate::check(path, &text)?;
+        let growth = components::check(path, &text)?;
         let inner = parse(&text).map_err(|reason| TokenizerError::Json { path: path.to_owned(), reason })?;
         validate::check_ids(path, &text, &inner)?;
-        Ok(Self::of_library(inner))
+        Ok(Self::of_library(inner, growth))
+    }
+
+    /// With the tokens that the small files name and the tokenizer does not have as such.
+    fn with_listed(self, files: &Files<'_>) -> Result<Self, TokenizerError> {
+        let mut listed = added::listed(files)?;
+        listed.retain(|listed| !self.has_added(&listed.token.content));
+        listed.retain(|listed| !listed.has_part || self.id(&listed.token.content).is_some());
+        if listed.is_empty() {
+            return Ok(self);
+        }
+        let mut inner = self.whole()?;
+        added::add(&mut inner, listed, files.stating())?;
+        Ok(Self::of_library(inner, self.growth))
     }
 }
 
 /// The library's tokenizer, or why there is none.
 pub(super) fn parse(text: &[u8]) -> Result<tokenizers::Tokenizer, String> {
-    // The library indexes out of range on some files, such as merges shorter than their prefix.
-    let parsed = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text));
-    match parsed {
-        Ok(tokenizer) => tokenizer.map_err(|e| e.to_string()),
-        Err(_) => Err("its parts do not fit together, which the tokenizers library does not survive".to_owned()),
+    match guarded(|| tokenizers::Tokenizer::from_bytes(text)) {
+        Some(tokenizer) => tokenizer.map_err(|e| e.to_string()),
+        None => Err("its parts do not fit together: the tokenizers library panics on it".to_owned()),
     }
 }
 
@@ -113,7 +146,7 @@ fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError
 }
 
 fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, TokenizerError> {
-    match std::fs::read(path) {
+    match files::read(path, files::MOST_TOKENIZER_BYTES) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),

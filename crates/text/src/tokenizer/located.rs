@@ -10,12 +10,12 @@ pub struct LocatedEncoding {
     /// Ids and types, `[T]`.
     pub encoding: Encoding,
     /// Where each token comes from, `[T]`; special tokens come from nowhere.
-    pub places: Vec<Option<Place>>,
+    pub places: Vec<Option<TokenPlace>>,
 }
 
 /// Where a token stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct TokenPlace {
     /// 0 for the first text, 1 for the second.
     pub text: usize,
     /// Bytes of that text as it was given, at boundaries of characters.

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::library::Parts;
-use super::{SpecialIds, Tokenizer};
+use super::library::TokenizerBackend;
+use super::{SpecialIds, Tokenizer, settings};
 
 /// Names of the special tokens by their part in an input.
 #[derive(Debug, Clone)]
@@ -49,7 +49,11 @@ impl SpecialNames {
 
 /// Adds to the two small files what they lack and the tokenizer knows, so that `transformers` finds
 /// the right class, cleaning and special tokens.
-pub(super) fn complete(parts: &Parts, config: &mut Map<String, Value>, special_tokens_map: &mut Map<String, Value>) {
+pub(super) fn complete(
+    parts: &TokenizerBackend,
+    config: &mut Map<String, Value>,
+    special_tokens_map: &mut Map<String, Value>,
+) {
     let class = match &parts.normalizer {
         Some(normalizer) if parts.is_wordpiece => {
             let mut default = |key: &str, value: Value| _ = config.entry(key).or_insert(value);
@@ -72,12 +76,17 @@ pub(super) fn complete(parts: &Parts, config: &mut Map<String, Value>, special_t
 
 impl Tokenizer {
     /// Puts the parts together and finds the ids of the special tokens.
-    pub(super) fn assemble(parts: Parts, config: Map<String, Value>, special_tokens_map: Map<String, Value>) -> Self {
+    pub(super) fn assemble(
+        mut parts: TokenizerBackend,
+        config: Map<String, Value>,
+        special_tokens_map: Map<String, Value>,
+    ) -> Self {
         let [unk, sep, pad, cls, mask] = KEYS.map(|(key, known)| {
             let name = special_name(&parts, &config, &special_tokens_map, key, known);
             name.and_then(|name| parts.id(&name))
         });
         let special = SpecialIds { pad, unk, cls, sep, mask };
+        parts.gives_types = settings::gives_types(&config);
         Self { parts, special, config, special_tokens_map }
     }
 
@@ -106,7 +115,7 @@ const KEYS: [(&str, [&str; 2]); 5] = [
 
 /// The name of a special token that is in the vocabulary.
 fn special_name(
-    parts: &Parts,
+    parts: &TokenizerBackend,
     config: &Map<String, Value>,
     special_tokens_map: &Map<String, Value>,
     key: &str,

@@ -49,9 +49,7 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Library`] if the library cannot read or write a part of it.
     pub fn to_json(&self) -> Result<String, TokenizerError> {
-        let mut whole = self.library()?.clone();
-        whole.with_post_processor(self.parts.post_processor.clone());
-        Ok(whole.to_string(true)?)
+        Ok(self.parts.whole()?.to_string(true)?)
     }
 }
 

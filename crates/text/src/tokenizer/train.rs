@@ -51,7 +51,7 @@ where
 {
     let cleaning = if options.lowercase { WordPieceOptions::uncased() } else { WordPieceOptions::cased() };
     let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
-    // Only its normaliser and word splitter are used, so that training sees the words encoding will see.
+    // Only its normalizer and word splitter are used, so that training sees the words encoding will see.
     let cleaner = Tokenizer::from_vocabulary(Vocabulary::from_tokens(specials.to_vec())?, cleaning)?;
     let words = count_words(texts, cleaner.library()?)?;
     let words = keep_frequent_characters(words, options.characters);
@@ -71,7 +71,7 @@ where
     Tokenizer::from_vocabulary(Vocabulary::from_tokens(merger.tokens)?, cleaning)
 }
 
-/// Words longer than this are `[UNK]` to WordPiece, so nothing is to be learnt from them.
+/// Words longer than this are `[UNK]` to WordPiece, so nothing is to be learned from them.
 const LONGEST_WORD: usize = 100;
 
 /// Every different word with its count, in alphabetical order.
@@ -147,7 +147,7 @@ fn keep_frequent_characters(mut words: Vec<(String, u64)>, most: usize) -> Vec<(
 
 type Pair = (u32, u32);
 
-/// The state of merging: words as sequences of token ids, and how often each pair of neighbours
+/// The state of merging: words as sequences of token ids, and how often each pair of neighbors
 /// comes up.
 struct Merger {
     tokens: Vec<String>,

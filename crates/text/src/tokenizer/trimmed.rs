@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use tokenizers::ModelWrapper;
 
-use super::library::Parts;
+use super::library::TokenizerBackend;
 use super::{Tokenizer, TokenizerError};
 
 /// A tokenizer with some of another one's pieces, and which those were.
@@ -56,7 +56,7 @@ impl Tokenizer {
         let kept: Vec<u32> = kept.into_iter().collect();
         let mut file = self.file()?;
         renumber_file(&mut file, &kept);
-        let parts = Parts::from_json(Path::new("tokenizer.json"), file.to_string().into_bytes())?;
+        let parts = TokenizerBackend::from_json(Path::new("tokenizer.json"), file.to_string().into_bytes())?;
         let mut config = self.config.clone();
         renumber_config(&mut config, &kept);
         let tokenizer = Self::assemble(parts, config, self.special_tokens_map.clone());

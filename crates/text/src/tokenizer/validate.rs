@@ -24,7 +24,7 @@ struct AddedToken {
     content: String,
 }
 
-/// Checks the templates of the post-processor, which the library trusts blindly.
+/// Checks the templates of the post-processor, which the library does not check.
 pub(super) fn check(path: &Path, text: &[u8]) -> Result<(), TokenizerError> {
     let skeleton = skeleton(path, text)?;
     let reason = match template_problem(&skeleton.post_processor) {
@@ -34,7 +34,7 @@ pub(super) fn check(path: &Path, text: &[u8]) -> Result<(), TokenizerError> {
     Err(TokenizerError::Json { path: path.to_owned(), reason: format!("in post_processor: {reason}") })
 }
 
-/// Checks that every added token got the id that the file states for it, and that no id is absurd.
+/// Checks that every added token got the id that the file states for it, and that no id is far out of range.
 pub(super) fn check_ids(path: &Path, text: &[u8], inner: &tokenizers::Tokenizer) -> Result<(), TokenizerError> {
     for AddedToken { id: stated, content: token } in skeleton(path, text)?.added_tokens {
         match inner.token_to_id(&token) {
@@ -55,10 +55,10 @@ pub(super) fn check_ids(path: &Path, text: &[u8], inner: &tokenizers::Tokenizer)
 /// Ids without a token that a file may have. Published ones have a few thousand at most.
 pub(super) const MOST_GAPS: usize = 1 << 16;
 
-/// Checks that `tokenizer_config.json`, where it speaks, says what the normaliser does.
+/// Checks that `tokenizer_config.json` sets what the normalizer does, as far as it sets it.
 ///
-/// `transformers` rebuilds the normaliser from the former and `tokenizers` uses the latter, so a
-/// model whose files disagree has two tokenizers and nobody knows which one it was trained with.
+/// `transformers` rebuilds the normalizer from the former and `tokenizers` uses the latter, so a
+/// model whose files disagree has two tokenizers and it is unclear which one it was trained with.
 pub(super) fn check_agreement(
     path: &Path,
     config: &Map<String, Value>,

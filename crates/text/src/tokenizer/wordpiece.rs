@@ -1,4 +1,6 @@
-//! A tokenizer from a vocabulary: BERT's normalisation, WordPiece, BERT's special tokens.
+//! A tokenizer from a vocabulary: BERT's normalization, WordPiece, BERT's special tokens.
+
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
@@ -8,7 +10,8 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::template::{Template, TemplateProcessing};
 
-use super::library::Parts;
+use super::added::{self, Files, Listed};
+use super::library::TokenizerBackend;
 use super::metadata::{self, SpecialNames};
 use super::{Tokenizer, TokenizerError};
 use crate::nearest::nearest;
@@ -75,9 +78,22 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`TokenizerError::MissingToken`] without `[UNK]`, `[CLS]` and `[SEP]`. `[PAD]` and `[MASK]`
-    /// are recognised where they are.
+    /// are recognized where they are.
     pub fn from_vocabulary(vocabulary: Vocabulary, options: WordPieceOptions) -> Result<Self, TokenizerError> {
-        build(&vocabulary, options, &SpecialNames::bert(), Map::new(), Map::new())
+        build(&vocabulary, options, &SpecialNames::bert(), Map::new(), Map::new(), Extra::default())
+    }
+}
+
+/// Tokens beside the vocabulary, and the file that states their ids.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extra {
+    listed: Vec<Listed>,
+    path: PathBuf,
+}
+
+impl Extra {
+    pub(super) fn of(files: &Files<'_>) -> Result<Self, TokenizerError> {
+        Ok(Self { listed: added::listed(files)?, path: files.stating().to_owned() })
     }
 }
 
@@ -88,6 +104,7 @@ pub(super) fn build(
     names: &SpecialNames,
     mut config: Map<String, Value>,
     mut special_tokens_map: Map<String, Value>,
+    extra: Extra,
 ) -> Result<Tokenizer, TokenizerError> {
     let required = |name: &str| vocabulary.id(name).ok_or_else(|| missing_token(name, vocabulary));
     required(&names.unk)?;
@@ -116,10 +133,15 @@ pub(super) fn build(
     inner.with_pre_tokenizer(Some(BertPreTokenizer));
     inner.with_decoder(Some(WordPieceDecoder::new("##".to_owned(), true)));
     inner.with_post_processor(Some(post_processor));
-    let present = names.all().into_iter().filter(|name| vocabulary.id(name).is_some());
-    inner.add_special_tokens(present.map(|name| AddedToken::from(name, true)))?;
+    let Extra { mut listed, path } = extra;
+    for name in names.all() {
+        if listed.iter().all(|listed| listed.token.content != name) {
+            listed.push(Listed { token: AddedToken::from(name, true), id: None, has_part: true });
+        }
+    }
+    added::add(&mut inner, listed, &path)?;
 
-    let parts = Parts::of_library(inner);
+    let parts = TokenizerBackend::of_library(inner, 1);
     metadata::complete(&parts, &mut config, &mut special_tokens_map);
     if let Some(max) = options.model_max_length {
         config.insert("model_max_length".to_owned(), json!(max));

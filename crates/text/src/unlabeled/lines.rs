@@ -9,14 +9,16 @@ use sha2::{Digest, Sha256};
 
 use super::UnlabeledError;
 use crate::corpus::{GZIP, LineError, Lines};
+use crate::files;
 use crate::table::hexadecimal;
 
 /// Calls `visit` with each line, split as [`crate::table`] does it, and returns the SHA-256 of the file. A file that
 /// begins as `gzip` writes them is unpacked, whatever its name.
 pub(super) fn each(path: &Path, mut visit: impl FnMut(&str)) -> Result<String, UnlabeledError> {
     let io_error = |source| UnlabeledError::Io { path: path.to_owned(), source };
-    let mut file = BufReader::new(Hashed { file: File::open(path).map_err(io_error)?, hash: Sha256::new() });
-    let is_packed = file.fill_buf().map_err(io_error)?.starts_with(GZIP);
+    let mut file = BufReader::new(Hashed { file: files::open(path).map_err(io_error)?, hash: Sha256::new() });
+    file.fill_buf().and_then(files::refuse_lfs_pointer).map_err(io_error)?;
+    let is_packed = file.buffer().starts_with(GZIP);
     if is_packed {
         let mut unpacked = BufReader::new(MultiGzDecoder::new(&mut file));
         each_line(&mut unpacked, path, &mut visit)?;

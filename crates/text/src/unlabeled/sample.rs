@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::labelled::{Dataset, Example, normalised};
+use crate::labeled::{Dataset, Example, normalized};
 use crate::random::Streams;
 
 pub(super) struct Sample {
@@ -83,7 +83,7 @@ impl Sample {
 fn rank(salt: [u8; 8], example: &Example) -> u128 {
     let mut hash = Sha256::new();
     hash.update(salt);
-    hash.update(normalised(example));
+    hash.update(normalized(example));
     hash.finalize().iter().take(16).fold(0, |rank, &byte| rank << 8 | u128::from(byte))
 }
 

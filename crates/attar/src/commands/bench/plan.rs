@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use attar_distill::model_directory;
 use attar_distill::recipe::EnergySpec;
-use attar_text::labelled::Dataset;
+use attar_text::labeled::Dataset;
 use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic;

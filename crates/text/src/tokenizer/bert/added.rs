@@ -2,7 +2,7 @@
 
 use tokenizers::AddedToken;
 
-/// Tokens that are recognised before the text is cleaned, such as `[MASK]`.
+/// Tokens that are recognized before the text is cleaned, such as `[MASK]`.
 pub(super) struct AddedTokens {
     /// The longest first, because the longest one that stands at a place is meant.
     tokens: Vec<(Box<[u8]>, u32)>,
@@ -29,6 +29,11 @@ impl AddedTokens {
     pub(super) fn at(&self, text: &[u8]) -> Option<(usize, u32)> {
         let (token, id) = self.tokens.iter().find(|(token, _)| text.starts_with(token))?;
         Some((token.len(), *id))
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn contains(&self, token: &str) -> bool {
+        self.tokens.iter().any(|(known, _)| **known == *token.as_bytes())
     }
 
     /// First bytes of the tokens.

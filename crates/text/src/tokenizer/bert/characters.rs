@@ -44,7 +44,7 @@ pub(super) struct Characters {
     blocks: Vec<OnceLock<Box<[OnceLock<Page>; PAGE]>>>,
 }
 
-/// The options of the normaliser.
+/// The options of the normalizer.
 struct Rules {
     split_cjk: bool,
     strip_accents: bool,
@@ -103,7 +103,7 @@ impl Characters {
         self.rules.lowercase
     }
 
-    /// What becomes of a character, in order; `None` if that depends on its neighbours.
+    /// What becomes of a character, in order; `None` if that depends on its neighbors.
     pub(super) fn cleaned(&self, character: char) -> Option<&[(char, Kind)]> {
         let (page, place) = (character as usize / PAGE, character as usize % PAGE);
         let block = self.blocks[page / PAGE].get_or_init(|| Box::new([const { OnceLock::new() }; PAGE]));
@@ -130,7 +130,7 @@ impl Page {
 }
 
 impl Rules {
-    /// The steps of BERT's normaliser, then the two questions of its splitter.
+    /// The steps of BERT's normalizer, then the two questions of its splitter.
     fn clean(&self, character: char) -> Cleaned {
         let kept_by_cleaning = match character {
             '\t' | '\n' | '\r' => true,

@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::catch_unwind;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
@@ -18,8 +17,10 @@ use tokenizers::{
     TruncationParams,
 };
 
+use super::super::components::LONGEST_WORD;
+use super::super::guard::guarded;
 use super::super::validate;
-use super::{Bert, Parts};
+use super::{Bert, BertParts};
 
 /// What a file states.
 pub(in super::super) struct Parsed {
@@ -35,7 +36,8 @@ impl Bert {
     /// another kind, and for whatever is wrong.
     pub(in super::super) fn from_json(text: &[u8]) -> Option<Parsed> {
         let file: File<'_> = serde_json::from_str(std::str::from_utf8(text).ok()?).ok()?;
-        if file.version != VERSION || file.model.kind != "WordPiece" {
+        let is_usual = file.model.kind == "WordPiece" && file.model.max_input_chars_per_word <= LONGEST_WORD;
+        if file.version != VERSION || !is_usual {
             return None;
         }
         let NormalizerWrapper::BertNormalizer(normalizer) = part(file.normalizer)?? else { return None };
@@ -48,7 +50,7 @@ impl Bert {
         }
         let post_processor: Option<PostProcessorWrapper> = part(file.post_processor)?;
         let added: Vec<(AddedToken, u32)> = file.added_tokens.into_iter().map(AddedTokenOfFile::into_library).collect();
-        let bert = Bert::from_parts(&Parts {
+        let bert = Bert::from_parts(&BertParts {
             normalizer,
             vocabulary: file.model.vocab.0.iter().map(|(token, id)| (&**token, *id)).collect(),
             unknown: &file.model.unk_token,
@@ -66,7 +68,7 @@ impl Bert {
 /// panics on, as on a decoder that is no object.
 fn part<T: DeserializeOwned>(text: Option<&RawValue>) -> Option<Option<T>> {
     let Some(text) = text else { return Some(None) };
-    catch_unwind(|| serde_json::from_str(text.get())).ok()?.ok().map(Some)
+    guarded(|| serde_json::from_str(text.get()))?.ok().map(Some)
 }
 
 /// The only version there is.

@@ -14,11 +14,11 @@ pub(super) struct Templates {
 
 /// The parts of an input in their order.
 pub(super) struct Template {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
     special: usize,
 }
 
-pub(super) enum Part {
+pub(super) enum TemplatePart {
     First { token_type: u32 },
     Second { token_type: u32 },
     Special { ids: Vec<u32>, token_type: u32 },
@@ -27,12 +27,12 @@ pub(super) enum Part {
 impl Templates {
     /// `None` for a post-processor that is no such layout.
     pub(super) fn new(processor: Option<&PostProcessorWrapper>) -> Option<Self> {
-        let first = |token_type| Part::First { token_type };
-        let second = |token_type| Part::Second { token_type };
+        let first = |token_type| TemplatePart::First { token_type };
+        let second = |token_type| TemplatePart::Second { token_type };
         match processor {
             None => Some(Self::of_parts(vec![first(0)], vec![first(0), second(1)])),
             Some(PostProcessorWrapper::Bert(BertProcessing { sep, cls })) => {
-                let special = |id, token_type| Part::Special { ids: vec![id], token_type };
+                let special = |id, token_type| TemplatePart::Special { ids: vec![id], token_type };
                 let single = || vec![special(cls.1, 0), first(0), special(sep.1, 0)];
                 let pair = single().into_iter().chain([second(1), special(sep.1, 1)]);
                 Some(Self::of_parts(single(), pair.collect()))
@@ -46,29 +46,30 @@ impl Templates {
         if is_pair { &self.pair } else { &self.single }
     }
 
-    fn of_parts(single: Vec<Part>, pair: Vec<Part>) -> Self {
+    fn of_parts(single: Vec<TemplatePart>, pair: Vec<TemplatePart>) -> Self {
         Self { single: Template::new(single), pair: Template::new(pair) }
     }
 
     fn of_file(value: serde_json::Value) -> Option<Self> {
         let file: File = serde_json::from_value(value).ok()?;
-        let parts = |pieces: &[Piece]| -> Option<Vec<Part>> {
+        let parts = |pieces: &[Piece]| -> Option<Vec<TemplatePart>> {
             pieces
                 .iter()
                 .map(|piece| {
                     Some(match piece {
-                        Piece::Sequence { id: Sequence::A, type_id } => Part::First { token_type: *type_id },
-                        Piece::Sequence { id: Sequence::B, type_id } => Part::Second { token_type: *type_id },
-                        Piece::SpecialToken { id, type_id } => {
-                            Part::Special { ids: file.special_tokens.get(id)?.ids.clone(), token_type: *type_id }
-                        }
+                        Piece::Sequence { id: Sequence::A, type_id } => TemplatePart::First { token_type: *type_id },
+                        Piece::Sequence { id: Sequence::B, type_id } => TemplatePart::Second { token_type: *type_id },
+                        Piece::SpecialToken { id, type_id } => TemplatePart::Special {
+                            ids: file.special_tokens.get(id)?.ids.clone(),
+                            token_type: *type_id,
+                        },
                     })
                 })
                 .collect()
         };
-        let texts = |parts: &[Part]| {
-            let firsts = parts.iter().filter(|part| matches!(part, Part::First { .. })).count();
-            (firsts, parts.iter().filter(|part| matches!(part, Part::Second { .. })).count())
+        let texts = |parts: &[TemplatePart]| {
+            let firsts = parts.iter().filter(|part| matches!(part, TemplatePart::First { .. })).count();
+            (firsts, parts.iter().filter(|part| matches!(part, TemplatePart::Second { .. })).count())
         };
         let (single, pair) = (parts(&file.single)?, parts(&file.pair)?);
         (texts(&single) == (1, 0) && texts(&pair) == (1, 1)).then(|| Self::of_parts(single, pair))
@@ -76,8 +77,9 @@ impl Templates {
 }
 
 impl Template {
-    fn new(parts: Vec<Part>) -> Self {
-        let special = parts.iter().map(|part| if let Part::Special { ids, .. } = part { ids.len() } else { 0 }).sum();
+    fn new(parts: Vec<TemplatePart>) -> Self {
+        let special =
+            parts.iter().map(|part| if let TemplatePart::Special { ids, .. } = part { ids.len() } else { 0 }).sum();
         Self { parts, special }
     }
 
@@ -86,7 +88,7 @@ impl Template {
         self.special
     }
 
-    pub(super) fn parts(&self) -> &[Part] {
+    pub(super) fn parts(&self) -> &[TemplatePart] {
         &self.parts
     }
 
@@ -94,9 +96,9 @@ impl Template {
     pub(super) fn append(&self, first: &[u32], second: &[u32], ids: &mut Vec<u32>, types: &mut Vec<u32>) {
         for part in &self.parts {
             let (part, token_type) = match part {
-                Part::First { token_type } => (first, token_type),
-                Part::Second { token_type } => (second, token_type),
-                Part::Special { ids, token_type } => (&ids[..], token_type),
+                TemplatePart::First { token_type } => (first, token_type),
+                TemplatePart::Second { token_type } => (second, token_type),
+                TemplatePart::Special { ids, token_type } => (&ids[..], token_type),
             };
             ids.extend_from_slice(part);
             types.resize(ids.len(), *token_type);

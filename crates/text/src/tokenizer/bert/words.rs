@@ -8,7 +8,7 @@ use super::sink::Sink;
 impl Bert {
     /// Appends the pieces of a text, without special tokens at its ends; `None` if only the library can
     /// tell them. May stop once there are `enough`.
-    pub(super) fn tokenise(&self, text: &str, enough: usize, word: &mut Vec<u8>, to: &mut impl Sink) -> Option<()> {
+    pub(super) fn tokenize(&self, text: &str, enough: usize, word: &mut Vec<u8>, to: &mut impl Sink) -> Option<()> {
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() && to.len() < enough {

@@ -1,16 +1,17 @@
-//! Labelled data from a table.
+//! Labeled data from a table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{DataError, Dataset, Example, Label, LabelSet, Target, header, several};
+use super::matching::{self, MatchedBy};
+use super::{DataError, Dataset, Example, Label, LabelSet, Target, header, multi_label};
 use crate::table::{self, Column, Format, Table, TableSpec, hexadecimal};
 
 /// A table and which of its columns are what.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LabelledSpec {
+pub struct LabeledSpec {
     /// The file and how to read it.
     pub table: TableSpec,
     /// The text, or the first of two.
@@ -30,8 +31,11 @@ pub enum TargetSpec {
     /// Without a label column there are none. Numbers that look like scores are refused: one that is not whole, or more
     /// than 20 different ones with fewer than five rows each.
     Discover,
-    /// Classes have these names, in this order.
+    /// Classes have these names, in this order; a label may be written in another case, where that is not another class.
     Named(Vec<String>),
+    /// Classes are those of a model, whether rows have all of them or not: a label is the name of one, in whatever case,
+    /// or its number from 0 on, as [`match_labels`](super::match_labels) finds it.
+    OfModel(Vec<String>),
     /// A cell holds any number of labels: a JSON array of strings, or labels with this between them. They have these names, in
     /// this order, or are those that occur. Where every label is such an array, that is understood without being said.
     MultiLabel {
@@ -49,24 +53,24 @@ pub enum TargetSpec {
     },
 }
 
-/// Labelled data, and what its reader had to decide.
+/// Labeled data, and what its reader had to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The data.
     pub data: Dataset,
-    /// Sentences for whoever asked for it, such as that the first row was taken for a header.
+    /// Sentences for the user, such as that the first row was taken for a header.
     pub notes: Vec<String>,
 }
 
-/// Reads labelled data; its name is that of the file. As [`read`], without the notes.
+/// Reads labeled data; its name is that of the file. As [`read`], without the notes.
 ///
 /// # Errors
 /// As [`read`].
-pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
+pub fn load(spec: &LabeledSpec) -> Result<Dataset, DataError> {
     read(spec).map(|loaded| loaded.data)
 }
 
-/// Reads labelled data; its name is that of the file.
+/// Reads labeled data; its name is that of the file.
 ///
 /// Training and development data should share one order of classes: discover the classes of the
 /// former, and name them when reading the latter.
@@ -79,7 +83,7 @@ pub fn load(spec: &LabelledSpec) -> Result<Dataset, DataError> {
 /// # Errors
 /// [`DataError`]: a table that cannot be read, no row, an unknown or empty label, a score that is not
 /// a finite number in range; classes to be discovered where labels are scores.
-pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
+pub fn read(spec: &LabeledSpec) -> Result<Loaded, DataError> {
     let label = spec.label.as_ref().filter(|_| spec.table.label_file.is_none());
     let columns: Vec<Column> = [Some(&spec.text), spec.pair.as_ref(), label].into_iter().flatten().cloned().collect();
     let table = TableSpec { lists: label.cloned(), ..spec.table.clone() };
@@ -110,13 +114,17 @@ pub fn read(spec: &LabelledSpec) -> Result<Loaded, DataError> {
         Some(extension) if extension == "gz" => stem(&path.with_extension("")),
         _ => stem(&path),
     };
-    let data = from_rows(rows.collect(), &spec.target, name, sha256, path)?;
+    let mut rows: Vec<RawRow> = rows.collect();
+    if let TargetSpec::OfModel(names) = &spec.target {
+        notes.extend(as_model_names(&mut rows, names, &path)?);
+    }
+    let data = from_rows(rows, &spec.target, name, sha256, path)?;
     notes.extend(of_labels(&data));
     Ok(Loaded { data, notes })
 }
 
 /// The labels of the second file, as many as there are rows; the hash becomes that of both.
-fn second_file(spec: &LabelledSpec, file: &Path, rows: usize, sha256: &mut String) -> Result<Vec<String>, DataError> {
+fn second_file(spec: &LabeledSpec, file: &Path, rows: usize, sha256: &mut String) -> Result<Vec<String>, DataError> {
     let lines = TableSpec { format: Format::Lines, path: file.to_owned(), ..spec.table.clone() };
     let labels = table::read(&lines, &[Column::Number(1)])?;
     if labels.rows.len() != rows {
@@ -156,9 +164,12 @@ pub(crate) fn from_rows(
     };
     let target = match target {
         TargetSpec::MultiLabel { names: Some(names), .. } => Target::MultiLabel(named(names)?),
-        TargetSpec::MultiLabel { names: None, .. } => Target::MultiLabel(several::discover(&rows, separator)),
-        TargetSpec::Discover if several::are_arrays(&rows) => Target::MultiLabel(several::discover(&rows, None)),
-        TargetSpec::Named(names) if several::are_arrays(&rows) => Target::MultiLabel(named(names)?),
+        TargetSpec::MultiLabel { names: None, .. } => Target::MultiLabel(multi_label::discover(&rows, separator)),
+        TargetSpec::Discover if multi_label::are_arrays(&rows) => {
+            Target::MultiLabel(multi_label::discover(&rows, None))
+        }
+        TargetSpec::Named(names) if multi_label::are_arrays(&rows) => Target::MultiLabel(named(names)?),
+        TargetSpec::OfModel(names) => Target::Classes(LabelSet { names: names.clone() }),
         TargetSpec::Discover => Target::Classes(discover(&rows, &path)?),
         TargetSpec::Named(names) => Target::Classes(named(names)?),
         &TargetSpec::Regression { low, high } if low < high && low.is_finite() && high.is_finite() => {
@@ -177,6 +188,43 @@ pub(crate) fn from_rows(
     Ok(Dataset { examples, target, name, sha256, path: Some(path) })
 }
 
+/// Replaces labels by the model's names of the classes they mean; returns what has to be said about it.
+fn as_model_names(rows: &mut [RawRow], names: &[String], path: &Path) -> Result<Option<String>, DataError> {
+    // Different labels in the order in which they come. An empty one is refused later, with its line.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut labels: Vec<String> = Vec::new();
+    let mut first_lines = Vec::new();
+    for row in rows.iter() {
+        let label = row.label.as_deref().unwrap_or_default().trim();
+        if !label.is_empty() && !places.contains_key(label) {
+            places.insert(label.to_owned(), labels.len());
+            labels.push(label.to_owned());
+            first_lines.push(row.line);
+        }
+    }
+    let found = matching::match_labels(names, &labels)
+        .map_err(|at| DataError::no_class(path.to_owned(), first_lines[at], &labels[at], names))?;
+    for row in rows {
+        if let Some(&at) = row.label.as_deref().and_then(|label| places.get(label.trim())) {
+            row.label = Some(names[found.classes[at]].clone());
+        }
+    }
+    let file = path.display();
+    Ok(match found.by {
+        MatchedBy::Name => None,
+        MatchedBy::NameInAnotherCase => {
+            Some(format!("{file}: labels are the model's in another case: matched by name"))
+        }
+        // Numbers of classes that are called by their numbers.
+        MatchedBy::Number if matching::are_unnamed(names) => None,
+        MatchedBy::Number => {
+            let shown: Vec<String> =
+                names.iter().enumerate().map(|(class, name)| format!("{class} is {name}")).collect();
+            Some(format!("{file}: labels are taken for the numbers of the model's classes ({})", shown.join(", ")))
+        }
+    })
+}
+
 /// How many labels rows have: a separator that is not theirs shows.
 fn of_labels(data: &Dataset) -> Option<String> {
     let (Target::MultiLabel(labels), Some(sets)) = (&data.target, data.label_sets()) else { return None };
@@ -188,13 +236,13 @@ fn of_labels(data: &Dataset) -> Option<String> {
 
 fn label(text: &str, target: &Target, separator: Option<&str>, line: usize, path: &Path) -> Result<Label, DataError> {
     if let Target::MultiLabel(labels) = target {
-        return several::label(text, separator, labels, line, path);
+        return multi_label::label(text, separator, labels, line, path);
     }
     if text.is_empty() {
         return Err(DataError::EmptyLabel { path: path.to_owned(), line });
     }
     match target {
-        Target::Classes(labels) | Target::MultiLabel(labels) => match labels.class(text) {
+        Target::Classes(labels) | Target::MultiLabel(labels) => match labels.class_in_any_case(text) {
             Some(class) => Ok(Label::Class(class)),
             None => Err(DataError::unknown_label(path.to_owned(), line, text, &labels.names)),
         },

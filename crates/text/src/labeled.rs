@@ -1,4 +1,4 @@
-//! Labelled data: texts or pairs of texts with a class, several labels, a score or no label.
+//! Labeled data: texts or pairs of texts with a class, several labels, a score or no label.
 //!
 //! [`read()`] and [`load()`] read a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
 //! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
@@ -8,8 +8,9 @@ mod error;
 mod header;
 mod hold_out;
 mod load;
+mod matching;
+mod multi_label;
 mod sample;
-mod several;
 
 use std::path::PathBuf;
 
@@ -17,9 +18,10 @@ use sha2::{Digest, Sha256};
 
 pub use error::DataError;
 pub use hold_out::HeldOut;
-pub use load::{LabelledSpec, Loaded, TargetSpec, load, read};
+pub use load::{LabeledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
-pub(crate) use sample::normalised;
+pub use matching::{LabelMatch, MatchedBy, are_unnamed, match_labels};
+pub(crate) use sample::normalized;
 
 use crate::table::hexadecimal;
 use crate::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
@@ -48,7 +50,7 @@ pub enum Label {
     /// Its class: a position in the [`LabelSet`].
     Class(u32),
     /// Its labels, none or several: positions in the [`LabelSet`], ascending.
-    Several(Vec<u32>),
+    MultiLabel(Vec<u32>),
     /// Its score, finite and in the range of the [`Target`].
     Score(f32),
     /// Nothing.
@@ -97,6 +99,11 @@ impl LabelSet {
     /// The class of this name.
     pub fn class(&self, name: &str) -> Option<u32> {
         self.names.iter().position(|known| known == name).map(|class| class as u32)
+    }
+
+    /// The class of this name, or else the only one of this name in another case.
+    pub fn class_in_any_case(&self, name: &str) -> Option<u32> {
+        self.class(name).or_else(|| matching::only_in_another_case(&self.names, name).map(|class| class as u32))
     }
 
     /// The name of this class.
@@ -163,7 +170,7 @@ impl Dataset {
     /// The labels of each example, `[N]`; `None` unless every one has a list of them, which may be empty.
     pub fn label_sets(&self) -> Option<Vec<Vec<u32>>> {
         let labels = |example: &Example| match &example.label {
-            Label::Several(labels) => Some(labels.clone()),
+            Label::MultiLabel(labels) => Some(labels.clone()),
             _ => None,
         };
         self.examples.iter().map(labels).collect()
@@ -189,7 +196,7 @@ impl Dataset {
         for example in &self.examples {
             let classes = match &example.label {
                 Label::Class(class) => std::slice::from_ref(class),
-                Label::Several(labels) => labels,
+                Label::MultiLabel(labels) => labels,
                 Label::Score(_) | Label::Absent => &[],
             };
             for &class in classes {
@@ -230,7 +237,7 @@ impl Dataset {
             }
             match &example.label {
                 Label::Class(class) => text(&format!("class {class}")),
-                Label::Several(labels) => text(&format!("several {labels:?}")),
+                Label::MultiLabel(labels) => text(&format!("several {labels:?}")),
                 Label::Score(score) => text(&format!("score {:08x}", score.to_bits())),
                 Label::Absent => text(""),
             }

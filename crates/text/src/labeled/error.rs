@@ -1,12 +1,13 @@
-//! What can be wrong with labelled data.
+//! What can be wrong with labeled data.
 
 use std::path::{Path, PathBuf};
 
+use super::matching::are_unnamed;
 use crate::layout::Split;
 use crate::nearest::nearest;
 use crate::table::TableError;
 
-/// Why labelled data could not be read or divided.
+/// Why labeled data could not be read or divided.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -172,6 +173,22 @@ impl DataError {
     pub(crate) fn unknown_label(path: PathBuf, line: usize, label: &str, known: &[String]) -> Self {
         let hint = hint(label, known);
         Self::UnknownLabel { path, line, label: label.to_owned(), hint, known: known.to_vec() }
+    }
+
+    /// A label that means no class of a model.
+    pub(crate) fn no_class(path: PathBuf, line: usize, label: &str, classes: &[String]) -> Self {
+        let hint = if are_unnamed(classes) {
+            format!(
+                " of a model whose {} classes have numbers from 0 and no names; name them in the model's order with --labels",
+                classes.len()
+            )
+        } else {
+            format!(
+                "{} of the model; rename it, or name the model's classes in its order with --labels",
+                hint(label, classes)
+            )
+        };
+        Self::UnknownLabel { path, line, label: label.to_owned(), hint, known: classes.to_vec() }
     }
 
     pub(crate) fn no_split(dir: &Path, name: &'static str, split: Split, present: impl Fn(&Split) -> bool) -> Self {

@@ -1,10 +1,10 @@
-//! Labelled rows of a file, and parts of a data set.
+//! Labeled rows of a file, and parts of a data set.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 use std::collections::HashSet;
 
-use attar_text::labelled::{Dataset, Example, Label, LabelSet, LabelledSpec, Target, TargetSpec, load};
+use attar_text::labeled::{Dataset, Example, Label, LabelSet, LabeledSpec, Target, TargetSpec, load};
 use attar_text::random::Streams;
 use attar_text::table::{Column, TableSpec};
 use attar_text::tokenizer::{Limit, Tokenizer, WordPieceOptions};
@@ -15,7 +15,7 @@ fn read(text: &str, wanted: [Option<&str>; 3], target: TargetSpec) -> Result<Dat
     let path = dir.path().join("rows.tsv");
     std::fs::write(&path, text).unwrap();
     let [first, pair, label] = wanted.map(|column| column.map(|column| column.parse::<Column>().unwrap()));
-    let spec = LabelledSpec { table: TableSpec::new(&path), text: first.unwrap(), pair, label, target };
+    let spec = LabeledSpec { table: TableSpec::new(&path), text: first.unwrap(), pair, label, target };
     load(&spec).map_err(|e| e.to_string().replace(&path.display().to_string(), "FILE"))
 }
 
@@ -60,9 +60,9 @@ fn classes_are_discovered_in_order() {
     assert_eq!(by_name.target, classes(&["10", "B", "b"]));
     let pairs = read_all("x\ty\t1\n", [Some("1"), Some("2"), Some("3")]);
     assert_eq!(pairs.examples, [Example { text: "x".into(), pair: Some("y".into()), label: Label::Class(0) }]);
-    let unlabelled = read_all("x\ty\n", [Some("2"), Some("1"), None]);
-    assert_eq!(unlabelled.examples, [Example { text: "y".into(), pair: Some("x".into()), label: Label::Absent }]);
-    assert_eq!((unlabelled.target.outputs(), unlabelled.classes(), unlabelled.scores()), (0, None, None));
+    let unlabeled = read_all("x\ty\n", [Some("2"), Some("1"), None]);
+    assert_eq!(unlabeled.examples, [Example { text: "y".into(), pair: Some("x".into()), label: Label::Absent }]);
+    assert_eq!((unlabeled.target.outputs(), unlabeled.classes(), unlabeled.scores()), (0, None, None));
 }
 
 #[test]

@@ -37,8 +37,8 @@ impl Dataset {
     ///
     /// Case and the number of spaces do not matter; of pairs, both texts must agree.
     pub fn duplicates_with(&self, other: &Self) -> usize {
-        let texts: HashSet<String> = other.examples.iter().map(normalised).collect();
-        self.examples.iter().filter(|example| texts.contains(&normalised(example))).count()
+        let texts: HashSet<String> = other.examples.iter().map(normalized).collect();
+        self.examples.iter().filter(|example| texts.contains(&normalized(example))).count()
     }
 
     fn without_examples(&self) -> Self {
@@ -53,7 +53,7 @@ impl Dataset {
 }
 
 /// What makes two examples the same: lower-cased words with single spaces, text and pair.
-pub(crate) fn normalised(example: &Example) -> String {
+pub(crate) fn normalized(example: &Example) -> String {
     let plain = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     match &example.pair {
         // A line feed is white space, so it is in neither text.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-use attar_text::labelled::{Label, LabelSet, LabelledSpec, Loaded, Target, TargetSpec, read};
+use attar_text::labeled::{Label, LabelSet, LabeledSpec, Loaded, Target, TargetSpec, read};
 use attar_text::random::Streams;
 use attar_text::table::TableSpec;
 
@@ -11,7 +11,7 @@ fn load(name: &str, text: &str, target: TargetSpec) -> Result<Loaded, String> {
     let path = dir.path().join(name);
     std::fs::write(&path, text).unwrap();
     let column = |name: &str| name.parse().unwrap();
-    let spec = LabelledSpec {
+    let spec = LabeledSpec {
         table: TableSpec::new(&path),
         text: column("text"),
         pair: None,
@@ -45,11 +45,11 @@ fn cells_hold_labels_with_a_separator() {
 
     let named = |names: &[&str]| load("rows.csv", rows, separated("|", Some(names)));
     let data = named(&["ui", "slow", "bug"]).unwrap().data;
-    assert_eq!(data.examples[0].label, Label::Several(vec![0, 2]));
+    assert_eq!(data.examples[0].label, Label::MultiLabel(vec![0, 2]));
     let error = named(&["ui", "bugs"]).unwrap_err();
     assert!(error.contains("line 2") && error.contains("unknown label \"bug\"") && error.contains("bugs"), "{error}");
     let mut other = data.clone();
-    other.examples[0].label = Label::Several(vec![0]);
+    other.examples[0].label = Label::MultiLabel(vec![0]);
     assert_ne!(other.content_hash(), data.content_hash());
 }
 

@@ -55,9 +55,9 @@ pub(super) fn label(
         }
         error
     };
-    let number = |name: String| known.class(&name).ok_or_else(|| unknown(&name));
+    let number = |name: String| known.class_in_any_case(&name).ok_or_else(|| unknown(&name));
     let numbers: BTreeSet<u32> = labels(cell, separator).into_iter().map(number).collect::<Result<_, _>>()?;
-    Ok(Label::Several(numbers.into_iter().collect()))
+    Ok(Label::MultiLabel(numbers.into_iter().collect()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::sample::normalised;
+use super::sample::normalized;
 use super::{DataError, Dataset, Label};
 use crate::random::{Stream, Streams};
 
@@ -26,7 +26,7 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
-    /// A sentence for whoever asked: `held out 500 of 5000 rows to choose and score by, the same share of each class`.
+    /// A sentence for the user: `held out 500 of 5000 rows to choose and score by, the same share of each class`.
     pub fn note(&self) -> String {
         let HeldOut { rows, held, unseen, .. } = self;
         let mut note = format!("held out {held} of {rows} rows to choose and score by, the same share of each class");
@@ -102,13 +102,13 @@ impl Dataset {
         for (row, example) in self.examples.iter().enumerate() {
             let class = match &example.label {
                 Label::Class(class) => *class as usize,
-                Label::Several(labels) => {
+                Label::MultiLabel(labels) => {
                     let rarest = labels.iter().map(|&label| label as usize).min_by_key(|&label| counts[label]);
                     rarest.unwrap_or(counts.len())
                 }
                 Label::Score(_) | Label::Absent => 0,
             };
-            let (class, group) = *place.entry(normalised(example)).or_insert_with(|| {
+            let (class, group) = *place.entry(normalized(example)).or_insert_with(|| {
                 classes.resize(classes.len().max(class + 1), Vec::new());
                 classes[class].push(Vec::new());
                 (class, classes[class].len() - 1)
