@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use attar_distill::baseline::PairReadings;
-use attar_distill::data::LabelledData;
+use attar_distill::data::LabeledData;
 use attar_distill::model_directory;
 use attar_distill::objectives::{Attention, Embedding, Gold, Hidden, LayerMap, Objective, Relation, Semantics};
 use attar_distill::recipe::{
@@ -127,7 +127,7 @@ fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> an
 /// What the flags of all training commands say.
 struct Common<'a> {
     data: DataSpec,
-    rows: LabelledData,
+    rows: LabeledData,
     training: &'a TrainingArgs,
     energy: EnergySpec,
 }
@@ -139,7 +139,7 @@ impl Common<'_> {
         energy_args: &EnergyArgs,
     ) -> anyhow::Result<Common<'a>> {
         let data = data(data_args)?;
-        let rows = LabelledData::load(&data, &Streams::new(training.seed))?;
+        let rows = LabeledData::load(&data, &Streams::new(training.seed))?;
         Ok(Common { data, rows, training, energy: energy(energy_args)? })
     }
 

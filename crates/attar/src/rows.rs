@@ -1,4 +1,4 @@
-//! Labelled rows that a command names.
+//! Labeled rows that a command names.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::cli::data::{ScoringArgs, SplitArg, TableArgs};
 use crate::console;
 
 /// The rows to score by, their labels read as a model names them, and the metrics: the one that decides first.
-pub(crate) fn labelled(
+pub(crate) fn labeled(
     path: &Path,
     args: &ScoringArgs,
     answer: Option<&Target>,

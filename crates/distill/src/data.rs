@@ -1,4 +1,4 @@
-//! From the recipe's words to labelled rows.
+//! From the recipe's words to labeled rows.
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,9 @@ use crate::Error;
 use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Delimiter, TableEncoding, TableFormat, TableKind};
 
-/// Labelled rows to learn from and to score by.
+/// Labeled rows to learn from and to score by.
 #[derive(Debug, Clone)]
-pub struct LabelledData {
+pub struct LabeledData {
     /// Rows to learn from.
     pub train: Dataset,
     /// Rows to choose and score by; none of them is learned from.
@@ -31,7 +31,7 @@ pub struct LabelledData {
     pub notes: Vec<String>,
 }
 
-impl LabelledData {
+impl LabeledData {
     /// Reads what a recipe names.
     ///
     /// Where there is no dev file, [`Dataset::hold_out`] decides by the rows and the streams alone which are held out, before
@@ -40,7 +40,7 @@ impl LabelledData {
     ///
     /// # Errors
     /// If a file is missing or not what it is said to be.
-    pub fn load(spec: &DataSpec, streams: &Streams) -> Result<LabelledData, Error> {
+    pub fn load(spec: &DataSpec, streams: &Streams) -> Result<LabeledData, Error> {
         let mut notes = Vec::new();
         let (train, dev, metrics, max_tokens) = match spec {
             DataSpec::Known { layout, path, max_tokens, .. } => {
@@ -78,11 +78,11 @@ impl LabelledData {
             DataSpec::Table { labels: None, .. } => ClassOrder::Found,
             _ => ClassOrder::Stated,
         };
-        Ok(LabelledData { train, dev, metrics, max_tokens, class_order, notes })
+        Ok(LabeledData { train, dev, metrics, max_tokens, class_order, notes })
     }
 }
 
-impl LabelledData {
+impl LabeledData {
     /// Cuts texts to what this model takes, and says so.
     pub(crate) fn fit_positions(&mut self, model: &str, config: &EncoderConfig) {
         let (positions, wanted) = (config.usable_positions(), self.max_tokens);
@@ -158,7 +158,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         (None, None, Some([low, high])) => TargetSpec::Regression { low: *low, high: *high },
         (None, None, None) => TargetSpec::Discover,
     };
-    let mut labelled = |path: &Path, label_file: &Option<PathBuf>, target: TargetSpec| -> Result<Dataset, Error> {
+    let mut labeled = |path: &Path, label_file: &Option<PathBuf>, target: TargetSpec| -> Result<Dataset, Error> {
         let loaded = read(&LabeledSpec {
             table: TableSpec { label_file: label_file.clone(), ..table(path, *format) },
             text: column(text)?,
@@ -169,7 +169,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         notes.extend(loaded.notes);
         Ok(loaded.data)
     };
-    let learned = labelled(train, label_file, target.clone())?;
+    let learned = labeled(train, label_file, target.clone())?;
     let Some(dev) = dev else { return hold_out(&learned, *dev_share, streams, notes) };
     // The dev rows have the classes of the training rows, in their order.
     let target = match &learned.target {
@@ -179,7 +179,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         }
         Target::Regression { .. } => target,
     };
-    let dev = labelled(dev, dev_label_file, target)?;
+    let dev = labeled(dev, dev_label_file, target)?;
     Ok((learned, dev))
 }
 

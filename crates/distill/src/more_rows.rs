@@ -8,7 +8,7 @@ use attar_text::random::Streams;
 use attar_text::unlabeled::{self, UnlabeledSpec};
 
 use crate::Error;
-use crate::data::{LabelledData, table};
+use crate::data::{LabeledData, table};
 use crate::recipe::{DataSpec, MoreSpec, TableFormat};
 
 /// The rows that a recipe asks for beside the labeled ones; rows that stand among the dev rows are left out.
@@ -18,7 +18,7 @@ use crate::recipe::{DataSpec, MoreSpec, TableFormat};
 pub(crate) fn collect(
     spec: &MoreSpec,
     columns: &DataSpec,
-    data: &LabelledData,
+    data: &LabeledData,
     mask: Option<&str>,
     streams: &Streams,
     notes: &mut Vec<String>,

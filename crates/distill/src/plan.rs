@@ -16,7 +16,7 @@ use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
-use crate::data::LabelledData;
+use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
 use crate::recipe::{DataSpec, Recipe, StageRows};
 use crate::row_record::RowRecord;
@@ -37,7 +37,7 @@ pub use teacher::PlannedTeacher;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) recipe: Recipe,
-    pub(crate) data: LabelledData,
+    pub(crate) data: LabeledData,
     /// The training rows as token ids of the student: the labeled ones, then those without labels.
     pub(crate) train_texts: EncodedRows,
     /// The dev rows as token ids of the student.
@@ -162,7 +162,7 @@ impl Plan {
     }
 
     /// Labeled rows.
-    pub fn data(&self) -> &LabelledData {
+    pub fn data(&self) -> &LabeledData {
         &self.data
     }
 
@@ -208,7 +208,7 @@ impl Plan {
 }
 
 /// Where classes are weighed, accuracy, which counts rows alike, is a poor judge of checkpoints.
-fn choose_by_classes(recipe: &Recipe, data: &mut LabelledData, notes: &mut Vec<String>) {
+fn choose_by_classes(recipe: &Recipe, data: &mut LabeledData, notes: &mut Vec<String>) {
     let weighed = recipe.stages.iter().any(|stage| stage.class_weights.is_some());
     let said = matches!(recipe.data, DataSpec::Table { metric: Some(_), .. });
     if weighed && !said && data.metrics[0] == Metric::Accuracy && data.metrics.contains(&Metric::MacroF1) {
@@ -217,7 +217,7 @@ fn choose_by_classes(recipe: &Recipe, data: &mut LabelledData, notes: &mut Vec<S
     }
 }
 
-fn note_leaks(data: &LabelledData, notes: &mut Vec<String>) {
+fn note_leaks(data: &LabeledData, notes: &mut Vec<String>) {
     let leaked = data.dev.duplicates_with(&data.train);
     if leaked > 0 {
         let (dev, rows) = (&data.dev.name, data.dev.len());
@@ -226,7 +226,7 @@ fn note_leaks(data: &LabelledData, notes: &mut Vec<String>) {
 }
 
 /// A teacher that was trained on the dev rows makes its student's scores, and its own, too good.
-fn note_taught_rows(teacher: &Bundle, data: &LabelledData, notes: &mut Vec<String>) -> Result<(), Error> {
+fn note_taught_rows(teacher: &Bundle, data: &LabeledData, notes: &mut Vec<String>) -> Result<(), Error> {
     let Some(record) = RowRecord::of(teacher)? else { return Ok(()) };
     let share = record.overlap(&data.dev).trained;
     if share > 0.0 {

@@ -6,7 +6,7 @@ use attar_text::labeled::{Example, Target};
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
 use crate::Error;
-use crate::data::LabelledData;
+use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
 use crate::recipe::{KeepWeights, StageLength, StageSpec, StudentSpec};
 
@@ -54,7 +54,7 @@ impl Facts {
     ///
     /// # Errors
     /// If the tokenizer refuses a text.
-    pub fn of(data: &LabelledData, tokenizer: &Tokenizer) -> Result<Facts, Error> {
+    pub fn of(data: &LabeledData, tokenizer: &Tokenizer) -> Result<Facts, Error> {
         let step = data.train.len().div_ceil(MEASURED_ROWS).max(1);
         let rows: Vec<_> = data.train.examples.iter().step_by(step).map(Example::texts).collect();
         let encoded = tokenizer.encode_all(&rows, Limit::new(data.max_tokens))?;

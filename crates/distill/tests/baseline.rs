@@ -76,8 +76,8 @@ fn pairs_are_told_apart_by_what_they_share() {
     let mut stream = Streams::new(2).stream("pairs", &[]);
     let rows: Vec<_> = (0..300).map(|_| pair(&mut stream)).collect();
     let class = |common: usize| Label::Class(u32::from(common > 2));
-    let labelled = rows.iter().map(|(a, b, common)| (a.clone(), Some(b.clone()), class(*common)));
-    let model = NgramBaseline::train(&data(labelled, two_classes()), &Streams::new(1)).unwrap();
+    let labeled = rows.iter().map(|(a, b, common)| (a.clone(), Some(b.clone()), class(*common)));
+    let model = NgramBaseline::train(&data(labeled, two_classes()), &Streams::new(1)).unwrap();
     assert_eq!(answer(&model, "new words here now", Some("new words here then")), 1);
     assert_eq!(answer(&model, "new words here now", Some("quite other ones then")), 0);
 }
@@ -87,8 +87,8 @@ fn scores_are_learned_within_their_range() {
     let mut stream = Streams::new(3).stream("pairs", &[]);
     let target = Target::Regression { low: 0.0, high: 4.0 };
     let rows: Vec<_> = (0..300).map(|_| pair(&mut stream)).collect();
-    let labelled = rows.iter().map(|(a, b, common)| (a.clone(), Some(b.clone()), Label::Score(*common as f32)));
-    let model = NgramBaseline::train(&data(labelled, target.clone()), &Streams::new(1)).unwrap();
+    let labeled = rows.iter().map(|(a, b, common)| (a.clone(), Some(b.clone()), Label::Score(*common as f32)));
+    let model = NgramBaseline::train(&data(labeled, target.clone()), &Streams::new(1)).unwrap();
     // The words are new, and not all of the measures are linear in what is common.
     for (second, expected) in
         [("red green blue gray", 4.0), ("red green black white", 2.0), ("one two three four", 0.0)]

@@ -2,19 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
-use attar_distill::data::LabelledData;
+use attar_distill::data::LabeledData;
 use attar_distill::recipe::{DataSpec, Delimiter, Recipe};
 use attar_text::random::Streams;
 
 /// Reads the data of a recipe with these keys, files being in this folder.
-fn load(folder: &tempfile::TempDir, keys: &str, seed: u64) -> Result<LabelledData, String> {
+fn load(folder: &tempfile::TempDir, keys: &str, seed: u64) -> Result<LabeledData, String> {
     let path = folder.path().join("recipe.toml");
     let text = format!(
         "[data]\nkind = \"table\"\n{keys}\n[student]\nfrom = \"model\"\npath = \"m\"\n[[stage]]\nname = \"s\"\nobjective = [{{ kind = \"gold\" }}]\n"
     );
     std::fs::write(&path, text).unwrap();
     let recipe = Recipe::read(&path).map_err(|e| e.to_string())?;
-    LabelledData::load(&recipe.data, &Streams::new(seed)).map_err(|e| e.to_string())
+    LabeledData::load(&recipe.data, &Streams::new(seed)).map_err(|e| e.to_string())
 }
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {

@@ -135,7 +135,7 @@ fn unsupported(path: &Path, what: impl Into<String>, way_out: &'static str) -> E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use std::fs;
 
     fn bare(dir: &Path) -> Found {

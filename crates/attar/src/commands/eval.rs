@@ -1,4 +1,4 @@
-//! `attar eval`: models side by side on labelled text.
+//! `attar eval`: models side by side on labeled text.
 
 use anyhow::{Context, bail};
 use attar_distill::baseline::{FrozenBaseline, NgramBaseline};
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
         contenders.push(Contender::Encoder { name: model_directory::name(path), session: Box::new(session), bytes });
     }
     let first = contenders.iter().find_map(Contender::session).map(Session::target).transpose()?;
-    let (data, metrics) = rows::labelled(&args.data, &args.scoring, first)?;
+    let (data, metrics) = rows::labeled(&args.data, &args.scoring, first)?;
     // A named part of a known data set is used as it is.
     let Division { scored: data, rest } = match args.data.is_dir() {
         true => Division { scored: data, rest: None },

@@ -157,7 +157,7 @@ fn scored_rows(
     bundle: &Bundle,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<ScoredRows> {
-    let (dev, metrics) = rows::labelled(path, &args.scoring, Some(classifier(bundle)?))?;
+    let (dev, metrics) = rows::labeled(path, &args.scoring, Some(classifier(bundle)?))?;
     // Without training rows the texts of the others calibrate.
     let is_apart = args.scoring.split != Some(SplitArg::Train);
     let train = if is_apart { rows::training(path, &args.scoring).ok() } else { None };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attar_distill::baseline::NgramBaseline;
-use attar_distill::data::LabelledData;
+use attar_distill::data::LabeledData;
 use attar_distill::objectives::{Gold, Objective, Semantics, Soft};
 use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySpec, MoreSpec, Recipe, StageLength, StageSpec,
@@ -33,7 +33,7 @@ const BATCH_ROWS: usize = 48;
 pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
     let spec = DataSpec::Embedded { rows: ROWS, dev_rows: DEV_ROWS, max_tokens: 48 };
     let streams = Streams::new(args.seed);
-    let data = LabelledData::load(&spec, &streams)?;
+    let data = LabeledData::load(&spec, &streams)?;
     console::note(format!(
         "{} and {} rows of commands to a home and a shop, made by attar's own grammars",
         tables::count(data.train.len() as u64),

@@ -365,15 +365,15 @@ fn pooled_reads_the_last_layer() {
 fn masked_language_model() {
     let mut case = Case::load("mlm");
     let labels = case.inputs["labels"].i64();
-    let labelled: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] != -100).collect();
-    assert_eq!(labelled.len(), case.values["labelled_positions"].as_u64().unwrap() as usize);
+    let labeled: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] != -100).collect();
+    assert_eq!(labeled.len(), case.values["labelled_positions"].as_u64().unwrap() as usize);
     let int = |values: Vec<i32>| {
         let count = values.len();
         Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device())
     };
     case.begin();
-    let rows = int(labelled.iter().map(|&i| i as i32).collect());
-    let tokens = int(labelled.iter().map(|&i| labels[i] as i32).collect());
+    let rows = int(labeled.iter().map(|&i| i as i32).collect());
+    let tokens = int(labeled.iter().map(|&i| labels[i] as i32).collect());
     let value = masked_lm(&case.leaf("logits"), rows, tokens).unwrap();
     let expected = case.values["loss"].clone();
     // The gradient file names the one input alone.

@@ -5,7 +5,7 @@ use attar_text::labeled::Label;
 use attar_text::tokenizer::{Encoding, Tokenizer};
 
 use super::{Model, PlannedTeacher};
-use crate::data::LabelledData;
+use crate::data::LabeledData;
 use crate::objectives::{Misfit, Objective, Semantics, Setting};
 use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, StudentSpec, TeacherPrecision};
 use crate::{Error, model_directory};
@@ -81,7 +81,7 @@ pub(super) fn stage(
     stage: &StageSpec,
     student: &EncoderConfig,
     teacher: Option<&PlannedTeacher>,
-    data: &LabelledData,
+    data: &LabeledData,
     more: usize,
     semantics: Semantics,
 ) -> Result<(), Error> {
@@ -110,7 +110,7 @@ pub(super) fn stage(
 }
 
 /// Whether each row that a stage goes over has a label; `more` rows are beside the labeled ones.
-fn labels_everywhere(stage: &StageSpec, data: &LabelledData, more: usize) -> Result<(), Misfit> {
+fn labels_everywhere(stage: &StageSpec, data: &LabeledData, more: usize) -> Result<(), Misfit> {
     if more > 0 && stage.rows == StageRows::All {
         return Err(Misfit::new(
             "a label on every row",
@@ -133,7 +133,7 @@ fn refused(place: &str, misfit: Misfit) -> Error {
 }
 
 /// The weight of each class in the `gold` term of a stage.
-pub(super) fn class_weights(stage: &StageSpec, data: &LabelledData) -> Result<Option<Vec<f32>>, Error> {
+pub(super) fn class_weights(stage: &StageSpec, data: &LabeledData) -> Result<Option<Vec<f32>>, Error> {
     let Some(weights) = &stage.class_weights else { return Ok(None) };
     let place = format!("stage {}", stage.name);
     if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {

@@ -8,7 +8,7 @@ use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use crate::data::{LabelledData, default_metrics};
+use crate::data::{LabeledData, default_metrics};
 use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StudentSpec};
 use crate::{Error, model_directory};
@@ -53,15 +53,15 @@ pub struct Inputs {
 
 impl Inputs {
     /// The labeled rows, read or given.
-    pub(super) fn data(&mut self, recipe: &Recipe, streams: &Streams) -> Result<LabelledData, Error> {
+    pub(super) fn data(&mut self, recipe: &Recipe, streams: &Streams) -> Result<LabeledData, Error> {
         let given = self.train.take();
         let DataSpec::Memory { dev_share, metric, max_tokens } = &recipe.data else {
             if given.is_some() {
                 return Err(unused("data", "rows", "set `data = { kind = \"memory\" }`"));
             }
-            return LabelledData::load(&recipe.data, streams);
+            return LabeledData::load(&recipe.data, streams);
         };
-        let Some(whole) = given else { return LabelledData::load(&recipe.data, streams) };
+        let Some(whole) = given else { return LabeledData::load(&recipe.data, streams) };
         let mut notes = Vec::new();
         let (train, dev) = match self.dev.take() {
             Some(dev) => (whole, dev),
@@ -81,7 +81,7 @@ impl Inputs {
         };
         // The program knows the order of its classes.
         let class_order = ClassOrder::Stated;
-        Ok(LabelledData { train, dev, metrics, max_tokens: *max_tokens, class_order, notes })
+        Ok(LabeledData { train, dev, metrics, max_tokens: *max_tokens, class_order, notes })
     }
 
     /// The teacher, read or given; `None` if the recipe has none.

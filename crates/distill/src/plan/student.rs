@@ -12,7 +12,7 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
 use super::Model;
-use crate::data::LabelledData;
+use crate::data::LabeledData;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
 
@@ -56,7 +56,7 @@ impl PlannedStudent {
         spec: &StudentSpec,
         sources: StudentSources<'_>,
         tokenizer: &Tokenizer,
-        data: &LabelledData,
+        data: &LabeledData,
         streams: &Streams,
         notes: &mut Vec<String>,
     ) -> Result<PlannedStudent, Error> {

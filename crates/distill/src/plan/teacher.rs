@@ -4,7 +4,7 @@ use attar_model::{Bundle, Head, Target as Answer};
 use attar_text::labeled::Target;
 
 use super::Model;
-use crate::data::LabelledData;
+use crate::data::LabeledData;
 use crate::{Error, labels};
 
 /// A teacher and how its classes stand to the data's.
@@ -19,7 +19,7 @@ pub struct PlannedTeacher {
 }
 
 impl PlannedTeacher {
-    pub(super) fn new(model: Model, rows: &LabelledData, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
+    pub(super) fn new(model: Model, rows: &LabeledData, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
         let Model { name, bundle, .. } = model;
         notes.extend(bundle.notes.iter().cloned());
         let classes = match (&bundle.config.head, &rows.train.target) {
