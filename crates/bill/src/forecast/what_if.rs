@@ -90,10 +90,11 @@ fn row(variant: &Variant<'_>) -> WhatIf {
 /// The money of three bills: at the best numbers and at both bounds of time and energy, so that the
 /// doubt about time is in the rent too.
 fn money(forecast: &Forecast, grid: &Grid, tariff: &Tariff) -> Option<Estimate<Money>> {
-    let of = |totals| Bill::new(&totals, grid, tariff).total.money.map(|money| money.value());
-    let value = of(forecast.totals())?;
-    let low = of(forecast.totals_at(Estimate::low, Estimate::low))?;
-    let high = of(forecast.totals_at(Estimate::high, Estimate::high))?;
+    let of = |totals| Bill::new(&totals, grid, tariff).total.money;
+    let value = of(forecast.totals())?.value();
+    // Each of the bills has bounds of its own where the machine has two prices.
+    let low = of(forecast.totals_at(Estimate::low, Estimate::low))?.low();
+    let high = of(forecast.totals_at(Estimate::high, Estimate::high))?.high();
     let order = |a: Money, b: Money| a.magnitude() <= b.magnitude();
     // Rounding may put a bound of an exact number past it.
     let low = if order(low, value) { low } else { value };

@@ -50,6 +50,30 @@ fn a_server_adds_up() {
     }
 }
 
+// Between spot and on demand lies the price; the doubt about energy and time goes on top of it.
+#[test]
+fn a_machine_of_two_prices_keeps_both_as_bounds() {
+    let price = |usd_per_hour| PricePerHour::new(usd_per_hour, usd()).unwrap();
+    let rent = Tariff::own_machine().with_device_hour(price(3.0)).unwrap().with_spot_hour(price(1.0)).unwrap();
+    let money = |workload: &Workload, tariff: &Tariff| {
+        let forecast = Forecast::new(&server(), workload).unwrap();
+        let grid = Grid::world();
+        let row = Variant { label: String::new(), forecast: &forecast, grid: &grid, tariff };
+        let money = what_if(&[row])[0].money.unwrap();
+        (money.low().amount(), money.value().amount(), money.high().amount())
+    };
+    assert_eq!(money(&hours(10.0), &rent), (10.0, 30.0, 30.0));
+    // A spot price above the one on demand is the upper bound.
+    let dear = Tariff::own_machine().with_device_hour(price(3.0)).unwrap().with_spot_hour(price(4.0)).unwrap();
+    assert_eq!(money(&hours(10.0), &dear), (30.0, 30.0, 40.0));
+    // Arithmetic whose time is in doubt: least time at the lower price, most time at the higher.
+    let work = Workload::operations(1e18, Precision::Half).unwrap();
+    let time = Forecast::new(&server(), &work).unwrap().time_s;
+    let (low, _, high) = money(&work, &rent);
+    assert_close_relative("low", low, time.low().hours(), 1e-9);
+    assert_close_relative("high", high, 3.0 * time.high().hours(), 1e-9);
+}
+
 #[test]
 fn a_forecast_becomes_a_bill_by_way_of_totals() {
     let forecast = Forecast::new(&server(), &hours(2.0)).unwrap();
