@@ -86,8 +86,8 @@ impl Baseline {
     /// over all the time, and shares are as wide as both ask for.
     pub fn new(windows: &[Window], sources: &[Description]) -> Self {
         let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
-            let spread =
-                sources.iter().find(|source| source.components.contains(component)).map(|source| source.spread);
+            let of = sources.iter().find(|source| source.components.contains(component));
+            let spread = of.map(|source| source.spread_of(*component));
             let estimate = spread.map_or(Estimate::exact(*power), |spread| Estimate::with_spread(*power, spread));
             let idle =
                 IdlePower { power: estimate, least: *power, most: *power, method: Method::Modeled, watched: None };

@@ -170,8 +170,11 @@ pub struct Description {
     pub components: Vec<Component>,
     /// How its numbers are obtained.
     pub method: Method,
-    /// 90 % interval of its numbers, as factors.
+    /// 90 % interval of its numbers, as factors: of the widest of its components.
     pub spread: Spread,
+    /// The same by component, where they differ: see [`spread_of`](Self::spread_of).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spreads: BTreeMap<Component, Spread>,
     /// Shortest time over which it tells something: the period of its counter.
     #[serde(rename = "resolution_s")]
     pub resolution: Seconds,
@@ -185,6 +188,32 @@ pub struct Description {
     pub idle: BTreeMap<Component, Watts>,
     /// Further remarks.
     pub notes: Vec<String>,
+}
+
+impl Description {
+    /// 90 % interval of one component's numbers, as factors.
+    pub fn spread_of(&self, component: Component) -> Spread {
+        self.spreads.get(&component).copied().unwrap_or(self.spread)
+    }
+
+    /// The widest interval of the components of one kind, as factors.
+    pub fn interval_of(&self, kind: impl Fn(&Component) -> bool) -> Spread {
+        let of_kind = self.components.iter().filter(|component| kind(component));
+        let widest = |a: Spread, b: Spread| Spread::between(a.low().min(b.low()), a.high().max(b.high()));
+        of_kind.map(|component| self.spread_of(*component)).reduce(widest).unwrap_or(self.spread)
+    }
+
+    /// Says the intervals of all components, once where they agree: `×0.90 to ×1.10`, or
+    /// `cpu0 ×0.90 to ×1.10, memory0 ×0.80 to ×1.20`.
+    pub fn intervals(&self) -> String {
+        let mut each = self.components.iter().map(|component| self.spread_of(*component));
+        let first = each.next().unwrap_or(self.spread);
+        if each.all(|spread| spread == first) {
+            return first.to_string();
+        }
+        let named = self.components.iter().map(|component| format!("{component} {}", self.spread_of(*component)));
+        named.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What one read gives.

@@ -55,7 +55,7 @@ pub(super) fn distinct(all: impl Iterator<Item = String>) -> Vec<String> {
 pub(super) fn source(source: &Description) -> String {
     let notes = source.notes.iter().map(|note| format!("; {note}")).collect::<String>();
     let (name, components) = (&source.name, names(&source.components));
-    format!("Source {name}: {components}, {}, {}, {}{notes}.", source.method, source.spread, source.scope)
+    format!("Source {name}: {components}, {}, {}, {}{notes}.", source.method, source.intervals(), source.scope)
 }
 
 /// `cpu0, memory0`.

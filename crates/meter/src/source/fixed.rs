@@ -30,6 +30,7 @@ impl Source for Fixed {
             components: vec![Component::Machine],
             method: Method::Modeled,
             spread: Spread::NONE,
+            spreads: BTreeMap::new(),
             resolution: Seconds::ZERO,
             poll: None,
             scope: "the whole machine".to_owned(),

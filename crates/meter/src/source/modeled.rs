@@ -172,7 +172,10 @@ struct Charge {
 
 impl Source for Modeled {
     fn describe(&self) -> Description {
-        let spreads = self.cpu.iter().map(|cpu| self.spread(cpu)).chain(self.memory.map(|_| MEMORY_SPREAD));
+        let of_cpu = self.cpu.iter().map(|cpu| (Component::Cpu(0), self.spread(cpu)));
+        let of_memory = self.memory.map(|_| (Component::Memory(0), MEMORY_SPREAD));
+        let spreads: BTreeMap<Component, Spread> = of_cpu.chain(of_memory).collect();
+        let widest = |a: Spread, b: &Spread| Spread::between(a.low().min(b.low()), a.high().max(b.high()));
         let size = match self.memory {
             Some(memory) => format!("{} threads, {:.1} GB", self.threads, memory.get() / MEMORY_WATTS_PER_GB),
             None => format!("{} threads", self.threads),
@@ -189,7 +192,8 @@ impl Source for Modeled {
             name: "model".to_owned(),
             components: cpu.into_iter().chain(self.memory.map(|_| Component::Memory(0))).collect(),
             method: Method::Modeled,
-            spread: spreads.fold(Spread::NONE, |a, b| Spread::between(a.low().min(b.low()), a.high().max(b.high()))),
+            spread: spreads.values().fold(Spread::NONE, widest),
+            spreads,
             resolution: Seconds::raw(1.0 / proc::TICKS_PER_SECOND),
             poll: None,
             scope: format!("{} ({size})", self.scope),

@@ -60,7 +60,7 @@ impl Recorder {
                         unit_j: MICROJOULE,
                         range: None,
                         method: Some(description.method),
-                        spread: Some(description.spread),
+                        spread: Some(description.spread_of(*component)),
                     }));
                     Kind::Added(description.components.iter().map(|component| (*component, 0.0)).collect())
                 } else {

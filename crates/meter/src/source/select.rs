@@ -247,7 +247,9 @@ impl Selection {
         let description = source.describe();
         self.reasons.push(format!(
             "{what}: {}, source {}, 90 % interval {}",
-            description.method, description.name, description.spread
+            description.method,
+            description.name,
+            description.intervals()
         ));
         self.reasons.extend(description.notes.iter().map(|note| format!("{what}: {note}")));
         self.sources.push(Box::new(source));

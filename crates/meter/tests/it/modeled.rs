@@ -93,6 +93,12 @@ fn intervals_are_those_that_are_stated() {
         assert_eq!((part.method, part.background), (Method::Modeled, part.energy.value()));
     }
     let description = model.describe();
+    // Neither component is shown with the interval of the other.
+    for part in &reading.parts {
+        let (value, spread) = (part.energy.value().get(), description.spread_of(part.component));
+        assert_eq!((part.energy.low().get(), part.energy.high().get()), (value * spread.low(), value * spread.high()));
+    }
+    assert!(description.intervals().starts_with("cpu0 ×0.35 to ×3.80, memory0 ×"), "{}", description.intervals());
     assert!(description.notes[0].starts_with("Emerald Rapids: 814 mW idle to 4.48 W"), "{:?}", description.notes);
     assert!(description.scope.contains("2 threads, 10.0 GB"), "{}", description.scope);
 }
