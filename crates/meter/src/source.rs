@@ -64,7 +64,7 @@ pub use replay::{Replay, ReplayBoard};
 pub use select::{Devices, FoundBoards, GpuChoice, Selection, SourceChoice, select, select_with};
 pub(crate) use select::{Trials, select_recording_trials};
 pub use trace::{TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceSample, TraceWriter};
-pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts, design_power_share};
+pub use watts::{CpuWatts, MEMORY_SPREAD, MEMORY_WATTS_PER_GB, cpu_watts, design_power_share};
 
 /// A source of energy readings.
 pub trait Source: Send {

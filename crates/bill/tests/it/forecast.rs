@@ -33,10 +33,10 @@ fn hours(hours: f64) -> Workload {
 fn a_server_adds_up() {
     let workload = hours(10.0).with_utilization(1.0).unwrap().with_processor_utilization(0.5).unwrap();
     let forecast = Forecast::new(&server(), &workload).unwrap();
-    let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.525, 1024.0 * 0.3725);
+    let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.525, 1024.0 * 0.08);
     assert_close_relative("W", forecast.power_w.value().get(), boards + packages + memory, 1e-12);
-    let low = 8.0 * 400.0 * 0.55 + packages * 0.38 + memory / 2.0;
-    let high = 8.0 * 400.0 + packages * 1.83 + memory * 2.0;
+    let low = 8.0 * 400.0 * 0.55 + packages * 0.38 + memory / 4.0;
+    let high = 8.0 * 400.0 + packages * 1.83 + memory * 5.0;
     assert_close_relative("low", forecast.power_w.low().get(), low, 1e-12);
     assert_close_relative("high", forecast.power_w.high().get(), high, 1e-12);
     assert_close_relative("J", forecast.energy_j.value().get(), (boards + packages + memory) * 36_000.0, 1e-12);
@@ -45,7 +45,7 @@ fn a_server_adds_up() {
     let components: Vec<Component> = forecast.components.keys().copied().collect();
     assert_eq!(components, [Component::Cpu(0), Component::Memory(0), Component::Gpu(0)]);
     let remarks = forecast.remarks.join("\n");
-    for text in ["8 × A100 SXM4 80 GB (400 W): 0.89 [0.55, 1.00] of its limit", "MIT", "0.3725 W/GB", "base power"] {
+    for text in ["8 × A100 SXM4 80 GB (400 W): 0.89 [0.55, 1.00] of its limit", "MIT", "0.08 W/GB", "base power"] {
         assert!(remarks.contains(text), "{text} is missing in\n{remarks}");
     }
 }

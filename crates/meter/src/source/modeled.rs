@@ -11,7 +11,8 @@
 //!
 //! Stated 90 % interval: from load sweeps on other machines, for a machine that is not among them
 //! (see `watts`): ×0.38 to ×1.83 by thermal design power, ×0.35 to ×3.8 by microarchitecture. Wider
-//! where the figures are borrowed or the load is not known.
+//! where the figures are borrowed or the load is not known. Memory: ×0.25 to ×5, which holds what was
+//! measured of it and what calculators take.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +22,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Component, ComponentReading, Cpu, CpuWatts, Description, Liveness, MEMORY_WATTS_PER_GB, Reading, Source,
-    SourceError,
+    Component, ComponentReading, Cpu, CpuWatts, Description, Liveness, MEMORY_SPREAD, MEMORY_WATTS_PER_GB, Reading,
+    Source, SourceError,
 };
 use super::{proc, watts};
 use crate::clock::{Clock, Moment};
@@ -83,7 +84,6 @@ struct LoadState {
     process: Option<f64>,
 }
 
-const MEMORY_SPREAD: Spread = Spread::factor(2.0);
 /// A constant half load was 0.40 to 5.0 times the truth in the same sweeps.
 const ASSUMED_LOAD: f64 = 0.5;
 const ASSUMED_SPREAD: Spread = Spread::between(0.2, 2.5);
@@ -186,6 +186,14 @@ impl Source for Modeled {
                 0,
                 format!("{}: {} idle to {} at full load per thread", cpu.microarchitecture, cpu.idle, cpu.full),
             );
+        }
+        if self.memory.is_some() {
+            let (low, high) = (MEMORY_SPREAD.low(), MEMORY_SPREAD.high());
+            notes.push(format!(
+                "memory at {MEMORY_WATTS_PER_GB} W/GB [{:.2}, {:.2}], from published measurements",
+                MEMORY_WATTS_PER_GB * low,
+                MEMORY_WATTS_PER_GB * high
+            ));
         }
         let cpu = self.cpu.is_some().then_some(Component::Cpu(0));
         Description {

@@ -20,10 +20,26 @@ use crate::hardware;
 use crate::quantity::Watts;
 use crate::table;
 
-/// Power of main memory in watts per gigabyte (10^9 bytes) installed, whatever the load: Green
-/// Algorithms (GreenAlgorithms/green-algorithms-tool `data/latest/referenceValues.csv` @30df2fea,
-/// CC-BY-4.0), which cites doi 10.1145/3076113.3076117.
-pub const MEMORY_WATTS_PER_GB: f64 = 0.3725;
+/// Power of main memory in watts per gigabyte (10^9 bytes) installed, whatever the load: 1.28 W for a
+/// module of 16 GB, as Karyakin and Salem 2017 (doi 10.1145/3076113.3076117) measured it according to pull
+/// request 38 of GreenAlgorithms/green-algorithms-tool.
+///
+/// What else is known lies between a quarter and five times that, which is [`MEMORY_SPREAD`]:
+///
+/// | W/GB | what | source |
+/// |---|---|---|
+/// | less than 0.023 | at the wall: 64 GB of DDR4 more drew less than 1.5 W more | issue 14 of GreenAlgorithms/green-algorithms-tool |
+/// | 0.07 | idle, 64 GB to 1 TB | figure 2 of doi 10.1145/3466752.3480089, as read in HewlettPackard/sustain-cluster |
+/// | 0.08 | a module of 16 GB | doi 10.1145/3076113.3076117 |
+/// | 0.19 | idle | Simon et al. 2024 (BoaviztAPI, HotCarbon) |
+/// | 0.3725 | a calculator's, from a rule of thumb | Green Algorithms, `referenceValues.csv` @30df2fea |
+/// | 0.392 | the same | Cloud Carbon Footprint, 0.000392 kWh/GBh |
+///
+/// Memory at work (0.54 W/GB in Simon et al.) lies above it: the model does not see accesses.
+pub const MEMORY_WATTS_PER_GB: f64 = 0.08;
+
+/// 90 % interval of [`MEMORY_WATTS_PER_GB`], as factors: from 0.02 to 0.40 W/GB.
+pub const MEMORY_SPREAD: Spread = Spread::between(0.25, 5.0);
 
 /// What one hardware thread draws, its share of the whole server included (wall power).
 #[derive(Debug, Clone, PartialEq)]
