@@ -32,6 +32,10 @@ pub struct Grid {
     pub carbon_free: Option<f64>,
     /// Whether the user chose it.
     pub choice: GridChoice,
+    /// ISO 3166-1 code of three letters of the country, where the place is one or lies in one that is
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
 }
 
 /// How a grid was chosen.
@@ -154,6 +158,7 @@ impl Grid {
             license: "CC-BY-4.0".to_owned(),
             carbon_free: None,
             choice: GridChoice::Unspecified,
+            country: None,
         }
     }
 
@@ -170,6 +175,7 @@ impl Grid {
             license: String::new(),
             carbon_free: None,
             choice: GridChoice::Custom,
+            country: None,
         })
     }
 
@@ -192,6 +198,7 @@ impl Grid {
             license: self.license.clone(),
             carbon_free: None,
             choice: GridChoice::Market,
+            country: self.country.clone(),
         })
     }
 }

@@ -180,6 +180,18 @@ impl Region {
         self.names.first().map_or("", String::as_str)
     }
 
+    /// The country's code of three letters: its own, or that of the state's country.
+    fn country(&self) -> Option<&str> {
+        let of_state = self.name().split_once('/').and_then(|(country, _)| match country {
+            "us" => Some("USA"),
+            "ca" => Some("CAN"),
+            "au" => Some("AUS"),
+            _ => None,
+        });
+        let is_code = |name: &&String| name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_uppercase());
+        of_state.or_else(|| self.names.iter().skip(1).find(is_code).map(String::as_str))
+    }
+
     fn label(&self) -> String {
         match self.names.get(1) {
             Some(code) => format!("{} ({code})", self.name()),
@@ -208,6 +220,7 @@ impl Region {
             license: row.license.clone(),
             carbon_free: row.carbon_free,
             choice: row.choice,
+            country: self.country().map(str::to_owned),
         }
     }
 }

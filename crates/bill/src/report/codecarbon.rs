@@ -28,14 +28,18 @@ const FIELDS: &[Field] = &[
     ("gpu_energy", |report| number(kilowatt_hours(report, is_gpu)?)),
     ("ram_energy", |report| number(kilowatt_hours(report, is_memory)?)),
     ("energy_consumed", |report| number(report.bill.total.facility_kwh?.value().get())),
-    ("water_consumed", unknown),
+    ("water_consumed", |report| number(report.bill.total.water_l?.value().get())),
     ("country_name", |report| {
         (report.bill.grid.choice == GridChoice::Country).then(|| report.bill.grid.region.clone())
     }),
-    ("country_iso_code", unknown),
-    ("region", |report| (report.bill.grid.choice == GridChoice::Custom).then(|| report.bill.grid.region.clone())),
-    ("cloud_provider", unknown),
-    ("cloud_region", unknown),
+    ("country_iso_code", |report| report.bill.grid.country.clone()),
+    ("region", |report| match report.bill.grid.choice {
+        GridChoice::Custom => Some(report.bill.grid.region.clone()),
+        GridChoice::State => report.bill.grid.region.split_once('/').map(|(_, state)| state.to_owned()),
+        _ => None,
+    }),
+    ("cloud_provider", |report| cloud(report).map(|(provider, _)| provider.to_owned())),
+    ("cloud_region", |report| cloud(report).map(|(_, region)| region.to_owned())),
     ("os", |report| one(report.headers.iter().map(|header| header.host.system.clone()))),
     ("python_version", unknown),
     ("codecarbon_version", unknown),
@@ -62,9 +66,9 @@ const FIELDS: &[Field] = &[
     ("gpu_utilization_percent", unknown),
     ("ram_utilization_percent", unknown),
     ("ram_used_gb", unknown),
-    ("on_cloud", unknown),
+    ("on_cloud", |report| cloud(report).map(|_| "Y".to_owned())),
     ("pue", |report| number(report.bill.tariff.pue().get())),
-    ("wue", unknown),
+    ("wue", |report| number(report.bill.water?.site.get())),
 ];
 
 /// CodeCarbon's gigabyte has 2^30 bytes.
@@ -89,6 +93,12 @@ fn unknown(_: &Report) -> Option<String> {
 
 fn number(number: f64) -> Option<String> {
     Some(number.to_string())
+}
+
+/// Provider and region, where the grid is that of a cloud's region.
+fn cloud(report: &Report) -> Option<(&str, &str)> {
+    let grid = &report.bill.grid;
+    (grid.choice == GridChoice::Cloud).then(|| grid.region.split_once('/')).flatten()
 }
 
 /// What all meters say alike.

@@ -1,12 +1,14 @@
 //! Reports of a small ledger, form by form, and of hostile ones.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use attar_bill::report::{Comparison, ComparisonVerdict, Report, ReportError, Table, emissions_csv};
-use attar_bill::{Bill, Currency, Grid, PricePerKwh, Tariff, Unit};
+use attar_bill::{Bill, Currency, Factors, Grid, PricePerKwh, Tariff, Unit, Water};
 use attar_meter::source::Component;
 use attar_meter::{
-    ComponentEnergy, Estimate, Joules, Ledger, LedgerContents, Method, Pue, Seconds, Split, TornLine, Totals, Window,
+    ComponentEnergy, Estimate, Joules, Ledger, LedgerContents, LitersPerKwh, Method, Pue, Seconds, Split, TornLine,
+    Totals, Window,
 };
 use attar_testing::assert_close_relative;
 use proptest::prelude::*;
@@ -178,6 +180,32 @@ fn a_ledger_is_costed_again() {
     // An average of the world is no place, and no price makes no column.
     assert!(!after.model_card(None).unwrap().contains("geographical_location"));
     assert!(after.tables()[0].head.iter().all(|head| head != "money"), "{:?}", after.tables()[0].head);
+}
+
+#[test]
+fn water_and_place_are_in_codecarbons_columns() {
+    let cells = |region: &str| {
+        let mut factors = Factors::new(Grid::for_region(region).unwrap(), Tariff::own_machine());
+        factors.water = Some(Water { site: LitersPerKwh::new(1.8).unwrap(), source: None });
+        let report = report().with_bill(|totals| Bill::from_factors(totals, &factors));
+        let csv = emissions_csv([&report]);
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let head = reader.headers().unwrap().clone();
+        let row = reader.records().next().unwrap().unwrap();
+        head.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect::<BTreeMap<String, String>>()
+    };
+    let germany = cells("de");
+    let number = |name: &str| germany[name].parse::<f64>().unwrap();
+    assert_close_relative("l", number("water_consumed"), 1.8 * number("energy_consumed"), 1e-12);
+    assert_eq!(number("wue"), 1.8);
+    assert_eq!((germany["country_iso_code"].as_str(), germany["country_name"].as_str()), ("DEU", "Germany"));
+    assert_eq!(germany["on_cloud"], "");
+    let state = cells("US-CA");
+    assert_eq!((state["country_iso_code"].as_str(), state["region"].as_str()), ("USA", "california"));
+    let cloud = cells("gcp/europe-west1");
+    let cell = |name: &str| cloud[name].as_str();
+    assert_eq!((cell("cloud_provider"), cell("cloud_region"), cell("on_cloud")), ("gcp", "europe-west1", "Y"));
+    assert_eq!(cell("country_iso_code"), "");
 }
 
 #[test]
