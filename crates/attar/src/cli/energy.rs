@@ -112,24 +112,47 @@ pub(crate) struct FactorArgs {
     /// Prices of machines: CSV with SkyPilot's columns.
     #[arg(long, value_name = "FILE", requires = "instance")]
     pub(crate) price_file: Option<PathBuf>,
-    /// The machine in the price file, and in the table of embodied carbon: `aws/p3.2xlarge`.
+    /// The machine, for `--price-file` and `--embodied instance`: `aws/p3.2xlarge`.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
     /// Litres of water for a kilowatt-hour of the machine.
     #[arg(long, allow_negative_numbers = true, value_name = "LITRES")]
     pub(crate) water: Option<f64>,
-    /// Kilograms of CO2e that making the machine took.
-    #[arg(long, allow_negative_numbers = true, value_name = "KG")]
-    pub(crate) embodied: Option<f64>,
+    /// Kilograms of CO2e that making the machine took; `instance` for those of the table.
+    #[arg(long, allow_negative_numbers = true, value_name = "KG|instance")]
+    pub(crate) embodied: Option<EmbodiedArg>,
     /// Years that the machine serves.
     #[arg(long, allow_negative_numbers = true, value_name = "YEARS", default_value_t = 4.0)]
     pub(crate) lifetime: f64,
-    /// Share of the machine's making that is charged, from 0 to 1.
-    #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
-    pub(crate) share: f64,
+    /// Share of the machine's making that is charged, from 0 to 1: all of your own figure, the vCPUs of
+    /// an instance over those of its server.
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
+    pub(crate) embodied_share: Option<f64>,
     /// Units of work to divide by, such as `requests=41000`; may be repeated.
     #[arg(long, value_name = "NAME=COUNT")]
     pub(crate) per: Vec<String>,
+}
+
+/// Where the emissions of making the machine come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum EmbodiedArg {
+    /// The table, by the instance.
+    Instance,
+    /// So many kilograms.
+    Kilograms(f64),
+}
+
+impl std::str::FromStr for EmbodiedArg {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "instance" => Ok(Self::Instance),
+            number => number
+                .parse()
+                .map(Self::Kilograms)
+                .map_err(|_| format!("expected kilograms or the word `instance`, got `{text}`")),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! `attar energy`: the commands from outside.
 
+mod bills;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

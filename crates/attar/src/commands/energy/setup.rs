@@ -9,8 +9,7 @@ use attar_meter::source::{GpuChoice, SourceChoice};
 use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method, Pue, Seconds, Watts};
 use std::time::Duration;
 
-use crate::cli::energy::{FactorArgs, MethodArg, SourceArg, SourceArgs};
-use crate::console;
+use crate::cli::energy::{EmbodiedArg, FactorArgs, MethodArg, SourceArg, SourceArgs};
 
 /// No machine draws more; ledgers hold so much.
 const MOST_WATTS: f64 = 1e8;
@@ -156,26 +155,28 @@ fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
     Ok(tariff)
 }
 
+/// Only what was asked for: an instance is named for its price too.
 fn embodied(args: &FactorArgs) -> anyhow::Result<Option<Embodied>> {
     let lifetime = Seconds::new(args.lifetime * SECONDS_PER_YEAR).context("--lifetime")?;
-    Ok(match (args.embodied, &args.instance) {
-        (Some(kilograms), _) => {
+    let Some(embodied) = args.embodied else {
+        ensure!(args.embodied_share.is_none(), "--embodied-share goes with --embodied");
+        ensure!(
+            args.instance.is_none() || args.price_file.is_some(),
+            "--instance goes with --price-file, or with --embodied instance for the emissions of making it"
+        );
+        return Ok(None);
+    };
+    Ok(Some(match (embodied, &args.instance, args.embodied_share) {
+        (EmbodiedArg::Kilograms(kilograms), _, share) => {
             let total = Estimate::exact(GramsCo2e::new(kilograms * 1e3).context("--embodied")?);
-            Some(Embodied::new(total, lifetime, args.share, "your own figure")?)
+            Embodied::new(total, lifetime, share.unwrap_or(1.0), "your own figure")?
         }
-        (None, Some(instance)) if instance.contains('/') => {
-            match Embodied::for_instance(instance, lifetime, args.share) {
-                Ok(embodied) => Some(embodied),
-                // The machine was named for its price.
-                Err(error) if args.price_file.is_some() => {
-                    console::note(format!("embodied emissions are left out: {error}"));
-                    None
-                }
-                Err(error) => return Err(error.into()),
-            }
+        (EmbodiedArg::Instance, None, _) => bail!("--embodied instance wants the instance: add --instance"),
+        (EmbodiedArg::Instance, Some(instance), Some(share)) => Embodied::for_instance(instance, lifetime, share)?,
+        (EmbodiedArg::Instance, Some(instance), None) => {
+            Embodied::for_instance_part(instance, lifetime).context("give --embodied-share")?
         }
-        (None, _) => None,
-    })
+    }))
 }
 
 /// Units of work: `requests=41000`.
