@@ -28,6 +28,7 @@ mod describe;
 mod json;
 mod latex;
 mod markdown;
+mod overlap;
 #[cfg(feature = "plots")]
 mod profile;
 mod ratio;
@@ -44,10 +45,12 @@ use attar_meter::{
 
 use crate::bill::Bill;
 use crate::unit::Unit;
+use overlap::Metered;
 
 pub use codecarbon::emissions_csv;
 pub use compare::{Comparison, Pair, Ratio};
 pub use json::REPORT_SCHEMA;
+pub use overlap::Overlap;
 pub use ratio::{ComparisonVerdict, Interval};
 pub use tables::Table;
 
@@ -59,7 +62,10 @@ pub const LEDGER_FILE: &str = "ledger.jsonl";
 pub struct Report {
     name: String,
     headers: Vec<LedgerHeader>,
+    /// For each header, how many windows come before it.
+    starts: Vec<usize>,
     windows: Vec<Window>,
+    overlaps: Vec<Overlap>,
     torn: Vec<TornLedgerLine>,
     totals: Totals,
     idle: Totals,
@@ -190,13 +196,18 @@ impl Report {
     /// # Errors
     /// If there is none.
     pub fn merged(name: &str, reports: &[Self], bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
-        let mut all = LedgerContents::default();
-        let (mut torn, mut units) = (Vec::new(), Vec::<Unit>::new());
-        let mut attribution = Attribution::default();
+        let (mut ledgers, mut torn, mut units) = (Vec::new(), Vec::new(), Vec::<Unit>::new());
+        let (mut attribution, mut overlaps) = (Attribution::default(), Vec::new());
         for report in reports {
-            all.headers.extend(report.headers.iter().cloned());
-            all.windows.extend(report.windows.iter().cloned());
+            let contents = LedgerContents {
+                headers: report.headers.clone(),
+                starts: report.starts.clone(),
+                windows: report.windows.clone(),
+                ..LedgerContents::default()
+            };
+            ledgers.push(Read { name: report.name.clone(), place: report.name.clone(), contents });
             torn.extend(report.torn.iter().cloned());
+            overlaps.extend(report.overlaps.iter().cloned());
             attribution.add(&report.attribution);
             for unit in &report.units {
                 match units.iter_mut().find(|known| known.name() == unit.name()) {
@@ -205,8 +216,19 @@ impl Report {
                 }
             }
         }
-        let merged = Self::from_contents(name, &all, bill)?;
-        Ok(Self { torn, units, attribution, ..merged })
+        if ledgers.is_empty() {
+            return Err(ReportError::NoPath);
+        }
+        let merged = Self::over(name.to_owned(), ledgers, bill)?;
+        // Headers may be missing: then each report knows better where its energy went.
+        let attribution = if merged.overlaps.is_empty() { attribution } else { merged.attribution };
+        overlaps.extend(merged.overlaps);
+        Ok(Self { torn, units, attribution, overlaps, ..merged })
+    }
+
+    /// Times that two of the ledgers have in common.
+    pub fn overlaps(&self) -> &[Overlap] {
+        &self.overlaps
     }
 
     /// Where the energy went: idle, active, the metered processes, others.
@@ -266,8 +288,7 @@ impl Report {
     }
 
     fn over(name: String, ledgers: Vec<Read>, bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
-        let (mut headers, mut windows, mut torn) = (Vec::new(), Vec::new(), Vec::new());
-        let mut attribution = Attribution::default();
+        let (mut meters, mut torn) = (Vec::new(), Vec::new());
         for Read { name, place, contents } in ledgers {
             if contents.headers.is_empty() && contents.windows.is_empty() && !contents.torn.is_empty() {
                 return Err(ReportError::NotALedger { place, lines: contents.torn.len() });
@@ -277,19 +298,38 @@ impl Report {
             }
             check(&place, &contents.windows)?;
             for (header, windows) in contents.meters() {
-                let sources = header.map(|header| header.sources.as_slice()).unwrap_or_default();
-                attribution.add(&Attribution::for_meter(windows, sources));
+                let (ledger, header) = (name.clone(), header.cloned());
+                meters.push(Metered { ledger, header, windows: windows.to_vec() });
             }
-            windows.extend(contents.windows);
-            headers.extend(contents.headers);
+            // Where windows are not told apart by meter, all headers still tell of the machines.
+            if contents.starts.len() < contents.headers.len() {
+                let unused = contents.headers.into_iter().skip(contents.starts.len());
+                meters.extend(unused.map(|header| Metered {
+                    ledger: name.clone(),
+                    header: Some(header),
+                    windows: Vec::new(),
+                }));
+            }
             torn.extend(contents.torn.into_iter().map(|torn| TornLedgerLine { ledger: name.clone(), torn }));
+        }
+        let overlaps = overlap::count_once(&mut meters);
+        let (mut headers, mut starts, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut attribution = Attribution::default();
+        for meter in meters {
+            let sources = meter.header.as_ref().map(|header| header.sources.as_slice()).unwrap_or_default();
+            attribution.add(&Attribution::for_meter(&meter.windows, sources));
+            if let Some(header) = meter.header {
+                headers.push(header);
+                starts.push(windows.len());
+            }
+            windows.extend(meter.windows);
         }
         // What the machine drew while it was left alone is nobody's cost: it gives idle power.
         let busy: Vec<Window> = windows.iter().filter(|window| !is_idle(&window.phase)).cloned().collect();
         let totals = Totals::from_windows(&busy);
         let idle = Totals::from_windows(&windows.iter().filter(|w| is_idle(&w.phase)).cloned().collect::<Vec<_>>());
         let bill = bill(&totals);
-        Ok(Self { idle, name, headers, windows, torn, totals, attribution, bill, units: Vec::new() })
+        Ok(Self { name, headers, starts, windows, overlaps, torn, totals, idle, attribution, bill, units: Vec::new() })
     }
 }
 

@@ -43,6 +43,7 @@ impl Report {
             "embodied": self.bill.embodied,
             "meters": self.headers,
             "windows": self.windows.len(),
+            "overlaps": self.overlaps,
             "gaps": self.bill.gaps,
             "torn": self.torn.iter()
                 .map(|line| json!({ "ledger": line.ledger, "line": line.torn.line, "bytes": line.torn.bytes }))

@@ -11,6 +11,7 @@ impl Report {
     pub fn statement(&self) -> Vec<String> {
         let mut paragraphs = vec![self.what()];
         paragraphs.extend(self.meters());
+        paragraphs.extend(self.overlaps.iter().map(|overlap| format!("Overlap: {overlap}.")));
         paragraphs.push(self.energy());
         paragraphs.extend(distinct(self.headers.iter().flat_map(|header| &header.sources).map(source)));
         paragraphs.extend(distinct(self.headers.iter().filter_map(why)));

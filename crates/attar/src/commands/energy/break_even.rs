@@ -16,6 +16,9 @@ use crate::{console, tables};
 pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
     let making = read(&args.making, &factors)?;
+    for overlap in making.overlaps() {
+        console::note(overlap.to_string());
+    }
     let making = making.bill().total.per_unit(&Unit::new("making", 1.0)?, 1);
     let teacher = use_of(&args.teacher, args.teacher_uses, &factors)?;
     let student = use_of(&args.student, args.student_uses, &factors)?;
