@@ -12,43 +12,29 @@
 //!
 //! Whole machine, active, and own are three numbers. A total of one must never pass for another.
 
+mod baseline;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::estimate::{Estimate, Method};
-use crate::quantity::{Joules, Seconds, Watts};
+use crate::quantity::{Joules, Seconds};
 use crate::source::{Component, Description};
 use crate::window::Window;
+
+use baseline::busy_cores;
+pub use baseline::{Baseline, IdlePower};
 
 /// Whether the machine was left alone in a phase: so it is if its name begins with `idle`.
 pub fn is_idle(phase: &str) -> bool {
     phase.starts_with("idle")
 }
 
-/// Power of a machine that is left alone, by component.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Baseline {
-    /// Idle power with its interval. A component that is absent has an unknown idle power.
-    pub components: BTreeMap<Component, IdlePower>,
-}
-
-/// Idle power of one component.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct IdlePower {
-    /// Watts with the interval of the meter.
-    pub power: Estimate<Watts>,
-    /// The least of the means over the phases in which the machine was watched, by the meter.
-    #[serde(rename = "least_w")]
-    pub least: Watts,
-    /// The largest of them.
-    #[serde(rename = "most_w")]
-    pub most: Watts,
-    /// How they were obtained: as the readings themselves, or modeled.
-    pub method: Method,
-    /// How long the machine was watched; `None` where it comes from a model.
-    #[serde(rename = "watched_s")]
-    pub watched: Option<Seconds>,
+/// How many cores were kept busy in the phases in which the machine was to be left alone, if more than
+/// a quiet machine's: then what was seen is not idle power.
+pub fn busy_while_idle(windows: &[Window]) -> Option<f64> {
+    busy_cores(windows.iter().filter(|window| is_idle(&window.phase))).filter(|busy| *busy > baseline::QUIET)
 }
 
 /// Where the energy of some windows went.
@@ -78,79 +64,6 @@ pub struct EnergyShares {
     pub method: Method,
 }
 
-impl Baseline {
-    /// Idle power from the windows of the phases in which the machine was left alone ([`is_idle`]),
-    /// and from what sources say of themselves where there are none.
-    ///
-    /// Where the machine was watched before and after, the two may differ: the value is the mean
-    /// over all the time, and shares are as wide as both ask for.
-    pub fn new(windows: &[Window], sources: &[Description]) -> Self {
-        let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
-            let of = sources.iter().find(|source| source.components.contains(component));
-            let spread = of.map(|source| source.spread_of(*component));
-            let estimate = spread.map_or(Estimate::exact(*power), |spread| Estimate::with_spread(*power, spread));
-            let idle =
-                IdlePower { power: estimate, least: *power, most: *power, method: Method::Modeled, watched: None };
-            (*component, idle)
-        });
-        let mut components: BTreeMap<Component, IdlePower> = told.collect();
-        let mut watched: BTreeMap<Component, BTreeMap<&str, IdlePhase>> = BTreeMap::new();
-        for window in windows.iter().filter(|window| is_idle(&window.phase)) {
-            for (component, energy) in &window.energy {
-                let phase = watched.entry(*component).or_default().entry(&window.phase).or_default();
-                phase.seconds += window.active_s;
-                phase.energy = Some(phase.energy.map_or(energy.joules, |so_far| so_far + energy.joules));
-                phase.method = phase.method.max(Some(energy.method));
-            }
-        }
-        for (component, phases) in &watched {
-            if let Some(idle) = IdlePower::of(phases.values()) {
-                components.insert(*component, idle);
-            }
-        }
-        Self { components }
-    }
-
-    /// Idle power of all components that have one.
-    pub fn power(&self) -> Option<Estimate<Watts>> {
-        self.components.values().map(|idle| idle.power).reduce(|a, b| a + b)
-    }
-}
-
-struct IdlePhase {
-    energy: Option<Estimate<Joules>>,
-    seconds: Seconds,
-    method: Option<Method>,
-}
-
-impl Default for IdlePhase {
-    fn default() -> Self {
-        Self { energy: None, seconds: Seconds::ZERO, method: None }
-    }
-}
-
-impl IdlePower {
-    fn of<'a>(phases: impl Iterator<Item = &'a IdlePhase>) -> Option<Self> {
-        let sound = phases.filter(|phase| phase.seconds > Seconds::ZERO);
-        let parts: Vec<(Estimate<Joules>, Seconds, Method)> =
-            sound.filter_map(|phase| Some((phase.energy?, phase.seconds, phase.method?))).collect();
-        let seconds: Seconds = parts.iter().map(|(_, seconds, _)| *seconds).sum();
-        let energy = parts.iter().map(|(energy, ..)| *energy).reduce(|a, b| a + b)?;
-        let each = parts.iter().map(|(energy, seconds, _)| (energy.value() / *seconds).get());
-        let power = energy.map(|joules| joules / seconds);
-        let mean = power.value().get();
-        let (least, most) = each.fold((mean, mean), |(least, most), one| (least.min(one), most.max(one)));
-        let (least, most) = (Watts::raw(least), Watts::raw(most));
-        Some(Self {
-            power,
-            least,
-            most,
-            method: Method::weakest(parts.iter().map(|part| part.2))?,
-            watched: Some(seconds),
-        })
-    }
-}
-
 impl Attribution {
     /// Attributes the energy of one meter's windows, those left out in which the machine was left
     /// alone.
@@ -161,7 +74,7 @@ impl Attribution {
 
     /// Attributes the energy of windows.
     pub fn new<'a>(windows: impl IntoIterator<Item = &'a Window>, baseline: &Baseline) -> Self {
-        let mut attribution = Self::default();
+        let mut attribution = Self { notes: baseline.notes.clone(), ..Self::default() };
         let (mut without_cpu_time, mut whole_boards) = (false, false);
         let windows: Vec<&Window> = windows.into_iter().collect();
         let pooled = pooled_share(&windows);
@@ -359,6 +272,50 @@ mod tests {
         assert!((shares.active.high().get() - 1.1 * (500.0 - 100.0)).abs() < 1e-9);
         assert!((shares.idle.unwrap().high().get() - 1.1 * 140.0).abs() < 1e-9);
         assert!(attribution.notes.is_empty(), "{:?}", attribution.notes);
+    }
+
+    // 10 W idle and 5 W a core; two cores of others all the time, one of the program's.
+    #[test]
+    fn the_load_of_others_is_not_booked_as_idle() {
+        let windows = [
+            window("idle before", 10.0, 200.0, 0.0, 20.0),
+            window("command", 10.0, 250.0, 10.0, 20.0),
+            window("idle after", 10.0, 200.0, 0.0, 20.0),
+        ];
+        let attribution = Attribution::for_meter(&windows, &[]);
+        let shares = attribution.components[&CPU];
+        let (idle, own) = (shares.idle.unwrap(), shares.own.unwrap());
+        assert!((idle.value().get() - 100.0).abs() < 1e-9 && (own.value().get() - 50.0).abs() < 1e-9, "{shares:?}");
+        // From none of the others' load to twice as much may have been in what was watched.
+        assert!(idle.low().get() < 1e-9 && idle.high().get() > 200.0, "{idle:?}");
+        assert!(attribution.notes[0].starts_with("2.00 cores were busy while idle power was watched"), "{attribution:?}");
+        assert_eq!(busy_while_idle(&windows), Some(2.0));
+        // A run that does nothing beside them shows nothing: then idle power is not known.
+        let still = [windows[0].clone(), window("command", 10.0, 200.0, 0.0, 20.0)];
+        let attribution = Attribution::for_meter(&still, &[]);
+        assert_eq!(attribution.components[&CPU].idle, None);
+        let notes = attribution.notes.join("\n");
+        assert!(notes.contains("not taken for idle power") && notes.contains("idle power of cpu0 is unknown"), "{notes}");
+        // A model knows its idle power without watching.
+        let model = Description {
+            name: "model".to_owned(),
+            components: vec![CPU],
+            method: Method::Modeled,
+            spread: Spread::relative(0.5),
+            spreads: BTreeMap::new(),
+            resolution: Seconds::ZERO,
+            poll: None,
+            scope: String::new(),
+            idle: BTreeMap::from([(CPU, crate::quantity::Watts::raw(10.0))]),
+            notes: Vec::new(),
+        };
+        let attribution = Attribution::for_meter(&windows, std::slice::from_ref(&model));
+        assert_eq!(attribution.components[&CPU].idle.unwrap().value().get(), 100.0);
+        assert_eq!(attribution.components[&CPU].own.unwrap().value().get(), 50.0);
+        // Left alone, what was watched goes over the model.
+        let quiet = [window("idle before", 10.0, 120.0, 0.0, 0.1), windows[1].clone()];
+        assert_eq!(Attribution::for_meter(&quiet, &[model]).components[&CPU].idle.unwrap().value().get(), 120.0);
+        assert_eq!(busy_while_idle(&quiet), None);
     }
 
     #[test]

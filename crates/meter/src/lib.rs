@@ -69,7 +69,7 @@ pub mod table;
 mod totals;
 mod window;
 
-pub use attribution::{Attribution, Baseline, EnergyShares, IdlePower, is_idle};
+pub use attribution::{Attribution, Baseline, EnergyShares, IdlePower, busy_while_idle, is_idle};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
 pub use gap::{Gap, GapKind};

@@ -1,6 +1,6 @@
 //! The statement: what was measured, how, where and with which factors, as sentences.
 
-use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds};
+use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds, busy_while_idle};
 
 use super::Report;
 use super::describe::{count, distinct, machine, source, time};
@@ -59,7 +59,16 @@ impl Report {
     fn idle(&self) -> Option<String> {
         let (energy, seconds) = (self.idle.energy()?, self.idle.active());
         let power = energy.map(|joules| joules / seconds);
-        (seconds > Seconds::ZERO).then(|| format!("Idle power: {power}, watched for {seconds}; not part of the bill."))
+        if seconds <= Seconds::ZERO {
+            return None;
+        }
+        Some(match busy_while_idle(&self.windows) {
+            None => format!("Idle power: {power}, watched for {seconds}; not part of the bill."),
+            Some(busy) => format!(
+                "The machine was to be left alone for {seconds}, and drew {power}, but {busy:.2} of its cores were \
+                 busy: that is not idle power. It is not part of the bill."
+            ),
+        })
     }
 
     /// What else the bill is computed with.
