@@ -288,14 +288,20 @@ mod tests {
         assert!((idle.value().get() - 100.0).abs() < 1e-9 && (own.value().get() - 50.0).abs() < 1e-9, "{shares:?}");
         // From none of the others' load to twice as much may have been in what was watched.
         assert!(idle.low().get() < 1e-9 && idle.high().get() > 200.0, "{idle:?}");
-        assert!(attribution.notes[0].starts_with("2.00 cores were busy while idle power was watched"), "{attribution:?}");
+        assert!(
+            attribution.notes[0].starts_with("2.00 cores were busy while idle power was watched"),
+            "{attribution:?}"
+        );
         assert_eq!(busy_while_idle(&windows), Some(2.0));
         // A run that does nothing beside them shows nothing: then idle power is not known.
         let still = [windows[0].clone(), window("command", 10.0, 200.0, 0.0, 20.0)];
         let attribution = Attribution::for_meter(&still, &[]);
         assert_eq!(attribution.components[&CPU].idle, None);
         let notes = attribution.notes.join("\n");
-        assert!(notes.contains("not taken for idle power") && notes.contains("idle power of cpu0 is unknown"), "{notes}");
+        assert!(
+            notes.contains("not taken for idle power") && notes.contains("idle power of cpu0 is unknown"),
+            "{notes}"
+        );
         // A model knows its idle power without watching.
         let model = Description {
             name: "model".to_owned(),
@@ -303,6 +309,7 @@ mod tests {
             method: Method::Modeled,
             spread: Spread::relative(0.5),
             spreads: BTreeMap::new(),
+            between_loads: BTreeMap::new(),
             resolution: Seconds::ZERO,
             poll: None,
             scope: String::new(),

@@ -175,6 +175,10 @@ pub struct Description {
     /// The same by component, where they differ: see [`spread_of`](Self::spread_of).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub spreads: BTreeMap<Component, Spread>,
+    /// By which factors the ratio of two of a component's numbers may be off, where the error differs
+    /// with the load, as a model's does: so much of it does not cancel between two runs on one machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub between_loads: BTreeMap<Component, Spread>,
     /// Shortest time over which it tells something: the period of its counter.
     #[serde(rename = "resolution_s")]
     pub resolution: Seconds,
@@ -194,6 +198,15 @@ impl Description {
     /// 90 % interval of one component's numbers, as factors.
     pub fn spread_of(&self, component: Component) -> Spread {
         self.spreads.get(&component).copied().unwrap_or(self.spread)
+    }
+
+    /// By which factors the ratio of two of a component's numbers may be off at two loads: see
+    /// [`between_loads`](Self::between_loads). Ledgers of version 0.1 do not tell it of the model's
+    /// processor; it was then what it is by microarchitecture now.
+    pub fn between_loads_of(&self, component: Component) -> Spread {
+        let untold = self.method == Method::Modeled && self.name == "model" && matches!(component, Component::Cpu(_));
+        let default = if untold { watts::PAIRS_OF_TABLE } else { Spread::NONE };
+        self.between_loads.get(&component).copied().unwrap_or(default)
     }
 
     /// The widest interval of the components of one kind, as factors.

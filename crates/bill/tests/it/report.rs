@@ -342,8 +342,14 @@ fn what_is_no_ledger_is_refused_by_name() {
 
 #[test]
 fn twice_the_work_on_one_machine_is_told_apart_together_only() {
-    let (a, b) = (report().named("small"), over("large", &scaled(2.0)).with_units([unit("request", 41_000.0)]));
-    let comparison = Comparison::new(&[a, b]).unwrap();
+    let counted = |name: &str, factor: f64| {
+        let mut headers = report().headers().to_vec();
+        // A counter, whose error is a factor: whatever the load it cancels.
+        (headers[0].sources[0].name, headers[0].sources[0].method) = ("powercap".to_owned(), Method::Measured);
+        let contents = LedgerContents { headers, windows: scaled(factor), ..LedgerContents::default() };
+        Report::from_contents(name, &contents, bill).unwrap().with_units([unit("request", 41_000.0)])
+    };
+    let comparison = Comparison::new(&[counted("small", 1.0), counted("large", 2.0)]).unwrap();
     let pair = &comparison.pairs[0];
     assert!(pair.same_instrument, "{:?}", pair.warnings);
     let of = |key: &str| pair.ratios.iter().find(|ratio| ratio.key == key).unwrap();
@@ -360,6 +366,17 @@ fn twice_the_work_on_one_machine_is_told_apart_together_only() {
     }
     assert_eq!((of("active_s").ratio, of("active_s").verdict), (Some(1.0), ComparisonVerdict::NoInterval));
     assert_eq!(of("energy_kwh").difference_text, "372 J [186, 745]");
+
+    // A model errs otherwise at another load: of the processor's ratio a good part stays in doubt.
+    let (a, b) = (report().named("small"), over("large", &scaled(2.0)).with_units([unit("request", 41_000.0)]));
+    assert_eq!(b.shares_errors_with(&a).map(|spread| spread.high()), Ok(3.2));
+    let comparison = Comparison::new(&[a, b]).unwrap();
+    let pair = &comparison.pairs[0];
+    let energy = pair.ratios.iter().find(|ratio| ratio.key == "energy_kwh").unwrap();
+    let (independent, shared) = (energy.independent.unwrap(), energy.shared.unwrap());
+    assert!(independent.low <= shared.low && shared.low < 1.5, "{shared}");
+    assert!(shared.high.unwrap() > 3.0 && shared.high <= independent.high, "{shared}");
+    assert!(comparison.statement().iter().any(|line| line.contains("error differs with the load")));
     is("comparison.md", &comparison.markdown());
     is("comparison.json", &(serde_json::to_string_pretty(&comparison.json()).unwrap() + "\n"));
 }

@@ -139,10 +139,8 @@ impl IdlePower {
     /// where the busy windows do not show it. The load goes by cores: from none of it to twice as much
     /// may be true.
     fn without_load(self, busy: f64, component: Component, windows: &[Window]) -> Option<(Self, Watts)> {
-        let run: Vec<&Window> = windows
-            .iter()
-            .filter(|window| !is_idle(&window.phase) && window.energy.contains_key(&component))
-            .collect();
+        let run: Vec<&Window> =
+            windows.iter().filter(|window| !is_idle(&window.phase) && window.energy.contains_key(&component)).collect();
         let more = busy_cores(run.iter().copied())? - busy;
         let seconds: Seconds = run.iter().map(|window| window.active_s).sum();
         let joules: f64 = run.iter().filter_map(|window| window.energy.get(&component)).map(value).sum();

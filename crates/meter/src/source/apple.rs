@@ -165,6 +165,7 @@ impl Source for Apple {
             method: Method::Measured,
             spread: SPREAD,
             spreads: BTreeMap::new(),
+            between_loads: BTreeMap::new(),
             resolution: PERIOD.into(),
             poll: None,
             scope: "the whole chip, with everything that runs on it".to_owned(),

@@ -31,6 +31,7 @@ impl Source for Fixed {
             method: Method::Modeled,
             spread: Spread::NONE,
             spreads: BTreeMap::new(),
+            between_loads: BTreeMap::new(),
             resolution: Seconds::ZERO,
             poll: None,
             scope: "the whole machine".to_owned(),

@@ -79,6 +79,7 @@ impl Gate {
             method: self.method(),
             spread: self.spread(),
             spreads: self.counted.iter().map(|(_, metered)| (metered.component, metered.spread)).collect(),
+            between_loads: BTreeMap::new(),
             resolution: REFRESH.into(),
             poll: None,
             scope: scope.to_owned(),

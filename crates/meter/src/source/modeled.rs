@@ -137,6 +137,14 @@ impl Modeled {
         Spread::between(cpu.spread.low().min(ASSUMED_SPREAD.low()), cpu.spread.high().max(ASSUMED_SPREAD.high()))
     }
 
+    /// At an assumed load the ratio of two powers says nothing that the intervals do not.
+    fn between_loads(&self, cpu: &CpuWatts) -> Spread {
+        if self.load != Load::Assumed {
+            return cpu.between_loads;
+        }
+        Spread::factor(self.spread(cpu).high() / self.spread(cpu).low())
+    }
+
     /// What to charge between two states; `None` if CPU time fell back.
     fn charge(&self, before: LoadState, after: LoadState) -> Option<Charge> {
         let rise = |of: fn(&LoadState) -> Option<f64>| Some(of(&after)? - of(&before)?).filter(|rise| *rise >= 0.0);
@@ -202,6 +210,7 @@ impl Source for Modeled {
             method: Method::Modeled,
             spread: spreads.values().fold(Spread::NONE, widest),
             spreads,
+            between_loads: self.cpu.iter().map(|cpu| (Component::Cpu(0), self.between_loads(cpu))).collect(),
             resolution: Seconds::raw(1.0 / proc::TICKS_PER_SECOND),
             poll: None,
             scope: format!("{} ({size})", self.scope),

@@ -98,6 +98,7 @@ impl Source for Replay {
             method: Method::weakest(self.tracks.iter().map(|track| track.method)).unwrap_or(Method::Measured),
             spread: self.tracks.iter().map(|track| track.spread).reduce(widest).unwrap_or(Spread::NONE),
             spreads: self.tracks.iter().map(|track| (track.component, track.spread)).collect(),
+            between_loads: BTreeMap::new(),
             resolution: self.tracks.iter().map(spacing).max().unwrap_or_default().into(),
             poll: None,
             scope: "as recorded".to_owned(),
