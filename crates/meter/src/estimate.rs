@@ -101,6 +101,12 @@ impl<Q: Quantity> Estimate<Q> {
         self.high
     }
 
+    /// Whether its error is known: a quantity of something measured or modeled whose bounds are its value
+    /// was given by a user, who states no error. Nothing has no error.
+    pub fn has_interval(&self) -> bool {
+        self.low.magnitude() < self.high.magnitude() || self.value.magnitude() == 0.0
+    }
+
     /// Another quantity that grows with this one: `f` must not decrease, or the bounds would swap.
     ///
     /// ```

@@ -217,12 +217,12 @@ impl Description {
     }
 
     /// Says the intervals of all components, once where they agree: `×0.90 to ×1.10`, or
-    /// `cpu0 ×0.90 to ×1.10, memory0 ×0.80 to ×1.20`.
+    /// `cpu0 ×0.90 to ×1.10, memory0 ×0.80 to ×1.20`; `error not known` where there is none.
     pub fn intervals(&self) -> String {
         let mut each = self.components.iter().map(|component| self.spread_of(*component));
         let first = each.next().unwrap_or(self.spread);
         if each.all(|spread| spread == first) {
-            return first.to_string();
+            return if first == Spread::NONE { "error not known".to_owned() } else { first.to_string() };
         }
         let named = self.components.iter().map(|component| format!("{component} {}", self.spread_of(*component)));
         named.collect::<Vec<_>>().join(", ")

@@ -114,6 +114,12 @@ impl Totals {
         weakest(&self.components)
     }
 
+    /// The components whose error is not known, such as a machine at a given power. Where there are
+    /// others too, the interval of the sum lacks theirs.
+    pub fn without_interval(&self) -> impl Iterator<Item = Component> {
+        self.components.iter().filter(|(_, energy)| !energy.joules.has_interval()).map(|(component, _)| *component)
+    }
+
     /// Time of all phases.
     pub fn active(&self) -> Seconds {
         self.phases.iter().map(|phase| phase.active).sum()

@@ -233,6 +233,9 @@ impl ReportCell {
     /// For programs.
     pub(super) fn json(&self) -> Value {
         match self {
+            Self::Figure(figure @ Figure { value, currency: None, .. }) if !figure.has_interval() => {
+                json!({ "value": value, "low": null, "high": null })
+            }
             Self::Figure(Figure { value, low, high, currency: None, .. }) => {
                 json!({ "value": value, "low": low, "high": high })
             }
@@ -246,6 +249,12 @@ impl ReportCell {
 }
 
 impl Figure {
+    /// Whether its error is known. A price is exact, anything else without width was given by a user who
+    /// states no error.
+    pub(super) fn has_interval(&self) -> bool {
+        self.currency.is_some() || self.low < self.high || self.value == 0.0
+    }
+
     /// A difference of two numbers of this kind, with its sign and bounds, in this one's unit.
     pub(super) fn write_difference(&self, [value, low, high]: [f64; 3]) -> String {
         if low == high { self.scale.write(value) } else { self.scale.write_interval(value, low, high) }

@@ -212,6 +212,13 @@ impl Pair {
                  machine the ratio is off by {spread} in 90 % of measured pairs. The shared interval holds that."
             )
         }));
+        if self.ratios.iter().any(|ratio| ratio.key.ends_with("energy_kwh") && ratio.independent.is_none()) {
+            out.push(
+                "No interval: a power that was given has no stated error, so of what follows from it the values alone \
+                 are compared, without a verdict."
+                    .to_owned(),
+            );
+        }
         out.push(
             "Run-to-run noise is in neither interval: compare several runs of each before trusting a small \
              difference."
@@ -285,6 +292,12 @@ impl Context<'_> {
 
     fn figures(&self, blank: Ratio, figure_a: &Figure, figure_b: &Figure) -> Ratio {
         let (a, b) = (Bounds::of(figure_a), Bounds::of(figure_b));
+        if !(figure_a.has_interval() && figure_b.has_interval()) {
+            // An error that nobody knows bounds nothing: the values stand beside each other.
+            let difference = [b.value - a.value; 3];
+            let difference_text = figure_a.write_difference(difference);
+            return Ratio { ratio: over(b.value, a.value), difference, difference_text, ..blank };
+        }
         let independent = Interval { low: over(b.low, a.high).unwrap_or(0.0), high: over(b.high, a.low) };
         let summands = self.summands_of(a, b);
         // Never wider than the worst case of both.

@@ -103,8 +103,15 @@ impl Report {
             return format!("Energy: {energy}, {method} ({how}); its error is not known, so no interval is given.");
         }
         let percent = 100.0 * CONFIDENCE;
+        let without: Vec<String> = self.totals.without_interval().map(|component| component.to_string()).collect();
+        let lacking = if without.is_empty() {
+            String::new()
+        } else {
+            format!(" The error of {} is not known and not in it.", without.join(", "))
+        };
         format!(
-            "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all tables."
+            "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all \
+             tables.{lacking}"
         )
     }
 

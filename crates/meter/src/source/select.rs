@@ -11,7 +11,7 @@ use super::{
     PerfEnergy, Rapl, Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
 };
 use crate::clock::Clock;
-use crate::estimate::Method;
+use crate::estimate::{Method, Spread};
 use crate::host::Host;
 use crate::quantity::Watts;
 
@@ -245,8 +245,9 @@ impl Selection {
     /// Takes a source that lives.
     fn take<S: Source + 'static>(&mut self, what: &str, source: S) {
         let description = source.describe();
+        let known = if description.spread == Spread::NONE { "" } else { "90 % interval " };
         self.reasons.push(format!(
-            "{what}: {}, source {}, 90 % interval {}",
+            "{what}: {}, source {}, {known}{}",
             description.method,
             description.name,
             description.intervals()

@@ -58,6 +58,9 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
             console::say(format!("  if the meter errs alike for teacher and student{}: {shared}", but_for(ratio)))?;
         }
     }
+    if [making.facility_j, teacher.facility_j, student.facility_j].into_iter().flatten().any(|e| !e.has_interval()) {
+        console::say("a cost without […] has no interval, because its error is not known: it is taken as it stands")?;
+    }
     if let Err(reason) = &shared {
         console::say(format!("the errors of teacher and student are taken as independent: {reason}"))?;
     }

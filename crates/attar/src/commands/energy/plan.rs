@@ -49,7 +49,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         table.add_row(cells(row));
     }
     console::say(table.to_string())?;
-    console::say("[…]: 90 % intervals; all of it is modeled, nothing was measured.")?;
+    let known = rows.iter().all(|row| row.facility_kwh.has_interval());
+    let error = if known { "" } else { " Without […] the error is not known: --watts has none." };
+    console::say(format!("[…]: 90 % intervals; all of it is modeled, nothing was measured.{error}"))?;
     if let [only] = rows.as_slice()
         && let Some(like) = tables::comparisons(only.carbon_g)
     {

@@ -1,7 +1,7 @@
 //! What bills hold and leave out, from outside.
 
 use super::{close, report, run};
-use crate::common::{fail, write};
+use crate::common::{fail, json, succeed, write};
 
 const PRICES: &str = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice\n\
                       m5.large,,,2,8,0.096,us-east-1,,0.04\n";
@@ -30,4 +30,29 @@ fn making_a_server_is_charged_only_where_asked_for_and_by_its_part() {
         let error = fail(folder.path(), &[&["energy", "report", "run"], flags].concat());
         assert!(error.contains(said), "{said} is missing in {error}");
     }
+}
+
+// A power that was given has no stated error: no form may show one, and no verdict may rest on it.
+#[test]
+fn a_given_power_has_no_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, watts) in [("much", "100"), ("little", "10")] {
+        let fixed = ["energy", "run", "-q", "--source", "fixed", "--watts", watts, "--out", name, "--", "sleep", "0.2"];
+        succeed(folder.path(), &fixed);
+    }
+    let said = report(folder.path(), "much", &[]);
+    let energy = &said["total"]["energy_kwh"];
+    assert!(energy["value"].as_f64().unwrap() > 0.0 && energy["low"].is_null() && energy["high"].is_null(), "{energy}");
+    let text = said["statement"].to_string();
+    assert!(text.contains("its error is not known") && !text.contains("90 %") && !text.contains("×1.00"), "{text}");
+    let pair = &json(&succeed(folder.path(), &["energy", "compare", "much", "little", "--format", "json"]))["pairs"][0];
+    let energy = pair["ratios"].as_array().unwrap().iter().find(|ratio| ratio["what"] == "energy_kwh").unwrap();
+    assert_eq!(energy["verdict"], "no_interval");
+    assert!(energy["independent"].is_null() && energy["shared"].is_null(), "{energy}");
+    let uses = ["--teacher-uses", "1", "--student-uses", "1"];
+    let runs = ["energy", "break-even", "--making", "much", "--teacher", "much", "--student", "little"];
+    assert!(succeed(folder.path(), &[&runs[..], &uses].concat()).contains("has no interval"));
+    assert!(succeed(folder.path(), &["energy", "plan", "--watts", "5", "--hours", "1"]).contains("error is not known"));
+    let output = run(folder.path(), &[], &["true"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("whose error is not known"));
 }
