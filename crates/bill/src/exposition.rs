@@ -84,7 +84,7 @@ impl Scrape {
             families: vec![
                 family("attar_energy", "Energy that the machine drew", Some(Unit::Joules), joules.collect()),
                 family("attar_energy_active", "Time spent in each phase", Some(Unit::Seconds), active.collect()),
-                family("attar_energy_gaps", "Problems met while measuring", None, gaps.collect()),
+                family("attar_energy_gaps", "Problems met while reading", None, gaps.collect()),
                 family(
                     "attar_energy_carbon",
                     "Greenhouse gas of the building's energy, as CO2 equivalent",

@@ -56,6 +56,8 @@ pub enum Method {
     Measured,
     /// A share of something measured.
     Apportioned,
+    /// What a trace holds that was measured at another time, perhaps elsewhere.
+    Replayed,
     /// Computed from a load and a table.
     Modeled,
 }
@@ -228,6 +230,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Measured => "measured",
             Self::Apportioned => "apportioned",
+            Self::Replayed => "replayed",
             Self::Modeled => "modeled",
         })
     }
@@ -267,9 +270,11 @@ mod tests {
 
     #[test]
     fn a_total_is_as_weak_as_its_weakest_part() {
-        use Method::{Apportioned, Measured, Modeled};
+        use Method::{Apportioned, Measured, Modeled, Replayed};
         assert_eq!(Method::weakest([Measured, Modeled, Apportioned]), Some(Modeled));
         assert_eq!(Method::weakest([Measured, Apportioned]), Some(Apportioned));
+        assert_eq!(Method::weakest([Measured, Replayed, Apportioned]), Some(Replayed));
+        assert_eq!(Method::weakest([Replayed, Modeled]), Some(Modeled));
         assert_eq!(Method::weakest([]), None);
     }
 

@@ -71,6 +71,12 @@ pub trait Source: Send {
     /// What it is, what it covers and how far to trust it. Complete only after [`probe`](Self::probe).
     fn describe(&self) -> Description;
 
+    /// The method that counts where one is required: of a trace that was recorded on this machine since its
+    /// start, what was recorded; otherwise that of [`describe`](Self::describe).
+    fn stands_for(&self) -> Method {
+        self.describe().method
+    }
+
     /// Finds out whether it really measures, keeping a core busy for up to half a second a device
     /// (two seconds on Apple silicon). Call it once, before the first read.
     fn probe(&mut self, clock: &dyn Clock) -> Liveness;

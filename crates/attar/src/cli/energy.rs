@@ -72,6 +72,7 @@ pub(crate) enum SourceArg {
 pub(crate) enum MethodArg {
     Measured,
     Apportioned,
+    Replayed,
     Modeled,
 }
 

@@ -292,6 +292,13 @@ fn what_was_recorded_is_replayed() {
     let watts = total["power_w"]["value"].as_f64().unwrap();
     close(watts, 80.0, 0.05);
     assert!(fail(folder.path(), &record).contains("is there already"));
+    // A given power was not measured when it was recorded, nor is it when it is replayed.
+    let trace = std::fs::read_to_string(folder.path().join("t.jsonl")).unwrap();
+    assert!(!trace.contains("measured"), "{}", trace.lines().next().unwrap());
+    let said = report(folder.path(), "run", &[])["statement"].to_string();
+    assert!(!said.contains("easured"), "{said}");
+    let strict = ["energy", "run", "--require", "measured", "--source", "replay", "--trace", "t.jsonl", "--", "true"];
+    assert!(fail(folder.path(), &strict).contains("energy must be measured"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The statement: what was measured, how, where and with which factors, as sentences.
+//! The statement: what was recorded, how, where and with which factors, as sentences.
 
 use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds, busy_while_idle};
 
@@ -33,7 +33,7 @@ impl Report {
         let end = self.windows.iter().map(|window| window.end).max();
         let span = begin.zip(end).map(|(begin, end)| format!(", from {} to {}", time(begin), time(end)));
         format!(
-            "Measured: {} in {} and {}{}.",
+            "Recorded: {} in {} and {}{}.",
             self.totals.active(),
             count(self.totals.phases.len(), "phase"),
             count(self.windows.len(), "window"),
@@ -97,6 +97,7 @@ impl Report {
         let how = match method {
             Method::Measured => "read from counters or sensors",
             Method::Apportioned => "at least in part a share of something measured",
+            Method::Replayed => "at least in part from a trace that was recorded at another time",
             Method::Modeled => "at least in part computed from load and tables or a given power",
         };
         if energy.low() == energy.high() {
@@ -147,7 +148,7 @@ impl Report {
 
     fn gaps(&self) -> String {
         if self.bill.gaps.is_empty() {
-            return "Gaps: none was noted while measuring.".to_owned();
+            return "Gaps: none was noted.".to_owned();
         }
         let gaps = self.bill.gaps.iter().map(|gap| format!("{}: {}, {} in all", gap.of, gap.kind, gap.seconds));
         format!("Gaps: {}.", gaps.collect::<Vec<_>>().join("; "))

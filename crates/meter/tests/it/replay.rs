@@ -7,7 +7,7 @@ use attar_meter::source::{
     Component, Cpu, Domains, GpuChoice, Gpus, Liveness, Rapl, Recorder, Replay, ReplayBoard, Scope, Source,
     SourceChoice, TRACE_SCHEMA, Trace, TraceDevice, TraceHeader, TraceSample, select,
 };
-use attar_meter::{Clock, GapKind, Host, Joules, ManualClock, Method, Seconds, Watts};
+use attar_meter::{Clock, GapKind, Host, HostFacts, Joules, ManualClock, Method, Seconds, Watts};
 use attar_testing::{assert_close, assert_close_relative};
 use proptest::prelude::*;
 
@@ -82,7 +82,7 @@ fn energy_between_any_two_moments() {
     let got = steps(&mut replay, &clock, &[0.5, 1.0, 1.0, 0.5]);
     assert_close("pieces", &got, &[5.0, 20.0, 30.0, 15.0].map(|x: f64| x), 1e-9);
     let description = replay.describe();
-    assert_eq!((description.method, description.spread.low()), (Method::Measured, 0.95));
+    assert_eq!((description.method, description.spread.low()), (Method::Replayed, 0.95));
     assert_eq!(description.resolution.get(), 1.5);
     // Beyond the end there is nothing, and that is said.
     clock.advance(SECOND, SECOND);
@@ -105,7 +105,7 @@ fn an_external_meter_is_a_source_like_any_other() {
     let mut selection = select(SourceChoice::Replay(path), &GpuChoice::All, Scope::Machine, &host(), &clock);
     let source = &mut selection.sources[0];
     assert!(
-        selection.reasons[0].starts_with("trace: measured, source replay, 90 % interval ×0.98"),
+        selection.reasons[0].starts_with("trace: replayed, source replay, 90 % interval ×0.98"),
         "{:?}",
         selection.reasons
     );
@@ -117,6 +117,33 @@ fn an_external_meter_is_a_source_like_any_other() {
     let missing = select(SourceChoice::Replay("/nowhere".into()), &GpuChoice::All, Scope::Machine, &host(), &clock);
     assert!(missing.sources.is_empty());
     assert!(missing.reasons[0].contains("cannot read trace /nowhere"), "{:?}", missing.reasons);
+}
+
+#[test]
+fn a_trace_is_required_to_be_measured_only_where_it_was_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trace.jsonl");
+    std::fs::create_dir_all(dir.path().join("sys/kernel/random")).unwrap();
+    std::fs::write(dir.path().join("sys/kernel/random/boot_id"), "of this start\n").unwrap();
+    let here = Host { proc: dir.path().to_owned(), ..host() };
+    let required = |boot: Option<&str>, method: Method| {
+        let mut cpu = device(Component::Cpu(0));
+        cpu.method = Some(method);
+        let mut trace = trace(&[cpu], vec![counted(0.0, 0.0), counted(1.0, 9.0)]);
+        trace.header.host = boot.map(|boot| HostFacts { boot: Some(boot.to_owned()), ..here.facts() });
+        trace.write(&path).unwrap();
+        let clock = ManualClock::new();
+        let mut selection = select(SourceChoice::Replay(path.clone()), &GpuChoice::All, Scope::Machine, &here, &clock);
+        // Whoever recorded it: what is billed is replayed.
+        assert_eq!(selection.sources[0].describe().method, method.max(Method::Replayed));
+        selection.require(Method::Measured).map_err(|reasons| reasons.join("; "))
+    };
+    assert_eq!(required(Some("of this start"), Method::Measured), Ok(()));
+    for (boot, method) in [(Some("of another"), Method::Measured), (None, Method::Measured)] {
+        let refused = required(boot, method).unwrap_err();
+        assert!(refused.contains("would be replayed") && refused.contains("not recorded on this machine"), "{refused}");
+    }
+    assert!(required(Some("of this start"), Method::Modeled).unwrap_err().contains("would be modeled"));
 }
 
 #[test]

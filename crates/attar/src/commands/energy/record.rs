@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use attar_meter::source::{Recorder, Scope, select};
-use attar_meter::{Clock, Host, SystemClock};
+use attar_meter::{Clock, Host, Method, SystemClock};
 
 use super::setup;
 use crate::cli::energy::RecordArgs;
@@ -23,6 +23,8 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     }
     ensure!(!selection.sources.is_empty(), "no source of energy: {}", selection.reasons.join("; "));
     selection.reasons.iter().for_each(console::note);
+    let methods = selection.sources.iter().map(|source| source.describe().method);
+    let how = Method::weakest(methods).map_or_else(String::new, |method| format!(" ({method} power)"));
     let mut recorder = Recorder::start(&args.out, selection.sources, &host, args.interval, &clock)?;
     let mut bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");
     let begin = Instant::now();
@@ -34,6 +36,6 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     recorder.finish()?;
-    console::say(format!("recorded to {}; replay it with --source replay --trace {0}", args.out.display()))?;
+    console::say(format!("recorded to {}{how}; replay it with --source replay --trace {0}", args.out.display()))?;
     Ok(())
 }

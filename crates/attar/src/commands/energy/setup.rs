@@ -41,6 +41,7 @@ pub(crate) fn meter(args: &SourceArgs, interval: Duration) -> anyhow::Result<Met
         require: args.require.map(|method| match method {
             MethodArg::Measured => Method::Measured,
             MethodArg::Apportioned => Method::Apportioned,
+            MethodArg::Replayed => Method::Replayed,
             MethodArg::Modeled => Method::Modeled,
         }),
         ..MeterOptions::default()
