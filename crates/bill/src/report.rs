@@ -48,7 +48,7 @@ use crate::unit::Unit;
 use overlap::Metered;
 
 pub use codecarbon::emissions_csv;
-pub use compare::{Comparison, Pair, Ratio};
+pub use compare::{Basis, Comparison, Pair, Ratio};
 pub use json::REPORT_SCHEMA;
 pub use overlap::Overlap;
 pub use ratio::{ComparisonVerdict, Interval};

@@ -12,7 +12,8 @@
 
 use attar_meter::display;
 use attar_meter::source::Component;
-use attar_meter::{CONFIDENCE, Estimate, Joules, Pue, Seconds, Spread};
+use attar_meter::{CONFIDENCE, Estimate, Joules, Method, Pue, Seconds, Spread};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::columns::{Figure, LINES, ReportCell, ReportColumn, UNITS, Visibility};
@@ -21,7 +22,7 @@ use super::ratio::{Bounds, ComparisonVerdict, Interval, Summand, differences, li
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
 use crate::bill::Bill;
-use crate::grid::GridChoice;
+use crate::grid::{Grid, GridChoice};
 use crate::tariff::Tariff;
 
 /// Reports compared with the first of them.
@@ -47,6 +48,36 @@ pub struct Pair {
     with_pue: bool,
     /// Components whose ratio errs with the load, and by which factors.
     between_loads: Vec<(Component, Spread)>,
+    basis: [Basis; 2],
+}
+
+/// What a report's numbers are of, and what they are computed with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Basis {
+    /// How the energy was obtained; `None` where none was read.
+    pub method: Option<Method>,
+    /// What of the machine was read.
+    pub components: Vec<Component>,
+    /// The grid that the carbon is computed with.
+    pub grid: Grid,
+    /// The PUE.
+    pub pue: Pue,
+    /// What is not included, in words.
+    pub exclusions: Vec<String>,
+}
+
+impl Basis {
+    /// As sentences.
+    pub fn sentences(&self) -> Vec<String> {
+        let method = self.method.map_or_else(|| "no energy was read".to_owned(), |method| format!("energy {method}"));
+        let parts = super::describe::names(&self.components);
+        let of = if parts.is_empty() { String::new() } else { format!(", of the whole machine's {parts}") };
+        vec![
+            format!("Basis: {method}{of}; PUE {}.", self.pue.get()),
+            format!("Grid: {}.", self.grid),
+            format!("Not included: {}.", self.exclusions.join("; ")),
+        ]
+    }
 }
 
 /// One number of B over that of A.
@@ -77,6 +108,17 @@ pub struct Ratio {
 }
 
 impl Report {
+    /// What its numbers are of, and what they are computed with.
+    pub fn basis(&self) -> Basis {
+        Basis {
+            method: self.bill.total.method,
+            components: self.totals.components.keys().copied().collect(),
+            grid: self.bill.grid.clone(),
+            pue: self.bill.tariff.pue(),
+            exclusions: self.bill.exclusions.clone(),
+        }
+    }
+
     /// Whether this report's errors are those of another: by which factors the ratio of their energies
     /// may be off all the same, because a model's error differs with the load.
     ///
@@ -170,6 +212,7 @@ impl Pair {
             warnings,
             with_pue,
             between_loads: by_load,
+            basis: [a.basis(), b.basis()],
         }
     }
 
@@ -224,6 +267,14 @@ impl Pair {
              difference."
                 .to_owned(),
         );
+        let [a, b] = self.basis.each_ref().map(Basis::sentences);
+        for (of_a, of_b) in a.into_iter().zip(b) {
+            if of_a == of_b {
+                out.push(of_a);
+            } else {
+                out.extend([format!("A: {of_a}"), format!("B: {of_b}")]);
+            }
+        }
         out.extend(self.warnings.iter().map(|warning| format!("Warning: {warning}.")));
         out
     }
@@ -245,6 +296,7 @@ impl Pair {
             "a": self.a,
             "b": self.b,
             "same_instrument": self.same_instrument,
+            "basis": { "a": self.basis[0], "b": self.basis[1] },
             "ratios": self.ratios.iter().map(ratio).collect::<Vec<_>>(),
             "warnings": self.warnings,
         })

@@ -1,5 +1,6 @@
 //! `attar energy break-even`: after how many uses a student has repaid its making.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     ];
     // Once the errors of teacher and student are independent, once they are the same meter's, if so.
     let shared = uses[1].0.shares_errors_with(&uses[0].0);
+    let bases = [("making", making.basis()), ("teacher", uses[0].0.basis()), ("student", uses[1].0.basis())];
     let making = making.bill().total.per_unit(&Unit::new("making", 1.0)?, 1);
     let [teacher, student] = [use_of(&uses[0])?, use_of(&uses[1])?];
     let ratio = shared.as_ref().ok().copied();
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
             known.iter().map(|row| json!({ "of": row.of, "independent": row.independent, "shared": row.shared }));
         return console::json(&json!({
             "making": making, "teacher": teacher, "student": student, "break_even": verdicts.collect::<Vec<_>>(),
+            "basis": bases.iter().map(|(of, basis)| (*of, json!(basis))).collect::<BTreeMap<_, _>>(),
             "not_shared_because": shared.as_ref().err(),
             "ratio_off_by": ratio.map(|ratio| json!({ "low": ratio.low(), "high": ratio.high() })),
         }));
@@ -60,6 +63,16 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     }
     if [making.facility_j, teacher.facility_j, student.facility_j].into_iter().flatten().any(|e| !e.has_interval()) {
         console::say("a cost without […] has no interval, because its error is not known: it is taken as it stands")?;
+    }
+    let told = bases.each_ref().map(|(_, basis)| basis.sentences());
+    for (line, first) in told[0].iter().enumerate() {
+        if told.iter().all(|other| other[line] == *first) {
+            console::say(first)?;
+        } else {
+            for ((of, _), sentences) in bases.iter().zip(&told) {
+                console::say(format!("{of}: {}", sentences[line]))?;
+            }
+        }
     }
     if let Err(reason) = &shared {
         console::say(format!("the errors of teacher and student are taken as independent: {reason}"))?;

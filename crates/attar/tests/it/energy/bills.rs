@@ -56,3 +56,29 @@ fn a_given_power_has_no_interval() {
     let output = run(folder.path(), &[], &["true"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("whose error is not known"));
 }
+
+// As every other figure does, these say how it came about, with which grid and PUE, and of what.
+#[test]
+fn comparisons_name_what_they_rest_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        succeed(folder.path(), &["energy", "run", "-q", "--source", "modeled", "--out", name, "--", "sleep", "0.2"]);
+    }
+    let factors = ["--region", "SE", "--pue", "1.2"];
+    let uses = ["--teacher", "a", "--teacher-uses", "1", "--student", "b", "--student-uses", "1"];
+    let even = ["energy", "break-even", "--making", "a"];
+    let compared = ["energy", "compare", "a", "b"];
+    for text in [
+        succeed(folder.path(), &[&compared[..], &factors].concat()),
+        succeed(folder.path(), &[&compared[..], &factors, &["--format", "markdown"]].concat()),
+        succeed(folder.path(), &[&even[..], &uses, &factors].concat()),
+    ] {
+        for said in ["energy modeled", "cpu0", "PUE 1.2", "Sweden", "Not included: ", "network"] {
+            assert!(text.contains(said), "{said} is missing in {text}");
+        }
+    }
+    let compared = json(&succeed(folder.path(), &[&compared[..], &factors, &["--format", "json"]].concat()));
+    assert_eq!(compared["pairs"][0]["basis"]["a"]["method"], "modeled");
+    let even = json(&succeed(folder.path(), &[&even[..], &uses, &factors, &["--json"]].concat()));
+    assert_eq!(even["basis"]["student"]["pue"], 1.2);
+}
