@@ -36,6 +36,9 @@ pub enum GapKind {
     /// The counter stood still while it should have moved: no energy is counted until it changes, and
     /// then that of the whole time.
     Stalled,
+    /// It was read for a while and then no more to the end: the energy of that time is missing, and the
+    /// upper bound is raised by mean power times that time.
+    Lost,
     /// Power was sampled too sparsely to follow: the bounds of that time are wider.
     Sparse,
     /// The meter ran for less than ten periods of the source: its edges are a good part of the
@@ -45,6 +48,13 @@ pub enum GapKind {
     Suspended,
     /// Windows could not be written to the ledger: it holds less than these totals.
     Unwritten,
+}
+
+impl GapKind {
+    /// Whether energy is missing, or may be: what a number that goes out alone must say.
+    pub fn misses_energy(self) -> bool {
+        matches!(self, Self::Reset | Self::Ambiguous | Self::Lost | Self::Unwritten)
+    }
 }
 
 impl Gap {
@@ -81,6 +91,7 @@ impl fmt::Display for GapKind {
             Self::Ambiguous => "counter may have wrapped unseen",
             Self::ReadFailed => "read failed",
             Self::Stalled => "counter stood still",
+            Self::Lost => "not read to the end, energy missing",
             Self::Sparse => "sampled too sparsely",
             Self::BelowResolution => "window below the resolution",
             Self::Suspended => "machine suspended",

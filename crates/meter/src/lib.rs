@@ -50,6 +50,7 @@
 
 mod attribution;
 mod clock;
+mod coverage;
 pub mod display;
 pub mod doctor;
 mod estimate;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Moment, SystemClock};
+use crate::coverage::Coverage;
 use crate::estimate::{Estimate, Method};
 use crate::gap::{Gap, GapKind};
 use crate::host::Host;
@@ -106,6 +107,8 @@ pub struct Meter {
     machine_cpu: Option<f64>,
 
     totals: Totals,
+    /// What each component has given so far, and for which time.
+    coverage: Coverage,
     power: Option<Estimate<Watts>>,
     overhead: Duration,
     finished: bool,
@@ -206,6 +209,7 @@ impl Meter {
             machine_cpu: proc::busy_seconds(&host.proc).ok(),
             proc: host.proc.clone(),
             totals: Totals::default(),
+            coverage: Coverage::default(),
             power: None,
             overhead: Duration::ZERO,
             finished: false,
@@ -342,7 +346,15 @@ impl Meter {
         if now.elapsed == self.begin.0 {
             return;
         }
-        let parts = self.read(Some(now));
+        let mut parts = self.read(Some(now));
+        if self.finished {
+            let covered = self.coverage.with(&parts);
+            let lost = covered.lost(now.elapsed - self.origin, self.sources.iter().map(|source| source.describe()));
+            for (part, gap) in lost {
+                parts.push(part);
+                self.gaps.push(gap);
+            }
+        }
         self.flush_readings(now, parts);
     }
 
@@ -351,6 +363,7 @@ impl Meter {
         if now.elapsed == begin {
             return;
         }
+        self.coverage = self.coverage.with(&parts);
         let end = self.clock.utc();
         let length = Seconds::from(now.elapsed - begin);
         self.power = parts

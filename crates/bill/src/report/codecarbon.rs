@@ -7,7 +7,7 @@ use csv::WriterBuilder;
 use super::{Report, describe};
 use crate::grid::GridChoice;
 
-/// The columns of CodeCarbon 3 in its order, and what a report says to each. Energies are in kWh and
+/// The columns of CodeCarbon 3 in its order, and what a report says to each; then four of our own. Energies are in kWh and
 /// power in W, both with the PUE as there; emissions in kg and kg/s; time in seconds; memory in GB.
 type Field = (&'static str, fn(&Report) -> Option<String>);
 
@@ -69,6 +69,15 @@ const FIELDS: &[Field] = &[
     ("on_cloud", |report| cloud(report).map(|_| "Y".to_owned())),
     ("pue", |report| number(report.bill.tariff.pue().get())),
     ("wue", |report| number(report.bill.water?.site.get())),
+    // What CodeCarbon has no columns for: without it a lost counter would look like a small energy.
+    ("energy_consumed_low", |report| bound(report, Estimate::low)),
+    ("energy_consumed_high", |report| bound(report, Estimate::high)),
+    ("energy_method", |report| Some(report.bill.total.method?.to_string())),
+    ("energy_missing", |report| {
+        let gaps = report.bill.gaps.iter().filter(|gap| gap.kind.misses_energy());
+        let gaps: Vec<String> = gaps.map(|gap| format!("{}: {}, {}", gap.of, gap.kind, gap.seconds)).collect();
+        (!gaps.is_empty()).then(|| gaps.join("; "))
+    }),
 ];
 
 /// CodeCarbon's gigabyte has 2^30 bytes.
@@ -85,6 +94,12 @@ pub fn emissions_csv<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Strin
         _ = writer.write_record(row);
     }
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+/// A bound of the building's energy, where the error is known.
+fn bound(report: &Report, of: fn(&Estimate<KilowattHours>) -> KilowattHours) -> Option<String> {
+    let energy = report.bill.total.facility_kwh.filter(Estimate::has_interval)?;
+    number(of(&energy).get())
 }
 
 fn unknown(_: &Report) -> Option<String> {

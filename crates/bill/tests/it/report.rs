@@ -213,7 +213,7 @@ fn emissions_come_back_from_codecarbons_columns() {
     let csv = emissions_csv([&report(), &over("other", &[window("x", 0.0, 10.0, 50.0, 2.0)])]);
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let head = reader.headers().unwrap().clone();
-    assert_eq!(head.len(), 38);
+    assert_eq!(head.len(), 42);
     let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
     let cell = |row: usize, name: &str| &rows[row][head.iter().position(|head| head == name).unwrap()];
     let number = |row: usize, name: &str| cell(row, name).parse::<f64>().unwrap();
@@ -235,6 +235,29 @@ fn emissions_come_back_from_codecarbons_columns() {
         assert_eq!(cell(0, name), "", "{name}");
     }
     assert_eq!(cell(1, "ram_energy"), "");
+}
+
+// A number that goes out alone says where energy is missing from it.
+#[test]
+fn what_was_lost_stands_in_card_and_csv() {
+    let lost = |kind: &str| {
+        let mut window = window("x", 0.0, 10.0, 50.0, 2.0);
+        let gap = format!(r#"{{"of":"gpu0","kind":"{kind}","seconds":7,"times":1,"detail":"x"}}"#);
+        window.gaps.push(serde_json::from_str(&gap).unwrap());
+        over("lost", &[window])
+    };
+    for kind in ["lost", "reset", "ambiguous", "unwritten"] {
+        let report = lost(kind);
+        assert!(report.model_card(None).unwrap().contains("; gpu0: "), "{}", report.model_card(None).unwrap());
+        let csv = emissions_csv([&report]);
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let row = reader.records().next().unwrap().unwrap();
+        assert!(row[41].starts_with("gpu0: ") && row[41].ends_with(", 7.00 s"), "{:?}", row);
+        assert_eq!(&row[40], "modeled");
+        let number = |place: usize| row[place].parse::<f64>().unwrap();
+        assert_close_relative("high", number(39), 4.0 * number(38), 1e-12);
+    }
+    assert!(!lost("sparse").model_card(None).unwrap().contains("gpu0"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use attar_meter::source::{
     Component, Cpu, Domains, GpuChoice, Gpus, Liveness, Rapl, Recorder, Replay, ReplayBoard, Scope, Source,
     SourceChoice, TRACE_SCHEMA, Trace, TraceDevice, TraceHeader, TraceSample, select,
 };
-use attar_meter::{Clock, GapKind, Host, HostFacts, Joules, ManualClock, Method, Seconds, Watts};
+use attar_meter::{Clock, GapKind, Host, HostFacts, Joules, ManualClock, Meter, MeterOptions, Method, Seconds, Watts};
 use attar_testing::{assert_close, assert_close_relative};
 use proptest::prelude::*;
 
@@ -117,6 +117,41 @@ fn an_external_meter_is_a_source_like_any_other() {
     let missing = select(SourceChoice::Replay("/nowhere".into()), &GpuChoice::All, Scope::Machine, &host(), &clock);
     assert!(missing.sources.is_empty());
     assert!(missing.reasons[0].contains("cannot read trace /nowhere"), "{:?}", missing.reasons);
+}
+
+// A counter that is lost in mid-run: its energy up to then is known, that of the rest is bounded by it.
+#[test]
+fn what_is_lost_in_mid_run_raises_the_upper_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trace.jsonl");
+    let lost = |t| TraceSample { error: Some("board lost".to_owned()), ..sample(t, Component::Cpu(0)) };
+    let stuck = |t| counted(t, 100.0);
+    let run = |rest: Vec<TraceSample>| {
+        let first: Vec<TraceSample> = (0..=10).map(|t| counted(f64::from(t), 10.0 * f64::from(t))).collect();
+        trace(&[device(Component::Cpu(0))], [first, rest].concat()).write(&path).unwrap();
+        let clock = ManualClock::new();
+        let options = MeterOptions { sources: SourceChoice::Replay(path.clone()), ..MeterOptions::default() };
+        let mut meter = Meter::start_on(&host(), Box::new(clock.clone()), options, None).unwrap();
+        for _ in 0..30 {
+            clock.advance(SECOND, SECOND);
+            meter.flush();
+        }
+        clock.advance(SECOND, SECOND);
+        meter.finish()
+    };
+    // 100 J in 10 s; of the 21 s after that nothing is known.
+    for rest in [vec![], vec![lost(11.0), lost(31.0)], vec![stuck(11.0), stuck(31.0)]] {
+        let totals = run(rest);
+        let energy = totals.energy().unwrap();
+        assert_close_relative("value", energy.value().get(), 100.0, 1e-6);
+        assert_close_relative("high", energy.high().get(), 105.0 + 10.5 * 21.0, 1e-6);
+        let gap = totals.gaps.iter().find(|gap| gap.kind == GapKind::Lost).unwrap();
+        assert_eq!((gap.of.as_str(), gap.seconds.get()), ("cpu0", 21.0));
+    }
+    // What comes back covers all of it.
+    let totals = run(vec![lost(20.0), counted(31.0, 310.0)]);
+    assert_close_relative("high", totals.energy().unwrap().high().get(), 310.0 * 1.05, 1e-6);
+    assert!(totals.gaps.iter().all(|gap| gap.kind != GapKind::Lost), "{:?}", totals.gaps);
 }
 
 #[test]
