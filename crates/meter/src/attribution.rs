@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::estimate::{Estimate, Method};
-use crate::quantity::{Joules, Seconds};
+use crate::quantity::{Joules, Seconds, Watts};
+use crate::source::proc::TICKS_PER_SECOND;
 use crate::source::{Component, Description};
 use crate::window::Window;
 
@@ -78,7 +79,7 @@ impl Attribution {
         let (mut without_cpu_time, mut whole_boards) = (false, false);
         let windows: Vec<&Window> = windows.into_iter().collect();
         let pooled = pooled_share(&windows);
-        for window in windows {
+        for window in windows.iter().copied() {
             // A window with a few ticks in it tells little of who used it.
             let share = cpu_share(window, FEW).or(pooled.filter(|_| window.others_cpu_s.is_some()));
             without_cpu_time |= share.is_none();
@@ -97,6 +98,14 @@ impl Attribution {
                 let known = attribution.components.get(component).copied();
                 attribution.components.insert(*component, known.map_or(shares, |known| known.plus(shares)));
             }
+        }
+        if let Some(off) = ticks(&windows) {
+            let by_cpu_time = |(component, shares): (&Component, &mut EnergyShares)| {
+                if !matches!(component, Component::Gpu(_)) {
+                    shares.widen(off);
+                }
+            };
+            attribution.components.iter_mut().for_each(by_cpu_time);
         }
         for component in attribution.components.keys().filter(|known| !baseline.components.contains_key(known)) {
             attribution.notes.push(format!("idle power of {component} is unknown: all its energy counts as active"));
@@ -154,6 +163,10 @@ impl Attribution {
     }
 }
 
+/// What of a difference of two energies is rounding, as a part of them, and in joules.
+const ROUNDING: f64 = 1e-9;
+const QUANTA: f64 = 4.0 / (1_u64 << 30) as f64;
+
 /// CPU seconds of a window below which the shares of the whole run stand in.
 const FEW: f64 = 0.1;
 
@@ -161,6 +174,14 @@ const FEW: f64 = 0.1;
 /// together are no more than this.
 fn cpu_share(window: &Window, more_than: f64) -> Option<f64> {
     share_of(window.cpu_s?.get(), window.others_cpu_s?.get(), more_than)
+}
+
+/// By how much the program's share of all CPU time may be off, because CPU time is counted in ticks:
+/// each count may be a tick short at both ends.
+fn ticks(windows: &[&Window]) -> Option<f64> {
+    let told = windows.iter().filter_map(|window| Some(window.cpu_s?.get() + window.others_cpu_s?.get()));
+    let all: f64 = told.sum();
+    (all > 0.0).then(|| (2.0 / TICKS_PER_SECOND / all).min(1.0))
 }
 
 /// The same over all windows that report it.
@@ -190,8 +211,10 @@ impl EnergyShares {
             Estimate::exact(Joules::raw(middle)).with_bounds(Joules::raw(least * low), Joules::raw(most * high))
         };
         // A quiet moment can lie below the mean idle power: then all of it is idle.
-        let drawn =
-            idle.map(|idle| [idle.least, idle.power.value(), idle.most].map(|power| (power * time).get().min(value)));
+        // What is left over by rounding is nothing: sums and quanta of energy differ in their last bits.
+        let noise = (value * ROUNDING).max(QUANTA);
+        let idle_of = |power: Watts| Some((power * time).get()).filter(|idle| value - idle > noise).unwrap_or(value);
+        let drawn = idle.map(|idle| [idle.least, idle.power.value(), idle.most].map(idle_of));
         let idle_energy = drawn.map(estimate);
         let active =
             drawn.map_or(machine, |[least, middle, most]| estimate([value - most, value - middle, value - least]));
@@ -205,6 +228,18 @@ impl EnergyShares {
             others: share.map(|share| part(1.0 - share)),
             method: weakest,
         }
+    }
+
+    /// Moves the bounds of own and others apart by so much of the active energy, which bounds both.
+    fn widen(&mut self, off: f64) {
+        let active = self.active;
+        let wide = |share: Estimate<Joules>| {
+            let low = (share.low().get() - off * active.low().get()).max(0.0);
+            let high = (share.high().get() + off * active.high().get()).min(active.high().get());
+            share.with_bounds(Joules::raw(low), Joules::raw(high.max(share.value().get())))
+        };
+        self.own = self.own.map(wide);
+        self.others = self.others.map(wide);
     }
 
     fn plus(self, other: Self) -> Self {
@@ -313,7 +348,7 @@ mod tests {
             resolution: Seconds::ZERO,
             poll: None,
             scope: String::new(),
-            idle: BTreeMap::from([(CPU, crate::quantity::Watts::raw(10.0))]),
+            idle: BTreeMap::from([(CPU, Watts::raw(10.0))]),
             notes: Vec::new(),
         };
         let attribution = Attribution::for_meter(&windows, std::slice::from_ref(&model));
@@ -323,6 +358,40 @@ mod tests {
         let quiet = [window("idle before", 10.0, 120.0, 0.0, 0.1), windows[1].clone()];
         assert_eq!(Attribution::for_meter(&quiet, &[model]).components[&CPU].idle.unwrap().value().get(), 120.0);
         assert_eq!(busy_while_idle(&quiet), None);
+    }
+
+    // A program that ends between two ticks has used something: zero is only what was counted.
+    #[test]
+    fn less_than_a_tick_is_a_bound_and_not_nothing() {
+        let short = [window("command", 0.3, 10.0, 0.0, 0.2)];
+        let mut baseline = Baseline::default();
+        let power = Estimate::exact(Watts::raw(20.0));
+        let idle = IdlePower {
+            power,
+            least: Watts::raw(20.0),
+            most: Watts::raw(20.0),
+            method: Method::Measured,
+            watched: None,
+        };
+        baseline.components.insert(CPU, idle);
+        let own = Attribution::new(&short, &baseline).components[&CPU].own.unwrap();
+        // 4 J are active, with ten percent; two ticks of 0.2 s are a tenth of them.
+        assert_eq!((own.value().get(), own.low().get()), (0.0, 0.0));
+        assert!((own.high().get() - 0.44).abs() < 1e-9, "{own}");
+        assert_eq!(own.to_string(), "at most 440 mJ");
+        // In a long run it does not show.
+        let long = [window("command", 300.0, 10_000.0, 100.0, 100.0)];
+        let own = Attribution::new(&long, &baseline).components[&CPU].own.unwrap();
+        assert!((own.high().get() / own.value().get() - 1.1).abs() < 0.001, "{own}");
+    }
+
+    #[test]
+    fn rounding_is_not_energy() {
+        let watched =
+            [window("idle before", 3.0, 0.3, 0.0, 0.0), window("command", 7.0, 0.7 * (1.0 + 1e-12), 1.0, 0.0)];
+        let shares = Attribution::for_meter(&watched, &[]).components[&CPU];
+        assert_eq!((shares.active.value().get(), shares.active.high().get()), (0.0, 0.0), "{shares:?}");
+        assert_eq!(shares.idle.unwrap().value(), shares.machine.value());
     }
 
     #[test]

@@ -155,14 +155,17 @@ macro_rules! sums {
 }
 sums!(Joules KilowattHours Watts GramsCo2e);
 
-/// `12.3 J [6.2, 24.6]`, or `12.3 J` where the number is exact.
+/// `12.3 J [6.2, 24.6]`, or `12.3 J` where the number is exact; `at most 40 J` where nothing was seen
+/// below a bound that is not zero (a lost interval), for zero is then no finding.
 impl<Q: Quantity + fmt::Display> fmt::Display for Estimate<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.low == self.high {
             return write!(f, "{}", self.value);
         }
-        // A value of zero below a bound that is not (a lost interval) takes the unit of the bound.
-        let scale = if self.value.magnitude() > 0.0 { self.value.scale() } else { self.high.scale() };
+        if self.value.magnitude() == 0.0 {
+            return write!(f, "at most {}", self.high);
+        }
+        let scale = self.value.scale();
         f.write_str(&scale.write_interval(self.value.magnitude(), self.low.magnitude(), self.high.magnitude()))
     }
 }
@@ -253,7 +256,7 @@ mod tests {
             "1.23 Wh [1.17, 1.29]"
         );
         assert_eq!(Estimate::exact(Joules::raw(5.0)).to_string(), "5.00 J");
-        assert_eq!(joules(0.0, 0.0, 40.0).to_string(), "0 J [0, 40]");
+        assert_eq!(joules(0.0, 0.0, 40.0).to_string(), "at most 40.0 J");
         assert_eq!(joules(100.0, 0.001, 200.0).to_string(), "100 J [0.0010, 200]");
     }
 

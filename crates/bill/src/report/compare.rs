@@ -362,7 +362,10 @@ impl Context<'_> {
             }
             _ => apart,
         };
-        let difference = [b.value - a.value, low, high];
+        // What two sums of the same differ by in their last bits is no difference.
+        let noise = 1e-9 * a.high.max(b.high);
+        let difference =
+            [b.value - a.value, low, high].map(|difference| if difference.abs() <= noise { 0.0 } else { difference });
         Ratio {
             ratio: over(b.value, a.value),
             // Beside a zero there is no ratio, but the difference tells.
