@@ -153,7 +153,7 @@ fn powercap(tree: &Tree) {
 }
 
 fn amd_board(tree: &Tree) {
-    tree.at("class/hwmon/hwmon2/name", "amdgpu\n").at("class/hwmon/hwmon2/power1_average", "200000000\n");
+    tree.at("class/hwmon/hwmon2/name", "amdgpu\n").counter_at("class/hwmon/hwmon2/power1_average", 200_000_000, 0.05);
     tree.at("class/hwmon/hwmon2/power1_cap", "300000000\n");
 }
 
