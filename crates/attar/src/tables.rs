@@ -150,7 +150,12 @@ pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
     let unknown = if unknown { "energy without […]: a given power, whose error is not known\n" } else { "" };
     let chosen = if bill.grid.choice == GridChoice::Unspecified { "; no region was given" } else { "" };
     let place = format!("grid: {} ({}{chosen})", bill.grid.region, bill.grid.g_per_kwh);
-    format!("{table}\n{unknown}{place}; PUE {}\nleft out: {}", bill.tariff.pue().get(), bill.exclusions.join("; "))
+    format!(
+        "{table}\n{}\n{unknown}{place}; PUE {}\nleft out: {}",
+        bill.scope(),
+        bill.tariff.pue().get(),
+        bill.exclusions.join("; ")
+    )
 }
 
 /// What a run handed over.

@@ -42,7 +42,11 @@ pub struct Bill {
     /// The manufacturing of the hardware that it is charged with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embodied: Option<Embodied>,
-    /// Problems encountered while measuring.
+    /// The part of all CPU time that the run's own processes had, from 0 to 1: the bill charges the whole
+    /// machine, whoever used it. `None` where the system does not tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_share: Option<f64>,
+    /// Problems encountered while metering.
     pub gaps: Vec<Gap>,
     /// What the bill does not include, in words. Never empty.
     pub exclusions: Vec<String>,
@@ -108,9 +112,19 @@ impl Bill {
             price_source: factors.price_source.clone(),
             water: factors.water,
             embodied: factors.embodied.clone(),
+            cpu_share: totals.cpu_share(),
             gaps: totals.gaps.clone(),
             exclusions: exclusions(totals, factors),
         }
+    }
+
+    /// Whose energy it charges, in words.
+    pub fn scope(&self) -> String {
+        let own = self.cpu_share.map_or_else(
+            || "the run's own share of its CPU time is not known".to_owned(),
+            |share| format!("the run's own processes had {:.0} % of its CPU time", 100.0 * share),
+        );
+        format!("charged is the whole machine, whoever used it; {own}")
     }
 
     /// What `each` units cost if all of the run did so many of them.
@@ -243,6 +257,7 @@ impl fmt::Display for Bill {
         for line in self.phases.iter().chain([&self.total]) {
             writeln!(f, "{line}")?;
         }
+        writeln!(f, "{}", self.scope())?;
         writeln!(f, "grid: {}", self.grid)?;
         if self.grid.choice == GridChoice::Unspecified {
             writeln!(f, "      name the country or give your own g/kWh for a carbon figure of this location")?;

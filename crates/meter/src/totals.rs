@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attribution::is_idle;
 use crate::estimate::{Estimate, Method};
 use crate::gap::{self, Gap};
 use crate::quantity::{Joules, Quantity, Seconds};
@@ -31,6 +32,9 @@ pub struct PhaseTotals {
     pub active: Seconds,
     /// CPU time of the process in it; `None` where the system did not tell throughout.
     pub cpu: Option<Seconds>,
+    /// CPU time of all other processes meanwhile; `None` where the system did not tell throughout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_cpu: Option<Seconds>,
     /// Its energy by component. Where phases took turns between two reads, the method is at best
     /// apportioned; the split itself is taken as exact.
     pub components: BTreeMap<Component, ComponentEnergy>,
@@ -52,13 +56,16 @@ impl Totals {
                 phase: window.phase.clone(),
                 active: Seconds::ZERO,
                 cpu: Some(Seconds::ZERO),
+                others_cpu: Some(Seconds::ZERO),
                 components: BTreeMap::new(),
             });
             self.phases.len() - 1
         });
         let phase = &mut self.phases[place];
         phase.active += window.active_s;
-        phase.cpu = phase.cpu.zip(window.cpu_s).map(|(so_far, more)| so_far + more);
+        let plus = |so_far: Option<Seconds>, more| so_far.zip(more).map(|(so_far, more)| so_far + more);
+        phase.cpu = plus(phase.cpu, window.cpu_s);
+        phase.others_cpu = plus(phase.others_cpu, window.others_cpu_s);
         for (component, energy) in &window.energy {
             accumulate(&mut self.components, *component, *energy);
             let method =
@@ -93,6 +100,7 @@ impl Totals {
                 phase: phase.phase.clone(),
                 active: scaled(phase.active),
                 cpu: phase.cpu.map(scaled),
+                others_cpu: phase.others_cpu.map(scaled),
                 components,
             });
         }
@@ -112,6 +120,17 @@ impl Totals {
     /// The weakest method of all components; `None` where none was read.
     pub fn method(&self) -> Option<Method> {
         weakest(&self.components)
+    }
+
+    /// The part of all CPU time that the metered processes had, from 0 to 1, the phases left out in which the
+    /// machine was left alone; `None` where the system did
+    /// not tell throughout, or none was used.
+    pub fn cpu_share(&self) -> Option<f64> {
+        let busy = self.phases.iter().filter(|phase| !is_idle(&phase.phase));
+        let told = busy.map(|phase| Some((phase.cpu?.get(), phase.others_cpu?.get())));
+        let sum = |sum: (f64, f64), one: Option<(f64, f64)>| one.map(|one| (sum.0 + one.0, sum.1 + one.1));
+        let (own, others) = told.into_iter().try_fold((0.0, 0.0), sum)?;
+        (own + others > 0.0).then(|| own / (own + others))
     }
 
     /// The components whose error is not known, such as a machine at a given power. Where there are

@@ -13,6 +13,7 @@ impl Report {
         paragraphs.extend(self.meters());
         paragraphs.extend(self.overlaps.iter().map(|overlap| format!("Overlap: {overlap}.")));
         paragraphs.push(self.energy());
+        paragraphs.push(self.scope());
         paragraphs.extend(distinct(self.headers.iter().flat_map(|header| &header.sources).map(source)));
         paragraphs.extend(distinct(self.headers.iter().filter_map(why)));
         paragraphs.extend(distinct(self.headers.iter().map(|header| format!("Machine: {}.", machine(&header.host)))));
@@ -114,6 +115,13 @@ impl Report {
             "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all \
              tables.{lacking}"
         )
+    }
+
+    /// Whose energy it is.
+    fn scope(&self) -> String {
+        let own = self.attribution.own().filter(|_| self.attribution.idle().is_some());
+        let own = own.map(|own| format!("; of what it drew beyond idle power, {own} are theirs")).unwrap_or_default();
+        format!("Scope: {}{own}.", self.bill.scope())
     }
 
     fn building(&self) -> String {

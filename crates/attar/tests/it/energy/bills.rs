@@ -1,7 +1,9 @@
 //! What bills hold and leave out, from outside.
 
+use std::process::Stdio;
+
 use super::{close, report, run};
-use crate::common::{fail, json, succeed, write};
+use crate::common::{attar, fail, json, succeed, write};
 
 const PRICES: &str = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice\n\
                       m5.large,,,2,8,0.096,us-east-1,,0.04\n";
@@ -81,4 +83,20 @@ fn comparisons_name_what_they_rest_on() {
     assert_eq!(compared["pairs"][0]["basis"]["a"]["method"], "modeled");
     let even = json(&succeed(folder.path(), &[&even[..], &uses, &factors, &["--json"]].concat()));
     assert_eq!(even["basis"]["student"]["pue"], 1.2);
+}
+
+// The bill is of the whole machine: it says so, and shows beside it what the program had of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_bill_says_whose_energy_it_charges() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+    let output =
+        attar(folder.path(), &["energy", "run", "--source", "modeled", "--out", "run", "--", "sh", "-c", busy]);
+    let said = String::from_utf8(output.stderr(Stdio::piped()).output().unwrap().stderr).unwrap();
+    assert!(said.contains("the program") && said.contains("charged is the whole machine, whoever used it"), "{said}");
+    assert!(said.contains("% of its CPU time"), "{said}");
+    let statement = report(folder.path(), "run", &[])["statement"].to_string();
+    assert!(statement.contains("Scope: charged is the whole machine"), "{statement}");
+    assert!(statement.contains("beyond idle power") && statement.contains("are theirs"), "{statement}");
 }
