@@ -13,6 +13,7 @@ use axum::routing::get;
 use super::setup;
 use crate::cli::energy::ServeArgs;
 use crate::console;
+use crate::limits::{Limited, Limits};
 
 /// The type that OpenMetrics asks for.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             }
         };
         tokio::select! {
-            served = axum::serve(listener, app) => served.context("the server stopped"),
+            served = axum::serve(Limited::new(listener, Limits::default()), app) => served.context("the server stopped"),
             () = reading => Ok(()),
             () = ending() => Ok(()),
         }
