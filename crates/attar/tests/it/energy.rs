@@ -75,6 +75,25 @@ fn cpu_time_of_children_and_orphans_is_counted() {
     }
 }
 
+// Runs of one second in one folder: each gets a folder of its own, and each starts its program.
+#[test]
+fn runs_at_once_get_folders_of_their_own() {
+    const ROUNDS: usize = 3;
+    const AT_ONCE: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let fixed = ["energy", "run", "-q", "--source", "fixed", "--watts", "5", "--", "sh", "-c", "echo ran"];
+    for _ in 0..ROUNDS {
+        let start = |_| attar(folder.path(), &fixed).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let children: Vec<_> = (0..AT_ONCE).map(start).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && output.stdout == b"ran\n", "{said}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("runs/energy")).unwrap().count(), ROUNDS * AT_ONCE);
+}
+
 #[test]
 #[cfg(unix)]
 fn signals_go_through_to_the_program() {

@@ -11,7 +11,6 @@ use crate::cli::energy::RecordArgs;
 use crate::{console, progress};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
-    ensure!(!args.out.exists(), "{} is there already: choose another file with --out", args.out.display());
     ensure!(args.length >= args.interval, "--length must be at least --interval");
     let options = setup::meter(&args.source, args.interval)?;
     let (host, clock) = (Host::local(), SystemClock::new());
@@ -25,6 +24,13 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     selection.reasons.iter().for_each(console::note);
     let methods = selection.sources.iter().map(|source| source.describe().method);
     let how = Method::weakest(methods).map_or_else(String::new, |method| format!(" ({method} power)"));
+    // Whoever makes the file has it.
+    std::fs::File::create_new(&args.out).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{} is there already: choose another file with --out", args.out.display())
+        }
+        _ => anyhow::anyhow!("cannot create {}: {error}", args.out.display()),
+    })?;
     let mut recorder = Recorder::start(&args.out, selection.sources, &host, args.interval, &clock)?;
     let mut bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");
     let begin = Instant::now();
