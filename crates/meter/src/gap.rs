@@ -22,7 +22,7 @@ pub struct Gap {
 }
 
 /// Kinds of gaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GapKind {
@@ -61,15 +61,18 @@ impl Gap {
     pub(crate) fn new(of: impl Into<String>, kind: GapKind, seconds: Seconds, detail: impl Into<String>) -> Self {
         Self { of: of.into(), kind, seconds, times: 1, detail: detail.into() }
     }
+
+    /// Adds another case of the same kind with the same thing.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        self.times = self.times.saturating_add(other.times);
+    }
 }
 
 /// Adds a gap to a list that holds each kind of each thing once.
 pub(crate) fn record(gaps: &mut Vec<Gap>, gap: &Gap) {
     match gaps.iter_mut().find(|known| known.of == gap.of && known.kind == gap.kind) {
-        Some(known) => {
-            known.seconds += gap.seconds;
-            known.times = known.times.saturating_add(gap.times);
-        }
+        Some(known) => known.add(gap),
         None => gaps.push(gap.clone()),
     }
 }

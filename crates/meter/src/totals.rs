@@ -1,6 +1,7 @@
 //! Totals: what windows add up to, by phase and as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,22 +46,46 @@ impl Totals {
     /// equals what the meter itself says.
     pub fn from_windows(windows: &[Window]) -> Self {
         let mut totals = Self::default();
-        windows.iter().for_each(|window| totals.add(window));
+        // By name: a ledger may have as many phases as windows.
+        let (mut places, mut gaps) = (HashMap::new(), HashMap::new());
+        for window in windows {
+            let place = *places.entry(window.phase.as_str()).or_insert_with(|| totals.begin(&window.phase));
+            totals.add_to(place, window);
+            for gap in &window.gaps {
+                match gaps.entry((gap.of.as_str(), gap.kind)) {
+                    Entry::Occupied(known) => totals.gaps[*known.get()].add(gap),
+                    Entry::Vacant(new) => {
+                        new.insert(totals.gaps.len());
+                        totals.gaps.push(gap.clone());
+                    }
+                }
+            }
+        }
         totals
     }
 
     /// Adds one window.
     pub fn add(&mut self, window: &Window) {
-        let place = self.phases.iter().position(|known| known.phase == window.phase).unwrap_or_else(|| {
-            self.phases.push(PhaseTotals {
-                phase: window.phase.clone(),
-                active: Seconds::ZERO,
-                cpu: Some(Seconds::ZERO),
-                others_cpu: Some(Seconds::ZERO),
-                components: BTreeMap::new(),
-            });
-            self.phases.len() - 1
+        let known = self.phases.iter().position(|known| known.phase == window.phase);
+        let place = known.unwrap_or_else(|| self.begin(&window.phase));
+        self.add_to(place, window);
+        window.gaps.iter().for_each(|gap| gap::record(&mut self.gaps, gap));
+    }
+
+    /// A phase that has not been seen before; its place.
+    fn begin(&mut self, phase: &str) -> usize {
+        self.phases.push(PhaseTotals {
+            phase: phase.to_owned(),
+            active: Seconds::ZERO,
+            cpu: Some(Seconds::ZERO),
+            others_cpu: Some(Seconds::ZERO),
+            components: BTreeMap::new(),
         });
+        self.phases.len() - 1
+    }
+
+    /// Adds a window's time and energy to a phase.
+    fn add_to(&mut self, place: usize, window: &Window) {
         let phase = &mut self.phases[place];
         phase.active += window.active_s;
         let plus = |so_far: Option<Seconds>, more| so_far.zip(more).map(|(so_far, more)| so_far + more);
@@ -72,7 +97,6 @@ impl Totals {
                 if window.split == Split::Whole { energy.method } else { energy.method.max(Method::Apportioned) };
             accumulate(&mut phase.components, *component, ComponentEnergy { method, ..*energy });
         }
-        window.gaps.iter().for_each(|gap| gap::record(&mut self.gaps, gap));
     }
 
     /// What the same phases would come to in all of `seconds` at the powers and shares of time that

@@ -1,6 +1,7 @@
 //! The columns of a report: each says its head for people, its key in JSON, and its number. What a
 //! bill gains is one line more here, and appears in every format.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use attar_meter::display::Scale;
@@ -185,10 +186,12 @@ pub(super) const UNITS: &[ReportColumn<UnitLine>] = &[
 impl Report {
     /// Every phase, in order.
     pub(super) fn phase_lines(&self) -> Vec<PhaseLine> {
+        let cpu: HashMap<&str, Option<Seconds>> =
+            self.totals.phases.iter().map(|phase| (phase.phase.as_str(), phase.cpu)).collect();
         let line = |bill: &BillLine| PhaseLine {
             name: bill.phase.clone(),
             bill: bill.clone(),
-            cpu: self.totals.phase(&bill.phase).and_then(|phase| phase.cpu),
+            cpu: cpu.get(bill.phase.as_str()).copied().flatten(),
         };
         self.bill.phases.iter().map(line).collect()
     }

@@ -94,9 +94,13 @@ pub(super) fn count_once(meters: &mut [Metered]) -> Vec<Overlap> {
 fn unsure(meters: &[Metered], covers: &[Cover]) -> Vec<Overlap> {
     let mut found = Vec::new();
     let silent = |place: &usize| meters[*place].header.as_ref().is_some_and(|header| header.host.boot.is_none());
-    let silent: Vec<usize> = (0..meters.len()).filter(silent).collect();
-    for (number, place) in silent.iter().enumerate() {
-        for other in &silent[..number] {
+    let begin = |place: &usize| covers[*place].all.first().map_or(f64::INFINITY, |span| span.0);
+    let end = |place: &usize| covers[*place].all.last().map_or(f64::NEG_INFINITY, |span| span.1);
+    let mut silent: Vec<usize> = (0..meters.len()).filter(silent).collect();
+    silent.sort_by(|a, b| begin(a).total_cmp(&begin(b)));
+    for (number, other) in silent.iter().enumerate() {
+        // In the order of their beginnings only those that begin before this one ends can overlap.
+        for place in silent[number + 1..].iter().take_while(|place| begin(place) < end(other)) {
             let hosts = [place, other].map(|place| meters[*place].header.as_ref().map(|header| &header.host));
             let [Some(a), Some(b)] = hosts else { continue };
             if a != b {

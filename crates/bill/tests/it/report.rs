@@ -303,6 +303,49 @@ fn plots_of_any_size_are_sound() {
     assert!(assert_well_formed(&over("phases", &phases).svg()).iter().any(|text| text == "493 other phases"));
 }
 
+// As many phases, meters and kinds of gaps as windows: with a look at all of them for each this would take
+// minutes.
+#[test]
+fn a_ledger_of_many_phases_is_one_pass() {
+    const MANY: usize = 60_000;
+    let windows: Vec<Window> = (0..MANY)
+        .map(|i| {
+            let mut window = window(&format!("phase {i}"), 10.0 * i as f64, 10.0, 1.0, 2.0);
+            let gap = format!(r#"{{"of":"x{i}","kind":"sparse","seconds":1,"times":1,"detail":""}}"#);
+            window.gaps.push(serde_json::from_str(&gap).unwrap());
+            window
+        })
+        .collect();
+    let header = report().headers()[0].clone();
+    let contents = LedgerContents {
+        headers: vec![header; MANY],
+        starts: (0..MANY).collect(),
+        windows,
+        ..LedgerContents::default()
+    };
+    let many = Report::from_contents("many", &contents, bill).unwrap();
+    assert_eq!((many.totals().phases.len(), many.totals().gaps.len()), (MANY, MANY));
+    assert_eq!(many.json()["phases"].as_array().unwrap().len(), MANY);
+    assert_eq!(many.tables()[0].rows.len(), MANY + 1);
+    assert_close_relative("J", many.totals().energy().unwrap().value().get(), MANY as f64, 1e-9);
+}
+
+proptest! {
+    // In one pass or window by window.
+    #[test]
+    fn totals_do_not_depend_on_how_windows_are_added(names in proptest::collection::vec(0_u8..5, 0..30)) {
+        let windows: Vec<Window> = names.iter().enumerate().map(|(i, name)| {
+            let mut window = window(&name.to_string(), i as f64, 1.0, i as f64, 2.0);
+            let gap = format!(r#"{{"of":"{}","kind":"reset","seconds":1,"times":2,"detail":"{i}"}}"#, name % 2);
+            window.gaps.push(serde_json::from_str(&gap).unwrap());
+            window
+        }).collect();
+        let mut added = Totals::default();
+        windows.iter().for_each(|window| added.add(window));
+        prop_assert_eq!(Totals::from_windows(&windows), added);
+    }
+}
+
 #[test]
 fn several_meters_and_ledgers_are_one_report() {
     let dir = tempfile::tempdir().unwrap();
