@@ -32,6 +32,9 @@ pub struct Grid {
     pub carbon_free: Option<f64>,
     /// Whether the user chose it.
     pub choice: GridChoice,
+    /// Which emissions are in the figure. Figures of different kinds do not compare.
+    #[serde(default, skip_serializing_if = "GridKind::is_unstated")]
+    pub kind: GridKind,
     /// ISO 3166-1 code of three letters of the country, where the place is one or lies in one that is
     /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,70 @@ pub enum GridChoice {
     Market,
     /// Nobody chose: the world's average stands in.
     Unspecified,
+}
+
+/// Which emissions are in a figure of carbon intensity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GridKind {
+    /// Of making fuel and plants too: for wind and nuclear power that is nearly all.
+    LifeCycle,
+    /// Of burning fuel in the place, for what is made there.
+    Production,
+    /// Of burning fuel for what is used in the place, imports in and exports out.
+    Consumption,
+    /// The source does not say.
+    #[default]
+    Unstated,
+}
+
+impl GridKind {
+    /// A kind by the word that a table has for it.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        let word = word.to_lowercase().replace(['-', '_'], " ");
+        match word.as_str() {
+            "life cycle" | "lifecycle" => Some(Self::LifeCycle),
+            "production" | "direct" => Some(Self::Production),
+            "consumption" => Some(Self::Consumption),
+            "" => Some(Self::Unstated),
+            _ => None,
+        }
+    }
+
+    fn is_unstated(&self) -> bool {
+        *self == Self::Unstated
+    }
+
+    /// Says of figures that stand beside each other which kinds they are, if they are of several.
+    pub fn mixed<'a>(grids: impl IntoIterator<Item = &'a Grid>) -> Option<String> {
+        let mut kinds: Vec<(Self, Vec<&str>)> = Vec::new();
+        for grid in grids {
+            match kinds.iter_mut().find(|(kind, _)| *kind == grid.kind) {
+                Some((_, places)) if places.contains(&grid.region.as_str()) => {}
+                Some((_, places)) => places.push(&grid.region),
+                None => kinds.push((grid.kind, vec![&grid.region])),
+            }
+        }
+        let each = kinds.iter().map(|(kind, places)| format!("{kind} of {}", places.join(", ")));
+        (kinds.len() > 1).then(|| {
+            format!(
+                "the carbon intensities are of different kinds, which do not compare: {}",
+                each.collect::<Vec<_>>().join("; ")
+            )
+        })
+    }
+}
+
+impl fmt::Display for GridKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LifeCycle => "life cycle",
+            Self::Production => "production",
+            Self::Consumption => "consumption",
+            Self::Unstated => "kind not stated",
+        })
+    }
 }
 
 /// A place or a year that no table has.
@@ -158,6 +225,7 @@ impl Grid {
             license: "CC-BY-4.0".to_owned(),
             carbon_free: None,
             choice: GridChoice::Unspecified,
+            kind: GridKind::Production,
             country: None,
         }
     }
@@ -175,6 +243,7 @@ impl Grid {
             license: String::new(),
             carbon_free: None,
             choice: GridChoice::Custom,
+            kind: GridKind::Unstated,
             country: None,
         })
     }
@@ -198,6 +267,7 @@ impl Grid {
             license: self.license.clone(),
             carbon_free: None,
             choice: GridChoice::Market,
+            kind: self.kind,
             country: self.country.clone(),
         })
     }
@@ -219,7 +289,12 @@ impl fmt::Display for Grid {
         if let Some(year) = self.year {
             write!(f, " {year}")?;
         }
-        write!(f, ", {} ({})", self.g_per_kwh, self.source)
+        write!(f, ", {}", self.g_per_kwh)?;
+        // Of one's own figure the kind is one's own matter.
+        if self.choice != GridChoice::Custom || !self.kind.is_unstated() {
+            write!(f, " {}", self.kind)?;
+        }
+        write!(f, " ({})", self.source)
     }
 }
 
@@ -244,7 +319,7 @@ mod tests {
         assert_eq!(Grid::for_region("KR").unwrap().g_per_kwh.get(), 430.567);
         assert_eq!(
             Grid::for_region("FR").unwrap().to_string(),
-            "France 2023, 56.0 g CO2e/kWh (Our World in Data, Ember, CC-BY-4.0, through carbontracker)"
+            "France 2023, 56.0 g CO2e/kWh life cycle (Our World in Data, Ember, CC-BY-4.0, through carbontracker)"
         );
     }
 
@@ -291,6 +366,21 @@ mod tests {
         assert!(matches!(market.market(), Err(MarketError::NoShare { .. })), "never twice");
         assert!(matches!(Grid::for_region("DE").unwrap().market(), Err(MarketError::NoShare { .. })));
         assert!(matches!(Grid::for_region("gcp/europe-north2").unwrap().market(), Err(MarketError::AllFree { .. })));
+    }
+
+    #[test]
+    fn figures_of_different_kinds_are_told_apart() {
+        let kind = |place: &str| Grid::for_region(place).unwrap().kind;
+        assert_eq!(kind("FR"), GridKind::LifeCycle);
+        assert_eq!(Grid::for_region_year("FR", 2020).unwrap().kind, GridKind::Production);
+        assert_eq!((kind("us/california"), kind("aws/us-east-1")), (GridKind::Production, GridKind::Production));
+        assert_eq!(Grid::for_region_year("gcp/europe-west1", 2019).unwrap().kind, GridKind::LifeCycle);
+        assert_eq!(kind("gcp/europe-west1"), GridKind::Unstated);
+        let grids = ["FR", "DE", "us/california"].map(|place| Grid::for_region(place).unwrap());
+        let said = GridKind::mixed(&grids).unwrap();
+        assert!(said.ends_with("life cycle of France, Germany; production of us/california"), "{said}");
+        assert_eq!(GridKind::mixed(&grids[..2]), None);
+        assert!(Grid::default().to_string().contains("475 g CO2e/kWh production"), "{}", Grid::default());
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Report {
             }
         }
         if ledgers.is_empty() {
-            return Err(ReportError::NoPath);
+            return Err(ReportError::Empty { place: name.to_owned(), headers: 0 });
         }
         let merged = Self::over(name.to_owned(), ledgers, bill)?;
         // Headers may be missing: then each report knows better where its energy went.

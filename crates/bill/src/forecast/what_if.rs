@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Forecast;
 use crate::bill::Bill;
-use crate::grid::Grid;
+use crate::grid::{Grid, GridKind};
 use crate::money::Money;
 use crate::tariff::Tariff;
 
@@ -31,6 +31,8 @@ pub struct WhatIf {
     pub region: String,
     /// Its carbon intensity.
     pub g_per_kwh: GramsPerKwh,
+    /// Which emissions are in it: rows of different kinds do not compare.
+    pub grid_kind: GridKind,
     /// What the building adds.
     pub pue: Pue,
     /// How long it takes, in seconds.
@@ -77,6 +79,7 @@ fn row(variant: &Variant<'_>) -> WhatIf {
         label: label.clone(),
         region: grid.region.clone(),
         g_per_kwh: grid.g_per_kwh,
+        grid_kind: grid.kind,
         pue: tariff.pue(),
         time_s: forecast.time_s,
         power_w: forecast.power_w,

@@ -9,7 +9,7 @@ use attar_meter::table;
 
 use super::embedded;
 use super::figure::{NamedFigure, RegionFigure};
-use super::{Grid, GridChoice, GridError};
+use super::{Grid, GridChoice, GridError, GridKind};
 use crate::user_table::{TableColumn, TableError, UserTable};
 
 /// How many near names an error gives.
@@ -52,7 +52,7 @@ impl GridTable {
     ///
     /// The file is comma-separated with the header `region,g_per_kwh,year,source`, in any order.
     /// `g/kWh` and `gCO2e/kWh` are taken for `g_per_kwh`, `zone` for `region`; other columns are
-    /// refused. `year` and `source` may be empty in a row. Lines that begin with `#` are skipped.
+    /// refused. `year` and `source` may be empty in a row. Lines that begin with `#` are skipped. A column `kind` may say which emissions are in a figure ([`GridKind`]).
     ///
     /// # Errors
     /// If the file cannot be read, has another header, or has a row with a number out of range; the
@@ -63,6 +63,7 @@ impl GridTable {
             TableColumn::required("g_per_kwh", &["g/kWh", "gCO2e/kWh"]),
             TableColumn::required("year", &[]),
             TableColumn::required("source", &[]),
+            TableColumn::optional("kind", &[]),
         ];
         let file = UserTable::read(path, &columns, false)?;
         let mut table = Self::embedded().clone();
@@ -89,8 +90,11 @@ impl GridTable {
                 "" => format!("{}, line {}", path.display(), row.line),
                 source => format!("{source}, through {}", path.display()),
             };
+            let wanted = "life cycle, production, consumption or nothing";
+            let kind = GridKind::named(row.text("kind")).ok_or_else(|| row.wrong("kind", wanted))?;
             let license = "not known: the user's file".to_owned();
-            let row = RegionFigure { year, g_per_kwh, carbon_free: None, source, license, choice: GridChoice::File };
+            let row =
+                RegionFigure { year, g_per_kwh, carbon_free: None, source, license, choice: GridChoice::File, kind };
             table.add(NamedFigure { names: vec![region.to_owned()], row });
         }
         table.places.iter_mut().for_each(Region::sort);
@@ -220,6 +224,7 @@ impl Region {
             license: row.license.clone(),
             carbon_free: row.carbon_free,
             choice: row.choice,
+            kind: row.kind,
             country: self.country().map(str::to_owned),
         }
     }

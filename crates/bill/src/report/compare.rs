@@ -22,7 +22,7 @@ use super::ratio::{Bounds, ComparisonVerdict, Interval, Summand, differences, li
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
 use crate::bill::Bill;
-use crate::grid::{Grid, GridChoice};
+use crate::grid::{Grid, GridChoice, GridKind};
 use crate::tariff::Tariff;
 
 /// Reports compared with the first of them.
@@ -480,6 +480,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     }
     if a.bill.grid != b.bill.grid {
         out.push(format!("the grids differ: {} in A, {} in B", a.bill.grid, b.bill.grid));
+        out.extend(GridKind::mixed([&a.bill.grid, &b.bill.grid]));
     } else if a.bill.grid.choice == GridChoice::Unspecified {
         out.push("no region was given, so carbon uses the world average".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use attar_bill::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
-use attar_bill::{Grid, Tariff};
+use attar_bill::{Grid, GridKind, Tariff};
 use attar_distill::plan::{Cost, Plan};
 use attar_distill::recipe::Recipe;
 use attar_meter::{Estimate, Watts};
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.json {
         let forecasts: Vec<_> =
             forecasts.iter().map(|(name, forecast)| json!({ "name": name, "forecast": forecast })).collect();
+        let notes: Vec<String> = notes.iter().cloned().chain(GridKind::mixed(&grids)).collect();
         return console::json(&json!({ "forecasts": forecasts, "what_if": rows, "notes": notes }));
     }
 
@@ -64,6 +65,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
             console::say(format!("- {remark}"))?;
             said.push(remark);
         }
+    }
+    if let Some(mixed) = GridKind::mixed(&grids) {
+        console::say(format!("warning: {mixed}"))?;
     }
     for grid in &grids {
         console::say(format!("grid: {grid}"))?;

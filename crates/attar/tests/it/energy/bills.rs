@@ -100,3 +100,23 @@ fn a_bill_says_whose_energy_it_charges() {
     assert!(statement.contains("Scope: charged is the whole machine"), "{statement}");
     assert!(statement.contains("beyond idle power") && statement.contains("are theirs"), "{statement}");
 }
+
+// A life-cycle figure beside one of production alone is a comparison of two accounts, not of two grids.
+#[test]
+fn grids_of_different_kinds_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "mine.csv", "region,g_per_kwh,year,source,kind\nhall,50,2024,me,consumption\n");
+    let plan = ["energy", "plan", "--watts", "5", "--hours", "1", "--region"];
+    let mixed = succeed(folder.path(), &[&plan[..], &["FR", "--also", "DE,us/california"]].concat());
+    assert!(mixed.contains("of different kinds") && mixed.contains("production of us/california"), "{mixed}");
+    let alike = succeed(folder.path(), &[&plan[..], &["FR", "--also", "DE"]].concat());
+    assert!(!alike.contains("of different kinds") && alike.contains("life cycle"), "{alike}");
+    let own = [&plan[..], &["hall", "--grid-file", "mine.csv", "--also", "FR", "--json"]].concat();
+    let own = json(&succeed(folder.path(), &own));
+    assert_eq!(
+        (&own["what_if"][0]["grid_kind"], &own["what_if"][1]["grid_kind"]),
+        (&"consumption".into(), &"life_cycle".into())
+    );
+    write(folder.path(), "mine.csv", "region,g_per_kwh,year,source,kind\nhall,50,2024,me,other\n");
+    assert!(fail(folder.path(), &[&plan[..], &["hall", "--grid-file", "mine.csv"]].concat()).contains("consumption"));
+}
