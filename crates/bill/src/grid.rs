@@ -5,6 +5,7 @@ use std::fmt;
 use attar_meter::{GramsPerKwh, QuantityError};
 use serde::{Deserialize, Serialize};
 
+mod countries;
 mod embedded;
 mod figure;
 mod table;
@@ -139,6 +140,16 @@ pub enum GridError {
         known: usize,
         /// The closest names, best first.
         nearest: Vec<String>,
+    },
+    /// The country is known, but no table has a carbon intensity of it.
+    #[error("`{got}` is {name}, of which no table has a carbon intensity; {}", instead(nearest.as_deref()))]
+    NoFigure {
+        /// The value given.
+        got: String,
+        /// The country's usual English name.
+        name: String,
+        /// The nearest place that has a figure, or the country that it belongs to.
+        nearest: Option<String>,
     },
     /// The place is known, but not in that year.
     #[error("region `{region}` has no figure for {got}; {}", there_are(years))]
@@ -298,6 +309,14 @@ impl fmt::Display for Grid {
     }
 }
 
+fn instead(nearest: Option<&str>) -> String {
+    let own = "give your own g/kWh";
+    nearest.map_or_else(
+        || own.to_owned(),
+        |near| format!("{own}, or take the nearest that has one, {near}, if its grid serves it"),
+    )
+}
+
 fn there_are(years: &[u16]) -> String {
     if years.is_empty() {
         return "its figures name no year: ask without one".to_owned();
@@ -324,6 +343,41 @@ mod tests {
     }
 
     #[test]
+    fn countries_are_found_by_any_usual_name() {
+        for (name, country) in [
+            ("Great Britain", "United Kingdom"),
+            ("u.k.", "United Kingdom"),
+            ("USA", "United States"),
+            ("America", "United States"),
+            ("Holland", "Netherlands"),
+            ("Deutschland", "Germany"),
+            ("España", "Spain"),
+            ("espana", "Spain"),
+            ("日本", "Japan"),
+            ("Türkiye", "Turkey"),
+            ("turkiye", "Turkey"),
+            ("Côte d'Ivoire", "Cote d'Ivoire"),
+            ("Ivory Coast", "Cote d'Ivoire"),
+            ("South Korea", "South Korea"),
+            ("Россия", "Russia"),
+            ("Česko", "Czechia"),
+            ("Czech Republic", "Czechia"),
+        ] {
+            assert_eq!(Grid::for_region(name).unwrap().region, country, "{name}");
+        }
+        assert_eq!(
+            Grid::for_region("LI").unwrap_err().to_string(),
+            "`LI` is Liechtenstein, of which no table has a carbon intensity; give your own g/kWh, or take the nearest \
+             that has one, Switzerland (CH), if its grid serves it"
+        );
+        assert!(Grid::for_region("Antarctica").unwrap_err().to_string().ends_with("give your own g/kWh"));
+        assert!(Grid::for_region("Central African Republic").unwrap_err().to_string().contains("Cameroon (CM)"));
+        // A typing error in another name of a country names that country.
+        let error = Grid::for_region("Grate Britain").unwrap_err().to_string();
+        assert!(error.contains("nearest: United Kingdom (GB)"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_place_names_the_nearest() {
         let first = |region: &str| match Grid::for_region(region).unwrap_err() {
             GridError::Region { nearest, .. } => {
@@ -337,7 +391,7 @@ mod tests {
         assert_eq!(first("aws/us-east-l"), "aws/us-east-1");
         assert_eq!(first("europe-west4"), "gcp/europe-west4");
         assert_eq!(first("us/califronia"), "us/california (US-CA)");
-        for bad in ["", "XX", "Atlantis", "CF", "/", "gcp/", "\u{0}\u{202e}", &"x".repeat(100_000)] {
+        for bad in ["", "XX", "Atlantis", "/", "gcp/", "\u{0}\u{202e}", &"x".repeat(100_000)] {
             assert!(!first(bad).is_empty(), "{bad}");
         }
         let error = Grid::for_region("gcp/us").unwrap_err().to_string();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribution::is_idle;
 use crate::estimate::{Estimate, Method};
-use crate::gap::{self, Gap};
+use crate::gap::{self, Gap, GapKind};
 use crate::quantity::{Joules, Quantity, Seconds};
 use crate::source::Component;
 use crate::split::Split;
@@ -47,7 +47,7 @@ impl Totals {
     pub fn from_windows(windows: &[Window]) -> Self {
         let mut totals = Self::default();
         // By name: a ledger may have as many phases as windows.
-        let (mut places, mut gaps) = (HashMap::new(), HashMap::new());
+        let (mut places, mut gaps) = (HashMap::<&str, usize>::new(), HashMap::<(&str, GapKind), usize>::new());
         for window in windows {
             let place = *places.entry(window.phase.as_str()).or_insert_with(|| totals.begin(&window.phase));
             totals.add_to(place, window);

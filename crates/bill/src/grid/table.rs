@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use attar_meter::GramsPerKwh;
 use attar_meter::table;
 
+use super::countries::{self, Country};
 use super::embedded;
 use super::figure::{NamedFigure, RegionFigure};
 use super::{Grid, GridChoice, GridError, GridKind};
@@ -139,7 +140,16 @@ impl GridTable {
     }
 
     fn place(&self, region: &str) -> Result<&Region, GridError> {
-        self.index.get(&key(region)).map(|place| &self.places[*place]).ok_or_else(|| self.unknown(region))
+        if let Some(place) = self.index.get(&key(region)) {
+            return Ok(&self.places[*place]);
+        }
+        let Some(country) = Country::named(region) else { return Err(self.unknown(region)) };
+        let of_code = |code: &str| self.index.get(&key(code)).map(|place| &self.places[*place]);
+        of_code(&country.alpha2).ok_or_else(|| GridError::NoFigure {
+            got: crate::user_table::excerpt(region),
+            name: country.name().to_owned(),
+            nearest: country.near.as_deref().and_then(of_code).map(Region::label),
+        })
     }
 
     fn unknown(&self, region: &str) -> GridError {
@@ -148,13 +158,18 @@ impl GridTable {
         let like = |place: &&Region| prefix.as_ref().is_some_and(|prefix| place.name().starts_with(prefix.as_str()));
         let alike: Vec<&Region> = self.places.iter().filter(like).collect();
         let places = if alike.is_empty() { self.places.iter().collect() } else { alike };
-        let names: Vec<(&str, &Region)> = places
+        let mut names: Vec<(&str, &Region)> = places
             .iter()
             .flat_map(|place| {
                 let short = place.name().split_once('/').map(|(_, short)| short).filter(|_| prefix.is_none());
                 [Some(place.name()), short].into_iter().flatten().map(|name| (name, *place))
             })
             .collect();
+        if prefix.is_none() {
+            let place = |country: &Country| self.index.get(&key(&country.alpha2)).map(|place| &self.places[*place]);
+            let others = countries::all().iter().filter_map(|country| Some((country, place(country)?)));
+            names.extend(others.flat_map(|(country, place)| country.names().map(move |name| (name, place))));
+        }
         let mut nearest: Vec<String> = Vec::new();
         for name in table::nearest(region.trim(), names.iter().map(|(name, _)| *name), 4 * NEAREST) {
             let label = names.iter().find(|(known, _)| *known == name).map(|(_, place)| place.label());
@@ -230,9 +245,11 @@ impl Region {
     }
 }
 
-/// A name as it is compared: in lower case, without spaces, hyphens and underscores.
-fn key(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '\t')).flat_map(char::to_lowercase).collect()
+/// A name as it is compared: in lower case, without spaces, hyphens, underscores, apostrophes and marks of
+/// abbreviation.
+pub(super) fn key(name: &str) -> String {
+    let mark = |c: &char| matches!(c, ' ' | '-' | '_' | '\t' | '\'' | '’' | 'ʻ' | '.' | ',' | '(' | ')');
+    name.chars().filter(|c| !mark(c)).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
