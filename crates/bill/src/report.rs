@@ -37,6 +37,7 @@ mod statement;
 mod svg;
 mod tables;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use attar_meter::{
@@ -142,6 +143,14 @@ pub enum ReportError {
         /// What it is.
         got: f64,
     },
+    /// A phase that no ledger has.
+    #[error("no ledger has a phase `{got}`; nearest: {}", nearest.join(", "))]
+    NoPhase {
+        /// The name given.
+        got: String,
+        /// The closest names, best first.
+        nearest: Vec<String>,
+    },
     /// No path was given.
     #[error("a report needs at least one ledger, but no path was given; name a ledger or the folder of a run")]
     NoPath,
@@ -165,6 +174,19 @@ impl Report {
     /// # Errors
     /// If a path holds no ledger, one of another schema or one without windows.
     pub fn read<P: AsRef<Path>>(paths: &[P], bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
+        Self::read_with_idle(paths, &[], bill)
+    }
+
+    /// The same where the machine was left alone in the phases of these names too, besides those whose
+    /// names begin with `idle`: what it drew then is its idle power.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if no ledger has such a phase.
+    pub fn read_with_idle<P: AsRef<Path>>(
+        paths: &[P],
+        idle: &[String],
+        bill: impl FnOnce(&Totals) -> Bill,
+    ) -> Result<Self, ReportError> {
         let mut ledgers = Vec::new();
         for path in paths {
             let file = ledger_file(path.as_ref())?;
@@ -174,6 +196,21 @@ impl Report {
         let name = ledgers.iter().map(|ledger| ledger.name.as_str()).collect::<Vec<_>>().join(" + ");
         if ledgers.is_empty() {
             return Err(ReportError::NoPath);
+        }
+        let mut unseen: Vec<&String> = idle.iter().collect();
+        for window in ledgers.iter_mut().flat_map(|ledger| &mut ledger.contents.windows) {
+            if idle.contains(&window.phase) {
+                unseen.retain(|phase| **phase != window.phase);
+                if !is_idle(&window.phase) {
+                    window.phase = format!("idle ({})", window.phase);
+                }
+            }
+        }
+        if let Some(phase) = unseen.first() {
+            let phases = ledgers.iter().flat_map(|ledger| &ledger.contents.windows).map(|window| window.phase.as_str());
+            let nearest = attar_meter::table::nearest(phase, phases.collect::<BTreeSet<_>>(), 3);
+            let nearest = nearest.into_iter().map(str::to_owned).collect();
+            return Err(ReportError::NoPhase { got: (*phase).clone(), nearest });
         }
         Self::over(name, ledgers, bill)
     }

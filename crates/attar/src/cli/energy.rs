@@ -76,10 +76,10 @@ pub(crate) enum MethodArg {
     Modeled,
 }
 
-/// What a bill is computed with.
+/// Where the electricity comes from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bill")]
-pub(crate) struct FactorArgs {
+pub(crate) struct PlaceArgs {
     /// Grid that supplies the machine: a country, `gcp/europe-west1`, `aws/…`, `azure/…`.
     #[arg(long, value_name = "PLACE")]
     pub(crate) region: Option<String>,
@@ -92,12 +92,15 @@ pub(crate) struct FactorArgs {
     /// Your own carbon intensity in g CO2e/kWh.
     #[arg(long, allow_negative_numbers = true, value_name = "G", conflicts_with_all = ["region", "grid_file"])]
     pub(crate) intensity: Option<f64>,
-    /// Carbon intensity of the electricity you bought, in g CO2e/kWh: billed beside the grid's.
-    #[arg(long, allow_negative_numbers = true, value_name = "G")]
-    pub(crate) market: Option<f64>,
     /// Power usage effectiveness of the building: a number or a preset such as aws.
     #[arg(long)]
     pub(crate) pue: Option<String>,
+}
+
+/// What is paid.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct PriceArgs {
     /// Price of a kilowatt-hour.
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) price: Option<f64>,
@@ -113,9 +116,18 @@ pub(crate) struct FactorArgs {
     /// Prices of machines: CSV with SkyPilot's columns.
     #[arg(long, value_name = "FILE", requires = "instance")]
     pub(crate) price_file: Option<PathBuf>,
-    /// The machine, for `--price-file` and `--embodied instance`: `aws/p3.2xlarge`.
+    /// The machine by its name at the cloud: `aws/p3.2xlarge`.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
+}
+
+/// What a bill of something that ran holds besides.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct FurtherArgs {
+    /// Carbon intensity of the electricity you bought, in g CO2e/kWh: billed beside the grid's.
+    #[arg(long, allow_negative_numbers = true, value_name = "G")]
+    pub(crate) market: Option<f64>,
     /// Litres of water for a kilowatt-hour of the machine.
     #[arg(long, allow_negative_numbers = true, value_name = "LITRES")]
     pub(crate) water: Option<f64>,
@@ -129,6 +141,23 @@ pub(crate) struct FactorArgs {
     /// an instance over those of its server.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) embodied_share: Option<f64>,
+}
+
+/// What a bill is computed with.
+#[derive(Debug, Args)]
+pub(crate) struct FactorArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
+    #[command(flatten)]
+    pub(crate) further: FurtherArgs,
+}
+
+/// What a bill is divided by.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct UnitArgs {
     /// Units of work to divide by, such as `requests=41000`; may be repeated.
     #[arg(long, value_name = "NAME=COUNT")]
     pub(crate) per: Vec<String>,
@@ -162,6 +191,8 @@ pub(crate) struct RunArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
     /// Time between two readings: 1s, 500ms.
     #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
@@ -218,7 +249,9 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "PLACE,…", value_delimiter = ',')]
     pub(crate) also: Vec<String>,
     #[command(flatten)]
-    pub(crate) factors: FactorArgs,
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -253,6 +286,8 @@ pub(crate) struct ReportArgs {
     pub(crate) idle: Vec<String>,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -283,6 +318,8 @@ pub(crate) struct CompareArgs {
     pub(crate) runs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = CompareFormatArg::Table)]
     pub(crate) format: CompareFormatArg,
@@ -324,7 +361,7 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) factors: FactorArgs,
+    pub(crate) place: PlaceArgs,
     /// Time between two readings.
     #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
@@ -338,7 +375,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) factors: FactorArgs,
+    pub(crate) place: PlaceArgs,
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:9188", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,

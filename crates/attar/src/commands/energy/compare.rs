@@ -9,7 +9,7 @@ use crate::{console, tables};
 
 pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
-    let units = setup::units(&args.factors)?;
+    let units = setup::units(&args.units)?;
     let read = |path| -> anyhow::Result<Report> {
         Ok(Report::read(&[path], |totals| Bill::from_factors(totals, &factors))?.with_units(units.clone()))
     };

@@ -10,7 +10,7 @@ use crate::{console, tables};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
-    let units = setup::units(&args.factors)?;
+    let units = setup::units(&args.units)?;
     for (place, run) in args.runs.iter().enumerate() {
         ensure!(
             !args.runs[..place].contains(run),
@@ -21,10 +21,14 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let bill = |totals: &_| Bill::from_factors(totals, &factors);
     let text = if args.format == FormatArg::Csv {
         // A row for each run, as CodeCarbon writes them.
-        let reports = args.runs.iter().map(|path| Report::read(&[path], bill)).collect::<Result<Vec<_>, _>>()?;
+        let reports = args
+            .runs
+            .iter()
+            .map(|path| Report::read_with_idle(&[path], &args.idle, bill))
+            .collect::<Result<Vec<_>, _>>()?;
         emissions_csv(&reports)
     } else {
-        let report = Report::read(&args.runs, bill)?.with_units(units);
+        let report = Report::read_with_idle(&args.runs, &args.idle, bill)?.with_units(units);
         match args.format {
             FormatArg::Table => terminal(&report),
             FormatArg::Markdown => report.markdown(),

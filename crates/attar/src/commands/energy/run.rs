@@ -23,7 +23,7 @@ const OVER_BUDGET: u8 = 3;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let factors = setup::factors(&args.factors)?;
-    let units = setup::units(&args.factors)?;
+    let units = setup::units(&args.units)?;
     let options = setup::meter(&args.source, args.interval)?;
     let folder = match &args.out {
         Some(folder) => {

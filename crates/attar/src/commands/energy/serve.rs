@@ -19,7 +19,7 @@ use crate::limits::{Limited, Limits};
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let factors = setup::factors(&args.factors)?;
+    let factors = setup::placed(&args.place)?;
     let options = setup::meter(&args.source, args.interval)?;
     // Before anything is written, so that a busy address leaves nothing behind.
     let listener = std::net::TcpListener::bind(args.listen)

@@ -9,7 +9,9 @@ use attar_meter::source::{GpuChoice, SourceChoice};
 use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method, Pue, Seconds, Watts};
 use std::time::Duration;
 
-use crate::cli::energy::{EmbodiedArg, FactorArgs, MethodArg, SourceArg, SourceArgs};
+use crate::cli::energy::{
+    EmbodiedArg, FactorArgs, FurtherArgs, MethodArg, PlaceArgs, PriceArgs, SourceArg, SourceArgs, UnitArgs,
+};
 
 /// No machine draws more; ledgers hold so much.
 const MOST_WATTS: f64 = 1e8;
@@ -73,26 +75,38 @@ fn gpus(words: Option<&[String]>) -> anyhow::Result<GpuChoice> {
 
 /// What a bill is computed with.
 pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
-    let grid = grid(args)?;
-    let mut factors = Factors::new(grid, Tariff::own_machine());
-    factors.market = match args.market {
-        Some(intensity) => Some(Grid::custom(intensity, "your contract").context("--market")?),
-        // A region with a stated share of carbon-free energy has a market-based figure of its own.
-        None => factors.grid.carbon_free.and_then(|_| factors.grid.market().ok()),
-    };
-    let (pue, source) = pue(args.pue.as_deref())?;
-    factors.pue_source = source;
-    factors.tariff = tariff(args, Tariff::own_machine().with_pue(pue))?;
-    factors.price_source = args.price_file.as_ref().map(|file| file.display().to_string());
-    factors.water = match args.water {
+    let FactorArgs { place, prices, further } = args;
+    let mut factors = priced(place, prices)?;
+    if let Some(intensity) = further.market {
+        factors.market = Some(Grid::custom(intensity, "your contract").context("--market")?);
+    }
+    factors.water = match further.water {
         Some(liters) => Some(Water { site: LitersPerKwh::new(liters).context("--water")?, source: None }),
         None => None,
     };
-    factors.embodied = embodied(args)?;
+    factors.embodied = embodied(further, prices)?;
     Ok(factors)
 }
 
-fn grid(args: &FactorArgs) -> anyhow::Result<Grid> {
+/// A place and prices: what a plan is computed with.
+pub(crate) fn priced(place: &PlaceArgs, prices: &PriceArgs) -> anyhow::Result<Factors> {
+    let mut factors = placed(place)?;
+    factors.tariff = tariff(place, prices, factors.tariff)?;
+    factors.price_source = prices.price_file.as_ref().map(|file| file.display().to_string());
+    Ok(factors)
+}
+
+/// A place alone: what the carbon of running meters is computed with.
+pub(crate) fn placed(args: &PlaceArgs) -> anyhow::Result<Factors> {
+    let (pue, source) = pue(args.pue.as_deref())?;
+    let mut factors = Factors::new(grid(args)?, Tariff::own_machine().with_pue(pue));
+    // A region with a stated share of carbon-free energy has a market-based figure of its own.
+    factors.market = factors.grid.carbon_free.and_then(|_| factors.grid.market().ok());
+    factors.pue_source = source;
+    Ok(factors)
+}
+
+fn grid(args: &PlaceArgs) -> anyhow::Result<Grid> {
     if let Some(intensity) = args.intensity {
         return Grid::custom(intensity, "your own figure").context("--intensity");
     }
@@ -109,7 +123,7 @@ fn grid(args: &FactorArgs) -> anyhow::Result<Grid> {
 }
 
 /// One place more, by the same table and year.
-pub(crate) fn elsewhere(args: &FactorArgs, region: &str) -> anyhow::Result<Grid> {
+pub(crate) fn elsewhere(args: &PlaceArgs, region: &str) -> anyhow::Result<Grid> {
     let own = args.grid_file.as_deref().map(GridTable::with_file).transpose()?;
     let table = own.as_ref().unwrap_or_else(|| GridTable::embedded());
     Ok(match args.year {
@@ -129,7 +143,7 @@ fn pue(word: Option<&str>) -> anyhow::Result<(Pue, Option<String>)> {
     })
 }
 
-fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
+fn tariff(place: &PlaceArgs, args: &PriceArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
     let currency: Currency = args.currency.parse()?;
     if let Some(price) = args.price {
         tariff = tariff.with_electricity(PricePerKwh::new(price, currency).context("--price")?)?;
@@ -138,7 +152,7 @@ fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
         ensure!(args.machine_hour.is_none(), "--machine-hour and --price-file both price the machine: give one");
         // Clouds are no part of names in a price file.
         let name = instance.rsplit_once('/').map_or(instance.as_str(), |(_, name)| name);
-        let region = args.region.as_deref().and_then(|region| region.split_once('/')).map(|(_, region)| region);
+        let region = place.region.as_deref().and_then(|region| region.split_once('/')).map(|(_, region)| region);
         tariff = PriceBook::read(file)?.instance(name, region)?.apply_to(tariff)?;
         ensure!(
             tariff.device_hour().is_some(),
@@ -157,17 +171,17 @@ fn tariff(args: &FactorArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
 }
 
 /// Only what was asked for: an instance is named for its price too.
-fn embodied(args: &FactorArgs) -> anyhow::Result<Option<Embodied>> {
+fn embodied(args: &FurtherArgs, prices: &PriceArgs) -> anyhow::Result<Option<Embodied>> {
     let lifetime = Seconds::new(args.lifetime * SECONDS_PER_YEAR).context("--lifetime")?;
     let Some(embodied) = args.embodied else {
         ensure!(args.embodied_share.is_none(), "--embodied-share goes with --embodied");
         ensure!(
-            args.instance.is_none() || args.price_file.is_some(),
+            prices.instance.is_none() || prices.price_file.is_some(),
             "--instance goes with --price-file, or with --embodied instance for the emissions of making it"
         );
         return Ok(None);
     };
-    Ok(Some(match (embodied, &args.instance, args.embodied_share) {
+    Ok(Some(match (embodied, &prices.instance, args.embodied_share) {
         (EmbodiedArg::Kilograms(kilograms), _, share) => {
             let total = Estimate::exact(GramsCo2e::new(kilograms * 1e3).context("--embodied")?);
             Embodied::new(total, lifetime, share.unwrap_or(1.0), "your own figure")?
@@ -181,7 +195,7 @@ fn embodied(args: &FactorArgs) -> anyhow::Result<Option<Embodied>> {
 }
 
 /// Units of work: `requests=41000`.
-pub(crate) fn units(args: &FactorArgs) -> anyhow::Result<Vec<Unit>> {
+pub(crate) fn units(args: &UnitArgs) -> anyhow::Result<Vec<Unit>> {
     let unit = |text: &String| {
         let parts = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
         let parsed = parts.and_then(|(name, count)| Some((name.trim(), count.trim().parse::<f64>().ok()?)));

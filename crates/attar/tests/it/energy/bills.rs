@@ -120,3 +120,38 @@ fn grids_of_different_kinds_are_marked() {
     write(folder.path(), "mine.csv", "region,g_per_kwh,year,source,kind\nhall,50,2024,me,other\n");
     assert!(fail(folder.path(), &[&plan[..], &["hall", "--grid-file", "mine.csv"]].concat()).contains("consumption"));
 }
+
+// What a command refuses or ignores does not stand in its help.
+#[test]
+fn help_names_what_a_command_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let further = ["--market", "--water", "--embodied", "--lifetime", "--embodied-share"];
+    let prices = ["--price", "--machine-hour", "--spot-hour", "--currency", "--price-file", "--instance"];
+    let without = [
+        ("plan", [&further[..], &["--per"]].concat()),
+        ("watch", [&further[..], &prices, &["--per"]].concat()),
+        ("serve", [&further[..], &prices, &["--per"]].concat()),
+        ("break-even", vec!["--per"]),
+    ];
+    for (command, flags) in without {
+        let help = succeed(folder.path(), &["energy", command, "--help"]);
+        for flag in flags {
+            let named = help.split_whitespace().any(|word| word.trim_matches(['`', ',', '.']) == flag);
+            assert!(!named, "{command} names {flag}");
+            assert!(fail(folder.path(), &["energy", command, flag, "1"]).contains("unexpected argument"), "{flag}");
+        }
+    }
+    let help = succeed(folder.path(), &["energy", "report", "--help"]);
+    assert!(further.iter().chain(&prices).chain(&["--per"]).all(|flag| help.contains(flag)), "{help}");
+}
+
+// A phase in which the machine was left alone may have any name.
+#[test]
+fn idle_phases_are_those_that_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &["-q"], &["sleep", "0.2"]).status.success());
+    let statement = report(folder.path(), "run", &["--idle", "command"])["statement"].to_string();
+    assert!(statement.contains("Idle power: 100 W"), "{statement}");
+    let error = fail(folder.path(), &["energy", "report", "run", "--idle", "comand"]);
+    assert!(error.contains("no ledger has a phase `comand`; nearest: command"), "{error}");
+}
