@@ -1,6 +1,6 @@
 //! The machine of a forecast.
 
-use attar_meter::hardware::{self, Accelerator, DeviceUnit, PROCESSOR_SOURCE, PowerFigure, Processor};
+use attar_meter::hardware::{self, Accelerator, DeviceUnit, PowerFigure, Processor};
 use attar_meter::source::{Component, MEMORY_SPREAD, MEMORY_WATTS_PER_GB};
 use attar_meter::{Estimate, Watts};
 use serde::Serialize;
@@ -234,11 +234,12 @@ impl MachineSpec {
             let utilization = self.processor_utilization(workload);
             let share = power::processor_share(utilization);
             remarks.push(format!(
-                "{count} × {processor}: {:.2} [{:.2}, {:.2}] of its base power, {}; {PROCESSOR_SOURCE}",
+                "{count} × {processor}: {:.2} [{:.2}, {:.2}] of its base power, {}; {}",
                 share.value,
                 share.low,
                 share.high,
-                at(utilization)
+                at(utilization),
+                processor.origin()
             ));
         }
         if let Some(limit) = self.limit {

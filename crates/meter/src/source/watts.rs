@@ -94,7 +94,7 @@ pub(crate) fn machine_watts(cpu: &Cpu, packages: usize, threads: usize) -> CpuWa
         full: Watts::raw(each * design_power_share(1.0).0),
         spread: OF_DESIGN_POWER,
         between_loads: PAIRS_OF_DESIGN_POWER,
-        remarks: vec![format!("thermal design power {}{of_packages}, CodeCarbon's list (MIT)", listed.watts)],
+        remarks: vec![format!("thermal design power {}{of_packages}, {}", listed.watts, listed.origin())],
     }
 }
 
