@@ -43,6 +43,9 @@ fn pages(table: &Table) -> Vec<Table> {
             _ => parts.push((vec![0, column], width(0) + more)),
         }
     }
+    if parts.is_empty() {
+        return vec![table.clone()];
+    }
     let count = parts.len();
     let part = |(number, (columns, _)): (usize, (Vec<usize>, usize))| {
         let pick = |cells: &[String]| columns.iter().filter_map(|column| cells.get(*column).cloned()).collect();
