@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 mod countries;
 mod embedded;
 mod figure;
+mod hourly;
 mod table;
 
+pub use hourly::{HourlyError, HourlyIntensity};
 pub use table::GridTable;
 
 /// Where the electricity comes from, and its carbon intensity. Taken as exact in sums: the yearly

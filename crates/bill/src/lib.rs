@@ -68,7 +68,7 @@ pub use equivalents::{Equivalent, equivalents};
 #[cfg(feature = "prometheus")]
 pub use exposition::exposition;
 pub use factors::Factors;
-pub use grid::{Grid, GridChoice, GridError, GridKind, GridTable, MarketError};
+pub use grid::{Grid, GridChoice, GridError, GridKind, GridTable, HourlyError, HourlyIntensity, MarketError};
 pub use licenses::{License, licenses};
 pub use money::{Currency, Money, MoneyError, PricePerHour, PricePerKwh};
 pub use prices::{Offer, PriceBook, PriceError};

@@ -44,7 +44,8 @@ use attar_meter::{
     Attribution, Ledger, LedgerContents, LedgerError, LedgerHeader, Seconds, TornLine, Totals, Window, is_idle,
 };
 
-use crate::bill::Bill;
+use crate::bill::{Bill, BillLine};
+use crate::grid::{Grid, HourlyError, HourlyIntensity};
 use crate::unit::Unit;
 use overlap::Metered;
 
@@ -277,6 +278,23 @@ impl Report {
     pub fn with_bill(self, bill: impl FnOnce(&Totals) -> Bill) -> Self {
         let bill = bill(&self.totals);
         Self { bill, ..self }
+    }
+
+    /// The same report with the carbon of each window by the intensity of its own time.
+    ///
+    /// # Errors
+    /// If the table of intensities does not cover a window.
+    pub fn with_hourly(mut self, hourly: &HourlyIntensity) -> Result<Self, HourlyError> {
+        let grams =
+            |line: &BillLine, grid: &Grid| line.facility_kwh.map(|energy| energy.map(|energy| energy * grid.g_per_kwh));
+        let phases = hourly.of_phases(&self.totals, &self.windows)?;
+        for (line, grid) in self.bill.phases.iter_mut().zip(&phases) {
+            line.carbon_g = grams(line, grid);
+        }
+        let grid = hourly.of_windows(&self.windows)?;
+        self.bill.total.carbon_g = grams(&self.bill.total, &grid);
+        self.bill.grid = grid;
+        Ok(self)
     }
 
     /// The same report, divided also by what was done.

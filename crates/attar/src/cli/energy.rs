@@ -154,6 +154,15 @@ pub(crate) struct FactorArgs {
     pub(crate) further: FurtherArgs,
 }
 
+/// Carbon intensity by the hour.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct HourlyArgs {
+    /// Carbon intensities of the place by the hour, in place of a yearly mean: CSV with `time,g_per_kwh`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "grid_file", "intensity"])]
+    pub(crate) hourly: Option<PathBuf>,
+}
+
 /// What a bill is divided by.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bill")]
@@ -287,6 +296,8 @@ pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
     #[command(flatten)]
+    pub(crate) hourly: HourlyArgs,
+    #[command(flatten)]
     pub(crate) units: UnitArgs,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
@@ -318,6 +329,8 @@ pub(crate) struct CompareArgs {
     pub(crate) runs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) hourly: HourlyArgs,
     #[command(flatten)]
     pub(crate) units: UnitArgs,
     /// How it is written.
@@ -351,6 +364,8 @@ pub(crate) struct BreakEvenArgs {
     pub(crate) student_uses: u64,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) hourly: HourlyArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,19 +10,24 @@ use attar_bill::{Bill, BreakEven, Errors, Unit, UnitCost};
 use attar_meter::{Estimate, GramsCo2e, Quantity, Spread};
 use serde_json::json;
 
-use super::setup::{self, Factors};
+use super::setup;
 use crate::cli::energy::BreakEvenArgs;
 use crate::{console, tables};
 
 pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
-    let making = read(&args.making, &factors)?;
+    let hourly = setup::hourly(&args.hourly)?;
+    let read = |paths: &[PathBuf]| {
+        let report = Report::read(paths, |totals| Bill::from_factors(totals, &factors))?;
+        setup::by_the_hour(report, hourly.as_ref())
+    };
+    let making = read(&args.making)?;
     for overlap in making.overlaps() {
         console::note(overlap.to_string());
     }
     let uses = [
-        (read(std::slice::from_ref(&args.teacher), &factors)?, args.teacher_uses),
-        (read(std::slice::from_ref(&args.student), &factors)?, args.student_uses),
+        (read(std::slice::from_ref(&args.teacher))?, args.teacher_uses),
+        (read(std::slice::from_ref(&args.student))?, args.student_uses),
     ];
     // Once the errors of teacher and student are independent, once they are the same meter's, if so.
     let shared = uses[1].0.shares_errors_with(&uses[0].0);
@@ -118,10 +123,6 @@ fn row<Q: Quantity + Display>(
         independent: verdict(Errors::Independent)?,
         shared: ratio.map(|ratio| verdict(Errors::SharedInPart(ratio))).transpose()?,
     }))
-}
-
-fn read(paths: &[PathBuf], factors: &Factors) -> anyhow::Result<Report> {
-    Ok(Report::read(paths, |totals| Bill::from_factors(totals, factors))?)
 }
 
 fn use_of((report, uses): &(Report, u64)) -> anyhow::Result<UnitCost> {

@@ -1,5 +1,7 @@
 //! `attar energy report`: ledgers, billed anew.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, ensure};
 use attar_bill::Bill;
 use attar_bill::report::{Report, emissions_csv};
@@ -18,17 +20,18 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
             run.display()
         );
     }
-    let bill = |totals: &_| Bill::from_factors(totals, &factors);
+    let hourly = setup::hourly(&args.hourly)?;
+    let read = |runs: &[PathBuf]| {
+        let report = Report::read_with_idle(runs, &args.idle, |totals| Bill::from_factors(totals, &factors))?;
+        setup::by_the_hour(report, hourly.as_ref())
+    };
     let text = if args.format == FormatArg::Csv {
         // A row for each run, as CodeCarbon writes them.
-        let reports = args
-            .runs
-            .iter()
-            .map(|path| Report::read_with_idle(&[path], &args.idle, bill))
-            .collect::<Result<Vec<_>, _>>()?;
+        let each = args.runs.iter().map(|path| read(std::slice::from_ref(path)));
+        let reports = each.collect::<anyhow::Result<Vec<_>>>()?;
         emissions_csv(&reports)
     } else {
-        let report = Report::read_with_idle(&args.runs, &args.idle, bill)?.with_units(units);
+        let report = read(&args.runs)?.with_units(units);
         match args.format {
             FormatArg::Table => terminal(&report),
             FormatArg::Markdown => report.markdown(),

@@ -2,15 +2,17 @@
 
 use anyhow::{Context, bail, ensure};
 pub(crate) use attar_bill::Factors;
+use attar_bill::report::Report;
 use attar_bill::{
-    Currency, Embodied, Grid, GridTable, PriceBook, PricePerHour, PricePerKwh, PuePreset, Tariff, Unit, Water,
+    Currency, Embodied, Grid, GridTable, HourlyIntensity, PriceBook, PricePerHour, PricePerKwh, PuePreset, Tariff,
+    Unit, Water,
 };
 use attar_meter::source::{GpuChoice, SourceChoice};
 use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method, Pue, Seconds, Watts};
 use std::time::Duration;
 
 use crate::cli::energy::{
-    EmbodiedArg, FactorArgs, FurtherArgs, MethodArg, PlaceArgs, PriceArgs, SourceArg, SourceArgs, UnitArgs,
+    EmbodiedArg, FactorArgs, FurtherArgs, HourlyArgs, MethodArg, PlaceArgs, PriceArgs, SourceArg, SourceArgs, UnitArgs,
 };
 
 /// No machine draws more; ledgers hold so much.
@@ -192,6 +194,19 @@ fn embodied(args: &FurtherArgs, prices: &PriceArgs) -> anyhow::Result<Option<Emb
             Embodied::for_instance_part(instance, lifetime).context("give --embodied-share")?
         }
     }))
+}
+
+/// Carbon intensities by the hour, if they are given.
+pub(crate) fn hourly(args: &HourlyArgs) -> anyhow::Result<Option<HourlyIntensity>> {
+    Ok(args.hourly.as_deref().map(HourlyIntensity::read).transpose()?)
+}
+
+/// A report with the carbon of each hour, where that is known.
+pub(crate) fn by_the_hour(report: Report, hourly: Option<&HourlyIntensity>) -> anyhow::Result<Report> {
+    match hourly {
+        Some(hourly) => Ok(report.with_hourly(hourly)?),
+        None => Ok(report),
+    }
 }
 
 /// Units of work: `requests=41000`.

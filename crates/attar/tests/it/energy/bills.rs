@@ -155,3 +155,24 @@ fn idle_phases_are_those_that_are_named() {
     let error = fail(folder.path(), &["energy", "report", "run", "--idle", "comand"]);
     assert!(error.contains("no ledger has a phase `comand`; nearest: command"), "{error}");
 }
+
+// Each window has the carbon of its own hour, where a table of the hours is given.
+#[test]
+fn carbon_goes_by_the_hour_where_a_table_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &["-q"], &["sleep", "0.2"]).status.success());
+    let ledger = std::fs::read_to_string(folder.path().join("run/ledger.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(ledger.lines().next().unwrap()).unwrap();
+    let day = &first["start"].as_str().unwrap()[..10];
+    // The last row holds as long as the one before: a day more, should this run at midnight.
+    write(folder.path(), "hours.csv", &format!("time,g_per_kwh\n{day}T00:00:00Z,250\n{day}T23:59:59Z,250\n"));
+    let total = &report(folder.path(), "run", &["--hourly", "hours.csv"])["total"];
+    let (kwh, grams) = (total["energy_kwh"]["value"].as_f64().unwrap(), total["carbon_g"]["value"].as_f64().unwrap());
+    close(grams, 250.0 * kwh, 1e-9);
+    let compared = ["energy", "compare", "run", "run", "--hourly", "hours.csv"];
+    assert!(succeed(folder.path(), &compared).contains("hours.csv, 250 g CO2e/kWh"));
+    write(folder.path(), "old.csv", "time,g_per_kwh\n2020-01-01T00:00:00Z,250\n");
+    let error = fail(folder.path(), &["energy", "report", "run", "--hourly", "old.csv"]);
+    assert!(error.contains("old.csv has intensities from 2020-01-01") && error.contains("--region"), "{error}");
+    assert!(fail(folder.path(), &["energy", "report", "run", "--hourly", "x", "--region", "FR"]).contains("--region"));
+}
