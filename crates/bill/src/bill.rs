@@ -12,6 +12,7 @@ use crate::embodied::Embodied;
 use crate::factors::Factors;
 use crate::grid::{Grid, GridChoice};
 use crate::money::Money;
+use crate::report::BillShare;
 use crate::tariff::Tariff;
 use crate::unit::{Unit, UnitCost};
 use crate::water::Water;
@@ -46,6 +47,9 @@ pub struct Bill {
     /// machine, whoever used it. `None` where the system does not tell it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_share: Option<f64>,
+    /// Whose energy it charges.
+    #[serde(skip_serializing_if = "BillShare::is_machine")]
+    pub share: BillShare,
     /// Problems encountered while metering.
     pub gaps: Vec<Gap>,
     /// What the bill does not include, in words. Never empty.
@@ -113,6 +117,7 @@ impl Bill {
             water: factors.water,
             embodied: factors.embodied.clone(),
             cpu_share: totals.cpu_share(),
+            share: BillShare::Machine,
             gaps: totals.gaps.clone(),
             exclusions: exclusions(totals, factors),
         }
@@ -124,7 +129,18 @@ impl Bill {
             || "the run's own share of its CPU time is not known".to_owned(),
             |share| format!("the run's own processes had {:.0} % of its CPU time", 100.0 * share),
         );
-        format!("charged is the whole machine, whoever used it; {own}")
+        let charged = match self.share {
+            BillShare::Machine => "the whole machine, whoever used it",
+            BillShare::Own => {
+                "the run's own share of the machine, by CPU time: of what was drawn beyond idle power, and of the idle \
+                 power; prices by the hour and making of the hardware are charged whole"
+            }
+            BillShare::Active => {
+                "the run's own share of what the machine drew beyond idle power, by CPU time; prices by the hour and \
+                 making of the hardware are charged whole"
+            }
+        };
+        format!("charged is {charged}; {own}")
     }
 
     /// What `each` units cost if all of the run did so many of them.

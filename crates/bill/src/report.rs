@@ -32,6 +32,7 @@ mod overlap;
 #[cfg(feature = "plots")]
 mod profile;
 mod ratio;
+mod share;
 mod statement;
 #[cfg(feature = "plots")]
 mod svg;
@@ -54,6 +55,7 @@ pub use compare::{Basis, Comparison, Pair, Ratio};
 pub use json::REPORT_SCHEMA;
 pub use overlap::Overlap;
 pub use ratio::{ComparisonVerdict, Interval};
+pub use share::BillShare;
 pub use tables::Table;
 
 /// Name of the ledger in the folder of a run.
@@ -151,6 +153,14 @@ pub enum ReportError {
         got: String,
         /// The closest names, best first.
         nearest: Vec<String>,
+    },
+    /// No CPU time by which a share could go.
+    #[error(
+        "{name} does not tell the CPU time of its processes beside that of all others, so their share of the machine is not known; bill the whole machine"
+    )]
+    NoShare {
+        /// Name of the report.
+        name: String,
     },
     /// No path was given.
     #[error("a report needs at least one ledger, but no path was given; name a ledger or the folder of a run")]

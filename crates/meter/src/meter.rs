@@ -18,6 +18,7 @@ use crate::coverage::Coverage;
 use crate::estimate::{Estimate, Method};
 use crate::gap::{Gap, GapKind};
 use crate::host::Host;
+use crate::job::Job;
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::quantity::{Seconds, Watts};
@@ -176,6 +177,7 @@ impl Meter {
             start,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host.facts(),
+            job: Job::from_env(),
             sources: sources.iter().map(|source| source.describe()).collect(),
             reasons: reasons.clone(),
         })?;

@@ -154,6 +154,22 @@ pub(crate) struct FactorArgs {
     pub(crate) further: FurtherArgs,
 }
 
+/// Whose energy is billed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct ShareArgs {
+    /// What is billed: the machine; own, the part of it that the run's processes had by CPU time; or active, their part of what it drew beyond idle power.
+    #[arg(long, value_enum, default_value_t = ShareArg::Machine, value_name = "SHARE")]
+    pub(crate) share: ShareArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShareArg {
+    Machine,
+    Own,
+    Active,
+}
+
 /// Carbon intensity by the hour.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bill")]
@@ -298,6 +314,8 @@ pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) hourly: HourlyArgs,
     #[command(flatten)]
+    pub(crate) share: ShareArgs,
+    #[command(flatten)]
     pub(crate) units: UnitArgs,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
@@ -331,6 +349,8 @@ pub(crate) struct CompareArgs {
     pub(crate) factors: FactorArgs,
     #[command(flatten)]
     pub(crate) hourly: HourlyArgs,
+    #[command(flatten)]
+    pub(crate) share: ShareArgs,
     #[command(flatten)]
     pub(crate) units: UnitArgs,
     /// How it is written.
@@ -366,6 +386,8 @@ pub(crate) struct BreakEvenArgs {
     pub(crate) factors: FactorArgs,
     #[command(flatten)]
     pub(crate) hourly: HourlyArgs,
+    #[command(flatten)]
+    pub(crate) share: ShareArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -391,6 +413,10 @@ pub(crate) struct ServeArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    /// Count the CPU time of this control group as the run's own: a container's, a service's or a job's
+    /// folder below /sys/fs/cgroup. Its share is billed by `report --share`.
+    #[arg(long, value_name = "FOLDER", requires = "out")]
+    pub(crate) cgroup: Option<PathBuf>,
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:9188", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,

@@ -29,6 +29,7 @@ impl Report {
                 "notes": self.attribution.notes,
             },
             "units": self.unit_lines().iter().map(|line| row("unit", &line.name, UNITS, line)).collect::<Vec<_>>(),
+            "share": self.bill.share,
             "grid": self.bill.grid,
             "market": self.bill.market,
             "tariff": {

@@ -68,7 +68,7 @@ pub(super) fn count_once(meters: &mut [Metered]) -> Vec<Overlap> {
     for mut places in machines.into_values().filter(|places| places.len() > 1) {
         // Stable: of two that are equally long the first is kept.
         places.sort_by(|a, b| covers[*b].length().total_cmp(&covers[*a].length()));
-        let (mut kept, mut names) = (Vec::<&Cover>::new(), Vec::<String>::new());
+        let (mut kept, mut names, mut places_kept) = (Vec::<&Cover>::new(), Vec::<String>::new(), Vec::<usize>::new());
         for place in places {
             let own = &covers[place];
             let shared: f64 = own.all.iter().map(|span| covered(&kept, None, *span)).sum();
@@ -77,17 +77,47 @@ pub(super) fn count_once(meters: &mut [Metered]) -> Vec<Overlap> {
                 let others = kept.iter().zip(&names).filter(|(cover, _)| lies_in(cover));
                 let within = others.map(|(_, ledger)| ledger.as_str()).collect::<Vec<_>>().join(" and ");
                 let ledger = meters[place].ledger.clone();
+                for other in &places_kept {
+                    hand_over(meters, place, *other);
+                }
                 overlaps.push(Overlap { ledger, within, time: seconds(shared), one_machine: true });
                 meters[place].windows.iter_mut().for_each(|window| leave_rest(window, &kept));
                 // What is wholly inside is gone, but for its gaps.
                 let counts = |window: &Window| !window.energy.is_empty() || window.active_s.get() > 0.0;
                 meters[place].windows.retain(|window| counts(window) || !window.gaps.is_empty());
             }
+            places_kept.push(place);
             kept.push(own);
             names.push(meters[place].ledger.clone());
         }
     }
     overlaps
+}
+
+/// Where another rank of the same job keeps the windows, the CPU time of this rank moves from its others to
+/// its own: the job's share of the machine is that of all its ranks.
+fn hand_over(meters: &mut [Metered], from: usize, to: usize) {
+    let job = |place: usize| meters[place].header.as_ref().and_then(|header| header.job.as_ref());
+    if !job(from).zip(job(to)).is_some_and(|(a, b)| a.is_beside(b)) {
+        return;
+    }
+    let given: Vec<(Span, f64)> = {
+        let told = meters[from].windows.iter().filter_map(|window| Some((span_of(window), window.cpu_s?.get())));
+        told.filter(|(span, cpu)| span.1 > span.0 && *cpu > 0.0).collect()
+    };
+    for window in &mut meters[to].windows {
+        let (start, end) = span_of(window);
+        let Some((own, others)) = window.cpu_s.zip(window.others_cpu_s).filter(|_| end > start) else { continue };
+        // Of windows that share a span each takes by its time.
+        let part = (window.active_s.get() / (end - start)).min(1.0);
+        let first = given.partition_point(|(span, _)| span.1 <= start);
+        let inside = given[first..].iter().take_while(|(span, _)| span.0 < end);
+        let moved: f64 =
+            inside.map(|(span, cpu)| cpu * (span.1.min(end) - span.0.max(start)) / (span.1 - span.0)).sum();
+        let moved = (moved * part).min(others.get());
+        window.cpu_s = Some(seconds(own.get() + moved));
+        window.others_cpu_s = Some(seconds(others.get() - moved));
+    }
 }
 
 /// Meters of machines that look alike and ran at the same time, but do not tell which machine it was.

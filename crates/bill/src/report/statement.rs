@@ -1,5 +1,7 @@
 //! The statement: what was recorded, how, where and with which factors, as sentences.
 
+use std::collections::BTreeSet;
+
 use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds, busy_while_idle};
 
 use super::Report;
@@ -11,6 +13,7 @@ impl Report {
     pub fn statement(&self) -> Vec<String> {
         let mut paragraphs = vec![self.what()];
         paragraphs.extend(self.meters());
+        paragraphs.extend(self.jobs());
         paragraphs.extend(self.overlaps.iter().map(|overlap| format!("Overlap: {overlap}.")));
         paragraphs.push(self.energy());
         paragraphs.push(self.scope());
@@ -54,6 +57,27 @@ impl Report {
                  their times and energies are summed."
             )),
         }
+    }
+
+    /// The jobs of a batch system, with their ranks and machines.
+    fn jobs(&self) -> Option<String> {
+        let jobs = self.headers.iter().filter_map(|header| Some((header, header.job.as_ref()?)));
+        let mut each: Vec<(String, Vec<&LedgerHeader>)> = Vec::new();
+        for (header, job) in jobs {
+            let name = job.id.as_ref().map_or_else(|| job.scheduler.clone(), |id| format!("{} {id}", job.scheduler));
+            match each.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, headers)) => headers.push(header),
+                None => each.push((name, vec![header])),
+            }
+        }
+        let said = each.iter().map(|(name, headers)| {
+            let jobs = headers.iter().filter_map(|header| header.job.as_ref());
+            let ranks = jobs.clone().filter_map(|job| job.rank).collect::<BTreeSet<_>>().len();
+            let machines = headers.iter().filter_map(|header| header.host.boot.as_ref()).collect::<BTreeSet<_>>().len();
+            let of = jobs.filter_map(|job| job.ranks).max().map(|all| format!(" of {all}")).unwrap_or_default();
+            format!("{name}: {}{of} on {}", count(ranks, "rank"), count(machines, "machine"))
+        });
+        (!each.is_empty()).then(|| format!("Job: {}.", said.collect::<Vec<_>>().join("; ")))
     }
 
     /// What the machine drew while it was left alone.

@@ -1,10 +1,11 @@
 //! Ledgers whose times overlap: what two meters of one machine saw is counted once.
 
-use attar_bill::report::Report;
+use attar_bill::report::{BillShare, Report};
 use attar_bill::{Bill, Grid, Tariff};
-use attar_meter::source::Component;
+use attar_meter::source::{Component, Description};
 use attar_meter::{
-    ComponentEnergy, Estimate, HostFacts, Joules, LedgerContents, LedgerHeader, Method, Seconds, Split, Totals, Window,
+    ComponentEnergy, Estimate, HostFacts, Job, Joules, LedgerContents, LedgerHeader, Method, Seconds, Split, Spread,
+    Totals, Watts, Window,
 };
 use attar_testing::assert_close_relative;
 use jiff::{SignedDuration, Timestamp};
@@ -50,8 +51,14 @@ fn report(name: &str, boot: Option<&str>, windows: Vec<Window>) -> Report {
         memory_bytes: None,
         boot: boot.map(str::to_owned),
     };
-    let header =
-        LedgerHeader { start: at(0.0), version: "0".to_owned(), host, sources: Vec::new(), reasons: Vec::new() };
+    let header = LedgerHeader {
+        start: at(0.0),
+        version: "0".to_owned(),
+        host,
+        job: None,
+        sources: Vec::new(),
+        reasons: Vec::new(),
+    };
     let contents = LedgerContents { headers: vec![header], starts: vec![0], windows, ..LedgerContents::default() };
     Report::from_contents(name, &contents, bill).unwrap()
 }
@@ -110,7 +117,7 @@ fn other_machines_and_other_times_are_added() {
 #[test]
 fn ledgers_that_are_read_together_are_looked_at_too() {
     use attar_meter::source::SourceChoice;
-    use attar_meter::{Host, Ledger, ManualClock, Meter, MeterOptions, Watts};
+    use attar_meter::{Host, Ledger, ManualClock, Meter, MeterOptions};
     let folder = tempfile::tempdir().unwrap();
     let paths = ["outer", "inner"].map(|name| folder.path().join(format!("{name}.jsonl")));
     let clock = ManualClock::new();
@@ -131,6 +138,68 @@ fn ledgers_that_are_read_together_are_looked_at_too() {
         assert_close_relative("J", joules(&report), 300.0, 1e-6);
     }
     assert_eq!(report.overlaps().len(), 1);
+}
+
+/// A rank of a job: one window of ten seconds at 40 W, 10 of them idle, in which it used so much CPU time.
+fn rank(number: u32, boot: &str, own: f64, others: f64) -> Report {
+    let mut one = window("train", (0.0, 10.0), &[(CPU, 40.0)]);
+    (one.cpu_s, one.others_cpu_s) = (Seconds::new(own).ok(), Seconds::new(others).ok());
+    let job = Job { scheduler: "slurm".to_owned(), id: Some("7".to_owned()), rank: Some(number), ranks: Some(3) };
+    let source = Description {
+        name: "powercap".to_owned(),
+        components: vec![CPU],
+        method: Method::Measured,
+        spread: Spread::relative(0.1),
+        spreads: Default::default(),
+        between_loads: Default::default(),
+        resolution: Seconds::ZERO,
+        poll: None,
+        scope: String::new(),
+        idle: [(CPU, Watts::new(10.0).unwrap())].into(),
+        notes: Vec::new(),
+    };
+    let host = HostFacts {
+        system: "linux x86_64".to_owned(),
+        kernel: None,
+        cpu: Default::default(),
+        threads: Some(8),
+        memory_bytes: None,
+        boot: Some(boot.to_owned()),
+    };
+    let (version, job) = ("0".to_owned(), Some(job));
+    let header = LedgerHeader { start: at(0.0), version, host, job, sources: vec![source], reasons: Vec::new() };
+    let contents =
+        LedgerContents { headers: vec![header], starts: vec![0], windows: vec![one], ..LedgerContents::default() };
+    Report::from_contents(&format!("rank {number}"), &contents, bill).unwrap()
+}
+
+// Two ranks on one machine, each of which sees the other as somebody else, and one on another.
+#[test]
+fn ranks_of_a_job_are_merged_and_billed_their_share() {
+    let all = merged(&[rank(0, "a", 30.0, 50.0), rank(1, "a", 10.0, 70.0), rank(2, "b", 20.0, 0.0)]);
+    // Two machines for ten seconds each.
+    assert_close_relative("machines", joules(&all), 2.0 * 400.0, 1e-6);
+    assert!(all.statement().contains(&"Job: slurm 7: 3 ranks of 3 on 2 machines.".to_owned()), "{:?}", all.statement());
+    // 30 and 10 of 80 s of the first machine's CPU time, all of the second's.
+    let own = all.clone().with_share(BillShare::Own, bill).unwrap();
+    assert_close_relative("own", joules(&own), 0.5 * 400.0 + 400.0, 1e-6);
+    let active = all.clone().with_share(BillShare::Active, bill).unwrap();
+    assert_close_relative("active", joules(&active), 0.5 * 300.0 + 300.0, 1e-6);
+    assert_eq!(own.totals().method(), Some(Method::Modeled));
+    assert!(own.bill().scope().contains("own share of the machine"), "{}", own.bill().scope());
+    let whole = all.clone().with_share(BillShare::Machine, bill).unwrap();
+    assert_eq!(whole.bill(), all.bill());
+    // The parts of all who used a machine are the machine.
+    let parts: f64 = [(30.0, 50.0), (50.0, 30.0)]
+        .map(|(own, others)| joules(&rank(0, "a", own, others).with_share(BillShare::Own, bill).unwrap()))
+        .iter()
+        .sum();
+    assert_close_relative("parts", parts, 400.0, 1e-9);
+    // Without CPU time there is no share.
+    let untold = report("untold", None, vec![window("x", (0.0, 1.0), &[(CPU, 1.0)])]);
+    assert!(
+        untold.with_share(BillShare::Own, bill).unwrap_err().to_string().contains("share of the machine is not known")
+    );
 }
 
 proptest! {

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
     let hourly = setup::hourly(&args.hourly)?;
     let read = |paths: &[PathBuf]| {
         let report = Report::read(paths, |totals| Bill::from_factors(totals, &factors))?;
-        setup::by_the_hour(report, hourly.as_ref())
+        setup::refined(report, &args.share, &factors, hourly.as_ref())
     };
     let making = read(&args.making)?;
     for overlap in making.overlaps() {

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let hourly = setup::hourly(&args.hourly)?;
     let read = |path| -> anyhow::Result<Report> {
         let report = Report::read(&[path], |totals| Bill::from_factors(totals, &factors))?;
-        Ok(setup::by_the_hour(report, hourly.as_ref())?.with_units(units.clone()))
+        Ok(setup::refined(report, &args.share, &factors, hourly.as_ref())?.with_units(units.clone()))
     };
     let reports = args.runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let comparison = Comparison::new(&reports)?;

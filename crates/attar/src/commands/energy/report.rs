@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let hourly = setup::hourly(&args.hourly)?;
     let read = |runs: &[PathBuf]| {
         let report = Report::read_with_idle(runs, &args.idle, |totals| Bill::from_factors(totals, &factors))?;
-        setup::by_the_hour(report, hourly.as_ref())
+        setup::refined(report, &args.share, &factors, hourly.as_ref())
     };
     let text = if args.format == FormatArg::Csv {
         // A row for each run, as CodeCarbon writes them.

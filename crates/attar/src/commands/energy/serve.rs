@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use attar_bill::{Bill, exposition};
-use attar_meter::{GapKind, Ledger, Meter};
+use attar_meter::{CgroupClock, Clock, GapKind, Host, Ledger, Meter, SystemClock};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -32,7 +32,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let mut meter = Meter::start(options, ledger)?;
+    let clock: Box<dyn Clock> = match &args.cgroup {
+        Some(folder) => Box::new(CgroupClock::new(folder)?),
+        None => Box::new(SystemClock::new()),
+    };
+    let mut meter = Meter::start_on(&Host::local(), clock, options, ledger)?;
     setup::must_read(&args.source, &meter)?;
     meter.name_first_phase("served");
     for reason in meter.reasons() {

@@ -2,17 +2,18 @@
 
 use anyhow::{Context, bail, ensure};
 pub(crate) use attar_bill::Factors;
-use attar_bill::report::Report;
+use attar_bill::report::{BillShare, Report};
 use attar_bill::{
-    Currency, Embodied, Grid, GridTable, HourlyIntensity, PriceBook, PricePerHour, PricePerKwh, PuePreset, Tariff,
-    Unit, Water,
+    Bill, Currency, Embodied, Grid, GridTable, HourlyIntensity, PriceBook, PricePerHour, PricePerKwh, PuePreset,
+    Tariff, Unit, Water,
 };
 use attar_meter::source::{GpuChoice, SourceChoice};
 use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method, Pue, Seconds, Watts};
 use std::time::Duration;
 
 use crate::cli::energy::{
-    EmbodiedArg, FactorArgs, FurtherArgs, HourlyArgs, MethodArg, PlaceArgs, PriceArgs, SourceArg, SourceArgs, UnitArgs,
+    EmbodiedArg, FactorArgs, FurtherArgs, HourlyArgs, MethodArg, PlaceArgs, PriceArgs, ShareArg, ShareArgs, SourceArg,
+    SourceArgs, UnitArgs,
 };
 
 /// No machine draws more; ledgers hold so much.
@@ -201,8 +202,19 @@ pub(crate) fn hourly(args: &HourlyArgs) -> anyhow::Result<Option<HourlyIntensity
     Ok(args.hourly.as_deref().map(HourlyIntensity::read).transpose()?)
 }
 
-/// A report with the carbon of each hour, where that is known.
-pub(crate) fn by_the_hour(report: Report, hourly: Option<&HourlyIntensity>) -> anyhow::Result<Report> {
+/// A report of a share, with the carbon of each hour, where they are asked for.
+pub(crate) fn refined(
+    report: Report,
+    share: &ShareArgs,
+    factors: &Factors,
+    hourly: Option<&HourlyIntensity>,
+) -> anyhow::Result<Report> {
+    let share = match share.share {
+        ShareArg::Machine => BillShare::Machine,
+        ShareArg::Own => BillShare::Own,
+        ShareArg::Active => BillShare::Active,
+    };
+    let report = report.with_share(share, |totals| Bill::from_factors(totals, factors))?;
     match hourly {
         Some(hourly) => Ok(report.with_hourly(hourly)?),
         None => Ok(report),

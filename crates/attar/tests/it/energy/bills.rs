@@ -176,3 +176,36 @@ fn carbon_goes_by_the_hour_where_a_table_is_given() {
     assert!(error.contains("old.csv has intensities from 2020-01-01") && error.contains("--region"), "{error}");
     assert!(fail(folder.path(), &["energy", "report", "run", "--hourly", "x", "--region", "FR"]).contains("--region"));
 }
+
+// A job of two ranks on this machine: its energy is counted once, and billed by what both used.
+#[test]
+#[cfg(target_os = "linux")]
+fn ranks_of_a_job_are_billed_their_share_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.3";
+    let rank = |number: &str| {
+        let arguments = ["energy", "run", "-q", "--source", "modeled", "--out", number, "--", "sh", "-c", busy];
+        let mut command = attar(folder.path(), &arguments);
+        command.env("SLURM_JOB_ID", "77").env("SLURM_PROCID", number).env("SLURM_NTASKS", "2").spawn().unwrap()
+    };
+    let ranks = [rank("0"), rank("1")];
+    for mut rank in ranks {
+        assert!(rank.wait().unwrap().success());
+    }
+    let bill = |flags: &[&str]| {
+        let arguments = [&["energy", "report", "0", "1", "--format", "json"], flags].concat();
+        json(&succeed(folder.path(), &arguments))
+    };
+    let joules = |report: &serde_json::Value| report["total"]["energy_kwh"]["value"].as_f64().unwrap() * 3.6e6;
+    let (whole, own, active) = (bill(&[]), bill(&["--share", "own"]), bill(&["--share", "active"]));
+    assert!(joules(&active) <= joules(&own) && joules(&own) <= joules(&whole) * (1.0 + 1e-9), "{own}");
+    assert!(joules(&own) > 0.0);
+    let statement = own["statement"].to_string();
+    assert!(statement.contains("Job: slurm 77: 2 ranks of 2 on 1 machine"), "{statement}");
+    assert!(statement.contains("own share of the machine"), "{statement}");
+    assert_eq!((&own["share"], &whole["share"]), (&"own".into(), &"machine".into()));
+    if whole["meters"][0]["host"]["boot"].is_string() {
+        let each: f64 = ["0", "1"].map(|rank| joules(&report(folder.path(), rank, &[]))).iter().sum();
+        assert!(joules(&whole) < each, "what both saw is counted once");
+    }
+}
