@@ -22,6 +22,8 @@ pub(crate) enum EnergyCommand {
     Compare(CompareArgs),
     /// Say after how many uses a student has repaid its making.
     BreakEven(BreakEvenArgs),
+    /// Say the Software Carbon Intensity of making a model and of using it.
+    Sci(SciArgs),
     /// Show the power of this machine live.
     Watch(WatchArgs),
     /// Offer joule counters over HTTP for Prometheus.
@@ -116,6 +118,12 @@ pub(crate) struct PriceArgs {
     /// Prices of machines: CSV with SkyPilot's columns.
     #[arg(long, value_name = "FILE", requires = "instance")]
     pub(crate) price_file: Option<PathBuf>,
+}
+
+/// Which machine it was.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct MachineArgs {
     /// The machine by its name at the cloud: `aws/p3.2xlarge`.
     #[arg(long, value_name = "NAME")]
     pub(crate) instance: Option<String>,
@@ -131,6 +139,12 @@ pub(crate) struct FurtherArgs {
     /// Litres of water for a kilowatt-hour of the machine.
     #[arg(long, allow_negative_numbers = true, value_name = "LITRES")]
     pub(crate) water: Option<f64>,
+}
+
+/// The making of the hardware.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bill")]
+pub(crate) struct HardwareArgs {
     /// Kilograms of CO2e that making the machine took; `instance` for those of the table.
     #[arg(long, allow_negative_numbers = true, value_name = "KG|instance")]
     pub(crate) embodied: Option<EmbodiedArg>,
@@ -151,7 +165,11 @@ pub(crate) struct FactorArgs {
     #[command(flatten)]
     pub(crate) prices: PriceArgs,
     #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    #[command(flatten)]
     pub(crate) further: FurtherArgs,
+    #[command(flatten)]
+    pub(crate) hardware: HardwareArgs,
 }
 
 /// Whose energy is billed.
@@ -277,6 +295,8 @@ pub(crate) struct PlanArgs {
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) prices: PriceArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -388,6 +408,34 @@ pub(crate) struct BreakEvenArgs {
     pub(crate) hourly: HourlyArgs,
     #[command(flatten)]
     pub(crate) share: ShareArgs,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SciArgs {
+    /// Ledgers or runs that made the model: data, searches, training.
+    #[arg(long, num_args = 1.., value_name = "RUN")]
+    pub(crate) making: Vec<PathBuf>,
+    /// Ledgers or runs of attempts that were given up: they belong to making.
+    #[arg(long, num_args = 1.., value_name = "RUN")]
+    pub(crate) abandoned: Vec<PathBuf>,
+    /// The unit of making and how many there are, such as `parameters=22000000`.
+    #[arg(long, value_name = "NAME=COUNT")]
+    pub(crate) making_per: Option<String>,
+    /// Ledgers or runs in which the model was used.
+    #[arg(long, num_args = 1.., value_name = "RUN")]
+    pub(crate) using: Vec<PathBuf>,
+    /// The unit of using and how many there were, such as `requests=41000`.
+    #[arg(long, value_name = "NAME=COUNT")]
+    pub(crate) using_per: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    #[command(flatten)]
+    pub(crate) hardware: HardwareArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,

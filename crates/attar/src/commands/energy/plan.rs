@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.utilization.is_some() && args.watts.is_some() {
         bail!("--watts is the power of the busy machine: --utilization would not change it");
     }
-    let factors = setup::priced(&args.place, &args.prices)?;
+    let factors = setup::priced(&args.place, &args.prices, &args.machine)?;
     let (forecasts, mut grids, tariffs, notes) = match &args.preset {
         Some(name) => preset(args, name, &factors)?,
         None => own(args, &factors)?,

@@ -12,8 +12,8 @@ use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method
 use std::time::Duration;
 
 use crate::cli::energy::{
-    EmbodiedArg, FactorArgs, FurtherArgs, HourlyArgs, MethodArg, PlaceArgs, PriceArgs, ShareArg, ShareArgs, SourceArg,
-    SourceArgs, UnitArgs,
+    EmbodiedArg, FactorArgs, FurtherArgs, HardwareArgs, HourlyArgs, MachineArgs, MethodArg, PlaceArgs, PriceArgs,
+    ShareArg, ShareArgs, SourceArg, SourceArgs, UnitArgs,
 };
 
 /// No machine draws more; ledgers hold so much.
@@ -78,8 +78,8 @@ fn gpus(words: Option<&[String]>) -> anyhow::Result<GpuChoice> {
 
 /// What a bill is computed with.
 pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
-    let FactorArgs { place, prices, further } = args;
-    let mut factors = priced(place, prices)?;
+    let FactorArgs { place, prices, machine, further, hardware } = args;
+    let mut factors = priced(place, prices, machine)?;
     if let Some(intensity) = further.market {
         factors.market = Some(Grid::custom(intensity, "your contract").context("--market")?);
     }
@@ -87,14 +87,29 @@ pub(crate) fn factors(args: &FactorArgs) -> anyhow::Result<Factors> {
         Some(liters) => Some(Water { site: LitersPerKwh::new(liters).context("--water")?, source: None }),
         None => None,
     };
-    factors.embodied = embodied(further, prices)?;
+    factors.embodied = embodied(hardware, machine)?;
+    ensure!(
+        machine.instance.is_none() || prices.price_file.is_some() || hardware.embodied.is_some(),
+        "--instance goes with --price-file, or with --embodied instance for the emissions of making it"
+    );
+    Ok(factors)
+}
+
+/// A place and the making of the hardware.
+pub(crate) fn with_hardware(
+    place: &PlaceArgs,
+    machine: &MachineArgs,
+    hardware: &HardwareArgs,
+) -> anyhow::Result<Factors> {
+    let mut factors = placed(place)?;
+    factors.embodied = embodied(hardware, machine)?;
     Ok(factors)
 }
 
 /// A place and prices: what a plan is computed with.
-pub(crate) fn priced(place: &PlaceArgs, prices: &PriceArgs) -> anyhow::Result<Factors> {
+pub(crate) fn priced(place: &PlaceArgs, prices: &PriceArgs, machine: &MachineArgs) -> anyhow::Result<Factors> {
     let mut factors = placed(place)?;
-    factors.tariff = tariff(place, prices, factors.tariff)?;
+    factors.tariff = tariff(place, prices, machine, factors.tariff)?;
     factors.price_source = prices.price_file.as_ref().map(|file| file.display().to_string());
     Ok(factors)
 }
@@ -146,12 +161,12 @@ fn pue(word: Option<&str>) -> anyhow::Result<(Pue, Option<String>)> {
     })
 }
 
-fn tariff(place: &PlaceArgs, args: &PriceArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
+fn tariff(place: &PlaceArgs, args: &PriceArgs, machine: &MachineArgs, mut tariff: Tariff) -> anyhow::Result<Tariff> {
     let currency: Currency = args.currency.parse()?;
     if let Some(price) = args.price {
         tariff = tariff.with_electricity(PricePerKwh::new(price, currency).context("--price")?)?;
     }
-    if let (Some(file), Some(instance)) = (&args.price_file, &args.instance) {
+    if let (Some(file), Some(instance)) = (&args.price_file, &machine.instance) {
         ensure!(args.machine_hour.is_none(), "--machine-hour and --price-file both price the machine: give one");
         // Clouds are no part of names in a price file.
         let name = instance.rsplit_once('/').map_or(instance.as_str(), |(_, name)| name);
@@ -174,17 +189,13 @@ fn tariff(place: &PlaceArgs, args: &PriceArgs, mut tariff: Tariff) -> anyhow::Re
 }
 
 /// Only what was asked for: an instance is named for its price too.
-fn embodied(args: &FurtherArgs, prices: &PriceArgs) -> anyhow::Result<Option<Embodied>> {
+fn embodied(args: &HardwareArgs, machine: &MachineArgs) -> anyhow::Result<Option<Embodied>> {
     let lifetime = Seconds::new(args.lifetime * SECONDS_PER_YEAR).context("--lifetime")?;
     let Some(embodied) = args.embodied else {
         ensure!(args.embodied_share.is_none(), "--embodied-share goes with --embodied");
-        ensure!(
-            prices.instance.is_none() || prices.price_file.is_some(),
-            "--instance goes with --price-file, or with --embodied instance for the emissions of making it"
-        );
         return Ok(None);
     };
-    Ok(Some(match (embodied, &prices.instance, args.embodied_share) {
+    Ok(Some(match (embodied, &machine.instance, args.embodied_share) {
         (EmbodiedArg::Kilograms(kilograms), _, share) => {
             let total = Estimate::exact(GramsCo2e::new(kilograms * 1e3).context("--embodied")?);
             Embodied::new(total, lifetime, share.unwrap_or(1.0), "your own figure")?
@@ -223,13 +234,18 @@ pub(crate) fn refined(
 
 /// Units of work: `requests=41000`.
 pub(crate) fn units(args: &UnitArgs) -> anyhow::Result<Vec<Unit>> {
+    units_of(&args.per)
+}
+
+/// The same of words.
+pub(crate) fn units_of(words: &[String]) -> anyhow::Result<Vec<Unit>> {
     let unit = |text: &String| {
         let parts = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
         let parsed = parts.and_then(|(name, count)| Some((name.trim(), count.trim().parse::<f64>().ok()?)));
         let Some((name, count)) = parsed else {
-            bail!("--per wants a name and a count such as requests=41000, got `{text}`")
+            bail!("a unit wants a name and a count such as requests=41000, got `{text}`")
         };
         Ok(Unit::new(name, count)?)
     };
-    args.per.iter().map(unit).collect()
+    words.iter().map(unit).collect()
 }

@@ -209,3 +209,38 @@ fn ranks_of_a_job_are_billed_their_share_together() {
         assert!(joules(&whole) < each, "what both saw is counted once");
     }
 }
+
+// Making a model and using it have scores of their own; attempts that were given up belong to making.
+#[test]
+fn making_and_using_have_scores_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["made", "lost", "used"] {
+        let fixed = ["energy", "run", "-q", "--source", "fixed", "--watts", "100", "--out", name, "--", "sleep", "0.1"];
+        succeed(folder.path(), &fixed);
+    }
+    let factors = ["--intensity", "500", "--embodied", "1000", "--json"];
+    let sci = |flags: &[&str]| [&["energy", "sci"], flags, &factors].concat();
+    let making = ["--making", "made", "--making-per", "parameters=1000"];
+    let using = ["--using", "used", "--using-per", "requests=10"];
+    let whole = json(&succeed(folder.path(), &sci(&[&making[..], &["--abandoned", "lost"], &using].concat())));
+    let (provider, consumer) = (&whole["provider"], &whole["consumer"]);
+    let grams = |score: &serde_json::Value, key: &str| score[key]["value"].as_f64().unwrap();
+    let line = |run: &str| {
+        let total = report(folder.path(), run, &factors[..4])["total"].clone();
+        grams(&total, "carbon_g") + grams(&total, "embodied_g")
+    };
+    close(grams(provider, "score_g"), (line("made") + line("lost")) / 1000.0, 1e-9);
+    close(grams(provider, "abandoned_g"), line("lost"), 1e-9);
+    close(grams(consumer, "score_g"), line("used") / 10.0, 1e-9);
+    assert_eq!((provider["per"].as_str(), consumer["per"].as_str()), (Some("parameters"), Some("requests")));
+    let alone = json(&succeed(folder.path(), &sci(&making)));
+    assert!(alone["consumer"].is_null() && alone["provider"]["abandoned_g"].is_null());
+    for (flags, said) in [
+        (sci(&[]), "--making"),
+        (sci(&["--making", "made"]), "--making-per"),
+        (sci(&[&making[..], &["--abandoned", "made"]].concat()), "as made and as abandoned"),
+        ([&["energy", "sci"], &using[..], &["--intensity", "500"]].concat(), "--embodied"),
+    ] {
+        assert!(fail(folder.path(), &flags).contains(said), "{said}");
+    }
+}
