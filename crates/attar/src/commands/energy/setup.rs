@@ -12,8 +12,8 @@ use attar_meter::{Estimate, GramsCo2e, LitersPerKwh, Meter, MeterOptions, Method
 use std::time::Duration;
 
 use crate::cli::energy::{
-    EmbodiedArg, FactorArgs, FurtherArgs, HardwareArgs, HourlyArgs, MachineArgs, MethodArg, PlaceArgs, PriceArgs,
-    ShareArg, ShareArgs, SourceArg, SourceArgs, UnitArgs,
+    EmbodiedArg, FactorArgs, HardwareArgs, HourlyArgs, MachineArgs, MethodArg, PlaceArgs, PriceArgs, ShareArg,
+    ShareArgs, SourceArg, SourceArgs, UnitArgs,
 };
 
 /// No machine draws more; ledgers hold so much.
