@@ -127,7 +127,11 @@ impl Bill {
     pub fn scope(&self) -> String {
         let own = self.cpu_share.map_or_else(
             || "the run's own share of its CPU time is not known".to_owned(),
-            |share| format!("the run's own processes had {:.0} % of its CPU time", 100.0 * share),
+            // Time is counted in ticks: below a hundredth the number says nothing.
+            |share| match share {
+                ..0.01 => "the run's own processes had less than 1 % of its CPU time".to_owned(),
+                share => format!("the run's own processes had {:.0} % of its CPU time", 100.0 * share),
+            },
         );
         let charged = match self.share {
             BillShare::Machine => "the whole machine, whoever used it",

@@ -14,7 +14,7 @@
 
 mod baseline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -35,7 +35,12 @@ pub fn is_idle(phase: &str) -> bool {
 /// How many cores were kept busy in the phases in which the machine was to be left alone, if more than
 /// a quiet machine's: then what was seen is not idle power.
 pub fn busy_while_idle(windows: &[Window]) -> Option<f64> {
-    busy_cores(windows.iter().filter(|window| is_idle(&window.phase))).filter(|busy| *busy > baseline::QUIET)
+    let follows = |component: &Component| matches!(component, Component::Cpu(_) | Component::Machine);
+    let components: BTreeSet<Component> =
+        windows.iter().flat_map(|window| window.energy.keys().copied()).filter(follows).collect();
+    let by_load = components.into_iter().any(|component| !baseline::is_constant(component, windows));
+    let busy = busy_cores(windows.iter().filter(|window| is_idle(&window.phase)));
+    busy.filter(|busy| *busy > baseline::QUIET && by_load)
 }
 
 /// Where the energy of some windows went.
@@ -328,8 +333,13 @@ mod tests {
             "{attribution:?}"
         );
         assert_eq!(busy_while_idle(&windows), Some(2.0));
+        // A power that does not follow the load has none of it in it.
+        let constant = [windows[0].clone(), window("command", 10.0, 200.0, 10.0, 20.0)];
+        let attribution = Attribution::for_meter(&constant, &[]);
+        assert_eq!(attribution.components[&CPU].idle.unwrap().value().get(), 200.0);
+        assert_eq!(busy_while_idle(&constant), None);
         // A run that does nothing beside them shows nothing: then idle power is not known.
-        let still = [windows[0].clone(), window("command", 10.0, 200.0, 0.0, 20.0)];
+        let still = [windows[0].clone(), window("command", 10.0, 201.0, 0.0, 20.0)];
         let attribution = Attribution::for_meter(&still, &[]);
         assert_eq!(attribution.components[&CPU].idle, None);
         let notes = attribution.notes.join("\n");

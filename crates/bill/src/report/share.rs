@@ -44,7 +44,7 @@ impl Report {
             return Ok(self.with_bill(bill));
         }
         let mut windows = Vec::new();
-        for (header, of_meter) in self.meters() {
+        for (header, of_meter) in self.by_meter() {
             let sources: &[Description] = header.map(|header| header.sources.as_slice()).unwrap_or_default();
             let baseline = Baseline::new(of_meter, sources);
             for window in of_meter.iter().filter(|window| !is_idle(&window.phase)) {
@@ -60,7 +60,7 @@ impl Report {
     }
 
     /// What each meter wrote: its header and its windows. Windows before any header come without.
-    fn meters(&self) -> impl Iterator<Item = (Option<&LedgerHeader>, &[Window])> {
+    fn by_meter(&self) -> impl Iterator<Item = (Option<&LedgerHeader>, &[Window])> {
         let orphans = self.starts.first().copied().unwrap_or(self.windows.len());
         let first = (orphans > 0).then(|| (None, &self.windows[..orphans]));
         let ends = self.starts.iter().skip(1).copied().chain([self.windows.len()]);

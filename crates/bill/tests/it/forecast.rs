@@ -201,7 +201,7 @@ fn bad_input_is_refused_by_name() {
         Forecast::new(&server(), &Workload::operations(1e31, Precision::Half).unwrap()).unwrap_err().to_string(),
     ];
     let expected = [
-        "accelerator `A1000` is not among the 49 known; nearest: ",
+        "accelerator `A1000` is not among the 54 known; nearest: ",
         "number of accelerators must be from 1 to 1000000, got 0",
         "number of processors must be from 1 to 1000000, got 0",
         "number of accelerators must be from 1 to 1000000, got 4294967295",

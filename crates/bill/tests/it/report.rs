@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use attar_bill::report::{Comparison, ComparisonVerdict, Report, ReportError, Table, emissions_csv};
+use attar_bill::report::{BillShare, Comparison, ComparisonVerdict, Report, ReportError, Table, emissions_csv};
 use attar_bill::{Bill, Currency, Factors, Grid, PricePerKwh, Tariff, Unit, Water};
 use attar_meter::source::Component;
 use attar_meter::{
@@ -567,6 +567,12 @@ fn every_form(report: &Report) {
     }
     let pair = Comparison::new(&[report.clone(), report.clone()]).unwrap();
     assert!(!pair.markdown().contains("NaN") && !pair.json().to_string().contains("NaN"));
+    for share in [BillShare::Own, BillShare::Active] {
+        if let Ok(own) = report.clone().with_share(share, bill) {
+            let json = own.json().to_string();
+            assert!(!json.contains("NaN") && !json.contains("inf\""), "{json}");
+        }
+    }
 }
 
 proptest! {

@@ -77,7 +77,8 @@ impl Baseline {
         for (component, phases) in &watched {
             let Some(idle) = IdlePower::of(phases.values()) else { continue };
             // What memory and boards draw does not follow the processors' load.
-            let Some(busy) = busy.filter(|_| matches!(component, Component::Cpu(_) | Component::Machine)) else {
+            let follows = matches!(component, Component::Cpu(_) | Component::Machine);
+            let Some(busy) = busy.filter(|_| follows && !is_constant(*component, windows)) else {
                 components.insert(*component, idle);
                 continue;
             };
@@ -155,6 +156,17 @@ impl IdlePower {
         let idle = Self { power, least: Watts::raw(least), most: Watts::raw(seen), method, ..self };
         Some((idle, Watts::raw(core)))
     }
+}
+
+/// Whether a component drew the same whether the machine was left alone or not: then no load is in it.
+pub(super) fn is_constant(component: Component, windows: &[Window]) -> bool {
+    let power = |idle: bool| {
+        let of = windows.iter().filter(|window| is_idle(&window.phase) == idle);
+        let told = of.filter_map(|window| Some((value(window.energy.get(&component)?), window.active_s.get())));
+        let (joules, time) = told.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        (time > 0.0).then(|| joules / time)
+    };
+    power(true).zip(power(false)).is_some_and(|(idle, busy)| (idle - busy).abs() <= 1e-6 * idle.max(busy))
 }
 
 /// Cores that all processes together kept busy, on average over the windows that tell it.

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &SciArgs) -> anyhow::Result<()> {
     ensure!(factors.embodied.is_some(), "such a score holds the making of the hardware: add --embodied");
     let read = |runs: &[PathBuf]| -> anyhow::Result<Report> {
         let report = Report::read(runs, |totals| Bill::from_factors(totals, &factors))?;
-        report.overlaps().iter().for_each(console::note);
+        report.overlaps().iter().for_each(|overlap| console::note(overlap.to_string()));
         Ok(report)
     };
     let provider = match (args.making.as_slice(), &args.making_per) {
@@ -72,8 +72,6 @@ fn say(scores: &SciForAi) -> anyhow::Result<()> {
 }
 
 fn unit_of(text: &str) -> anyhow::Result<Sci> {
-    let [unit] = setup::units_of(std::slice::from_ref(&text.to_owned()))?
-        .try_into()
-        .map_err(|_| anyhow::anyhow!("one unit at a time"))?;
+    let unit = setup::units_of(&[text.to_owned()])?.pop().context("a unit is missing")?;
     Sci::new(unit.name(), unit.count()).context("the unit")
 }
