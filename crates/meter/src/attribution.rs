@@ -34,11 +34,11 @@ pub fn is_idle(phase: &str) -> bool {
 
 /// How many cores were kept busy in the phases in which the machine was to be left alone, if more than
 /// a quiet machine's: then what was seen is not idle power.
-pub fn busy_while_idle(windows: &[Window]) -> Option<f64> {
+pub fn busy_while_idle<'a>(windows: &[Window], sources: impl Iterator<Item = &'a Description> + Clone) -> Option<f64> {
     let follows = |component: &Component| matches!(component, Component::Cpu(_) | Component::Machine);
     let components: BTreeSet<Component> =
         windows.iter().flat_map(|window| window.energy.keys().copied()).filter(follows).collect();
-    let by_load = components.into_iter().any(|component| !baseline::is_constant(component, windows));
+    let by_load = components.into_iter().any(|component| !baseline::is_constant(component, sources.clone()));
     let busy = busy_cores(windows.iter().filter(|window| is_idle(&window.phase)));
     busy.filter(|busy| *busy > baseline::QUIET && by_load)
 }
@@ -332,12 +332,7 @@ mod tests {
             attribution.notes[0].starts_with("2.00 cores were busy while idle power was watched"),
             "{attribution:?}"
         );
-        assert_eq!(busy_while_idle(&windows), Some(2.0));
-        // A power that does not follow the load has none of it in it.
-        let constant = [windows[0].clone(), window("command", 10.0, 200.0, 10.0, 20.0)];
-        let attribution = Attribution::for_meter(&constant, &[]);
-        assert_eq!(attribution.components[&CPU].idle.unwrap().value().get(), 200.0);
-        assert_eq!(busy_while_idle(&constant), None);
+        assert_eq!(busy_while_idle(&windows, [].iter()), Some(2.0));
         // A run that does nothing beside them shows nothing: then idle power is not known.
         let still = [windows[0].clone(), window("command", 10.0, 201.0, 0.0, 20.0)];
         let attribution = Attribution::for_meter(&still, &[]);
@@ -366,8 +361,15 @@ mod tests {
         assert_eq!(attribution.components[&CPU].own.unwrap().value().get(), 50.0);
         // Left alone, what was watched goes over the model.
         let quiet = [window("idle before", 10.0, 120.0, 0.0, 0.1), windows[1].clone()];
-        assert_eq!(Attribution::for_meter(&quiet, &[model]).components[&CPU].idle.unwrap().value().get(), 120.0);
-        assert_eq!(busy_while_idle(&quiet), None);
+        assert_eq!(
+            Attribution::for_meter(&quiet, std::slice::from_ref(&model)).components[&CPU].idle.unwrap().value().get(),
+            120.0
+        );
+        assert_eq!(busy_while_idle(&quiet, [].iter()), None);
+        // A given power does not follow the load and has none in it.
+        let fixed = [Description { name: "fixed".to_owned(), idle: BTreeMap::new(), ..model }];
+        assert_eq!(Attribution::for_meter(&windows, &fixed).components[&CPU].idle.unwrap().value().get(), 200.0);
+        assert_eq!(busy_while_idle(&windows, fixed.iter()), None);
     }
 
     // A program that ends between two ticks has used something: zero is only what was counted.

@@ -66,6 +66,9 @@ pub(crate) use select::{Trials, select_recording_trials};
 pub use trace::{TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceSample, TraceWriter};
 pub use watts::{CpuWatts, MEMORY_SPREAD, MEMORY_WATTS_PER_GB, cpu_watts, design_power_share};
 
+/// Name of the source that is a given power.
+pub(crate) const FIXED: &str = "fixed";
+
 /// A source of energy readings.
 pub trait Source: Send {
     /// What it is, what it covers and how far to trust it. Complete only after [`probe`](Self::probe).

@@ -87,7 +87,7 @@ impl Report {
         if seconds <= Seconds::ZERO {
             return None;
         }
-        Some(match busy_while_idle(&self.windows) {
+        Some(match busy_while_idle(&self.windows, self.headers.iter().flat_map(|header| &header.sources)) {
             None => format!("Idle power: {power}, watched for {seconds}; not part of the bill."),
             Some(busy) => format!(
                 "The machine was to be left alone for {seconds}, and drew {power}, but {busy:.2} of its cores were \

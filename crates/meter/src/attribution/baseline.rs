@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::is_idle;
 use crate::estimate::{Estimate, Method};
 use crate::quantity::{Joules, Seconds, Watts};
-use crate::source::{Component, Description};
+use crate::source::{Component, Description, FIXED};
 use crate::window::{ComponentEnergy, Window};
 
 /// Power of a machine that is left alone, by component.
@@ -78,7 +78,7 @@ impl Baseline {
             let Some(idle) = IdlePower::of(phases.values()) else { continue };
             // What memory and boards draw does not follow the processors' load.
             let follows = matches!(component, Component::Cpu(_) | Component::Machine);
-            let Some(busy) = busy.filter(|_| follows && !is_constant(*component, windows)) else {
+            let Some(busy) = busy.filter(|_| follows && !is_constant(*component, sources.iter())) else {
                 components.insert(*component, idle);
                 continue;
             };
@@ -158,15 +158,9 @@ impl IdlePower {
     }
 }
 
-/// Whether a component drew the same whether the machine was left alone or not: then no load is in it.
-pub(super) fn is_constant(component: Component, windows: &[Window]) -> bool {
-    let power = |idle: bool| {
-        let of = windows.iter().filter(|window| is_idle(&window.phase) == idle);
-        let told = of.filter_map(|window| Some((value(window.energy.get(&component)?), window.active_s.get())));
-        let (joules, time) = told.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        (time > 0.0).then(|| joules / time)
-    };
-    power(true).zip(power(false)).is_some_and(|(idle, busy)| (idle - busy).abs() <= 1e-6 * idle.max(busy))
+/// Whether a component's power is given as constant: then no load is in it.
+pub(super) fn is_constant<'a>(component: Component, mut sources: impl Iterator<Item = &'a Description>) -> bool {
+    sources.any(|source| source.name == FIXED && source.components.contains(&component))
 }
 
 /// Cores that all processes together kept busy, on average over the windows that tell it.
