@@ -10,6 +10,8 @@ mod exposition;
 #[cfg(test)]
 mod forecast;
 #[cfg(test)]
+mod ledgers;
+#[cfg(test)]
 mod overlap;
 #[cfg(test)]
 mod report;
