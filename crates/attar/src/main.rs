@@ -6,6 +6,7 @@ mod commands;
 mod console;
 mod engine;
 mod held_out;
+mod limits;
 mod progress;
 mod recipes;
 mod rows;

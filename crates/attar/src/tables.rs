@@ -146,9 +146,16 @@ pub(crate) fn bill_of(lines: &[&BillLine], bill: &Bill) -> String {
     for line in lines {
         table.add_row(row(line));
     }
+    let unknown = lines.iter().filter_map(|line| line.facility_kwh).any(|energy| !energy.has_interval());
+    let unknown = if unknown { "energy without […]: a given power, whose error is not known\n" } else { "" };
     let chosen = if bill.grid.choice == GridChoice::Unspecified { "; no region was given" } else { "" };
     let place = format!("grid: {} ({}{chosen})", bill.grid.region, bill.grid.g_per_kwh);
-    format!("{table}\n{place}; PUE {}\nleft out: {}", bill.tariff.pue().get(), bill.exclusions.join("; "))
+    format!(
+        "{table}\n{}\n{unknown}{place}; PUE {}\nleft out: {}",
+        bill.scope(),
+        bill.tariff.pue().get(),
+        bill.exclusions.join("; ")
+    )
 }
 
 /// What a run handed over.

@@ -12,6 +12,7 @@ use crate::embodied::Embodied;
 use crate::factors::Factors;
 use crate::grid::{Grid, GridChoice};
 use crate::money::Money;
+use crate::report::BillShare;
 use crate::tariff::Tariff;
 use crate::unit::{Unit, UnitCost};
 use crate::water::Water;
@@ -42,7 +43,14 @@ pub struct Bill {
     /// The manufacturing of the hardware that it is charged with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embodied: Option<Embodied>,
-    /// Problems encountered while measuring.
+    /// The part of all CPU time that the run's own processes had, from 0 to 1: the bill charges the whole
+    /// machine, whoever used it. `None` where the system does not tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_share: Option<f64>,
+    /// Whose energy it charges.
+    #[serde(skip_serializing_if = "BillShare::is_machine")]
+    pub share: BillShare,
+    /// Problems encountered while metering.
     pub gaps: Vec<Gap>,
     /// What the bill does not include, in words. Never empty.
     pub exclusions: Vec<String>,
@@ -108,9 +116,35 @@ impl Bill {
             price_source: factors.price_source.clone(),
             water: factors.water,
             embodied: factors.embodied.clone(),
+            cpu_share: totals.cpu_share(),
+            share: BillShare::Machine,
             gaps: totals.gaps.clone(),
             exclusions: exclusions(totals, factors),
         }
+    }
+
+    /// Whose energy it charges, in words.
+    pub fn scope(&self) -> String {
+        let own = self.cpu_share.map_or_else(
+            || "the run's own share of its CPU time is not known".to_owned(),
+            // Time is counted in ticks: below a hundredth the number says nothing.
+            |share| match share {
+                ..0.01 => "the run's own processes had less than 1 % of its CPU time".to_owned(),
+                share => format!("the run's own processes had {:.0} % of its CPU time", 100.0 * share),
+            },
+        );
+        let charged = match self.share {
+            BillShare::Machine => "the whole machine, whoever used it",
+            BillShare::Own => {
+                "the run's own share of the machine, by CPU time: of what was drawn beyond idle power, and of the idle \
+                 power; prices by the hour and making of the hardware are charged whole"
+            }
+            BillShare::Active => {
+                "the run's own share of what the machine drew beyond idle power, by CPU time; prices by the hour and \
+                 making of the hardware are charged whole"
+            }
+        };
+        format!("charged is {charged}; {own}")
     }
 
     /// What `each` units cost if all of the run did so many of them.
@@ -243,6 +277,7 @@ impl fmt::Display for Bill {
         for line in self.phases.iter().chain([&self.total]) {
             writeln!(f, "{line}")?;
         }
+        writeln!(f, "{}", self.scope())?;
         writeln!(f, "grid: {}", self.grid)?;
         if self.grid.choice == GridChoice::Unspecified {
             writeln!(f, "      name the country or give your own g/kWh for a carbon figure of this location")?;

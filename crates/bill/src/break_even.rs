@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use attar_meter::{Estimate, Quantity};
+use attar_meter::{Estimate, Quantity, Spread};
 use serde::Serialize;
 
 use crate::count::Count;
@@ -29,7 +29,7 @@ pub enum BreakEven {
 }
 
 /// How the costs of one use err.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Errors {
     /// Each by itself: the worst case, and always safe to say.
@@ -42,6 +42,9 @@ pub enum Errors {
     /// Only for intervals that are the meter's error. A scatter between repetitions is not common
     /// to both, and to claim so would make the answer too sharp.
     Shared,
+    /// By one factor, but for the ratio of the two costs, which may be off by so much: a model's error
+    /// differs with the load, so it is common to teacher and student in part only.
+    SharedInPart(Spread),
 }
 
 /// Costs that cannot be compared.
@@ -67,7 +70,10 @@ impl BreakEven {
     /// [shared errors](Errors::Shared), a common factor between `k` and `K`, they are
     /// `M.low / (K · (T − S))` and `M.high / (k · (T − S))`; which of the two costs more is then not
     /// in doubt. `k` is the lesser of `T.low / T` and `S.low / S`, `K` the greater of `T.high / T`
-    /// and `S.high / S`; costs of zero err independently.
+    /// and `S.high / S`; costs of zero err independently. With errors [shared in
+    /// part](Errors::SharedInPart), `S` is besides off by the ratio's bounds `r` and `R`:
+    /// `M.low / (K · (T − r S))` and `M.high / (k · (T − R S))`, but never wider than with
+    /// independent errors.
     ///
     /// ```
     /// use attar_bill::{BreakEven, Errors};
@@ -97,14 +103,23 @@ impl BreakEven {
         }
         let [m, t, s] = [making, incumbent, replacement].map(CostBounds::of);
         let saved = t.value - s.value;
+        let apart = (t.low - s.high, t.high - s.low);
+        let common = || ((t.low / t.value).min(s.low / s.value), (t.high / t.value).max(s.high / s.value));
         let (least, most) = match errors {
             Errors::Shared if t.value > 0.0 && s.value > 0.0 => {
-                let low = (t.low / t.value).min(s.low / s.value);
-                let high = (t.high / t.value).max(s.high / s.value);
+                let (low, high) = common();
                 // The sign is that of the difference, whatever the factor.
                 if saved > 0.0 { (low * saved, high * saved) } else { (saved, saved) }
             }
-            _ => (t.low - s.high, t.high - s.low),
+            Errors::SharedInPart(ratio) if t.value > 0.0 && s.value > 0.0 => {
+                let (low, high) = common();
+                let (least, most) = (t.value - s.value * ratio.high(), t.value - s.value * ratio.low());
+                // A difference below zero is the further from it the larger the factor.
+                let least = if least > 0.0 { low * least } else { high * least };
+                let most = if most > 0.0 { high * most } else { low * most };
+                (least.max(apart.0), most.min(apart.1))
+            }
+            _ => apart,
         };
         if most <= 0.0 {
             return Ok(Self::Never);
@@ -218,6 +233,22 @@ mod tests {
         assert!(matches!(open, BreakEven::MayNever { .. }), "{open}");
         let json = serde_json::to_value(apart).unwrap();
         assert_eq!((json["verdict"].as_str(), json["uses"].as_f64()), (Some("may_never"), Some(25.0)));
+    }
+
+    #[test]
+    fn what_errs_with_the_load_is_common_in_part_only() {
+        let (m, t, s) = (exact(100.0), joules(10.0, 5.0, 20.0), joules(4.0, 2.0, 8.0));
+        let part = |factor| of(m, t, s, Errors::SharedInPart(Spread::factor(factor)));
+        assert_eq!(part(1.0), of(m, t, s, Errors::Shared));
+        // By one factor from a half to two, and the student's by two more: 10 − 8 to 10 − 2 are saved.
+        let BreakEven::After { uses } = part(2.0) else { panic!("{}", part(2.0)) };
+        assert_close_relative("low", uses.low().get(), 100.0 / 16.0, 1e-12);
+        assert_close_relative("high", uses.high().get(), 100.0, 1e-12);
+        // Where the student may cost as much, it may never repay itself, as with independent errors.
+        assert!(matches!(part(5.0), BreakEven::MayNever { .. }), "{}", part(5.0));
+        // Never wider than the worst case.
+        let BreakEven::MayNever { at_least, .. } = part(1e6) else { panic!("{}", part(1e6)) };
+        assert_close_relative("at least", at_least.get(), 100.0 / 18.0, 1e-12);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Greenhouse gas of manufacturing the hardware, and the share of it that a run is charged with.
 
+mod instance;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -8,6 +10,7 @@ use attar_meter::{Estimate, GramsCo2e, QuantityError, Seconds, check_range};
 use serde::{Deserialize, Serialize};
 
 use crate::user_table::excerpt;
+use instance::InstancePart;
 
 /// What making a piece of hardware cost, how long it serves, and how much of it a run occupies.
 ///
@@ -36,6 +39,14 @@ pub enum EmbodiedError {
         known: usize,
         /// The closest names, best first.
         nearest: Vec<String>,
+    },
+    /// Which part of its server a type is, its name does not say.
+    #[error(
+        "the name of `{got}` does not say which part of its server the instance is: give its share, its vCPUs over those of the server"
+    )]
+    NoShare {
+        /// The type.
+        got: String,
     },
     /// Lifetime or share is out of range.
     #[error(transparent)]
@@ -98,6 +109,27 @@ impl Embodied {
         let source =
             format!("Cloud Carbon Footprint ccf-coefficients @b0032d92 (2026), Apache-2.0: server of {}", row.instance);
         Ok(Self::new(total, lifetime, share, &source)?)
+    }
+
+    /// The same for the part of the server that the instance is: its vCPUs over those of the largest
+    /// type of its family, both read off the names.
+    ///
+    /// ```
+    /// use attar_bill::Embodied;
+    /// let part = Embodied::for_instance_part("aws/m5.large", Embodied::CCF_LIFETIME)?;
+    /// assert_eq!(part.share(), 2.0 / 96.0);
+    /// # Ok::<(), attar_bill::EmbodiedError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`for_instance`](Self::for_instance), or if the name does not say the part.
+    pub fn for_instance_part(instance: &str, lifetime: Seconds) -> Result<Self, EmbodiedError> {
+        let whole = Self::for_instance(instance, lifetime, 1.0)?;
+        let all: Vec<String> = instances().iter().map(|row| key(&row.instance)).collect();
+        let part = InstancePart::of(&key(instance), all.iter().map(String::as_str))
+            .ok_or_else(|| EmbodiedError::NoShare { got: excerpt(instance) })?;
+        let source = format!("{}, {} of {} vCPUs", whole.source, part.vcpus, part.of);
+        Ok(Self::new(whole.total, lifetime, part.share(), &source)?)
     }
 
     /// Greenhouse gas of making all of the hardware (`TE`).
@@ -236,6 +268,34 @@ mod tests {
             assert!(Embodied::new(total, year, bad, "").is_err(), "{bad}");
         }
         assert!(Embodied::new(total, Seconds::ZERO, 1.0, "").is_err());
+    }
+
+    #[test]
+    fn an_instance_is_charged_with_its_part_of_the_server() {
+        let share = |name: &str| Embodied::for_instance_part(name, Embodied::CCF_LIFETIME).map(|part| part.share());
+        for (name, vcpus, server) in [
+            ("aws/m5.large", 2.0, 96.0),
+            ("aws/m5.24xlarge", 96.0, 96.0),
+            ("aws/m5.metal", 96.0, 96.0),
+            ("aws/mac1.metal", 1.0, 1.0),
+            ("aws/i3.16xlarge", 64.0, 72.0),
+            ("gcp/e2-standard-2", 2.0, 32.0),
+            ("gcp/n1-highmem-8", 8.0, 96.0),
+            ("azure/Standard_D2s_v3", 2.0, 64.0),
+            ("azure/E4-2s v4", 4.0, 96.0),
+        ] {
+            assert_eq!(share(name).unwrap(), vcpus / server, "{name}");
+        }
+        // Every type has a share of at most the whole, or is told to have none.
+        let mut without = 0;
+        for row in instances() {
+            match share(&row.instance) {
+                Ok(share) => assert!(share > 0.0 && share <= 1.0, "{}: {share}", row.instance),
+                Err(EmbodiedError::NoShare { .. }) => without += 1,
+                Err(error) => panic!("{}: {error}", row.instance),
+            }
+        }
+        assert!(without < 50, "{without} of {}", instances().len());
     }
 
     #[test]

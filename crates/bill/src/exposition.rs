@@ -29,7 +29,7 @@ use crate::bill::Bill;
 /// | `attar_energy_info` | info | `version`, `grid`, `g_per_kwh`, `pue` |
 ///
 /// Never add up over `bound`: these are the three numbers of one interval. What is not known is
-/// absent. The carbon counter starts anew when the grid or the PUE changes, which the info tells.
+/// absent, so a given power, whose error nobody knows, has a `value` alone. The carbon counter starts anew when the grid or the PUE changes, which the info tells.
 pub fn exposition(totals: &Totals, power: Option<Estimate<Watts>>, bill: &Bill) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape::new(totals, power, bill)));
@@ -84,7 +84,7 @@ impl Scrape {
             families: vec![
                 family("attar_energy", "Energy that the machine drew", Some(Unit::Joules), joules.collect()),
                 family("attar_energy_active", "Time spent in each phase", Some(Unit::Seconds), active.collect()),
-                family("attar_energy_gaps", "Problems met while measuring", None, gaps.collect()),
+                family("attar_energy_gaps", "Problems met while reading", None, gaps.collect()),
                 family(
                     "attar_energy_carbon",
                     "Greenhouse gas of the building's energy, as CO2 equivalent",
@@ -137,7 +137,10 @@ fn bounds<Q: Quantity>(
     estimate: Estimate<Q>,
     sample: fn(f64) -> MetricSample,
 ) -> Vec<(Labels, MetricSample)> {
-    let all = [("value", estimate.value()), ("low", estimate.low()), ("high", estimate.high())];
+    let mut all = vec![("value", estimate.value())];
+    if estimate.has_interval() {
+        all.extend([("low", estimate.low()), ("high", estimate.high())]);
+    }
     let one = |(bound, quantity): (&str, Q)| {
         let labels = labels.iter().cloned().chain([("bound", bound.to_owned())]).collect();
         (labels, sample(quantity.magnitude()))

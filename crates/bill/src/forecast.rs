@@ -170,7 +170,13 @@ impl Forecast {
     }
 
     fn totals_of(&self, active: Seconds, components: BTreeMap<Component, ComponentEnergy>) -> Totals {
-        let phase = PhaseTotals { phase: PHASE.to_owned(), active, cpu: None, components: components.clone() };
+        let phase = PhaseTotals {
+            phase: PHASE.to_owned(),
+            active,
+            cpu: None,
+            others_cpu: None,
+            components: components.clone(),
+        };
         Totals { phases: vec![phase], components, gaps: Vec::new() }
     }
 }

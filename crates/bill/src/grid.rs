@@ -5,10 +5,13 @@ use std::fmt;
 use attar_meter::{GramsPerKwh, QuantityError};
 use serde::{Deserialize, Serialize};
 
+mod countries;
 mod embedded;
 mod figure;
+mod hourly;
 mod table;
 
+pub use hourly::{HourlyError, HourlyIntensity};
 pub use table::GridTable;
 
 /// Where the electricity comes from, and its carbon intensity. Taken as exact in sums: the yearly
@@ -32,6 +35,13 @@ pub struct Grid {
     pub carbon_free: Option<f64>,
     /// Whether the user chose it.
     pub choice: GridChoice,
+    /// Which emissions are in the figure. Figures of different kinds do not compare.
+    #[serde(default, skip_serializing_if = "GridKind::is_unstated")]
+    pub kind: GridKind,
+    /// ISO 3166-1 code of three letters of the country, where the place is one or lies in one that is
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
 }
 
 /// How a grid was chosen.
@@ -55,6 +65,70 @@ pub enum GridChoice {
     Unspecified,
 }
 
+/// Which emissions are in a figure of carbon intensity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GridKind {
+    /// Of making fuel and plants too: for wind and nuclear power that is nearly all.
+    LifeCycle,
+    /// Of burning fuel in the place, for what is made there.
+    Production,
+    /// Of burning fuel for what is used in the place, imports in and exports out.
+    Consumption,
+    /// The source does not say.
+    #[default]
+    Unstated,
+}
+
+impl GridKind {
+    /// A kind by the word that a table has for it.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        let word = word.to_lowercase().replace(['-', '_'], " ");
+        match word.as_str() {
+            "life cycle" | "lifecycle" => Some(Self::LifeCycle),
+            "production" | "direct" => Some(Self::Production),
+            "consumption" => Some(Self::Consumption),
+            "" => Some(Self::Unstated),
+            _ => None,
+        }
+    }
+
+    fn is_unstated(&self) -> bool {
+        *self == Self::Unstated
+    }
+
+    /// Says of figures that stand beside each other which kinds they are, if they are of several.
+    pub fn mixed<'a>(grids: impl IntoIterator<Item = &'a Grid>) -> Option<String> {
+        let mut kinds: Vec<(Self, Vec<&str>)> = Vec::new();
+        for grid in grids {
+            match kinds.iter_mut().find(|(kind, _)| *kind == grid.kind) {
+                Some((_, places)) if places.contains(&grid.region.as_str()) => {}
+                Some((_, places)) => places.push(&grid.region),
+                None => kinds.push((grid.kind, vec![&grid.region])),
+            }
+        }
+        let each = kinds.iter().map(|(kind, places)| format!("{kind} of {}", places.join(", ")));
+        (kinds.len() > 1).then(|| {
+            format!(
+                "the carbon intensities are of different kinds, which do not compare: {}",
+                each.collect::<Vec<_>>().join("; ")
+            )
+        })
+    }
+}
+
+impl fmt::Display for GridKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LifeCycle => "life cycle",
+            Self::Production => "production",
+            Self::Consumption => "consumption",
+            Self::Unstated => "kind not stated",
+        })
+    }
+}
+
 /// A place or a year that no table has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -68,6 +142,16 @@ pub enum GridError {
         known: usize,
         /// The closest names, best first.
         nearest: Vec<String>,
+    },
+    /// The country is known, but no table has a carbon intensity of it.
+    #[error("`{got}` is {name}, of which no table has a carbon intensity; {}", instead(nearest.as_deref()))]
+    NoFigure {
+        /// The value given.
+        got: String,
+        /// The country's usual English name.
+        name: String,
+        /// The nearest place that has a figure, or the country that it belongs to.
+        nearest: Option<String>,
     },
     /// The place is known, but not in that year.
     #[error("region `{region}` has no figure for {got}; {}", there_are(years))]
@@ -154,6 +238,8 @@ impl Grid {
             license: "CC-BY-4.0".to_owned(),
             carbon_free: None,
             choice: GridChoice::Unspecified,
+            kind: GridKind::Production,
+            country: None,
         }
     }
 
@@ -170,6 +256,8 @@ impl Grid {
             license: String::new(),
             carbon_free: None,
             choice: GridChoice::Custom,
+            kind: GridKind::Unstated,
+            country: None,
         })
     }
 
@@ -192,6 +280,8 @@ impl Grid {
             license: self.license.clone(),
             carbon_free: None,
             choice: GridChoice::Market,
+            kind: self.kind,
+            country: self.country.clone(),
         })
     }
 }
@@ -212,8 +302,21 @@ impl fmt::Display for Grid {
         if let Some(year) = self.year {
             write!(f, " {year}")?;
         }
-        write!(f, ", {} ({})", self.g_per_kwh, self.source)
+        write!(f, ", {}", self.g_per_kwh)?;
+        // Of one's own figure the kind is one's own matter.
+        if self.choice != GridChoice::Custom || !self.kind.is_unstated() {
+            write!(f, " {}", self.kind)?;
+        }
+        write!(f, " ({})", self.source)
     }
+}
+
+fn instead(nearest: Option<&str>) -> String {
+    let own = "give your own g/kWh";
+    nearest.map_or_else(
+        || own.to_owned(),
+        |near| format!("{own}, or take the nearest that has one, {near}, if its grid serves it"),
+    )
 }
 
 fn there_are(years: &[u16]) -> String {
@@ -237,8 +340,43 @@ mod tests {
         assert_eq!(Grid::for_region("KR").unwrap().g_per_kwh.get(), 430.567);
         assert_eq!(
             Grid::for_region("FR").unwrap().to_string(),
-            "France 2023, 56.0 g CO2e/kWh (Our World in Data, Ember, CC-BY-4.0, through carbontracker)"
+            "France 2023, 56.0 g CO2e/kWh life cycle (Our World in Data, Ember, CC-BY-4.0, through carbontracker)"
         );
+    }
+
+    #[test]
+    fn countries_are_found_by_any_usual_name() {
+        for (name, country) in [
+            ("Great Britain", "United Kingdom"),
+            ("u.k.", "United Kingdom"),
+            ("USA", "United States"),
+            ("America", "United States"),
+            ("Holland", "Netherlands"),
+            ("Deutschland", "Germany"),
+            ("España", "Spain"),
+            ("espana", "Spain"),
+            ("日本", "Japan"),
+            ("Türkiye", "Turkey"),
+            ("turkiye", "Turkey"),
+            ("Côte d'Ivoire", "Cote d'Ivoire"),
+            ("Ivory Coast", "Cote d'Ivoire"),
+            ("South Korea", "South Korea"),
+            ("Россия", "Russia"),
+            ("Česko", "Czechia"),
+            ("Czech Republic", "Czechia"),
+        ] {
+            assert_eq!(Grid::for_region(name).unwrap().region, country, "{name}");
+        }
+        assert_eq!(
+            Grid::for_region("LI").unwrap_err().to_string(),
+            "`LI` is Liechtenstein, of which no table has a carbon intensity; give your own g/kWh, or take the nearest \
+             that has one, Switzerland (CH), if its grid serves it"
+        );
+        assert!(Grid::for_region("Antarctica").unwrap_err().to_string().ends_with("give your own g/kWh"));
+        assert!(Grid::for_region("Central African Republic").unwrap_err().to_string().contains("Cameroon (CM)"));
+        // A typing error in another name of a country names that country.
+        let error = Grid::for_region("Grate Britain").unwrap_err().to_string();
+        assert!(error.contains("nearest: United Kingdom (GB)"), "{error}");
     }
 
     #[test]
@@ -255,7 +393,7 @@ mod tests {
         assert_eq!(first("aws/us-east-l"), "aws/us-east-1");
         assert_eq!(first("europe-west4"), "gcp/europe-west4");
         assert_eq!(first("us/califronia"), "us/california (US-CA)");
-        for bad in ["", "XX", "Atlantis", "CF", "/", "gcp/", "\u{0}\u{202e}", &"x".repeat(100_000)] {
+        for bad in ["", "XX", "Atlantis", "/", "gcp/", "\u{0}\u{202e}", &"x".repeat(100_000)] {
             assert!(!first(bad).is_empty(), "{bad}");
         }
         let error = Grid::for_region("gcp/us").unwrap_err().to_string();
@@ -284,6 +422,21 @@ mod tests {
         assert!(matches!(market.market(), Err(MarketError::NoShare { .. })), "never twice");
         assert!(matches!(Grid::for_region("DE").unwrap().market(), Err(MarketError::NoShare { .. })));
         assert!(matches!(Grid::for_region("gcp/europe-north2").unwrap().market(), Err(MarketError::AllFree { .. })));
+    }
+
+    #[test]
+    fn figures_of_different_kinds_are_told_apart() {
+        let kind = |place: &str| Grid::for_region(place).unwrap().kind;
+        assert_eq!(kind("FR"), GridKind::LifeCycle);
+        assert_eq!(Grid::for_region_year("FR", 2020).unwrap().kind, GridKind::Production);
+        assert_eq!((kind("us/california"), kind("aws/us-east-1")), (GridKind::Production, GridKind::Production));
+        assert_eq!(Grid::for_region_year("gcp/europe-west1", 2019).unwrap().kind, GridKind::LifeCycle);
+        assert_eq!(kind("gcp/europe-west1"), GridKind::Unstated);
+        let grids = ["FR", "DE", "us/california"].map(|place| Grid::for_region(place).unwrap());
+        let said = GridKind::mixed(&grids).unwrap();
+        assert!(said.ends_with("life cycle of France, Germany; production of us/california"), "{said}");
+        assert_eq!(GridKind::mixed(&grids[..2]), None);
+        assert!(Grid::default().to_string().contains("475 g CO2e/kWh production"), "{}", Grid::default());
     }
 
     #[test]

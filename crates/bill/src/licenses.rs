@@ -12,6 +12,7 @@ const CARBONTRACKER: &str = mit!("Copyright (c) 2020 Lasse F. Wolff Anthony & Be
 const CODECARBON: &str =
     mit!("Copyright (c) 2019 Mila, BCG Gamma, CometML, Haverford College", "Copyright (c) 2023 Code Carbon NGO");
 const APACHE: &str = include_str!("../licenses/Apache-2.0.txt");
+const UNICODE: &str = include_str!("../licenses/Unicode-3.0.txt");
 const OWID: &str = "Data by Our World in Data (https://ourworldindata.org/grapher/carbon-intensity-electricity), from Ember \
 (https://ember-energy.org), licensed under CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/). Changed: columns renamed, \
 two collections joined, rows sorted, one row without an intensity left out.";
@@ -31,6 +32,15 @@ pub fn licenses() -> Vec<License> {
 }
 
 const OWN: &[License] = &[
+    License {
+        file: "countries.csv",
+        what: "countries by name in English and in their official languages",
+        source: "Unicode CLDR 49, locale data of territories, through Babel 2.19.0",
+        commit: "",
+        year: 2026,
+        license: "Unicode-3.0",
+        notice: UNICODE,
+    },
     License {
         file: "embodied.csv",
         what: "greenhouse gas of making the server under a cloud instance",
@@ -230,6 +240,13 @@ mod tests {
                 "Apache-2.0" => {
                     assert!(one.notice.contains("Version 2.0, January 2004"), "{one:?}");
                     assert!(one.notice.contains("4. Redistribution"), "{one:?}");
+                }
+                "Unicode-3.0" => {
+                    assert!(
+                        one.notice.contains("UNICODE LICENSE V3") && one.notice.contains("Unicode, Inc."),
+                        "{one:?}"
+                    );
+                    assert!(one.notice.contains("this copyright and permission notice appear"), "{one:?}");
                 }
                 "CC-BY-4.0" => assert!(
                     one.notice.contains("creativecommons.org/licenses/by/4.0") && one.notice.contains("Changed:"),

@@ -28,27 +28,34 @@ mod describe;
 mod json;
 mod latex;
 mod markdown;
+mod overlap;
 #[cfg(feature = "plots")]
 mod profile;
 mod ratio;
+mod share;
 mod statement;
 #[cfg(feature = "plots")]
 mod svg;
 mod tables;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use attar_meter::{
     Attribution, Ledger, LedgerContents, LedgerError, LedgerHeader, Seconds, TornLine, Totals, Window, is_idle,
 };
 
-use crate::bill::Bill;
+use crate::bill::{Bill, BillLine};
+use crate::grid::{Grid, HourlyError, HourlyIntensity};
 use crate::unit::Unit;
+use overlap::Metered;
 
 pub use codecarbon::emissions_csv;
-pub use compare::{Comparison, Pair, Ratio};
+pub use compare::{Basis, Comparison, Pair, Ratio};
 pub use json::REPORT_SCHEMA;
+pub use overlap::Overlap;
 pub use ratio::{ComparisonVerdict, Interval};
+pub use share::BillShare;
 pub use tables::Table;
 
 /// Name of the ledger in the folder of a run.
@@ -59,7 +66,10 @@ pub const LEDGER_FILE: &str = "ledger.jsonl";
 pub struct Report {
     name: String,
     headers: Vec<LedgerHeader>,
+    /// For each header, how many windows come before it.
+    starts: Vec<usize>,
     windows: Vec<Window>,
+    overlaps: Vec<Overlap>,
     torn: Vec<TornLedgerLine>,
     totals: Totals,
     idle: Totals,
@@ -136,6 +146,22 @@ pub enum ReportError {
         /// What it is.
         got: f64,
     },
+    /// A phase that no ledger has.
+    #[error("no ledger has a phase `{got}`; nearest: {}", nearest.join(", "))]
+    NoPhase {
+        /// The name given.
+        got: String,
+        /// The closest names, best first.
+        nearest: Vec<String>,
+    },
+    /// No CPU time by which a share could go.
+    #[error(
+        "{name} does not tell the CPU time of its processes beside that of all others, so their share of the machine is not known; bill the whole machine"
+    )]
+    NoShare {
+        /// Name of the report.
+        name: String,
+    },
     /// No path was given.
     #[error("a report needs at least one ledger, but no path was given; name a ledger or the folder of a run")]
     NoPath,
@@ -159,6 +185,19 @@ impl Report {
     /// # Errors
     /// If a path holds no ledger, one of another schema or one without windows.
     pub fn read<P: AsRef<Path>>(paths: &[P], bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
+        Self::read_with_idle(paths, &[], bill)
+    }
+
+    /// The same where the machine was left alone in the phases of these names too, besides those whose
+    /// names begin with `idle`: what it drew then is its idle power.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if no ledger has such a phase.
+    pub fn read_with_idle<P: AsRef<Path>>(
+        paths: &[P],
+        idle: &[String],
+        bill: impl FnOnce(&Totals) -> Bill,
+    ) -> Result<Self, ReportError> {
         let mut ledgers = Vec::new();
         for path in paths {
             let file = ledger_file(path.as_ref())?;
@@ -168,6 +207,21 @@ impl Report {
         let name = ledgers.iter().map(|ledger| ledger.name.as_str()).collect::<Vec<_>>().join(" + ");
         if ledgers.is_empty() {
             return Err(ReportError::NoPath);
+        }
+        let mut unseen: Vec<&String> = idle.iter().collect();
+        for window in ledgers.iter_mut().flat_map(|ledger| &mut ledger.contents.windows) {
+            if idle.contains(&window.phase) {
+                unseen.retain(|phase| **phase != window.phase);
+                if !is_idle(&window.phase) {
+                    window.phase = format!("idle ({})", window.phase);
+                }
+            }
+        }
+        if let Some(phase) = unseen.first() {
+            let phases = ledgers.iter().flat_map(|ledger| &ledger.contents.windows).map(|window| window.phase.as_str());
+            let nearest = attar_meter::table::nearest(phase, phases.collect::<BTreeSet<_>>(), 3);
+            let nearest = nearest.into_iter().map(str::to_owned).collect();
+            return Err(ReportError::NoPhase { got: (*phase).clone(), nearest });
         }
         Self::over(name, ledgers, bill)
     }
@@ -190,13 +244,18 @@ impl Report {
     /// # Errors
     /// If there is none.
     pub fn merged(name: &str, reports: &[Self], bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
-        let mut all = LedgerContents::default();
-        let (mut torn, mut units) = (Vec::new(), Vec::<Unit>::new());
-        let mut attribution = Attribution::default();
+        let (mut ledgers, mut torn, mut units) = (Vec::new(), Vec::new(), Vec::<Unit>::new());
+        let (mut attribution, mut overlaps) = (Attribution::default(), Vec::new());
         for report in reports {
-            all.headers.extend(report.headers.iter().cloned());
-            all.windows.extend(report.windows.iter().cloned());
+            let contents = LedgerContents {
+                headers: report.headers.clone(),
+                starts: report.starts.clone(),
+                windows: report.windows.clone(),
+                ..LedgerContents::default()
+            };
+            ledgers.push(Read { name: report.name.clone(), place: report.name.clone(), contents });
             torn.extend(report.torn.iter().cloned());
+            overlaps.extend(report.overlaps.iter().cloned());
             attribution.add(&report.attribution);
             for unit in &report.units {
                 match units.iter_mut().find(|known| known.name() == unit.name()) {
@@ -205,8 +264,19 @@ impl Report {
                 }
             }
         }
-        let merged = Self::from_contents(name, &all, bill)?;
-        Ok(Self { torn, units, attribution, ..merged })
+        if ledgers.is_empty() {
+            return Err(ReportError::Empty { place: name.to_owned(), headers: 0 });
+        }
+        let merged = Self::over(name.to_owned(), ledgers, bill)?;
+        // Headers may be missing: then each report knows better where its energy went.
+        let attribution = if merged.overlaps.is_empty() { attribution } else { merged.attribution };
+        overlaps.extend(merged.overlaps);
+        Ok(Self { torn, units, attribution, overlaps, ..merged })
+    }
+
+    /// Times that two of the ledgers have in common.
+    pub fn overlaps(&self) -> &[Overlap] {
+        &self.overlaps
     }
 
     /// Where the energy went: idle, active, the metered processes, others.
@@ -218,6 +288,23 @@ impl Report {
     pub fn with_bill(self, bill: impl FnOnce(&Totals) -> Bill) -> Self {
         let bill = bill(&self.totals);
         Self { bill, ..self }
+    }
+
+    /// The same report with the carbon of each window by the intensity of its own time.
+    ///
+    /// # Errors
+    /// If the table of intensities does not cover a window.
+    pub fn with_hourly(mut self, hourly: &HourlyIntensity) -> Result<Self, HourlyError> {
+        let grams =
+            |line: &BillLine, grid: &Grid| line.facility_kwh.map(|energy| energy.map(|energy| energy * grid.g_per_kwh));
+        let phases = hourly.of_phases(&self.totals, &self.windows)?;
+        for (line, grid) in self.bill.phases.iter_mut().zip(&phases) {
+            line.carbon_g = grams(line, grid);
+        }
+        let grid = hourly.of_windows(&self.windows)?;
+        self.bill.total.carbon_g = grams(&self.bill.total, &grid);
+        self.bill.grid = grid;
+        Ok(self)
     }
 
     /// The same report, divided also by what was done.
@@ -266,8 +353,7 @@ impl Report {
     }
 
     fn over(name: String, ledgers: Vec<Read>, bill: impl FnOnce(&Totals) -> Bill) -> Result<Self, ReportError> {
-        let (mut headers, mut windows, mut torn) = (Vec::new(), Vec::new(), Vec::new());
-        let mut attribution = Attribution::default();
+        let (mut meters, mut torn) = (Vec::new(), Vec::new());
         for Read { name, place, contents } in ledgers {
             if contents.headers.is_empty() && contents.windows.is_empty() && !contents.torn.is_empty() {
                 return Err(ReportError::NotALedger { place, lines: contents.torn.len() });
@@ -277,19 +363,38 @@ impl Report {
             }
             check(&place, &contents.windows)?;
             for (header, windows) in contents.meters() {
-                let sources = header.map(|header| header.sources.as_slice()).unwrap_or_default();
-                attribution.add(&Attribution::for_meter(windows, sources));
+                let (ledger, header) = (name.clone(), header.cloned());
+                meters.push(Metered { ledger, header, windows: windows.to_vec() });
             }
-            windows.extend(contents.windows);
-            headers.extend(contents.headers);
+            // Where windows are not told apart by meter, all headers still tell of the machines.
+            if contents.starts.len() < contents.headers.len() {
+                let unused = contents.headers.into_iter().skip(contents.starts.len());
+                meters.extend(unused.map(|header| Metered {
+                    ledger: name.clone(),
+                    header: Some(header),
+                    windows: Vec::new(),
+                }));
+            }
             torn.extend(contents.torn.into_iter().map(|torn| TornLedgerLine { ledger: name.clone(), torn }));
+        }
+        let overlaps = overlap::count_once(&mut meters);
+        let (mut headers, mut starts, mut windows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut attribution = Attribution::default();
+        for meter in meters {
+            let sources = meter.header.as_ref().map(|header| header.sources.as_slice()).unwrap_or_default();
+            attribution.add(&Attribution::for_meter(&meter.windows, sources));
+            if let Some(header) = meter.header {
+                headers.push(header);
+                starts.push(windows.len());
+            }
+            windows.extend(meter.windows);
         }
         // What the machine drew while it was left alone is nobody's cost: it gives idle power.
         let busy: Vec<Window> = windows.iter().filter(|window| !is_idle(&window.phase)).cloned().collect();
         let totals = Totals::from_windows(&busy);
         let idle = Totals::from_windows(&windows.iter().filter(|w| is_idle(&w.phase)).cloned().collect::<Vec<_>>());
         let bill = bill(&totals);
-        Ok(Self { idle, name, headers, windows, torn, totals, attribution, bill, units: Vec::new() })
+        Ok(Self { name, headers, starts, windows, overlaps, torn, totals, idle, attribution, bill, units: Vec::new() })
     }
 }
 

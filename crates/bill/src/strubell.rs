@@ -153,6 +153,8 @@ pub fn grid() -> Grid {
         license: String::new(),
         carbon_free: None,
         choice: crate::grid::GridChoice::Custom,
+        kind: crate::grid::GridKind::Production,
+        country: Some("USA".to_owned()),
     }
 }
 

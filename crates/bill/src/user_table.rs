@@ -54,6 +54,7 @@ pub struct TableFault {
 pub(crate) struct TableColumn {
     pub(crate) name: &'static str,
     pub(crate) aliases: &'static [&'static str],
+    optional: bool,
 }
 
 /// A table whose header has been checked.
@@ -121,18 +122,22 @@ impl UserTable {
                 })?;
                 Ok((record.position().map_or(1, csv::Position::line), record))
             });
-        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        let names: Vec<&str> = columns.iter().filter(|column| !column.optional).map(|column| column.name).collect();
         let wanted = format!("a header with {}", names.join(","));
         let (line, header) =
             records.next().unwrap_or_else(|| Err(shape(1, wanted.clone(), "an empty file".into(), vec![])))?;
         let place = |column: &TableColumn| header.iter().position(|name| column.is(name));
         let found: Vec<(&'static str, Option<usize>)> =
             columns.iter().map(|column| (column.name, place(column))).collect();
-        let missing: Vec<&str> =
-            columns.iter().filter(|column| place(column).is_none()).map(|column| column.name).collect();
+        let missing: Vec<&str> = columns
+            .iter()
+            .filter(|column| !column.optional && place(column).is_none())
+            .map(|column| column.name)
+            .collect();
         if !missing.is_empty() {
             let next = records.next().transpose()?.map(|(_, record)| record).unwrap_or_default();
-            let two = columns.iter().all(|column| next.iter().any(|name| column.is(name)));
+            let two =
+                columns.iter().filter(|column| !column.optional).all(|column| next.iter().any(|name| column.is(name)));
             let got = format!("`{}`, which lacks {}", excerpt(&join(&header)), missing.join(", "));
             let got =
                 if two { format!("{got}; the next line looks like the header: remove what is above it") } else { got };
@@ -227,7 +232,12 @@ impl UserRow<'_> {
 
 impl TableColumn {
     pub(crate) const fn required(name: &'static str, aliases: &'static [&'static str]) -> Self {
-        Self { name, aliases }
+        Self { name, aliases, optional: false }
+    }
+
+    /// A column that may be missing: its cells are then empty.
+    pub(crate) const fn optional(name: &'static str, aliases: &'static [&'static str]) -> Self {
+        Self { name, aliases, optional: true }
     }
 
     fn is(&self, name: &str) -> bool {

@@ -12,43 +12,35 @@
 //!
 //! Whole machine, active, and own are three numbers. A total of one must never pass for another.
 
-use std::collections::BTreeMap;
+mod baseline;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::estimate::{Estimate, Method};
 use crate::quantity::{Joules, Seconds, Watts};
+use crate::source::proc::TICKS_PER_SECOND;
 use crate::source::{Component, Description};
 use crate::window::Window;
+
+use baseline::busy_cores;
+pub use baseline::{Baseline, IdlePower};
 
 /// Whether the machine was left alone in a phase: so it is if its name begins with `idle`.
 pub fn is_idle(phase: &str) -> bool {
     phase.starts_with("idle")
 }
 
-/// Power of a machine that is left alone, by component.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Baseline {
-    /// Idle power with its interval. A component that is absent has an unknown idle power.
-    pub components: BTreeMap<Component, IdlePower>,
-}
-
-/// Idle power of one component.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct IdlePower {
-    /// Watts with the interval of the meter.
-    pub power: Estimate<Watts>,
-    /// The least of the means over the phases in which the machine was watched, by the meter.
-    #[serde(rename = "least_w")]
-    pub least: Watts,
-    /// The largest of them.
-    #[serde(rename = "most_w")]
-    pub most: Watts,
-    /// How they were obtained: as the readings themselves, or modeled.
-    pub method: Method,
-    /// How long the machine was watched; `None` where it comes from a model.
-    #[serde(rename = "watched_s")]
-    pub watched: Option<Seconds>,
+/// How many cores were kept busy in the phases in which the machine was to be left alone, if more than
+/// a quiet machine's: then what was seen is not idle power.
+pub fn busy_while_idle<'a>(windows: &[Window], sources: impl Iterator<Item = &'a Description> + Clone) -> Option<f64> {
+    let follows = |component: &Component| matches!(component, Component::Cpu(_) | Component::Machine);
+    let components: BTreeSet<Component> =
+        windows.iter().flat_map(|window| window.energy.keys().copied()).filter(follows).collect();
+    let by_load = components.into_iter().any(|component| !baseline::is_constant(component, sources.clone()));
+    let busy = busy_cores(windows.iter().filter(|window| is_idle(&window.phase)));
+    busy.filter(|busy| *busy > baseline::QUIET && by_load)
 }
 
 /// Where the energy of some windows went.
@@ -78,79 +70,6 @@ pub struct EnergyShares {
     pub method: Method,
 }
 
-impl Baseline {
-    /// Idle power from the windows of the phases in which the machine was left alone ([`is_idle`]),
-    /// and from what sources say of themselves where there are none.
-    ///
-    /// Where the machine was watched before and after, the two may differ: the value is the mean
-    /// over all the time, and shares are as wide as both ask for.
-    pub fn new(windows: &[Window], sources: &[Description]) -> Self {
-        let told = sources.iter().flat_map(|source| &source.idle).map(|(component, power)| {
-            let spread =
-                sources.iter().find(|source| source.components.contains(component)).map(|source| source.spread);
-            let estimate = spread.map_or(Estimate::exact(*power), |spread| Estimate::with_spread(*power, spread));
-            let idle =
-                IdlePower { power: estimate, least: *power, most: *power, method: Method::Modeled, watched: None };
-            (*component, idle)
-        });
-        let mut components: BTreeMap<Component, IdlePower> = told.collect();
-        let mut watched: BTreeMap<Component, BTreeMap<&str, IdlePhase>> = BTreeMap::new();
-        for window in windows.iter().filter(|window| is_idle(&window.phase)) {
-            for (component, energy) in &window.energy {
-                let phase = watched.entry(*component).or_default().entry(&window.phase).or_default();
-                phase.seconds += window.active_s;
-                phase.energy = Some(phase.energy.map_or(energy.joules, |so_far| so_far + energy.joules));
-                phase.method = phase.method.max(Some(energy.method));
-            }
-        }
-        for (component, phases) in &watched {
-            if let Some(idle) = IdlePower::of(phases.values()) {
-                components.insert(*component, idle);
-            }
-        }
-        Self { components }
-    }
-
-    /// Idle power of all components that have one.
-    pub fn power(&self) -> Option<Estimate<Watts>> {
-        self.components.values().map(|idle| idle.power).reduce(|a, b| a + b)
-    }
-}
-
-struct IdlePhase {
-    energy: Option<Estimate<Joules>>,
-    seconds: Seconds,
-    method: Option<Method>,
-}
-
-impl Default for IdlePhase {
-    fn default() -> Self {
-        Self { energy: None, seconds: Seconds::ZERO, method: None }
-    }
-}
-
-impl IdlePower {
-    fn of<'a>(phases: impl Iterator<Item = &'a IdlePhase>) -> Option<Self> {
-        let sound = phases.filter(|phase| phase.seconds > Seconds::ZERO);
-        let parts: Vec<(Estimate<Joules>, Seconds, Method)> =
-            sound.filter_map(|phase| Some((phase.energy?, phase.seconds, phase.method?))).collect();
-        let seconds: Seconds = parts.iter().map(|(_, seconds, _)| *seconds).sum();
-        let energy = parts.iter().map(|(energy, ..)| *energy).reduce(|a, b| a + b)?;
-        let each = parts.iter().map(|(energy, seconds, _)| (energy.value() / *seconds).get());
-        let power = energy.map(|joules| joules / seconds);
-        let mean = power.value().get();
-        let (least, most) = each.fold((mean, mean), |(least, most), one| (least.min(one), most.max(one)));
-        let (least, most) = (Watts::raw(least), Watts::raw(most));
-        Some(Self {
-            power,
-            least,
-            most,
-            method: Method::weakest(parts.iter().map(|part| part.2))?,
-            watched: Some(seconds),
-        })
-    }
-}
-
 impl Attribution {
     /// Attributes the energy of one meter's windows, those left out in which the machine was left
     /// alone.
@@ -161,11 +80,11 @@ impl Attribution {
 
     /// Attributes the energy of windows.
     pub fn new<'a>(windows: impl IntoIterator<Item = &'a Window>, baseline: &Baseline) -> Self {
-        let mut attribution = Self::default();
+        let mut attribution = Self { notes: baseline.notes.clone(), ..Self::default() };
         let (mut without_cpu_time, mut whole_boards) = (false, false);
         let windows: Vec<&Window> = windows.into_iter().collect();
         let pooled = pooled_share(&windows);
-        for window in windows {
+        for window in windows.iter().copied() {
             // A window with a few ticks in it tells little of who used it.
             let share = cpu_share(window, FEW).or(pooled.filter(|_| window.others_cpu_s.is_some()));
             without_cpu_time |= share.is_none();
@@ -184,6 +103,14 @@ impl Attribution {
                 let known = attribution.components.get(component).copied();
                 attribution.components.insert(*component, known.map_or(shares, |known| known.plus(shares)));
             }
+        }
+        if let Some(off) = ticks(&windows) {
+            let by_cpu_time = |(component, shares): (&Component, &mut EnergyShares)| {
+                if !matches!(component, Component::Gpu(_)) {
+                    shares.widen(off);
+                }
+            };
+            attribution.components.iter_mut().for_each(by_cpu_time);
         }
         for component in attribution.components.keys().filter(|known| !baseline.components.contains_key(known)) {
             attribution.notes.push(format!("idle power of {component} is unknown: all its energy counts as active"));
@@ -241,6 +168,10 @@ impl Attribution {
     }
 }
 
+/// What of a difference of two energies is rounding, as a part of them, and in joules.
+const ROUNDING: f64 = 1e-9;
+const QUANTA: f64 = 4.0 / (1_u64 << 30) as f64;
+
 /// CPU seconds of a window below which the shares of the whole run stand in.
 const FEW: f64 = 0.1;
 
@@ -248,6 +179,14 @@ const FEW: f64 = 0.1;
 /// together are no more than this.
 fn cpu_share(window: &Window, more_than: f64) -> Option<f64> {
     share_of(window.cpu_s?.get(), window.others_cpu_s?.get(), more_than)
+}
+
+/// By how much the program's share of all CPU time may be off, because CPU time is counted in ticks:
+/// each count may be a tick short at both ends.
+fn ticks(windows: &[&Window]) -> Option<f64> {
+    let told = windows.iter().filter_map(|window| Some(window.cpu_s?.get() + window.others_cpu_s?.get()));
+    let all: f64 = told.sum();
+    (all > 0.0).then(|| (2.0 / TICKS_PER_SECOND / all).min(1.0))
 }
 
 /// The same over all windows that report it.
@@ -277,8 +216,10 @@ impl EnergyShares {
             Estimate::exact(Joules::raw(middle)).with_bounds(Joules::raw(least * low), Joules::raw(most * high))
         };
         // A quiet moment can lie below the mean idle power: then all of it is idle.
-        let drawn =
-            idle.map(|idle| [idle.least, idle.power.value(), idle.most].map(|power| (power * time).get().min(value)));
+        // What is left over by rounding is nothing: sums and quanta of energy differ in their last bits.
+        let noise = (value * ROUNDING).max(QUANTA);
+        let idle_of = |power: Watts| Some((power * time).get()).filter(|idle| value - idle > noise).unwrap_or(value);
+        let drawn = idle.map(|idle| [idle.least, idle.power.value(), idle.most].map(idle_of));
         let idle_energy = drawn.map(estimate);
         let active =
             drawn.map_or(machine, |[least, middle, most]| estimate([value - most, value - middle, value - least]));
@@ -292,6 +233,18 @@ impl EnergyShares {
             others: share.map(|share| part(1.0 - share)),
             method: weakest,
         }
+    }
+
+    /// Moves the bounds of own and others apart by so much of the active energy, which bounds both.
+    fn widen(&mut self, off: f64) {
+        let active = self.active;
+        let wide = |share: Estimate<Joules>| {
+            let low = (share.low().get() - off * active.low().get()).max(0.0);
+            let high = (share.high().get() + off * active.high().get()).min(active.high().get());
+            share.with_bounds(Joules::raw(low), Joules::raw(high.max(share.value().get())))
+        };
+        self.own = self.own.map(wide);
+        self.others = self.others.map(wide);
     }
 
     fn plus(self, other: Self) -> Self {
@@ -359,6 +312,98 @@ mod tests {
         assert!((shares.active.high().get() - 1.1 * (500.0 - 100.0)).abs() < 1e-9);
         assert!((shares.idle.unwrap().high().get() - 1.1 * 140.0).abs() < 1e-9);
         assert!(attribution.notes.is_empty(), "{:?}", attribution.notes);
+    }
+
+    // 10 W idle and 5 W a core; two cores of others all the time, one of the program's.
+    #[test]
+    fn the_load_of_others_is_not_booked_as_idle() {
+        let windows = [
+            window("idle before", 10.0, 200.0, 0.0, 20.0),
+            window("command", 10.0, 250.0, 10.0, 20.0),
+            window("idle after", 10.0, 200.0, 0.0, 20.0),
+        ];
+        let attribution = Attribution::for_meter(&windows, &[]);
+        let shares = attribution.components[&CPU];
+        let (idle, own) = (shares.idle.unwrap(), shares.own.unwrap());
+        assert!((idle.value().get() - 100.0).abs() < 1e-9 && (own.value().get() - 50.0).abs() < 1e-9, "{shares:?}");
+        // From none of the others' load to twice as much may have been in what was watched.
+        assert!(idle.low().get() < 1e-9 && idle.high().get() > 200.0, "{idle:?}");
+        assert!(
+            attribution.notes[0].starts_with("2.00 cores were busy while idle power was watched"),
+            "{attribution:?}"
+        );
+        assert_eq!(busy_while_idle(&windows, [].iter()), Some(2.0));
+        // A run that does nothing beside them shows nothing: then idle power is not known.
+        let still = [windows[0].clone(), window("command", 10.0, 201.0, 0.0, 20.0)];
+        let attribution = Attribution::for_meter(&still, &[]);
+        assert_eq!(attribution.components[&CPU].idle, None);
+        let notes = attribution.notes.join("\n");
+        assert!(
+            notes.contains("not taken for idle power") && notes.contains("idle power of cpu0 is unknown"),
+            "{notes}"
+        );
+        // A model knows its idle power without watching.
+        let model = Description {
+            name: "model".to_owned(),
+            components: vec![CPU],
+            method: Method::Modeled,
+            spread: Spread::relative(0.5),
+            spreads: BTreeMap::new(),
+            between_loads: BTreeMap::new(),
+            resolution: Seconds::ZERO,
+            poll: None,
+            scope: String::new(),
+            idle: BTreeMap::from([(CPU, Watts::raw(10.0))]),
+            notes: Vec::new(),
+        };
+        let attribution = Attribution::for_meter(&windows, std::slice::from_ref(&model));
+        assert_eq!(attribution.components[&CPU].idle.unwrap().value().get(), 100.0);
+        assert_eq!(attribution.components[&CPU].own.unwrap().value().get(), 50.0);
+        // Left alone, what was watched goes over the model.
+        let quiet = [window("idle before", 10.0, 120.0, 0.0, 0.1), windows[1].clone()];
+        assert_eq!(
+            Attribution::for_meter(&quiet, std::slice::from_ref(&model)).components[&CPU].idle.unwrap().value().get(),
+            120.0
+        );
+        assert_eq!(busy_while_idle(&quiet, [].iter()), None);
+        // A given power does not follow the load and has none in it.
+        let fixed = [Description { name: "fixed".to_owned(), idle: BTreeMap::new(), ..model }];
+        assert_eq!(Attribution::for_meter(&windows, &fixed).components[&CPU].idle.unwrap().value().get(), 200.0);
+        assert_eq!(busy_while_idle(&windows, fixed.iter()), None);
+    }
+
+    // A program that ends between two ticks has used something: zero is only what was counted.
+    #[test]
+    fn less_than_a_tick_is_a_bound_and_not_nothing() {
+        let short = [window("command", 0.3, 10.0, 0.0, 0.2)];
+        let mut baseline = Baseline::default();
+        let power = Estimate::exact(Watts::raw(20.0));
+        let idle = IdlePower {
+            power,
+            least: Watts::raw(20.0),
+            most: Watts::raw(20.0),
+            method: Method::Measured,
+            watched: None,
+        };
+        baseline.components.insert(CPU, idle);
+        let own = Attribution::new(&short, &baseline).components[&CPU].own.unwrap();
+        // 4 J are active, with ten percent; two ticks of 0.2 s are a tenth of them.
+        assert_eq!((own.value().get(), own.low().get()), (0.0, 0.0));
+        assert!((own.high().get() - 0.44).abs() < 1e-9, "{own}");
+        assert_eq!(own.to_string(), "at most 440 mJ");
+        // In a long run it does not show.
+        let long = [window("command", 300.0, 10_000.0, 100.0, 100.0)];
+        let own = Attribution::new(&long, &baseline).components[&CPU].own.unwrap();
+        assert!((own.high().get() / own.value().get() - 1.1).abs() < 0.001, "{own}");
+    }
+
+    #[test]
+    fn rounding_is_not_energy() {
+        let watched =
+            [window("idle before", 3.0, 0.3, 0.0, 0.0), window("command", 7.0, 0.7 * (1.0 + 1e-12), 1.0, 0.0)];
+        let shares = Attribution::for_meter(&watched, &[]).components[&CPU];
+        assert_eq!((shares.active.value().get(), shares.active.high().get()), (0.0, 0.0), "{shares:?}");
+        assert_eq!(shares.idle.unwrap().value(), shares.machine.value());
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl From<Method> for InterfaceState {
         match method {
             Method::Measured => Self::Measures,
             Method::Apportioned => Self::Apportions,
-            Method::Modeled => Self::Models,
+            Method::Replayed | Method::Modeled => Self::Models,
         }
     }
 }

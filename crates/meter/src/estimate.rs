@@ -56,6 +56,8 @@ pub enum Method {
     Measured,
     /// A share of something measured.
     Apportioned,
+    /// What a trace holds that was measured at another time, perhaps elsewhere.
+    Replayed,
     /// Computed from a load and a table.
     Modeled,
 }
@@ -99,6 +101,12 @@ impl<Q: Quantity> Estimate<Q> {
     /// The upper bound.
     pub fn high(&self) -> Q {
         self.high
+    }
+
+    /// Whether its error is known: a quantity of something measured or modeled whose bounds are its value
+    /// was given by a user, who states no error. Nothing has no error.
+    pub fn has_interval(&self) -> bool {
+        self.low.magnitude() < self.high.magnitude() || self.value.magnitude() == 0.0
     }
 
     /// Another quantity that grows with this one: `f` must not decrease, or the bounds would swap.
@@ -147,14 +155,17 @@ macro_rules! sums {
 }
 sums!(Joules KilowattHours Watts GramsCo2e);
 
-/// `12.3 J [6.2, 24.6]`, or `12.3 J` where the number is exact.
+/// `12.3 J [6.2, 24.6]`, or `12.3 J` where the number is exact; `at most 40 J` where nothing was seen
+/// below a bound that is not zero (a lost interval), for zero is then no finding.
 impl<Q: Quantity + fmt::Display> fmt::Display for Estimate<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.low == self.high {
             return write!(f, "{}", self.value);
         }
-        // A value of zero below a bound that is not (a lost interval) takes the unit of the bound.
-        let scale = if self.value.magnitude() > 0.0 { self.value.scale() } else { self.high.scale() };
+        if self.value.magnitude() == 0.0 {
+            return write!(f, "at most {}", self.high);
+        }
+        let scale = self.value.scale();
         f.write_str(&scale.write_interval(self.value.magnitude(), self.low.magnitude(), self.high.magnitude()))
     }
 }
@@ -222,6 +233,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Measured => "measured",
             Self::Apportioned => "apportioned",
+            Self::Replayed => "replayed",
             Self::Modeled => "modeled",
         })
     }
@@ -244,7 +256,7 @@ mod tests {
             "1.23 Wh [1.17, 1.29]"
         );
         assert_eq!(Estimate::exact(Joules::raw(5.0)).to_string(), "5.00 J");
-        assert_eq!(joules(0.0, 0.0, 40.0).to_string(), "0 J [0, 40]");
+        assert_eq!(joules(0.0, 0.0, 40.0).to_string(), "at most 40.0 J");
         assert_eq!(joules(100.0, 0.001, 200.0).to_string(), "100 J [0.0010, 200]");
     }
 
@@ -261,9 +273,11 @@ mod tests {
 
     #[test]
     fn a_total_is_as_weak_as_its_weakest_part() {
-        use Method::{Apportioned, Measured, Modeled};
+        use Method::{Apportioned, Measured, Modeled, Replayed};
         assert_eq!(Method::weakest([Measured, Modeled, Apportioned]), Some(Modeled));
         assert_eq!(Method::weakest([Measured, Apportioned]), Some(Apportioned));
+        assert_eq!(Method::weakest([Measured, Replayed, Apportioned]), Some(Replayed));
+        assert_eq!(Method::weakest([Replayed, Modeled]), Some(Modeled));
         assert_eq!(Method::weakest([]), None);
     }
 

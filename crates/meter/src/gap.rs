@@ -22,7 +22,7 @@ pub struct Gap {
 }
 
 /// Kinds of gaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GapKind {
@@ -36,6 +36,9 @@ pub enum GapKind {
     /// The counter stood still while it should have moved: no energy is counted until it changes, and
     /// then that of the whole time.
     Stalled,
+    /// It was read for a while and then no more to the end: the energy of that time is missing, and the
+    /// upper bound is raised by mean power times that time.
+    Lost,
     /// Power was sampled too sparsely to follow: the bounds of that time are wider.
     Sparse,
     /// The meter ran for less than ten periods of the source: its edges are a good part of the
@@ -47,19 +50,29 @@ pub enum GapKind {
     Unwritten,
 }
 
+impl GapKind {
+    /// Whether energy is missing, or may be: what a number that goes out alone must say.
+    pub fn misses_energy(self) -> bool {
+        matches!(self, Self::Reset | Self::Ambiguous | Self::Lost | Self::Unwritten)
+    }
+}
+
 impl Gap {
     pub(crate) fn new(of: impl Into<String>, kind: GapKind, seconds: Seconds, detail: impl Into<String>) -> Self {
         Self { of: of.into(), kind, seconds, times: 1, detail: detail.into() }
+    }
+
+    /// Adds another case of the same kind with the same thing.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        self.times = self.times.saturating_add(other.times);
     }
 }
 
 /// Adds a gap to a list that holds each kind of each thing once.
 pub(crate) fn record(gaps: &mut Vec<Gap>, gap: &Gap) {
     match gaps.iter_mut().find(|known| known.of == gap.of && known.kind == gap.kind) {
-        Some(known) => {
-            known.seconds += gap.seconds;
-            known.times = known.times.saturating_add(gap.times);
-        }
+        Some(known) => known.add(gap),
         None => gaps.push(gap.clone()),
     }
 }
@@ -81,6 +94,7 @@ impl fmt::Display for GapKind {
             Self::Ambiguous => "counter may have wrapped unseen",
             Self::ReadFailed => "read failed",
             Self::Stalled => "counter stood still",
+            Self::Lost => "not read to the end, energy missing",
             Self::Sparse => "sampled too sparsely",
             Self::BelowResolution => "window below the resolution",
             Self::Suspended => "machine suspended",

@@ -61,6 +61,16 @@ pub struct Processor {
     pub name: String,
     /// Thermal design power in watts: base power, not turbo.
     pub watts: Watts,
+    /// Where the figure is from, if not from [`PROCESSOR_SOURCE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Processor {
+    /// Where the figure is from.
+    pub fn origin(&self) -> &str {
+        self.source.as_deref().unwrap_or(PROCESSOR_SOURCE)
+    }
 }
 
 /// What one accelerator is. Prices and powers of tensor processors are quoted for different units,
@@ -122,7 +132,7 @@ pub enum HardwareError {
     },
 }
 
-/// Where the processors are from.
+/// Where most processors are from.
 pub const PROCESSOR_SOURCE: &str =
     "mlco2/codecarbon codecarbon/data/hardware/cpu_power.csv @b05965e4 (2026), MIT, from Intel ARK and amd.com";
 
@@ -138,7 +148,10 @@ pub fn accelerators() -> &'static [Accelerator] {
 /// All processors.
 pub fn processors() -> &'static [Processor] {
     static ROWS: OnceLock<Vec<Processor>> = OnceLock::new();
-    ROWS.get_or_init(|| table::embedded(include_str!("../data/processors.csv")))
+    ROWS.get_or_init(|| {
+        let tables = [include_str!("../data/processors.csv"), include_str!("../data/processors-arm.csv")];
+        tables.into_iter().flat_map(table::embedded).collect()
+    })
 }
 
 /// An accelerator by its name.

@@ -30,6 +30,10 @@ pub struct HostFacts {
     pub threads: Option<usize>,
     /// Main memory in bytes, where the system reports it.
     pub memory_bytes: Option<u64>,
+    /// A random number that Linux draws at each start of the machine: ledgers with the same one are of
+    /// one machine, containers on it included. It tells nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
 }
 
 impl Host {
@@ -47,6 +51,7 @@ impl Host {
             cpu: self.cpu.clone(),
             threads: proc::threads(&self.proc),
             memory_bytes: proc::memory_bytes(&self.proc),
+            boot: proc::boot_id(&self.proc),
         }
     }
 }

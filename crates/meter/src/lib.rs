@@ -49,13 +49,16 @@
 //! - Time and system files come through a [`Clock`] and a [`Host`], so a test can replace both.
 
 mod attribution;
+mod cgroup;
 mod clock;
+mod coverage;
 pub mod display;
 pub mod doctor;
 mod estimate;
 mod gap;
 pub mod hardware;
 mod host;
+mod job;
 mod jsonl;
 mod ledger;
 mod licenses;
@@ -69,11 +72,13 @@ pub mod table;
 mod totals;
 mod window;
 
-pub use attribution::{Attribution, Baseline, EnergyShares, IdlePower, is_idle};
+pub use attribution::{Attribution, Baseline, EnergyShares, IdlePower, busy_while_idle, is_idle};
+pub use cgroup::{CgroupClock, CgroupError};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
 pub use gap::{Gap, GapKind};
 pub use host::{Host, HostFacts};
+pub use job::Job;
 pub use jsonl::TornLine;
 pub use ledger::{LEDGER_SCHEMA, Ledger, LedgerContents, LedgerError};
 pub use licenses::{License, licenses};

@@ -53,6 +53,15 @@ pub fn licenses() -> &'static [License] {
         },
         License {
             file: "accelerators.csv",
+            what: "power of B200, H200, MI300X and RTX 5090",
+            source: "product pages of NVIDIA and AMD, as read in the places that the rows name",
+            commit: "",
+            year: 2026,
+            license: "fact",
+            notice: "",
+        },
+        License {
+            file: "accelerators.csv",
             what: "power of some boards",
             source: "GreenAlgorithms/green-algorithms-tool data/latest/TDP_gpu.csv",
             commit: GREEN_ALGORITHMS_COMMIT,
@@ -97,6 +106,15 @@ pub fn licenses() -> &'static [License] {
             notice: APACHE,
         },
         License {
+            file: "processors-arm.csv",
+            what: "thermal design power of Arm server processors",
+            source: "Ampere's list as read in heise.de 2020-06-23, hardwareluxx.de 57030, theregister.com 2020-06-23",
+            commit: "",
+            year: 2026,
+            license: "fact",
+            notice: "",
+        },
+        License {
             file: "processors.csv",
             what: "thermal design power of processors",
             source: "mlco2/codecarbon codecarbon/data/hardware/cpu_power.csv",
@@ -127,7 +145,7 @@ mod tests {
         let named: BTreeSet<String> =
             licenses().iter().map(|one| one.file.to_owned()).filter(|name| name != "code").collect();
         assert_eq!(there, named);
-        assert_eq!(there.len(), 4, "the folder was read");
+        assert_eq!(there.len(), 5, "the folder was read");
         assert!(licenses().is_sorted_by(|a, b| a.file <= b.file));
     }
 }

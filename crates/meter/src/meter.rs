@@ -7,6 +7,8 @@
 //! without a tick gets one long window (its energy is still right, unless a counter wrapped twice,
 //! which is then said), and a crash loses at most the interval that had begun.
 
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +16,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Moment, SystemClock};
+use crate::coverage::Coverage;
 use crate::estimate::{Estimate, Method};
 use crate::gap::{Gap, GapKind};
 use crate::host::Host;
+use crate::job::Job;
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::quantity::{Seconds, Watts};
@@ -24,6 +28,8 @@ use crate::source::{self, Component, ComponentReading, GpuChoice, Scope, Selecti
 use crate::split::{self, PhaseShare};
 use crate::totals::Totals;
 use crate::window::{ComponentEnergy, LedgerHeader, Span, Window};
+
+pub use error::MeterError;
 
 /// What a meter reads and how often.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,29 +57,6 @@ impl Default for MeterOptions {
             require: None,
         }
     }
-}
-
-/// Why a meter cannot start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MeterError {
-    /// The interval is too long.
-    #[error("read interval must be at most {} s, got {} s: a counter could wrap unseen", MAX_INTERVAL.as_secs(), got.as_secs_f64())]
-    Interval {
-        /// The value given.
-        got: Duration,
-    },
-    /// No source is good enough.
-    #[error("energy must be {required} here, and no source of the processor's energy is: {}", reasons.join("; "))]
-    Method {
-        /// What was required.
-        required: Method,
-        /// What was found instead, one sentence each.
-        reasons: Vec<String>,
-    },
-    /// The ledger refuses the first line.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
 }
 
 /// Longest interval: less than half of the 65 s in which the smallest known counter (65 kJ) wraps
@@ -106,6 +89,8 @@ pub struct Meter {
     machine_cpu: Option<f64>,
 
     totals: Totals,
+    /// What each component has given so far, and for which time.
+    coverage: Coverage,
     power: Option<Estimate<Watts>>,
     overhead: Duration,
     finished: bool,
@@ -173,6 +158,7 @@ impl Meter {
             start,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host.facts(),
+            job: Job::from_env(),
             sources: sources.iter().map(|source| source.describe()).collect(),
             reasons: reasons.clone(),
         })?;
@@ -206,6 +192,7 @@ impl Meter {
             machine_cpu: proc::busy_seconds(&host.proc).ok(),
             proc: host.proc.clone(),
             totals: Totals::default(),
+            coverage: Coverage::default(),
             power: None,
             overhead: Duration::ZERO,
             finished: false,
@@ -342,7 +329,15 @@ impl Meter {
         if now.elapsed == self.begin.0 {
             return;
         }
-        let parts = self.read(Some(now));
+        let mut parts = self.read(Some(now));
+        if self.finished {
+            let covered = self.coverage.with(&parts);
+            let lost = covered.lost(now.elapsed - self.origin, self.sources.iter().map(|source| source.describe()));
+            for (part, gap) in lost {
+                parts.push(part);
+                self.gaps.push(gap);
+            }
+        }
         self.flush_readings(now, parts);
     }
 
@@ -351,6 +346,7 @@ impl Meter {
         if now.elapsed == begin {
             return;
         }
+        self.coverage = self.coverage.with(&parts);
         let end = self.clock.utc();
         let length = Seconds::from(now.elapsed - begin);
         self.power = parts
@@ -491,55 +487,4 @@ fn failed(source: &dyn Source, seconds: Seconds, error: &dyn std::error::Error) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::ledger::LedgerContents;
-
-    // The disk fills up, and is freed again.
-    #[test]
-    fn windows_that_the_ledger_refuses_are_kept_and_written_later() {
-        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-        let clock = ManualClock::new();
-        let start = || {
-            let options = MeterOptions {
-                sources: SourceChoice::Fixed(Watts::raw(10.0)),
-                interval: Duration::from_secs(1),
-                ..MeterOptions::default()
-            };
-            let ledger = Ledger::append_to(&path).unwrap();
-            Meter::start_on(&Host::local(), Box::new(clock.clone()), options, Some(ledger)).unwrap()
-        };
-        let run = |meter: &mut Meter| {
-            for phase in ["a", "b", "a"] {
-                meter.enter(phase);
-                clock.advance(Duration::from_secs(2), Duration::ZERO);
-            }
-            meter.tick();
-        };
-        let read = || -> LedgerContents { Ledger::read(&path).unwrap() };
-
-        let mut meter = start();
-        run(&mut meter);
-        let sound = meter.outbox.replace(Ledger::refusing(&path));
-        run(&mut meter);
-        assert!(meter.ledger_error().unwrap().to_string().starts_with("cannot write ledger"));
-        assert_eq!(read().windows.len(), 3);
-        meter.outbox.replace(sound.unwrap());
-        run(&mut meter);
-        assert!(meter.ledger_error().is_none());
-        let totals = meter.finish();
-        assert_eq!(Totals::from_windows(&read().windows), totals);
-        assert_eq!(totals.active().get(), 18.0);
-
-        // It stays full: the totals live, and say what the ledger lacks.
-        let mut meter = start();
-        meter.outbox.replace(Ledger::refusing(&path));
-        run(&mut meter);
-        let totals = meter.finish();
-        assert_eq!(totals.energy().unwrap().value().get(), 60.0);
-        let gap = totals.gaps.last().unwrap();
-        assert_eq!((gap.kind, gap.seconds.get()), (GapKind::Unwritten, 6.0));
-        assert!(gap.detail.starts_with("3 windows: cannot write ledger"), "{gap}");
-    }
-}
+mod tests;

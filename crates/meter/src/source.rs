@@ -64,12 +64,21 @@ pub use replay::{Replay, ReplayBoard};
 pub use select::{Devices, FoundBoards, GpuChoice, Selection, SourceChoice, select, select_with};
 pub(crate) use select::{Trials, select_recording_trials};
 pub use trace::{TRACE_SCHEMA, Trace, TraceDevice, TraceError, TraceHeader, TraceSample, TraceWriter};
-pub use watts::{CpuWatts, MEMORY_WATTS_PER_GB, cpu_watts, design_power_share};
+pub use watts::{CpuWatts, MEMORY_SPREAD, MEMORY_WATTS_PER_GB, cpu_watts, design_power_share};
+
+/// Name of the source that is a given power.
+pub(crate) const FIXED: &str = "fixed";
 
 /// A source of energy readings.
 pub trait Source: Send {
     /// What it is, what it covers and how far to trust it. Complete only after [`probe`](Self::probe).
     fn describe(&self) -> Description;
+
+    /// The method that counts where one is required: of a trace that was recorded on this machine since its
+    /// start, what was recorded; otherwise that of [`describe`](Self::describe).
+    fn stands_for(&self) -> Method {
+        self.describe().method
+    }
 
     /// Finds out whether it really measures, keeping a core busy for up to half a second a device
     /// (two seconds on Apple silicon). Call it once, before the first read.
@@ -170,8 +179,15 @@ pub struct Description {
     pub components: Vec<Component>,
     /// How its numbers are obtained.
     pub method: Method,
-    /// 90 % interval of its numbers, as factors.
+    /// 90 % interval of its numbers, as factors: of the widest of its components.
     pub spread: Spread,
+    /// The same by component, where they differ: see [`spread_of`](Self::spread_of).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spreads: BTreeMap<Component, Spread>,
+    /// By which factors the ratio of two of a component's numbers may be off, where the error differs
+    /// with the load, as a model's does: so much of it does not cancel between two runs on one machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub between_loads: BTreeMap<Component, Spread>,
     /// Shortest time over which it tells something: the period of its counter.
     #[serde(rename = "resolution_s")]
     pub resolution: Seconds,
@@ -185,6 +201,41 @@ pub struct Description {
     pub idle: BTreeMap<Component, Watts>,
     /// Further remarks.
     pub notes: Vec<String>,
+}
+
+impl Description {
+    /// 90 % interval of one component's numbers, as factors.
+    pub fn spread_of(&self, component: Component) -> Spread {
+        self.spreads.get(&component).copied().unwrap_or(self.spread)
+    }
+
+    /// By which factors the ratio of two of a component's numbers may be off at two loads: see
+    /// [`between_loads`](Self::between_loads). Ledgers of version 0.1 do not tell it of the model's
+    /// processor; it was then what it is by microarchitecture now.
+    pub fn between_loads_of(&self, component: Component) -> Spread {
+        let untold = self.method == Method::Modeled && self.name == "model" && matches!(component, Component::Cpu(_));
+        let default = if untold { watts::PAIRS_OF_TABLE } else { Spread::NONE };
+        self.between_loads.get(&component).copied().unwrap_or(default)
+    }
+
+    /// The widest interval of the components of one kind, as factors.
+    pub fn interval_of(&self, kind: impl Fn(&Component) -> bool) -> Spread {
+        let of_kind = self.components.iter().filter(|component| kind(component));
+        let widest = |a: Spread, b: Spread| Spread::between(a.low().min(b.low()), a.high().max(b.high()));
+        of_kind.map(|component| self.spread_of(*component)).reduce(widest).unwrap_or(self.spread)
+    }
+
+    /// Says the intervals of all components, once where they agree: `×0.90 to ×1.10`, or
+    /// `cpu0 ×0.90 to ×1.10, memory0 ×0.80 to ×1.20`; `error not known` where there is none.
+    pub fn intervals(&self) -> String {
+        let mut each = self.components.iter().map(|component| self.spread_of(*component));
+        let first = each.next().unwrap_or(self.spread);
+        if each.all(|spread| spread == first) {
+            return if first == Spread::NONE { "error not known".to_owned() } else { first.to_string() };
+        }
+        let named = self.components.iter().map(|component| format!("{component} {}", self.spread_of(*component)));
+        named.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What one read gives.

@@ -1,11 +1,13 @@
 //! Totals: what windows add up to, by phase and as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::attribution::is_idle;
 use crate::estimate::{Estimate, Method};
-use crate::gap::{self, Gap};
+use crate::gap::{self, Gap, GapKind};
 use crate::quantity::{Joules, Quantity, Seconds};
 use crate::source::Component;
 use crate::split::Split;
@@ -31,6 +33,9 @@ pub struct PhaseTotals {
     pub active: Seconds,
     /// CPU time of the process in it; `None` where the system did not tell throughout.
     pub cpu: Option<Seconds>,
+    /// CPU time of all other processes meanwhile; `None` where the system did not tell throughout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_cpu: Option<Seconds>,
     /// Its energy by component. Where phases took turns between two reads, the method is at best
     /// apportioned; the split itself is taken as exact.
     pub components: BTreeMap<Component, ComponentEnergy>,
@@ -41,31 +46,57 @@ impl Totals {
     /// equals what the meter itself says.
     pub fn from_windows(windows: &[Window]) -> Self {
         let mut totals = Self::default();
-        windows.iter().for_each(|window| totals.add(window));
+        // By name: a ledger may have as many phases as windows.
+        let (mut places, mut gaps) = (HashMap::<&str, usize>::new(), HashMap::<(&str, GapKind), usize>::new());
+        for window in windows {
+            let place = *places.entry(window.phase.as_str()).or_insert_with(|| totals.begin(&window.phase));
+            totals.add_to(place, window);
+            for gap in &window.gaps {
+                match gaps.entry((gap.of.as_str(), gap.kind)) {
+                    Entry::Occupied(known) => totals.gaps[*known.get()].add(gap),
+                    Entry::Vacant(new) => {
+                        new.insert(totals.gaps.len());
+                        totals.gaps.push(gap.clone());
+                    }
+                }
+            }
+        }
         totals
     }
 
     /// Adds one window.
     pub fn add(&mut self, window: &Window) {
-        let place = self.phases.iter().position(|known| known.phase == window.phase).unwrap_or_else(|| {
-            self.phases.push(PhaseTotals {
-                phase: window.phase.clone(),
-                active: Seconds::ZERO,
-                cpu: Some(Seconds::ZERO),
-                components: BTreeMap::new(),
-            });
-            self.phases.len() - 1
+        let known = self.phases.iter().position(|known| known.phase == window.phase);
+        let place = known.unwrap_or_else(|| self.begin(&window.phase));
+        self.add_to(place, window);
+        window.gaps.iter().for_each(|gap| gap::record(&mut self.gaps, gap));
+    }
+
+    /// A phase that has not been seen before; its place.
+    fn begin(&mut self, phase: &str) -> usize {
+        self.phases.push(PhaseTotals {
+            phase: phase.to_owned(),
+            active: Seconds::ZERO,
+            cpu: Some(Seconds::ZERO),
+            others_cpu: Some(Seconds::ZERO),
+            components: BTreeMap::new(),
         });
+        self.phases.len() - 1
+    }
+
+    /// Adds a window's time and energy to a phase.
+    fn add_to(&mut self, place: usize, window: &Window) {
         let phase = &mut self.phases[place];
         phase.active += window.active_s;
-        phase.cpu = phase.cpu.zip(window.cpu_s).map(|(so_far, more)| so_far + more);
+        let plus = |so_far: Option<Seconds>, more| so_far.zip(more).map(|(so_far, more)| so_far + more);
+        phase.cpu = plus(phase.cpu, window.cpu_s);
+        phase.others_cpu = plus(phase.others_cpu, window.others_cpu_s);
         for (component, energy) in &window.energy {
             accumulate(&mut self.components, *component, *energy);
             let method =
                 if window.split == Split::Whole { energy.method } else { energy.method.max(Method::Apportioned) };
             accumulate(&mut phase.components, *component, ComponentEnergy { method, ..*energy });
         }
-        window.gaps.iter().for_each(|gap| gap::record(&mut self.gaps, gap));
     }
 
     /// What the same phases would come to in all of `seconds` at the powers and shares of time that
@@ -93,6 +124,7 @@ impl Totals {
                 phase: phase.phase.clone(),
                 active: scaled(phase.active),
                 cpu: phase.cpu.map(scaled),
+                others_cpu: phase.others_cpu.map(scaled),
                 components,
             });
         }
@@ -112,6 +144,23 @@ impl Totals {
     /// The weakest method of all components; `None` where none was read.
     pub fn method(&self) -> Option<Method> {
         weakest(&self.components)
+    }
+
+    /// The part of all CPU time that the metered processes had, from 0 to 1, the phases left out in which the
+    /// machine was left alone; `None` where the system did
+    /// not tell throughout, or none was used.
+    pub fn cpu_share(&self) -> Option<f64> {
+        let busy = self.phases.iter().filter(|phase| !is_idle(&phase.phase));
+        let told = busy.map(|phase| Some((phase.cpu?.get(), phase.others_cpu?.get())));
+        let sum = |sum: (f64, f64), one: Option<(f64, f64)>| one.map(|one| (sum.0 + one.0, sum.1 + one.1));
+        let (own, others) = told.into_iter().try_fold((0.0, 0.0), sum)?;
+        (own + others > 0.0).then(|| own / (own + others))
+    }
+
+    /// The components whose error is not known, such as a machine at a given power. Where there are
+    /// others too, the interval of the sum lacks theirs.
+    pub fn without_interval(&self) -> impl Iterator<Item = Component> {
+        self.components.iter().filter(|(_, energy)| !energy.joules.has_interval()).map(|(component, _)| *component)
     }
 
     /// Time of all phases.

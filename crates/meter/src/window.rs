@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::estimate::{Estimate, Method};
 use crate::gap::Gap;
 use crate::host::HostFacts;
+use crate::job::Job;
 use crate::quantity::{Joules, Seconds};
 use crate::source::{Component, Description};
 use crate::split::Split;
@@ -85,6 +86,9 @@ pub struct LedgerHeader {
     pub version: String,
     /// The machine.
     pub host: HostFacts,
+    /// The job of a batch system that it ran in, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
     /// The sources that were read.
     pub sources: Vec<Description>,
     /// Why these and not others.

@@ -1,10 +1,16 @@
 //! The command line of `attar energy`.
 
+mod bill;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use attar_bill::Budget;
 use clap::{Args, Subcommand, ValueEnum};
+
+pub(crate) use bill::{
+    EmbodiedArg, FactorArgs, HardwareArgs, HourlyArgs, MachineArgs, PlaceArgs, PriceArgs, ShareArg, ShareArgs, UnitArgs,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EnergyCommand {
@@ -22,6 +28,8 @@ pub(crate) enum EnergyCommand {
     Compare(CompareArgs),
     /// Say after how many uses a student has repaid its making.
     BreakEven(BreakEvenArgs),
+    /// Say the Software Carbon Intensity of making a model and of using it.
+    Sci(SciArgs),
     /// Show the power of this machine live.
     Watch(WatchArgs),
     /// Offer joule counters over HTTP for Prometheus.
@@ -72,64 +80,8 @@ pub(crate) enum SourceArg {
 pub(crate) enum MethodArg {
     Measured,
     Apportioned,
+    Replayed,
     Modeled,
-}
-
-/// What a bill is computed with.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Bill")]
-pub(crate) struct FactorArgs {
-    /// Grid that supplies the machine: a country, `gcp/europe-west1`, `aws/…`, `azure/…`.
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) region: Option<String>,
-    /// Year of the grid's figure; the newest if left out.
-    #[arg(long, value_name = "YEAR")]
-    pub(crate) year: Option<u16>,
-    /// Your own table of regions: CSV with `region,g_per_kwh,year,source`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) grid_file: Option<PathBuf>,
-    /// Your own carbon intensity in g CO2e/kWh.
-    #[arg(long, allow_negative_numbers = true, value_name = "G", conflicts_with_all = ["region", "grid_file"])]
-    pub(crate) intensity: Option<f64>,
-    /// Carbon intensity of the electricity you bought, in g CO2e/kWh: billed beside the grid's.
-    #[arg(long, allow_negative_numbers = true, value_name = "G")]
-    pub(crate) market: Option<f64>,
-    /// Power usage effectiveness of the building: a number or a preset such as aws.
-    #[arg(long)]
-    pub(crate) pue: Option<String>,
-    /// Price of a kilowatt-hour.
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) price: Option<f64>,
-    /// Price of an hour of the machine.
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) machine_hour: Option<f64>,
-    /// Price of an interruptible hour of the machine, beside `--machine-hour`.
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) spot_hour: Option<f64>,
-    /// Currency of the prices.
-    #[arg(long, default_value = "USD")]
-    pub(crate) currency: String,
-    /// Prices of machines: CSV with SkyPilot's columns.
-    #[arg(long, value_name = "FILE", requires = "instance")]
-    pub(crate) price_file: Option<PathBuf>,
-    /// The machine in the price file, and in the table of embodied carbon: `aws/p3.2xlarge`.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) instance: Option<String>,
-    /// Litres of water for a kilowatt-hour of the machine.
-    #[arg(long, allow_negative_numbers = true, value_name = "LITRES")]
-    pub(crate) water: Option<f64>,
-    /// Kilograms of CO2e that making the machine took.
-    #[arg(long, allow_negative_numbers = true, value_name = "KG")]
-    pub(crate) embodied: Option<f64>,
-    /// Years that the machine serves.
-    #[arg(long, allow_negative_numbers = true, value_name = "YEARS", default_value_t = 4.0)]
-    pub(crate) lifetime: f64,
-    /// Share of the machine's making that is charged, from 0 to 1.
-    #[arg(long, allow_negative_numbers = true, value_name = "SHARE", default_value_t = 1.0)]
-    pub(crate) share: f64,
-    /// Units of work to divide by, such as `requests=41000`; may be repeated.
-    #[arg(long, value_name = "NAME=COUNT")]
-    pub(crate) per: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +90,8 @@ pub(crate) struct RunArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
     /// Time between two readings: 1s, 500ms.
     #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
@@ -194,7 +148,11 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "PLACE,…", value_delimiter = ',')]
     pub(crate) also: Vec<String>,
     #[command(flatten)]
-    pub(crate) factors: FactorArgs,
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) prices: PriceArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -229,6 +187,12 @@ pub(crate) struct ReportArgs {
     pub(crate) idle: Vec<String>,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) hourly: HourlyArgs,
+    #[command(flatten)]
+    pub(crate) share: ShareArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -259,6 +223,12 @@ pub(crate) struct CompareArgs {
     pub(crate) runs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) hourly: HourlyArgs,
+    #[command(flatten)]
+    pub(crate) share: ShareArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = CompareFormatArg::Table)]
     pub(crate) format: CompareFormatArg,
@@ -290,6 +260,38 @@ pub(crate) struct BreakEvenArgs {
     pub(crate) student_uses: u64,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) hourly: HourlyArgs,
+    #[command(flatten)]
+    pub(crate) share: ShareArgs,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SciArgs {
+    /// Ledgers or runs that made the model: data, searches, training.
+    #[arg(long, num_args = 1.., value_name = "RUN")]
+    pub(crate) making: Vec<PathBuf>,
+    /// Ledgers or runs of attempts that were given up: they belong to making.
+    #[arg(long, num_args = 1.., value_name = "RUN")]
+    pub(crate) abandoned: Vec<PathBuf>,
+    /// The unit of making and how many there are, such as `parameters=22000000`.
+    #[arg(long, value_name = "NAME=COUNT")]
+    pub(crate) making_per: Option<String>,
+    /// Ledgers or runs in which the model was used.
+    #[arg(long, num_args = 1.., value_name = "RUN")]
+    pub(crate) using: Vec<PathBuf>,
+    /// The unit of using and how many there were, such as `requests=41000`.
+    #[arg(long, value_name = "NAME=COUNT")]
+    pub(crate) using_per: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    #[command(flatten)]
+    pub(crate) hardware: HardwareArgs,
     /// Print as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -300,7 +302,7 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) factors: FactorArgs,
+    pub(crate) place: PlaceArgs,
     /// Time between two readings.
     #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
@@ -314,7 +316,11 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) factors: FactorArgs,
+    pub(crate) place: PlaceArgs,
+    /// Count the CPU time of this control group as the run's own: a container's, a service's or a job's
+    /// folder below /sys/fs/cgroup. Its share is billed by `report --share`.
+    #[arg(long, value_name = "FOLDER", requires = "out")]
+    pub(crate) cgroup: Option<PathBuf>,
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:9188", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,

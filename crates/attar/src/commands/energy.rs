@@ -8,6 +8,7 @@ mod plan;
 mod record;
 mod report;
 mod run;
+mod sci;
 mod serve;
 mod setup;
 mod strubell;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &EnergyCommand) -> anyhow::Result<ExitCode> {
         EnergyCommand::Report(args) => report::run(args),
         EnergyCommand::Compare(args) => compare::run(args),
         EnergyCommand::BreakEven(args) => break_even::run(args),
+        EnergyCommand::Sci(args) => sci::run(args),
         EnergyCommand::Watch(args) => watch::run(args),
         EnergyCommand::Serve(args) => serve::run(args),
         EnergyCommand::Record(args) => record::run(args),

@@ -1,5 +1,7 @@
 //! `attar energy`: the commands from outside.
 
+mod bills;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -71,6 +73,25 @@ fn cpu_time_of_children_and_orphans_is_counted() {
         // Such a loop takes some 0.4 s of any processor's time; waiting for it takes hundredths.
         assert!(used > 0.1, "{used} s for {script}");
     }
+}
+
+// Runs of one second in one folder: each gets a folder of its own, and each starts its program.
+#[test]
+fn runs_at_once_get_folders_of_their_own() {
+    const ROUNDS: usize = 3;
+    const AT_ONCE: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let fixed = ["energy", "run", "-q", "--source", "fixed", "--watts", "5", "--", "sh", "-c", "echo ran"];
+    for _ in 0..ROUNDS {
+        let start = |_| attar(folder.path(), &fixed).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let children: Vec<_> = (0..AT_ONCE).map(start).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && output.stdout == b"ran\n", "{said}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("runs/energy")).unwrap().count(), ROUNDS * AT_ONCE);
 }
 
 #[test]
@@ -290,6 +311,13 @@ fn what_was_recorded_is_replayed() {
     let watts = total["power_w"]["value"].as_f64().unwrap();
     close(watts, 80.0, 0.05);
     assert!(fail(folder.path(), &record).contains("is there already"));
+    // A given power was not measured when it was recorded, nor is it when it is replayed.
+    let trace = std::fs::read_to_string(folder.path().join("t.jsonl")).unwrap();
+    assert!(!trace.contains("measured"), "{}", trace.lines().next().unwrap());
+    let said = report(folder.path(), "run", &[])["statement"].to_string();
+    assert!(!said.contains("easured"), "{said}");
+    let strict = ["energy", "run", "--require", "measured", "--source", "replay", "--trace", "t.jsonl", "--", "true"];
+    assert!(fail(folder.path(), &strict).contains("energy must be measured"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The machine of a forecast.
 
-use attar_meter::hardware::{self, Accelerator, DeviceUnit, PROCESSOR_SOURCE, PowerFigure, Processor};
-use attar_meter::source::{Component, MEMORY_WATTS_PER_GB};
-use attar_meter::{Estimate, Spread, Watts};
+use attar_meter::hardware::{self, Accelerator, DeviceUnit, PowerFigure, Processor};
+use attar_meter::source::{Component, MEMORY_SPREAD, MEMORY_WATTS_PER_GB};
+use attar_meter::{Estimate, Watts};
 use serde::Serialize;
 
 use super::workload::Workload;
@@ -33,8 +33,6 @@ struct ProcessorGroup {
     processor: Processor,
 }
 
-/// Uncertainty of memory's watts, as in the model that meters without counters.
-const MEMORY_SPREAD: Spread = Spread::factor(2.0);
 /// More of one kind than any computer has is a typo.
 const MOST_DEVICES: u32 = 1_000_000;
 const MOST_GROUPS: usize = 1000;
@@ -123,8 +121,8 @@ impl MachineSpec {
         Ok(self)
     }
 
-    /// With so many gigabytes of main memory, at 0.3725 W each
-    /// ([`MEMORY_WATTS_PER_GB`]), from half to double.
+    /// With so many gigabytes of main memory, at [`MEMORY_WATTS_PER_GB`] each, within
+    /// [`MEMORY_SPREAD`].
     ///
     /// # Errors
     /// If it is negative or more than a petabyte, or the machine has watts for the whole.
@@ -236,11 +234,12 @@ impl MachineSpec {
             let utilization = self.processor_utilization(workload);
             let share = power::processor_share(utilization);
             remarks.push(format!(
-                "{count} × {processor}: {:.2} [{:.2}, {:.2}] of its base power, {}; {PROCESSOR_SOURCE}",
+                "{count} × {processor}: {:.2} [{:.2}, {:.2}] of its base power, {}; {}",
                 share.value,
                 share.low,
                 share.high,
-                at(utilization)
+                at(utilization),
+                processor.origin()
             ));
         }
         if let Some(limit) = self.limit {
@@ -251,8 +250,7 @@ impl MachineSpec {
         }
         if let Some(gigabytes) = self.memory_gb {
             remarks.push(format!(
-                "{gigabytes} GB of memory at {MEMORY_WATTS_PER_GB} W/GB (Green Algorithms, CC-BY-4.0), \
-                 from half to double"
+                "{gigabytes} GB of memory at {MEMORY_WATTS_PER_GB} W/GB (doi 10.1145/3076113.3076117), {MEMORY_SPREAD}"
             ));
         }
         if let Some(power) = self.host.or(self.whole) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Forecast;
 use crate::bill::Bill;
-use crate::grid::Grid;
+use crate::grid::{Grid, GridKind};
 use crate::money::Money;
 use crate::tariff::Tariff;
 
@@ -31,6 +31,8 @@ pub struct WhatIf {
     pub region: String,
     /// Its carbon intensity.
     pub g_per_kwh: GramsPerKwh,
+    /// Which emissions are in it: rows of different kinds do not compare.
+    pub grid_kind: GridKind,
     /// What the building adds.
     pub pue: Pue,
     /// How long it takes, in seconds.
@@ -77,6 +79,7 @@ fn row(variant: &Variant<'_>) -> WhatIf {
         label: label.clone(),
         region: grid.region.clone(),
         g_per_kwh: grid.g_per_kwh,
+        grid_kind: grid.kind,
         pue: tariff.pue(),
         time_s: forecast.time_s,
         power_w: forecast.power_w,
@@ -90,10 +93,11 @@ fn row(variant: &Variant<'_>) -> WhatIf {
 /// The money of three bills: at the best numbers and at both bounds of time and energy, so that the
 /// doubt about time is in the rent too.
 fn money(forecast: &Forecast, grid: &Grid, tariff: &Tariff) -> Option<Estimate<Money>> {
-    let of = |totals| Bill::new(&totals, grid, tariff).total.money.map(|money| money.value());
-    let value = of(forecast.totals())?;
-    let low = of(forecast.totals_at(Estimate::low, Estimate::low))?;
-    let high = of(forecast.totals_at(Estimate::high, Estimate::high))?;
+    let of = |totals| Bill::new(&totals, grid, tariff).total.money;
+    let value = of(forecast.totals())?.value();
+    // Each of the bills has bounds of its own where the machine has two prices.
+    let low = of(forecast.totals_at(Estimate::low, Estimate::low))?.low();
+    let high = of(forecast.totals_at(Estimate::high, Estimate::high))?.high();
     let order = |a: Money, b: Money| a.magnitude() <= b.magnitude();
     // Rounding may put a bound of an exact number past it.
     let low = if order(low, value) { low } else { value };

@@ -3,8 +3,8 @@
 use attar_meter::table;
 use serde::Deserialize;
 
-use super::GridChoice;
 use super::figure::{NamedFigure, RegionFigure};
+use super::{GridChoice, GridKind};
 
 /// All rows of all embedded tables.
 pub(super) fn all() -> Vec<NamedFigure> {
@@ -35,6 +35,7 @@ fn countries() -> impl Iterator<Item = NamedFigure> {
             source: format!("Our World in Data, Ember, CC-BY-4.0, through {}", country.source),
             license: "CC-BY-4.0 (data), MIT (collection)".to_owned(),
             choice: GridChoice::Country,
+            kind: GridKind::LifeCycle,
         };
         NamedFigure { names, row }
     })
@@ -50,14 +51,14 @@ struct Google {
 
 fn google() -> impl Iterator<Item = NamedFigure> {
     table::embedded::<Google>(include_str!("../../data/grid-gcp.csv")).into_iter().map(|google| {
-        let kind = if google.year <= 2020 { ", life cycle" } else { "" };
         let row = RegionFigure {
             year: Some(google.year),
             g_per_kwh: google.g_per_kwh,
             carbon_free: google.cfe,
-            source: format!("Google region-carbon-info{kind}"),
+            source: "Google region-carbon-info".to_owned(),
             license: "Apache-2.0".to_owned(),
             choice: GridChoice::Cloud,
+            kind: if google.year <= 2020 { GridKind::LifeCycle } else { GridKind::Unstated },
         };
         NamedFigure { names: vec![google.region], row }
     })
@@ -79,6 +80,8 @@ fn other_clouds() -> impl Iterator<Item = NamedFigure> {
             source: format!("Cloud Carbon Footprint, from {}", cloud.from),
             license: "Apache-2.0".to_owned(),
             choice: GridChoice::Cloud,
+            // Both agencies count what is emitted where it is made.
+            kind: if matches!(cloud.from.as_str(), "EPA" | "EEA") { GridKind::Production } else { GridKind::Unstated },
         };
         NamedFigure { names: vec![cloud.region], row }
     })
@@ -100,6 +103,7 @@ fn states_2016() -> impl Iterator<Item = NamedFigure> {
             source: "EPA eGRID 2016, through codecarbon".to_owned(),
             license: "public domain (data), MIT (collection)".to_owned(),
             choice: GridChoice::State,
+            kind: GridKind::Production,
         };
         NamedFigure { names: vec![state.region, state.iso], row }
     })
@@ -124,6 +128,7 @@ fn green_algorithms() -> impl Iterator<Item = NamedFigure> {
             source: format!("Green Algorithms, from {}", place.from),
             license: "CC-BY-4.0".to_owned(),
             choice,
+            kind: GridKind::Production,
         };
         let names = if place.iso.is_empty() { vec![place.region] } else { vec![place.region, place.iso] };
         NamedFigure { names, row }

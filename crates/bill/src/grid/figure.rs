@@ -1,6 +1,6 @@
 //! One figure of a region, as the tables give it.
 
-use super::GridChoice;
+use super::{GridChoice, GridKind};
 
 /// The carbon intensity of a region in one year.
 #[derive(Debug, Clone)]
@@ -12,6 +12,7 @@ pub(super) struct RegionFigure {
     pub(super) source: String,
     pub(super) license: String,
     pub(super) choice: GridChoice,
+    pub(super) kind: GridKind,
 }
 
 /// A figure with the names of its region, before figures are joined by name.

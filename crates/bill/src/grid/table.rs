@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 use attar_meter::GramsPerKwh;
 use attar_meter::table;
 
+use super::countries::{self, Country};
 use super::embedded;
 use super::figure::{NamedFigure, RegionFigure};
-use super::{Grid, GridChoice, GridError};
+use super::{Grid, GridChoice, GridError, GridKind};
 use crate::user_table::{TableColumn, TableError, UserTable};
 
 /// How many near names an error gives.
@@ -52,7 +53,7 @@ impl GridTable {
     ///
     /// The file is comma-separated with the header `region,g_per_kwh,year,source`, in any order.
     /// `g/kWh` and `gCO2e/kWh` are taken for `g_per_kwh`, `zone` for `region`; other columns are
-    /// refused. `year` and `source` may be empty in a row. Lines that begin with `#` are skipped.
+    /// refused. `year` and `source` may be empty in a row. Lines that begin with `#` are skipped. A column `kind` may say which emissions are in a figure ([`GridKind`]).
     ///
     /// # Errors
     /// If the file cannot be read, has another header, or has a row with a number out of range; the
@@ -63,6 +64,7 @@ impl GridTable {
             TableColumn::required("g_per_kwh", &["g/kWh", "gCO2e/kWh"]),
             TableColumn::required("year", &[]),
             TableColumn::required("source", &[]),
+            TableColumn::optional("kind", &[]),
         ];
         let file = UserTable::read(path, &columns, false)?;
         let mut table = Self::embedded().clone();
@@ -89,8 +91,11 @@ impl GridTable {
                 "" => format!("{}, line {}", path.display(), row.line),
                 source => format!("{source}, through {}", path.display()),
             };
+            let wanted = "life cycle, production, consumption or nothing";
+            let kind = GridKind::named(row.text("kind")).ok_or_else(|| row.wrong("kind", wanted))?;
             let license = "not known: the user's file".to_owned();
-            let row = RegionFigure { year, g_per_kwh, carbon_free: None, source, license, choice: GridChoice::File };
+            let row =
+                RegionFigure { year, g_per_kwh, carbon_free: None, source, license, choice: GridChoice::File, kind };
             table.add(NamedFigure { names: vec![region.to_owned()], row });
         }
         table.places.iter_mut().for_each(Region::sort);
@@ -135,7 +140,16 @@ impl GridTable {
     }
 
     fn place(&self, region: &str) -> Result<&Region, GridError> {
-        self.index.get(&key(region)).map(|place| &self.places[*place]).ok_or_else(|| self.unknown(region))
+        if let Some(place) = self.index.get(&key(region)) {
+            return Ok(&self.places[*place]);
+        }
+        let Some(country) = Country::named(region) else { return Err(self.unknown(region)) };
+        let of_code = |code: &str| self.index.get(&key(code)).map(|place| &self.places[*place]);
+        of_code(&country.alpha2).ok_or_else(|| GridError::NoFigure {
+            got: crate::user_table::excerpt(region),
+            name: country.name().to_owned(),
+            nearest: country.near.as_deref().and_then(of_code).map(Region::label),
+        })
     }
 
     fn unknown(&self, region: &str) -> GridError {
@@ -144,13 +158,18 @@ impl GridTable {
         let like = |place: &&Region| prefix.as_ref().is_some_and(|prefix| place.name().starts_with(prefix.as_str()));
         let alike: Vec<&Region> = self.places.iter().filter(like).collect();
         let places = if alike.is_empty() { self.places.iter().collect() } else { alike };
-        let names: Vec<(&str, &Region)> = places
+        let mut names: Vec<(&str, &Region)> = places
             .iter()
             .flat_map(|place| {
                 let short = place.name().split_once('/').map(|(_, short)| short).filter(|_| prefix.is_none());
                 [Some(place.name()), short].into_iter().flatten().map(|name| (name, *place))
             })
             .collect();
+        if prefix.is_none() {
+            let place = |country: &Country| self.index.get(&key(&country.alpha2)).map(|place| &self.places[*place]);
+            let others = countries::all().iter().filter_map(|country| Some((country, place(country)?)));
+            names.extend(others.flat_map(|(country, place)| country.names().map(move |name| (name, place))));
+        }
         let mut nearest: Vec<String> = Vec::new();
         for name in table::nearest(region.trim(), names.iter().map(|(name, _)| *name), 4 * NEAREST) {
             let label = names.iter().find(|(known, _)| *known == name).map(|(_, place)| place.label());
@@ -178,6 +197,18 @@ impl Region {
     fn name(&self) -> &str {
         // A place comes to be with a name.
         self.names.first().map_or("", String::as_str)
+    }
+
+    /// The country's code of three letters: its own, or that of the state's country.
+    fn country(&self) -> Option<&str> {
+        let of_state = self.name().split_once('/').and_then(|(country, _)| match country {
+            "us" => Some("USA"),
+            "ca" => Some("CAN"),
+            "au" => Some("AUS"),
+            _ => None,
+        });
+        let is_code = |name: &&String| name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_uppercase());
+        of_state.or_else(|| self.names.iter().skip(1).find(is_code).map(String::as_str))
     }
 
     fn label(&self) -> String {
@@ -208,13 +239,17 @@ impl Region {
             license: row.license.clone(),
             carbon_free: row.carbon_free,
             choice: row.choice,
+            kind: row.kind,
+            country: self.country().map(str::to_owned),
         }
     }
 }
 
-/// A name as it is compared: in lower case, without spaces, hyphens and underscores.
-fn key(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '\t')).flat_map(char::to_lowercase).collect()
+/// A name as it is compared: in lower case, without spaces, hyphens, underscores, apostrophes and marks of
+/// abbreviation.
+pub(super) fn key(name: &str) -> String {
+    let mark = |c: &char| matches!(c, ' ' | '-' | '_' | '\t' | '\'' | '’' | 'ʻ' | '.' | ',' | '(' | ')');
+    name.chars().filter(|c| !mark(c)).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -22,8 +22,10 @@ impl Report {
         } else {
             format!("{:.0} % interval {} to {} g", 100.0 * CONFIDENCE, grams(carbon.low()), grams(carbon.high()))
         };
+        let missing = self.bill.gaps.iter().filter(|gap| gap.kind.misses_energy());
+        let missing: String = missing.map(|gap| format!("; {}: {}, {}", gap.of, gap.kind, gap.seconds)).collect();
         let (pue, grid) = (self.bill.tariff.pue().get(), &self.bill.grid);
-        let source = format!("attar-meter {version}: {method} energy, {interval}; PUE {pue}; grid {grid}");
+        let source = format!("attar-meter {version}: {method} energy, {interval}{missing}; PUE {pue}; grid {grid}");
         let mut block = format!("co2_eq_emissions:\n  emissions: {}\n", grams(carbon.value()));
         let mut field = |name: &str, value: &str| block.push_str(&format!("  {name}: {}\n", quoted(value)));
         field("source", &source);

@@ -7,7 +7,7 @@ use csv::WriterBuilder;
 use super::{Report, describe};
 use crate::grid::GridChoice;
 
-/// The columns of CodeCarbon 3 in its order, and what a report says to each. Energies are in kWh and
+/// The columns of CodeCarbon 3 in its order, and what a report says to each; then four of our own. Energies are in kWh and
 /// power in W, both with the PUE as there; emissions in kg and kg/s; time in seconds; memory in GB.
 type Field = (&'static str, fn(&Report) -> Option<String>);
 
@@ -28,14 +28,18 @@ const FIELDS: &[Field] = &[
     ("gpu_energy", |report| number(kilowatt_hours(report, is_gpu)?)),
     ("ram_energy", |report| number(kilowatt_hours(report, is_memory)?)),
     ("energy_consumed", |report| number(report.bill.total.facility_kwh?.value().get())),
-    ("water_consumed", unknown),
+    ("water_consumed", |report| number(report.bill.total.water_l?.value().get())),
     ("country_name", |report| {
         (report.bill.grid.choice == GridChoice::Country).then(|| report.bill.grid.region.clone())
     }),
-    ("country_iso_code", unknown),
-    ("region", |report| (report.bill.grid.choice == GridChoice::Custom).then(|| report.bill.grid.region.clone())),
-    ("cloud_provider", unknown),
-    ("cloud_region", unknown),
+    ("country_iso_code", |report| report.bill.grid.country.clone()),
+    ("region", |report| match report.bill.grid.choice {
+        GridChoice::Custom => Some(report.bill.grid.region.clone()),
+        GridChoice::State => report.bill.grid.region.split_once('/').map(|(_, state)| state.to_owned()),
+        _ => None,
+    }),
+    ("cloud_provider", |report| cloud(report).map(|(provider, _)| provider.to_owned())),
+    ("cloud_region", |report| cloud(report).map(|(_, region)| region.to_owned())),
     ("os", |report| one(report.headers.iter().map(|header| header.host.system.clone()))),
     ("python_version", unknown),
     ("codecarbon_version", unknown),
@@ -62,9 +66,18 @@ const FIELDS: &[Field] = &[
     ("gpu_utilization_percent", unknown),
     ("ram_utilization_percent", unknown),
     ("ram_used_gb", unknown),
-    ("on_cloud", unknown),
+    ("on_cloud", |report| cloud(report).map(|_| "Y".to_owned())),
     ("pue", |report| number(report.bill.tariff.pue().get())),
-    ("wue", unknown),
+    ("wue", |report| number(report.bill.water?.site.get())),
+    // What CodeCarbon has no columns for: without it a lost counter would look like a small energy.
+    ("energy_consumed_low", |report| bound(report, Estimate::low)),
+    ("energy_consumed_high", |report| bound(report, Estimate::high)),
+    ("energy_method", |report| Some(report.bill.total.method?.to_string())),
+    ("energy_missing", |report| {
+        let gaps = report.bill.gaps.iter().filter(|gap| gap.kind.misses_energy());
+        let gaps: Vec<String> = gaps.map(|gap| format!("{}: {}, {}", gap.of, gap.kind, gap.seconds)).collect();
+        (!gaps.is_empty()).then(|| gaps.join("; "))
+    }),
 ];
 
 /// CodeCarbon's gigabyte has 2^30 bytes.
@@ -83,12 +96,24 @@ pub fn emissions_csv<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Strin
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
+/// A bound of the building's energy, where the error is known.
+fn bound(report: &Report, of: fn(&Estimate<KilowattHours>) -> KilowattHours) -> Option<String> {
+    let energy = report.bill.total.facility_kwh.filter(Estimate::has_interval)?;
+    number(of(&energy).get())
+}
+
 fn unknown(_: &Report) -> Option<String> {
     None
 }
 
 fn number(number: f64) -> Option<String> {
     Some(number.to_string())
+}
+
+/// Provider and region, where the grid is that of a cloud's region.
+fn cloud(report: &Report) -> Option<(&str, &str)> {
+    let grid = &report.bill.grid;
+    (grid.choice == GridChoice::Cloud).then(|| grid.region.split_once('/')).flatten()
 }
 
 /// What all meters say alike.

@@ -1,6 +1,7 @@
 //! The columns of a report: each says its head for people, its key in JSON, and its number. What a
 //! bill gains is one line more here, and appears in every format.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use attar_meter::display::Scale;
@@ -185,10 +186,12 @@ pub(super) const UNITS: &[ReportColumn<UnitLine>] = &[
 impl Report {
     /// Every phase, in order.
     pub(super) fn phase_lines(&self) -> Vec<PhaseLine> {
+        let cpu: HashMap<&str, Option<Seconds>> =
+            self.totals.phases.iter().map(|phase| (phase.phase.as_str(), phase.cpu)).collect();
         let line = |bill: &BillLine| PhaseLine {
             name: bill.phase.clone(),
             bill: bill.clone(),
-            cpu: self.totals.phase(&bill.phase).and_then(|phase| phase.cpu),
+            cpu: cpu.get(bill.phase.as_str()).copied().flatten(),
         };
         self.bill.phases.iter().map(line).collect()
     }
@@ -233,6 +236,9 @@ impl ReportCell {
     /// For programs.
     pub(super) fn json(&self) -> Value {
         match self {
+            Self::Figure(figure @ Figure { value, currency: None, .. }) if !figure.has_interval() => {
+                json!({ "value": value, "low": null, "high": null })
+            }
             Self::Figure(Figure { value, low, high, currency: None, .. }) => {
                 json!({ "value": value, "low": low, "high": high })
             }
@@ -246,6 +252,12 @@ impl ReportCell {
 }
 
 impl Figure {
+    /// Whether its error is known. A price is exact, anything else without width was given by a user who
+    /// states no error.
+    pub(super) fn has_interval(&self) -> bool {
+        self.currency.is_some() || self.low < self.high || self.value == 0.0
+    }
+
     /// A difference of two numbers of this kind, with its sign and bounds, in this one's unit.
     pub(super) fn write_difference(&self, [value, low, high]: [f64; 3]) -> String {
         if low == high { self.scale.write(value) } else { self.scale.write_interval(value, low, high) }

@@ -5,12 +5,15 @@
 //!
 //! *Shared errors*: both were read on the same machine by the same sources in the same version. A model
 //! that is 30 % high for one is so for the other, so what is common to the intervals of a component
-//! cancels. What remains is what one of the two has more (a gap that raised its upper bound), and,
-//! where components have shares of different size, that each component errs for itself. What a
-//! single run each cannot show in either interval is the noise from run to run.
+//! cancels. What remains is what one of the two has more (a gap that raised its upper bound),
+//! where components have shares of different size, that each component errs for itself, and what a
+//! model errs differently at another load
+//! ([`Description::between_loads`](attar_meter::source::Description::between_loads)). What a single run each cannot show in either interval is the noise from run to run.
 
 use attar_meter::display;
-use attar_meter::{CONFIDENCE, Pue, Seconds};
+use attar_meter::source::Component;
+use attar_meter::{CONFIDENCE, Estimate, Joules, Method, Pue, Seconds, Spread};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::columns::{Figure, LINES, ReportCell, ReportColumn, UNITS, Visibility};
@@ -19,7 +22,7 @@ use super::ratio::{Bounds, ComparisonVerdict, Interval, Summand, differences, li
 use super::tables::UNKNOWN;
 use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
 use crate::bill::Bill;
-use crate::grid::GridChoice;
+use crate::grid::{Grid, GridChoice, GridKind};
 use crate::tariff::Tariff;
 
 /// Reports compared with the first of them.
@@ -43,6 +46,38 @@ pub struct Pair {
     /// What else differs, or is unsound on one side, as sentences.
     pub warnings: Vec<String>,
     with_pue: bool,
+    /// Components whose ratio errs with the load, and by which factors.
+    between_loads: Vec<(Component, Spread)>,
+    basis: [Basis; 2],
+}
+
+/// What a report's numbers are of, and what they are computed with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Basis {
+    /// How the energy was obtained; `None` where none was read.
+    pub method: Option<Method>,
+    /// What of the machine was read.
+    pub components: Vec<Component>,
+    /// The grid that the carbon is computed with.
+    pub grid: Grid,
+    /// The PUE.
+    pub pue: Pue,
+    /// What is not included, in words.
+    pub exclusions: Vec<String>,
+}
+
+impl Basis {
+    /// As sentences.
+    pub fn sentences(&self) -> Vec<String> {
+        let method = self.method.map_or_else(|| "no energy was read".to_owned(), |method| format!("energy {method}"));
+        let parts = super::describe::names(&self.components);
+        let of = if parts.is_empty() { String::new() } else { format!(", of the whole machine's {parts}") };
+        vec![
+            format!("Basis: {method}{of}; PUE {}.", self.pue.get()),
+            format!("Grid: {}.", self.grid),
+            format!("Not included: {}.", self.exclusions.join("; ")),
+        ]
+    }
 }
 
 /// One number of B over that of A.
@@ -70,6 +105,34 @@ pub struct Ratio {
     /// What the interval that applies says.
     pub verdict: ComparisonVerdict,
     shown: Visibility,
+}
+
+impl Report {
+    /// What its numbers are of, and what they are computed with.
+    pub fn basis(&self) -> Basis {
+        Basis {
+            method: self.bill.total.method,
+            components: self.totals.components.keys().copied().collect(),
+            grid: self.bill.grid.clone(),
+            pue: self.bill.tariff.pue(),
+            exclusions: self.bill.exclusions.clone(),
+        }
+    }
+
+    /// Whether this report's errors are those of another: by which factors the ratio of their energies
+    /// may be off all the same, because a model's error differs with the load.
+    ///
+    /// # Errors
+    /// Why they are not, in words: other machines, sources, versions or components.
+    pub fn shares_errors_with(&self, other: &Self) -> Result<Spread, String> {
+        same_instrument(self, other)?;
+        let (own, theirs) = (&self.totals.components, &other.totals.components);
+        if own.keys().ne(theirs.keys()) {
+            return Err("the components differ".to_owned());
+        }
+        let spreads = own.keys().map(|component| between_loads(self, *component));
+        Ok(spreads.reduce(wider).unwrap_or(Spread::NONE))
+    }
 }
 
 impl Comparison {
@@ -139,7 +202,18 @@ impl Pair {
             }
         }
         let with_pue = [a, b].iter().any(|report| report.bill.tariff.pue() != Pue::ONE);
-        Self { a: a.name.clone(), b: b.name.clone(), ratios, same_instrument: summands.is_some(), warnings, with_pue }
+        let by_load = a.totals.components.keys().map(|component| (*component, between_loads(a, *component)));
+        let by_load = by_load.filter(|(_, spread)| summands.is_some() && *spread != Spread::NONE).collect();
+        Self {
+            a: a.name.clone(),
+            b: b.name.clone(),
+            ratios,
+            same_instrument: summands.is_some(),
+            warnings,
+            with_pue,
+            between_loads: by_load,
+            basis: [a.basis(), b.basis()],
+        }
     }
 
     fn table(&self) -> Table {
@@ -169,8 +243,22 @@ impl Pair {
         if self.same_instrument {
             out.push(
                 "Shared errors: both were read on the same kind of machine by the same sources in the same version. If it \
-                 is one machine, an error of a source is common to both and cancels; what remains are gaps, and \
-                 components with other shares in the sum. This interval decides the verdict."
+                 is one machine, an error of a source is common to both and cancels; what remains are gaps, \
+                 components with other shares in the sum, and what a model errs differently at another load. This \
+                 interval decides the verdict."
+                    .to_owned(),
+            );
+        }
+        out.extend(self.between_loads.iter().map(|(component, spread)| {
+            format!(
+                "By load: {component} is modeled, and the model's error differs with the load: of two loads of one \
+                 machine the ratio is off by {spread} in 90 % of measured pairs. The shared interval holds that."
+            )
+        }));
+        if self.ratios.iter().any(|ratio| ratio.key.ends_with("energy_kwh") && ratio.independent.is_none()) {
+            out.push(
+                "No interval: a power that was given has no stated error, so of what follows from it the values alone \
+                 are compared, without a verdict."
                     .to_owned(),
             );
         }
@@ -179,6 +267,14 @@ impl Pair {
              difference."
                 .to_owned(),
         );
+        let [a, b] = self.basis.each_ref().map(Basis::sentences);
+        for (of_a, of_b) in a.into_iter().zip(b) {
+            if of_a == of_b {
+                out.push(of_a);
+            } else {
+                out.extend([format!("A: {of_a}"), format!("B: {of_b}")]);
+            }
+        }
         out.extend(self.warnings.iter().map(|warning| format!("Warning: {warning}.")));
         out
     }
@@ -200,6 +296,7 @@ impl Pair {
             "a": self.a,
             "b": self.b,
             "same_instrument": self.same_instrument,
+            "basis": { "a": self.basis[0], "b": self.basis[1] },
             "ratios": self.ratios.iter().map(ratio).collect::<Vec<_>>(),
             "warnings": self.warnings,
         })
@@ -247,14 +344,28 @@ impl Context<'_> {
 
     fn figures(&self, blank: Ratio, figure_a: &Figure, figure_b: &Figure) -> Ratio {
         let (a, b) = (Bounds::of(figure_a), Bounds::of(figure_b));
+        if !(figure_a.has_interval() && figure_b.has_interval()) {
+            // An error that nobody knows bounds nothing: the values stand beside each other.
+            let difference = [b.value - a.value; 3];
+            let difference_text = figure_a.write_difference(difference);
+            return Ratio { ratio: over(b.value, a.value), difference, difference_text, ..blank };
+        }
         let independent = Interval { low: over(b.low, a.high).unwrap_or(0.0), high: over(b.high, a.low) };
         let summands = self.summands_of(a, b);
-        let shared = summands.as_deref().and_then(shared_interval);
+        // Never wider than the worst case of both.
+        let shared = summands.as_deref().and_then(shared_interval).map(|shared| shared.within(independent));
+        let apart = (b.low - a.high, b.high - a.low);
         let (low, high) = match &summands {
-            Some(summands) if shared.is_some() => differences(summands),
-            _ => (b.low - a.high, b.high - a.low),
+            Some(summands) if shared.is_some() => {
+                let (low, high) = differences(summands);
+                (low.max(apart.0), high.min(apart.1))
+            }
+            _ => apart,
         };
-        let difference = [b.value - a.value, low, high];
+        // What two sums of the same differ by in their last bits is no difference.
+        let noise = 1e-9 * a.high.max(b.high);
+        let difference =
+            [b.value - a.value, low, high].map(|difference| if difference.abs() <= noise { 0.0 } else { difference });
         Ratio {
             ratio: over(b.value, a.value),
             // Beside a zero there is no ratio, but the difference tells.
@@ -294,10 +405,27 @@ fn energies(report: &Report) -> Option<Bounds> {
 
 /// The components of both, side by side; `None` if one has a component that the other has not.
 fn summands(a: &Report, b: &Report) -> Option<Vec<Summand>> {
+    let of = a;
     let (a, b) = (&a.totals.components, &b.totals.components);
     let same = !a.is_empty() && a.keys().eq(b.keys());
-    same.then(|| a.values().zip(b.values()).map(|(a, b)| (a.joules, b.joules)))
-        .map(|pairs| pairs.map(|(a, b)| Summand::of(Bounds::energy(a), Bounds::energy(b))).collect())
+    same.then(|| {
+        let pairs = a.iter().zip(b.values());
+        let summand = |(component, a, b): (&Component, Estimate<Joules>, Estimate<Joules>)| {
+            Summand::of(Bounds::energy(a), Bounds::energy(b), between_loads(of, *component))
+        };
+        pairs.map(|((component, a), b)| summand((component, a.joules, b.joules))).collect()
+    })
+}
+
+/// By how much the ratio of two of a component's numbers may be off.
+fn between_loads(report: &Report, component: Component) -> Spread {
+    let sources = report.headers.iter().flat_map(|header| &header.sources);
+    let of = sources.filter(|source| source.components.contains(&component));
+    of.map(|source| source.between_loads_of(component)).reduce(wider).unwrap_or(Spread::NONE)
+}
+
+fn wider(a: Spread, b: Spread) -> Spread {
+    Spread::between(a.low().min(b.low()), a.high().max(b.high()))
 }
 
 /// Whether errors of the two are common, or why not.
@@ -352,6 +480,7 @@ fn warnings(a: &Report, b: &Report) -> Vec<String> {
     }
     if a.bill.grid != b.bill.grid {
         out.push(format!("the grids differ: {} in A, {} in B", a.bill.grid, b.bill.grid));
+        out.extend(GridKind::mixed([&a.bill.grid, &b.bill.grid]));
     } else if a.bill.grid.choice == GridChoice::Unspecified {
         out.push("no region was given, so carbon uses the world average".to_owned());
     }

@@ -1,5 +1,7 @@
 //! Short descriptions of machines, sources and times, as reports print them.
 
+use std::collections::HashSet;
+
 use attar_meter::HostFacts;
 use attar_meter::source::{Component, Cpu, Description};
 use jiff::Timestamp;
@@ -42,9 +44,9 @@ pub(super) fn count(number: usize, word: &str) -> String {
 
 /// Each once, in the order of their first.
 pub(super) fn distinct(all: impl Iterator<Item = String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
+    let (mut kept, mut seen) = (Vec::new(), HashSet::new());
     for one in all {
-        if !kept.contains(&one) {
+        if seen.insert(one.clone()) {
             kept.push(one);
         }
     }
@@ -55,7 +57,7 @@ pub(super) fn distinct(all: impl Iterator<Item = String>) -> Vec<String> {
 pub(super) fn source(source: &Description) -> String {
     let notes = source.notes.iter().map(|note| format!("; {note}")).collect::<String>();
     let (name, components) = (&source.name, names(&source.components));
-    format!("Source {name}: {components}, {}, {}, {}{notes}.", source.method, source.spread, source.scope)
+    format!("Source {name}: {components}, {}, {}, {}{notes}.", source.method, source.intervals(), source.scope)
 }
 
 /// `cpu0, memory0`.

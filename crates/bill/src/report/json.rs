@@ -29,6 +29,7 @@ impl Report {
                 "notes": self.attribution.notes,
             },
             "units": self.unit_lines().iter().map(|line| row("unit", &line.name, UNITS, line)).collect::<Vec<_>>(),
+            "share": self.bill.share,
             "grid": self.bill.grid,
             "market": self.bill.market,
             "tariff": {
@@ -43,6 +44,7 @@ impl Report {
             "embodied": self.bill.embodied,
             "meters": self.headers,
             "windows": self.windows.len(),
+            "overlaps": self.overlaps,
             "gaps": self.bill.gaps,
             "torn": self.torn.iter()
                 .map(|line| json!({ "ledger": line.ledger, "line": line.torn.line, "bytes": line.torn.bytes }))

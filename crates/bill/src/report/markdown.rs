@@ -7,7 +7,11 @@ impl Report {
     /// a tag, a link, a formula or a table of its own.
     pub fn markdown(&self) -> String {
         let tables = self.tables().iter().map(table).collect::<String>();
-        format!("# {}\n\n{tables}## How this was measured\n\n{}", escape(&self.name), paragraphs(&self.statement()))
+        format!(
+            "# {}\n\n{tables}## How these numbers came about\n\n{}",
+            escape(&self.name),
+            paragraphs(&self.statement())
+        )
     }
 }
 

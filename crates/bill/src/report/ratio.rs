@@ -3,7 +3,7 @@
 use std::fmt;
 
 use attar_meter::display;
-use attar_meter::{Estimate, Joules};
+use attar_meter::{Estimate, Joules, Spread};
 
 use super::columns::Figure;
 
@@ -65,8 +65,16 @@ impl Bounds {
 }
 
 impl Summand {
-    /// Takes the factor that both intervals hold out of them.
-    pub(super) fn of(a: Bounds, b: Bounds) -> Self {
+    /// Takes the factor that both intervals hold out of them. What of it the two do not have in common,
+    /// because it differs with the load, stays with B: its ratio to A may be off by so much.
+    pub(super) fn of(a: Bounds, b: Bounds, between_loads: Spread) -> Self {
+        let summand = Self::sharing(a, b);
+        let b = summand.b;
+        let b = Bounds { low: b.low * between_loads.low(), high: b.high * between_loads.high(), ..b };
+        Self { b, ..summand }
+    }
+
+    fn sharing(a: Bounds, b: Bounds) -> Self {
         if a.value <= 0.0 || b.value <= 0.0 {
             // A lost interval has no value that a factor could belong to.
             return Self { a, b, common: (1.0, 1.0) };
@@ -84,6 +92,15 @@ impl Summand {
 }
 
 impl Interval {
+    /// The part that another interval has too.
+    pub(super) fn within(self, other: Self) -> Self {
+        let high = match (self.high, other.high) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self { low: self.low.max(other.low), high }
+    }
+
     pub(super) fn verdict(self) -> ComparisonVerdict {
         match self {
             Self { high: Some(high), .. } if high < 1.0 => ComparisonVerdict::Less,
@@ -193,13 +210,26 @@ mod tests {
         Bounds { value, low, high }
     }
 
+    fn of(a: Bounds, b: Bounds) -> Summand {
+        Summand::of(a, b, Spread::NONE)
+    }
+
+    #[test]
+    fn what_a_model_errs_by_load_does_not_cancel() {
+        let by_load = Spread::factor(2.0);
+        let one = [Summand::of(bounds(100.0, 50.0, 200.0), bounds(150.0, 75.0, 300.0), by_load)];
+        assert_eq!(shared_interval(&one), Some(Interval { low: 0.75, high: Some(3.0) }));
+        let worst = Interval { low: 1.0, high: Some(2.5) };
+        assert_eq!(shared_interval(&one).map(|shared| shared.within(worst)), Some(worst));
+    }
+
     #[test]
     fn a_common_factor_cancels() {
-        let one = [Summand::of(bounds(100.0, 50.0, 200.0), bounds(150.0, 75.0, 300.0))];
+        let one = [of(bounds(100.0, 50.0, 200.0), bounds(150.0, 75.0, 300.0))];
         assert_eq!(shared_interval(&one), Some(Interval { low: 1.5, high: Some(1.5) }));
         assert_eq!(differences(&one), (25.0, 100.0));
         // A gap raised the upper bound of A from 200 to 240: a fifth remains.
-        let gap = [Summand::of(bounds(100.0, 50.0, 240.0), bounds(150.0, 75.0, 300.0))];
+        let gap = [of(bounds(100.0, 50.0, 240.0), bounds(150.0, 75.0, 300.0))];
         assert_eq!(shared_interval(&gap), Some(Interval { low: 1.25, high: Some(1.5) }));
     }
 
@@ -207,7 +237,7 @@ mod tests {
     fn components_err_each_for_itself() {
         // 100 + 10 against 10 + 100, each times or divided by two.
         let (much, little) = (bounds(100.0, 50.0, 200.0), bounds(10.0, 5.0, 20.0));
-        let got = shared_interval(&[Summand::of(much, little), Summand::of(little, much)]).unwrap();
+        let got = shared_interval(&[of(much, little), of(little, much)]).unwrap();
         assert_eq!(got, Interval { low: 70.0 / 205.0, high: Some(205.0 / 70.0) });
         assert_eq!(got.verdict(), ComparisonVerdict::Inconclusive);
     }
@@ -242,7 +272,7 @@ mod tests {
                 let low = low.max(0.01);
                 let bounds_a = bounds(of_a, of_a * low, of_a * high * more);
                 let bounds_b = bounds(of_b, of_b * low, of_b * high);
-                summands.push(Summand::of(bounds_a, bounds_b));
+                summands.push(of(bounds_a, bounds_b));
                 let k = low + place * (high - low);
                 a += k * of_a * (1.0 + own * (more - 1.0));
                 b += k * of_b;

@@ -1,6 +1,8 @@
-//! The statement: what was measured, how, where and with which factors, as sentences.
+//! The statement: what was recorded, how, where and with which factors, as sentences.
 
-use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds};
+use std::collections::BTreeSet;
+
+use attar_meter::{CONFIDENCE, LedgerHeader, Method, Pue, Seconds, busy_while_idle};
 
 use super::Report;
 use super::describe::{count, distinct, machine, source, time};
@@ -11,7 +13,10 @@ impl Report {
     pub fn statement(&self) -> Vec<String> {
         let mut paragraphs = vec![self.what()];
         paragraphs.extend(self.meters());
+        paragraphs.extend(self.jobs());
+        paragraphs.extend(self.overlaps.iter().map(|overlap| format!("Overlap: {overlap}.")));
         paragraphs.push(self.energy());
+        paragraphs.push(self.scope());
         paragraphs.extend(distinct(self.headers.iter().flat_map(|header| &header.sources).map(source)));
         paragraphs.extend(distinct(self.headers.iter().filter_map(why)));
         paragraphs.extend(distinct(self.headers.iter().map(|header| format!("Machine: {}.", machine(&header.host)))));
@@ -32,7 +37,7 @@ impl Report {
         let end = self.windows.iter().map(|window| window.end).max();
         let span = begin.zip(end).map(|(begin, end)| format!(", from {} to {}", time(begin), time(end)));
         format!(
-            "Measured: {} in {} and {}{}.",
+            "Recorded: {} in {} and {}{}.",
             self.totals.active(),
             count(self.totals.phases.len(), "phase"),
             count(self.windows.len(), "window"),
@@ -54,11 +59,41 @@ impl Report {
         }
     }
 
+    /// The jobs of a batch system, with their ranks and machines.
+    fn jobs(&self) -> Option<String> {
+        let jobs = self.headers.iter().filter_map(|header| Some((header, header.job.as_ref()?)));
+        let mut each: Vec<(String, Vec<&LedgerHeader>)> = Vec::new();
+        for (header, job) in jobs {
+            let name = job.id.as_ref().map_or_else(|| job.scheduler.clone(), |id| format!("{} {id}", job.scheduler));
+            match each.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, headers)) => headers.push(header),
+                None => each.push((name, vec![header])),
+            }
+        }
+        let said = each.iter().map(|(name, headers)| {
+            let jobs = headers.iter().filter_map(|header| header.job.as_ref());
+            let ranks = jobs.clone().filter_map(|job| job.rank).collect::<BTreeSet<_>>().len();
+            let machines = headers.iter().filter_map(|header| header.host.boot.as_ref()).collect::<BTreeSet<_>>().len();
+            let of = jobs.filter_map(|job| job.ranks).max().map(|all| format!(" of {all}")).unwrap_or_default();
+            format!("{name}: {}{of} on {}", count(ranks, "rank"), count(machines, "machine"))
+        });
+        (!each.is_empty()).then(|| format!("Job: {}.", said.collect::<Vec<_>>().join("; ")))
+    }
+
     /// What the machine drew while it was left alone.
     fn idle(&self) -> Option<String> {
         let (energy, seconds) = (self.idle.energy()?, self.idle.active());
         let power = energy.map(|joules| joules / seconds);
-        (seconds > Seconds::ZERO).then(|| format!("Idle power: {power}, watched for {seconds}; not part of the bill."))
+        if seconds <= Seconds::ZERO {
+            return None;
+        }
+        Some(match busy_while_idle(&self.windows, self.headers.iter().flat_map(|header| &header.sources)) {
+            None => format!("Idle power: {power}, watched for {seconds}; not part of the bill."),
+            Some(busy) => format!(
+                "The machine was to be left alone for {seconds}, and drew {power}, but {busy:.2} of its cores were \
+                 busy: that is not idle power. It is not part of the bill."
+            ),
+        })
     }
 
     /// What else the bill is computed with.
@@ -87,15 +122,30 @@ impl Report {
         let how = match method {
             Method::Measured => "read from counters or sensors",
             Method::Apportioned => "at least in part a share of something measured",
+            Method::Replayed => "at least in part from a trace that was recorded at another time",
             Method::Modeled => "at least in part computed from load and tables or a given power",
         };
         if energy.low() == energy.high() {
             return format!("Energy: {energy}, {method} ({how}); its error is not known, so no interval is given.");
         }
         let percent = 100.0 * CONFIDENCE;
+        let without: Vec<String> = self.totals.without_interval().map(|component| component.to_string()).collect();
+        let lacking = if without.is_empty() {
+            String::new()
+        } else {
+            format!(" The error of {} is not known and not in it.", without.join(", "))
+        };
         format!(
-            "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all tables."
+            "Energy: {energy}, {method} ({how}); brackets show the {percent:.0} % interval, here and in all \
+             tables.{lacking}"
         )
+    }
+
+    /// Whose energy it is.
+    fn scope(&self) -> String {
+        let own = self.attribution.own().filter(|_| self.attribution.idle().is_some());
+        let own = own.map(|own| format!("; of what it drew beyond idle power, {own} are theirs")).unwrap_or_default();
+        format!("Scope: {}{own}.", self.bill.scope())
     }
 
     fn building(&self) -> String {
@@ -130,7 +180,7 @@ impl Report {
 
     fn gaps(&self) -> String {
         if self.bill.gaps.is_empty() {
-            return "Gaps: none was noted while measuring.".to_owned();
+            return "Gaps: none was noted.".to_owned();
         }
         let gaps = self.bill.gaps.iter().map(|gap| format!("{}: {}, {} in all", gap.of, gap.kind, gap.seconds));
         format!("Gaps: {}.", gaps.collect::<Vec<_>>().join("; "))

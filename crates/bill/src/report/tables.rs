@@ -23,7 +23,7 @@ impl Table {
     /// Whether a column holds numbers, which stand to the right.
     pub fn is_number(&self, column: usize) -> bool {
         let number = |cell: &String| {
-            let first = cell.split(' ').next().unwrap_or_default();
+            let first = cell.trim_start_matches("at most ").split(' ').next().unwrap_or_default();
             cell == UNKNOWN || first.bytes().any(|c| c.is_ascii_digit()) && first.parse::<f64>().is_ok()
         };
         let mut cells = self.rows.iter().filter_map(|row| row.get(column)).peekable();

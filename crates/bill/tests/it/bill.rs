@@ -122,7 +122,7 @@ fn every_factor_has_its_own_line() {
     let text = bill.to_string();
     for expected in [
         "1.55 kg CO2e [0.78, 3.10] by the grid, 248 g CO2e [124, 496] market-based",
-        "market-based: gcp/europe-west1 2024, 16.5 g CO2e/kWh (grid × (1 − CFE) = 103 g CO2e/kWh × (1 − 0.84), Google",
+        "market-based: gcp/europe-west1 2024, 16.5 g CO2e/kWh kind not stated (grid × (1 − CFE) = 103 g CO2e/kWh × (1 − 0.84), Google",
         "143 g CO2e embodied",
         "48.0 l [24.0, 96.0] of water",
         "water: 1.80 l/kWh on the site, 2.00 l/kWh where the electricity is made",

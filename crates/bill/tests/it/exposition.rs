@@ -182,3 +182,28 @@ fn hostile_names_are_escaped_and_the_unknown_is_absent() {
     let text = exposition(&Totals::default(), None, &nothing);
     assert_eq!(parse(&text).len(), 1, "{text}");
 }
+
+// The dashboard asks for what is served, and for nothing else.
+#[test]
+fn the_dashboard_shows_metrics_that_there_are() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/grafana-energy.json");
+    let dashboard: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let clock = ManualClock::new();
+    let mut meter = meter(Scripted::new(&[CPU, GPU]), &clock, Duration::from_secs(1), None);
+    clock.advance(Duration::from_secs(10), Duration::from_secs(1));
+    meter.tick();
+    let mut text = scrape(&meter);
+    // No gap was met here, but it has a family.
+    text.push_str("attar_energy_gaps_total");
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() >= 5);
+    let mut asked = BTreeSet::new();
+    for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+        let expression = target["expr"].as_str().unwrap();
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        let metric = expression.split(word).find(|word| word.starts_with("attar_")).unwrap();
+        assert!(text.contains(metric), "{metric} is not served:\n{text}");
+        asked.insert(metric.to_owned());
+    }
+    assert_eq!(asked.len(), 6, "{asked:?}");
+}

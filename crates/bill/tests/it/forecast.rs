@@ -33,10 +33,10 @@ fn hours(hours: f64) -> Workload {
 fn a_server_adds_up() {
     let workload = hours(10.0).with_utilization(1.0).unwrap().with_processor_utilization(0.5).unwrap();
     let forecast = Forecast::new(&server(), &workload).unwrap();
-    let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.525, 1024.0 * 0.3725);
+    let (boards, packages, memory) = (8.0 * 400.0 * 0.89, 2.0 * 280.0 * 0.525, 1024.0 * 0.08);
     assert_close_relative("W", forecast.power_w.value().get(), boards + packages + memory, 1e-12);
-    let low = 8.0 * 400.0 * 0.55 + packages * 0.38 + memory / 2.0;
-    let high = 8.0 * 400.0 + packages * 1.83 + memory * 2.0;
+    let low = 8.0 * 400.0 * 0.55 + packages * 0.38 + memory / 4.0;
+    let high = 8.0 * 400.0 + packages * 1.83 + memory * 5.0;
     assert_close_relative("low", forecast.power_w.low().get(), low, 1e-12);
     assert_close_relative("high", forecast.power_w.high().get(), high, 1e-12);
     assert_close_relative("J", forecast.energy_j.value().get(), (boards + packages + memory) * 36_000.0, 1e-12);
@@ -45,9 +45,33 @@ fn a_server_adds_up() {
     let components: Vec<Component> = forecast.components.keys().copied().collect();
     assert_eq!(components, [Component::Cpu(0), Component::Memory(0), Component::Gpu(0)]);
     let remarks = forecast.remarks.join("\n");
-    for text in ["8 × A100 SXM4 80 GB (400 W): 0.89 [0.55, 1.00] of its limit", "MIT", "0.3725 W/GB", "base power"] {
+    for text in ["8 × A100 SXM4 80 GB (400 W): 0.89 [0.55, 1.00] of its limit", "MIT", "0.08 W/GB", "base power"] {
         assert!(remarks.contains(text), "{text} is missing in\n{remarks}");
     }
+}
+
+// Between spot and on demand lies the price; the doubt about energy and time goes on top of it.
+#[test]
+fn a_machine_of_two_prices_keeps_both_as_bounds() {
+    let price = |usd_per_hour| PricePerHour::new(usd_per_hour, usd()).unwrap();
+    let rent = Tariff::own_machine().with_device_hour(price(3.0)).unwrap().with_spot_hour(price(1.0)).unwrap();
+    let money = |workload: &Workload, tariff: &Tariff| {
+        let forecast = Forecast::new(&server(), workload).unwrap();
+        let grid = Grid::world();
+        let row = Variant { label: String::new(), forecast: &forecast, grid: &grid, tariff };
+        let money = what_if(&[row])[0].money.unwrap();
+        (money.low().amount(), money.value().amount(), money.high().amount())
+    };
+    assert_eq!(money(&hours(10.0), &rent), (10.0, 30.0, 30.0));
+    // A spot price above the one on demand is the upper bound.
+    let dear = Tariff::own_machine().with_device_hour(price(3.0)).unwrap().with_spot_hour(price(4.0)).unwrap();
+    assert_eq!(money(&hours(10.0), &dear), (30.0, 30.0, 40.0));
+    // Arithmetic whose time is in doubt: least time at the lower price, most time at the higher.
+    let work = Workload::operations(1e18, Precision::Half).unwrap();
+    let time = Forecast::new(&server(), &work).unwrap().time_s;
+    let (low, _, high) = money(&work, &rent);
+    assert_close_relative("low", low, time.low().hours(), 1e-9);
+    assert_close_relative("high", high, 3.0 * time.high().hours(), 1e-9);
 }
 
 #[test]
@@ -177,7 +201,7 @@ fn bad_input_is_refused_by_name() {
         Forecast::new(&server(), &Workload::operations(1e31, Precision::Half).unwrap()).unwrap_err().to_string(),
     ];
     let expected = [
-        "accelerator `A1000` is not among the 49 known; nearest: ",
+        "accelerator `A1000` is not among the 54 known; nearest: ",
         "number of accelerators must be from 1 to 1000000, got 0",
         "number of processors must be from 1 to 1000000, got 0",
         "number of accelerators must be from 1 to 1000000, got 4294967295",

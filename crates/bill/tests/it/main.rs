@@ -10,6 +10,10 @@ mod exposition;
 #[cfg(test)]
 mod forecast;
 #[cfg(test)]
+mod ledgers;
+#[cfg(test)]
+mod overlap;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 #[path = "../../../meter/tests/it/scripted.rs"]

@@ -25,7 +25,7 @@ pub(super) fn perf(observed: &Observations<'_>) -> Finding {
             let why = if used { "alive, and powercap is not" } else { "alive; powercap comes first" };
             let parts: Vec<String> = alive.components.iter().map(Component::to_string).collect();
             let parts = parts.join(" and ");
-            finding(alive.method.into(), &format!("{why}: {parts}; 90 % interval {}", alive.spread))
+            finding(alive.method.into(), &format!("{why}: {parts}; 90 % interval {}", alive.intervals()))
                 .used(used)
                 .with_notes(alive.notes.iter().chain(&trials.disagreement).cloned())
         }
@@ -101,7 +101,7 @@ pub(super) fn apple(observed: &Observations<'_>) -> Finding {
     let finding =
         |state, why: &str| Finding::new(Interface::AppleChip, "processor, memory and graphics of the chip", state, why);
     match &observed.trials.chip {
-        Some(Ok(alive)) => finding(alive.method.into(), &format!("alive, 90 % interval {}", alive.spread))
+        Some(Ok(alive)) => finding(alive.method.into(), &format!("alive, 90 % interval {}", alive.intervals()))
             .used(observed.selects(&alive.name, |_| true))
             .with_notes(alive.notes.clone()),
         Some(Err(reason)) => finding(InterfaceState::Dead, reason),
@@ -126,7 +126,7 @@ pub(super) fn models(observed: &Observations<'_>, clock: &dyn Clock) -> [Finding
         Liveness::Dead(reason) => finding(InterfaceState::Dead, reason),
         Liveness::Alive => {
             let (figures, notes) = says.notes.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-            finding(InterfaceState::Models, format!("{figures}; 90 % interval {}", says.spread))
+            finding(InterfaceState::Models, format!("{figures}; 90 % interval {}", says.intervals()))
                 .used(observed.selects("model", is_cpu))
                 // The amount of memory is the other finding's matter.
                 .with_notes(notes.iter().filter(|note| !note.contains("memory is not counted")).cloned())
@@ -140,7 +140,7 @@ pub(super) fn models(observed: &Observations<'_>, clock: &dyn Clock) -> [Finding
     let finding = |state, why| Finding::new(Interface::MemoryModel, "main memory, by size", state, why);
     let memory = match (life, power) {
         (Liveness::Alive, Some((_, power))) => {
-            finding(InterfaceState::Models, format!("{power} whatever the load; 90 % interval {}", says.spread))
+            finding(InterfaceState::Models, format!("{power} whatever the load; 90 % interval {}", says.intervals()))
                 .used(observed.selects("model", is_memory))
         }
         (Liveness::Dead(reason), _) => finding(InterfaceState::Absent, reason),

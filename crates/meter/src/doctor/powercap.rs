@@ -87,7 +87,7 @@ fn packages(observed: &Observations<'_>, zones: &[Access]) -> Finding {
     match &observed.trials.powercap {
         Some(Ok(alive)) => {
             let count = alive.components.iter().filter(|component| is_cpu(component)).count();
-            let why = format!("{count} of {} zones counted, 90 % interval {}", zones.len(), alive.spread);
+            let why = format!("{count} of {} zones counted, 90 % interval {}", zones.len(), alive.interval_of(is_cpu));
             let notes = alive.notes.iter().filter(|note| !of_memory(note)).cloned();
             finding(alive.method.into(), why).used(observed.selects("powercap", is_cpu)).with_notes(notes)
         }
@@ -115,7 +115,8 @@ fn memory(observed: &Observations<'_>, zones: &[Access]) -> Finding {
     match &observed.trials.powercap {
         Some(Ok(alive)) if alive.components.iter().any(is_memory) => {
             let count = alive.components.iter().filter(|component| is_memory(component)).count();
-            let why = format!("{count} of {} zones counted, 90 % interval {}", zones.len(), alive.spread);
+            let why =
+                format!("{count} of {} zones counted, 90 % interval {}", zones.len(), alive.interval_of(is_memory));
             finding(alive.method.into(), why).used(observed.selects("powercap", is_memory))
         }
         _ if zones.contains(&Access::Denied) => denied(finding(InterfaceState::Denied, unreadable(zones))),

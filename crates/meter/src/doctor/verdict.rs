@@ -28,7 +28,7 @@ pub struct ChosenSource {
     pub components: Vec<Component>,
     /// How its numbers are obtained.
     pub method: Method,
-    /// 90 % interval of the source, as factors: that of the widest of its parts.
+    /// 90 % interval of this part, as factors: that of the widest of its components.
     pub spread: Spread,
 }
 
@@ -38,7 +38,7 @@ impl Verdict {
         let chosen = |part: fn(&Component) -> bool| {
             selected.iter().find_map(|source| {
                 let components: Vec<Component> = source.components.iter().copied().filter(part).collect();
-                let (method, spread) = (source.method, source.spread);
+                let (method, spread) = (source.method, source.interval_of(part));
                 (!components.is_empty()).then(|| ChosenSource {
                     source: source.name.clone(),
                     components,
@@ -70,7 +70,8 @@ fn sentence(processor: Option<&ChosenSource>, memory: Option<&ChosenSource>, boa
         Some(chosen) => say(&format!("{} GPUs", chosen.components.len()), boards),
         None => "no GPU counted".to_owned(),
     };
-    let together = processor.zip(memory).is_some_and(|(processor, memory)| processor.source == memory.source);
+    let alike = |a: &ChosenSource, b: &ChosenSource| a.source == b.source && a.spread == b.spread;
+    let together = processor.zip(memory).is_some_and(|(processor, memory)| alike(processor, memory));
     let all = if together {
         [say("processor and memory", processor), of_boards].join(", ")
     } else {

@@ -164,6 +164,8 @@ impl Source for Apple {
             components: self.counted.iter().map(|(i, _)| CHANNELS[*i]).collect(),
             method: Method::Measured,
             spread: SPREAD,
+            spreads: BTreeMap::new(),
+            between_loads: BTreeMap::new(),
             resolution: PERIOD.into(),
             poll: None,
             scope: "the whole chip, with everything that runs on it".to_owned(),

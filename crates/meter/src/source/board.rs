@@ -25,6 +25,9 @@ const STEPS: usize = 100;
 /// Steps that are always made, and how often the power sensor is asked meanwhile.
 const LEAST_STEPS: usize = 40;
 const SENSOR_EVERY: usize = 10;
+/// How long a sensor that must waver may show one number, and how often it is looked at meanwhile.
+const WAVER: Duration = Duration::from_secs(2);
+const WAVER_STEP: Duration = Duration::from_millis(20);
 /// Changes of the counter that make at least two whole periods.
 const LEAST_EDGES: usize = 3;
 /// Counter and sensor are said to disagree beyond this ratio (1.7 was seen on an idle board).
@@ -83,6 +86,10 @@ impl Board {
                 }
                 self.sensor = Sensor::Counter(self.metered(period), period);
                 Ok(remarks)
+            }
+            (_, Some(sensed)) if plausible(sensed) && self.board.must_waver() && !self.wavers(clock) => {
+                let shown = Watts::raw(sensed);
+                Err(format!("its power sensor shows {shown} and nothing else for {} s: not alive", WAVER.as_secs()))
             }
             (counted, Some(sensed)) if plausible(sensed) => {
                 remarks.push(match (&fault, counted) {
@@ -195,6 +202,16 @@ impl Board {
             sensed: (!watts.is_empty()).then(|| watts.iter().sum::<f64>() / watts.len() as f64),
             fault,
         }
+    }
+
+    /// Whether the power sensor shows another number before long.
+    fn wavers(&mut self, clock: &dyn Clock) -> bool {
+        let first = self.board.power_milliwatts();
+        let looks = WAVER.as_millis() / WAVER_STEP.as_millis();
+        (0..looks).any(|_| {
+            clock.spin(WAVER_STEP);
+            self.board.power_milliwatts() != first
+        })
     }
 
     fn sensor_remark(&mut self) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Component, ComponentReading, Description, Liveness, Reading, Source, SourceError};
+use super::{Component, ComponentReading, Description, FIXED, Liveness, Reading, Source, SourceError};
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::quantity::{Seconds, Watts};
@@ -26,10 +26,12 @@ impl Fixed {
 impl Source for Fixed {
     fn describe(&self) -> Description {
         Description {
-            name: "fixed".to_owned(),
+            name: FIXED.to_owned(),
             components: vec![Component::Machine],
             method: Method::Modeled,
             spread: Spread::NONE,
+            spreads: BTreeMap::new(),
+            between_loads: BTreeMap::new(),
             resolution: Seconds::ZERO,
             poll: None,
             scope: "the whole machine".to_owned(),

@@ -78,6 +78,8 @@ impl Gate {
             components: self.components(),
             method: self.method(),
             spread: self.spread(),
+            spreads: self.counted.iter().map(|(_, metered)| (metered.component, metered.spread)).collect(),
+            between_loads: BTreeMap::new(),
             resolution: REFRESH.into(),
             poll: None,
             scope: scope.to_owned(),
@@ -129,7 +131,7 @@ impl Gate {
         self.counted.iter().map(|(_, metered)| metered.component).collect()
     }
 
-    /// The widest of its parts.
+    /// The widest of its components.
     pub(super) fn spread(&self) -> Spread {
         self.counted
             .iter()

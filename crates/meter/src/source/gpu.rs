@@ -68,6 +68,8 @@ impl Source for Gpus {
             components: self.boards.iter().map(Board::component).collect(),
             method: Method::Measured,
             spread: spreads.reduce(|a, b| if b.high() > a.high() { b } else { a }).unwrap_or(Spread::NONE),
+            spreads: self.boards.iter().map(|board| (board.component(), board.board.spread())).collect(),
+            between_loads: BTreeMap::new(),
             // Of the slowest.
             resolution: self.periods().chain(sampled.then_some(POLL)).max().unwrap_or(REFRESH).into(),
             poll: sampled.then_some(POLL.into()),

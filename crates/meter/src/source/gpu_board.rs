@@ -24,6 +24,11 @@ pub trait GpuBoard: Send {
     fn limit(&mut self) -> Option<Watts> {
         None
     }
+    /// Whether a power that stays one number tells of a dead sensor, as it does where the sensor is a file
+    /// that its driver may have ceased to renew.
+    fn must_waver(&self) -> bool {
+        false
+    }
     /// What its power sensor shows, where that is known.
     fn power_kind(&mut self) -> Option<PowerKind> {
         None

@@ -7,6 +7,9 @@
 //! Stated error of the sockets: ±10 %, as for the packages of powercap; a guess by analogy, for
 //! nothing is published of this driver.
 //!
+//! A power that is one number for two seconds is that of a dead sensor: the noise of a living one is some
+//! milliwatts at least, and its file has microwatts.
+//!
 //! Whatever else shows energy or power is named and not counted: what such a sensor covers, and
 //! whether it contains another, its driver alone knows.
 
@@ -206,6 +209,10 @@ impl GpuBoard for AmdBoard {
     // No figure is published: twice that of NVIDIA's sensors, as a cautious guess.
     fn spread(&self) -> Spread {
         Spread::relative(0.10)
+    }
+
+    fn must_waver(&self) -> bool {
+        true
     }
 
     fn utilization(&mut self) -> Option<f64> {

@@ -11,7 +11,8 @@
 //!
 //! Stated 90 % interval: from load sweeps on other machines, for a machine that is not among them
 //! (see `watts`): ×0.38 to ×1.83 by thermal design power, ×0.35 to ×3.8 by microarchitecture. Wider
-//! where the figures are borrowed or the load is not known.
+//! where the figures are borrowed or the load is not known. Memory: ×0.25 to ×5, which holds what was
+//! measured of it and what calculators take.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +22,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Component, ComponentReading, Cpu, CpuWatts, Description, Liveness, MEMORY_WATTS_PER_GB, Reading, Source,
-    SourceError,
+    Component, ComponentReading, Cpu, CpuWatts, Description, Liveness, MEMORY_SPREAD, MEMORY_WATTS_PER_GB, Reading,
+    Source, SourceError,
 };
 use super::{proc, watts};
 use crate::clock::{Clock, Moment};
@@ -83,7 +84,6 @@ struct LoadState {
     process: Option<f64>,
 }
 
-const MEMORY_SPREAD: Spread = Spread::factor(2.0);
 /// A constant half load was 0.40 to 5.0 times the truth in the same sweeps.
 const ASSUMED_LOAD: f64 = 0.5;
 const ASSUMED_SPREAD: Spread = Spread::between(0.2, 2.5);
@@ -137,6 +137,14 @@ impl Modeled {
         Spread::between(cpu.spread.low().min(ASSUMED_SPREAD.low()), cpu.spread.high().max(ASSUMED_SPREAD.high()))
     }
 
+    /// At an assumed load the ratio of two powers says nothing that the intervals do not.
+    fn between_loads(&self, cpu: &CpuWatts) -> Spread {
+        if self.load != Load::Assumed {
+            return cpu.between_loads;
+        }
+        Spread::factor(self.spread(cpu).high() / self.spread(cpu).low())
+    }
+
     /// What to charge between two states; `None` if CPU time fell back.
     fn charge(&self, before: LoadState, after: LoadState) -> Option<Charge> {
         let rise = |of: fn(&LoadState) -> Option<f64>| Some(of(&after)? - of(&before)?).filter(|rise| *rise >= 0.0);
@@ -172,7 +180,10 @@ struct Charge {
 
 impl Source for Modeled {
     fn describe(&self) -> Description {
-        let spreads = self.cpu.iter().map(|cpu| self.spread(cpu)).chain(self.memory.map(|_| MEMORY_SPREAD));
+        let of_cpu = self.cpu.iter().map(|cpu| (Component::Cpu(0), self.spread(cpu)));
+        let of_memory = self.memory.map(|_| (Component::Memory(0), MEMORY_SPREAD));
+        let spreads: BTreeMap<Component, Spread> = of_cpu.chain(of_memory).collect();
+        let widest = |a: Spread, b: &Spread| Spread::between(a.low().min(b.low()), a.high().max(b.high()));
         let size = match self.memory {
             Some(memory) => format!("{} threads, {:.1} GB", self.threads, memory.get() / MEMORY_WATTS_PER_GB),
             None => format!("{} threads", self.threads),
@@ -184,12 +195,22 @@ impl Source for Modeled {
                 format!("{}: {} idle to {} at full load per thread", cpu.microarchitecture, cpu.idle, cpu.full),
             );
         }
+        if self.memory.is_some() {
+            let (low, high) = (MEMORY_SPREAD.low(), MEMORY_SPREAD.high());
+            notes.push(format!(
+                "memory at {MEMORY_WATTS_PER_GB} W/GB [{:.2}, {:.2}], from published measurements",
+                MEMORY_WATTS_PER_GB * low,
+                MEMORY_WATTS_PER_GB * high
+            ));
+        }
         let cpu = self.cpu.is_some().then_some(Component::Cpu(0));
         Description {
             name: "model".to_owned(),
             components: cpu.into_iter().chain(self.memory.map(|_| Component::Memory(0))).collect(),
             method: Method::Modeled,
-            spread: spreads.fold(Spread::NONE, |a, b| Spread::between(a.low().min(b.low()), a.high().max(b.high()))),
+            spread: spreads.values().fold(Spread::NONE, widest),
+            spreads,
+            between_loads: self.cpu.iter().map(|cpu| (Component::Cpu(0), self.between_loads(cpu))).collect(),
             resolution: Seconds::raw(1.0 / proc::TICKS_PER_SECOND),
             poll: None,
             scope: format!("{} ({size})", self.scope),

@@ -102,6 +102,12 @@ fn child_lists(process: &Path) -> impl Iterator<Item = PathBuf> {
     threads.map(|thread| thread.path().join("children"))
 }
 
+/// The number that the kernel draws at its start. A sandbox may draw one for each look: then none.
+pub(crate) fn boot_id(proc: &Path) -> Option<String> {
+    let look = || files::text(&proc.join("sys/kernel/random/boot_id")).ok().filter(|id| !id.is_empty());
+    look().filter(|first| look().as_ref() == Some(first))
+}
+
 /// Version of the kernel.
 pub(crate) fn kernel_version(proc: &Path) -> Option<String> {
     files::text(&proc.join("sys/kernel/osrelease")).ok()

@@ -60,7 +60,7 @@ impl Recorder {
                         unit_j: MICROJOULE,
                         range: None,
                         method: Some(description.method),
-                        spread: Some(description.spread),
+                        spread: Some(description.spread_of(*component)),
                     }));
                     Kind::Added(description.components.iter().map(|component| (*component, 0.0)).collect())
                 } else {
@@ -80,8 +80,9 @@ impl Recorder {
             });
         }
         let spread = devices.first().and_then(|device| device.spread).unwrap_or(Spread::NONE);
-        let header =
-            TraceHeader { devices, start: clock.utc(), host: Some(host.facts()), method: Method::Measured, spread };
+        // What the devices say themselves; the weakest of them stands at the head.
+        let method = Method::weakest(devices.iter().filter_map(|device| device.method)).unwrap_or(Method::Modeled);
+        let header = TraceHeader { devices, start: clock.utc(), host: Some(host.facts()), method, spread };
         let writer = TraceWriter::create(path.as_ref(), &header)?;
         let origin = clock.now().elapsed;
         let mut recorder = Self { sources, writer, period, origin, next: origin };

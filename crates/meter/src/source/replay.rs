@@ -17,6 +17,7 @@ use super::{
 use crate::clock::{Clock, Moment};
 use crate::estimate::{Estimate, Method, Spread};
 use crate::gap::{Gap, GapKind};
+use crate::host::Host;
 use crate::quantity::{Joules, Seconds, Watts};
 
 /// A trace as a source: its time begins with the first read.
@@ -27,13 +28,16 @@ pub struct Replay {
     /// How far it was returned, in the trace's time.
     done: Duration,
     notes: Vec<String>,
+    /// Whether this machine recorded it, since it was started.
+    recorded_here: bool,
 }
 
 /// What one device used, piece by piece.
 struct Track {
     component: Component,
     name: String,
-    method: Method,
+    /// How its numbers came about when they were recorded.
+    recorded: Method,
     spread: Spread,
     pieces: Vec<Piece>,
     /// Gaps and when they were found.
@@ -54,11 +58,19 @@ const REFRESH: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Replay {
-    /// Opens a trace.
+    /// Opens a trace of this machine or another.
     ///
     /// # Errors
     /// If it cannot be read (see [`Trace::read`]), or holds the whole machine beside its parts.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TraceError> {
+        Self::open_on(&Host::local(), path)
+    }
+
+    /// Opens a trace on a machine of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(host: &Host, path: impl AsRef<Path>) -> Result<Self, TraceError> {
         let path = path.as_ref();
         let trace = Trace::read(path)?;
         let whole = trace.header.devices.iter().any(|device| device.component == Component::Machine);
@@ -72,6 +84,8 @@ impl Replay {
             });
         }
         let mut replay = Self::new(&trace);
+        let recorded_on = trace.header.host.as_ref().and_then(|host| host.boot.as_ref());
+        replay.recorded_here = recorded_on.is_some() && recorded_on == host.facts().boot.as_ref();
         replay.notes.insert(0, format!("replayed from {}, recorded {}", path.display(), trace.header.start));
         Ok(replay)
     }
@@ -84,6 +98,7 @@ impl Replay {
             origin: None,
             done: Duration::ZERO,
             notes: torn.into_iter().collect(),
+            recorded_here: false,
         }
     }
 }
@@ -95,14 +110,21 @@ impl Source for Replay {
         Description {
             name: "replay".to_owned(),
             components: self.tracks.iter().map(|track| track.component).collect(),
-            method: Method::weakest(self.tracks.iter().map(|track| track.method)).unwrap_or(Method::Measured),
+            method: Method::weakest(self.tracks.iter().map(Track::method)).unwrap_or(Method::Replayed),
             spread: self.tracks.iter().map(|track| track.spread).reduce(widest).unwrap_or(Spread::NONE),
+            spreads: self.tracks.iter().map(|track| (track.component, track.spread)).collect(),
+            between_loads: BTreeMap::new(),
             resolution: self.tracks.iter().map(spacing).max().unwrap_or_default().into(),
             poll: None,
             scope: "as recorded".to_owned(),
             idle: BTreeMap::new(),
             notes: self.notes.clone(),
         }
+    }
+
+    fn stands_for(&self) -> Method {
+        let recorded = Method::weakest(self.tracks.iter().map(|track| track.recorded));
+        recorded.filter(|_| self.recorded_here).unwrap_or_else(|| self.describe().method)
     }
 
     /// A trace proved itself when it was recorded; a device that used nothing in all of it tells
@@ -145,7 +167,7 @@ impl Track {
         let mut track = Self {
             component: device.component,
             name: device.name.clone(),
-            method,
+            recorded: method,
             spread,
             pieces: Vec::new(),
             gaps: Vec::new(),
@@ -182,6 +204,11 @@ impl Track {
         track
     }
 
+    /// What was measured then is not measured now; what was modeled stays so.
+    fn method(&self) -> Method {
+        self.recorded.max(Method::Replayed)
+    }
+
     /// Keeps what a sample gave, with its time.
     fn collect(&mut self, at: Duration, give: impl FnOnce(&mut Reading)) {
         let mut reading = Reading::default();
@@ -208,7 +235,7 @@ impl Track {
             over += inside;
         }
         if let Some(energy) = energy {
-            let (component, method) = (self.component, self.method);
+            let (component, method) = (self.component, self.method());
             reading.parts.push(ComponentReading { component, energy, background: Joules::ZERO, over, method });
         }
         let found = self.gaps.iter().filter(|(at, _)| from < *at && *at <= until);

@@ -11,7 +11,7 @@ use super::{
     PerfEnergy, Rapl, Replay, Scope, Source, SourceError, amd_boards, unknown_sensors,
 };
 use crate::clock::Clock;
-use crate::estimate::Method;
+use crate::estimate::{Method, Spread};
 use crate::host::Host;
 use crate::quantity::Watts;
 
@@ -125,7 +125,7 @@ pub(crate) fn select_recording_trials(
         SourceChoice::Off => selection.reasons.push("energy is not measured: only time is kept".to_owned()),
         SourceChoice::Fixed(power) => selection.add("whole machine", Ok(Fixed::new(power)), clock),
         SourceChoice::Replay(path) => {
-            selection.add("trace", Replay::open(path).map_err(|error| error.to_string()), clock);
+            selection.add("trace", Replay::open_on(host, path).map_err(|error| error.to_string()), clock);
         }
         SourceChoice::Modeled => {
             selection.add("processor and memory", Ok(Modeled::new(&host.proc, &host.cpu, scope)), clock);
@@ -216,11 +216,16 @@ impl Selection {
         let reasons = &mut self.reasons;
         self.sources.retain(|source| {
             let description = source.describe();
-            let good = description.method <= weakest;
+            let good = source.stands_for() <= weakest;
             if !good {
                 let components: Vec<String> = description.components.iter().map(Component::to_string).collect();
                 let (of, method) = (components.join(" and "), description.method);
-                reasons.push(format!("{of}: would be {method} (source {}), so not counted", description.name));
+                let why = if method == Method::Replayed {
+                    "; the trace was not recorded on this machine since its start"
+                } else {
+                    ""
+                };
+                reasons.push(format!("{of}: would be {method} (source {}), so not counted{why}", description.name));
             }
             good
         });
@@ -245,9 +250,12 @@ impl Selection {
     /// Takes a source that lives.
     fn take<S: Source + 'static>(&mut self, what: &str, source: S) {
         let description = source.describe();
+        let known = if description.spread == Spread::NONE { "" } else { "90 % interval " };
         self.reasons.push(format!(
-            "{what}: {}, source {}, 90 % interval {}",
-            description.method, description.name, description.spread
+            "{what}: {}, source {}, {known}{}",
+            description.method,
+            description.name,
+            description.intervals()
         ));
         self.reasons.extend(description.notes.iter().map(|note| format!("{what}: {note}")));
         self.sources.push(Box::new(source));

@@ -153,7 +153,7 @@ fn powercap(tree: &Tree) {
 }
 
 fn amd_board(tree: &Tree) {
-    tree.at("class/hwmon/hwmon2/name", "amdgpu\n").at("class/hwmon/hwmon2/power1_average", "200000000\n");
+    tree.at("class/hwmon/hwmon2/name", "amdgpu\n").counter_at("class/hwmon/hwmon2/power1_average", 200_000_000, 0.05);
     tree.at("class/hwmon/hwmon2/power1_cap", "300000000\n");
 }
 
@@ -348,7 +348,10 @@ fn readable_powercap_measures_and_says_what_it_leaves_out() {
     assert!(!of(&diagnosis, Interface::ProcessorModel).used && !of(&diagnosis, Interface::MemoryModel).used);
     holds(
         &diagnosis.verdict.sentence,
-        &["energy counters work here", "processor and memory measured (powercap, ×0.80 to ×1.20)"],
+        &[
+            "energy counters work here",
+            "processor measured (powercap, ×0.90 to ×1.10), memory measured (powercap, ×0.80 to ×1.20)",
+        ],
     );
 
     let psys = case("powercap with psys");
@@ -420,7 +423,10 @@ fn perf_events_measure_are_refused_or_stand_still() {
     let alone = case("perf alone");
     let perf = of(&alone, Interface::Perf);
     assert_eq!((perf.state, perf.used), (InterfaceState::Measures, true));
-    holds(&perf.why, &["alive, and powercap is not: cpu0 and memory0; 90 % interval ×0.80 to ×1.20"]);
+    holds(
+        &perf.why,
+        &["alive, and powercap is not: cpu0 and memory0; 90 % interval cpu0 ×0.90 to ×1.10, memory0 ×0.80 to ×1.20"],
+    );
     assert_eq!(of(&alone, Interface::PowercapPackages).state, InterfaceState::Absent);
 
     let refused = case("perf refused");

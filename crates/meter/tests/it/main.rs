@@ -22,6 +22,8 @@ mod powercap;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod replayed;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod select;

@@ -20,23 +20,23 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(format!("{name}.jsonl"))
 }
 
-fn device(component: Component) -> TraceDevice {
+pub(crate) fn device(component: Component) -> TraceDevice {
     let unit_j = Joules::new(1e-3).unwrap();
     TraceDevice { component, name: component.to_string(), unit_j, range: None, method: None, spread: None }
 }
 
-fn trace(devices: &[TraceDevice], samples: Vec<TraceSample>) -> Trace {
+pub(crate) fn trace(devices: &[TraceDevice], samples: Vec<TraceSample>) -> Trace {
     let text = r#"{"devices":[],"start":"2026-11-22T12:00:00Z"}"#;
     let header: TraceHeader = serde_json::from_str(text).unwrap();
     Trace { header: TraceHeader { devices: devices.to_vec(), ..header }, samples, torn: None }
 }
 
-fn sample(t: f64, device: Component) -> TraceSample {
+pub(crate) fn sample(t: f64, device: Component) -> TraceSample {
     let t_s = Seconds::new(t).unwrap();
     TraceSample { t_s, device, energy_j: None, power_w: None, utilization: None, error: None }
 }
 
-fn counted(t: f64, joules: f64) -> TraceSample {
+pub(crate) fn counted(t: f64, joules: f64) -> TraceSample {
     TraceSample { energy_j: Joules::new(joules).ok(), ..sample(t, Component::Cpu(0)) }
 }
 
@@ -82,7 +82,7 @@ fn energy_between_any_two_moments() {
     let got = steps(&mut replay, &clock, &[0.5, 1.0, 1.0, 0.5]);
     assert_close("pieces", &got, &[5.0, 20.0, 30.0, 15.0].map(|x: f64| x), 1e-9);
     let description = replay.describe();
-    assert_eq!((description.method, description.spread.low()), (Method::Measured, 0.95));
+    assert_eq!((description.method, description.spread.low()), (Method::Replayed, 0.95));
     assert_eq!(description.resolution.get(), 1.5);
     // Beyond the end there is nothing, and that is said.
     clock.advance(SECOND, SECOND);
@@ -105,7 +105,7 @@ fn an_external_meter_is_a_source_like_any_other() {
     let mut selection = select(SourceChoice::Replay(path), &GpuChoice::All, Scope::Machine, &host(), &clock);
     let source = &mut selection.sources[0];
     assert!(
-        selection.reasons[0].starts_with("trace: measured, source replay, 90 % interval ×0.98"),
+        selection.reasons[0].starts_with("trace: replayed, source replay, 90 % interval ×0.98"),
         "{:?}",
         selection.reasons
     );

@@ -38,6 +38,8 @@ impl Source for Scripted {
             components: self.powers.iter().map(|(component, ..)| *component).collect(),
             method: Method::weakest(self.powers.iter().map(|(.., method)| *method)).unwrap_or(Method::Measured),
             spread: Spread::NONE,
+            spreads: Default::default(),
+            between_loads: Default::default(),
             resolution: Seconds::new(0.001).unwrap(),
             poll: Some(Seconds::new(0.1).unwrap()),
             scope: Scope::Machine.to_string(),

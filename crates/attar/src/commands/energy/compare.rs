@@ -9,9 +9,11 @@ use crate::{console, tables};
 
 pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
-    let units = setup::units(&args.factors)?;
+    let units = setup::units(&args.units)?;
+    let hourly = setup::hourly(&args.hourly)?;
     let read = |path| -> anyhow::Result<Report> {
-        Ok(Report::read(&[path], |totals| Bill::from_factors(totals, &factors))?.with_units(units.clone()))
+        let report = Report::read(&[path], |totals| Bill::from_factors(totals, &factors))?;
+        Ok(setup::refined(report, &args.share, &factors, hourly.as_ref())?.with_units(units.clone()))
     };
     let reports = args.runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let comparison = Comparison::new(&reports)?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use attar_bill::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
-use attar_bill::{Grid, Tariff};
+use attar_bill::{Grid, GridKind, Tariff};
 use attar_distill::plan::{Cost, Plan};
 use attar_distill::recipe::Recipe;
 use attar_meter::{Estimate, Watts};
@@ -16,23 +16,19 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.preset.as_deref() == Some("list") {
         return Ok(console::say(forecast::presets().join("\n"))?);
     }
-    let given = &args.factors;
-    if given.water.is_some() || given.embodied.is_some() || given.market.is_some() || !given.per.is_empty() {
-        bail!("--water, --embodied, --market and --per are for reports of what ran, not for plans");
-    }
     if args.efficiency.is_some() && args.hours.is_some() {
         bail!("--efficiency turns arithmetic into time: it goes with --flops or --recipe, not with --hours");
     }
     if args.utilization.is_some() && args.watts.is_some() {
         bail!("--watts is the power of the busy machine: --utilization would not change it");
     }
-    let factors = setup::factors(&args.factors)?;
+    let factors = setup::priced(&args.place, &args.prices, &args.machine)?;
     let (forecasts, mut grids, tariffs, notes) = match &args.preset {
         Some(name) => preset(args, name, &factors)?,
         None => own(args, &factors)?,
     };
     for region in &args.also {
-        grids.push(setup::elsewhere(&args.factors, region)?);
+        grids.push(setup::elsewhere(&args.place, region)?);
     }
     let named: Vec<(&str, &Forecast)> = forecasts.iter().map(|(name, forecast)| (name.as_str(), forecast)).collect();
     let places: Vec<&Grid> = grids.iter().collect();
@@ -41,6 +37,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.json {
         let forecasts: Vec<_> =
             forecasts.iter().map(|(name, forecast)| json!({ "name": name, "forecast": forecast })).collect();
+        let notes: Vec<String> = notes.iter().cloned().chain(GridKind::mixed(&grids)).collect();
         return console::json(&json!({ "forecasts": forecasts, "what_if": rows, "notes": notes }));
     }
 
@@ -49,7 +46,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         table.add_row(cells(row));
     }
     console::say(table.to_string())?;
-    console::say("[…]: 90 % intervals; all of it is modeled, nothing was measured.")?;
+    let known = rows.iter().all(|row| row.facility_kwh.has_interval());
+    let error = if known { "" } else { " Without […] the error is not known: --watts has none." };
+    console::say(format!("[…]: 90 % intervals; all of it is modeled, nothing was measured.{error}"))?;
     if let [only] = rows.as_slice()
         && let Some(like) = tables::comparisons(only.carbon_g)
     {
@@ -62,6 +61,9 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
             console::say(format!("- {remark}"))?;
             said.push(remark);
         }
+    }
+    if let Some(mixed) = GridKind::mixed(&grids) {
+        console::say(format!("warning: {mixed}"))?;
     }
     for grid in &grids {
         console::say(format!("grid: {grid}"))?;
@@ -109,7 +111,7 @@ fn preset(args: &PlanArgs, name: &str, factors: &setup::Factors) -> anyhow::Resu
         bail!("--preset is a machine and its hours: leave out what describes another");
     }
     let preset = forecast::preset(name)?;
-    let chosen = args.factors.region.is_some() || args.factors.intensity.is_some();
+    let chosen = args.place.region.is_some() || args.place.intensity.is_some();
     let grid = if chosen { factors.grid.clone() } else { preset.grid };
     let tariffs = if factors.tariff == Tariff::own_machine() {
         vec![("lower price", preset.tariff_low), ("upper price", preset.tariff_high)]

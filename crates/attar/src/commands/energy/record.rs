@@ -4,14 +4,13 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use attar_meter::source::{Recorder, Scope, select};
-use attar_meter::{Clock, Host, SystemClock};
+use attar_meter::{Clock, Host, Method, SystemClock};
 
 use super::setup;
 use crate::cli::energy::RecordArgs;
 use crate::{console, progress};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
-    ensure!(!args.out.exists(), "{} is there already: choose another file with --out", args.out.display());
     ensure!(args.length >= args.interval, "--length must be at least --interval");
     let options = setup::meter(&args.source, args.interval)?;
     let (host, clock) = (Host::local(), SystemClock::new());
@@ -23,6 +22,15 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     }
     ensure!(!selection.sources.is_empty(), "no source of energy: {}", selection.reasons.join("; "));
     selection.reasons.iter().for_each(console::note);
+    let methods = selection.sources.iter().map(|source| source.describe().method);
+    let how = Method::weakest(methods).map_or_else(String::new, |method| format!(" ({method} power)"));
+    // Whoever makes the file has it.
+    std::fs::File::create_new(&args.out).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{} is there already: choose another file with --out", args.out.display())
+        }
+        _ => anyhow::anyhow!("cannot create {}: {error}", args.out.display()),
+    })?;
     let mut recorder = Recorder::start(&args.out, selection.sources, &host, args.interval, &clock)?;
     let mut bar = progress::counting(args.length.as_secs() as usize, "recording, in seconds");
     let begin = Instant::now();
@@ -34,6 +42,6 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     recorder.finish()?;
-    console::say(format!("recorded to {}; replay it with --source replay --trace {0}", args.out.display()))?;
+    console::say(format!("recorded to {}{how}; replay it with --source replay --trace {0}", args.out.display()))?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `attar energy report`: ledgers, billed anew.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, ensure};
 use attar_bill::Bill;
 use attar_bill::report::{Report, emissions_csv};
@@ -10,7 +12,7 @@ use crate::{console, tables};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let factors = setup::factors(&args.factors)?;
-    let units = setup::units(&args.factors)?;
+    let units = setup::units(&args.units)?;
     for (place, run) in args.runs.iter().enumerate() {
         ensure!(
             !args.runs[..place].contains(run),
@@ -18,13 +20,18 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
             run.display()
         );
     }
-    let bill = |totals: &_| Bill::from_factors(totals, &factors);
+    let hourly = setup::hourly(&args.hourly)?;
+    let read = |runs: &[PathBuf]| {
+        let report = Report::read_with_idle(runs, &args.idle, |totals| Bill::from_factors(totals, &factors))?;
+        setup::refined(report, &args.share, &factors, hourly.as_ref())
+    };
     let text = if args.format == FormatArg::Csv {
         // A row for each run, as CodeCarbon writes them.
-        let reports = args.runs.iter().map(|path| Report::read(&[path], bill)).collect::<Result<Vec<_>, _>>()?;
+        let each = args.runs.iter().map(|path| read(std::slice::from_ref(path)));
+        let reports = each.collect::<anyhow::Result<Vec<_>>>()?;
         emissions_csv(&reports)
     } else {
-        let report = Report::read(&args.runs, bill)?.with_units(units);
+        let report = read(&args.runs)?.with_units(units);
         match args.format {
             FormatArg::Table => terminal(&report),
             FormatArg::Markdown => report.markdown(),

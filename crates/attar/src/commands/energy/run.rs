@@ -23,10 +23,15 @@ const OVER_BUDGET: u8 = 3;
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let factors = setup::factors(&args.factors)?;
-    let units = setup::units(&args.factors)?;
+    let units = setup::units(&args.units)?;
     let options = setup::meter(&args.source, args.interval)?;
-    let folder = args.out.clone().unwrap_or_else(new_folder);
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let folder = match &args.out {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            folder.clone()
+        }
+        None => new_folder()?,
+    };
     let path = folder.join("ledger.jsonl");
     if path.exists() {
         // Of another version it could not be read again at the end.
@@ -90,12 +95,24 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if budgets.stopped { OVER_BUDGET } else { ending.code }))
 }
 
-/// A new folder named after the moment.
-fn new_folder() -> PathBuf {
+/// A new folder named after the moment. Whoever makes it has it: another run of the same second finds it
+/// taken and numbers its own.
+fn new_folder() -> anyhow::Result<PathBuf> {
+    let parent = Path::new("runs/energy");
+    std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
     let now = SystemClock::new().utc().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let free = |name: &String| !Path::new("runs/energy").join(name).exists();
-    let names = std::iter::once(now.clone()).chain((2..).map(|number| format!("{now}-{number}")));
-    Path::new("runs/energy").join(names.into_iter().find(free).unwrap_or(now))
+    let mut number = 1_u32;
+    loop {
+        let name = if number == 1 { now.clone() } else { format!("{now}-{number}") };
+        let folder = parent.join(name);
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot make the folder {}", folder.display()));
+            }
+        }
+    }
 }
 
 /// Watches the machine while nothing is asked of it.

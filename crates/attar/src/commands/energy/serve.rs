@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use attar_bill::{Bill, exposition};
-use attar_meter::{GapKind, Ledger, Meter};
+use attar_meter::{CgroupClock, Clock, GapKind, Host, Ledger, Meter, SystemClock};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -13,12 +13,13 @@ use axum::routing::get;
 use super::setup;
 use crate::cli::energy::ServeArgs;
 use crate::console;
+use crate::limits::{Limited, Limits};
 
 /// The type that OpenMetrics asks for.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let factors = setup::factors(&args.factors)?;
+    let factors = setup::placed(&args.place)?;
     let options = setup::meter(&args.source, args.interval)?;
     // Before anything is written, so that a busy address leaves nothing behind.
     let listener = std::net::TcpListener::bind(args.listen)
@@ -31,7 +32,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let mut meter = Meter::start(options, ledger)?;
+    let clock: Box<dyn Clock> = match &args.cgroup {
+        Some(folder) => Box::new(CgroupClock::new(folder)?),
+        None => Box::new(SystemClock::new()),
+    };
+    let mut meter = Meter::start_on(&Host::local(), clock, options, ledger)?;
     setup::must_read(&args.source, &meter)?;
     meter.name_first_phase("served");
     for reason in meter.reasons() {
@@ -63,7 +68,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             }
         };
         tokio::select! {
-            served = axum::serve(listener, app) => served.context("the server stopped"),
+            served = axum::serve(Limited::new(listener, Limits::default()), app) => served.context("the server stopped"),
             () = reading => Ok(()),
             () = ending() => Ok(()),
         }

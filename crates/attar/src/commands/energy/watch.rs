@@ -11,7 +11,7 @@ use crate::cli::energy::WatchArgs;
 use crate::{console as output, tables};
 
 pub(crate) fn run(args: &WatchArgs) -> anyhow::Result<()> {
-    let factors = setup::factors(&args.factors)?;
+    let factors = setup::placed(&args.place)?;
     let mut meter = Meter::start(setup::meter(&args.source, args.interval)?, None)?;
     setup::must_read(&args.source, &meter)?;
     meter.name_first_phase("watched");
