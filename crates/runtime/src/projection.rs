@@ -53,7 +53,7 @@ mod tests {
             activation: ProjectionActivation::Tanh,
         };
         // (3, 4) has the length 5, so (0.6, 0.8), then (0.6, max(0.3 - 0.8 + 0.1, 0)).
-        let out = apply_all(&[first.clone()], vec![3.0, 4.0], false);
+        let out = apply_all(std::slice::from_ref(&first), vec![3.0, 4.0], false);
         assert!((out[0] - 0.6).abs() < 1e-6 && out[1] == 0.0, "{out:?}");
         let out = apply_all(&[first, second], vec![3.0, 4.0], false);
         assert!((out[0] - (-0.6f32).tanh()).abs() < 1e-6, "{out:?}");

@@ -156,10 +156,9 @@ fn leave_rest(window: &mut Window, kept: &[&Cover]) {
         if covered > 1.0 - 1e-9 { 0.0 } else { 1.0 - covered }
     };
     let left = share(None);
-    let rest = |time: Seconds| seconds(time.get() * left);
-    window.active_s = rest(window.active_s);
-    window.cpu_s = window.cpu_s.map(rest);
-    window.others_cpu_s = window.others_cpu_s.map(rest);
+    for time in [&mut window.active_s].into_iter().chain(&mut window.cpu_s).chain(&mut window.others_cpu_s) {
+        *time = seconds(time.get() * left);
+    }
     window.energy.retain(|component, energy| {
         let left = share(Some(*component));
         energy.joules = energy.joules.scaled(left);
