@@ -88,11 +88,11 @@ fn what_was_lost_stands_in_card_and_csv() {
     assert!(!lost("sparse").model_card(None).unwrap().contains("gpu0"));
 }
 
-// As many phases, meters and kinds of gaps as windows: with a look at all of them for each this would take
-// minutes.
+// As many phases, meters and kinds of gaps as windows: no step may look at all of them for each, or this
+// does not end in good time.
 #[test]
 fn a_ledger_of_many_phases_is_one_pass() {
-    const MANY: usize = 60_000;
+    const MANY: usize = 20_000;
     let windows: Vec<Window> = (0..MANY)
         .map(|i| {
             let mut window = window(&format!("phase {i}"), 10.0 * i as f64, 10.0, 1.0, 2.0);
