@@ -220,3 +220,21 @@ pub fn table(path: &Path, format: TableFormat) -> TableSpec {
         ..TableSpec::new(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_to_what_a_model_takes() {
+        let spec = DataSpec::Embedded { rows: 40, dev_rows: 20, max_tokens: 128 };
+        let mut data = LabeledData::load(&spec, &Streams::new(1)).unwrap();
+        assert_eq!(data.class_order, ClassOrder::Stated);
+        let small = EncoderConfig { positions: 64, ..EncoderConfig::bert_base() };
+        data.fit_positions("small", &small);
+        assert_eq!(data.max_tokens, 64);
+        assert_eq!(data.notes, ["small takes 64 tokens of a text at most, not 128"]);
+        data.fit_positions("large", &EncoderConfig::bert_base());
+        assert_eq!((data.max_tokens, data.notes.len()), (64, 1));
+    }
+}
