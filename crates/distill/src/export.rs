@@ -87,7 +87,10 @@ pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, E
 pub fn tokenizer_files(tokenizer: &Tokenizer, max_tokens: usize) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut tokenizer = tokenizer.clone();
     tokenizer.set_model_max_length(max_tokens);
-    Ok(tokenizer.files()?.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect())
+    let mut files: Vec<_> =
+        tokenizer.files()?.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect();
+    files.sort();
+    Ok(files)
 }
 
 fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill: &Bill) -> Card {

@@ -144,7 +144,6 @@ fn recipes_that_do_not_fit() {
         ("hidden = 16", "hidden = 18", &["18", "heads", "set the hidden width to 16 or 20", "heads to 3"]),
         ("{ kind = \"hidden\" }", "{ kind = \"hidden\", map = [[1, 9]] }", &["[1, 9]", "1 to 2"]),
         ("steps", "steps", &[]),
-        ("kind = \"embedded\"", "kind = \"embedded\"\nmax-tokens = 4000", &["max-tokens", "512"]),
         ("every = 5", "every = 0", &["checkpoint", "at least 1"]),
         ("watts = 10.0", "", &["watts"]),
         ("source = \"fixed\"", "source = \"fixed\"\nregion = \"Germny\"", &["Germny", "Germany"]),

@@ -182,7 +182,7 @@ fn what_cannot_be_is_refused() {
     refused("bare", &["--data", "rows.tsv"], &["a classification or regression head", "leave out the rows"]);
 
     succeed(folder, &["quantize", &teacher, "--out", "small", "--without-f32"]);
-    refused("small", &[], &["no f32 weights"]);
+    refused("small", &[], &["expected the f32 weights", "quantize the model that it comes from"]);
 
     // The rows that a model was trained on say nothing.
     let mut bundle = Bundle::read(&workshop().join("teacher/student")).unwrap();

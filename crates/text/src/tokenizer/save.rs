@@ -30,9 +30,9 @@ impl Tokenizer {
     /// As [`Tokenizer::to_json`].
     pub fn files(&self) -> Result<Vec<(&'static str, String)>, TokenizerError> {
         let mut files = vec![
-            ("special_tokens_map.json", object(&self.special_tokens_map)),
             ("tokenizer.json", self.to_json()?),
             ("tokenizer_config.json", object(&self.config)),
+            ("special_tokens_map.json", object(&self.special_tokens_map)),
         ];
         if let ModelWrapper::WordPiece(model) = self.library()?.get_model() {
             let tokens: Option<Vec<String>> =
