@@ -14,7 +14,7 @@
 //! let forecast = Forecast::new(&machine, &Workload::hours(10.0)?.with_utilization(1.0)?)?;
 //! let tariff = Tariff::own_machine().with_pue(PuePreset::named("uptime2024")?.pue);
 //! let bill = forecast.bill(&Grid::for_region("DE")?, &tariff);
-//! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "27.6 kWh [15.7, 36.6]");
+//! assert_eq!(bill.total.facility_kwh.unwrap().to_string(), "25.3 kWh [14.4, 33.8]");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
