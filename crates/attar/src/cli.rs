@@ -15,7 +15,7 @@ use data::{DataArgs, FormatArgs, ScoringArgs};
 use training::{ClassifierArg, EnergyArgs, MoreArgs, QualityArgs, RunArgs, ShapeArgs, TrainingArgs};
 use values::points;
 
-/// Distill BERT-class models into students of a few megabytes, and hand over the bill.
+/// Distill BERT-class models into students of a few megabytes, and report what that cost.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -182,7 +182,7 @@ pub(crate) struct PredictArgs {
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// File of rows to answer instead: TSV, CSV or JSONL. Its columns are kept and the answers added.
+    /// Classify the rows of this file instead (TSV, CSV or JSONL); its columns are kept and the answers added.
     #[arg(long, value_name = "FILE", conflicts_with = "texts")]
     pub(crate) data: Option<PathBuf>,
     /// File for the answered rows, instead of standard output.
@@ -191,7 +191,7 @@ pub(crate) struct PredictArgs {
     /// Column of the text in the file: a name, or a number from 1.
     #[arg(long, default_value = "text", value_name = "COLUMN", requires = "data")]
     pub(crate) text: String,
-    /// Second text of a pair, for a single text; where to look for the answers to questions; with `--data` a column.
+    /// Second text of a pair, or the context of a question; with `--data` a column.
     #[arg(long, value_name = "TEXT|COLUMN")]
     pub(crate) pair: Option<String>,
     #[command(flatten)]
@@ -264,7 +264,7 @@ pub(crate) struct QuantizeArgs {
     /// Largest loss of score that is accepted, in points of 100.
     #[arg(long, default_value = "0.5", value_name = "POINTS", value_parser = points)]
     pub(crate) max_loss: f64,
-    /// How word vectors are stored; auto tries int4 and falls back to int8 if the score drops too far.
+    /// How embedding tables are stored; int4 and auto (int4 if the score allows, else int8) apply to word vectors only.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) embeddings: EmbeddingsArg,
     /// Part to keep in f32; may be given several times.

@@ -74,7 +74,7 @@ fn judge(data: &Dataset, records: &[(String, RowRecord)], all: bool) -> Verdict 
         .map(|(name, overlap)| format!("{name} was trained on about {:.1} %", 100.0 * overlap.trained))
         .collect();
     let warning = (!shares.is_empty())
-        .then(|| format!("{} of the rows of {}: scores on them are too good", shares.join(", "), data.name));
+        .then(|| format!("{} of the rows of {}: scores on them will be inflated", shares.join(", "), data.name));
     Verdict { held_out, warning }
 }
 

@@ -1,4 +1,4 @@
-//! Trains a teacher on rows in memory, distills it, and answers with the student.
+//! Trains a teacher on rows in memory, distills it, and classifies with the student.
 //!
 //! Run with `cargo run --release -p attar-distill --example from_memory`.
 
@@ -36,16 +36,19 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = Inputs { train: Some(rows), teacher: Some(teacher), ..Inputs::default() };
     let plan = Plan::with(Recipe::parse(STUDENT)?, inputs)?;
     let trained = train_in_memory(&plan, &mut ())?;
-    let scores = trained.scores.as_ref().ok_or("the rows have labels")?;
-    println!("student: {:?} of {} held-out rows", scores.student[0].value, scores.student[0].rows);
-    println!("energy: {:?}", trained.bill(&plan).total.energy_kwh);
+    let scores = trained.scores.as_ref().ok_or("the dev rows have no labels")?;
+    let score = &scores.student[0];
+    println!("{} {:.3} on {} held-out rows", score.metric, score.value.unwrap_or(f64::NAN), score.rows);
+    if let Some(energy) = trained.bill(&plan).total.energy_kwh {
+        println!("energy {energy}");
+    }
 
     // `transformers` reads the directory as well.
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("student");
     bundle(&plan, "student", &trained)?.write(&path, WriteMode::New)?;
     let mut session = Session::load(&path, &Options::all_threads(Precision::F32))?;
-    for text in ["the soup was lovely", "my toast was stale"] {
+    for text in ["a lovely soup", "this toast is stale"] {
         let logits = &session.logits(&[(text, None)], |_| ())?[0];
         println!("{text}: {}", if logits[1] > logits[0] { "good" } else { "bad" });
     }

@@ -2,27 +2,21 @@
 
 use attar_bill::Bill;
 use attar_model::atomic::WriteMode;
-use attar_model::card::{
-    BillLine, Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet,
-};
-use attar_model::{Bundle, ClassifierInput, Pooling, PoolingMode, Size, flops};
-use attar_text::metrics::Score;
+use attar_model::card::{BillLine, Card, Emissions, Origin, Relation, Section, Snippet};
+use attar_model::{Bundle, ClassifierInput, EncoderConfig, Pooling, PoolingMode, Size};
 use attar_text::tokenizer::Tokenizer;
 use serde_json::json;
 
-use crate::Error;
 use crate::objectives::Objective;
 use crate::plan::Plan;
 use crate::row_record::{self, RowRecord};
 use crate::run_directory::{ExportedStudent, Manifest, RunDirectory};
 use crate::scores::Scores;
 use crate::train::{NewStudent, Trained};
+use crate::{Error, card_parts};
 
-/// Tokens of the text that FLOPs are stated for.
-const FLOPS_TOKENS: usize = 128;
-
-/// Writes the student of a finished run and, unless the recipe keeps them, removes its checkpoints. What a run left
-/// before stays as it is.
+/// Writes the student of a finished run and, unless the recipe keeps them, removes its checkpoints. A student that was
+/// exported before is left unchanged.
 ///
 /// # Errors
 /// If the directory cannot be written.
@@ -61,7 +55,7 @@ pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, E
     let scores = student.scores.as_ref();
     let mut bundle = Bundle::new(plan.student.config.clone(), student.weights.clone());
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.data.max_tokens)?;
-    // What the classifier reads is a vector of the text as well.
+    // The classifier's input doubles as the text's embedding.
     bundle.pooling = match plan.student.config.classifier_input {
         ClassifierInput::FirstToken => None,
         ClassifierInput::Mean => Some(Pooling { mode: PoolingMode::Mean, normalize: false }),
@@ -95,15 +89,9 @@ pub fn tokenizer_files(tokenizer: &Tokenizer, max_tokens: usize) -> Result<Vec<(
 
 fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill: &Bill) -> Card {
     let dev = &plan.data.dev;
-    let row = |model: &str, bundle: &Bundle| SizeRow {
-        model: model.into(),
-        parameters: Size::of(&bundle.config).parameters(),
-        bytes: Size::of(&bundle.config).bytes_f32(),
-        flops: flops(&bundle.config, FLOPS_TOKENS).total(),
-        tokens: FLOPS_TOKENS,
-    };
-    let mut sizes = vec![row(name, bundle)];
-    sizes.extend(plan.teacher.as_ref().map(|teacher| row("its teacher", &teacher.bundle)));
+    let row = |model: &str, config: &EncoderConfig| card_parts::size(model, config, Size::of(config).bytes_f32());
+    let mut sizes = vec![row(name, &bundle.config)];
+    sizes.extend(plan.teacher.as_ref().map(|teacher| row("its teacher", &teacher.bundle.config)));
     let origin = origin(plan);
     let kind = match origin.as_ref().map(|origin| origin.relation) {
         Some(Relation::Distilled) => "distilled",
@@ -111,18 +99,6 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
         Some(Relation::Quantized) | None => "trained",
     };
     let (data, rows) = (&plan.data.train.name, plan.data.train.len());
-    let score = |score: &Score| {
-        Some(CardScore {
-            task: "text-classification".into(),
-            dataset: dev.name.clone(),
-            dataset_name: dev.name.clone(),
-            split: None,
-            metric: score.metric.name().into(),
-            value: score.value?,
-            interval: score.interval.map(|i| Interval { low: i.low, high: i.high, level: i.confidence }),
-            rows: score.rows,
-        })
-    };
     Card {
         title: name.into(),
         summary: format!("An encoder {kind} on {data} ({rows} rows) with attar {}.", env!("CARGO_PKG_VERSION")),
@@ -131,7 +107,10 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
         tags: ["attar".into(), kind.into()].into(),
         origin,
         metrics: plan.data.metrics.iter().map(|metric| metric.name().into()).collect(),
-        results: scores.iter().flat_map(|scores| scores.student.iter().filter_map(score)).collect(),
+        results: scores
+            .iter()
+            .flat_map(|scores| scores.student.iter().filter_map(|score| card_parts::score(&dev.name, score)))
+            .collect(),
         emissions: bill.total.carbon_g.map(|carbon| Emissions {
             grams: carbon.value().get(),
             source: Some(format!("attar, {}", bill.total.method.map_or("not read".into(), |m| m.to_string()))),

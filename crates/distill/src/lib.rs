@@ -53,6 +53,7 @@
 pub mod baseline;
 pub mod begin;
 mod billing;
+mod card_parts;
 pub mod data;
 pub mod device;
 pub mod encoded_rows;

@@ -179,7 +179,7 @@ pub enum Semantics {
     Reference,
 }
 
-/// The weight of an objective that names none.
+/// The default of weights and temperatures.
 fn one() -> f64 {
     1.0
 }

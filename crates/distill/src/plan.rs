@@ -68,7 +68,7 @@ impl Plan {
     /// As [`Plan::new`], with rows, tokenizer or models that the program has in memory.
     ///
     /// # Errors
-    /// As [`Plan::new`], and if the recipe names what the program gives too, or lacks what neither gives.
+    /// As [`Plan::new`], and if the recipe names what the program gives too, or if something is given by neither.
     pub fn with(recipe: Recipe, mut inputs: Inputs) -> Result<Plan, Error> {
         check::recipe(&recipe)?;
         device::open(recipe.device)?;
@@ -196,7 +196,7 @@ impl Plan {
         &self.stages
     }
 
-    /// What a user should know and may overlook.
+    /// Notes to show the user.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -207,13 +207,13 @@ impl Plan {
     }
 }
 
-/// Where classes are weighed, accuracy, which counts rows alike, is a poor judge of checkpoints.
+/// Where classes are weighted, accuracy, which counts all rows equally, is a poor judge of checkpoints.
 fn choose_by_classes(recipe: &Recipe, data: &mut LabeledData, notes: &mut Vec<String>) {
-    let weighed = recipe.stages.iter().any(|stage| stage.class_weights.is_some());
+    let weighted = recipe.stages.iter().any(|stage| stage.class_weights.is_some());
     let said = matches!(recipe.data, DataSpec::Table { metric: Some(_), .. });
-    if weighed && !said && data.metrics[0] == Metric::Accuracy && data.metrics.contains(&Metric::MacroF1) {
+    if weighted && !said && data.metrics[0] == Metric::Accuracy && data.metrics.contains(&Metric::MacroF1) {
         data.metrics.sort_by_key(|&metric| metric != Metric::MacroF1);
-        notes.push("classes are weighed: macro-F1 chooses the checkpoint; `metric` (`--metric`) names another".into());
+        notes.push("classes are weighted: macro-F1 chooses the checkpoint; `metric` (`--metric`) names another".into());
     }
 }
 
@@ -221,7 +221,9 @@ fn note_leaks(data: &LabeledData, notes: &mut Vec<String>) {
     let leaked = data.dev.duplicates_with(&data.train);
     if leaked > 0 {
         let (dev, rows) = (&data.dev.name, data.dev.len());
-        notes.push(format!("{leaked} of the {rows} rows of {dev} occur among the training rows: scores are too good"));
+        notes.push(format!(
+            "{leaked} of the {rows} rows of {dev} occur among the training rows: scores will be inflated"
+        ));
     }
 }
 
@@ -231,7 +233,7 @@ fn note_taught_rows(teacher: &Bundle, data: &LabeledData, notes: &mut Vec<String
     let share = record.overlap(&data.dev).trained;
     if share > 0.0 {
         notes.push(format!(
-            "the teacher was trained on about {:.1} % of the rows of {}: scores are too good; train both with the same \
+            "the teacher was trained on about {:.1} % of the rows of {}: scores will be inflated; train both with the same \
              `seed` and rows, or give a `dev` file",
             100.0 * share,
             data.dev.name
@@ -241,7 +243,7 @@ fn note_taught_rows(teacher: &Bundle, data: &LabeledData, notes: &mut Vec<String
 }
 
 fn note_truncation(texts: &[Encoding], max_tokens: usize, notes: &mut Vec<String>) {
-    // A text of exactly the limit may have been cut; that the longest stay below it is what counts.
+    // A text exactly at the limit may have been truncated, so it counts too.
     let full = texts.iter().filter(|text| text.len() >= max_tokens).count();
     if full > 0 {
         notes.push(format!("{full} of {} training texts reach the limit of {max_tokens} tokens", texts.len()));

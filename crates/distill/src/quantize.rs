@@ -1,4 +1,4 @@
-//! A model as small integers, as far as its score allows.
+//! A model in int8 and int4, as far as its score allows.
 //!
 //! Each part of a model (a dense layer, an embedding table, or query, key and value together) is quantized alone to
 //! see how much it changes the answers. Then all are, and as few as possible return to floats until the score falls by
@@ -28,8 +28,10 @@ use units::Unit;
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What the quantized model is called, and the one that it is made from.
-    pub names: [String; 2],
+    /// What cards and errors call the quantized model.
+    pub name: String,
+    /// What they call the model that it is made from.
+    pub source: String,
     /// Points of the score that may be lost.
     pub max_loss: f64,
     /// How embedding tables are stored.
@@ -60,10 +62,22 @@ pub enum Embeddings {
 /// How far a quantization is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Parts that were tried alone, of all.
-    Alone(usize, usize),
-    /// Scorings so far, and the parts in floats, of all, that the next one has.
-    Scoring(usize, usize, usize),
+    /// Parts were quantized alone.
+    Alone {
+        /// Parts done.
+        done: usize,
+        /// All parts.
+        of: usize,
+    },
+    /// A candidate is scored.
+    Scoring {
+        /// Scorings, this one included.
+        count: usize,
+        /// Parts that it keeps in floats.
+        kept: usize,
+        /// Parts that may be kept.
+        of: usize,
+    },
     /// Word vectors in int4 are scored.
     Int4Words,
 }
@@ -94,8 +108,8 @@ pub struct Gate {
     pub max_loss: f64,
     /// Points that were lost in the end.
     pub loss: f64,
-    /// Points that would be lost with every part in int8 that may be.
-    pub loss_of_all: f64,
+    /// Points that would be lost if no part were kept in floats for the score.
+    pub loss_without_floats: f64,
     /// Scores of the model in f32.
     pub f32: Vec<Score>,
     /// Scores of the quantized model.
@@ -121,16 +135,20 @@ pub struct Part {
 
 /// Why a part is stored otherwise than the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
 pub enum Why {
     /// The user wants it.
-    #[serde(rename = "as asked")]
     Asked,
     /// The score would fall too far.
-    #[serde(rename = "hurts the score")]
     HurtsScore,
     /// In int4 the score would fall too far.
-    #[serde(rename = "int4 hurts the score")]
     Int4HurtsScore,
+}
+
+impl From<Why> for &'static str {
+    fn from(why: Why) -> &'static str {
+        why.as_str()
+    }
 }
 
 impl Why {
@@ -162,7 +180,7 @@ pub fn quantize(
     {
         let out = "quantize the model that it comes from";
         let expected = "the f32 weights that its quantized ones were made from";
-        return Err(Error::refused(&options.names[1], expected, "other weights", out));
+        return Err(Error::refused(&options.source, expected, "other weights", out));
     }
     let units = Unit::all(&bundle.config);
     let asked = Unit::find(&units, &options.keep)?;
@@ -181,7 +199,7 @@ pub fn quantize(
         parts,
     };
     bundle.card = Some(card::card(&card::Facts {
-        names: [&options.names[0], &options.names[1]],
+        names: [&options.name, &options.source],
         config: &bundle.config,
         bytes: [report.bytes_quantized, report.bytes_f32],
         scored: report.gate.as_ref().map(|gate| (&gate.data, &gate.quantized[..])),

@@ -2,15 +2,15 @@
 //! (with its children) caused.
 //!
 //! `machine = idle + active`, and active energy goes by CPU time: `own = active · cpu / all cpu`
-//! (of a GPU by the work that its driver tells of each process, or all of it). So the shares of all processes add up to the active energy, and none exceeds the machine. Idle
-//! power is shown separately and charged to nobody. It is measured (phases in which the machine was left
+//! (of a GPU by the work that its driver tells of each process). So the shares of all processes add up to the
+//! active energy, but for a GPU without such a driver, all of which is charged to each process. Idle power is shown separately and charged to nobody. It is measured (phases in which the machine was left
 //! alone), or computed by a model that knows its own idle power, or not known: then all energy counts
 //! as active and [`Attribution::notes`] says so.
 //!
 //! Idle and busy are read by the same meter, whose error is taken as common to both: a meter that is
 //! 10 % high is so in all shares. What idle power itself changed while it was watched widens them.
 //!
-//! Whole machine, active, and own are three numbers. A total of one must never pass for another.
+//! Whole machine, active, and own are three totals that must not be mixed.
 
 mod baseline;
 
@@ -27,9 +27,9 @@ use crate::window::Window;
 use baseline::busy_cores;
 pub use baseline::{Baseline, IdlePower};
 
-/// Whether the machine was left alone in a phase: so it is if its name begins with `idle`.
+/// True for phases in which the machine was left alone: those named `idle`, alone or before another word.
 pub fn is_idle(phase: &str) -> bool {
-    phase.starts_with("idle")
+    phase.strip_prefix("idle").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 /// How many cores were kept busy in the phases in which the machine was to be left alone, if more than
@@ -80,31 +80,28 @@ impl Attribution {
 
     /// Attributes the energy of windows.
     pub fn new<'a>(windows: impl IntoIterator<Item = &'a Window>, baseline: &Baseline) -> Self {
+        let windows: Vec<&Window> = windows.into_iter().collect();
+        Self::with_pooled_share(&windows, baseline, pooled_share(windows.iter().copied()))
+    }
+
+    /// Attributes the energy of some windows of a run, whose share of all CPU time ([`pooled_share`]) stands in where a
+    /// window tells too little of it.
+    pub fn with_pooled_share(windows: &[&Window], baseline: &Baseline, pooled: Option<f64>) -> Self {
         let mut attribution = Self { notes: baseline.notes.clone(), ..Self::default() };
         let (mut without_cpu_time, mut whole_boards) = (false, false);
-        let windows: Vec<&Window> = windows.into_iter().collect();
-        let pooled = pooled_share(&windows);
         for window in windows.iter().copied() {
-            // A window with a few ticks in it tells little of who used it.
-            let share = cpu_share(window, FEW).or(pooled.filter(|_| window.others_cpu_s.is_some()));
-            without_cpu_time |= share.is_none();
+            without_cpu_time |= by_cpu_time(window, pooled).is_none();
             for (component, energy) in &window.energy {
                 let idle = baseline.components.get(component);
-                let share = match (window.own_share.get(component), component) {
-                    // A ledger may say anything.
-                    (Some(told), _) => Some(if told.is_finite() { told.clamp(0.0, 1.0) } else { 1.0 }),
-                    (None, Component::Gpu(_)) => {
-                        whole_boards = true;
-                        Some(1.0)
-                    }
-                    _ => share,
-                };
+                let told = window.own_share.contains_key(component);
+                whole_boards |= !told && matches!(component, Component::Gpu(_));
+                let share = own_part(window, *component, pooled);
                 let shares = EnergyShares::new(energy.joules, energy.method, idle, window.active_s, share);
                 let known = attribution.components.get(component).copied();
                 attribution.components.insert(*component, known.map_or(shares, |known| known.plus(shares)));
             }
         }
-        if let Some(off) = ticks(&windows) {
+        if let Some(off) = tick_error(windows) {
             let by_cpu_time = |(component, shares): (&Component, &mut EnergyShares)| {
                 if !matches!(component, Component::Gpu(_)) {
                     shares.widen(off);
@@ -183,15 +180,31 @@ fn cpu_share(window: &Window, more_than: f64) -> Option<f64> {
 
 /// By how much the program's share of all CPU time may be off, because CPU time is counted in ticks:
 /// each count may be a tick short at both ends.
-fn ticks(windows: &[&Window]) -> Option<f64> {
+fn tick_error(windows: &[&Window]) -> Option<f64> {
     let told = windows.iter().filter_map(|window| Some(window.cpu_s?.get() + window.others_cpu_s?.get()));
     let all: f64 = told.sum();
     (all > 0.0).then(|| (2.0 / TICKS_PER_SECOND / all).min(1.0))
 }
 
-/// The same over all windows that report it.
-fn pooled_share(windows: &[&Window]) -> Option<f64> {
-    let told = windows.iter().filter_map(|window| Some((window.cpu_s?.get(), window.others_cpu_s?.get())));
+/// The part of a component's active energy that the process has in a window: what the driver told, all of a GPU whose
+/// driver tells nothing, else its part of the CPU time, for which `pooled` stands in where the window has few ticks.
+pub fn own_part(window: &Window, component: Component, pooled: Option<f64>) -> Option<f64> {
+    match (window.own_share.get(&component), component) {
+        // A ledger may say anything.
+        (Some(told), _) => Some(if told.is_finite() { told.clamp(0.0, 1.0) } else { 1.0 }),
+        (None, Component::Gpu(_)) => Some(1.0),
+        _ => by_cpu_time(window, pooled),
+    }
+}
+
+fn by_cpu_time(window: &Window, pooled: Option<f64>) -> Option<f64> {
+    // A window with a few ticks in it tells little of who used it.
+    cpu_share(window, FEW).or(pooled.filter(|_| window.others_cpu_s.is_some()))
+}
+
+/// The part of all CPU time that the process had over all windows that report it.
+pub fn pooled_share<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Option<f64> {
+    let told = windows.into_iter().filter_map(|window| Some((window.cpu_s?.get(), window.others_cpu_s?.get())));
     let (own, others) = told.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     share_of(own, others, 0.0)
 }
@@ -286,6 +299,12 @@ mod tests {
             split: Split::Whole,
             gaps: Vec::new(),
         }
+    }
+
+    #[test]
+    fn idle_phases_are_told_by_a_word() {
+        assert!(["idle", "idle before", "idle-2"].into_iter().all(is_idle));
+        assert!(!["idler", "idle2", "", "busy", "my idle"].into_iter().any(is_idle));
     }
 
     #[test]

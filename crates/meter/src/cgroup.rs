@@ -1,4 +1,4 @@
-//! CPU time of a control group: of a container, a service or a job that somebody else started.
+//! CPU time of a control group: of a container, a service or a job that another program started.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,13 +43,13 @@ impl CgroupClock {
 
     fn cpu(&self) -> Option<Duration> {
         let read = |name: &str| std::fs::read_to_string(self.folder.join(name)).ok();
-        let second = || {
+        let v2 = || {
             let text = read("cpu.stat")?;
             let line = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
             Some(Duration::from_micros(line.trim().parse().ok()?))
         };
-        let first = || Some(Duration::from_nanos(read("cpuacct.usage")?.trim().parse().ok()?));
-        second().or_else(first)
+        let v1 = || Some(Duration::from_nanos(read("cpuacct.usage")?.trim().parse().ok()?));
+        v2().or_else(v1)
     }
 }
 
@@ -67,8 +67,16 @@ impl Clock for CgroupClock {
     }
 
     fn processes(&self) -> Vec<u32> {
-        let text = std::fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default();
-        text.lines().filter_map(|line| line.trim().parse().ok()).collect()
+        let (mut processes, mut waiting) = (Vec::new(), vec![self.folder.clone()]);
+        while let Some(folder) = waiting.pop() {
+            let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            processes.extend(text.lines().filter_map(|line| line.trim().parse::<u32>().ok()));
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            // Groups below: links lead elsewhere.
+            waiting.extend(entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()));
+        }
+        processes.sort_unstable();
+        processes
     }
 
     fn spin(&self, duration: Duration) {
@@ -90,7 +98,10 @@ mod tests {
         assert_eq!(clock.now().cpu, Some(Duration::from_millis(1500)));
         std::fs::write(dir.path().join("cpu.stat"), "usage_usec 2500000\nuser_usec 1\nsystem_usec 2\n").unwrap();
         std::fs::write(dir.path().join("cgroup.procs"), "7\n9\n").unwrap();
-        assert_eq!((clock.now().cpu, clock.processes()), (Some(Duration::from_millis(2500)), vec![7, 9]));
+        // Slices and jobs keep their processes in groups below.
+        std::fs::create_dir_all(dir.path().join("step_0/task_1")).unwrap();
+        std::fs::write(dir.path().join("step_0/task_1/cgroup.procs"), "8\n").unwrap();
+        assert_eq!((clock.now().cpu, clock.processes()), (Some(Duration::from_millis(2500)), vec![7, 8, 9]));
         // A group that is gone tells nothing more.
         std::fs::write(dir.path().join("cpu.stat"), "").unwrap();
         std::fs::remove_file(dir.path().join("cpuacct.usage")).unwrap();

@@ -12,7 +12,7 @@ pub struct Job {
     /// Its number of the job; absent for ranks without a batch system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Which of its processes, from 0.
+    /// Which of its processes, as the launcher or the batch system numbers them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<u32>,
     /// How many there are.
@@ -58,8 +58,8 @@ impl Job {
         Some(Self { scheduler: "mpi".to_owned(), id: None, rank: Some(rank), ranks })
     }
 
-    /// Whether another rank of the same job wrote the other.
-    pub fn is_beside(&self, other: &Self) -> bool {
+    /// Whether the other is another rank of the same job.
+    pub fn is_other_rank_of_same_job(&self, other: &Self) -> bool {
         self.id.is_some() && (&self.scheduler, &self.id) == (&other.scheduler, &other.id) && self.rank != other.rank
     }
 }
@@ -91,9 +91,15 @@ mod tests {
     #[test]
     fn ranks_of_one_job_belong_together() {
         let rank = |id: &str, rank: &str| job(&[("SLURM_JOB_ID", id), ("SLURM_PROCID", rank)]).unwrap();
-        assert!(rank("1", "0").is_beside(&rank("1", "1")));
-        assert!(!rank("1", "0").is_beside(&rank("1", "0")) && !rank("1", "0").is_beside(&rank("2", "1")));
+        assert!(rank("1", "0").is_other_rank_of_same_job(&rank("1", "1")));
+        assert!(
+            !rank("1", "0").is_other_rank_of_same_job(&rank("1", "0"))
+                && !rank("1", "0").is_other_rank_of_same_job(&rank("2", "1"))
+        );
         let mpi = job(&[("PMI_RANK", "0")]).unwrap();
-        assert!(!mpi.is_beside(&job(&[("PMI_RANK", "1")]).unwrap()), "whose ranks these are is not known");
+        assert!(
+            !mpi.is_other_rank_of_same_job(&job(&[("PMI_RANK", "1")]).unwrap()),
+            "whose ranks these are is not known"
+        );
     }
 }

@@ -72,7 +72,9 @@ pub mod table;
 mod totals;
 mod window;
 
-pub use attribution::{Attribution, Baseline, EnergyShares, IdlePower, busy_while_idle, is_idle};
+pub use attribution::{
+    Attribution, Baseline, EnergyShares, IdlePower, busy_while_idle, is_idle, own_part, pooled_share,
+};
 pub use cgroup::{CgroupClock, CgroupError};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};

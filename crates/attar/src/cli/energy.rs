@@ -8,6 +8,8 @@ use std::time::Duration;
 use attar_bill::Budget;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::values::seconds;
+
 pub(crate) use bill::{
     EmbodiedArg, FactorArgs, HardwareArgs, HourlyArgs, MachineArgs, PlaceArgs, PriceArgs, ShareArg, ShareArgs, UnitArgs,
 };
@@ -16,19 +18,19 @@ pub(crate) use bill::{
 pub(crate) enum EnergyCommand {
     /// Say what can be measured on this machine, what cannot, why, and what would change it.
     Doctor(DoctorArgs),
-    /// Run any program and bill it; its exit code comes back.
+    /// Run any program and bill it; exits with the program's code.
     Run(RunArgs),
-    /// Say what something will cost before it runs.
+    /// Estimate what something will cost before it runs.
     Plan(PlanArgs),
     /// Recompute the table of Strubell et al. (2019) beside its printed figures.
     Strubell(StrubellArgs),
-    /// Bill ledgers and runs anew: table, Markdown, LaTeX, JSON, CSV, a plot.
+    /// Bill ledgers and runs again: table, Markdown, LaTeX, JSON, CSV, a plot.
     Report(ReportArgs),
     /// Set ledgers and runs side by side: ratios with intervals.
     Compare(CompareArgs),
-    /// Say after how many uses a student has repaid its making.
+    /// Compute after how many uses a student breaks even.
     BreakEven(BreakEvenArgs),
-    /// Say the Software Carbon Intensity of making a model and of using it.
+    /// Compute the Software Carbon Intensity of making a model and of using it.
     Sci(SciArgs),
     /// Show the power of this machine live.
     Watch(WatchArgs),
@@ -93,10 +95,10 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) units: UnitArgs,
     /// Time between two readings: 1s, 500ms.
-    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    #[arg(long, value_parser = seconds, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
-    /// Leave the machine alone for so long before and after, and subtract its idle power.
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// Idle for this long before and after, and subtract the idle power.
+    #[arg(long, value_parser = seconds, value_name = "TIME")]
     pub(crate) baseline: Option<Duration>,
     /// Stop the program at 50Wh, 20g or 1USD; may be repeated.
     #[arg(long, value_name = "LIMIT")]
@@ -141,7 +143,7 @@ pub(crate) struct PlanArgs {
     /// How busy the machine is, from 0 to 1.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) utilization: Option<f64>,
-    /// Which part of the hardware's peak is reached, from 0 to 1, for arithmetic.
+    /// Fraction of the peak throughput that is reached, from 0 to 1, for `--flops`.
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) efficiency: Option<f64>,
     /// Further places to compare with.
@@ -304,10 +306,10 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// Time between two readings.
-    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    #[arg(long, value_parser = seconds, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
-    /// Stop after so long.
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// Stop after this long.
+    #[arg(long, value_parser = seconds, value_name = "TIME")]
     pub(crate) length: Option<Duration>,
 }
 
@@ -325,7 +327,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "127.0.0.1:9188", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,
     /// Time between two readings.
-    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    #[arg(long, value_parser = seconds, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
     /// Write the ledger to this folder too.
     #[arg(long, value_name = "DIR")]
@@ -338,31 +340,11 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "FILE", default_value = "trace.jsonl")]
     pub(crate) out: PathBuf,
     /// Time between two samples.
-    #[arg(long, value_parser = duration, default_value = "100ms", value_name = "TIME")]
+    #[arg(long, value_parser = seconds, default_value = "100ms", value_name = "TIME")]
     pub(crate) interval: Duration,
     /// How long to record.
-    #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME")]
+    #[arg(long, value_parser = seconds, default_value = "10s", value_name = "TIME")]
     pub(crate) length: Duration,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-}
-
-/// `500ms`, `1.5s`, `2 min`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let trimmed = text.trim();
-    let end = trimmed.find(|c: char| c.is_alphabetic()).unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(end);
-    let each = match unit {
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("`{text}` has the unit `{unit}`, not ms, s, min or h")),
-    };
-    let seconds =
-        number.trim().parse::<f64>().map_err(|_| format!("`{text}` is not a time such as 1s or 500ms"))? * each;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(format!("`{text}` is not a time above zero")),
-    }
 }

@@ -1,11 +1,12 @@
 //! Flags of the commands that train.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use attar_distill::recipe::ClassWeights;
 use clap::{Args, ValueEnum};
 
-use super::values::{bytes, duration};
+use super::values::{bytes, minutes};
 
 /// How much training a model gets.
 #[derive(Debug, Args)]
@@ -15,8 +16,8 @@ pub(crate) struct QualityArgs {
     #[arg(long, value_enum, default_value = "default")]
     pub(crate) effort: EffortArg,
     /// Time for the training, as in 90s, 10min or 1h (minutes without a unit): as many rows are seen as fit, up to three times the default.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) within: Option<f64>,
+    #[arg(long, value_name = "TIME", value_parser = minutes)]
+    pub(crate) within: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,7 +52,7 @@ pub(crate) struct MoreArgs {
     /// Texts of the same kind without labels: a text a line (.txt), or a table with the columns of the data.
     #[arg(long, value_name = "FILE")]
     pub(crate) unlabeled: Vec<PathBuf>,
-    /// Copies of each training row with words masked, replaced, swapped or left out.
+    /// Number of noisy copies of each training row: words masked, replaced, swapped or left out.
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) noisy_copies: Option<usize>,
 }

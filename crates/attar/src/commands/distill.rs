@@ -1,6 +1,7 @@
 //! `attar distill`: a student of a teacher, which is fine-tuned first where it has no head, and its int8 form.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use attar_distill::model_directory;
 use attar_model::{Bundle, Head};
@@ -9,7 +10,7 @@ use super::{quantize, training};
 use crate::cli::DistillArgs;
 use crate::{console, recipes, tables};
 
-/// Folder of the student in small integers, below that of the run.
+/// Folder of the quantized student, below that of the run.
 const SMALL: &str = "small";
 
 pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
@@ -25,11 +26,11 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     let has_teacher = answers(given)?;
     anyhow::ensure!(
         !has_teacher || args.gold_only || args.training.class_weights.is_none(),
-        "--class-weights weighs labels, and this student learns the answers of {} alone: fine-tune that teacher with \
+        "--class-weights applies to labels, and this student learns the answers of {} alone: fine-tune that teacher with \
          `attar finetune --class-weights`, give an encoder without a head, which is fine-tuned here, or add --gold-only",
         given.display()
     );
-    let within = args.quality.within.map(|seconds| if has_teacher { seconds } else { seconds / 2.0 });
+    let within = args.quality.within.map(|time| if has_teacher { time } else { time / 2 });
     let teacher = match has_teacher {
         true => given.clone(),
         false => make_teacher(args, given, &out, within)?,
@@ -58,7 +59,7 @@ fn answers(model: &Path) -> anyhow::Result<bool> {
 }
 
 /// Fine-tunes an encoder on the data; gives the folder of that run, which has a bill of its own.
-fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path, within: Option<f64>) -> anyhow::Result<PathBuf> {
+fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path, within: Option<Duration>) -> anyhow::Result<PathBuf> {
     let folder = out.join(model_directory::TEACHER);
     let recipe = training::within(recipes::teacher(args, encoder)?, within)?;
     console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));

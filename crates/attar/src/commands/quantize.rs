@@ -1,6 +1,5 @@
-//! `attar quantize`: a model as small integers, as far as its score allows.
+//! `attar quantize`: a model in int8 and int4, as far as its score allows.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::ensure;
@@ -16,7 +15,7 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::cli::data::{DataArgs, ScoringArgs, SplitArg};
+use crate::cli::data::{DataArgs, LabelArgs, ScoringArgs, SplitArg};
 use crate::cli::{EmbeddingsArg, QuantizeArgs};
 use crate::held_out::divide;
 use crate::progress::{counting, waiting};
@@ -41,7 +40,7 @@ pub(crate) struct Shipped {
     pub(crate) directory: String,
     /// Bytes of all its files that a user needs.
     pub(crate) bytes: u64,
-    /// Points of the score lost to small integers; `None` where nothing was scored.
+    /// Points of the score lost to quantization; `None` where nothing was scored.
     loss: Option<f64>,
 }
 
@@ -53,18 +52,20 @@ impl Shipped {
             Some(loss) if loss > 0.0 => format!("{loss:.2} points of the score lost"),
             Some(_) => "no loss of score".to_string(),
         };
-        format!("as small integers: {}, {} with its tokenizer; {lost}", self.directory, tables::bytes(self.bytes))
+        format!("quantized: {}, {} with its tokenizer; {lost}", self.directory, tables::bytes(self.bytes))
     }
 }
 
 /// Dev rows below which a score cannot tell which parts hurt.
 const FEW_DEV_ROWS: usize = 64;
 
-/// Writes the student of a run as small integers alone, scored on the run's own dev rows; an existing directory is left alone.
+/// Writes the student of a run in quantized form, scored on the run's own dev rows; an existing directory is left alone.
 pub(crate) fn ship(run: &Path, out: &Path, data: &DataArgs, exported: &ExportedStudent) -> anyhow::Result<Shipped> {
     let dev_rows = exported.scores.as_ref().and_then(|scores| scores.student.first()).map_or(0, |score| score.rows);
     let mut loss = None;
     if !out.exists() {
+        // A second file of labels belongs to one file of texts.
+        let label_file = if data.dev.is_some() { &data.dev_label_file } else { &data.label.label_file };
         let args = QuantizeArgs {
             model: run.to_path_buf(),
             out: out.to_path_buf(),
@@ -73,7 +74,7 @@ pub(crate) fn ship(run: &Path, out: &Path, data: &DataArgs, exported: &ExportedS
                 layout: data.layout.clone(),
                 split: None,
                 table: data.table.clone(),
-                label: data.label.clone(),
+                label: LabelArgs { label_file: label_file.clone(), ..data.label.clone() },
                 all_rows: false,
                 metric: data.metric.clone(),
                 max_tokens: None,
@@ -107,7 +108,8 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
         }
     };
     let options = Options {
-        names: [&args.out, &args.model].map(|path| model_directory::name(path)),
+        name: model_directory::name(&args.out),
+        source: model_directory::name(&args.model),
         max_loss: args.max_loss,
         embeddings: match args.embeddings {
             EmbeddingsArg::Auto => Embeddings::Auto,
@@ -120,11 +122,10 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
         seed: args.seed,
         threads: rayon::current_num_threads(),
     };
-    let (bundle, mut report) = quantize(bundle, &options, rows.as_ref(), &mut show())?;
+    let (bundle, report) = quantize(bundle, &options, rows.as_ref(), &mut show())?;
     notes.iter().for_each(console::note);
     let weights = if args.without_f32 { WriteWeights::Quantized } else { WriteWeights::All };
     bundle.write_with(&args.out, WriteMode::New, weights)?;
-    report.bytes_f32 = written(&args.out.join("model.safetensors")).unwrap_or(report.bytes_f32);
     Ok(report)
 }
 
@@ -132,17 +133,19 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
 fn show() -> impl FnMut(Progress) {
     let (mut bar, mut spinner) = (None, None);
     move |progress| match progress {
-        Progress::Alone(done, of) => {
+        Progress::Alone { done, of } => {
             let bar = bar.get_or_insert_with(|| counting(of, "parts alone"));
             bar.inc(1);
             if done == of {
                 bar.finish_and_clear();
             }
         }
-        Progress::Scoring(..) | Progress::Int4Words => {
+        Progress::Scoring { .. } | Progress::Int4Words => {
             let spinner = spinner.get_or_insert_with(|| waiting("scoring"));
             spinner.set_message(match progress {
-                Progress::Scoring(score, kept, of) => format!("score {score}: {kept} of {of} parts in f32"),
+                Progress::Scoring { count, kept, of } => {
+                    format!("score {count}: {kept} of {of} candidate parts in f32")
+                }
                 _ => "int4 words".to_string(),
             });
         }
@@ -174,7 +177,7 @@ fn scored_rows(
         calibration_rows: args.calibration_rows as usize,
         metrics,
         max_tokens: args.scoring.max_tokens,
-        model: Cow::Owned(directory.display().to_string()),
+        model: directory.display().to_string(),
     };
     Ok(ScoredRows::new(bundle, &Tokenizer::from_dir(directory)?, rows, &Streams::new(args.seed), notes)?)
 }
@@ -189,10 +192,6 @@ fn refuse_training_rows(bundle: &Bundle, dev: &Dataset) -> anyhow::Result<()> {
         dev.name
     );
     Ok(())
-}
-
-fn written(path: &Path) -> Option<usize> {
-    std::fs::metadata(path).ok().and_then(|file| usize::try_from(file.len()).ok())
 }
 
 fn print(directory: &str, report: &Report) -> std::io::Result<()> {
@@ -226,12 +225,16 @@ fn print(directory: &str, report: &Report) -> std::io::Result<()> {
                 if hurt.is_empty() {
                     "no part had to stay in f32 for it".to_string()
                 } else {
-                    format!("all parts in int8 would lose {:.2}; kept in f32: {}", gate.loss_of_all, hurt.join(", "))
+                    format!(
+                        "with none kept in f32 {:.2} would be lost; kept: {}",
+                        gate.loss_without_floats,
+                        hurt.join(", ")
+                    )
                 }
             ))?;
             console::say(format!("scales chosen on {}", gate.calibration))?;
         }
-        None => console::say("not gated: errors are those of the weights, and no score was measured")?,
+        None => console::say("not scored: errors are those of the weights alone")?,
     }
     console::say(format!(
         "\n{}: {QUANTIZED_FILE} {}, {:.1} times smaller than {} as f32",

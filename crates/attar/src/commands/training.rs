@@ -1,6 +1,7 @@
 //! What all training commands share: plan, run, hand over.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use attar_distill::plan::{Plan, probe};
@@ -33,9 +34,9 @@ const PROBED: usize = 6;
 /// How many times as many updates as usual a long time buys.
 const MOST: f64 = 3.0;
 
-/// The recipe with as many updates as fit into so many seconds, by the time that a few of them take here.
-pub(crate) fn within(mut recipe: Recipe, seconds: Option<f64>) -> anyhow::Result<Recipe> {
-    let Some(seconds) = seconds else { return Ok(recipe) };
+/// The recipe with as many updates as fit into this time, judged by a few of them run here.
+pub(crate) fn within(mut recipe: Recipe, time: Option<Duration>) -> anyhow::Result<Recipe> {
+    let Some(seconds) = time.map(|time| time.as_secs_f64()) else { return Ok(recipe) };
     let plan = Plan::new(recipe.clone()).context("the recipe was refused, nothing was computed")?;
     let timing = waiting("timing a few updates");
     let usual = probe(&plan, PROBED, || ())?.seconds;

@@ -112,8 +112,7 @@ impl HourlyIntensity {
         Ok((sum + early) / (until - from))
     }
 
-    /// The grid that bills these windows, and what one phase's grid is of it: the mean of the intensities,
-    /// weighted by the energy of each window.
+    /// The grid to bill these windows with: its intensity is the mean, weighted by each window's energy.
     ///
     /// # Errors
     /// If the table does not cover a window.

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub struct Overlap {
     /// The ledger of which only the rest is counted.
     pub ledger: String,
-    /// The ledgers that were counted whole, or the one whose machine may be the same.
+    /// The ledgers that it overlaps, which were counted first, or the one whose machine may be the same.
     pub within: String,
     /// How long both ran.
     #[serde(rename = "seconds")]
@@ -31,13 +31,13 @@ impl fmt::Display for Overlap {
         if *one_machine {
             return write!(
                 f,
-                "{ledger} ran for {time} on the machine and in the time of {within}: that energy is counted once"
+                "{ledger} metered the same machine as {within} at the same time for {time}: that energy is counted once"
             );
         }
         write!(
             f,
-            "{ledger} ran for {time} in the time of {within} on a machine that looks the same, and the ledgers do \
-             not tell whether it was one: both are counted, so if it was, that energy is counted twice"
+            "{ledger} and {within} metered for {time} at the same time on machines that look alike, and the ledgers do \
+             not tell whether it was one machine: both are counted, so if it was, that energy is counted twice"
         )
     }
 }
@@ -98,7 +98,7 @@ pub(super) fn count_once(meters: &mut [Metered]) -> Vec<Overlap> {
 /// its own: the job's share of the machine is that of all its ranks.
 fn hand_over(meters: &mut [Metered], from: usize, to: usize) {
     let job = |place: usize| meters[place].header.as_ref().and_then(|header| header.job.as_ref());
-    if !job(from).zip(job(to)).is_some_and(|(a, b)| a.is_beside(b)) {
+    if !job(from).zip(job(to)).is_some_and(|(a, b)| a.is_other_rank_of_same_job(b)) {
         return;
     }
     let given: Vec<(Span, f64)> = {

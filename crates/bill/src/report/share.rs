@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use attar_meter::source::Description;
 use attar_meter::{
-    Attribution, Baseline, ComponentEnergy, EnergyShares, Joules, LedgerHeader, Method, Seconds, Totals, Window,
-    is_idle,
+    Attribution, Baseline, ComponentEnergy, EnergyShares, Joules, LedgerHeader, Method, Totals, Window, is_idle,
+    own_part, pooled_share,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,8 @@ impl BillShare {
 
 impl Report {
     /// The same report with a bill of a share of the machine. The bills of all ranks or containers of a
-    /// machine add up to the machine's (to its active energy for [`BillShare::Active`]).
+    /// machine add up to the machine's (to its active energy for [`BillShare::Active`]), but for GPUs whose driver tells no
+    /// shares of processes: each is charged all of those.
     ///
     /// # Errors
     /// If no ledger tells the CPU time of its processes and of all others, by which the share goes.
@@ -47,9 +48,9 @@ impl Report {
         for (header, of_meter) in self.by_meter() {
             let sources: &[Description] = header.map(|header| header.sources.as_slice()).unwrap_or_default();
             let baseline = Baseline::new(of_meter, sources);
-            for window in of_meter.iter().filter(|window| !is_idle(&window.phase)) {
-                windows.push(own(window, of_meter, &baseline, share));
-            }
+            let busy = || of_meter.iter().filter(|window| !is_idle(&window.phase));
+            let pooled = pooled_share(busy());
+            windows.extend(busy().map(|window| own(window, pooled, &baseline, share)));
         }
         if !windows.iter().any(|window| !window.energy.is_empty()) && self.totals.energy().is_some() {
             return Err(ReportError::NoShare { name: self.name });
@@ -70,10 +71,8 @@ impl Report {
 }
 
 /// A window with what its processes had of each component; without those of which that is not known.
-fn own(window: &Window, all: &[Window], baseline: &Baseline, share: BillShare) -> Window {
-    let alone = Attribution::new([window], baseline);
-    let run = || cpu_share(all.iter().filter(|window| !is_idle(&window.phase)));
-    let part = cpu_share([window]).or_else(run);
+fn own(window: &Window, pooled: Option<f64>, baseline: &Baseline, share: BillShare) -> Window {
+    let alone = Attribution::with_pooled_share(&[window], baseline, pooled);
     let charged = |shares: &EnergyShares, part: f64| {
         let own = shares.own.unwrap_or_else(|| shares.active.scaled(part));
         match (share, shares.idle) {
@@ -86,19 +85,10 @@ fn own(window: &Window, all: &[Window], baseline: &Baseline, share: BillShare) -
         .iter()
         .filter_map(|(component, energy)| {
             let shares = alone.components.get(component)?;
-            let told = window.own_share.get(component).copied().filter(|told| (0.0..=1.0).contains(told));
-            let joules = charged(shares, told.or(part)?);
+            let joules = charged(shares, own_part(window, *component, pooled)?);
             let method = energy.method.max(Method::Apportioned).max(shares.method);
             (joules.high() >= Joules::ZERO).then_some((*component, ComponentEnergy { joules, method }))
         })
         .collect();
     Window { energy, ..window.clone() }
-}
-
-/// The part of all CPU time that the processes had in some windows.
-fn cpu_share<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Option<f64> {
-    let told = windows.into_iter().filter_map(|window| Some((window.cpu_s?, window.others_cpu_s?)));
-    let (own, others) = told.fold((Seconds::ZERO, Seconds::ZERO), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    let all = own.get() + others.get();
-    (all > 0.0).then(|| own.get() / all)
 }

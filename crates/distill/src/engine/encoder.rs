@@ -10,7 +10,7 @@ use super::dropout::{Dropout, Site};
 use super::fused::GradientAccumulator;
 use super::input::Input;
 use super::layer_weights::{Linear, Norm};
-use super::operations::{Implementation, Scores, activation, dropped, layer_norm, linear};
+use super::operations::{Implementation, Scores, activation, apply_dropout, layer_norm, linear};
 use super::parameters::{Cursor, Slot, Values};
 use super::pooling::{mean_pool, normalize};
 
@@ -157,7 +157,7 @@ impl Encoder {
         if c.types > 0 {
             x = x + values.look_up(&input.types);
         }
-        let embeddings = dropped(layer_norm(x, &self.norm(&mut values)), site(0, c.hidden_dropout));
+        let embeddings = apply_dropout(layer_norm(x, &self.norm(&mut values)), site(0, c.hidden_dropout));
 
         let mut x = embeddings.clone();
         let mut layers = Vec::with_capacity(c.layers);
@@ -215,7 +215,7 @@ impl Encoder {
         if c.pooler {
             let first = input.geometry.first_rows(last);
             // RoBERTa's classifier drops its input too; the others drop the pooled vector alone.
-            let first = if c.family == Family::Roberta { dropped(first, before) } else { first };
+            let first = if c.family == Family::Roberta { apply_dropout(first, before) } else { first };
             let dense = linear(first, &self.linear(values));
             trace.pooled = Some(match c.pooler_activation() {
                 PoolerActivation::Tanh => dense.tanh(),
@@ -231,14 +231,14 @@ impl Encoder {
                     ClassifierInput::Mean | ClassifierInput::Cosine => mean_pool(last, &input.geometry),
                 };
                 let read = match c.classifier_input {
-                    ClassifierInput::FirstToken | ClassifierInput::Mean => dropped(sentences.clone(), after),
+                    ClassifierInput::FirstToken | ClassifierInput::Mean => apply_dropout(sentences.clone(), after),
                     ClassifierInput::Cosine => pair_cosine(sentences.clone()),
                 };
                 trace.logits = Some(linear(read, &self.linear(values)));
                 trace.sentences = Some(sentences);
             }
             Head::TokenClassification { .. } | Head::QuestionAnswering => {
-                trace.logits = Some(linear(dropped(last.clone(), after), &self.linear(values)));
+                trace.logits = Some(linear(apply_dropout(last.clone(), after), &self.linear(values)));
             }
             Head::MaskedLm | Head::Pretraining => {
                 let dense = linear(last.clone(), &self.linear(values));

@@ -1,7 +1,7 @@
-//! The five operations of an encoder layer.
+//! The operations of an encoder layer.
 //!
 //! Every operation takes and returns ragged tensors: `[N, …]` for tokens, `[P]` for query-key pairs. The CPU engine
-//! runs those of [`fused`]. Other devices, and the tests of the fused ones, compose them of tensor operations: the
+//! runs those of [`fused`]. Other devices, and the tests of the fused ones, compose them from tensor operations: the
 //! attention operations then gather to padded `[B, T, …]`, compute, and gather back.
 
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Implementation {
 
     /// `LayerNorm(dropout(x W + b) + residual)`: the end of the attention block, `[N, H]`.
     ///
-    /// `accumulator` is that of the gradients of the residual.
+    /// `accumulator` is shared by all operations that read the residual.
     pub(super) fn linear_residual_norm(
         self,
         x: Tensor<2>,
@@ -81,7 +81,9 @@ impl Implementation {
         accumulator: &GradientAccumulator,
     ) -> Tensor<2> {
         match self {
-            Implementation::Composed => layer_norm(dropped(self.linear(x, layer, accumulator), site) + residual, norm),
+            Implementation::Composed => {
+                layer_norm(apply_dropout(self.linear(x, layer, accumulator), site) + residual, norm)
+            }
             Implementation::Fused => {
                 let mask = site.filter(Site::drops).map(|site| Arc::new(site.mask(residual.shape().num_elements())));
                 fused::linear_residual_norm(x, layer, residual, norm, mask, accumulator.clone())
@@ -121,13 +123,7 @@ impl Implementation {
                 Scores(ScoresLayout::Padded((query * scale).matmul(key.swap_dims(2, 3))))
             }
             Implementation::Fused => {
-                let ragged = Arc::clone(&geometry.ragged);
-                let attention = fused::Attention {
-                    heads,
-                    ragged,
-                    qkv: GradientAccumulator::default(),
-                    scores: GradientAccumulator::default(),
-                };
+                let attention = fused::Attention::new(heads, Arc::clone(&geometry.ragged));
                 let scores = fused::attention_scores(qkv.clone(), attention.clone());
                 Scores(ScoresLayout::Ragged(scores, attention))
             }
@@ -205,16 +201,7 @@ impl Scores {
 
     /// Scores `[P]` of `heads` heads that were computed elsewhere.
     pub(crate) fn from_ragged(scores: Tensor<1>, heads: usize, geometry: &Geometry) -> Scores {
-        let ragged = Arc::clone(&geometry.ragged);
-        Scores(ScoresLayout::Ragged(
-            scores,
-            fused::Attention {
-                heads,
-                ragged,
-                qkv: GradientAccumulator::default(),
-                scores: GradientAccumulator::default(),
-            },
-        ))
+        Scores(ScoresLayout::Ragged(scores, fused::Attention::new(heads, Arc::clone(&geometry.ragged))))
     }
 
     /// Scores `[B, A, T, T]` that were computed elsewhere.
@@ -231,7 +218,7 @@ impl Scores {
         }
     }
 
-    /// That of the gradients of the ragged scores.
+    /// Shared by all operations that read the ragged scores.
     pub(crate) fn accumulator(&self) -> GradientAccumulator {
         match &self.0 {
             ScoresLayout::Padded(_) => GradientAccumulator::default(),
@@ -265,7 +252,7 @@ fn composed_context(
 }
 
 /// Dropout on `[N, H]`, where there is any.
-pub(super) fn dropped(x: Tensor<2>, site: Option<Site<'_>>) -> Tensor<2> {
+pub(super) fn apply_dropout(x: Tensor<2>, site: Option<Site<'_>>) -> Tensor<2> {
     match site.filter(Site::drops) {
         Some(site) => {
             let [rows, columns] = x.dims();

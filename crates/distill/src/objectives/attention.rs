@@ -34,7 +34,7 @@ impl LossTerm for Attention {
     }
 
     fn mark_required(&self, student_layers: usize, required: &mut RequiredOutputs) {
-        self.map.teacher_layers(student_layers, required, |layer| layer.scores = true);
+        self.map.mark_teacher_layers(student_layers, required, |layer| layer.scores = true);
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {

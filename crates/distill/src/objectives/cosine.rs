@@ -22,6 +22,10 @@ impl LossTerm for Cosine {
         self.weight
     }
 
+    fn needs_layers(&self) -> bool {
+        false
+    }
+
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
         setting.check_equal_widths()
     }

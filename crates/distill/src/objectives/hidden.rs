@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::term::{LossTerm, Misfit, Setting};
-use super::{Comparison, LayerMap, Projection, ProjectionSpec, mean_square, one};
+use super::{Comparison, LayerMap, Projection, mean_square, one};
 use crate::engine::{RequiredOutputs, linear};
 
 /// Squared difference of the embedding outputs.
@@ -39,7 +39,7 @@ impl LossTerm for Embedding {
     }
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
-        check_widths(setting)
+        setting.check_projected_widths()
     }
 
     fn mark_required(&self, _: usize, required: &mut RequiredOutputs) {
@@ -61,26 +61,17 @@ impl LossTerm for Hidden {
     }
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
-        check_widths(setting)?;
+        setting.check_projected_widths()?;
         self.map.check(setting)
     }
 
     fn mark_required(&self, student_layers: usize, required: &mut RequiredOutputs) {
-        self.map.teacher_layers(student_layers, required, |layer| layer.hidden = true);
+        self.map.mark_teacher_layers(student_layers, required, |layer| layer.hidden = true);
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
         c.sum_over_layers(&self.map, |s, t| hidden(c.student.hidden(s), c.teacher().hidden(t), c.projection(s)))
     }
-}
-
-fn check_widths(setting: &Setting<'_>) -> Result<(), Misfit> {
-    let (student, teacher) = (setting.student.hidden, setting.teacher().hidden);
-    if setting.projection == ProjectionSpec::None && student != teacher {
-        let expected = format!("equal widths without a projection, as the teacher's {teacher}");
-        return Err(Misfit::new(expected, format!("a student of {student}"), "set `projection = \"shared\"`"));
-    }
-    Ok(())
 }
 
 /// Mean squared difference of two states, over rows and features.

@@ -78,7 +78,7 @@ impl LayerMap {
     }
 
     /// Marks something of every teacher layer of the map.
-    pub(super) fn teacher_layers(
+    pub(super) fn mark_teacher_layers(
         &self,
         student: usize,
         required: &mut RequiredOutputs,

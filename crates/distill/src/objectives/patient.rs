@@ -30,7 +30,7 @@ impl LossTerm for Patient {
     }
 
     fn mark_required(&self, student_layers: usize, required: &mut RequiredOutputs) {
-        self.map.teacher_layers(student_layers, required, |layer| layer.hidden = true);
+        self.map.mark_teacher_layers(student_layers, required, |layer| layer.hidden = true);
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {

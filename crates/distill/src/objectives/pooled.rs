@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::term::{LossTerm, Misfit, Setting};
-use super::{Comparison, Projection, ProjectionSpec, one, pooled_mse};
+use super::{Comparison, Projection, one, pooled_mse};
 use crate::engine::{linear, mean_pool, normalize};
 
 /// Squared difference of the means over the last layers' outputs; different widths need a projection.
@@ -24,17 +24,21 @@ impl LossTerm for Pooled {
         self.weight
     }
 
+    fn needs_layers(&self) -> bool {
+        false
+    }
+
     fn projects(&self) -> bool {
         true
     }
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
-        if setting.projection == ProjectionSpec::None { setting.check_equal_widths() } else { Ok(()) }
+        setting.check_projected_widths()
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
         let pool = |states: &Tensor<2>| mean_pool(states, c.geometry);
-        let student = match c.projection(c.student.layers.len()) {
+        let student = match c.projections.last() {
             Some(Projection(layer)) => linear(pool(c.student.last()), layer),
             None => pool(c.student.last()),
         };

@@ -57,13 +57,13 @@ impl LossTerm for Soft {
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
-        let (student, teacher) = (c.student_logits(), c.teacher_logits());
+        let student = c.student_logits();
         match (c.labels, c.semantics) {
-            _ if c.multi_label => soft_binary_cross_entropy(student, teacher, self.temperature),
-            // A score has no classes to soften. The published code trains it on gold.
+            _ if c.multi_label => soft_binary_cross_entropy(student, c.teacher_logits(), self.temperature),
+            // A score has no classes to soften. The published code trains it on gold, whatever the teacher answers.
             (Some(BatchLabels::Scores(gold)), Semantics::Reference) => regression(student, gold.clone()),
-            _ if student.dims()[1] == 1 => regression(student, teacher),
-            _ => soft_cross_entropy(student, teacher, self.temperature, c.semantics),
+            _ if student.dims()[1] == 1 => regression(student, c.teacher_logits()),
+            _ => soft_cross_entropy(student, c.teacher_logits(), self.temperature, c.semantics),
         }
     }
 }

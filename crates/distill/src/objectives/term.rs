@@ -16,7 +16,7 @@ pub trait LossTerm: Debug {
     /// Factor of the term in the sum.
     fn weight(&self) -> f64;
 
-    /// True if the term reads the labels of the data rather than a teacher.
+    /// True if the term reads the labels of the data instead of a teacher.
     fn needs_labels(&self) -> bool {
         false
     }
@@ -60,7 +60,7 @@ pub trait LossTerm: Debug {
     /// Value before the weight, `[1]`.
     ///
     /// # Panics
-    /// If what [`LossTerm::check`] refuses is not so.
+    /// If called in a setting that [`LossTerm::check`] refuses.
     fn value(&self, comparison: &Comparison<'_>) -> Tensor<1>;
 }
 
@@ -91,6 +91,16 @@ impl Setting<'_> {
     #[track_caller]
     pub fn teacher(&self) -> &EncoderConfig {
         self.teacher.expect("a term that reads a teacher is checked with one")
+    }
+
+    /// Checks that student and teacher are equally wide where there is no projection.
+    pub(super) fn check_projected_widths(&self) -> Result<(), Misfit> {
+        let (student, teacher) = (self.student.hidden, self.teacher().hidden);
+        if self.projection == ProjectionSpec::None && student != teacher {
+            let expected = format!("equal widths without a projection, as the teacher's {teacher}");
+            return Err(Misfit::new(expected, format!("a student of {student}"), "set `projection = \"shared\"`"));
+        }
+        Ok(())
     }
 
     /// Checks that student and teacher are equally wide.

@@ -315,6 +315,33 @@ fn sentence_vectors() {
     assert_eq!(case.compared, names.len());
 }
 
+/// The published code trains scores on gold, so a teacher without a head is enough.
+#[test]
+fn scores_under_reference_semantics_need_no_logits_of_the_teacher() {
+    let geometry = Geometry::new(Layout::padded(&[1, 1]), &device());
+    let trace = |logits| Trace {
+        embeddings: Tensor::zeros([2, 2], &device()),
+        layers: Vec::new(),
+        pooled: None,
+        logits,
+        sentences: None,
+        sequence_logits: None,
+    };
+    let student = trace(Some(Tensor::<2>::from_floats([[1.0], [3.0]], &device())));
+    let labels = BatchLabels::Scores(Tensor::<2>::from_floats([[2.0], [5.0]], &device()));
+    let comparison = Comparison {
+        student: &student,
+        teacher: Some(&trace(None)),
+        labels: Some(&labels),
+        projections: &[],
+        geometry: &geometry,
+        semantics: Semantics::Reference,
+        multi_label: false,
+    };
+    let value = Objective::from(Soft { weight: 1.0, temperature: 1.0 }).value(&comparison).into_scalar::<f32>();
+    assert!((value - (1.0 + 4.0) / 2.0).abs() < 1e-6, "{value}");
+}
+
 /// By hand: two sequences of two tokens and one; the second token of the first counts for nothing.
 #[test]
 fn patient_compares_first_tokens_by_direction() {

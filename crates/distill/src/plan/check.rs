@@ -32,7 +32,7 @@ pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
     {
         return Err(Error::refused(
             "teacher",
-            "`precision = \"f32\"` on a GPU and under the reference semantics, which drops out and counts padding",
+            "`precision = \"f32\"` on a GPU and under the reference semantics, which use dropout and count padding",
             "\"int8\"",
             "leave `precision` out, or train on the `cpu` with `semantics = \"clean\"`",
         ));
@@ -137,8 +137,13 @@ pub(super) fn class_weights(stage: &StageSpec, data: &LabeledData) -> Result<Opt
     let Some(weights) = &stage.class_weights else { return Ok(None) };
     let place = format!("stage {}", stage.name);
     if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {
-        let out = "leave `class-weights` out here and weigh the classes where the teacher learns them";
-        return Err(Error::refused(place, "the objective `gold`, whose classes `class-weights` weighs", "none", out));
+        let out = "leave `class-weights` out here and weight the classes where the teacher is trained";
+        return Err(Error::refused(
+            place,
+            "the objective `gold`, to whose classes `class-weights` applies",
+            "none",
+            out,
+        ));
     }
     weights.of(&place, &data.train).map(Some)
 }
@@ -232,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_teacher_in_bytes_needs_the_processor_and_clean_semantics() {
+    fn an_int8_teacher_needs_the_cpu_and_clean_semantics() {
         let text = r#"
             [data]
             kind = "embedded"

@@ -4,6 +4,7 @@ use attar_model::{EncoderConfig, Size, flops};
 use serde::Serialize;
 
 use super::{Plan, PlannedStage};
+use crate::card_parts::FLOPS_TOKENS;
 use crate::objectives::Objective;
 
 /// Arithmetic of a whole plan.
@@ -38,15 +39,12 @@ pub struct StageCost {
     pub student_flops: f64,
 }
 
-/// The length of text that encoders are compared at.
-const COMPARED_TOKENS: usize = 128;
-
 impl Cost {
     /// Counts a plan.
     pub fn of(plan: &Plan) -> Cost {
         let student = &plan.student.config;
         let teacher = plan.teacher.as_ref().map(|teacher| &teacher.bundle.config);
-        let encoder = |config: &EncoderConfig| flops(config, COMPARED_TOKENS).encoder();
+        let encoder = |config: &EncoderConfig| flops(config, FLOPS_TOKENS).encoder();
         Cost {
             student_parameters: Size::of(student).parameters(),
             teacher_parameters: teacher.map(|teacher| Size::of(teacher).parameters()),

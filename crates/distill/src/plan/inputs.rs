@@ -55,6 +55,9 @@ impl Inputs {
     /// The labeled rows, read or given.
     pub(super) fn data(&mut self, recipe: &Recipe, streams: &Streams) -> Result<LabeledData, Error> {
         let given = self.train.take();
+        if given.is_none() && self.dev.is_some() {
+            return Err(Error::refused("data", "`Inputs::train` beside `Inputs::dev`", "dev rows alone", "give both"));
+        }
         let DataSpec::Memory { dev_share, metric, max_tokens } = &recipe.data else {
             if given.is_some() {
                 return Err(unused("data", "rows", "set `data = { kind = \"memory\" }`"));

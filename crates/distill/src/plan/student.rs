@@ -32,11 +32,11 @@ pub struct PlannedStudent {
 /// What a run does before the first update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
-    /// Nothing: the weights are as they are to be.
+    /// Nothing: the weights are used as given.
     Given,
     /// A linear model over what the encoder gives becomes the classifier.
     FrozenHead,
-    /// Parts of the teacher are chosen by what training text shows of them: these layers, counted from 1.
+    /// Parts of the teacher are chosen by importance measured on training text, in these layers, counted from 1.
     Pruned(Vec<usize>),
 }
 
@@ -69,7 +69,7 @@ impl PlannedStudent {
                     (None, None) => unreachable!("the caller checked that there is a model"),
                 };
                 notes.extend(base.bundle.notes.iter().cloned());
-                Ok(base.student(*classifier, *begins, head, streams)?)
+                base.student(*classifier, *begins, head, streams)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
                 let like = like(sources.teacher.map(|teacher| &teacher.config), tokenizer, data.max_tokens);
@@ -202,7 +202,7 @@ fn checked(config: EncoderConfig) -> Result<EncoderConfig, Error> {
         Ok(()) => Ok(config),
         Err(error) => {
             let out = shape_hint(&config).unwrap_or_else(|| "change the shape in the recipe".into());
-            Err(Error::refused("student", "a shape that is one", error.to_string(), out))
+            Err(Error::refused("student", "a valid shape", error.to_string(), out))
         }
     }
 }
@@ -295,7 +295,7 @@ pub(super) fn answer(target: &Target) -> Answer {
     }
 }
 
-/// Whether the head of a model is for the labels of another head; one for other labels is refused.
+/// Whether a model's head can be kept: false if it has none, an error if its labels differ.
 fn fits(model: &str, head: &Head, wanted: &Head) -> Result<bool, Error> {
     let Head::Classification { target: answer } = wanted else { unreachable!("data ask for classes or scores") };
     let Head::Classification { target } = head else { return Ok(false) };

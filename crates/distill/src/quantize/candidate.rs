@@ -82,7 +82,7 @@ impl Candidate {
             }
         }
         self.store(unit, None)?;
-        // There are two ways.
+        // Never empty: there are two rules.
         Ok(best.unwrap_or((Form { storage, scales: ScaleChoice::MaxAbs }, f64::INFINITY)))
     }
 

@@ -1,14 +1,11 @@
 //! The card of a quantized model: its own scores and bytes, and what the card of its source says of the making.
 
-use attar_model::card::{Card, Emissions, Interval, Origin, Relation, Score as CardScore, Section, SizeRow, Snippet};
-use attar_model::{EncoderConfig, Head, Size, flops};
+use attar_model::card::{Card, Emissions, Origin, Relation, Section, Snippet};
+use attar_model::{EncoderConfig, Head};
 use attar_text::metrics::Score;
 use serde_json::Value;
 
-use crate::DataFacts;
-
-/// Tokens of the text that FLOPs are stated for.
-const FLOPS_TOKENS: usize = 128;
+use crate::{DataFacts, card_parts};
 
 /// What a card is made of.
 pub(super) struct Facts<'a> {
@@ -32,27 +29,10 @@ const KEPT: [(&str, &str); 2] = [("What it cost", "What the making cost"), ("Not
 /// The card as Markdown.
 pub(super) fn card(facts: &Facts<'_>) -> String {
     let [own, source] = facts.names;
-    let size = |model: &str, bytes: usize| SizeRow {
-        model: model.into(),
-        parameters: Size::of(facts.config).parameters(),
-        bytes,
-        flops: flops(facts.config, FLOPS_TOKENS).total(),
-        tokens: FLOPS_TOKENS,
-    };
+    let size = |model: &str, bytes: usize| card_parts::size(model, facts.config, bytes);
     let classifies = matches!(facts.config.head, Head::Classification { .. });
-    let score = |data: &DataFacts, score: &Score| {
-        Some(CardScore {
-            task: "text-classification".into(),
-            dataset: data.name.clone(),
-            dataset_name: data.name.clone(),
-            split: None,
-            metric: score.metric.name().into(),
-            value: score.value?,
-            interval: score.interval.map(|i| Interval { low: i.low, high: i.high, level: i.confidence }),
-            rows: score.rows,
-        })
-    };
-    let results = facts.scored.iter().flat_map(|(data, all)| all.iter().filter_map(|one| score(data, one)));
+    let results =
+        facts.scored.iter().flat_map(|(data, all)| all.iter().filter_map(|score| card_parts::score(&data.name, score)));
     let metrics = facts.scored.iter().flat_map(|(_, all)| all.iter().map(|score| score.metric.name().into()));
     let sections = KEPT.iter().filter_map(|(title, now)| {
         let text = section(facts.source?, title)?;
@@ -60,7 +40,7 @@ pub(super) fn card(facts: &Facts<'_>) -> String {
     });
     Card {
         title: own.into(),
-        summary: format!("{source} in small integers, made with attar {}.", env!("CARGO_PKG_VERSION")),
+        summary: format!("{source} in int8 and int4, made with attar {}.", env!("CARGO_PKG_VERSION")),
         license: facts.source.and_then(license),
         library_name: facts.has_floats.then(|| "transformers".into()),
         pipeline_tag: classifies.then(|| "text-classification".into()),

@@ -55,7 +55,7 @@ impl Choice<'_> {
             let why = is_asked.then_some(Why::Asked);
             let name = unit.name.clone();
             parts.push(Part { name, error_alone, kept_as: String::new(), scales: None, why });
-            progress(Progress::Alone(place + 1, self.units.len()));
+            progress(Progress::Alone { done: place + 1, of: self.units.len() });
         }
 
         for (unit, form) in self.units.iter().zip(&forms) {
@@ -104,7 +104,7 @@ impl Choice<'_> {
         let mut scored = 0;
         let found = keep(order, most, |kept| {
             scored += 1;
-            progress(Progress::Scoring(scored, kept.len(), order.len()));
+            progress(Progress::Scoring { count: scored, kept: kept.len(), of: order.len() });
             set(candidate, kept)?;
             reference.loss(candidate)
         })?;
@@ -135,7 +135,7 @@ impl Choice<'_> {
                 parts[place].why = Some(Why::Int4HurtsScore);
             }
         }
-        reference.gate(&self.candidate, self.options, [loss, found.loss_of_none], &self.streams)
+        reference.gate(&self.candidate, self.options, [loss, found.loss_without_floats], &self.streams)
     }
 }
 
@@ -176,7 +176,7 @@ impl<'a> Reference<'a> {
         &self,
         candidate: &Candidate,
         options: &Options,
-        [loss, loss_of_all]: [f64; 2],
+        [loss, loss_without_floats]: [f64; 2],
         streams: &Streams,
     ) -> Result<Gate, Error> {
         let (rows, quantized) = (self.rows, self.quantized(candidate)?);
@@ -188,7 +188,7 @@ impl<'a> Reference<'a> {
             calibration: rows.calibration_name.clone(),
             max_loss: options.max_loss,
             loss,
-            loss_of_all,
+            loss_without_floats,
             f32: scores(&self.answers)?,
             quantized: scores(&quantized)?,
             difference: rows.truth.difference(rows.metrics[0], &quantized, &self.answers, streams)?,

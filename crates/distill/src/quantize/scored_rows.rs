@@ -1,7 +1,5 @@
 //! The rows that a quantized model is scored on, and the texts that its scales are chosen on.
 
-use std::borrow::Cow;
-
 use attar_model::{Bundle, Head, Target};
 use attar_text::labeled::Dataset;
 use attar_text::metrics::Metric;
@@ -32,7 +30,7 @@ pub struct ScoredRows {
 
 /// Rows to score a model on and how they are read.
 #[derive(Debug)]
-pub struct RowsToScore<'a> {
+pub struct RowsToScore {
     /// The rows.
     pub dev: Dataset,
     /// Rows to draw calibration texts from; if `None`, they are drawn from the others.
@@ -44,7 +42,7 @@ pub struct RowsToScore<'a> {
     /// Longest sequence in tokens, if below the model's own limit.
     pub max_tokens: Option<usize>,
     /// What errors and notes call the model.
-    pub model: Cow<'a, str>,
+    pub model: String,
 }
 
 impl ScoredRows {
@@ -56,7 +54,7 @@ impl ScoredRows {
     pub fn new(
         bundle: &Bundle,
         tokenizer: &Tokenizer,
-        rows: RowsToScore<'_>,
+        rows: RowsToScore,
         streams: &Streams,
         notes: &mut Vec<String>,
     ) -> Result<ScoredRows, Error> {
@@ -121,7 +119,7 @@ fn calibration(
         let leaked = dev.duplicates_with(&train);
         if leaked > 0 {
             notes.push(format!(
-                "{leaked} of the {} rows of {} occur among the training rows: scores are too good",
+                "{leaked} of the {} rows of {} occur among the training rows: scores will be inflated",
                 dev.len(),
                 dev.name
             ));

@@ -12,7 +12,7 @@ pub(super) struct Kept {
     /// The loss with these.
     pub(super) loss: f64,
     /// The loss with none.
-    pub(super) loss_of_none: f64,
+    pub(super) loss_without_floats: f64,
 }
 
 /// Finds few units to keep in floats such that `loss` of them is at most `most`; `None` if not even all of them do.
@@ -26,9 +26,9 @@ pub(super) fn keep(
     mut loss: impl FnMut(&BTreeSet<usize>) -> Result<f64, Error>,
 ) -> Result<Option<Kept>, Error> {
     let first = |count: usize| -> BTreeSet<usize> { order[..count].iter().copied().collect() };
-    let loss_of_none = loss(&first(0))?;
-    if loss_of_none <= most {
-        return Ok(Some(Kept { units: BTreeSet::new(), loss: loss_of_none, loss_of_none }));
+    let loss_without_floats = loss(&first(0))?;
+    if loss_without_floats <= most {
+        return Ok(Some(Kept { units: BTreeSet::new(), loss: loss_without_floats, loss_without_floats }));
     }
     let (mut short, mut enough) = (0, 1.min(order.len()));
     let mut found = loop {
@@ -60,7 +60,7 @@ pub(super) fn keep(
             (units, found) = (fewer, lost);
         }
     }
-    Ok(Some(Kept { units, loss: found, loss_of_none }))
+    Ok(Some(Kept { units, loss: found, loss_without_floats }))
 }
 
 #[cfg(test)]
@@ -84,8 +84,8 @@ mod tests {
         let (kept, _) = search(&losses, &[2, 1, 4, 0, 5, 3], 0.5);
         let kept = kept.unwrap();
         assert_eq!(kept.units, BTreeSet::from([2, 4]));
-        assert_eq!((kept.loss, kept.loss_of_none), (0.25, 5.25));
-        let none = Kept { units: BTreeSet::new(), loss: 5.25, loss_of_none: 5.25 };
+        assert_eq!((kept.loss, kept.loss_without_floats), (0.25, 5.25));
+        let none = Kept { units: BTreeSet::new(), loss: 5.25, loss_without_floats: 5.25 };
         assert_eq!(search(&losses, &[2, 1, 4, 0, 5, 3], 6.0), (Some(none), 1));
         let (all, _) = search(&losses, &[0, 1, 2, 3, 4, 5], 0.0);
         assert_eq!(all.unwrap().units, BTreeSet::from([0, 2, 4, 5]));

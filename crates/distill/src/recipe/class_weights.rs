@@ -74,7 +74,7 @@ impl ClassWeights {
     pub(crate) fn of(&self, place: &str, data: &Dataset) -> Result<Vec<f32>, Error> {
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(place, expected, got, out));
         let Target::Classes(labels) = &data.target else {
-            let expected = "rows with one class each, which `class-weights` (`--class-weights`) weighs";
+            let expected = "rows with one class each, to which `class-weights` (`--class-weights`) applies";
             return refused(expected.into(), "several labels or scores".into(), "leave the weights out");
         };
         let weights = match self {

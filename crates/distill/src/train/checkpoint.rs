@@ -28,13 +28,13 @@ pub struct State {
     pub best: Option<Best>,
 }
 
-/// The best weights of a stage.
+/// The weights that a stage keeps as its best.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// Highest value so far of the metric that decides, negated where less is better.
-    pub score: f64,
+    pub highest_score: f64,
     /// Updates that the weights that are kept have had.
-    pub step: usize,
+    pub kept_step: usize,
 }
 
 impl Best {
@@ -44,13 +44,16 @@ impl Best {
     /// learned from more rows, and few dev rows cannot tell them apart.
     pub fn after(best: Option<Best>, score: f64, standard_error: f64, step: usize) -> (Best, bool) {
         match best {
-            Some(best) if score < best.score - standard_error => (best, false),
-            best => (Best { score: best.map_or(score, |best| best.score.max(score)), step }, true),
+            Some(best) if score < best.highest_score - standard_error => (best, false),
+            best => {
+                let highest_score = best.map_or(score, |best| best.highest_score.max(score));
+                (Best { highest_score, kept_step: step }, true)
+            }
         }
     }
 }
 
-/// A checkpoint that was read.
+/// A checkpoint: parameters, moments and where the run stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Where the run stands.
@@ -84,8 +87,10 @@ impl Checkpoints {
             if let Some(moments) = &checkpoint.moments {
                 safetensors_file::write(&folder.join(MOMENTS), moments)?;
             }
-            let state = serde_json::to_vec_pretty(&checkpoint.state).map_err(|e| damaged(folder, e))?;
-            Ok(write_file(&folder.join(STATE), &state)?)
+            let path = folder.join(STATE);
+            let state = serde_json::to_vec_pretty(&checkpoint.state)
+                .map_err(|e| Error::Io { path: path.clone(), source: e.into() })?;
+            Ok(write_file(&path, &state)?)
         })?;
         for old in self.all()?.into_iter().rev().skip(keep) {
             std::fs::remove_dir_all(&old).map_err(|source| Error::Io { path: old, source })?;
@@ -103,11 +108,12 @@ impl Checkpoints {
         let text = std::fs::read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         let state = serde_json::from_slice(&text).map_err(|e| damaged(&folder, e))?;
         let moments = folder.join(MOMENTS);
-        let moments = if moments.exists() { Some(weights(&moments, &folder)?) } else { None };
-        Ok(Some(Checkpoint { state, parameters: weights(&folder.join(PARAMETERS), &folder)?, moments }))
+        let read = |path: PathBuf| weights(&path).map_err(|e| damaged(&folder, e));
+        let moments = if moments.exists() { Some(read(moments)?) } else { None };
+        Ok(Some(Checkpoint { state, parameters: read(folder.join(PARAMETERS))?, moments }))
     }
 
-    /// Writes the parameters with the best score of a stage.
+    /// Writes the parameters that a stage keeps as its best ([`Best`]).
     ///
     /// # Errors
     /// If the disk is full or not writable; the file that was there stays.
@@ -122,7 +128,12 @@ impl Checkpoints {
     /// # Errors
     /// If the file is missing or damaged.
     pub fn best(&self) -> Result<Weights, Error> {
-        weights(&self.folder.join(BEST), &self.folder)
+        let path = self.folder.join(BEST);
+        weights(&path).map_err(|problem| Error::RunFile {
+            path,
+            problem: format!("missing or damaged: {problem}"),
+            way_out: "remove the run's folder and start it anew; no other file holds these weights".into(),
+        })
     }
 
     /// Folders of all checkpoints, the oldest first.
@@ -150,9 +161,8 @@ fn name(state: &State) -> String {
     format!("stage-{:03}-step-{:09}", state.stage, state.step)
 }
 
-fn weights(path: &Path, folder: &Path) -> Result<Weights, Error> {
-    let file = WeightsFile::read(path).map_err(|e| damaged(folder, e))?;
-    file.all_floats().map_err(|e| damaged(folder, e))
+fn weights(path: &Path) -> Result<Weights, attar_model::Error> {
+    WeightsFile::read(path)?.all_floats()
 }
 
 fn damaged(folder: &Path, problem: impl std::fmt::Display) -> Error {
@@ -168,15 +178,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn damaged_best_weights_do_not_cost_the_checkpoints() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().to_path_buf());
+        std::fs::write(folder.path().join(BEST), "half a fi").unwrap();
+        let error = checkpoints.best().unwrap_err();
+        let Error::RunFile { path, .. } = &error else { panic!("{error}") };
+        assert_eq!(path, &folder.path().join(BEST));
+    }
+
+    #[test]
     fn the_last_of_equally_good_weights_is_kept() {
         let (first, kept) = Best::after(None, 0.90, 0.02, 10);
-        assert_eq!((first, kept), (Best { score: 0.90, step: 10 }, true));
+        assert_eq!((first, kept), (Best { highest_score: 0.90, kept_step: 10 }, true));
         let (second, kept) = Best::after(Some(first), 0.89, 0.02, 20);
-        assert_eq!((second, kept), (Best { score: 0.90, step: 20 }, true));
+        assert_eq!((second, kept), (Best { highest_score: 0.90, kept_step: 20 }, true));
         // A slow decline is measured from the highest score, not from the last that was kept.
         let (third, kept) = Best::after(Some(second), 0.875, 0.02, 30);
         assert_eq!((third, kept), (second, false));
-        assert_eq!(Best::after(Some(third), 0.95, 0.02, 40), (Best { score: 0.95, step: 40 }, true));
+        assert_eq!(Best::after(Some(third), 0.95, 0.02, 40), (Best { highest_score: 0.95, kept_step: 40 }, true));
         // An undefined score is the lowest there is.
         assert_eq!(Best::after(Some(first), f64::NEG_INFINITY, 0.02, 50), (first, false));
     }

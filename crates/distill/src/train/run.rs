@@ -37,7 +37,7 @@ pub enum Trained {
 pub struct NewStudent {
     /// Its weights.
     pub weights: Weights,
-    /// How it does on the dev rows, and its teacher.
+    /// Scores of the student and its teacher on the dev rows.
     pub scores: Option<Scores>,
     /// Time and energy of the run, its resumed parts included.
     pub totals: Totals,
@@ -52,7 +52,7 @@ impl NewStudent {
 
 /// Trains what a plan says, from the newest checkpoint of the run if there is one.
 ///
-/// A run that ended before is left as it is: its student, its card and its bill are those of its making.
+/// A run that has finished is returned as it is.
 ///
 /// # Errors
 /// If something cannot be read, written or computed, or the observer stops the run; what was written before stays and
@@ -118,9 +118,9 @@ impl<'a> Run<'a> {
         self.tell(Event::Began { stage, step, energy: self.meter.reasons().to_vec() })?;
         let teacher = Teacher::of(self.plan)?;
         while checkpoint.state.stage < self.plan.stages.len() {
-            checkpoint = self.stage(checkpoint, teacher.clone())?;
-            let stage = &self.plan.stages[checkpoint.state.stage - 1];
-            self.stop_if_told(stage.steps, &stage.spec.name)?;
+            let (next, done) = self.stage(checkpoint, teacher.clone())?;
+            checkpoint = next;
+            self.stop_if_told(done, &self.plan.stages[checkpoint.state.stage - 1].spec.name)?;
         }
         let slots = Encoder::new(self.plan.student.config.clone()).slots();
         let mut student = Weights::new();
@@ -147,8 +147,8 @@ impl<'a> Run<'a> {
         Ok(checkpoint)
     }
 
-    /// Runs what is left of one stage; returns the beginning of the next.
-    fn stage(&mut self, from: Checkpoint, teacher: Option<Teacher>) -> Result<Checkpoint, Error> {
+    /// Runs what is left of one stage; returns the beginning of the next, and the updates that this one had.
+    fn stage(&mut self, from: Checkpoint, teacher: Option<Teacher>) -> Result<(Checkpoint, usize), Error> {
         let plan = self.plan;
         let index = from.state.stage;
         let stage = &plan.stages[index];
@@ -165,10 +165,12 @@ impl<'a> Run<'a> {
         if index == 0 && from.state.step == 0 && plan.student.beginning == Beginning::FrozenHead && stage.predicts() {
             best = self.evaluate(&trainer, index, 0, best)?;
         }
+        let mut steps_done = from.state.step;
         for step in from.state.step..stage.steps {
             let start = Instant::now();
             let report = trainer.step(step, &mut self.meter)?;
             let done = step + 1;
+            steps_done = done;
             self.tell(Event::Step(Step {
                 stage: index,
                 step: done,
@@ -179,7 +181,7 @@ impl<'a> Run<'a> {
             }))?;
             if stage.evaluates_after(step) && stage.predicts() {
                 best = self.evaluate(&trainer, index, done, best)?;
-                if stage.out_of_patience(done, best.map(|best| best.step)) {
+                if stage.out_of_patience(done, best.map(|best| best.kept_step)) {
                     self.tell(Event::Stopped { stage: index, step: done })?;
                     break;
                 }
@@ -195,14 +197,14 @@ impl<'a> Run<'a> {
             }
         }
         let parameters = match (stage.spec.keep, best) {
-            (KeepWeights::Best, Some(_)) => self.store.best()?,
+            (KeepWeights::Best, Some(_)) => self.store.take_best()?,
             _ => trainer.weights()?,
         };
         let checkpoint =
             Checkpoint { state: State { stage: index + 1, step: 0, best: None }, parameters, moments: None };
         self.meter.enter(phase::CHECKPOINT);
         self.write(&checkpoint)?;
-        Ok(checkpoint)
+        Ok((checkpoint, steps_done))
     }
 
     /// Ends the run where the observer wants that; to be called once a checkpoint holds where it stands.

@@ -63,7 +63,7 @@ impl StageLoss {
         (0..count).flat_map(slots).collect()
     }
 
-    /// How much of the passes the objectives read.
+    /// How much of its trace the student's forward pass must keep.
     pub fn keep(&self) -> Keep {
         if self.objectives.iter().any(Objective::needs_layers) { Keep::Layers } else { Keep::Output }
     }

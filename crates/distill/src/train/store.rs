@@ -43,7 +43,7 @@ impl Store {
         }
     }
 
-    /// Keeps the parameters with the best score of a stage.
+    /// Keeps the best parameters of a stage.
     pub(super) fn write_best(&mut self, parameters: Weights) -> Result<(), Error> {
         match self {
             Store::Directory { checkpoints, .. } => checkpoints.write_best(&parameters),
@@ -54,8 +54,8 @@ impl Store {
         }
     }
 
-    /// The parameters with the best score of the stage.
-    pub(super) fn best(&mut self) -> Result<Weights, Error> {
+    /// Takes the best parameters of the stage.
+    pub(super) fn take_best(&mut self) -> Result<Weights, Error> {
         match self {
             Store::Directory { checkpoints, .. } => checkpoints.best(),
             Store::Memory { best } => Ok(best.take().expect("a stage with a best score has kept its parameters")),

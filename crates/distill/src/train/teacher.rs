@@ -24,7 +24,7 @@ pub struct Teacher {
 enum Engine {
     /// The tensor engine, on any device.
     Tensors(Values),
-    /// The engine of inference: the processor.
+    /// The inference engine: CPU only.
     Packed(PackedTeacher),
 }
 

@@ -73,6 +73,8 @@ fn what_recipe_and_program_both_say_or_neither_is_refused() {
     let refused = |recipe: &str, inputs: Inputs| plan(recipe, inputs).unwrap_err().to_string();
     let none = refused(TEACHER, Inputs { train: None, ..with(Some(tokenizer.clone())) });
     assert!(none.contains("rows in memory") && none.contains("Inputs::train"), "{none}");
+    let dev_alone = Inputs { train: None, dev: rows.train.clone(), ..with(Some(tokenizer.clone())) };
+    assert!(refused(TEACHER, dev_alone).contains("dev rows alone"));
     assert!(refused(TEACHER, with(None)).contains("neither `tokenizer` nor a teacher"));
     assert!(refused(STUDENT, with(None)).contains("neither; add `path`"));
     let embedded = TEACHER.replace(r#"kind = "memory", max-tokens = 24"#, r#"kind = "embedded", rows = 60"#);

@@ -8,6 +8,7 @@ mod checkpoint;
 mod common;
 mod fixtures;
 mod hf_config;
+mod published;
 mod quantize;
 mod quantized;
 mod round_trip;

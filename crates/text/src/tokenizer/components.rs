@@ -1,7 +1,7 @@
 //! The components of a `tokenizer.json` that can be run on any text.
 //!
 //! The library runs whatever a file asks for. Some components fail on every text, some never end, and some make a text
-//! as long as they like. Only those are taken whose behavior is known, and the one that is not is named.
+//! as long as they like. Only components whose behavior is known are accepted; the error names the first that is not.
 
 use std::path::Path;
 
@@ -185,7 +185,7 @@ fn pattern(component: &Value) -> Result<Pattern<'_>, Problem> {
     // Older files have the text alone.
     let text = pattern.as_str().or_else(|| pattern.get("String")?.as_str());
     match (text, pattern.get("Regex").and_then(Value::as_str)) {
-        (Some(""), _) | (_, Some("")) => problem(component, "has an empty pattern, which is everywhere"),
+        (Some(""), _) | (_, Some("")) => problem(component, "has an empty pattern, which matches everywhere"),
         (Some(text), _) => Ok(Pattern::Text(text)),
         (None, Some(regex)) if repeats_repetitions(regex) => {
             problem(component, format!("repeats a repetition in {regex:?}, for which some texts take forever"))
@@ -237,10 +237,7 @@ fn charsmap_growth(normalizer: &Value, encoded: &str) -> Result<usize, Problem> 
     let texts = index.filter(|length| length % 4 == 0).and_then(|length| bytes.get(4..)?.get(length..));
     match texts {
         Some(texts) => Ok(texts.split(|&byte| byte == 0).map(<[u8]>::len).max().unwrap_or(0).max(1)),
-        None => {
-            let problem_text = format!("has {} bytes, fewer than its index is said to have", bytes.len());
-            problem(normalizer, problem_text)
-        }
+        None => problem(normalizer, format!("has a malformed index in its {} bytes", bytes.len())),
     }
 }
 

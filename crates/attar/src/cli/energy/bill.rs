@@ -55,7 +55,7 @@ pub(crate) struct MachineArgs {
     pub(crate) instance: Option<String>,
 }
 
-/// What a bill of something that ran holds besides.
+/// Optional further lines of the bill of something that ran.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bill")]
 pub(crate) struct FurtherArgs {
@@ -77,8 +77,8 @@ pub(crate) struct HardwareArgs {
     /// Years that the machine serves.
     #[arg(long, allow_negative_numbers = true, value_name = "YEARS", default_value_t = 4.0)]
     pub(crate) lifetime: f64,
-    /// Share of the machine's making that is charged, from 0 to 1: all of your own figure, the vCPUs of
-    /// an instance over those of its server.
+    /// Share of the machine's making that is charged, from 0 to 1 (default: 1, or the instance's share of its server's
+    /// vCPUs).
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     pub(crate) embodied_share: Option<f64>,
 }
@@ -102,7 +102,7 @@ pub(crate) struct FactorArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bill")]
 pub(crate) struct ShareArgs {
-    /// What is billed: the machine; own, the part of it that the run's processes had by CPU time; or active, their part of what it drew beyond idle power.
+    /// What is billed: the machine; own, the processes' share of it by CPU time; or active, their part of what it drew beyond idle power.
     #[arg(long, value_enum, default_value_t = ShareArg::Machine, value_name = "SHARE")]
     pub(crate) share: ShareArg,
 }

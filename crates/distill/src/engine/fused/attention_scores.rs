@@ -9,17 +9,24 @@ use burn::tensor::Tensor;
 use super::primitive::{Primitive, flat, like, numbers, recycle};
 use super::{GradientAccumulator, Operation, Parents, run};
 
-/// How attention is split into heads and sequences.
+/// How attention is split into heads and sequences, and the accumulators of its inputs.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Attention {
-    /// A
+    /// Number of heads, A.
     pub heads: usize,
     /// The sequences.
     pub ragged: Arc<Ragged>,
-    /// Of the gradients of queries, keys and values.
+    /// For operations that read queries, keys and values.
     pub qkv: GradientAccumulator,
-    /// Of the gradients of the scores.
+    /// For operations that read the scores.
     pub scores: GradientAccumulator,
+}
+
+impl Attention {
+    /// With accumulators of its own.
+    pub(in crate::engine) fn new(heads: usize, ragged: Arc<Ragged>) -> Attention {
+        Attention { heads, ragged, qkv: GradientAccumulator::default(), scores: GradientAccumulator::default() }
+    }
 }
 
 /// Ragged scores `q kᵀ / √D`: `[N, 3H]` to `[P]`.

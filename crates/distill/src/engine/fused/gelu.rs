@@ -3,7 +3,7 @@
 use attar_kernels::train::pool;
 use burn::tensor::Tensor;
 
-use super::primitive::{Primitive, like, numbers};
+use super::primitive::{Primitive, like, numbers, recycle};
 use super::{Operation, Parents, run};
 
 /// The erf GELU of each number.
@@ -27,5 +27,7 @@ impl Operation<1> for Gelu {
         let mut dx = pool::acquire(numbers(&x).len());
         attar_kernels::gelu_backward(numbers(&x), numbers(&dy), &mut dx);
         parents.register(0, like(&x, dx));
+        recycle(dy);
+        recycle(x);
     }
 }

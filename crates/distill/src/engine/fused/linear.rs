@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::primitive::{Primitive, layer, like, matrix, numbers, recycle, rows};
 use super::{GradientAccumulator, Operation, Parents, run};
 
-/// `x W + b`: `[N, in]` to `[N, out]`. The gradient of `x` is added to the one that `accumulator` knows of.
+/// `x W + b`: `[N, in]` to `[N, out]`. `accumulator` is shared by all operations that read `x`.
 pub(in crate::engine) fn linear(
     x: Tensor<2>,
     layer: &crate::engine::Linear,
@@ -19,7 +19,7 @@ pub(in crate::engine) fn linear(
 
 #[derive(Debug, Clone)]
 struct Linear {
-    /// Of the gradients of `x`.
+    /// Shared by all operations that read `x`.
     accumulator: GradientAccumulator,
 }
 

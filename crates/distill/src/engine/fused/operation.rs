@@ -89,7 +89,7 @@ impl<C: CheckpointStrategy> Run for Autodiff<Flex, C> {
         let inputs = inputs.into_array::<N>();
         let nodes = inputs.each_ref().map(|tensor| tensor.node());
         let tensors = inputs.map(|tensor| tensor.into_primitive().to_contiguous());
-        let prepared = Step(operation.clone()).prepare::<C>(nodes).compute_bound().stateful();
+        let prepared = GraphNode(operation.clone()).prepare::<C>(nodes).compute_bound().stateful();
         let (y, saved) = operation.forward(&tensors);
         match prepared {
             OpsKind::Tracked(prepared) => prepared.finish(Arc::new(saved), y),
@@ -100,9 +100,9 @@ impl<C: CheckpointStrategy> Run for Autodiff<Flex, C> {
 
 /// An operation in burn's graph.
 #[derive(Debug)]
-struct Step<O>(O);
+struct GraphNode<O>(O);
 
-impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
+impl<O: Operation<N>, const N: usize> Backward<Flex, N> for GraphNode<O> {
     type State = Arc<O::Saved>;
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {

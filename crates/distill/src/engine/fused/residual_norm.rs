@@ -10,7 +10,7 @@ use super::primitive::{Primitive, layer, like, matrix, norm, numbers, recycle, r
 use super::{GradientAccumulator, Operation, Parents, run};
 use crate::engine::layer_weights::Norm;
 
-/// `LayerNorm(dropout(x W + b) + residual)`, `[N, H]`; `accumulator` is that of the residual's gradients.
+/// `LayerNorm(dropout(x W + b) + residual)`, `[N, H]`; `accumulator` is shared by all operations that read the residual.
 pub(in crate::engine) fn linear_residual_norm(
     x: Tensor<2>,
     layer: &crate::engine::Linear,
@@ -32,7 +32,7 @@ struct LinearResidualNorm {
     epsilon: f32,
     /// `[N, H]`
     mask: Option<Arc<Mask>>,
-    /// Of the gradients of the residual.
+    /// Shared by all operations that read the residual.
     accumulator: GradientAccumulator,
 }
 

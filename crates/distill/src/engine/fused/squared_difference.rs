@@ -1,4 +1,4 @@
-//! The squared difference that most objectives are.
+//! The squared difference, which most objectives use.
 
 use attar_kernels::train;
 use burn::tensor::Tensor;
@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::primitive::{Primitive, flat, like, numbers, recycle};
 use super::{GradientAccumulator, Operation, Parents, run};
 
-/// `Σ (a - b)²`, `[1]`, of two tensors of one shape; `accumulator` is that of the gradients of `a`.
+/// `Σ (a - b)²`, `[1]`, of two tensors of one shape; `accumulator` is shared by all operations that read `a`.
 pub(in crate::engine) fn squared_difference<const D: usize>(
     a: Tensor<D>,
     b: Tensor<D>,

@@ -1,7 +1,5 @@
 //! Weights as people publish them: wrapped names, numbers that are none, dense layers, stale copies.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its files has failed")]
-
 use std::fs;
 use std::path::Path;
 
@@ -15,13 +13,7 @@ use attar_model::{
 use serde_json::json;
 use tempfile::TempDir;
 
-/// An error and its causes in one line, as the program prints them.
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
-}
+use crate::common::chain;
 
 fn config() -> EncoderConfig {
     EncoderConfig {
