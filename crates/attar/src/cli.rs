@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod energy;
+pub(crate) mod pretrain;
 pub(crate) mod training;
 mod values;
 pub(crate) mod vocab;
@@ -11,8 +12,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use data::{DataArgs, FormatArgs, ScoringArgs};
-use training::{ClassifierArg, EnergyArgs, MoreArgs, QualityArgs, RunArgs, ShapeArgs, TrainingArgs};
+use data::{CorpusArgs, DataArgs, FormatArgs, ScoringArgs};
+use training::{ClassArgs, ClassifierArg, EnergyArgs, MoreArgs, QualityArgs, RunArgs, ShapeArgs, TrainingArgs};
 use values::points;
 
 /// Distill BERT-class models into students of a few megabytes, and report what that cost.
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Finetune(FinetuneArgs),
     /// Distill a teacher into a smaller student.
     Distill(DistillArgs),
+    /// Train an encoder on raw text: it guesses pieces that are hidden from it (masked language modeling).
+    Pretrain(pretrain::PretrainArgs),
     /// Estimate what a recipe will cost before it runs: sizes, FLOPs, time, energy.
     Plan(PlanArgs),
     /// Score models side by side on labeled text.
@@ -97,6 +100,8 @@ pub(crate) struct FinetuneArgs {
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
+    pub(crate) classes: ClassArgs,
+    #[command(flatten)]
     pub(crate) energy: EnergyArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
@@ -105,11 +110,13 @@ pub(crate) struct FinetuneArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DistillArgs {
     /// Teacher: a model directory fine-tuned on the labels, the folder of a `finetune` run, or a bare encoder, which is
-    /// fine-tuned on the data first.
+    /// fine-tuned on the data first, or teaches its states on raw text (`--corpus`).
     #[arg(long, required_unless_present = "recipe", help_heading = "Student")]
     pub(crate) teacher: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
+    #[command(flatten)]
+    pub(crate) corpus: CorpusArgs,
     #[command(flatten)]
     pub(crate) more: MoreArgs,
     #[command(flatten)]
@@ -118,6 +125,8 @@ pub(crate) struct DistillArgs {
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) classes: ClassArgs,
     /// Train on gold labels alone, as a comparison that shows what the teacher adds.
     #[arg(long, hide_short_help = true, help_heading = "Training")]
     pub(crate) gold_only: bool,

@@ -56,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Quickstart(args) => commands::quickstart::run(&args),
         Command::Finetune(args) => commands::finetune::run(&args),
+        Command::Pretrain(args) => commands::pretrain::run(&args),
         Command::Distill(args) => commands::distill::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Eval(args) => commands::eval::run(&args, threads),

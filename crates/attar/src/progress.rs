@@ -101,6 +101,12 @@ impl Observer for RunProgress {
                     self.last = format!(" · {} {value:.4}", score.metric.name());
                 }
             }
+            Event::HeldOut { loss, .. } => {
+                self.last = match loss.perplexity {
+                    Some(perplexity) => format!(" · held-out perplexity {perplexity:.2}"),
+                    None => format!(" · held-out loss {:.4}", loss.loss),
+                };
+            }
             Event::Stored { .. } => {
                 console::note("this run had ended before: nothing was computed, and this is what it left");
             }

@@ -1,5 +1,7 @@
 //! From flags to recipes.
 
+mod raw_text;
+
 use std::path::Path;
 
 use anyhow::Context;
@@ -20,10 +22,14 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
 use crate::cli::data::DataArgs;
-use crate::cli::training::{ClassifierArg, EffortArg, EnergyArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs};
+use crate::cli::training::{
+    ClassArgs, ClassifierArg, EffortArg, EnergyArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs,
+};
 use crate::cli::{DistillArgs, FinetuneArgs};
 use crate::console;
 use crate::progress::waiting;
+
+pub(crate) use raw_text::{general, pretrain};
 
 /// The recipe of `attar finetune`: what flags say, and else what the rules make of the data.
 pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
@@ -41,6 +47,7 @@ pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
     };
     let mut stage = common.finetune_stage(&path, effort(&args.quality))?;
     flags(&mut stage, &args.training);
+    weigh_classes(&mut stage, &args.classes);
     common.finetune(&path, args.new_head, classifier, stage)
 }
 
@@ -49,7 +56,7 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     // Lengths and rates that were given are the student's.
     let stage = common.finetune_stage(path, effort(&args.quality))?;
-    let stage = StageSpec { class_weights: args.training.class_weights.clone(), ..stage };
+    let stage = StageSpec { class_weights: args.classes.class_weights.clone(), ..stage };
     common.finetune(path, false, ClassifierChoice::Auto, stage)
 }
 
@@ -59,12 +66,7 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     let directory = model_directory::existing(teacher)?;
     let facts = common.facts(&directory)?;
     let config = Bundle::read_config(&directory)?;
-    let init = match args.shape.init {
-        InitArg::Random => Init::Random,
-        InitArg::Layers => Init::Layers,
-        InitArg::Pruned => Init::Pruned,
-    };
-    let mut student = shaped(rules::student(&config, init), &args.shape, &config)?;
+    let mut student = shaped(rules::student(&config, wanted_init(args.shape.init)), &args.shape, &config)?;
     if student.vocabulary().is_none() {
         let within = |bytes| rules::vocabulary_within(&student, &config, args.data.max_tokens, bytes);
         let pieces = match args.shape.max_bytes {
@@ -83,9 +85,21 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
         let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
         rules::student_stages(facts, &student, &config, extra_rows, effort(&args.quality))
     };
-    stages.iter_mut().for_each(|stage| flags(stage, &args.training));
+    for stage in &mut stages {
+        flags(stage, &args.training);
+        weigh_classes(stage, &args.classes);
+    }
     let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
     Ok(Recipe { teacher: Some(teacher), stages, more, ..common.recipe(student)? })
+}
+
+/// What a student begins with, as the flag says.
+fn wanted_init(init: InitArg) -> Init {
+    match init {
+        InitArg::Random => Init::Random,
+        InitArg::Layers => Init::Layers,
+        InitArg::Pruned => Init::Pruned,
+    }
 }
 
 /// A student with the sizes that were given.
@@ -253,11 +267,15 @@ fn flags(stage: &mut StageSpec, training: &TrainingArgs) {
     stage.batch_rows = training.batch_rows.unwrap_or(stage.batch_rows);
     stage.batch_tokens = training.batch_tokens.or(stage.batch_tokens);
     stage.rate = training.rate.unwrap_or(stage.rate);
-    if stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {
-        stage.class_weights = training.class_weights.clone();
-    }
     if training.evaluate_every > 0 {
         stage.evaluate_every = training.evaluate_every;
+    }
+}
+
+/// Weights classes as the flag says, where a stage learns from labels.
+fn weigh_classes(stage: &mut StageSpec, args: &ClassArgs) {
+    if stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {
+        stage.class_weights = args.class_weights.clone();
     }
 }
 

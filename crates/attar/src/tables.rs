@@ -196,6 +196,16 @@ pub(crate) fn exported(exported: &ExportedStudent) -> String {
             }
         }
     }
+    if let Some(loss) = &exported.held_out {
+        let mut table = table(&["on held-out text", "value"]);
+        for (name, value) in &loss.terms {
+            table.add_row([name.clone(), format!("{value:.4}")]);
+        }
+        if let Some(perplexity) = loss.perplexity {
+            table.add_row(["perplexity".into(), format!("{perplexity:.2}")]);
+        }
+        text += &format!("{table}\n");
+    }
     let what =
         if exported.scores.as_ref().is_some_and(|scores| scores.teacher.is_some()) { "student" } else { "model" };
     text += &format!(

@@ -56,6 +56,10 @@ impl LabeledData {
                 };
                 (train, dev, metrics, *max_tokens)
             }
+            DataSpec::Corpus { .. } => {
+                let out = "name a table (`kind = \"table\"`) or a data set";
+                return Err(Error::refused("data", "labeled rows", "a corpus", out));
+            }
             DataSpec::Memory { .. } => {
                 let out = "name a table (`kind = \"table\"`), or give the program's rows as `Inputs::train`";
                 return Err(Error::refused("data", "rows in memory", "none", out));
@@ -68,7 +72,7 @@ impl LabeledData {
         };
         let rows = match spec {
             DataSpec::Known { rows, .. } | DataSpec::Table { rows, .. } => *rows,
-            DataSpec::Memory { .. } | DataSpec::Embedded { .. } => None,
+            DataSpec::Corpus { .. } | DataSpec::Memory { .. } | DataSpec::Embedded { .. } => None,
         };
         let train = match rows {
             Some(rows) => train.take(rows, streams),

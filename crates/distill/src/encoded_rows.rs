@@ -2,6 +2,7 @@
 
 use attar_text::batch::{Batch, assemble};
 use attar_text::labeled::Example;
+use attar_text::sequences::Sequences;
 use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
 use crate::Error;
@@ -32,10 +33,14 @@ impl Reading {
 
 /// Rows as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedRows {
-    reading: Reading,
-    /// Those of the first row first.
-    sequences: Vec<Encoding>,
+pub struct EncodedRows(Storage);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Storage {
+    /// Labeled rows; the sequences of the first row first.
+    Rows { reading: Reading, sequences: Vec<Encoding> },
+    /// A corpus, of which each sequence is a row.
+    Corpus(Sequences),
 }
 
 impl EncodedRows {
@@ -66,28 +71,52 @@ impl EncodedRows {
             }
         }
         let sequences = tokenizer.encode_all(&texts, limit).map_err(|error| by_row(error, reading))?;
-        Ok(EncodedRows { reading, sequences })
+        Ok(EncodedRows(Storage::Rows { reading, sequences }))
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.sequences.len() / self.reading.sequences()
+        match &self.0 {
+            Storage::Rows { reading, sequences } => sequences.len() / reading.sequences(),
+            Storage::Corpus(sequences) => sequences.len(),
+        }
     }
 
     /// True if there is no row.
     pub fn is_empty(&self) -> bool {
-        self.sequences.is_empty()
+        self.len() == 0
     }
 
     /// Tokens of each row.
     pub fn lengths(&self) -> Vec<u32> {
-        let row = |sequences: &[Encoding]| sequences.iter().map(|sequence| sequence.len() as u32).sum();
-        self.sequences.chunks(self.reading.sequences()).map(row).collect()
+        match &self.0 {
+            Storage::Rows { reading, sequences } => {
+                let row = |sequences: &[Encoding]| sequences.iter().map(|sequence| sequence.len() as u32).sum();
+                sequences.chunks(reading.sequences()).map(row).collect()
+            }
+            Storage::Corpus(sequences) => sequences.lengths(),
+        }
     }
 
-    /// Every sequence there is.
-    pub fn sequences(&self) -> &[Encoding] {
-        &self.sequences
+    /// The largest token type of any row.
+    pub fn largest_type(&self) -> u32 {
+        match &self.0 {
+            Storage::Rows { sequences, .. } => {
+                sequences.iter().flat_map(|sequence| &sequence.types).copied().max().unwrap_or(0)
+            }
+            Storage::Corpus(_) => 0,
+        }
+    }
+
+    /// Of labeled rows, the sequences of `max_tokens` tokens, which may have been cut, and the number of all.
+    pub fn at_limit(&self, max_tokens: usize) -> Option<(usize, usize)> {
+        match &self.0 {
+            Storage::Rows { sequences, .. } => {
+                let full = sequences.iter().filter(|sequence| sequence.len() >= max_tokens).count();
+                Some((full, sequences.len()))
+            }
+            Storage::Corpus(_) => None,
+        }
     }
 
     /// The batch of these rows; its lengths are those of sequences.
@@ -96,9 +125,14 @@ impl EncodedRows {
     /// If there is no such row.
     #[track_caller]
     pub fn batch(&self, rows: &[u32]) -> Batch {
-        let per_row = self.reading.sequences() as u32;
-        let sequences: Vec<u32> = rows.iter().flat_map(|row| row * per_row..(row + 1) * per_row).collect();
-        Batch { rows: rows.to_vec(), ..assemble(&sequences, &self.sequences) }
+        match &self.0 {
+            Storage::Rows { reading, sequences } => {
+                let per_row = reading.sequences() as u32;
+                let places: Vec<u32> = rows.iter().flat_map(|row| row * per_row..(row + 1) * per_row).collect();
+                Batch { rows: rows.to_vec(), ..assemble(&places, sequences) }
+            }
+            Storage::Corpus(sequences) => sequences.batch(rows),
+        }
     }
 
     /// These rows, in this order.
@@ -108,9 +142,20 @@ impl EncodedRows {
     #[must_use]
     #[track_caller]
     pub fn of_rows(&self, rows: &[usize]) -> EncodedRows {
-        let per_row = self.reading.sequences();
-        let sequences = rows.iter().flat_map(|row| &self.sequences[row * per_row..(row + 1) * per_row]);
-        EncodedRows { reading: self.reading, sequences: sequences.cloned().collect() }
+        EncodedRows(match &self.0 {
+            Storage::Rows { reading, sequences } => {
+                let per_row = reading.sequences();
+                let some = rows.iter().flat_map(|row| &sequences[row * per_row..(row + 1) * per_row]);
+                Storage::Rows { reading: *reading, sequences: some.cloned().collect() }
+            }
+            Storage::Corpus(sequences) => Storage::Corpus(sequences.of_rows(rows)),
+        })
+    }
+}
+
+impl From<Sequences> for EncodedRows {
+    fn from(sequences: Sequences) -> EncodedRows {
+        EncodedRows(Storage::Corpus(sequences))
     }
 }
 

@@ -128,6 +128,12 @@ pub enum Error {
     /// A text could not be encoded.
     #[error(transparent)]
     Encode(#[from] attar_text::tokenizer::EncodeError),
+    /// Raw text could not be read.
+    #[error(transparent)]
+    Sequences(#[from] attar_text::sequences::SequencesError),
+    /// A vocabulary cannot be masked.
+    #[error("the student's tokenizer: {0}")]
+    Masking(#[from] attar_text::masking::MaskingError),
     /// A metric does not fit the data.
     #[error(transparent)]
     Metric(#[from] attar_text::metrics::MetricError),

@@ -3,7 +3,7 @@
 use attar_bill::Bill;
 use attar_model::atomic::WriteMode;
 use attar_model::card::{BillLine, Card, Emissions, Origin, Relation, Section, Snippet};
-use attar_model::{Bundle, ClassifierInput, EncoderConfig, Pooling, PoolingMode, Size};
+use attar_model::{Bundle, EncoderConfig, Head, Size};
 use attar_text::tokenizer::Tokenizer;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::objectives::Objective;
 use crate::plan::Plan;
 use crate::row_record::{self, RowRecord};
 use crate::run_directory::{ExportedStudent, Manifest, RunDirectory};
-use crate::scores::Scores;
+use crate::scores::HeldOutLoss;
 use crate::train::{NewStudent, Trained};
 use crate::{Error, card_parts};
 
@@ -32,6 +32,7 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
                 parameters: Size::of(&plan.student.config).parameters(),
                 bill: student.bill(plan),
                 scores: student.scores,
+                held_out: student.held_out,
                 notes: plan.notes.clone(),
                 removed: None,
             };
@@ -52,25 +53,26 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
 /// If the tokenizer cannot be written as files.
 pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, Error> {
     let bill = student.bill(plan);
-    let scores = student.scores.as_ref();
+    let scores = &student.scores;
     let mut bundle = Bundle::new(plan.student.config.clone(), student.weights.clone());
-    bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.data.max_tokens)?;
-    // The classifier's input doubles as the text's embedding.
-    bundle.pooling = match plan.student.config.classifier_input {
-        ClassifierInput::FirstToken => None,
-        ClassifierInput::Mean => Some(Pooling { mode: PoolingMode::Mean, normalize: false }),
-        ClassifierInput::Cosine => Some(Pooling { mode: PoolingMode::Mean, normalize: true }),
-    };
-    bundle.max_tokens = Some(plan.data.max_tokens);
-    bundle.provenance = Some(json!({
+    bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.max_tokens)?;
+    bundle.pooling = plan.student.pooling.clone();
+    bundle.max_tokens = Some(plan.max_tokens);
+    let mut provenance = json!({
         "attar": env!("CARGO_PKG_VERSION"),
         "seed": plan.recipe.seed,
         "manifest": Manifest::of(plan),
-        row_record::ROWS_KEY: RowRecord::new(&plan.data.train, &plan.data.dev),
         "scores": scores,
         "bill": bill,
-    }));
-    bundle.card = Some(card(plan, name, &bundle, scores, &bill).to_markdown());
+    });
+    if let Some(data) = &plan.labeled {
+        provenance[row_record::ROWS_KEY] = json!(RowRecord::new(&data.train, &data.dev));
+    }
+    if let Some(held_out) = &student.held_out {
+        provenance["held_out"] = json!(held_out);
+    }
+    bundle.provenance = Some(provenance);
+    bundle.card = Some(card(plan, name, &bundle, student, &bill).to_markdown());
     Ok(bundle)
 }
 
@@ -87,8 +89,8 @@ pub fn tokenizer_files(tokenizer: &Tokenizer, max_tokens: usize) -> Result<Vec<(
     Ok(files)
 }
 
-fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill: &Bill) -> Card {
-    let dev = &plan.data.dev;
+fn card(plan: &Plan, name: &str, bundle: &Bundle, student: &NewStudent, bill: &Bill) -> Card {
+    let [train, dev] = &plan.facts;
     let row = |model: &str, config: &EncoderConfig| card_parts::size(model, config, Size::of(config).bytes_f32());
     let mut sizes = vec![row(name, &bundle.config)];
     sizes.extend(plan.teacher.as_ref().map(|teacher| row("its teacher", &teacher.bundle.config)));
@@ -98,38 +100,37 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, scores: Option<&Scores>, bill:
         Some(Relation::FineTuned) => "fine-tuned",
         Some(Relation::Quantized) | None => "trained",
     };
-    let (data, rows) = (&plan.data.train.name, plan.data.train.len());
+    let rows = if plan.labeled.is_some() { "rows" } else { "sequences" };
+    let trained_on = format!("{} ({} {rows})", train.name, train.rows);
+    let purpose = Purpose::of(&plan.student.config.head);
     Card {
         title: name.into(),
-        summary: format!("An encoder {kind} on {data} ({rows} rows) with attar {}.", env!("CARGO_PKG_VERSION")),
+        summary: format!("An encoder {kind} on {trained_on} with attar {}.", env!("CARGO_PKG_VERSION")),
         library_name: Some("transformers".into()),
-        pipeline_tag: Some("text-classification".into()),
+        pipeline_tag: Some(purpose.pipeline.into()),
         tags: ["attar".into(), kind.into()].into(),
         origin,
-        metrics: plan.data.metrics.iter().map(|metric| metric.name().into()).collect(),
-        results: scores
+        metrics: plan.labeled.iter().flat_map(|data| &data.metrics).map(|metric| metric.name().into()).collect(),
+        results: student
+            .scores
             .iter()
             .flat_map(|scores| scores.student.iter().filter_map(|score| card_parts::score(&dev.name, score)))
             .collect(),
         emissions: bill.total.carbon_g.map(|carbon| Emissions {
             grams: carbon.value().get(),
             source: Some(format!("attar, {}", bill.total.method.map_or("not read".into(), |m| m.to_string()))),
-            training_type: Some("fine-tuning".into()),
+            training_type: Some(if plan.labeled.is_some() { "fine-tuning" } else { "pre-training" }.into()),
             geographical_location: Some(bill.grid.region.clone()),
             hardware_used: None,
         }),
         sizes,
-        usage: vec![Snippet {
-            title: "Classify a text".into(),
-            language: "sh".into(),
-            code: format!("attar predict {name} \"some text\""),
-        }],
+        usage: vec![Snippet { title: purpose.title.into(), language: "sh".into(), code: (purpose.command)(name) }],
         bill: bill.phases.iter().chain([&bill.total]).filter_map(bill_line).collect(),
         bill_note: Some(format!(
             "Energy is given with its 90 % interval in `attar.json`. The bill leaves out: {}.",
             bill.exclusions.join("; ")
         )),
-        sections: notes_section(&plan.notes),
+        sections: held_out_section(student.held_out.as_ref()).into_iter().chain(notes_section(&plan.notes)).collect(),
         ..Card::default()
     }
 }
@@ -151,6 +152,50 @@ fn bill_line(line: &attar_bill::BillLine) -> Option<BillLine> {
         money: line.money.map(|money| (money.value().amount(), money.value().currency().to_string())),
         method: line.method.map_or("not read".into(), |method| method.to_string()),
     })
+}
+
+/// What a student is for, by its head.
+struct Purpose {
+    /// The Hub's name of the task.
+    pipeline: &'static str,
+    /// What its first use is called.
+    title: &'static str,
+    /// The command for that, given its folder.
+    command: fn(&str) -> String,
+}
+
+impl Purpose {
+    fn of(head: &Head) -> Purpose {
+        match head {
+            Head::None => Purpose {
+                pipeline: "feature-extraction",
+                title: "Turn a text into a vector",
+                command: |name| format!("attar embed {name} \"some text\""),
+            },
+            Head::MaskedLm | Head::Pretraining => Purpose {
+                pipeline: "fill-mask",
+                title: "Fine-tune it",
+                command: |name| format!("attar finetune {name} --data rows.csv"),
+            },
+            Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => Purpose {
+                pipeline: "text-classification",
+                title: "Classify a text",
+                command: |name| format!("attar predict {name} \"some text\""),
+            },
+        }
+    }
+}
+
+fn held_out_section(loss: Option<&HeldOutLoss>) -> Option<Section> {
+    let loss = loss?;
+    let terms = loss.terms.iter().map(|(name, value)| format!("| {name} | {value:.4} |\n"));
+    let perplexity = loss.perplexity.map(|value| format!("| perplexity | {value:.2} |\n"));
+    let rows: String = terms.chain(perplexity).collect();
+    let text = format!(
+        "On {} sequences ({} tokens) that were not learned from:\n\n| term | value |\n|---|---|\n{rows}",
+        loss.sequences, loss.tokens
+    );
+    Some(Section { title: "Loss on held-out text".into(), text })
 }
 
 fn notes_section(notes: &[String]) -> Vec<Section> {

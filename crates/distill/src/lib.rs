@@ -30,7 +30,7 @@
 //!
 //! let mut session = Session::load("run/student".as_ref(), &Options::all_threads(Precision::F32))?;
 //! let logits = session.logits(&[("lights on please", None)], |_| ())?;
-//! assert_eq!(logits[0].len(), plan.data().train.target.outputs());
+//! assert_eq!(logits[0].len(), plan.labeled().map_or(0, |data| data.train.target.outputs()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -54,6 +54,7 @@ pub mod baseline;
 pub mod begin;
 mod billing;
 mod card_parts;
+mod corpus_data;
 pub mod data;
 pub mod device;
 pub mod encoded_rows;
@@ -82,4 +83,4 @@ pub use error::{Cause, Error};
 pub use export::{bundle, export, tokenizer_files};
 pub use row_record::{Overlap, ROWS_KEY, RowRecord};
 pub use run_directory::{DataFacts, ExportedStudent, Manifest, Removed, RunDirectory};
-pub use scores::{Scores, TeacherScores};
+pub use scores::{HeldOutLoss, Scores, TeacherScores};

@@ -22,6 +22,7 @@ mod shared_projection;
 mod soft;
 mod term;
 
+use attar_text::masking::Masking;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +35,8 @@ pub use cosine::{Cosine, cosine_pooled, cosine_tokens, pooled_mse};
 pub use gold::Gold;
 pub use hidden::{Embedding, Hidden, hidden};
 pub use layer_map::{LayerMap, NamedMap};
-pub use masked_lm::masked_lm;
+pub(crate) use masked_lm::MASKED_LM;
+pub use masked_lm::MaskedLm;
 pub use patient::{Patient, patient};
 pub use pooled::Pooled;
 pub use prediction::{
@@ -97,6 +99,7 @@ objectives! {
     "soft" => Soft,
     "gold" => Gold,
     "contrast" => Contrast,
+    "masked-lm" => MaskedLm,
 }
 
 impl Objective {
@@ -105,9 +108,9 @@ impl Objective {
         self.term().weight()
     }
 
-    /// True if the term reads a teacher.
+    /// As [`LossTerm::needs_teacher`].
     pub fn needs_teacher(&self) -> bool {
-        !self.needs_labels()
+        self.term().needs_teacher()
     }
 
     /// As [`LossTerm::needs_labels`].
@@ -118,6 +121,11 @@ impl Objective {
     /// As [`LossTerm::needs_layers`].
     pub fn needs_layers(&self) -> bool {
         self.term().needs_layers()
+    }
+
+    /// As [`LossTerm::masking`].
+    pub fn masking(&self) -> Option<Masking> {
+        self.term().masking()
     }
 
     /// As [`LossTerm::projects`].

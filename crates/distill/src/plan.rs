@@ -7,29 +7,33 @@ mod probe;
 mod stage;
 mod student;
 mod teacher;
+mod text_data;
 mod vocabulary;
 
 use attar_bill::{Grid, Tariff};
-use attar_model::Bundle;
-use attar_text::labeled::Example;
+use attar_model::{Bundle, EncoderConfig, Head};
+use attar_text::masking::Masker;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
-use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
+use attar_text::tokenizer::Tokenizer;
 
+use crate::corpus_data::CorpusSource;
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
 use crate::recipe::{DataSpec, Recipe, StageRows};
 use crate::row_record::RowRecord;
+use crate::run_directory::DataFacts;
 use crate::{Error, billing, device, more_rows, score};
 
 pub use cost::{Cost, StageCost};
 pub use inputs::{Inputs, Model};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
-use student::StudentSources;
 pub(crate) use student::layers_of;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
+use student::{StudentSources, Wanted};
 pub use teacher::PlannedTeacher;
+use text_data::{EncodedTexts, LabeledRows, TextData};
 
 /// A checked recipe with everything it needs in memory.
 ///
@@ -37,10 +41,17 @@ pub use teacher::PlannedTeacher;
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) recipe: Recipe,
-    pub(crate) data: LabeledData,
-    /// The training rows as token ids of the student: the labeled ones, then those without labels.
+    /// The rows with their labels; `None` for raw text.
+    pub(crate) labeled: Option<LabeledData>,
+    /// Longest sequence in tokens.
+    pub(crate) max_tokens: usize,
+    /// What is learned from and what is held out, by content.
+    pub(crate) facts: [DataFacts; 2],
+    /// What hides pieces, where a stage has the student guess them.
+    pub(crate) masker: Option<Masker>,
+    /// The training rows as token ids of the student: the labeled ones, then those without labels; or a corpus.
     pub(crate) train_texts: EncodedRows,
-    /// The dev rows as token ids of the student.
+    /// The held-out rows as token ids of the student.
     pub(crate) dev_texts: EncodedRows,
     /// The dev rows as the teacher's own tokenizer has them, where the student keeps a part of its pieces.
     pub(crate) teacher_dev_texts: Option<EncodedRows>,
@@ -78,73 +89,78 @@ impl Plan {
         let base = inputs.student(&recipe)?;
         let model = inputs.teacher(&recipe)?;
         let full = inputs.tokenizer(&recipe, model.as_ref(), base.as_ref())?;
-        let mut data = inputs.data(&recipe, &streams)?;
-        if let Some(model) = &model {
-            data.fit_positions(&model.name, &model.bundle.config);
-        }
-        if let Some((name, config)) = student::base_config(&recipe.student, base.as_ref())? {
-            data.fit_positions(&name, &config);
-        }
-        choose_by_classes(&recipe, &mut data, &mut notes);
-        notes.extend(data.notes.iter().cloned());
-        data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
-        note_leaks(&data, &mut notes);
-        let mask = full.mask_id().and_then(|id| full.token(id));
-        let more = more_rows::collect(&recipe.more, &recipe.data, &data, mask.as_deref(), &streams, &mut notes)?;
-        let train_rows: Vec<Example> = data.train.examples.iter().chain(&more).cloned().collect();
-        let (tokenizer, teacher_ids) =
-            vocabulary::trimmed(&full, recipe.student.vocabulary(), &train_rows, &mut notes)?;
+        let base_config = student::base_config(&recipe.student, base.as_ref())?;
+        let models = model.iter().map(|model| (model.name.as_str(), &model.bundle.config));
+        let models: Vec<(&str, &EncoderConfig)> =
+            models.chain(base_config.iter().map(|(name, config)| (name.as_str(), config))).collect();
+        let data = match CorpusSource::of(&recipe.data) {
+            Some((source, max_tokens)) => TextData::Corpus(source.within(max_tokens, &models, &mut notes)),
+            None => TextData::Labeled(labeled_data(&recipe, &mut inputs, &full, &models, &streams, &mut notes)?),
+        };
+        let (tokenizer, teacher_ids) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
 
         if let Some(model) = &model {
             check::same_vocabulary(&recipe.student, model, &full)?;
-            note_taught_rows(&model.bundle, &data, &mut notes)?;
+            if let Some(labeled) = data.labeled() {
+                note_taught_rows(&model.bundle, labeled, &mut notes)?;
+            }
         }
         let teacher = match model {
-            Some(model) => Some(PlannedTeacher::new(model, &data, &mut notes)?),
+            Some(model) => Some(PlannedTeacher::new(model, data.labeled(), &mut notes)?),
             None => None,
         };
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
         let sources = StudentSources { base, teacher: bundle, kept: teacher_ids.as_deref() };
-        let student = PlannedStudent::new(&recipe.student, sources, &tokenizer, &data, &streams, &mut notes)?;
-        check::tokenizer("student", &student.config, &tokenizer, data.max_tokens, &mut notes)?;
+        let max_tokens = data.max_tokens();
+        let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens };
+        let student = PlannedStudent::new(&recipe.student, sources, wanted, &streams, &mut notes)?;
+        check::tokenizer("student", &student.config, &tokenizer, max_tokens, &mut notes)?;
         if let Some(bundle) = bundle {
-            check::tokenizer("teacher", &bundle.config, &full, data.max_tokens, &mut notes)?;
+            check::tokenizer("teacher", &bundle.config, &full, max_tokens, &mut notes)?;
             check::same_reading(&student.config, &bundle.config)?;
         }
+        let mut class_weights = Vec::with_capacity(recipe.stages.len());
+        for spec in &recipe.stages {
+            class_weights.push(check::class_weights(spec, data.labeled())?);
+            check::stage(spec, &student.config, teacher.as_ref(), &data, recipe.semantics)?;
+        }
+        let masks = recipe.stages.iter().flat_map(|stage| &stage.objectives).any(|term| term.masking().is_some());
+        let masker = if masks { Some(Masker::new(&tokenizer)?) } else { None };
 
-        let (limit, reading) = (Limit::new(data.max_tokens), Reading::of(&student.config));
-        let train_texts = EncodedRows::new(&train_rows, &tokenizer, limit, reading)?;
-        let dev_texts = EncodedRows::new(&data.dev.examples, &tokenizer, limit, reading)?;
-        let teacher_dev_texts = match teacher_ids {
-            Some(_) => Some(EncodedRows::new(&data.dev.examples, &full, limit, reading)?),
-            None => None,
-        };
+        let texts = data.encode(
+            &tokenizer,
+            teacher_ids.as_ref().map(|_| &full),
+            Reading::of(&student.config),
+            &streams,
+            &mut notes,
+        )?;
         for (who, config) in [("student", Some(&student.config)), ("teacher", bundle.map(|b| &b.config))] {
             if let Some(config) = config {
-                check::token_types(who, config, train_texts.sequences())?;
+                check::token_types(who, config, &texts.train)?;
             }
         }
-        note_truncation(train_texts.sequences(), data.max_tokens, &mut notes);
 
-        let lengths = train_texts.lengths();
+        let lengths = texts.train.lengths();
         let mut stages = Vec::with_capacity(recipe.stages.len());
-        for (index, spec) in recipe.stages.iter().enumerate() {
-            let class_weights = check::class_weights(spec, &data)?;
-            check::stage(spec, &student.config, teacher.as_ref(), &data, more.len(), recipe.semantics)?;
-            let lengths = match spec.rows {
-                StageRows::All => &lengths[..],
-                StageRows::Labeled => &lengths[..data.train.len()],
+        for (index, (spec, class_weights)) in recipe.stages.iter().zip(class_weights).enumerate() {
+            let lengths = match (spec.rows, data.labeled()) {
+                (StageRows::Labeled, Some(labeled)) => &lengths[..labeled.train.len()],
+                _ => &lengths[..],
             };
             let mut planned = PlannedStage::new(index, spec, lengths, &streams);
             planned.class_weights = class_weights;
             stages.push(planned);
         }
+        let EncodedTexts { train, dev, teacher_dev, facts } = texts;
         Ok(Plan {
             recipe,
-            data,
-            train_texts,
-            dev_texts,
-            teacher_dev_texts,
+            labeled: data.into_labeled(),
+            max_tokens,
+            facts,
+            masker,
+            train_texts: train,
+            dev_texts: dev,
+            teacher_dev_texts: teacher_dev,
             tokenizer,
             teacher_ids,
             teacher,
@@ -161,9 +177,14 @@ impl Plan {
         &self.recipe
     }
 
-    /// Labeled rows.
-    pub fn data(&self) -> &LabeledData {
-        &self.data
+    /// The rows with their labels; `None` for raw text.
+    pub fn labeled(&self) -> Option<&LabeledData> {
+        self.labeled.as_ref()
+    }
+
+    /// Longest sequence in tokens.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
     }
 
     /// Rows that the stages learn from, those without labels included.
@@ -207,6 +228,39 @@ impl Plan {
     }
 }
 
+/// The labeled rows of a recipe, and those beside them, cut to what the models take.
+fn labeled_data(
+    recipe: &Recipe,
+    inputs: &mut Inputs,
+    tokenizer: &Tokenizer,
+    models: &[(&str, &EncoderConfig)],
+    streams: &Streams,
+    notes: &mut Vec<String>,
+) -> Result<LabeledRows, Error> {
+    let mut data = inputs.data(recipe, streams)?;
+    for (name, config) in models {
+        data.fit_positions(name, config);
+    }
+    choose_by_classes(recipe, &mut data, notes);
+    notes.extend(data.notes.iter().cloned());
+    data.metrics.iter().try_for_each(|&metric| score::check_metric(metric, &data.train.target))?;
+    note_leaks(&data, notes);
+    let mask = tokenizer.mask_id().and_then(|id| tokenizer.token(id));
+    let more = more_rows::collect(&recipe.more, &recipe.data, &data, mask.as_deref(), streams, notes)?;
+    Ok(LabeledRows { data, more })
+}
+
+/// What the student's head has to answer.
+fn head(recipe: &Recipe, labeled: Option<&LabeledData>) -> Head {
+    match labeled {
+        Some(data) => Head::Classification { target: student::answer(&data.train.target) },
+        None if recipe.stages.iter().flat_map(|stage| &stage.objectives).any(|term| term.masking().is_some()) => {
+            Head::MaskedLm
+        }
+        None => Head::None,
+    }
+}
+
 /// Where classes are weighted, accuracy, which counts all rows equally, is a poor judge of checkpoints.
 fn choose_by_classes(recipe: &Recipe, data: &mut LabeledData, notes: &mut Vec<String>) {
     let weighted = recipe.stages.iter().any(|stage| stage.class_weights.is_some());
@@ -240,12 +294,4 @@ fn note_taught_rows(teacher: &Bundle, data: &LabeledData, notes: &mut Vec<String
         ));
     }
     Ok(())
-}
-
-fn note_truncation(texts: &[Encoding], max_tokens: usize, notes: &mut Vec<String>) {
-    // A text exactly at the limit may have been truncated, so it counts too.
-    let full = texts.iter().filter(|text| text.len() >= max_tokens).count();
-    if full > 0 {
-        notes.push(format!("{full} of {} training texts reach the limit of {max_tokens} tokens", texts.len()));
-    }
 }

@@ -166,6 +166,23 @@ pub enum DataSpec {
         #[serde(default = "defaults::max_tokens")]
         max_tokens: usize,
     },
+    /// Raw text without labels, for masked language modeling and for distilling a teacher before it knows a task.
+    Corpus {
+        /// Text files, also packed by gzip or zstd, read in this order.
+        files: Vec<PathBuf>,
+        /// How lines become sequences.
+        #[serde(default)]
+        layout: CorpusLayout,
+        /// Sequences held out, drawn by the seed: the loss on them is reported.
+        #[serde(default = "defaults::held_out")]
+        held_out: usize,
+        /// Longest sequence in tokens, special tokens included.
+        #[serde(default = "defaults::max_tokens")]
+        max_tokens: usize,
+        /// Use only this many of the other sequences, drawn by the seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<usize>,
+    },
     /// Commands to a home and a shop, made by attar's own grammars: no file is needed.
     Embedded {
         /// Training rows to make.
@@ -178,6 +195,17 @@ pub enum DataSpec {
         #[serde(default = "defaults::embedded_max_tokens")]
         max_tokens: usize,
     },
+}
+
+/// How the lines of a corpus become sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CorpusLayout {
+    /// The lines of a document joined and cut where a sequence is full; documents end at blank lines.
+    #[default]
+    Packed,
+    /// Each line a sequence, what exceeds the limit dropped.
+    Lines,
 }
 
 /// The teacher model.
@@ -290,6 +318,9 @@ mod defaults {
     }
     pub(super) fn max_tokens() -> usize {
         128
+    }
+    pub(super) fn held_out() -> usize {
+        512
     }
     pub(super) fn dev_share() -> f64 {
         0.1

@@ -1,5 +1,7 @@
 //! The default recipe: the rules by which rate, length, head, shape and vocabulary follow the data. `experiments/defaults` says on which sets they were chosen and what they gave.
 
+mod raw_text;
+
 use attar_model::EncoderConfig;
 use attar_model::quantized::{Storage, file_length};
 use attar_text::labeled::{Example, Target};
@@ -9,6 +11,8 @@ use crate::Error;
 use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
 use crate::recipe::{KeepWeights, StageLength, StageSpec, StudentSpec};
+
+pub use raw_text::{general, masked_lm};
 
 /// How much time a recipe may take for its quality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

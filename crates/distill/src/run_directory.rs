@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 use crate::model_directory::{STUDENT, TEACHER};
 use crate::plan::Plan;
-use crate::scores::Scores;
+use crate::scores::{HeldOutLoss, Scores};
 use crate::train::Checkpoints;
 
 /// The folder of the checkpoints.
@@ -33,7 +33,7 @@ pub struct Manifest {
     pub recipe: String,
     /// The training rows.
     pub train: DataFacts,
-    /// The dev rows.
+    /// The dev rows, or the held-out text.
     pub dev: DataFacts,
     /// Fingerprint of the teacher.
     pub teacher: Option<String>,
@@ -57,16 +57,12 @@ pub struct DataFacts {
 impl Manifest {
     /// The manifest of a plan on this machine.
     pub fn of(plan: &Plan) -> Manifest {
-        let facts = |data: &attar_text::labeled::Dataset| DataFacts {
-            name: data.name.clone(),
-            rows: data.len(),
-            sha256: data.content_hash(),
-        };
+        let [train, dev] = plan.facts.clone();
         Manifest {
             attar: env!("CARGO_PKG_VERSION").into(),
             recipe: hexadecimal(&Sha256::digest(plan.recipe.to_toml())),
-            train: facts(&plan.data.train),
-            dev: facts(&plan.data.dev),
+            train,
+            dev,
             teacher: plan.teacher.as_ref().map(|teacher| teacher.bundle.fingerprint()),
             student: attar_model::fingerprint(&plan.student.config, &plan.student.weights),
             threads: rayon::current_num_threads(),
@@ -104,6 +100,8 @@ pub struct ExportedStudent {
     pub parameters: usize,
     /// Scores on the dev rows; none where these have no labels.
     pub scores: Option<Scores>,
+    /// The loss on held-out text, where the data are raw text.
+    pub held_out: Option<HeldOutLoss>,
     /// What the making cost.
     pub bill: Bill,
     /// What a user should know.
@@ -198,13 +196,14 @@ impl RunDirectory {
         if !self.student().join("config.json").exists() {
             return Ok(None);
         }
-        let Outcome { fingerprint, parameters, scores, notes } = parse(&self.result(), &text)?;
+        let Outcome { fingerprint, parameters, scores, held_out, notes } = parse(&self.result(), &text)?;
         let windows = Ledger::read(self.ledger()).map_err(Error::energy)?.windows;
         Ok(Some(ExportedStudent {
             student: self.student(),
             fingerprint,
             parameters,
             scores,
+            held_out,
             bill: Bill::new(&Totals::from_windows(&windows), &plan.grid, &plan.tariff),
             notes,
             removed: None,
@@ -217,6 +216,7 @@ impl RunDirectory {
             fingerprint: exported.fingerprint.clone(),
             parameters: exported.parameters,
             scores: exported.scores.clone(),
+            held_out: exported.held_out.clone(),
             notes: exported.notes.clone(),
         };
         let failed = |e: serde_json::Error| Error::Io { path: self.result(), source: e.into() };
@@ -267,6 +267,8 @@ struct Outcome {
     fingerprint: String,
     parameters: usize,
     scores: Option<Scores>,
+    #[serde(default)]
+    held_out: Option<HeldOutLoss>,
     notes: Vec<String>,
 }
 

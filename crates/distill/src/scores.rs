@@ -1,5 +1,7 @@
 //! How student and teacher do on the dev rows.
 
+use std::collections::BTreeMap;
+
 use attar_text::metrics::{ClassReport, Difference, Score};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,21 @@ pub struct Scores {
     pub classes: Option<ClassReport>,
     /// The teacher's, where it answers what the data ask.
     pub teacher: Option<TeacherScores>,
+}
+
+/// The loss of the last stage on text that was held out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldOutLoss {
+    /// Sequences held out.
+    pub sequences: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Weighted sum of the terms.
+    pub loss: f64,
+    /// The terms before their weights.
+    pub terms: BTreeMap<String, f64>,
+    /// Of masked language modeling: to how many pieces, equally likely, the student's doubt amounts.
+    pub perplexity: Option<f64>,
 }
 
 /// The teacher on the rows of the student.

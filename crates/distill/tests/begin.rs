@@ -138,7 +138,8 @@ fn a_student_is_cut_out_of_its_teacher() {
             assert!(config.vocabulary <= 300 && plan.teacher_ids().unwrap().len() == config.vocabulary);
         }
         // Cut out of a teacher that knows the classes, it knows many of them after a few updates.
-        let most = *plan.data().dev.class_counts().iter().max().unwrap() as f64 / plan.data().dev.len() as f64;
+        let most = *plan.labeled().unwrap().dev.class_counts().iter().max().unwrap() as f64
+            / plan.labeled().unwrap().dev.len() as f64;
         assert!(scores.0.last().unwrap().1 > most + 0.1, "{name}: {:?}, the largest class has {most}", scores.0);
         let mut session = Session::load(&path(name).join("student"), &Options::all_threads(Precision::F32)).unwrap();
         assert_eq!(session.config().classifier_input, ClassifierInput::Mean);

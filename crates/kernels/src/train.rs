@@ -11,6 +11,7 @@
 mod activation;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod attention;
+mod cross_entropy;
 mod difference;
 mod feed_forward;
 mod lanes;
@@ -29,6 +30,7 @@ pub use activation::Activation;
 pub use attention::{
     Ragged, attention_context, attention_context_backward, attention_scores, attention_scores_backward,
 };
+pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use difference::{squared_difference, squared_difference_backward};
 pub use feed_forward::{FeedForward, FeedForwardGradients, FeedForwardKept, feed_forward, feed_forward_backward};
 pub use linear::{InputGradient, Linear, LinearGradients, linear, linear_backward};

@@ -18,9 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
-
-use crate::files;
+use crate::{compression, files};
 
 /// The lines of some files, one after the other, without blank ones.
 ///
@@ -30,6 +28,8 @@ pub struct Corpus {
     waiting: Vec<PathBuf>,
     current: Option<TextFile>,
     error: Option<CorpusError>,
+    /// Whether the end of a document comes as an empty line.
+    marks_documents: bool,
     lines: u64,
     total: u64,
     position: Arc<AtomicU64>,
@@ -58,7 +58,7 @@ pub enum CorpusError {
 }
 
 impl Corpus {
-    /// The lines of these files; one that begins as `gzip` writes them is unpacked, whatever its name.
+    /// The lines of these files; one that `gzip` or `zstd` packed is unpacked, whatever its name.
     ///
     /// # Errors
     /// [`CorpusError::Io`] if one of them cannot be opened or is not a regular file, before any of them is read.
@@ -69,7 +69,20 @@ impl Corpus {
             total += files::open(path).and_then(|file| file.metadata()).map_err(io_error)?.len();
         }
         let waiting = paths.iter().rev().map(|path| path.as_ref().to_owned()).collect();
-        Ok(Self { waiting, current: None, error: None, lines: 0, total, position: Arc::default() })
+        Ok(Self {
+            waiting,
+            current: None,
+            error: None,
+            marks_documents: false,
+            lines: 0,
+            total,
+            position: Arc::default(),
+        })
+    }
+
+    /// Whether an empty line comes wherever a document ends: at blank lines and at the end of each file.
+    pub(crate) fn mark_document_ends(&mut self, marks: bool) {
+        self.marks_documents = marks;
     }
 
     /// Bytes of all files as they lie on the disk.
@@ -93,6 +106,11 @@ impl Corpus {
         }
     }
 
+    /// The error that ended the lines early, if one did.
+    pub(crate) fn check(&mut self) -> Result<(), CorpusError> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
     fn next_line(&mut self) -> Result<Option<String>, CorpusError> {
         loop {
             if self.current.is_none() {
@@ -101,12 +119,21 @@ impl Corpus {
             }
             let Some(file) = &mut self.current else { return Ok(None) };
             match file.lines.next() {
-                Ok(Some(line)) if line.trim().is_empty() => {}
+                Ok(Some(line)) if line.trim().is_empty() => {
+                    if self.marks_documents {
+                        return Ok(Some(String::new()));
+                    }
+                }
                 Ok(Some(line)) => {
                     self.lines += 1;
                     return Ok(Some(line.to_owned()));
                 }
-                Ok(None) => self.current = None,
+                Ok(None) => {
+                    self.current = None;
+                    if self.marks_documents {
+                        return Ok(Some(String::new()));
+                    }
+                }
                 Err(error) => return Err(error.in_file(&file.path)),
             }
         }
@@ -139,8 +166,7 @@ impl TextFile {
             let counted = Counted { file: files::open(&path)?, position: Arc::clone(position) };
             let mut file = BufReader::new(counted);
             files::refuse_lfs_pointer(file.fill_buf()?)?;
-            let is_packed = file.buffer().starts_with(GZIP);
-            Ok(if is_packed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(file) })
+            compression::unpacked(file)
         };
         match open() {
             Ok(file) => Ok(Self { lines: Lines::new(file), path }),
@@ -162,9 +188,6 @@ impl Read for Counted {
         Ok(read)
     }
 }
-
-/// How a file begins that `gzip` wrote.
-pub(crate) const GZIP: &[u8] = b"\x1f\x8b";
 
 /// The lines of a text, split as [`crate::table`] does it, without a byte order mark.
 pub(crate) struct Lines<R> {

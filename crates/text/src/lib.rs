@@ -45,6 +45,7 @@
 //! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labeled ones.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
+//! - [`sequences`]: a corpus as token ids; [`masking`]: pieces hidden from a model that is to guess them.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
 //! - [`metrics`]: accuracy, F1, correlations, calibration, entities, with intervals.
 //!
@@ -59,14 +60,17 @@ pub mod corpus;
 pub mod glue;
 pub mod labeled;
 pub mod layout;
+pub mod masking;
 pub mod metrics;
 pub mod noise;
 pub mod random;
+pub mod sequences;
 pub mod synthetic;
 pub mod table;
 pub mod tokenizer;
 pub mod unlabeled;
 pub mod vocabulary;
 
+mod compression;
 mod files;
 mod nearest;

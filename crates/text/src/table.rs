@@ -1,6 +1,6 @@
 //! Rows of text files: tab-separated, comma-separated, JSON lines, plain lines, lines that begin with a label.
 //!
-//! Files may be packed by gzip, and in UTF-8, UTF-16 or Latin-1. Lines end at `\n` only; one `\r` before it and a byte order mark are dropped, every other
+//! Files may be packed by gzip or zstd, and in UTF-8, UTF-16 or Latin-1. Lines end at `\n` only; one `\r` before it and a byte order mark are dropped, every other
 //! character belongs to the text, and a last line without a line end counts. What may not pass
 //! silently is an error with its line: a row with too few or too many columns, a quotation that
 //! never ends, text that is not UTF-8.
@@ -50,7 +50,7 @@ pub struct TableSpec {
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// By the extension, a last `.gz` left out: `.tsv`, `.txt` and `.tab` are tab-separated, `.csv` comma-separated, `.jsonl`
+    /// By the extension, a last `.gz` or `.zst` left out: `.tsv`, `.txt` and `.tab` are tab-separated, `.csv` comma-separated, `.jsonl`
     /// and `.ndjson` JSON lines. But `.txt` is [`FastText`](Self::FastText) if it begins with `__label__`, and where labels
     /// are in a second file, files with other extensions than those of tables are [`Lines`](Self::Lines).
     Auto,
@@ -211,7 +211,7 @@ fn known_format(spec: &TableSpec, body: &[u8]) -> Result<Format, TableError> {
     }
     let extension = |path: &Path| path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     let extension = match extension(&spec.path).as_deref() {
-        Some("gz") => extension(&spec.path.with_extension("")),
+        Some("gz" | "zst") => extension(&spec.path.with_extension("")),
         _ => extension(&spec.path),
     };
     match extension.as_deref() {

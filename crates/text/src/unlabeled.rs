@@ -106,7 +106,7 @@ impl UnlabeledSpec {
     }
 }
 
-/// Reads a file of texts: one a line (`.txt`, also packed as `.txt.gz`), or a column or two of a table.
+/// Reads a file of texts: one a line (`.txt`, also packed as `.txt.gz` or `.txt.zst`), or a column or two of a table.
 ///
 /// Texts that the `held_out` data sets have are left out, and repetitions (both as
 /// [`duplicates_with`](Dataset::duplicates_with) sees them). If there are more than `most` different ones, each is as
@@ -148,6 +148,6 @@ fn is_table(path: &Path) -> bool {
     let is = |path: &Path, extensions: &[&str]| {
         path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
     };
-    let unpacked = if is(path, &["gz"]) { path.with_extension("") } else { path.to_owned() };
+    let unpacked = if is(path, &["gz", "zst"]) { path.with_extension("") } else { path.to_owned() };
     is(&unpacked, &["tsv", "tab", "csv", "jsonl", "ndjson"])
 }

@@ -63,7 +63,7 @@ pub(crate) struct LabelArgs {
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
     /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
-    #[arg(long, required_unless_present = "recipe", value_name = "PATH")]
+    #[arg(long, required_unless_present_any = ["recipe", "corpus"], value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
     /// Name of the known data set (default: told from its files).
     #[arg(long, value_name = "NAME", hide_short_help = true)]
@@ -90,6 +90,21 @@ pub(crate) struct DataArgs {
     /// Use only this many training rows, drawn by the seed.
     #[arg(long, value_name = "N")]
     pub(crate) rows: Option<usize>,
+}
+
+/// Raw text to learn from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Raw text")]
+pub(crate) struct CorpusArgs {
+    /// Raw text to learn from, also packed by gzip or zstd: documents between blank lines.
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["data", "recipe"])]
+    pub(crate) corpus: Vec<PathBuf>,
+    /// Take each line for a text of its own instead of joining the lines of a document.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) lines: bool,
+    /// Sequences of the corpus that are held out to report the loss on.
+    #[arg(long, default_value_t = 512, value_name = "N", hide_short_help = true)]
+    pub(crate) held_out: usize,
 }
 
 /// How labeled text is scored.

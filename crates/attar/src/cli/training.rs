@@ -85,6 +85,15 @@ pub(crate) struct ShapeArgs {
     pub(crate) max_bytes: Option<usize>,
 }
 
+/// How much classes count.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct ClassArgs {
+    /// How much the rows of each class count: `balanced`, so that all classes count alike, or weights such as rare=5.
+    #[arg(long, value_name = "balanced|NAME=W,…")]
+    pub(crate) class_weights: Option<ClassWeights>,
+}
+
 /// Settings of training; the defaults are those of the command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
@@ -104,9 +113,6 @@ pub(crate) struct TrainingArgs {
     /// Highest learning rate (of each stage).
     #[arg(long, value_name = "RATE")]
     pub(crate) rate: Option<f64>,
-    /// How much the rows of each class count: `balanced`, so that all classes count alike, or weights such as rare=5.
-    #[arg(long, value_name = "balanced|NAME=W,…")]
-    pub(crate) class_weights: Option<ClassWeights>,
     /// Updates between two evaluations (0: once an epoch).
     #[arg(long, default_value_t = 0, value_name = "N", hide_short_help = true)]
     pub(crate) evaluate_every: usize,

@@ -18,6 +18,10 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         return training::run("distill", recipes::read(file)?, &args.run);
     }
     let Some(given) = &args.teacher else { anyhow::bail!("no teacher was given: name one with --teacher") };
+    if !args.corpus.corpus.is_empty() {
+        let recipe = training::within(recipes::general(args, given)?, args.quality.within)?;
+        return training::run("distill", recipe, &args.run);
+    }
     let out = match &args.run.out {
         Some(out) => out.clone(),
         None => training::default_folder("distill", &recipes::data(&args.data)?),
@@ -25,7 +29,7 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     // Where a teacher is made first it has half of the time.
     let has_teacher = answers(given)?;
     anyhow::ensure!(
-        !has_teacher || args.gold_only || args.training.class_weights.is_none(),
+        !has_teacher || args.gold_only || args.classes.class_weights.is_none(),
         "--class-weights applies to labels, and this student learns the answers of {} alone: fine-tune that teacher with \
          `attar finetune --class-weights`, give an encoder without a head, which is fine-tuned here, or add --gold-only",
         given.display()

@@ -11,6 +11,7 @@ pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod pretrain;
 pub(crate) mod quantize;
 pub(crate) mod quickstart;
 mod texts;

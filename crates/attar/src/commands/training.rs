@@ -9,6 +9,8 @@ use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
 use attar_distill::{ExportedStudent, RunDirectory, export};
 
+use attar_model::{Bundle, Head};
+
 use crate::cli::training::RunArgs;
 use crate::progress::{RunProgress, waiting};
 use crate::{console, tables};
@@ -25,8 +27,18 @@ pub(crate) fn run(command: &str, recipe: Recipe, args: &RunArgs) -> anyhow::Resu
         return console::json(&exported);
     }
     console::say(tables::exported(&exported))?;
-    console::say(format!("\ntry it:  attar predict {} \"some text\"", out.display()))?;
+    console::say(format!("\ntry it:  {}", next_command(&exported, &out)?))?;
     Ok(())
+}
+
+/// What the trained model is for.
+fn next_command(exported: &ExportedStudent, out: &Path) -> anyhow::Result<String> {
+    let out = out.display();
+    Ok(match Bundle::read_config(&exported.student)?.head {
+        Head::None => format!("attar embed {out} \"some text\""),
+        Head::MaskedLm | Head::Pretraining => format!("attar finetune {out} --data rows.csv"),
+        _ => format!("attar predict {out} \"some text\""),
+    })
 }
 
 /// Updates of each stage that are timed to make a recipe fit into a time.
@@ -73,6 +85,11 @@ pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
     let data = match data {
         DataSpec::Known { layout, .. } => layout.clone(),
         DataSpec::Table { train, .. } => train.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into()),
+        DataSpec::Corpus { files, .. } => match files.first().and_then(|path| path.file_name()) {
+            // The first of two or three endings, as of `wiki-00.txt.gz`, is where the name ends.
+            Some(name) => name.to_string_lossy().split('.').next().unwrap_or("text").into(),
+            None => "text".into(),
+        },
         DataSpec::Embedded { .. } => "embedded".into(),
         DataSpec::Memory { .. } => "memory".into(),
     };

@@ -85,7 +85,7 @@ fn a_layer_that_hurts_stays_exact() {
     let gate = &report["gate"];
     assert_eq!(gate["f32"][0]["rows"], 120);
     assert_eq!(accuracy(&gate["f32"]), 1.0, "{report}");
-    assert!(gate["loss_of_all"].as_f64().unwrap() > 40.0, "the layer should hurt: {report}");
+    assert!(gate["loss_without_floats"].as_f64().unwrap() > 40.0, "the layer should hurt: {report}");
     assert!(gate["loss"].as_f64().unwrap() <= 35.0 + 1e-9, "{report}");
     let lost = 100.0 * (accuracy(&gate["f32"]) - accuracy(&gate["quantized"]));
     assert!((lost - gate["loss"].as_f64().unwrap()).abs() < 1e-9, "{report}");
@@ -129,7 +129,7 @@ fn without_data_nothing_is_gated_and_that_is_said() {
     let teacher = workshop().join("teacher").display().to_string();
     let base = ["quantize", &teacher, "--out"];
     let text = succeed(folder, &[&base[..], &["small", "--without-f32", "--embeddings", "int4"]].concat());
-    assert!(text.contains("not gated") && text.contains("int4"), "{text}");
+    assert!(text.contains("not scored") && text.contains("int4"), "{text}");
     assert!(!folder.join("small/model.safetensors").exists());
     assert!(Bundle::read_with(&folder.join("small"), ReadWeights::Quantized).is_ok());
     // The smallest directory can be looked into.

@@ -35,7 +35,9 @@ pub struct FrozenHead {
 pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
     let config = &plan.student.config;
     let streams = Streams::new(plan.recipe.seed);
-    let mut rows: Vec<usize> = (0..plan.data.train.len()).collect();
+    let Some(data) = &plan.labeled else { return Ok(Begun { weights, frozen: None }) };
+    let train = &data.train;
+    let mut rows: Vec<usize> = (0..train.len()).collect();
     if rows.len() > ROWS {
         streams.stream("frozen head", &[]).shuffle(&mut rows);
         rows.truncate(ROWS);
@@ -54,21 +56,21 @@ pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
     };
     let values = features.iter().flat_map(unit).collect();
     let features = Features::Dense(DenseRows { columns, values });
-    let Selected { model, penalty, score } = match &plan.data.train.target {
+    let Selected { model, penalty, score } = match &train.target {
         Target::Classes(labels) => {
-            let Some(classes) = plan.data.train.classes() else { return Ok(Begun { weights, frozen: None }) };
+            let Some(classes) = train.classes() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<u32> = rows.iter().map(|&row| classes[row]).collect();
             let weights = plan.stages.iter().find_map(|stage| stage.class_weights.as_deref());
             let labels = Labels { weights, ..Labels::new(&picked, labels.len()) };
             select_softmax(&features, labels, &SOFTMAX_GRID, &streams)
         }
         Target::MultiLabel(labels) => {
-            let Some(sets) = plan.data.train.label_sets() else { return Ok(Begun { weights, frozen: None }) };
+            let Some(sets) = train.label_sets() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<Vec<u32>> = rows.iter().map(|&row| sets[row].clone()).collect();
             select_one_vs_rest(&features, &picked, labels.len(), &SOFTMAX_GRID, &streams)
         }
         Target::Regression { .. } => {
-            let Some(scores) = plan.data.train.scores() else { return Ok(Begun { weights, frozen: None }) };
+            let Some(scores) = train.scores() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<f32> = rows.iter().map(|&row| scores[row] as f32).collect();
             select_ridge(&features, &picked, &RIDGE_GRID, &streams)
         }

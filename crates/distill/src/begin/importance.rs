@@ -1,13 +1,16 @@
-//! How much the loss depends on each attention head and each feed-forward unit of a teacher.
+//! How much a teacher's loss, or its output where there are no labels, depends on each attention head and each
+//! feed-forward unit.
 //!
 //! A unit's importance is `Σ_batches |Σ_tokens a · ∂L/∂a|` of its activation `a` (Michel et al., arXiv 1905.10650, eq. 2,
 //! applied to units of the feed-forward block as well). With `y = a W` the inner sum is the product of the unit's row of `W` with the gradient
 //! of that row, so that weight gradients are all that is needed.
 
 use attar_model::{Bundle, EncoderConfig};
+use attar_text::random::Streams;
+use burn::tensor::{Tensor, TensorData};
 
 use crate::Error;
-use crate::engine::{Encoder, Input, Parameters, Values};
+use crate::engine::{Encoder, Input, Keep, Parameters, Values};
 use crate::objectives::{Gold, Objective, ProjectionSpec, Semantics};
 use crate::optimizer::{Gradient, Gradients};
 use crate::plan::Plan;
@@ -23,6 +26,9 @@ pub(super) struct LayerImportance {
 }
 
 /// Importance of the parts of each layer of `teacher`, from its loss on the gold labels of these batches.
+///
+/// Raw text has no labels. There the loss is the sum of the last layer's outputs, each with a random sign: the square of
+/// such a sum's derivative is on average the sum of the squares of all outputs' derivatives.
 pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Result<Vec<LayerImportance>, Error> {
     let device = crate::device::open(plan.recipe.device)?;
     let encoder = Encoder::new(teacher.config.clone());
@@ -30,15 +36,27 @@ pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Re
     parameters.load(encoder.slots(), &teacher.weights)?;
     let objectives = vec![Objective::from(Gold { weight: 1.0 })];
     let loss = StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None);
+    let streams = Streams::new(plan.recipe.seed);
     let mut sums = vec![LayerImportance::default(); teacher.config.layers];
-    for rows in batches {
+    for (index, rows) in batches.iter().enumerate() {
         let batch = plan.train_texts.batch(rows);
         let batch = plan.teacher_ids.as_ref().map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
         let input = Input::ragged(&batch, &teacher.config, &device);
         let leaves = parameters.leaves(&input);
-        let Some(labels) = batch_labels(plan, rows, None, &device) else { continue };
-        let loss = loss.loss(&leaves, &input, None, Some(&labels), None);
-        let gradients = Gradients::collect(leaves, input.ids(), loss.total.backward())?;
+        let total = match batch_labels(plan, rows, None, &device) {
+            Some(labels) => loss.loss(&leaves, &input, None, Some(&labels), None).total,
+            None if plan.labeled.is_some() => continue,
+            None => {
+                let states = loss.encoder().forward(&leaves, &input, Keep::Output, None).last().clone();
+                let [tokens, hidden] = states.dims();
+                let mut stream = streams.stream("importance", &[index as u64]);
+                let signs = (0..tokens * hidden).map(|_| if stream.next_u32() & 1 == 0 { 1.0 } else { -1.0 });
+                let signs =
+                    Tensor::<2>::from_data(TensorData::new(signs.collect::<Vec<f32>>(), [tokens, hidden]), &device);
+                (states * signs).sum_dim(1).sum()
+            }
+        };
+        let gradients = Gradients::collect(leaves, input.ids(), total.backward())?;
         add(&mut sums, &teacher.config, &parameters, &parameters.values(), gradients)?;
     }
     Ok(sums)

@@ -26,7 +26,9 @@ pub(super) fn weights(plan: &Plan, layers: &[usize]) -> Result<Begun, Error> {
     let planned = plan.teacher.as_ref().expect("the plan checked that there is a teacher");
     let teacher = &planned.bundle;
     let streams = Streams::new(plan.recipe.seed);
-    let mut rows: Vec<u32> = (0..plan.data.train.len() as u32).collect();
+    // Rows without labels tell nothing of what a task's loss depends on.
+    let count = plan.labeled.as_ref().map_or(plan.train_texts.len(), |data| data.train.len());
+    let mut rows: Vec<u32> = (0..count as u32).collect();
     streams.stream("pruning", &[]).shuffle(&mut rows);
     rows.truncate(ROWS);
     let batches: Vec<Vec<u32>> = rows.chunks(BATCH).map(<[u32]>::to_vec).collect();

@@ -25,7 +25,8 @@ pub struct Trace {
     pub pooled: Option<Tensor<2>>,
     /// The vector of each sequence that a classifier reads, before its dropout `[B, H]`.
     pub sentences: Option<Tensor<2>>,
-    /// Of the head: classes or a score `[B, K]`, tags `[N, K]`, or masked-token logits `[N, V]`.
+    /// Of the head: classes or a score `[B, K]`, tags `[N, K]`, or masked-token logits `[N, V]`, or
+    /// `[M, V]` of the rows that [`Input::guessing`] names.
     pub logits: Option<Tensor<2>>,
     /// Next-sentence logits `[B, 2]` of a pre-training head.
     pub sequence_logits: Option<Tensor<2>>,
@@ -241,7 +242,11 @@ impl Encoder {
                 trace.logits = Some(linear(apply_dropout(last.clone(), after), &self.linear(values)));
             }
             Head::MaskedLm | Head::Pretraining => {
-                let dense = linear(last.clone(), &self.linear(values));
+                let read = match &input.guessed {
+                    Some(rows) => last.clone().select(0, rows.clone()),
+                    None => last.clone(),
+                };
+                let dense = linear(read, &self.linear(values));
                 let transformed = activation(dense, c.masked_lm_activation());
                 let transformed = layer_norm(transformed, &self.norm(values));
                 let (words, bias) = (all.cursor().matrix(), values.vector());

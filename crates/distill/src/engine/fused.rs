@@ -7,6 +7,7 @@
 mod accumulator;
 mod attention_context;
 mod attention_scores;
+mod cross_entropy;
 mod feed_forward;
 mod gelu;
 mod linear;
@@ -18,6 +19,7 @@ mod squared_difference;
 pub(crate) use accumulator::GradientAccumulator;
 pub(super) use attention_context::attention_context;
 pub(super) use attention_scores::{Attention, attention_scores};
+pub(super) use cross_entropy::cross_entropy;
 pub(super) use feed_forward::feed_forward;
 pub(super) use gelu::gelu;
 pub(super) use linear::linear;

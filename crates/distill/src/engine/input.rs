@@ -15,6 +15,8 @@ pub struct Input {
     pub(super) ids: Tensor<1, Int>,
     pub(super) types: Tensor<1, Int>,
     pub(super) positions: Tensor<1, Int>,
+    /// The token rows whose masked-language-model logits are wanted, if not all.
+    pub(super) guessed: Option<Tensor<1, Int>>,
     /// The lengths, with their index tensors.
     pub geometry: Geometry,
 }
@@ -32,6 +34,16 @@ impl Input {
     /// the published TinyBERT code computes its losses on.
     pub fn padded(batch: &Batch, config: &EncoderConfig, device: &Device) -> Input {
         Input::new(batch, Layout::padded(&batch.lengths), config, device)
+    }
+
+    /// With masked-language-model logits of these token rows `[M]` alone: the head costs as much as all layers together.
+    ///
+    /// Rows are those of a batch without padding.
+    #[must_use]
+    pub fn guessing(self, rows: &[u32]) -> Input {
+        let rows: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+        let device = self.ids.device();
+        Input { guessed: Some(indices(&rows, &device)), ..self }
     }
 
     /// Token types of the stored rows, `[N]`.
@@ -64,6 +76,6 @@ impl Input {
         let id_list = ids.iter().map(|&id| id as u32).collect();
         let type_list = types.iter().map(|&id| id as u32).collect();
         let [ids, types, positions] = [ids, types, positions].map(|values: Vec<usize>| indices(&values, device));
-        Input { id_list, type_list, ids, types, positions, geometry: Geometry::new(layout, device) }
+        Input { id_list, type_list, ids, types, positions, guessed: None, geometry: Geometry::new(layout, device) }
     }
 }

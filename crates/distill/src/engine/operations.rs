@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use attar_model::Activation;
-use burn::tensor::activation::{gelu_approximate, relu, softmax};
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::activation::{gelu_approximate, log_softmax, relu, softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
 use super::dropout::Site;
 use super::fused::{self, GradientAccumulator};
@@ -50,6 +50,25 @@ pub(crate) fn squared_difference<const D: usize>(
             let [rows, columns] = [a.dims()[0], a.dims()[1..].iter().product()];
             let difference = (a - b).square().reshape([rows, columns]);
             difference.sum_dim(1).sum()
+        }
+    }
+}
+
+/// Cross-entropy of logits `[B, K]` against class numbers `[B]`, averaged over rows, `[1]`.
+///
+/// # Panics
+/// If a label is no class, or the device fails to hand the labels out.
+pub(crate) fn cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
+    let [rows, _] = logits.dims();
+    match Implementation::of(&logits) {
+        Implementation::Fused => {
+            let labels = classes.into_data().convert::<i64>();
+            let labels = labels.as_slice::<i64>().expect("labels are integers");
+            fused::cross_entropy(logits, labels.iter().map(|&label| label as u32).collect())
+        }
+        Implementation::Composed => {
+            let picked = log_softmax(logits, 1).gather(1, classes.reshape([rows, 1]));
+            picked.sum().neg() / rows as f64
         }
     }
 }

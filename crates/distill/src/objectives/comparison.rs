@@ -16,6 +16,8 @@ pub enum BatchLabels {
     LabelSets(Tensor<2>),
     /// Scores `[B, 1]`.
     Scores(Tensor<2>),
+    /// What stood at the masked rows, `[M]`.
+    Pieces(Tensor<1, Int>),
 }
 
 /// Traces of student and teacher on one batch, and what belongs to it.

@@ -29,8 +29,8 @@ impl LossTerm for Contrast {
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
         match setting.target {
-            Target::Classes(_) => Ok(()),
-            _ => Err(Misfit::new("rows with one class each", "rows with scores or label sets", "use `gold`")),
+            Some(Target::Classes(_)) => Ok(()),
+            _ => Err(Misfit::new("rows with one class each", "rows with scores, label sets or none", "use `gold`")),
         }
     }
 

@@ -37,6 +37,7 @@ impl LossTerm for Gold {
             }
             BatchLabels::LabelSets(labels) => binary_cross_entropy(logits, labels.clone()),
             BatchLabels::Scores(scores) => regression(logits, scores.clone()),
+            BatchLabels::Pieces(_) => panic!("the plan checked that rows have labels"),
         }
     }
 }

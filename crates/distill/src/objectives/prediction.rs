@@ -5,6 +5,7 @@ use burn::tensor::activation::{log_sigmoid, log_softmax, sigmoid, softmax};
 use burn::tensor::{Int, Tensor};
 
 use super::{Semantics, mean, mean_square};
+use crate::engine;
 
 /// Cross-entropy of the student's logits against the teacher's soft labels, both `[B, K]`.
 ///
@@ -38,9 +39,7 @@ pub fn soft_binary_cross_entropy(student: Tensor<2>, teacher: Tensor<2>, tempera
 
 /// Cross-entropy of logits `[B, K]` against class numbers `[B]`, averaged over rows.
 pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
-    let [rows, _] = logits.dims();
-    let picked = log_softmax(logits, 1).gather(1, classes.reshape([rows, 1]));
-    mean(picked).neg()
+    engine::cross_entropy(logits, classes)
 }
 
 /// Cross-entropy of logits `[B, K]` against class numbers `[B]`, that of each row times its weight `[B]`, averaged over rows.

@@ -40,17 +40,21 @@ impl LossTerm for Soft {
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
         let reference = setting.semantics == Semantics::Reference;
-        if reference && matches!(setting.target, Target::MultiLabel(_)) {
+        if reference && matches!(setting.target, Some(Target::MultiLabel(_))) {
             let expected = "one class or a score, which the published code knows";
             return Err(Misfit::new(expected, "several labels a row", "set `semantics = \"clean\"`"));
         }
         // The published code trains scores on those of the data.
-        let from_data = reference && setting.labeled && matches!(setting.target, Target::Regression { .. });
+        let from_data = reference && setting.labeled && matches!(setting.target, Some(Target::Regression { .. }));
         if from_data || setting.teacher_answers {
             return Ok(());
         }
+        let Some(target) = setting.target else {
+            let way_out = "use `hidden`, `attention`, `relation` or `pooled`, which compare states";
+            return Err(Misfit::new("labeled data, whose labels a teacher answers", "raw text", way_out));
+        };
         Err(Misfit::new(
-            format!("a teacher that answers the data's {} outputs", setting.target.outputs()),
+            format!("a teacher that answers the data's {} outputs", target.outputs()),
             format!("a head that answers something else ({} outputs)", setting.teacher().outputs()),
             "fine-tune the teacher on these labels first (`attar finetune`)",
         ))

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use attar_model::EncoderConfig;
 use attar_text::labeled::Target;
+use attar_text::masking::Masking;
 use burn::tensor::Tensor;
 
 use super::{Comparison, ProjectionSpec, Semantics};
@@ -16,14 +17,24 @@ pub trait LossTerm: Debug {
     /// Factor of the term in the sum.
     fn weight(&self) -> f64;
 
-    /// True if the term reads the labels of the data instead of a teacher.
+    /// True if the term reads the labels of the data.
     fn needs_labels(&self) -> bool {
         false
     }
 
+    /// True if the term reads a teacher.
+    fn needs_teacher(&self) -> bool {
+        !self.needs_labels()
+    }
+
     /// True if the term reads the layers, not only the output of the model.
     fn needs_layers(&self) -> bool {
-        !self.needs_labels()
+        self.needs_teacher()
+    }
+
+    /// Which pieces are hidden from the models, if the term has the student guess them.
+    fn masking(&self) -> Option<Masking> {
+        None
     }
 
     /// True if the term compares states through a projection.
@@ -73,8 +84,8 @@ pub struct Setting<'a> {
     pub teacher: Option<&'a EncoderConfig>,
     /// Whether the teacher's head answers what the data ask.
     pub teacher_answers: bool,
-    /// What the data ask.
-    pub target: &'a Target,
+    /// What the data ask; `None` for raw text.
+    pub target: Option<&'a Target>,
     /// Whether every training row has a label.
     pub labeled: bool,
     /// How student states are projected.

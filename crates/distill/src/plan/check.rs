@@ -2,10 +2,12 @@
 
 use attar_model::EncoderConfig;
 use attar_text::labeled::Label;
-use attar_text::tokenizer::{Encoding, Tokenizer};
+use attar_text::tokenizer::Tokenizer;
 
+use super::text_data::TextData;
 use super::{Model, PlannedTeacher};
 use crate::data::LabeledData;
+use crate::encoded_rows::EncodedRows;
 use crate::objectives::{Misfit, Objective, Semantics, Setting};
 use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, StudentSpec, TeacherPrecision};
 use crate::{Error, model_directory};
@@ -81,25 +83,25 @@ pub(super) fn stage(
     stage: &StageSpec,
     student: &EncoderConfig,
     teacher: Option<&PlannedTeacher>,
-    data: &LabeledData,
-    more: usize,
+    data: &TextData,
     semantics: Semantics,
 ) -> Result<(), Error> {
-    let target = &data.train.target;
+    let labeled = data.labeled();
+    let target = labeled.map(|data| &data.train.target);
     let setting = Setting {
         student,
         teacher: teacher.map(|planned| &planned.bundle.config),
-        teacher_answers: teacher.is_some_and(|planned| planned.answers(target)),
+        teacher_answers: teacher.is_some_and(|planned| target.is_some_and(|target| planned.answers(target))),
         target,
-        labeled: data.train.examples.iter().all(|row| row.label != Label::Absent),
+        labeled: labeled.is_some_and(|data| data.train.examples.iter().all(|row| row.label != Label::Absent)),
         projection: stage.projection,
         semantics,
     };
     for objective in &stage.objectives {
         let place = format!("stage {}, objective {}", stage.name, objective.name());
         let has_inputs = if objective.needs_labels() {
-            labels_everywhere(stage, data, more)
-        } else if teacher.is_none() {
+            labels_everywhere(stage, data)
+        } else if objective.needs_teacher() && teacher.is_none() {
             Err(Misfit::new("a teacher", "none", "add `[teacher]` with its `path`, or keep `gold` alone"))
         } else {
             Ok(())
@@ -109,8 +111,11 @@ pub(super) fn stage(
     Ok(())
 }
 
-/// Whether each row that a stage goes over has a label; `more` rows are beside the labeled ones.
-fn labels_everywhere(stage: &StageSpec, data: &LabeledData, more: usize) -> Result<(), Misfit> {
+/// Whether each row that a stage goes over has a label.
+fn labels_everywhere(stage: &StageSpec, data: &TextData) -> Result<(), Misfit> {
+    let way_out = "learn from a teacher (`hidden`, `attention`, `relation`) or from the text itself (`masked-lm`)";
+    let Some(labeled) = data.labeled() else { return Err(Misfit::new("labeled data", "raw text", way_out)) };
+    let more = data.more();
     if more > 0 && stage.rows == StageRows::All {
         return Err(Misfit::new(
             "a label on every row",
@@ -118,7 +123,7 @@ fn labels_everywhere(stage: &StageSpec, data: &LabeledData, more: usize) -> Resu
             "set `rows = \"labeled\"` in this stage, or learn from a teacher alone (`soft`)",
         ));
     }
-    match data.train.examples.iter().filter(|row| row.label == Label::Absent).count() {
+    match labeled.train.examples.iter().filter(|row| row.label == Label::Absent).count() {
         0 => Ok(()),
         unlabeled => Err(Misfit::new(
             "a label on every training row",
@@ -133,8 +138,8 @@ fn refused(place: &str, misfit: Misfit) -> Error {
 }
 
 /// The weight of each class in the `gold` term of a stage.
-pub(super) fn class_weights(stage: &StageSpec, data: &LabeledData) -> Result<Option<Vec<f32>>, Error> {
-    let Some(weights) = &stage.class_weights else { return Ok(None) };
+pub(super) fn class_weights(stage: &StageSpec, data: Option<&LabeledData>) -> Result<Option<Vec<f32>>, Error> {
+    let (Some(weights), Some(data)) = (&stage.class_weights, data) else { return Ok(None) };
     let place = format!("stage {}", stage.name);
     if !stage.objectives.iter().any(|objective| matches!(objective, Objective::Gold(_))) {
         let out = "leave `class-weights` out here and weight the classes where the teacher is trained";
@@ -218,8 +223,8 @@ pub(super) fn same_reading(student: &EncoderConfig, teacher: &EncoderConfig) -> 
 }
 
 /// Whether a model has a row for every token type that occurs.
-pub(super) fn token_types(who: &str, config: &EncoderConfig, texts: &[Encoding]) -> Result<(), Error> {
-    let largest = texts.iter().flat_map(|text| &text.types).copied().max().unwrap_or(0) as usize;
+pub(super) fn token_types(who: &str, config: &EncoderConfig, texts: &EncodedRows) -> Result<(), Error> {
+    let largest = texts.largest_type() as usize;
     if config.types > 0 && largest >= config.types {
         let expected = format!("token types below {}, the rows of its table", config.types);
         return Err(Error::refused(

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Plan, PlannedStage};
 use crate::begin::begin;
+use crate::score::Truth;
 use crate::train::{Teacher, Trainer, phase};
 use crate::{Error, billing, evaluate};
 
@@ -75,11 +76,12 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
         let all = stage.volume().1 as f64;
         seconds += each * all;
         squares += (error * all).powi(2);
-        if stage.predicts() && plan.data.dev.class_counts().len() + usize::from(plan.data.dev.scores().is_some()) > 0 {
+        let scored = plan.labeled.as_ref().is_some_and(|data| Truth::of(&data.dev).is_some());
+        if (stage.predicts() && scored) || plan.labeled.is_none() {
             let due = (0..stage.steps).filter(|&step| stage.evaluates_after(step)).count();
             meter.enter(phase::EVALUATION);
             // The student is scored once more at the end.
-            evaluations += evaluation(plan, &trainer)? * (due + 1) as f64;
+            evaluations += evaluation(plan, &trainer, &mut meter)? * (due + 1) as f64;
         }
     }
     seconds += beginning + evaluations;
@@ -113,12 +115,16 @@ fn per_token(timed: &[(f64, f64)]) -> (f64, f64) {
 }
 
 /// Seconds of one evaluation, from some of the dev rows.
-fn evaluation(plan: &Plan, trainer: &Trainer<'_>) -> Result<f64, Error> {
+fn evaluation(plan: &Plan, trainer: &Trainer<'_>, meter: &mut Meter) -> Result<f64, Error> {
     let step = plan.dev_texts.len().div_ceil(DEV_ROWS).max(1);
     let rows: Vec<usize> = (0..plan.dev_texts.len()).step_by(step).collect();
     let sample = plan.dev_texts.of_rows(&rows);
-    let (encoder, values) = trainer.student();
     let start = Instant::now();
+    if plan.labeled.is_none() {
+        trainer.held_out_loss(meter)?;
+        return Ok(start.elapsed().as_secs_f64());
+    }
+    let (encoder, values) = trainer.student();
     evaluate::logits(&(encoder, &values), &sample, trainer.device(), |_| {})?;
     Ok(start.elapsed().as_secs_f64() * plan.dev_texts.len() as f64 / rows.len().max(1) as f64)
 }

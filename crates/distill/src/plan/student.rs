@@ -12,7 +12,6 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
 use super::Model;
-use crate::data::LabeledData;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
 
@@ -27,6 +26,8 @@ pub struct PlannedStudent {
     pub beginning: Beginning,
     /// What a card names as the model it came from.
     pub base: Option<String>,
+    /// How its vectors are made of its states.
+    pub pooling: Option<Pooling>,
 }
 
 /// What a run does before the first update.
@@ -38,6 +39,16 @@ pub enum Beginning {
     FrozenHead,
     /// Parts of the teacher are chosen by importance measured on training text, in these layers, counted from 1.
     Pruned(Vec<usize>),
+}
+
+/// What a student is to be, whatever it begins with.
+pub(super) struct Wanted<'a> {
+    /// Its head.
+    pub head: Head,
+    /// The tokenizer whose pieces it has.
+    pub tokenizer: &'a Tokenizer,
+    /// Tokens of its longest text.
+    pub max_tokens: usize,
 }
 
 /// What a student can begin with.
@@ -55,12 +66,12 @@ impl PlannedStudent {
     pub(super) fn new(
         spec: &StudentSpec,
         sources: StudentSources<'_>,
-        tokenizer: &Tokenizer,
-        data: &LabeledData,
+        wanted: Wanted<'_>,
         streams: &Streams,
         notes: &mut Vec<String>,
     ) -> Result<PlannedStudent, Error> {
-        let head = Head::Classification { target: answer(&data.train.target) };
+        let Wanted { head, tokenizer, max_tokens } = wanted;
+        let teachers_pooling = sources.teacher.and_then(|teacher| teacher.pooling.clone());
         match spec {
             StudentSpec::Model { path, new_head, classifier, head: begins } => {
                 let base = match (path, sources.base) {
@@ -72,7 +83,7 @@ impl PlannedStudent {
                 base.student(*classifier, *begins, head, streams)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
-                let like = like(sources.teacher.map(|teacher| &teacher.config), tokenizer, data.max_tokens);
+                let like = like(sources.teacher.map(|teacher| &teacher.config), tokenizer, max_tokens);
                 let shape = EncoderConfig {
                     layers: *layers,
                     hidden: *hidden,
@@ -84,7 +95,8 @@ impl PlannedStudent {
                 };
                 let config = checked(shape.with_head(head))?;
                 let weights = initialize_missing(&config, Weights::new(), streams);
-                Ok(PlannedStudent { config, weights, beginning: Beginning::Given, base: None })
+                let pooling = pooling(&config, teachers_pooling);
+                Ok(PlannedStudent { config, weights, beginning: Beginning::Given, base: None, pooling })
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
                 // The tokenizer is the teacher's, so that there is one.
@@ -98,7 +110,7 @@ impl PlannedStudent {
                     heads: heads.unwrap_or(whole.heads),
                     feed_forward: feed_forward.unwrap_or(whole.feed_forward),
                     initializer_range: deviation(hidden),
-                    ..like(Some(whole), tokenizer, data.max_tokens)
+                    ..like(Some(whole), tokenizer, max_tokens)
                 };
                 let config = checked(shape.with_head(head))?;
                 let same = (config.hidden, config.heads, config.feed_forward)
@@ -112,7 +124,8 @@ impl PlannedStudent {
                     refuse_growth(&config, whole)?;
                     (Weights::new(), Beginning::Pruned(layers.clone()))
                 };
-                Ok(PlannedStudent { config, weights, beginning, base: None })
+                let pooling = pooling(&config, teachers_pooling);
+                Ok(PlannedStudent { config, weights, beginning, base: None, pooling })
             }
         }
     }
@@ -174,16 +187,35 @@ impl Base {
         streams: &Streams,
     ) -> Result<PlannedStudent, Error> {
         let Base { name, bundle, keeps_head } = self;
-        let made_for = match bundle.pooling {
+        let made_for = match &bundle.pooling {
             Some(Pooling { mode: PoolingMode::Mean, .. }) => ClassifierInput::Mean,
             _ => ClassifierInput::FirstToken,
         };
         let input = if keeps_head { bundle.config.classifier_input } else { chosen(classifier, made_for) };
         let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
-        let beginning =
-            if keeps_head || begins == HeadStart::Random { Beginning::Given } else { Beginning::FrozenHead };
+        let classifies = matches!(config.head, Head::Classification { .. });
+        let beginning = match begins {
+            HeadStart::Frozen if classifies && !keeps_head => Beginning::FrozenHead,
+            HeadStart::Frozen | HeadStart::Random => Beginning::Given,
+        };
         let weights = initialize_missing(&config, bundle.weights, streams);
-        Ok(PlannedStudent { config, weights, beginning, base: Some(name) })
+        let pooling = pooling(&config, bundle.pooling);
+        Ok(PlannedStudent { config, weights, beginning, base: Some(name), pooling })
+    }
+}
+
+/// How vectors are made of a student's states: as its classifier reads them, or else as the model that it comes from
+/// does.
+fn pooling(config: &EncoderConfig, from: Option<Pooling>) -> Option<Pooling> {
+    match (&config.head, config.classifier_input) {
+        (Head::Classification { .. }, ClassifierInput::FirstToken) => None,
+        (Head::Classification { .. }, ClassifierInput::Mean) => {
+            Some(Pooling { mode: PoolingMode::Mean, normalize: false })
+        }
+        (Head::Classification { .. }, ClassifierInput::Cosine) => {
+            Some(Pooling { mode: PoolingMode::Mean, normalize: true })
+        }
+        _ => from,
     }
 }
 
@@ -297,7 +329,9 @@ pub(super) fn answer(target: &Target) -> Answer {
 
 /// Whether a model's head can be kept: false if it has none, an error if its labels differ.
 fn fits(model: &str, head: &Head, wanted: &Head) -> Result<bool, Error> {
-    let Head::Classification { target: answer } = wanted else { unreachable!("data ask for classes or scores") };
+    let Head::Classification { target: answer } = wanted else {
+        return Ok(wanted.has_masked_lm() && head.has_masked_lm());
+    };
     let Head::Classification { target } = head else { return Ok(false) };
     let refused = |got: String, expected: String| {
         let out = "add `new-head = true` (`--new-head`) to replace the head";

@@ -19,13 +19,17 @@ pub struct PlannedTeacher {
 }
 
 impl PlannedTeacher {
-    pub(super) fn new(model: Model, rows: &LabeledData, notes: &mut Vec<String>) -> Result<PlannedTeacher, Error> {
+    pub(super) fn new(
+        model: Model,
+        rows: Option<&LabeledData>,
+        notes: &mut Vec<String>,
+    ) -> Result<PlannedTeacher, Error> {
         let Model { name, bundle, .. } = model;
         notes.extend(bundle.notes.iter().cloned());
-        let classes = match (&bundle.config.head, &rows.train.target) {
-            (Head::Classification { target: Answer::Labels(names) }, Target::Classes(data))
-            | (Head::Classification { target: Answer::MultiLabel(names) }, Target::MultiLabel(data)) => {
-                labels::order(&format!("teacher {name}"), names, &data.names, rows.class_order, notes)?
+        let classes = match (&bundle.config.head, rows.map(|rows| (&rows.train.target, rows.class_order))) {
+            (Head::Classification { target: Answer::Labels(names) }, Some((Target::Classes(data), order)))
+            | (Head::Classification { target: Answer::MultiLabel(names) }, Some((Target::MultiLabel(data), order))) => {
+                labels::order(&format!("teacher {name}"), names, &data.names, order, notes)?
             }
             // A teacher of states alone is fine; what needs its predictions is checked with the stages.
             _ => None,

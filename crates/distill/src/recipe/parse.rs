@@ -102,6 +102,7 @@ impl Recipe {
                 paths.push(train);
                 paths.extend([dev, label_file, dev_label_file].into_iter().flatten());
             }
+            DataSpec::Corpus { files, .. } => paths.extend(files),
             DataSpec::Memory { .. } | DataSpec::Embedded { .. } => {}
         }
         paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.path.as_mut()));

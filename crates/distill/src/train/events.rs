@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::trainer::StepReport;
 use crate::Error;
 use crate::begin::FrozenHead;
+use crate::scores::HeldOutLoss;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +51,15 @@ pub enum Event {
         score: Score,
         /// True if these are the best weights of the stage so far.
         best: bool,
+    },
+    /// The loss on held-out text.
+    HeldOut {
+        /// Stage, counted from 0.
+        stage: usize,
+        /// Updates done.
+        step: usize,
+        /// What it is.
+        loss: HeldOutLoss,
     },
     /// A stage ended before its last update, because the score had not risen for long enough.
     Stopped {

@@ -20,7 +20,7 @@ use crate::plan::{Beginning, Plan};
 use crate::recipe::KeepWeights;
 use crate::run_directory::{ExportedStudent, RunDirectory};
 use crate::score::{Agreement, Answers, Truth};
-use crate::scores::{Scores, TeacherScores, retention};
+use crate::scores::{HeldOutLoss, Scores, TeacherScores, retention};
 use crate::{Error, billing, device, evaluate};
 
 /// What a run in a directory leads to.
@@ -39,6 +39,8 @@ pub struct NewStudent {
     pub weights: Weights,
     /// Scores of the student and its teacher on the dev rows.
     pub scores: Option<Scores>,
+    /// The loss on held-out text, where the data are raw text.
+    pub held_out: Option<HeldOutLoss>,
     /// Time and energy of the run, its resumed parts included.
     pub totals: Totals,
 }
@@ -80,6 +82,13 @@ pub fn train_in_memory(plan: &Plan, observer: &mut dyn Observer) -> Result<NewSt
     Run::start(plan, Store::Memory { best: None }, observer, None)?.finish(None)
 }
 
+/// What stages lead to.
+struct Ended {
+    weights: Weights,
+    teacher: Option<Teacher>,
+    held_out: Option<HeldOutLoss>,
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     store: Store,
@@ -97,19 +106,19 @@ impl<'a> Run<'a> {
     ) -> Result<Run<'a>, Error> {
         let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
         let meter = Meter::start(options, ledger).map_err(Error::energy)?;
-        Ok(Run { plan, store, observer, meter, truth: Truth::of(&plan.data.dev) })
+        Ok(Run { plan, store, observer, meter, truth: plan.labeled.as_ref().and_then(|data| Truth::of(&data.dev)) })
     }
 
     /// Trains and scores the student, which is to be written to `path`.
     fn finish(mut self, path: Option<PathBuf>) -> Result<NewStudent, Error> {
-        let (weights, teacher) = self.stages()?;
+        let Ended { weights, teacher, held_out } = self.stages()?;
         let scores = self.scores(&weights, teacher)?;
         self.tell(Event::Finished { student: path })?;
-        Ok(NewStudent { weights, scores, totals: self.meter.finish() })
+        Ok(NewStudent { weights, scores, held_out, totals: self.meter.finish() })
     }
 
-    /// Runs all stages that are left; returns the student's weights and the teacher.
-    fn stages(&mut self) -> Result<(Weights, Option<Teacher>), Error> {
+    /// Runs all stages that are left.
+    fn stages(&mut self) -> Result<Ended, Error> {
         let mut checkpoint = match self.store.latest()? {
             Some(checkpoint) => checkpoint,
             None => self.beginning()?,
@@ -122,6 +131,14 @@ impl<'a> Run<'a> {
             checkpoint = next;
             self.stop_if_told(done, &self.plan.stages[checkpoint.state.stage - 1].spec.name)?;
         }
+        // Once more with the weights that are kept: a run that is resumed here has no trainer.
+        let held_out = match (&self.plan.labeled, self.plan.stages.len()) {
+            (None, stages) if stages > 0 => {
+                Trainer::new(self.plan, stages - 1, &checkpoint.parameters, teacher.clone())?
+                    .held_out_loss(&mut self.meter)?
+            }
+            _ => None,
+        };
         let slots = Encoder::new(self.plan.student.config.clone()).slots();
         let mut student = Weights::new();
         for name in slots.into_iter().flat_map(|slot| slot.parts) {
@@ -130,7 +147,7 @@ impl<'a> Run<'a> {
                 student.insert(name, tensor);
             }
         }
-        Ok((student, teacher))
+        Ok(Ended { weights: student, teacher, held_out })
     }
 
     /// The state before the first update, written if it took any computing.
@@ -179,6 +196,12 @@ impl<'a> Run<'a> {
                 joules: self.meter.totals().energy(),
                 watts: self.meter.power(),
             }))?;
+            if plan.labeled.is_none()
+                && stage.evaluates_after(step)
+                && let Some(loss) = trainer.held_out_loss(&mut self.meter)?
+            {
+                self.tell(Event::HeldOut { stage: index, step: done, loss })?;
+            }
             if stage.evaluates_after(step) && stage.predicts() {
                 best = self.evaluate(&trainer, index, done, best)?;
                 if stage.out_of_patience(done, best.map(|best| best.kept_step)) {
@@ -224,16 +247,16 @@ impl<'a> Run<'a> {
         step: usize,
         best: Option<Best>,
     ) -> Result<Option<Best>, Error> {
-        let Some(truth) = &self.truth else { return Ok(best) };
         let plan = self.plan;
+        let (Some(truth), Some(data)) = (&self.truth, &plan.labeled) else { return Ok(best) };
         self.meter.enter(phase::EVALUATION);
         let (encoder, values) = trainer.student();
         let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, trainer.device(), |_| {})?;
-        let answers = Answers::from_logits(&logits, &plan.data.dev.target);
-        let score = truth.score(plan.data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
+        let answers = Answers::from_logits(&logits, &data.dev.target);
+        let score = truth.score(data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
         // An undefined score, as of constant answers under a correlation, is the worst there is.
         let value = score.value.unwrap_or(f64::NEG_INFINITY);
-        let better = if plan.data.metrics[0].higher_is_better() { value } else { -value };
+        let better = if data.metrics[0].higher_is_better() { value } else { -value };
         // A 95 % interval is four standard errors wide.
         let error = score.interval.map_or(0.0, |interval| (interval.high - interval.low) / 4.0);
         let (best, is_best) = Best::after(best, better, error, step);
@@ -246,9 +269,9 @@ impl<'a> Run<'a> {
 
     /// Scores the finished student, and its teacher on the same rows.
     fn scores(&mut self, weights: &Weights, teacher: Option<Teacher>) -> Result<Option<Scores>, Error> {
-        let Some(truth) = &self.truth else { return Ok(None) };
         let plan = self.plan;
-        let (data, streams) = (&plan.data, Streams::new(plan.recipe.seed));
+        let (Some(truth), Some(data)) = (&self.truth, &plan.labeled) else { return Ok(None) };
+        let streams = Streams::new(plan.recipe.seed);
         self.meter.enter(phase::EVALUATION);
         let device = device::open(plan.recipe.device)?;
         let encoder = Encoder::new(plan.student.config.clone());

@@ -1,6 +1,7 @@
 //! The arithmetic of a stage: from a batch to a loss.
 
 use attar_model::{Head, Target};
+use attar_text::masking::Masking;
 use burn::tensor::Tensor;
 
 use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, Trace, Values};
@@ -80,6 +81,11 @@ impl StageLoss {
     /// True if an objective reads a teacher.
     pub fn needs_teacher(&self) -> bool {
         self.objectives.iter().any(Objective::needs_teacher)
+    }
+
+    /// Which pieces are hidden, if an objective has the student guess them.
+    pub fn masking(&self) -> Option<Masking> {
+        self.objectives.iter().find_map(Objective::masking)
     }
 
     /// Whether the student gives a text any number of labels.

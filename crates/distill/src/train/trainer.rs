@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use attar_meter::Meter;
 use attar_model::{Tensor as Stored, Weights};
-use attar_text::batch::Batch;
+use attar_text::batch::{Batch, BatchBudget, plan_sorted};
 use attar_text::labeled::Label;
+use attar_text::masking::Masked;
 use attar_text::random::Streams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
 use super::{StageLoss, Teacher};
 use crate::engine::{Dropout, Encoder, Input, Parameters, Storage, Trace, Values};
-use crate::objectives::{BatchLabels, Semantics};
+use crate::objectives::{BatchLabels, MASKED_LM, Semantics};
 use crate::optimizer::{AdamW, Gradients, Schedule};
 use crate::plan::{Plan, PlannedStage};
+use crate::scores::HeldOutLoss;
 use crate::{Error, device};
 
 /// Phases of a run as the meter names them.
@@ -102,14 +104,14 @@ impl<'a> Trainer<'a> {
         };
         let mut gradients: Option<Gradients> = None;
         for (micro, rows) in batches.iter().enumerate() {
-            let batch = self.plan.train_texts.batch(rows);
+            let mut batch = self.plan.train_texts.batch(rows);
             let place = [self.index as u64, step as u64, micro as u64];
+            let masked = self.mask(&mut batch, "masks", &place);
             let teacher = self.teach(&batch, place, meter);
             meter.enter(phase::TRAINING);
-            let input = self.input(&batch, self.loss.encoder());
+            let (input, labels) = self.student_input(&batch, masked.as_ref());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let labels = batch_labels(self.plan, rows, self.stage.class_weights.as_deref(), &self.device);
             let loss = self.loss.loss(&leaves, &input, teacher.as_ref(), labels.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
@@ -134,6 +136,39 @@ impl<'a> Trainer<'a> {
         let scale = if clip > 0.0 { (clip / (report.norm + 1e-6)).min(1.0) } else { 1.0 };
         self.optimizer.step(&mut self.parameters, gradients, report.rate, scale)?;
         Ok(report)
+    }
+
+    /// The loss of the stage on the plan's held-out text, without dropout and with the same pieces hidden every time;
+    /// `None` if nothing is held out.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn held_out_loss(&self, meter: &mut Meter) -> Result<Option<HeldOutLoss>, Error> {
+        let texts = &self.plan.dev_texts;
+        if texts.is_empty() {
+            return Ok(None);
+        }
+        meter.enter(phase::EVALUATION);
+        let budget = BatchBudget { rows: self.stage.spec.batch_rows, tokens: self.stage.spec.batch_tokens };
+        let values = self.parameters.values();
+        let (mut loss, mut tokens, mut terms) = (0.0, 0, BTreeMap::<String, f64>::new());
+        for (index, rows) in plan_sorted(&texts.lengths(), budget).iter().enumerate() {
+            let mut batch = texts.batch(rows);
+            let masked = self.mask(&mut batch, "held-out masks", &[index as u64]);
+            let teacher = self.trace_of_teacher(&batch, None);
+            let (input, labels) = self.student_input(&batch, masked.as_ref());
+            let parts = self.loss.loss(&values, &input, teacher.as_ref(), labels.as_ref(), None);
+            let weight = batch.tokens() as f64;
+            for (name, term) in &parts.terms {
+                *terms.entry(name.to_string()).or_default() += weight * number(term)?;
+            }
+            loss += weight * number(&parts.total)?;
+            tokens += batch.tokens();
+        }
+        terms.values_mut().for_each(|term| *term /= tokens as f64);
+        let perplexity = terms.get(MASKED_LM).map(|loss| loss.exp());
+        let loss = loss / tokens as f64;
+        Ok(Some(HeldOutLoss { sequences: texts.len(), tokens, loss, terms, perplexity }))
     }
 
     /// The student and its parameters, for a pass without gradients.
@@ -171,17 +206,43 @@ impl<'a> Trainer<'a> {
     }
 
     fn teach(&self, batch: &Batch, place: [u64; 3], meter: &mut Meter) -> Option<Trace> {
-        let teacher = self.teacher.as_ref()?;
+        self.teacher.as_ref()?;
         meter.enter(phase::TEACHER);
         // The published code never leaves training mode.
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
+        self.trace_of_teacher(batch, dropout)
+    }
+
+    /// What the teacher makes of a batch of the student's ids.
+    fn trace_of_teacher(&self, batch: &Batch, dropout: Option<Dropout<'_>>) -> Option<Trace> {
+        let teacher = self.teacher.as_ref()?;
         let required = self.loss.required_outputs(teacher.encoder().config().layers);
         let input = match &self.plan.teacher_ids {
             Some(ids) => self.input(&with_ids(batch, ids), teacher.encoder()),
             None => self.input(batch, teacher.encoder()),
         };
         Some(teacher.trace_required(&input, &required, dropout))
+    }
+
+    /// Hides pieces of a batch if an objective has the student guess them; says which.
+    fn mask(&self, batch: &mut Batch, purpose: &str, indices: &[u64]) -> Option<Masked> {
+        let (masking, masker) = (self.loss.masking()?, self.plan.masker.as_ref()?);
+        let masked = masker.mask(batch, masking, &mut self.streams.stream(purpose, indices));
+        batch.ids.clone_from(&masked.ids);
+        Some(masked)
+    }
+
+    /// A batch as the student reads it, and what it is to answer.
+    fn student_input(&self, batch: &Batch, masked: Option<&Masked>) -> (Input, Option<BatchLabels>) {
+        let input = self.input(batch, self.loss.encoder());
+        match masked {
+            Some(masked) => (input.guessing(&masked.rows), Some(pieces(masked, &self.device))),
+            None => {
+                let weights = self.stage.class_weights.as_deref();
+                (input, batch_labels(self.plan, &batch.rows, weights, &self.device))
+            }
+        }
     }
 
     fn input(&self, batch: &Batch, encoder: &Encoder) -> Input {
@@ -202,7 +263,8 @@ impl<'a> Trainer<'a> {
 
 /// Labels of training rows, if all have one; `weights` are those of classes.
 pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
-    let examples = &plan.data.train.examples;
+    let data = plan.labeled.as_ref()?;
+    let examples = &data.train.examples;
     static ABSENT: Label = Label::Absent;
     // Rows past the data set's own have no label.
     let label = |&row: &u32| examples.get(row as usize).map_or(&ABSENT, |example| &example.label);
@@ -221,7 +283,7 @@ pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, d
         });
     }
     if labels.iter().all(|label| matches!(label, Label::MultiLabel(_))) {
-        let width = plan.data.train.target.outputs();
+        let width = data.train.target.outputs();
         let mut present = vec![0.0f32; count * width];
         for (row, label) in present.chunks_mut(width.max(1)).zip(&labels) {
             if let Label::MultiLabel(numbers) = label {
@@ -233,6 +295,13 @@ pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, d
     let score = |label: &&Label| if let Label::Score(score) = label { Some(*score) } else { None };
     let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
     Some(BatchLabels::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
+}
+
+/// What stood at the masked rows of a batch.
+fn pieces(masked: &Masked, device: &Device) -> BatchLabels {
+    let pieces: Vec<i32> = masked.labels.iter().map(|&id| id as i32).collect();
+    let count = pieces.len();
+    BatchLabels::Pieces(Tensor::from_data(TensorData::new(pieces, [count]), device))
 }
 
 /// A batch in the ids of another vocabulary.

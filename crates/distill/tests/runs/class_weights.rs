@@ -56,13 +56,13 @@ fn a_rare_class_is_answered_where_classes_count_alike() {
     rows(folder.path());
     let out = |name: &str| folder.path().join(name);
     let (plan, plain) = run(&recipe(folder.path(), ""), &out("plain"));
-    assert_eq!(plan.data().metrics[0], Metric::Accuracy);
+    assert_eq!(plan.labeled().unwrap().metrics[0], Metric::Accuracy);
     assert_eq!(rare(&plain), (0, Some(0.0)));
     let (plan, balanced) = run(&recipe(folder.path(), "class-weights = \"balanced\""), &out("balanced"));
     assert_eq!(plan.stages()[0].class_weights, Some(vec![10.0, 200.0 / 380.0]));
     assert_eq!(rare(&balanced), (40, Some(1.0)));
     // Accuracy, by which a model is best that never answers the rare class, chooses no checkpoint.
-    assert_eq!(plan.data().metrics[0], Metric::MacroF1);
+    assert_eq!(plan.labeled().unwrap().metrics[0], Metric::MacroF1);
     assert!(plan.notes().iter().any(|note| note.contains("macro-F1")), "{:?}", plan.notes());
     let (plan, named) = run(&recipe(folder.path(), "class-weights = { rare = 8.0 }"), &out("named"));
     assert_eq!(plan.stages()[0].class_weights, Some(vec![8.0, 1.0]));

@@ -4,6 +4,7 @@
 
 mod class_weights;
 mod contrast;
+mod corpus;
 mod memory;
 mod several_labels;
 

@@ -38,7 +38,7 @@ fn rows_and_models_in_memory_become_a_student() {
     let (rows, tokenizer) = inputs();
     let first = plan(TEACHER, Inputs { tokenizer: Some(tokenizer.clone()), ..rows.clone() }).unwrap();
     let teacher = train_in_memory(&first, &mut ()).unwrap();
-    assert_eq!(teacher.scores.as_ref().unwrap().student[0].rows, first.data().dev.len());
+    assert_eq!(teacher.scores.as_ref().unwrap().student[0].rows, first.labeled().unwrap().dev.len());
     let teacher = Model {
         name: "my teacher".into(),
         bundle: bundle(&first, "my teacher", &teacher).unwrap(),

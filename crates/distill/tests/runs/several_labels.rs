@@ -76,7 +76,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
     let folder = folder.path();
     rows(folder, 300);
     let (plan, taught) = run(&teacher(folder), &folder.join("teacher"));
-    assert_eq!(plan.data().metrics, [Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy]);
+    assert_eq!(plan.labeled().unwrap().metrics, [Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy]);
     assert!(score(&taught, Metric::SubsetAccuracy) > 0.9, "{:?}", taught.scores);
     let report = taught.scores.as_ref().unwrap().classes.as_ref().unwrap();
     let names: Vec<&str> = report.classes.iter().map(|class| class.name.as_str()).collect();
@@ -91,7 +91,10 @@ fn labels_are_taught_and_learned_each_by_itself() {
     let mut session = Session::load(&folder.join("teacher/student"), &Options::all_threads(Precision::F32)).unwrap();
     let texts: [Text<'_>; 2] = [("the slow button thing", None), ("the page today thing", None)];
     let logits = session.logits(&texts, |_| ()).unwrap();
-    assert_eq!(Answers::from_logits(&logits, &plan.data().dev.target), Answers::LabelSets(vec![vec![1, 2], vec![]]));
+    assert_eq!(
+        Answers::from_logits(&logits, &plan.labeled().unwrap().dev.target),
+        Answers::LabelSets(vec![vec![1, 2], vec![]])
+    );
 
     // A student that sees the teacher's sigmoids alone, on noisy copies too.
     let student = |objective: &str| {
@@ -146,7 +149,7 @@ fn the_baseline_answers_each_label() {
     let folder = tempfile::tempdir().unwrap();
     rows(folder.path(), 200);
     let plan = Plan::new(Recipe::parse(&teacher(folder.path())).unwrap()).unwrap();
-    let data = plan.data();
+    let data = plan.labeled().unwrap();
     let model = NgramBaseline::train(&data.train, &Streams::new(1)).unwrap();
     let logits: Vec<Vec<f32>> = data.dev.examples.iter().map(|example| model.predict(example)).collect();
     let answers = Answers::from_logits(&logits, &data.dev.target);

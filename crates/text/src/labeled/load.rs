@@ -111,7 +111,7 @@ pub fn read(spec: &LabeledSpec) -> Result<Loaded, DataError> {
     });
     let stem = |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let name = match path.extension() {
-        Some(extension) if extension == "gz" => stem(&path.with_extension("")),
+        Some(extension) if extension == "gz" || extension == "zst" => stem(&path.with_extension("")),
         _ => stem(&path),
     };
     let mut rows: Vec<RawRow> = rows.collect();

@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16LE, WINDOWS_1252};
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::{TableError, hexadecimal};
-use crate::corpus::GZIP;
-use crate::files;
+use crate::{compression, files};
 
 /// How characters are written as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,8 +27,9 @@ pub(super) fn contents(path: &Path, encoding: TextEncoding) -> Result<(Vec<u8>, 
     let io = |source| TableError::Io { path: path.to_owned(), source };
     let mut bytes = files::read(path, files::MOST_TABLE_BYTES).map_err(io)?;
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
-    if bytes.starts_with(GZIP) {
-        bytes = files::read_at_most(MultiGzDecoder::new(&bytes[..]), files::MOST_TABLE_BYTES).map_err(io)?;
+    if compression::is_packed(&bytes) {
+        let unpacked = compression::unpacked(&bytes[..]).map_err(io)?;
+        bytes = files::read_at_most(unpacked, files::MOST_TABLE_BYTES).map_err(io)?;
     }
     let mark = Encoding::for_bom(&bytes);
     let (encoding, name) = match (encoding, mark) {

@@ -4,27 +4,20 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::UnlabeledError;
-use crate::corpus::{GZIP, LineError, Lines};
-use crate::files;
+use crate::corpus::{LineError, Lines};
 use crate::table::hexadecimal;
+use crate::{compression, files};
 
 /// Calls `visit` with each line, split as [`crate::table`] does it, and returns the SHA-256 of the file. A file that
-/// begins as `gzip` writes them is unpacked, whatever its name.
+/// `gzip` or `zstd` packed is unpacked, whatever its name.
 pub(super) fn each(path: &Path, mut visit: impl FnMut(&str)) -> Result<String, UnlabeledError> {
     let io_error = |source| UnlabeledError::Io { path: path.to_owned(), source };
     let mut file = BufReader::new(Hashed { file: files::open(path).map_err(io_error)?, hash: Sha256::new() });
     file.fill_buf().and_then(files::refuse_lfs_pointer).map_err(io_error)?;
-    let is_packed = file.buffer().starts_with(GZIP);
-    if is_packed {
-        let mut unpacked = BufReader::new(MultiGzDecoder::new(&mut file));
-        each_line(&mut unpacked, path, &mut visit)?;
-    } else {
-        each_line(&mut file, path, &mut visit)?;
-    }
+    each_line(&mut compression::unpacked(&mut file).map_err(io_error)?, path, &mut visit)?;
     // The hash is of the whole file, whatever the unpacking left.
     io::copy(&mut file, &mut io::sink()).map_err(io_error)?;
     Ok(hexadecimal(&file.into_inner().hash.finalize()))

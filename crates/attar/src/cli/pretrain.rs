@@ -1,0 +1,61 @@
+//! Flags of `attar pretrain`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::data::CorpusArgs;
+use super::training::{EnergyArgs, QualityArgs, RunArgs, TrainingArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct PretrainArgs {
+    /// Model directory to train further; it gets a masked-language-model head if it has none. For a new encoder give
+    /// `--tokenizer` and a shape instead.
+    #[arg(required_unless_present_any = ["recipe", "tokenizer"], conflicts_with = "tokenizer")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shape: NewShapeArgs,
+    #[command(flatten)]
+    pub(crate) corpus: CorpusArgs,
+    /// Longest sequence in tokens, special tokens included.
+    #[arg(long, default_value_t = 128, value_name = "N", help_heading = "Raw text")]
+    pub(crate) max_tokens: usize,
+    /// Use only this many sequences, drawn by the seed.
+    #[arg(long, value_name = "N", help_heading = "Raw text", hide_short_help = true)]
+    pub(crate) rows: Option<usize>,
+    /// Share of the pieces that are hidden.
+    #[arg(long, default_value_t = 0.15, value_name = "SHARE", help_heading = "Training")]
+    pub(crate) mask: f64,
+    /// Hide all pieces of a word together.
+    #[arg(long, help_heading = "Training")]
+    pub(crate) whole_words: bool,
+    #[command(flatten)]
+    pub(crate) quality: QualityArgs,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Shape of a new encoder.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "New encoder")]
+pub(crate) struct NewShapeArgs {
+    /// Directory with the tokenizer of a new encoder, as `attar vocab train` makes it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    /// Layers.
+    #[arg(long, default_value_t = 4, requires = "tokenizer")]
+    pub(crate) layers: usize,
+    /// Hidden width, a multiple of the heads.
+    #[arg(long, default_value_t = 312, requires = "tokenizer")]
+    pub(crate) hidden: usize,
+    /// Attention heads.
+    #[arg(long, default_value_t = 12, requires = "tokenizer")]
+    pub(crate) heads: usize,
+    /// Feed-forward width (default: four times the hidden width).
+    #[arg(long, requires = "tokenizer")]
+    pub(crate) feed_forward: Option<usize>,
+}

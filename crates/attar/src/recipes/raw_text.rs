@@ -1,0 +1,93 @@
+//! From flags to recipes over raw text.
+
+use std::path::Path;
+
+use anyhow::Context;
+use attar_distill::model_directory;
+use attar_distill::objectives::{MaskedLm, Semantics};
+use attar_distill::recipe::{
+    ClassifierChoice, CorpusLayout, DataSpec, HeadStart, MoreSpec, Recipe, StageSpec, StudentSpec, TeacherPrecision,
+    TeacherSpec,
+};
+use attar_distill::rules;
+use attar_model::Bundle;
+
+use super::{checkpoint, device, effort, energy, flags, read, shaped, wanted_init};
+use crate::cli::DistillArgs;
+use crate::cli::data::CorpusArgs;
+use crate::cli::pretrain::PretrainArgs;
+use crate::cli::training::{EnergyArgs, TrainingArgs};
+
+/// The recipe of `attar pretrain`.
+pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
+    if let Some(file) = &args.run.recipe {
+        return read(file);
+    }
+    let student = match (&args.model, &args.shape.tokenizer) {
+        (Some(model), _) => {
+            model_directory::existing(model)?;
+            StudentSpec::Model {
+                path: Some(model.clone()),
+                new_head: false,
+                classifier: ClassifierChoice::Auto,
+                head: HeadStart::Random,
+            }
+        }
+        (None, tokenizer) => StudentSpec::Shape {
+            layers: args.shape.layers,
+            hidden: args.shape.hidden,
+            heads: args.shape.heads,
+            feed_forward: args.shape.feed_forward.unwrap_or(4 * args.shape.hidden),
+            tokenizer: Some(tokenizer.clone().context("give a model, or --tokenizer with the shape of a new one")?),
+            classifier: ClassifierChoice::Auto,
+            vocabulary: None,
+        },
+    };
+    let objective = MaskedLm { share: args.mask, whole_words: args.whole_words, ..MaskedLm::default() };
+    let data = corpus(&args.corpus, args.max_tokens, args.rows)?;
+    let stage = rules::masked_lm(objective, effort(&args.quality));
+    recipe(data, student, None, stage, &args.training, &args.energy)
+}
+
+/// The recipe of `attar distill --corpus`: the teacher's states on raw text.
+pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Recipe> {
+    anyhow::ensure!(
+        args.more.unlabeled.is_empty() && !args.gold_only && args.shape.max_bytes.is_none(),
+        "--unlabeled, --gold-only and --max-bytes belong to labeled data (--data): leave them out beside --corpus"
+    );
+    let config = Bundle::read_config(&model_directory::existing(teacher)?)?;
+    let student = shaped(rules::student(&config, wanted_init(args.shape.init)), &args.shape, &config)?;
+    let data = corpus(&args.corpus, args.data.max_tokens, args.data.rows)?;
+    let stage = rules::general(&student, &config, effort(&args.quality));
+    let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
+    recipe(data, student, Some(teacher), stage, &args.training, &args.energy)
+}
+
+fn corpus(args: &CorpusArgs, max_tokens: usize, rows: Option<usize>) -> anyhow::Result<DataSpec> {
+    anyhow::ensure!(!args.corpus.is_empty(), "no text was given: name files with --corpus");
+    let layout = if args.lines { CorpusLayout::Lines } else { CorpusLayout::Packed };
+    Ok(DataSpec::Corpus { files: args.corpus.clone(), layout, held_out: args.held_out, max_tokens, rows })
+}
+
+fn recipe(
+    data: DataSpec,
+    student: StudentSpec,
+    teacher: Option<TeacherSpec>,
+    mut stage: StageSpec,
+    training: &TrainingArgs,
+    energy_args: &EnergyArgs,
+) -> anyhow::Result<Recipe> {
+    flags(&mut stage, training);
+    Ok(Recipe {
+        seed: training.seed,
+        semantics: Semantics::Clean,
+        device: device(&training.device)?,
+        data,
+        teacher,
+        student,
+        stages: vec![stage],
+        more: MoreSpec::default(),
+        checkpoint: checkpoint(training),
+        energy: energy(energy_args)?,
+    })
+}

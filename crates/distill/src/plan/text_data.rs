@@ -1,0 +1,136 @@
+//! The text of a plan: labeled rows, or a corpus.
+
+use attar_text::labeled::{Dataset, Example};
+use attar_text::random::Streams;
+use attar_text::tokenizer::{Limit, Tokenizer};
+
+use super::vocabulary;
+use crate::Error;
+use crate::corpus_data::{CorpusData, CorpusSource};
+use crate::data::LabeledData;
+use crate::encoded_rows::{EncodedRows, Reading};
+use crate::run_directory::DataFacts;
+
+/// What a plan learns from, before it is token ids.
+pub(super) enum TextData {
+    Labeled(LabeledRows),
+    /// The source of a corpus and the tokens of its longest sequence.
+    Corpus((CorpusSource, usize)),
+}
+
+/// Labeled rows and rows beside them.
+pub(super) struct LabeledRows {
+    pub(super) data: LabeledData,
+    /// Rows without labels.
+    pub(super) more: Vec<Example>,
+}
+
+/// The text of a plan as token ids.
+pub(super) struct EncodedTexts {
+    pub(super) train: EncodedRows,
+    pub(super) dev: EncodedRows,
+    /// The dev rows in all the teacher's pieces, where the student has a part of them and there is a metric.
+    pub(super) teacher_dev: Option<EncodedRows>,
+    pub(super) facts: [DataFacts; 2],
+}
+
+impl TextData {
+    /// The labeled rows, if there are some.
+    pub(super) fn labeled(&self) -> Option<&LabeledData> {
+        match self {
+            TextData::Labeled(rows) => Some(&rows.data),
+            TextData::Corpus(_) => None,
+        }
+    }
+
+    /// As [`TextData::labeled`].
+    pub(super) fn into_labeled(self) -> Option<LabeledData> {
+        match self {
+            TextData::Labeled(rows) => Some(rows.data),
+            TextData::Corpus(_) => None,
+        }
+    }
+
+    /// Rows without labels beside labeled ones.
+    pub(super) fn more(&self) -> usize {
+        match self {
+            TextData::Labeled(rows) => rows.more.len(),
+            TextData::Corpus(_) => 0,
+        }
+    }
+
+    /// Longest sequence in tokens.
+    pub(super) fn max_tokens(&self) -> usize {
+        match self {
+            TextData::Labeled(rows) => rows.data.max_tokens,
+            TextData::Corpus((_, max_tokens)) => *max_tokens,
+        }
+    }
+
+    /// The tokenizer with so many of its pieces, those that the text uses most, and the old id of each.
+    pub(super) fn vocabulary(
+        &self,
+        full: &Tokenizer,
+        size: Option<usize>,
+        notes: &mut Vec<String>,
+    ) -> Result<(Tokenizer, Option<Vec<u32>>), Error> {
+        let Some(size) = size.filter(|&size| size < full.vocabulary_size()) else { return Ok((full.clone(), None)) };
+        let counts = match self {
+            TextData::Labeled(rows) => {
+                let examples = rows.data.train.examples.iter().chain(&rows.more);
+                let texts = examples.flat_map(|row| [Some(row.text.as_str()), row.pair.as_deref()]);
+                full.piece_counts(texts.flatten())?
+            }
+            TextData::Corpus((source, max_tokens)) => source.piece_counts(full, *max_tokens)?,
+        };
+        vocabulary::trimmed(full, &counts, size, notes)
+    }
+
+    /// All text in the pieces of `tokenizer`, and the dev rows in those of the teacher's where it has others.
+    pub(super) fn encode(
+        &self,
+        tokenizer: &Tokenizer,
+        teachers: Option<&Tokenizer>,
+        reading: Reading,
+        streams: &Streams,
+        notes: &mut Vec<String>,
+    ) -> Result<EncodedTexts, Error> {
+        let limit = Limit::new(self.max_tokens());
+        match self {
+            TextData::Labeled(LabeledRows { data, more }) => {
+                let dev = &data.dev.examples;
+                let rows: Vec<Example> = data.train.examples.iter().chain(more).cloned().collect();
+                let train = EncodedRows::new(&rows, tokenizer, limit, reading)?;
+                note_truncation(&train, data.max_tokens, notes);
+                Ok(EncodedTexts {
+                    train,
+                    dev: EncodedRows::new(dev, tokenizer, limit, reading)?,
+                    teacher_dev: teachers.map(|full| EncodedRows::new(dev, full, limit, reading)).transpose()?,
+                    facts: [facts(&data.train), facts(&data.dev)],
+                })
+            }
+            TextData::Corpus((source, max_tokens)) => {
+                let CorpusData { train, held_out, facts, cut_lines } = source.read(tokenizer, *max_tokens, streams)?;
+                if cut_lines > 0 {
+                    notes.push(format!(
+                        "{cut_lines} lines have more than {max_tokens} tokens and lost the rest: `layout = \"packed\"` keeps all"
+                    ));
+                }
+                Ok(EncodedTexts { train: train.into(), dev: held_out.into(), teacher_dev: None, facts })
+            }
+        }
+    }
+}
+
+fn facts(data: &Dataset) -> DataFacts {
+    DataFacts { name: data.name.clone(), rows: data.len(), sha256: data.content_hash() }
+}
+
+fn note_truncation(texts: &EncodedRows, max_tokens: usize, notes: &mut Vec<String>) {
+    // A text exactly at the limit may have been truncated, so it counts too.
+    if let Some((full, all)) = texts.at_limit(max_tokens)
+        && full > 0
+    {
+        notes.push(format!("{full} of {all} training texts reach the limit of {max_tokens} tokens"));
+    }
+}

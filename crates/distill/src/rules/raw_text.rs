@@ -1,0 +1,52 @@
+//! The rules for learning from raw text.
+
+use attar_model::EncoderConfig;
+
+use super::Effort;
+use crate::objectives::{Attention, Embedding, Hidden, LayerMap, MaskedLm, Objective, ProjectionSpec, Relation};
+use crate::recipe::{KeepWeights, StageLength, StageSpec, StudentSpec};
+
+/// Rows of a batch: of sequences of 128 tokens, 4,096 tokens.
+const BATCH_ROWS: usize = 32;
+/// Passes over the text by default.
+const EPOCHS: usize = 1;
+
+/// The stage of a masked language model.
+pub fn masked_lm(objective: MaskedLm, effort: Effort) -> StageSpec {
+    stage("masked-lm", vec![Objective::from(objective)], 5e-4, effort)
+}
+
+/// The stage of a general distillation: TinyBERT's embeddings, hidden states and attention scores (arXiv 1909.10351,
+/// section 3.2), without predictions. Where student and teacher have different numbers of heads, relations of queries, keys
+/// and values (MiniLMv2, arXiv 2012.15828) take the place of attention scores.
+pub fn general(student: &StudentSpec, teacher: &EncoderConfig, effort: Effort) -> StageSpec {
+    let (map, hidden, heads) = match student {
+        StudentSpec::Teacher { layers, hidden, heads, .. } => {
+            let pairs = layers.iter().enumerate().map(|(own, &theirs)| [own + 1, theirs]).collect();
+            (LayerMap::Pairs(pairs), hidden.unwrap_or(teacher.hidden), heads.unwrap_or(teacher.heads))
+        }
+        StudentSpec::Shape { hidden, heads, .. } => (LayerMap::default(), *hidden, *heads),
+        StudentSpec::Model { .. } => (LayerMap::default(), 0, teacher.heads),
+    };
+    let inside = if heads == teacher.heads {
+        Objective::from(Attention { weight: 1.0, map: map.clone() })
+    } else {
+        Objective::from(Relation { weight: 1.0, heads, layer: None })
+    };
+    let objectives =
+        vec![Objective::from(Embedding { weight: 1.0 }), Objective::from(Hidden { weight: 1.0, map }), inside];
+    let projection = if hidden == teacher.hidden { ProjectionSpec::None } else { ProjectionSpec::Shared };
+    StageSpec { projection, ..stage("general", objectives, 5e-4, effort) }
+}
+
+fn stage(name: &str, objectives: Vec<Objective>, rate: f64, effort: Effort) -> StageSpec {
+    let epochs = (EPOCHS as f64 * effort.factor()).round().max(1.0) as usize;
+    StageSpec {
+        name: name.into(),
+        length: StageLength::Epochs(epochs),
+        rate,
+        batch_rows: BATCH_ROWS,
+        keep: KeepWeights::Last,
+        ..StageSpec::new(objectives)
+    }
+}

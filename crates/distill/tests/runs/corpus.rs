@@ -1,0 +1,211 @@
+//! Runs over raw text: masked language modeling, and a teacher's states before it knows a task.
+
+use std::path::{Path, PathBuf};
+
+use attar_distill::plan::{Cost, Plan};
+use attar_distill::recipe::Recipe;
+use attar_distill::train::{Event, Observer, train};
+use attar_distill::{Error, RunDirectory, export};
+use attar_model::{Bundle, Head};
+use attar_text::layout::Split;
+use attar_text::random::Streams;
+use attar_text::synthetic;
+use attar_text::tokenizer::{Tokenizer, TrainOptions, train_wordpiece};
+
+use super::run;
+
+/// A folder with text in two files and a tokenizer.
+fn workshop() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = synthetic::generate(&Streams::new(1), 600, Split::Train).examples;
+    for (name, part) in [("a.txt", &rows[..300]), ("b.txt", &rows[300..])] {
+        // A document is ten commands.
+        let documents =
+            part.chunks(10).map(|rows| rows.iter().map(|row| format!("{}\n", row.text)).collect::<String>());
+        std::fs::write(folder.path().join(name), documents.collect::<Vec<_>>().join("\n")).unwrap();
+    }
+    let tokenizer = train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(400)).unwrap();
+    std::fs::create_dir(folder.path().join("tokenizer")).unwrap();
+    tokenizer.save(&folder.path().join("tokenizer")).unwrap();
+    folder
+}
+
+fn recipe(folder: &Path, rest: &str) -> String {
+    let folder = folder.display();
+    format!(
+        r#"
+        data = {{ kind = "corpus", files = ["{folder}/a.txt", "{folder}/b.txt"], max-tokens = 24, held-out = 20 }}
+        energy = {{ source = "off" }}
+        checkpoint = {{ every = 3 }}
+        {}
+        "#,
+        rest.replace("FOLDER", &folder.to_string())
+    )
+}
+
+const SHAPE: &str =
+    r#"from = "shape", layers = 2, hidden = 16, heads = 2, feed-forward = 32, tokenizer = "FOLDER/tokenizer""#;
+
+fn pretraining(folder: &Path, steps: usize) -> String {
+    let stage = format!(
+        r#"
+        student = {{ {SHAPE} }}
+        [[stage]]
+        name = "guess"
+        objective = [{{ kind = "masked-lm", whole-words = true }}]
+        length = {{ steps = {steps} }}
+        evaluate-every = 5
+        batch-rows = 16
+        rate = 0.01
+        "#
+    );
+    recipe(folder, &stage)
+}
+
+/// Stops after so many updates and remembers what was said of held-out text.
+#[derive(Default)]
+struct Watch {
+    stops_after: Option<usize>,
+    done: usize,
+    losses: Vec<f64>,
+}
+
+impl Observer for Watch {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Step(step) => self.done = step.step,
+            Event::HeldOut { loss, .. } => self.losses.push(loss.loss),
+            _ => {}
+        }
+    }
+
+    fn stops(&mut self) -> bool {
+        self.stops_after == Some(self.done)
+    }
+}
+
+#[test]
+fn an_encoder_learns_to_guess_pieces_and_resumes_to_the_bit() {
+    let folder = workshop();
+    let text = pretraining(folder.path(), 40);
+    let plan = Plan::new(Recipe::parse(&text).unwrap()).unwrap();
+    assert!(plan.labeled().is_none());
+    assert_eq!(plan.student().config.head, Head::MaskedLm);
+    assert!(Cost::of(&plan).flops() > 0.0);
+    let execute = |out: PathBuf, stops_after: Option<usize>| {
+        let directory = RunDirectory::open(&out, &plan).unwrap();
+        let mut first = Watch { stops_after, ..Watch::default() };
+        match (train(&plan, &directory, &mut first), stops_after) {
+            (Err(Error::Stopped { .. }), Some(_)) => {
+                drop(directory);
+                let directory = RunDirectory::open(&out, &plan).unwrap();
+                let mut rest = Watch::default();
+                let trained = train(&plan, &directory, &mut rest).unwrap();
+                (export(&plan, &directory, trained).unwrap(), rest)
+            }
+            (trained, None) => (export(&plan, &directory, trained.unwrap()).unwrap(), first),
+            (other, _) => panic!("{other:?}"),
+        }
+    };
+    let (whole, watch) = execute(folder.path().join("whole"), None);
+    let loss = whole.held_out.as_ref().unwrap();
+    assert_eq!(loss.sequences, 20);
+    assert_eq!(watch.losses.len(), 8);
+    assert_eq!(watch.losses.last(), Some(&loss.loss), "the last weights are kept");
+    assert!(watch.losses[0] > loss.loss + 0.5, "{:?}", watch.losses);
+    assert!((loss.perplexity.unwrap() - loss.terms["masked-lm"].exp()).abs() < 1e-9);
+    assert!(loss.perplexity.unwrap() < 200.0, "of 400 pieces: {loss:?}");
+
+    let (resumed, rest) = execute(folder.path().join("resumed"), Some(17));
+    assert_eq!(resumed.fingerprint, whole.fingerprint);
+    assert_eq!(resumed.held_out, whole.held_out);
+    assert_eq!(rest.losses, watch.losses[3..]);
+
+    // What it leaves is a language model, and says what it is.
+    let bundle = Bundle::read(&whole.student).unwrap();
+    assert_eq!(bundle.config.head, Head::MaskedLm);
+    let card = bundle.card.unwrap();
+    for part in ["fill-mask", "Loss on held-out text", "perplexity", "a.txt and 1 more (391 sequences)"] {
+        assert!(card.contains(part), "{part} is not in {card}");
+    }
+    // It is trained further with its head, and fine-tuned without.
+    let more = text.replace(
+        &SHAPE.replace("FOLDER", &folder.path().display().to_string()),
+        &format!(r#"from = "model", path = "{}""#, whole.student.display()),
+    );
+    let further = Plan::new(Recipe::parse(&more).unwrap()).unwrap();
+    assert_eq!(further.student().weights, bundle.weights);
+}
+
+#[test]
+fn a_teacher_that_knows_no_task_teaches_its_states() {
+    let folder = workshop();
+    let (_, teacher) = run(&pretraining(folder.path(), 40), &folder.path().join("teacher"));
+    let general = |student: &str, vocabulary: &str| {
+        let stage = format!(
+            r#"
+            teacher = {{ path = "{}" }}
+            student = {{ {student}{vocabulary} }}
+            [[stage]]
+            name = "general"
+            objective = [{{ kind = "embedding" }}, {{ kind = "hidden" }}, {{ kind = "attention" }}]
+            projection = "shared"
+            length = {{ steps = 60 }}
+            evaluate-every = 20
+            batch-rows = 16
+            rate = 0.01
+            "#,
+            teacher.student.display()
+        );
+        recipe(folder.path(), &stage)
+    };
+    let shape = r#"from = "shape", layers = 1, hidden = 8, heads = 2, feed-forward = 16"#;
+    let pruned = r#"from = "teacher", layers = [2], hidden = 8, heads = 2, feed-forward = 16"#;
+    let mut begun = Vec::new();
+    for (index, (student, vocabulary)) in [(shape, ""), (pruned, ""), (shape, ", vocabulary = 150")].iter().enumerate()
+    {
+        let plan = Plan::new(Recipe::parse(&general(student, vocabulary)).unwrap()).unwrap();
+        assert_eq!(plan.student().config.head, Head::None);
+        let directory = RunDirectory::open(&folder.path().join(format!("student-{index}")), &plan).unwrap();
+        let mut watch = Watch::default();
+        let trained = train(&plan, &directory, &mut watch).unwrap();
+        let exported = export(&plan, &directory, trained).unwrap();
+        assert!(watch.losses[0] > exported.held_out.as_ref().unwrap().loss, "{:?}", watch.losses);
+        assert_eq!(exported.held_out.unwrap().terms.len(), 3);
+        begun.push(watch.losses[0]);
+        let bundle = Bundle::read(&exported.student).unwrap();
+        assert!(bundle.card.unwrap().contains("attar embed"));
+        let pieces = Tokenizer::from_dir(&exported.student).unwrap().vocabulary_size();
+        assert_eq!(pieces, if vocabulary.is_empty() { plan.tokenizer().vocabulary_size() } else { 150 });
+    }
+    assert!(begun[1] < begun[0], "what is cut out of the teacher begins nearer to it: {begun:?}");
+}
+
+#[test]
+fn what_raw_text_cannot_give_is_refused() {
+    let folder = workshop();
+    let guess = pretraining(folder.path(), 4);
+    let refused = |text: &str| Plan::new(Recipe::parse(text).unwrap()).unwrap_err().to_string();
+    let with = |from: &str, to: &str| {
+        assert!(guess.contains(from), "{from}");
+        refused(&guess.replace(from, to))
+    };
+    for (from, to, expected) in [
+        ("held-out = 20", "held-out = 2000", "lower `held-out`"),
+        ("max-tokens = 24", "max-tokens = 2", "at least 3"),
+        ("b.txt", "c.txt", "c.txt"),
+        (r#"{ kind = "masked-lm", whole-words = true }"#, r#"{ kind = "gold" }"#, "raw text"),
+        (r#"{ kind = "masked-lm", whole-words = true }"#, r#"{ kind = "hidden" }"#, "a teacher"),
+        ("whole-words = true", "share = 1.5", "below 1"),
+    ] {
+        let error = with(from, to);
+        assert!(error.contains(expected), "expected {expected:?} in {error:?}");
+    }
+    // Labeled rows have other objectives.
+    let corpus = guess.lines().find(|line| line.contains("\"corpus\"")).unwrap();
+    let error = refused(&guess.replace(corpus, r#"data = { kind = "embedded", rows = 40 }"#));
+    assert!(error.contains("raw text") && error.contains("corpus"), "{error}");
+    std::fs::write(folder.path().join("b.txt"), "\n\n").unwrap();
+    std::fs::write(folder.path().join("a.txt"), "").unwrap();
+    assert!(refused(&guess).contains("blank lines alone"));
+}
