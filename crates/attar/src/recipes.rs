@@ -66,8 +66,8 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     let directory = model_directory::existing(teacher)?;
     let facts = common.facts(&directory)?;
     let config = Bundle::read_config(&directory)?;
-    let mut student = shaped(rules::student(&config, wanted_init(args.shape.init)), &args.shape, &config)?;
-    if student.vocabulary().is_none() {
+    let (mut student, base) = begun(&args.shape, &config)?;
+    if base.is_none() && args.shape.tokenizer.is_none() && student.vocabulary().is_none() {
         let within = |bytes| rules::vocabulary_within(&student, &config, args.data.max_tokens, bytes);
         let pieces = match args.shape.max_bytes {
             Some(bytes) => within(bytes).context("--max-bytes")?,
@@ -83,7 +83,7 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     } else {
         more.noisy_copies = args.more.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
         let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
-        rules::student_stages(facts, &student, &config, extra_rows, effort(&args.quality))
+        rules::student_stages(facts, &student, &config, base.as_ref(), extra_rows, effort(&args.quality))
     };
     for stage in &mut stages {
         flags(stage, &args.training);
@@ -93,43 +93,59 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     Ok(Recipe { teacher: Some(teacher), stages, more, ..common.recipe(student)? })
 }
 
-/// What a student begins with, as the flag says.
-fn wanted_init(init: InitArg) -> Init {
-    match init {
+/// The student that the flags describe, and the configuration of the model that it begins with, where that is not the
+/// teacher.
+fn begun(args: &ShapeArgs, teacher: &EncoderConfig) -> anyhow::Result<(StudentSpec, Option<EncoderConfig>)> {
+    if let Some(path) = &args.student {
+        let base = Bundle::read_config(&model_directory::existing(path)?)?;
+        let spec = StudentSpec::Model {
+            path: Some(path.clone()),
+            new_head: true,
+            classifier: ClassifierChoice::Auto,
+            head: HeadStart::Frozen,
+        };
+        return Ok((spec, Some(base)));
+    }
+    let init = match args.init {
         InitArg::Random => Init::Random,
         InitArg::Layers => Init::Layers,
         InitArg::Pruned => Init::Pruned,
-    }
+    };
+    Ok((shaped(rules::student(teacher, init), args, teacher)?, None))
 }
 
 /// A student with the sizes that were given.
 fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> anyhow::Result<StudentSpec> {
     Ok(match student {
-        StudentSpec::Teacher { layers, hidden, heads, feed_forward, vocabulary } => StudentSpec::Teacher {
-            layers: match args.layers {
-                Some(count) => {
-                    anyhow::ensure!(
-                        (1..=teacher.layers).contains(&count),
-                        "--layers: a student from its teacher has 1 to {} layers, got {count}; `--init random` may have more",
-                        teacher.layers
-                    );
-                    (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect()
-                }
-                None => layers,
-            },
-            hidden: args.hidden.or(hidden),
-            heads: args.heads.or(heads),
-            feed_forward: args.feed_forward.or(feed_forward),
-            vocabulary: args.vocabulary.or(vocabulary),
-        },
-        StudentSpec::Shape { layers, hidden, heads, feed_forward, tokenizer, classifier, vocabulary } => {
+        StudentSpec::Teacher { layers, hidden, heads, feed_forward, vocabulary, embeddings, .. } => {
+            StudentSpec::Teacher {
+                layers: match args.layers {
+                    Some(count) => {
+                        anyhow::ensure!(
+                            (1..=teacher.layers).contains(&count),
+                            "--layers: a student from its teacher has 1 to {} layers, got {count}; `--init random` may have more",
+                            teacher.layers
+                        );
+                        (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect()
+                    }
+                    None => layers,
+                },
+                hidden: args.hidden.or(hidden),
+                heads: args.heads.or(heads),
+                feed_forward: args.feed_forward.or(feed_forward),
+                tokenizer: args.tokenizer.clone(),
+                embeddings,
+                vocabulary: args.vocabulary.or(vocabulary),
+            }
+        }
+        StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, vocabulary, .. } => {
             let width = args.hidden.unwrap_or(hidden);
             StudentSpec::Shape {
                 layers: args.layers.unwrap_or(layers),
                 hidden: width,
                 heads: args.heads.unwrap_or(heads),
                 feed_forward: args.feed_forward.unwrap_or(if args.hidden.is_some() { 4 * width } else { feed_forward }),
-                tokenizer,
+                tokenizer: args.tokenizer.clone(),
                 classifier,
                 vocabulary: args.vocabulary.or(vocabulary),
             }

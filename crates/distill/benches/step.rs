@@ -205,7 +205,7 @@ impl Bench {
         let input = Input::ragged(tokens, self.stage.encoder().config(), &self.device);
         let dropout = Dropout::new(&self.streams, "dropout", [0, self.step, 0]);
         let leaves = self.parameters.leaves(&input);
-        let loss = self.stage.loss(&leaves, &input, trace.as_ref(), Some(gold), Some(dropout));
+        let loss = self.stage.loss(&leaves, &input, trace.as_ref().map(Into::into), Some(gold), Some(dropout));
         drop(trace);
         let tape = loss.total.backward();
         let gradients = Gradients::collect(leaves, input.ids(), tape).expect("the CPU hands out gradients");

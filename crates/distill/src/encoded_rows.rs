@@ -23,11 +23,32 @@ impl Reading {
     }
 
     /// Sequences of a row.
-    fn sequences(self) -> usize {
+    pub(crate) fn sequences(self) -> usize {
         match self {
             Reading::Together => 1,
             Reading::Apart => 2,
         }
+    }
+
+    /// The sequences of these rows as text, those of the first row first.
+    pub(crate) fn texts(self, examples: &[Example]) -> Result<Vec<(&str, Option<&str>)>, Error> {
+        let mut texts: Vec<(&str, Option<&str>)> = Vec::with_capacity(examples.len() * self.sequences());
+        for (row, example) in examples.iter().enumerate() {
+            match (self, &example.pair) {
+                (Reading::Together, pair) => texts.push((&example.text, pair.as_deref())),
+                (Reading::Apart, Some(pair)) => texts.extend([(example.text.as_str(), None), (pair, None)]),
+                (Reading::Apart, None) => {
+                    let out = "name the column of the second text (`pair`, `--pair`), or choose another classifier";
+                    return Err(Error::refused(
+                        format!("row {}", row + 1),
+                        "a pair of texts, which a cosine compares",
+                        "one text",
+                        out,
+                    ));
+                }
+            }
+        }
+        Ok(texts)
     }
 }
 
@@ -54,24 +75,14 @@ impl EncodedRows {
         limit: Limit,
         reading: Reading,
     ) -> Result<EncodedRows, Error> {
-        let mut texts: Vec<(&str, Option<&str>)> = Vec::with_capacity(examples.len() * reading.sequences());
-        for (row, example) in examples.iter().enumerate() {
-            match (reading, &example.pair) {
-                (Reading::Together, pair) => texts.push((&example.text, pair.as_deref())),
-                (Reading::Apart, Some(pair)) => texts.extend([(example.text.as_str(), None), (pair, None)]),
-                (Reading::Apart, None) => {
-                    let out = "name the column of the second text (`pair`, `--pair`), or choose another classifier";
-                    return Err(Error::refused(
-                        format!("row {}", row + 1),
-                        "a pair of texts, which a cosine compares",
-                        "one text",
-                        out,
-                    ));
-                }
-            }
-        }
+        let texts = reading.texts(examples)?;
         let sequences = tokenizer.encode_all(&texts, limit).map_err(|error| by_row(error, reading))?;
         Ok(EncodedRows(Storage::Rows { reading, sequences }))
+    }
+
+    /// Sequences of rows, those of the first row first.
+    pub(crate) fn of_sequences(sequences: Vec<Encoding>, reading: Reading) -> EncodedRows {
+        EncodedRows(Storage::Rows { reading, sequences })
     }
 
     /// Number of rows.
@@ -160,7 +171,7 @@ impl From<Sequences> for EncodedRows {
 }
 
 /// The row of an error, where sequences were counted.
-fn by_row(error: EncodeError, reading: Reading) -> EncodeError {
+pub(crate) fn by_row(error: EncodeError, reading: Reading) -> EncodeError {
     match error {
         EncodeError::Row { row, source } => EncodeError::Row { row: row / reading.sequences(), source },
         other => other,

@@ -29,7 +29,7 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
             let exported = ExportedStudent {
                 student: directory.student(),
                 fingerprint: bundle.fingerprint(),
-                parameters: Size::of(&plan.student.config).parameters(),
+                parameters: Size::of(&plan.written_config()).parameters(),
                 bill: student.bill(plan),
                 scores: student.scores,
                 held_out: student.held_out,
@@ -54,7 +54,7 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
 pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, Error> {
     let bill = student.bill(plan);
     let scores = &student.scores;
-    let mut bundle = Bundle::new(plan.student.config.clone(), student.weights.clone());
+    let mut bundle = Bundle::new(plan.written_config(), student.weights.clone());
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.max_tokens)?;
     bundle.pooling = plan.student.pooling.clone();
     bundle.max_tokens = Some(plan.max_tokens);

@@ -50,6 +50,7 @@
 //! - On the CPU, a resumed run ends in the same bytes as an uninterrupted one.
 //! - Objectives never see padding: clean semantics have none, and reference semantics count it as rows.
 
+mod aligned_rows;
 pub mod baseline;
 pub mod begin;
 mod billing;

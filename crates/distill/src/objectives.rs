@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{GradientAccumulator, RequiredOutputs, squared_difference};
 
 pub use attention::{Attention, attention};
-pub use comparison::{BatchLabels, Comparison};
+pub use comparison::{BatchLabels, Comparison, TokenLevel};
 pub use contrast::{Contrast, contrast};
 pub use cosine::{Cosine, cosine_pooled, cosine_tokens, pooled_mse};
 pub use gold::Gold;
@@ -45,7 +45,11 @@ pub use prediction::{
 };
 pub use projection::{Projection, ProjectionSpec};
 pub use relation::{Relation, relation};
-pub use shared_projection::{project_down, project_down_vector, project_up, project_up_vector};
+pub(crate) use shared_projection::WEIGHT_PROJECTION;
+pub use shared_projection::{
+    Direction, SharedProjection, WeightPair, WeightProjections, project_down, project_down_vector, project_up,
+    project_up_vector,
+};
 pub use soft::Soft;
 pub use term::{LossTerm, Misfit, Setting};
 
@@ -100,6 +104,7 @@ objectives! {
     "gold" => Gold,
     "contrast" => Contrast,
     "masked-lm" => MaskedLm,
+    "shared-projection" => SharedProjection,
 }
 
 impl Objective {
@@ -111,6 +116,16 @@ impl Objective {
     /// As [`LossTerm::needs_teacher`].
     pub fn needs_teacher(&self) -> bool {
         self.term().needs_teacher()
+    }
+
+    /// As [`LossTerm::needs_trace`].
+    pub fn needs_trace(&self) -> bool {
+        self.term().needs_trace()
+    }
+
+    /// As [`LossTerm::projects_weights`].
+    pub fn projects_weights(&self) -> bool {
+        self.term().projects_weights()
     }
 
     /// As [`LossTerm::needs_labels`].

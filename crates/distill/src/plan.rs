@@ -4,6 +4,7 @@ mod check;
 mod cost;
 mod inputs;
 mod probe;
+mod second_vocabulary;
 mod stage;
 mod student;
 mod teacher;
@@ -12,14 +13,17 @@ mod vocabulary;
 
 use attar_bill::{Grid, Tariff};
 use attar_model::{Bundle, EncoderConfig, Head};
+use attar_text::batch::Batch;
 use attar_text::masking::Masker;
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use crate::corpus_data::CorpusSource;
+use crate::aligned_rows::AlignedRows;
+use crate::corpus_data::{CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
+use crate::objectives::Objective;
 use crate::recipe::{DataSpec, Recipe, StageRows};
 use crate::row_record::RowRecord;
 use crate::run_directory::DataFacts;
@@ -29,11 +33,12 @@ pub use cost::{Cost, StageCost};
 pub use inputs::{Inputs, Model};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
+pub(crate) use student::Pieces;
 pub(crate) use student::layers_of;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};
 pub use teacher::PlannedTeacher;
-use text_data::{EncodedTexts, LabeledRows, TextData};
+use text_data::{EncodedTexts, LabeledRows, TeachersPieces, TextData};
 
 /// A checked recipe with everything it needs in memory.
 ///
@@ -49,16 +54,22 @@ pub struct Plan {
     pub(crate) facts: [DataFacts; 2],
     /// What hides pieces, where a stage has the student guess them.
     pub(crate) masker: Option<Masker>,
+    /// The corpus for a model that learns a second vocabulary beside its own.
+    pub(crate) mixture: Option<Mixture>,
     /// The training rows as token ids of the student: the labeled ones, then those without labels; or a corpus.
     pub(crate) train_texts: EncodedRows,
     /// The held-out rows as token ids of the student.
     pub(crate) dev_texts: EncodedRows,
     /// The dev rows as the teacher's own tokenizer has them, where the student keeps a part of its pieces.
     pub(crate) teacher_dev_texts: Option<EncodedRows>,
-    /// From text to the student's token ids.
+    /// From text to the token ids of the student as it is written.
     pub(crate) tokenizer: Tokenizer,
     /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
     pub(crate) teacher_ids: Option<Vec<u32>>,
+    /// The training rows as the teacher reads them, where it has a vocabulary of its own.
+    pub(crate) aligned: Option<AlignedRows>,
+    /// What the word embeddings of a student that is made of its teacher begin with.
+    pub(crate) pieces: Pieces,
     pub(crate) teacher: Option<PlannedTeacher>,
     pub(crate) student: PlannedStudent,
     pub(crate) stages: Vec<PlannedStage>,
@@ -97,26 +108,37 @@ impl Plan {
             Some((source, max_tokens)) => TextData::Corpus(source.within(max_tokens, &models, &mut notes)),
             None => TextData::Labeled(labeled_data(&recipe, &mut inputs, &full, &models, &streams, &mut notes)?),
         };
-        let (tokenizer, teacher_ids) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
+        let reads_traces = recipe.stages.iter().flat_map(|stage| &stage.objectives).any(Objective::needs_trace);
+        let (tokenizer, kept) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
+        let differs = model.as_ref().is_some_and(|model| !vocabulary::are_equal(&full, &model.tokenizer));
+        let aligns = differs && reads_traces;
+        if aligns {
+            check::alignment(&recipe, data.labeled())?;
+            notes.push("student and teacher have vocabularies of their own: states are compared word by word".into());
+        }
+        let pieces = student::pieces(&recipe.student, model.as_ref(), &tokenizer, kept.as_deref().filter(|_| !differs));
+        // Where the student has a part of the teacher's vocabulary, the teacher reads the student's pieces.
+        let teacher_ids = kept.filter(|_| !differs);
 
         if let Some(model) = &model {
-            check::same_vocabulary(&recipe.student, model, &full)?;
             if let Some(labeled) = data.labeled() {
                 note_taught_rows(&model.bundle, labeled, &mut notes)?;
             }
         }
+        // The teacher's own score is measured with its own pieces.
+        let teachers = model.as_ref().map(|model| model.tokenizer.clone());
         let teacher = match model {
             Some(model) => Some(PlannedTeacher::new(model, data.labeled(), &mut notes)?),
             None => None,
         };
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
-        let sources = StudentSources { base, teacher: bundle, kept: teacher_ids.as_deref() };
+        let sources = StudentSources { base, teacher: bundle, pieces: &pieces };
         let max_tokens = data.max_tokens();
         let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens };
         let student = PlannedStudent::new(&recipe.student, sources, wanted, &streams, &mut notes)?;
         check::tokenizer("student", &student.config, &tokenizer, max_tokens, &mut notes)?;
-        if let Some(bundle) = bundle {
-            check::tokenizer("teacher", &bundle.config, &full, max_tokens, &mut notes)?;
+        if let (Some(bundle), Some(tokenizer)) = (bundle, &teachers) {
+            check::tokenizer("teacher", &bundle.config, tokenizer, max_tokens, &mut notes)?;
             check::same_reading(&student.config, &bundle.config)?;
         }
         let mut class_weights = Vec::with_capacity(recipe.stages.len());
@@ -125,19 +147,13 @@ impl Plan {
             check::stage(spec, &student.config, teacher.as_ref(), &data, recipe.semantics)?;
         }
         let masks = recipe.stages.iter().flat_map(|stage| &stage.objectives).any(|term| term.masking().is_some());
-        let masker = if masks { Some(Masker::new(&tokenizer)?) } else { None };
 
-        let texts = data.encode(
-            &tokenizer,
-            teacher_ids.as_ref().map(|_| &full),
-            Reading::of(&student.config),
-            &streams,
-            &mut notes,
-        )?;
-        for (who, config) in [("student", Some(&student.config)), ("teacher", bundle.map(|b| &b.config))] {
-            if let Some(config) = config {
-                check::token_types(who, config, &texts.train)?;
-            }
+        let other = teachers.as_ref().filter(|_| differs || teacher_ids.is_some());
+        let teachers = other.map(|tokenizer| TeachersPieces { tokenizer, aligns });
+        let texts = data.encode(&tokenizer, teachers, Reading::of(&student.config), &streams, &mut notes)?;
+        check::token_types("student", &student.config, &texts.train)?;
+        if let Some(bundle) = bundle {
+            check::token_types("teacher", &bundle.config, &texts.train)?;
         }
 
         let lengths = texts.train.lengths();
@@ -151,18 +167,32 @@ impl Plan {
             planned.class_weights = class_weights;
             stages.push(planned);
         }
-        let EncodedTexts { train, dev, teacher_dev, facts } = texts;
+        let EncodedTexts { train, dev, teacher_dev, aligned, mixture, facts } = texts;
+        let masker = match &mixture {
+            _ if !masks => None,
+            Some(mixture) => Some(Masker::beside(&tokenizer, &mixture.second)?),
+            None => Some(Masker::new(&tokenizer)?),
+        };
+        let (student, tokenizer) = match &mixture {
+            Some(mixture) => {
+                (student.with_second_vocabulary(&recipe, &tokenizer, &mixture.second)?, mixture.second.clone())
+            }
+            None => (student, tokenizer),
+        };
         Ok(Plan {
             recipe,
             labeled: data.into_labeled(),
             max_tokens,
             facts,
             masker,
+            mixture,
             train_texts: train,
             dev_texts: dev,
             teacher_dev_texts: teacher_dev,
             tokenizer,
             teacher_ids,
+            aligned,
+            pieces,
             teacher,
             student,
             stages,
@@ -192,7 +222,23 @@ impl Plan {
         self.train_texts.len()
     }
 
-    /// From text to the student's token ids.
+    /// The batch of these training rows as the teacher reads it.
+    pub(crate) fn teacher_batch(&self, rows: &[u32]) -> Batch {
+        match &self.aligned {
+            Some(aligned) => aligned.teacher_batch(rows),
+            None => self.as_teacher_reads(&self.train_texts.batch(rows)),
+        }
+    }
+
+    /// A batch of the student's ids in the teacher's, where the student has a part of its vocabulary.
+    pub(crate) fn as_teacher_reads(&self, batch: &Batch) -> Batch {
+        match &self.teacher_ids {
+            Some(ids) => Batch { ids: batch.ids.iter().map(|&id| ids[id as usize]).collect(), ..batch.clone() },
+            None => batch.clone(),
+        }
+    }
+
+    /// From text to the token ids of the student as it is written.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
@@ -210,6 +256,11 @@ impl Plan {
     /// The student before its first update.
     pub fn student(&self) -> &PlannedStudent {
         &self.student
+    }
+
+    /// The configuration with which the student is written.
+    pub(crate) fn written_config(&self) -> EncoderConfig {
+        self.student.written_config(&self.tokenizer)
     }
 
     /// Training loops.

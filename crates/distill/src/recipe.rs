@@ -19,7 +19,7 @@ use crate::objectives::Semantics;
 pub use class_weights::{ClassWeightRule, ClassWeights, ClassWeightsError};
 pub use parse::RecipeError;
 pub use stage::{KeepWeights, StageLength, StageRows, StageSpec};
-pub use student::{ClassifierChoice, HeadStart, StudentSpec};
+pub use student::{ClassifierChoice, EmbeddingStart, HeadStart, StudentSpec};
 pub use table_format::{Delimiter, DelimiterError, TableEncoding, TableFormat, TableKind};
 
 /// A whole recipe.
@@ -182,6 +182,9 @@ pub enum DataSpec {
         /// Use only this many of the other sequences, drawn by the seed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rows: Option<usize>,
+        /// A second vocabulary, by which some words are cut; the model that comes out reads it alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mix: Option<MixSpec>,
     },
     /// Commands to a home and a shop, made by attar's own grammars: no file is needed.
     Embedded {
@@ -195,6 +198,20 @@ pub enum DataSpec {
         #[serde(default = "defaults::embedded_max_tokens")]
         max_tokens: usize,
     },
+}
+
+/// A second vocabulary beside a model's own (dual training; Zhao et al., arXiv 1909.11687).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MixSpec {
+    /// Directory of its tokenizer.
+    pub tokenizer: PathBuf,
+    /// Share of the words that it cuts at the beginning.
+    #[serde(default = "defaults::half")]
+    pub share: f64,
+    /// Share at the end; between the two it changes evenly. As at the beginning if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_share: Option<f64>,
 }
 
 /// How the lines of a corpus become sequences.
@@ -318,6 +335,9 @@ mod defaults {
     }
     pub(super) fn max_tokens() -> usize {
         128
+    }
+    pub(super) fn half() -> f64 {
+        0.5
     }
     pub(super) fn held_out() -> usize {
         512

@@ -10,7 +10,7 @@ use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 use crate::Error;
 use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
-use crate::recipe::{KeepWeights, StageLength, StageSpec, StudentSpec};
+use crate::recipe::{EmbeddingStart, KeepWeights, StageLength, StageSpec, StudentSpec};
 
 pub use raw_text::{general, masked_lm};
 
@@ -149,6 +149,8 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
             hidden: None,
             heads: None,
             feed_forward: (feed_forward < teacher.feed_forward).then_some(feed_forward),
+            tokenizer: None,
+            embeddings: EmbeddingStart::Mean,
             vocabulary: None,
         },
     }
@@ -239,11 +241,13 @@ pub fn noisy_copies(rows: usize) -> usize {
 
 /// The stages of a student: the states of the teacher's layers on all rows, then its answers.
 ///
-/// `extra_rows` are those beside the labeled ones, `None` if their number is not known.
+/// `base` is the model that a student of `from = "model"` begins with; `extra_rows` are those beside the labeled ones,
+/// `None` if their number is not known.
 pub fn student_stages(
     facts: Facts,
     spec: &StudentSpec,
     teacher: &EncoderConfig,
+    base: Option<&EncoderConfig>,
     extra_rows: Option<usize>,
     effort: Effort,
 ) -> Vec<StageSpec> {
@@ -251,14 +255,7 @@ pub fn student_stages(
     let most = extra_rows.map_or(f64::INFINITY, |extra| 30.0 * (facts.rows + extra).max(1) as f64);
     let seen = (ROWS_SEEN.min(TOKENS_SEEN / facts.tokens) * effort.factor()).min(most);
     let updates = |share: f64| ((seen * share / 32.0) as usize).max(50);
-    let (map, projection) = match spec {
-        StudentSpec::Teacher { layers, hidden, .. } => {
-            let pairs = layers.iter().enumerate().map(|(own, &theirs)| [own + 1, theirs]).collect();
-            let same = hidden.is_none_or(|hidden| hidden == teacher.hidden);
-            (LayerMap::Pairs(pairs), if same { ProjectionSpec::None } else { ProjectionSpec::Shared })
-        }
-        _ => (LayerMap::default(), ProjectionSpec::Shared),
-    };
+    let (map, projection) = comparison(spec, teacher, base);
     let hidden = Objective::from(Hidden { weight: 1.0, map });
     let soft = Objective::from(Soft { weight: 1.0, temperature: 1.0 });
     let chooses = facts.dev_rows >= FEW_DEV_ROWS;
@@ -279,6 +276,19 @@ pub fn student_stages(
         ..StageSpec::new(vec![soft])
     };
     vec![states, answers]
+}
+
+/// Which layers of a student and its teacher are compared, and how.
+fn comparison(spec: &StudentSpec, teacher: &EncoderConfig, base: Option<&EncoderConfig>) -> (LayerMap, ProjectionSpec) {
+    let (map, hidden) = match spec {
+        StudentSpec::Teacher { layers, hidden, .. } => {
+            let pairs = layers.iter().enumerate().map(|(own, &theirs)| [own + 1, theirs]).collect();
+            (LayerMap::Pairs(pairs), hidden.unwrap_or(teacher.hidden))
+        }
+        StudentSpec::Shape { hidden, .. } => (LayerMap::default(), *hidden),
+        StudentSpec::Model { .. } => (LayerMap::default(), base.map_or(0, |base| base.hidden)),
+    };
+    (map, if hidden == teacher.hidden { ProjectionSpec::None } else { ProjectionSpec::Shared })
 }
 
 #[cfg(test)]
@@ -311,7 +321,7 @@ mod tests {
         let spec = student(&teacher, Init::Pruned);
         let steps = |tokens| {
             let facts = Facts { tokens, ..facts(10_000) };
-            match student_stages(facts, &spec, &teacher, Some(10_000), Effort::Default)[0].length {
+            match student_stages(facts, &spec, &teacher, None, Some(10_000), Effort::Default)[0].length {
                 StageLength::Steps(steps) => steps,
                 StageLength::Epochs(_) => 0,
             }
@@ -340,7 +350,15 @@ mod tests {
         assert_eq!(vocabulary_within(&spec, &teacher, 128, usize::MAX), Ok(None));
         // A narrower student of the same size keeps more.
         let StudentSpec::Teacher { layers, feed_forward, .. } = spec else { panic!("checked above") };
-        let spec = StudentSpec::Teacher { layers, feed_forward, hidden: Some(192), heads: None, vocabulary: None };
+        let spec = StudentSpec::Teacher {
+            layers,
+            feed_forward,
+            hidden: Some(192),
+            heads: None,
+            tokenizer: None,
+            embeddings: EmbeddingStart::Mean,
+            vocabulary: None,
+        };
         assert!(vocabulary_within(&spec, &teacher, 128, 4_000_000).unwrap() > Some(10_000));
         let random = student(&teacher, Init::Random);
         assert!(matches!(random, StudentSpec::Shape { feed_forward: 384, .. }), "{random:?}");

@@ -14,5 +14,5 @@ pub use events::{Event, EventLog, Observer, Step};
 pub use run::{NewStudent, Trained, train, train_in_memory};
 pub use stage_loss::{Loss, StageLoss};
 pub use teacher::Teacher;
+pub(crate) use trainer::batch_labels;
 pub use trainer::{StepReport, Trainer, phase};
-pub(crate) use trainer::{batch_labels, with_ids};

@@ -99,7 +99,7 @@ fn outcome(case: &Case<'_>, composed: bool) -> (f64, Vec<(String, Vec<f64>)>) {
     let gold = BatchLabels::Classes(Tensor::<1, Int>::from_data(TensorData::new(classes, [batch.len()]), &device));
     let streams = Streams::new(9);
     let dropout = case.dropout.then(|| Dropout::new(&streams, "dropout", [0, 1, 0]));
-    let loss = stage.loss(&leaves, &input, Some(&trace), Some(&gold), dropout).total;
+    let loss = stage.loss(&leaves, &input, Some((&trace).into()), Some(&gold), dropout).total;
     let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
     let dense = gradients.into_dense(&parameters);
     let numbers = parameters

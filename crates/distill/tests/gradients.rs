@@ -135,7 +135,7 @@ fn tinybert() {
         let input = Input::ragged(&batch, stage.encoder().config(), &device());
         let trace = teacher.trace(&input, stage.keep(), None);
         let leaves = parameters.leaves(&input);
-        let loss = stage.loss(&leaves, &input, Some(&trace), None, None).total;
+        let loss = stage.loss(&leaves, &input, Some((&trace).into()), None, None).total;
         let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
         assert_close_relative(name, loss.into_scalar::<f32>().into(), wanted.as_f64().unwrap(), 1e-5);
         assert_close_relative(name, gradients.norm().unwrap(), expected["grad_norm"][name].as_f64().unwrap(), 2e-5);
@@ -230,6 +230,6 @@ fn trajectory_of_distillation() {
     let (teacher, stage, parameters) = distillation(&models, objectives);
     replay(&dir, parameters, stage.encoder(), None, |leaves, _, input| {
         let trace = teacher.trace(input, stage.keep(), None);
-        stage.loss(leaves, input, Some(&trace), None, None).total
+        stage.loss(leaves, input, Some((&trace).into()), None, None).total
     });
 }

@@ -23,6 +23,7 @@ mod product;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod residual_norm;
 mod rows;
+mod segment_mean;
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the blocks of a loop share a comment")]
 mod weight_gradient;
 
@@ -38,3 +39,4 @@ pub use mask::{Mask, keep_factor};
 pub use residual_norm::{
     NormGradients, ResidualNormGradients, ResidualNormKept, linear_residual_norm, linear_residual_norm_backward,
 };
+pub use segment_mean::{segment_mean, segment_mean_backward};

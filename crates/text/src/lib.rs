@@ -45,7 +45,8 @@
 //! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labeled ones.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
-//! - [`sequences`]: a corpus as token ids; [`masking`]: pieces hidden from a model that is to guess them.
+//! - [`sequences`]: a corpus as token ids; [`masking`]: pieces hidden from a model that is to guess them;
+//!   [`mixed`]: words cut with one of two vocabularies.
 //! - [`align`]: which tokens of two tokenizers are the same words.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
 //! - [`metrics`]: accuracy, F1, correlations, calibration, entities, with intervals.
@@ -64,6 +65,7 @@ pub mod labeled;
 pub mod layout;
 pub mod masking;
 pub mod metrics;
+pub mod mixed;
 pub mod noise;
 pub mod random;
 pub mod sequences;

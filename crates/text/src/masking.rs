@@ -100,6 +100,20 @@ impl Masker {
         Ok(Masker { mask, special, continues, pieces })
     }
 
+    /// For the ids of two vocabularies, those of the second after those of the first, as [`crate::mixed`] has them. The mask
+    /// token is the first one's.
+    ///
+    /// # Errors
+    /// As [`Masker::new`].
+    pub fn beside(first: &Tokenizer, second: &Tokenizer) -> Result<Masker, MaskingError> {
+        let (mut masker, other) = (Masker::new(first)?, Masker::new(second)?);
+        let offset = first.vocabulary_size() as u32;
+        masker.special.extend(other.special);
+        masker.continues.extend(other.continues);
+        masker.pieces.extend(other.pieces.into_iter().map(|id| offset + id));
+        Ok(masker)
+    }
+
     /// Chooses the share of each sequence's pieces, rounded and at least one, and hides eight in ten of them behind the
     /// mask token and one in ten behind another piece. Words, or pieces, come in random order until there are enough; a word
     /// that would exceed the share is passed over unless it is the first.

@@ -73,10 +73,12 @@ pub enum SequencesError {
         after: usize,
     },
     /// A limit that leaves no room for text.
-    #[error("sequences of {found} tokens leave no room for text, expected at least 3")]
+    #[error("sequences of {found} tokens leave no room for text, expected at least {least}")]
     Limit {
         /// Tokens of a sequence.
         found: usize,
+        /// The fewest there can be.
+        least: usize,
     },
 }
 
@@ -92,7 +94,7 @@ impl Sequences {
         max_tokens: usize,
     ) -> Result<Sequences, SequencesError> {
         if max_tokens < 3 {
-            return Err(SequencesError::Limit { found: max_tokens });
+            return Err(SequencesError::Limit { found: max_tokens, least: 3 });
         }
         let mut sequences = Sequences::default();
         let mut packer = match layout {
@@ -202,6 +204,13 @@ impl Sequences {
             ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
         }
         hexadecimal(&hash.finalize())
+    }
+
+    /// Sequences from their ids.
+    pub fn from_ids<'a>(all: impl IntoIterator<Item = &'a [u32]>) -> Sequences {
+        let mut sequences = Sequences::default();
+        all.into_iter().for_each(|ids| sequences.push(ids.iter().copied()));
+        sequences
     }
 
     fn range(&self, index: usize) -> Range<usize> {

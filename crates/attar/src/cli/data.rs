@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct FormatArgs {
-    /// Kind of file (default: by its extension, `.gz` ignored).
+    /// Kind of file (default: by its extension, `.gz` and `.zst` ignored).
     #[arg(long, value_enum, hide_short_help = true)]
     pub(crate) format: Option<FormatArg>,
     /// Whether the first row names the columns (default: if a column is given by name, or told from the labels).

@@ -23,6 +23,18 @@ pub(crate) struct PretrainArgs {
     /// Use only this many sequences, drawn by the seed.
     #[arg(long, value_name = "N", help_heading = "Raw text", hide_short_help = true)]
     pub(crate) rows: Option<usize>,
+    /// Directory with a second tokenizer that cuts some of the words; the model that comes out has its pieces alone.
+    #[arg(long, value_name = "DIR", help_heading = "Second vocabulary", requires = "model")]
+    pub(crate) second_tokenizer: Option<PathBuf>,
+    /// Share of the words that the second tokenizer cuts.
+    #[arg(
+        long,
+        default_value_t = 0.5,
+        value_name = "SHARE",
+        help_heading = "Second vocabulary",
+        requires = "second_tokenizer"
+    )]
+    pub(crate) second_share: f64,
     /// Share of the pieces that are hidden.
     #[arg(long, default_value_t = 0.15, value_name = "SHARE", help_heading = "Training")]
     pub(crate) mask: f64,

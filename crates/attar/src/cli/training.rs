@@ -61,6 +61,14 @@ pub(crate) struct MoreArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Student")]
 pub(crate) struct ShapeArgs {
+    /// Model directory that the student begins with, such as one from `distill --corpus` (default: it is cut out of the
+    /// teacher).
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["init", "layers", "hidden", "heads", "feed_forward", "tokenizer", "vocabulary", "max_bytes"]
+    )]
+    pub(crate) student: Option<PathBuf>,
     /// What the student's weights start from.
     #[arg(long, value_enum, default_value = "pruned", hide_short_help = true)]
     pub(crate) init: InitArg,
@@ -77,6 +85,10 @@ pub(crate) struct ShapeArgs {
     /// with `--init random` the hidden width).
     #[arg(long, hide_short_help = true)]
     pub(crate) feed_forward: Option<usize>,
+    /// Directory with a tokenizer of the student's own, as `attar vocab train` makes it; teacher and student are then
+    /// compared word by word (default: the student has a part of the teacher's pieces).
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub(crate) tokenizer: Option<PathBuf>,
     /// Word pieces that the student keeps (default: as many as its size allows).
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) vocabulary: Option<usize>,

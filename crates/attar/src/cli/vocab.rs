@@ -19,7 +19,7 @@ pub(crate) enum VocabCommand {
 /// Text to read.
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
-    /// Files with a text a line, plain or gzip. They may be larger than memory; their distinct words must fit.
+    /// Files with a text a line, also packed by gzip or zstd. They may be larger than memory; their distinct words must fit.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) text: Vec<PathBuf>,
 }

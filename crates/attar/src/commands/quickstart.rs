@@ -6,8 +6,8 @@ use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::LabeledData;
 use attar_distill::objectives::{Gold, Objective, Semantics, Soft};
 use attar_distill::recipe::{
-    CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySpec, MoreSpec, Recipe, StageLength, StageSpec,
-    StudentSpec, TeacherPrecision, TeacherSpec,
+    CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EmbeddingStart, EnergySpec, MoreSpec, Recipe,
+    StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
 use attar_distill::{ExportedStudent, model_directory};
 use attar_runtime::{Options, Precision, Session};
@@ -106,6 +106,8 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
         hidden: Some(48),
         heads: Some(4),
         feed_forward: Some(192),
+        tokenizer: None,
+        embeddings: EmbeddingStart::Mean,
         vocabulary: None,
     };
     let inside = recipes::intermediate(4, 4);

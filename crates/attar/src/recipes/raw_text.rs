@@ -6,13 +6,13 @@ use anyhow::Context;
 use attar_distill::model_directory;
 use attar_distill::objectives::{MaskedLm, Semantics};
 use attar_distill::recipe::{
-    ClassifierChoice, CorpusLayout, DataSpec, HeadStart, MoreSpec, Recipe, StageSpec, StudentSpec, TeacherPrecision,
-    TeacherSpec,
+    ClassifierChoice, CorpusLayout, DataSpec, HeadStart, MixSpec, MoreSpec, Recipe, StageSpec, StudentSpec,
+    TeacherPrecision, TeacherSpec,
 };
 use attar_distill::rules;
 use attar_model::Bundle;
 
-use super::{checkpoint, device, effort, energy, flags, read, shaped, wanted_init};
+use super::{begun, checkpoint, device, effort, energy, flags, read};
 use crate::cli::DistillArgs;
 use crate::cli::data::CorpusArgs;
 use crate::cli::pretrain::PretrainArgs;
@@ -44,7 +44,14 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
         },
     };
     let objective = MaskedLm { share: args.mask, whole_words: args.whole_words, ..MaskedLm::default() };
-    let data = corpus(&args.corpus, args.max_tokens, args.rows)?;
+    let mut data = corpus(&args.corpus, args.max_tokens, args.rows)?;
+    if let DataSpec::Corpus { mix, .. } = &mut data {
+        *mix = args.second_tokenizer.clone().map(|tokenizer| MixSpec {
+            tokenizer,
+            share: args.second_share,
+            last_share: None,
+        });
+    }
     let stage = rules::masked_lm(objective, effort(&args.quality));
     recipe(data, student, None, stage, &args.training, &args.energy)
 }
@@ -56,9 +63,9 @@ pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
         "--unlabeled, --gold-only and --max-bytes belong to labeled data (--data): leave them out beside --corpus"
     );
     let config = Bundle::read_config(&model_directory::existing(teacher)?)?;
-    let student = shaped(rules::student(&config, wanted_init(args.shape.init)), &args.shape, &config)?;
+    let (student, base) = begun(&args.shape, &config)?;
     let data = corpus(&args.corpus, args.data.max_tokens, args.data.rows)?;
-    let stage = rules::general(&student, &config, effort(&args.quality));
+    let stage = rules::general(&student, &config, base.as_ref(), effort(&args.quality));
     let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
     recipe(data, student, Some(teacher), stage, &args.training, &args.energy)
 }
@@ -66,7 +73,7 @@ pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
 fn corpus(args: &CorpusArgs, max_tokens: usize, rows: Option<usize>) -> anyhow::Result<DataSpec> {
     anyhow::ensure!(!args.corpus.is_empty(), "no text was given: name files with --corpus");
     let layout = if args.lines { CorpusLayout::Lines } else { CorpusLayout::Packed };
-    Ok(DataSpec::Corpus { files: args.corpus.clone(), layout, held_out: args.held_out, max_tokens, rows })
+    Ok(DataSpec::Corpus { files: args.corpus.clone(), layout, held_out: args.held_out, max_tokens, rows, mix: None })
 }
 
 fn recipe(

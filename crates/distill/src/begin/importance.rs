@@ -14,7 +14,7 @@ use crate::engine::{Encoder, Input, Keep, Parameters, Values};
 use crate::objectives::{Gold, Objective, ProjectionSpec, Semantics};
 use crate::optimizer::{Gradient, Gradients};
 use crate::plan::Plan;
-use crate::train::{StageLoss, batch_labels, with_ids};
+use crate::train::{StageLoss, batch_labels};
 
 /// Importance of the parts of one layer.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -39,8 +39,7 @@ pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Re
     let streams = Streams::new(plan.recipe.seed);
     let mut sums = vec![LayerImportance::default(); teacher.config.layers];
     for (index, rows) in batches.iter().enumerate() {
-        let batch = plan.train_texts.batch(rows);
-        let batch = plan.teacher_ids.as_ref().map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
+        let batch = plan.teacher_batch(rows);
         let input = Input::ragged(&batch, &teacher.config, &device);
         let leaves = parameters.leaves(&input);
         let total = match batch_labels(plan, rows, None, &device) {

@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use crate::Error;
 use crate::engine::{Input, Keep};
 use crate::plan::Plan;
-use crate::train::{Teacher, with_ids};
+use crate::train::Teacher;
 
 /// Orthonormal directions `[H, H']` in the space of a model's states.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,7 @@ pub(super) fn of_states(
     let levels: Vec<usize> = std::iter::once(0).chain(layers.iter().copied()).collect();
     let mut moments = vec![DMatrix::<f64>::zeros(width, width); levels.len()];
     for rows in batches {
-        let batch = plan.train_texts.batch(rows);
-        let batch = plan.teacher_ids.as_ref().map_or_else(|| batch.clone(), |ids| with_ids(&batch, ids));
+        let batch = plan.teacher_batch(rows);
         let trace = teacher.trace(&Input::ragged(&batch, config, &device), Keep::Layers, None);
         for (moment, &level) in moments.iter_mut().zip(&levels) {
             let states = trace.hidden(level).clone();

@@ -34,11 +34,10 @@ pub(super) fn weights(plan: &Plan, layers: &[usize]) -> Result<Begun, Error> {
     let batches: Vec<Vec<u32>> = rows.chunks(BATCH).map(<[u32]>::to_vec).collect();
 
     let (ours, theirs) = (&plan.student.config, &teacher.config);
-    let kept = plan.teacher_ids.as_deref();
     // The teacher's shape with the student's layers and pieces; then units and heads; then the width.
     let tall =
         EncoderConfig { hidden: theirs.hidden, heads: theirs.heads, feed_forward: theirs.feed_forward, ..ours.clone() };
-    let mut weights = layers_of(teacher, layers, kept, &tall);
+    let mut weights = layers_of(teacher, layers, &plan.pieces, &tall);
     let narrower = ours.hidden < theirs.hidden;
     if ours.feed_forward < theirs.feed_forward || narrower {
         let importance = importance::measure(plan, teacher, &batches)?;

@@ -14,6 +14,7 @@ mod linear;
 mod operation;
 mod primitive;
 mod residual_norm;
+mod segment_mean;
 mod squared_difference;
 
 pub(crate) use accumulator::GradientAccumulator;
@@ -26,4 +27,5 @@ pub(super) use linear::linear;
 use operation::{Operation, Parents, run};
 pub(crate) use primitive::recycle;
 pub(super) use residual_norm::linear_residual_norm;
+pub(super) use segment_mean::segment_mean;
 pub(super) use squared_difference::squared_difference;

@@ -4,6 +4,7 @@
 //! runs those of [`fused`]. Other devices, and the tests of the fused ones, compose them from tensor operations: the
 //! attention operations then gather to padded `[B, T, …]`, compute, and gather back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use attar_model::Activation;
@@ -13,7 +14,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, module};
 use super::dropout::Site;
 use super::fused::{self, GradientAccumulator};
 use super::layer_weights::{Linear, Norm};
-use super::layout::Geometry;
+use super::layout::{Geometry, indices};
 use crate::device;
 
 /// How the operations of a pass are computed.
@@ -79,6 +80,28 @@ pub(super) fn layer_norm(x: Tensor<2>, norm: &Norm) -> Tensor<2> {
 }
 
 impl Implementation {
+    /// The mean of the rows of each segment: `[N, H]` to `[W, H]`. Segments do not overlap.
+    ///
+    /// # Panics
+    /// If a segment is empty or ends beyond the rows.
+    pub(super) fn segment_mean(self, x: Tensor<2>, segments: &Arc<[Range<u32>]>) -> Tensor<2> {
+        if self == Implementation::Fused {
+            return fused::segment_mean(x, segments.clone());
+        }
+        let device = x.device();
+        let longest = segments.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        // The first row of each segment, then the second where there is one, and so on.
+        let turn = |place: usize| {
+            let row = |s: &Range<u32>| s.start as usize + place.min(s.len() - 1);
+            let share = |s: &Range<u32>| if place < s.len() { 1.0 / s.len() as f32 } else { 0.0 };
+            let rows: Vec<usize> = segments.iter().map(row).collect();
+            let shares: Vec<f32> = segments.iter().map(share).collect();
+            let shares = Tensor::<2>::from_data(TensorData::new(shares, [segments.len(), 1]), &device);
+            x.clone().select(0, indices(&rows, &device)) * shares
+        };
+        (0..longest).map(turn).reduce(|a, b| a + b).expect("segments have rows")
+    }
+
     /// `x W + b`: `[N, in]` to `[N, out]`.
     pub(super) fn linear(self, x: Tensor<2>, layer: &Linear, accumulator: &GradientAccumulator) -> Tensor<2> {
         match self {

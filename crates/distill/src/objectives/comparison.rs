@@ -2,8 +2,8 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{LayerMap, Projection, Semantics};
-use crate::engine::{Geometry, Trace};
+use super::{LayerMap, Projection, Semantics, WeightPair};
+use crate::engine::{Geometry, Trace, mean_pool};
 
 /// The labels of a batch on the device.
 #[derive(Debug, Clone)]
@@ -32,7 +32,13 @@ pub struct Comparison<'a> {
     /// Projections of student states: one for all levels, or one for each, embeddings first; none
     /// where widths are equal.
     pub projections: &'a [Projection],
-    /// How the tokens lie.
+    /// Pieces of the first of the student's two vocabularies, where it learns a second one.
+    pub first_pieces: Option<usize>,
+    /// Weights of both, where a term compares them.
+    pub weights: Option<WeightPair<'a>>,
+    /// The traces by tokens, where those above are by words.
+    pub tokens: Option<TokenLevel<'a>>,
+    /// How the tokens, or the words, lie.
     pub geometry: &'a Geometry,
     /// Which arithmetic.
     pub semantics: Semantics,
@@ -40,7 +46,27 @@ pub struct Comparison<'a> {
     pub multi_label: bool,
 }
 
+/// Traces by the tokens of each model, with how these lie.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenLevel<'a> {
+    /// The student's.
+    pub student: (&'a Trace, &'a Geometry),
+    /// The teacher's.
+    pub teacher: (&'a Trace, &'a Geometry),
+}
+
 impl Comparison<'_> {
+    /// The means of the last layers' outputs over all tokens of each sequence, `[B, H]`: the student's and the teacher's.
+    ///
+    /// # Panics
+    /// If there is no teacher.
+    pub fn means(&self) -> [Tensor<2>; 2] {
+        let TokenLevel { student, teacher } = self
+            .tokens
+            .unwrap_or(TokenLevel { student: (self.student, self.geometry), teacher: (self.teacher(), self.geometry) });
+        [student, teacher].map(|(trace, geometry)| mean_pool(trace.last(), geometry))
+    }
+
     /// The sum of a term over the layer pairs of a map.
     ///
     /// # Panics

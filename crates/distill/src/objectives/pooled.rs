@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::term::{LossTerm, Misfit, Setting};
 use super::{Comparison, Projection, one, pooled_mse};
-use crate::engine::{linear, mean_pool, normalize};
+use crate::engine::{linear, normalize};
 
 /// Squared difference of the means over the last layers' outputs; different widths need a projection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,12 +37,12 @@ impl LossTerm for Pooled {
     }
 
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
-        let pool = |states: &Tensor<2>| mean_pool(states, c.geometry);
+        let [student, teacher] = c.means();
         let student = match c.projections.last() {
-            Some(Projection(layer)) => linear(pool(c.student.last()), layer),
-            None => pool(c.student.last()),
+            Some(Projection(layer)) => linear(student, layer),
+            None => student,
         };
-        let vectors = [student, pool(c.teacher().last())];
+        let vectors = [student, teacher];
         let [student, teacher] = vectors.map(|vector| if self.normalize { normalize(vector) } else { vector });
         pooled_mse(student, teacher)
     }

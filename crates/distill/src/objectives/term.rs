@@ -27,9 +27,19 @@ pub trait LossTerm: Debug {
         !self.needs_labels()
     }
 
+    /// True if the term reads what the teacher makes of a text, and not only its weights.
+    fn needs_trace(&self) -> bool {
+        self.needs_teacher()
+    }
+
     /// True if the term reads the layers, not only the output of the model.
     fn needs_layers(&self) -> bool {
-        self.needs_teacher()
+        self.needs_trace()
+    }
+
+    /// True if the term compares weights through projections.
+    fn projects_weights(&self) -> bool {
+        false
     }
 
     /// Which pieces are hidden from the models, if the term has the student guess them.

@@ -178,6 +178,9 @@ fn tinybert_terms() {
                 [("student", student_layers), ("teacher", teacher_layers)].map(|(s, n)| trace(&case, s, n));
             let projections = [case.projection()];
             let comparison = Comparison {
+                weights: None,
+                first_pieces: None,
+                tokens: None,
                 student: &student,
                 teacher: Some(&teacher),
                 labels: None,
@@ -330,6 +333,9 @@ fn scores_under_reference_semantics_need_no_logits_of_the_teacher() {
     let student = trace(Some(Tensor::<2>::from_floats([[1.0], [3.0]], &device())));
     let labels = BatchLabels::Scores(Tensor::<2>::from_floats([[2.0], [5.0]], &device()));
     let comparison = Comparison {
+        weights: None,
+        first_pieces: None,
+        tokens: None,
         student: &student,
         teacher: Some(&trace(None)),
         labels: Some(&labels),
@@ -374,6 +380,9 @@ fn pooled_reads_the_last_layer() {
     };
     let (student, teacher) = (trace([[1.0, 3.0], [3.0, 1.0], [2.0, 0.0]]), trace([[2.0, 2.0], [2.0, 2.0], [0.0, 3.0]]));
     let comparison = Comparison {
+        weights: None,
+        first_pieces: None,
+        tokens: None,
         student: &student,
         teacher: Some(&teacher),
         labels: None,

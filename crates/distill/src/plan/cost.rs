@@ -63,7 +63,7 @@ impl Cost {
 impl StageCost {
     fn of(stage: &PlannedStage, student: &EncoderConfig, teacher: Option<&EncoderConfig>) -> StageCost {
         let (rows, tokens) = stage.volume();
-        let taught = stage.spec.objectives.iter().any(Objective::needs_teacher);
+        let taught = stage.spec.objectives.iter().any(Objective::needs_trace);
         let forward = |config: &EncoderConfig| stage.forward_flops(config);
         StageCost {
             name: stage.spec.name.clone(),

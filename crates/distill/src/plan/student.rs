@@ -11,8 +11,8 @@ use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use super::Model;
-use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
+use super::{Model, vocabulary};
+use crate::recipe::{ClassifierChoice, EmbeddingStart, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
 
 /// The student before its first step.
@@ -28,6 +28,8 @@ pub struct PlannedStudent {
     pub base: Option<String>,
     /// How its vectors are made of its states.
     pub pooling: Option<Pooling>,
+    /// Of a student that learns a second vocabulary, the pieces of its first one: it is written without them.
+    pub first_pieces: Option<usize>,
 }
 
 /// What a run does before the first update.
@@ -39,6 +41,17 @@ pub enum Beginning {
     FrozenHead,
     /// Parts of the teacher are chosen by importance measured on training text, in these layers, counted from 1.
     Pruned(Vec<usize>),
+}
+
+/// What the word embeddings of a student that is made of its teacher begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pieces {
+    /// The teacher's, piece by piece.
+    All,
+    /// Of each piece the teacher's pieces whose mean it is.
+    Made(Vec<Vec<u32>>),
+    /// Random numbers.
+    New,
 }
 
 /// What a student is to be, whatever it begins with.
@@ -58,8 +71,8 @@ pub(super) struct StudentSources<'a> {
     pub base: Option<Model>,
     /// The teacher, if there is one.
     pub teacher: Option<&'a Bundle>,
-    /// The teacher's ids of the pieces that the student keeps, if not all.
-    pub kept: Option<&'a [u32]>,
+    /// What the student's embeddings are made of.
+    pub pieces: &'a Pieces,
 }
 
 impl PlannedStudent {
@@ -96,7 +109,14 @@ impl PlannedStudent {
                 let config = checked(shape.with_head(head))?;
                 let weights = initialize_missing(&config, Weights::new(), streams);
                 let pooling = pooling(&config, teachers_pooling);
-                Ok(PlannedStudent { config, weights, beginning: Beginning::Given, base: None, pooling })
+                Ok(PlannedStudent {
+                    config,
+                    weights,
+                    beginning: Beginning::Given,
+                    base: None,
+                    pooling,
+                    first_pieces: None,
+                })
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
                 // The tokenizer is the teacher's, so that there is one.
@@ -117,7 +137,7 @@ impl PlannedStudent {
                     == (whole.hidden, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
                     (
-                        initialize_missing(&config, layers_of(bundle, layers, sources.kept, &config), streams),
+                        initialize_missing(&config, layers_of(bundle, layers, sources.pieces, &config), streams),
                         Beginning::Given,
                     )
                 } else {
@@ -125,9 +145,27 @@ impl PlannedStudent {
                     (Weights::new(), Beginning::Pruned(layers.clone()))
                 };
                 let pooling = pooling(&config, teachers_pooling);
-                Ok(PlannedStudent { config, weights, beginning, base: None, pooling })
+                Ok(PlannedStudent { config, weights, beginning, base: None, pooling, first_pieces: None })
             }
         }
+    }
+}
+
+/// What the word embeddings of a student begin with if it is made of its teacher, given the teacher's ids of its pieces
+/// where they are a part of the teacher's.
+pub(super) fn pieces(
+    spec: &StudentSpec,
+    teacher: Option<&Model>,
+    tokenizer: &Tokenizer,
+    kept: Option<&[u32]>,
+) -> Pieces {
+    match (spec, teacher, kept) {
+        (StudentSpec::Teacher { tokenizer: Some(_), embeddings: EmbeddingStart::Random, .. }, ..) => Pieces::New,
+        (_, _, Some(kept)) => Pieces::Made(kept.iter().map(|&id| vec![id]).collect()),
+        (StudentSpec::Teacher { tokenizer: Some(_), .. }, Some(teacher), None) => {
+            Pieces::Made(vocabulary::origins(tokenizer, &teacher.tokenizer))
+        }
+        _ => Pieces::All,
     }
 }
 
@@ -200,7 +238,7 @@ impl Base {
         };
         let weights = initialize_missing(&config, bundle.weights, streams);
         let pooling = pooling(&config, bundle.pooling);
-        Ok(PlannedStudent { config, weights, beginning, base: Some(name), pooling })
+        Ok(PlannedStudent { config, weights, beginning, base: Some(name), pooling, first_pieces: None })
     }
 }
 
@@ -289,8 +327,18 @@ fn refuse_growth(config: &EncoderConfig, teacher: &EncoderConfig) -> Result<(), 
     Ok(())
 }
 
+/// The mean of some rows of so many columns; zeros if there is none.
+fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, columns: usize) -> Vec<f32> {
+    let share = 1.0 / rows.len().max(1) as f32;
+    let mut sum = vec![0.0; columns];
+    for row in rows {
+        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += share * x);
+    }
+    sum
+}
+
 /// The weights of some layers of a teacher, with the rows of the tables that the student keeps.
-pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], kept: Option<&[u32]>, config: &EncoderConfig) -> Weights {
+pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, config: &EncoderConfig) -> Weights {
     let mut weights = Weights::new();
     let offset = teacher.config.position_offset();
     for (name, shape) in expected_shapes(config) {
@@ -304,13 +352,22 @@ pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], kept: Option<&[u32]>
         let Some(tensor) = teacher.weights.get(&theirs) else { continue };
         let columns = tensor.shape.last().copied().unwrap_or(1);
         let row = |row: usize| &tensor.data[row * columns..(row + 1) * columns];
-        let rows: Option<Vec<usize>> = match name.as_str() {
-            "embeddings.word_embeddings.weight" => kept.map(|kept| kept.iter().map(|&id| id as usize).collect()),
-            "embeddings.position_embeddings.weight" => Some((offset..offset + shape[0]).collect()),
+        let rows: Option<Vec<Vec<usize>>> = match name.as_str() {
+            "embeddings.word_embeddings.weight" => match pieces {
+                Pieces::All => None,
+                Pieces::Made(origins) => {
+                    Some(origins.iter().map(|ids| ids.iter().map(|&id| id as usize).collect()).collect())
+                }
+                Pieces::New => continue,
+            },
+            "embeddings.position_embeddings.weight" => Some((offset..offset + shape[0]).map(|row| vec![row]).collect()),
             _ => None,
         };
         let tensor = match rows {
-            Some(rows) => Tensor::new(vec![rows.len(), columns], rows.into_iter().flat_map(row).copied().collect()),
+            Some(rows) => {
+                let data = rows.iter().flat_map(|rows| mean(rows.iter().map(|&place| row(place)), columns)).collect();
+                Tensor::new(vec![rows.len(), columns], data)
+            }
             None => tensor.clone(),
         };
         weights.insert(name, tensor);

@@ -6,7 +6,8 @@ use attar_text::tokenizer::{Limit, Tokenizer};
 
 use super::vocabulary;
 use crate::Error;
-use crate::corpus_data::{CorpusData, CorpusSource};
+use crate::aligned_rows::AlignedRows;
+use crate::corpus_data::{CorpusData, CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
 use crate::run_directory::DataFacts;
@@ -31,7 +32,19 @@ pub(super) struct EncodedTexts {
     pub(super) dev: EncodedRows,
     /// The dev rows in all the teacher's pieces, where the student has a part of them and there is a metric.
     pub(super) teacher_dev: Option<EncodedRows>,
+    /// The training rows as the teacher reads them, where it has a vocabulary of its own and its states are compared.
+    pub(super) aligned: Option<AlignedRows>,
+    /// The same corpus for a model that learns a second vocabulary.
+    pub(super) mixture: Option<Mixture>,
     pub(super) facts: [DataFacts; 2],
+}
+
+/// How a teacher with other pieces than the student's reads the rows.
+#[derive(Clone, Copy)]
+pub(super) struct TeachersPieces<'a> {
+    pub(super) tokenizer: &'a Tokenizer,
+    /// Whether its states are compared with the student's, word by word.
+    pub(super) aligns: bool,
 }
 
 impl TextData {
@@ -90,7 +103,7 @@ impl TextData {
     pub(super) fn encode(
         &self,
         tokenizer: &Tokenizer,
-        teachers: Option<&Tokenizer>,
+        teachers: Option<TeachersPieces<'_>>,
         reading: Reading,
         streams: &Streams,
         notes: &mut Vec<String>,
@@ -100,23 +113,41 @@ impl TextData {
             TextData::Labeled(LabeledRows { data, more }) => {
                 let dev = &data.dev.examples;
                 let rows: Vec<Example> = data.train.examples.iter().chain(more).cloned().collect();
-                let train = EncodedRows::new(&rows, tokenizer, limit, reading)?;
+                let (aligned, train) = match teachers.filter(|teachers| teachers.aligns) {
+                    Some(teachers) => {
+                        let both = AlignedRows::new(&rows, teachers.tokenizer, tokenizer, limit, reading)?;
+                        (Some(both.0), both.1)
+                    }
+                    None => (None, EncodedRows::new(&rows, tokenizer, limit, reading)?),
+                };
                 note_truncation(&train, data.max_tokens, notes);
                 Ok(EncodedTexts {
                     train,
+                    aligned,
+                    mixture: None,
                     dev: EncodedRows::new(dev, tokenizer, limit, reading)?,
-                    teacher_dev: teachers.map(|full| EncodedRows::new(dev, full, limit, reading)).transpose()?,
+                    teacher_dev: teachers.map(|t| EncodedRows::new(dev, t.tokenizer, limit, reading)).transpose()?,
                     facts: [facts(&data.train), facts(&data.dev)],
                 })
             }
             TextData::Corpus((source, max_tokens)) => {
-                let CorpusData { train, held_out, facts, cut_lines } = source.read(tokenizer, *max_tokens, streams)?;
+                let CorpusData { train, held_out, facts, cut_lines, mixture } = match source.mix() {
+                    Some(mix) => source.read_mixed(mix, tokenizer, *max_tokens, streams)?,
+                    None => source.read(tokenizer, *max_tokens, streams)?,
+                };
                 if cut_lines > 0 {
                     notes.push(format!(
                         "{cut_lines} lines have more than {max_tokens} tokens and lost the rest: `layout = \"packed\"` keeps all"
                     ));
                 }
-                Ok(EncodedTexts { train: train.into(), dev: held_out.into(), teacher_dev: None, facts })
+                Ok(EncodedTexts {
+                    train: train.into(),
+                    dev: held_out.into(),
+                    teacher_dev: None,
+                    aligned: None,
+                    mixture,
+                    facts,
+                })
             }
         }
     }

@@ -102,14 +102,16 @@ impl Recipe {
                 paths.push(train);
                 paths.extend([dev, label_file, dev_label_file].into_iter().flatten());
             }
-            DataSpec::Corpus { files, .. } => paths.extend(files),
+            DataSpec::Corpus { files, mix, .. } => {
+                paths.extend(files);
+                paths.extend(mix.as_mut().map(|mix| &mut mix.tokenizer));
+            }
             DataSpec::Memory { .. } | DataSpec::Embedded { .. } => {}
         }
         paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.path.as_mut()));
         match &mut self.student {
             StudentSpec::Model { path, .. } => paths.extend(path),
-            StudentSpec::Shape { tokenizer, .. } => paths.extend(tokenizer),
-            StudentSpec::Teacher { .. } => {}
+            StudentSpec::Shape { tokenizer, .. } | StudentSpec::Teacher { tokenizer, .. } => paths.extend(tokenizer),
         }
         paths.extend(&mut self.more.unlabeled);
         paths

@@ -36,6 +36,12 @@ pub enum StudentSpec {
         /// F; below the teacher's, the units that the loss depends on most stay.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feed_forward: Option<usize>,
+        /// Directory of a tokenizer of the student's own; the teacher's if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
+        /// What the embeddings of a tokenizer of its own begin with.
+        #[serde(default, skip_serializing_if = "is_mean")]
+        embeddings: EmbeddingStart,
         /// Word pieces that stay: those of the training text, then the most frequent; all if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         vocabulary: Option<usize>,
@@ -79,6 +85,21 @@ impl StudentSpec {
         }
         self
     }
+}
+
+/// What the embeddings of new pieces begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddingStart {
+    /// The mean of the teacher's pieces that a piece is made of.
+    #[default]
+    Mean,
+    /// Small random numbers.
+    Random,
+}
+
+fn is_mean(start: &EmbeddingStart) -> bool {
+    *start == EmbeddingStart::Mean
 }
 
 /// What a new classifier reads of the last hidden states.

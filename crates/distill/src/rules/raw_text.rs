@@ -2,8 +2,8 @@
 
 use attar_model::EncoderConfig;
 
-use super::Effort;
-use crate::objectives::{Attention, Embedding, Hidden, LayerMap, MaskedLm, Objective, ProjectionSpec, Relation};
+use super::{Effort, comparison};
+use crate::objectives::{Attention, Embedding, Hidden, MaskedLm, Objective, Relation};
 use crate::recipe::{KeepWeights, StageLength, StageSpec, StudentSpec};
 
 /// Rows of a batch: of sequences of 128 tokens, 4,096 tokens.
@@ -18,15 +18,19 @@ pub fn masked_lm(objective: MaskedLm, effort: Effort) -> StageSpec {
 
 /// The stage of a general distillation: TinyBERT's embeddings, hidden states and attention scores (arXiv 1909.10351,
 /// section 3.2), without predictions. Where student and teacher have different numbers of heads, relations of queries, keys
-/// and values (MiniLMv2, arXiv 2012.15828) take the place of attention scores.
-pub fn general(student: &StudentSpec, teacher: &EncoderConfig, effort: Effort) -> StageSpec {
-    let (map, hidden, heads) = match student {
-        StudentSpec::Teacher { layers, hidden, heads, .. } => {
-            let pairs = layers.iter().enumerate().map(|(own, &theirs)| [own + 1, theirs]).collect();
-            (LayerMap::Pairs(pairs), hidden.unwrap_or(teacher.hidden), heads.unwrap_or(teacher.heads))
-        }
-        StudentSpec::Shape { hidden, heads, .. } => (LayerMap::default(), *hidden, *heads),
-        StudentSpec::Model { .. } => (LayerMap::default(), 0, teacher.heads),
+/// and values (MiniLMv2, arXiv 2012.15828) take the place of attention scores. `base` is the model that a student of
+/// `from = "model"` begins with.
+pub fn general(
+    student: &StudentSpec,
+    teacher: &EncoderConfig,
+    base: Option<&EncoderConfig>,
+    effort: Effort,
+) -> StageSpec {
+    let (map, projection) = comparison(student, teacher, base);
+    let heads = match student {
+        StudentSpec::Teacher { heads, .. } => heads.unwrap_or(teacher.heads),
+        StudentSpec::Shape { heads, .. } => *heads,
+        StudentSpec::Model { .. } => base.map_or(teacher.heads, |base| base.heads),
     };
     let inside = if heads == teacher.heads {
         Objective::from(Attention { weight: 1.0, map: map.clone() })
@@ -35,7 +39,6 @@ pub fn general(student: &StudentSpec, teacher: &EncoderConfig, effort: Effort) -
     };
     let objectives =
         vec![Objective::from(Embedding { weight: 1.0 }), Objective::from(Hidden { weight: 1.0, map }), inside];
-    let projection = if hidden == teacher.hidden { ProjectionSpec::None } else { ProjectionSpec::Shared };
     StageSpec { projection, ..stage("general", objectives, 5e-4, effort) }
 }
 

@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
                 student.insert(name, tensor);
             }
         }
-        Ok(Ended { weights: student, teacher, held_out })
+        Ok(Ended { weights: self.plan.student.written_weights(student), teacher, held_out })
     }
 
     /// The state before the first update, written if it took any computing.

@@ -1,11 +1,14 @@
 //! The arithmetic of a stage: from a batch to a loss.
 
-use attar_model::{Head, Target};
+use attar_model::{EncoderConfig, Head, Target};
 use attar_text::masking::Masking;
 use burn::tensor::Tensor;
 
-use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, Trace, Values};
-use crate::objectives::{BatchLabels, Comparison, Objective, Projection, ProjectionSpec, Semantics};
+use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, Taught, Values};
+use crate::objectives::{
+    BatchLabels, Comparison, Objective, Projection, ProjectionSpec, Semantics, TokenLevel, WeightPair,
+    WeightProjections,
+};
 
 /// The loss of a stage: a student, its objectives and their projections.
 #[derive(Debug, Clone)]
@@ -15,6 +18,10 @@ pub struct StageLoss {
     semantics: Semantics,
     /// Width of the teacher's states and number of projections to it, where there are any.
     projections: Option<(usize, usize)>,
+    /// The teacher whose weights are compared with the student's, if they are.
+    weights: Option<(Encoder, Values)>,
+    /// Pieces of the first of two vocabularies, if there are two.
+    first_pieces: Option<usize>,
 }
 
 /// The loss of a batch.
@@ -41,7 +48,24 @@ impl StageLoss {
             (Some(width), ProjectionSpec::PerLevel) if wanted => Some((width, encoder.config().layers + 1)),
             _ => None,
         };
-        StageLoss { encoder, objectives, semantics, projections }
+        StageLoss { encoder, objectives, semantics, projections, weights: None, first_pieces: None }
+    }
+
+    /// With the teacher whose weights the objectives compare with the student's.
+    #[must_use]
+    pub fn with_weights_of(self, teacher: Encoder, values: Values) -> StageLoss {
+        StageLoss { weights: Some((teacher, values)), ..self }
+    }
+
+    /// With two vocabularies, of which the first has so many pieces: each has a softmax of its own.
+    #[must_use]
+    pub fn with_second_vocabulary(self, first_pieces: usize) -> StageLoss {
+        StageLoss { first_pieces: Some(first_pieces), ..self }
+    }
+
+    /// True if an objective compares weights.
+    pub fn projects_weights(&self) -> bool {
+        self.objectives.iter().any(Objective::projects_weights)
     }
 
     /// The student.
@@ -56,12 +80,17 @@ impl StageLoss {
             Some((_, 1)) => "projection".to_string(),
             _ => format!("projection.{level}"),
         };
-        let Some((width, count)) = self.projections else { return Vec::new() };
+        let (width, count) = self.projections.unwrap_or((0, 0));
         let slots = |level| {
             let name = name(level);
             [Slot::linear(format!("{name}.weight"), hidden, width), Slot::vector(format!("{name}.bias"), width)]
         };
-        (0..count).flat_map(slots).collect()
+        let widths = |config: &EncoderConfig| [config.hidden, config.feed_forward];
+        let of_weights = self
+            .weights
+            .iter()
+            .flat_map(|(teacher, _)| WeightProjections::slots(widths(teacher.config()), widths(self.encoder.config())));
+        (0..count).flat_map(slots).chain(of_weights).collect()
     }
 
     /// How much of its trace the student's forward pass must keep.
@@ -78,9 +107,9 @@ impl StageLoss {
         required
     }
 
-    /// True if an objective reads a teacher.
-    pub fn needs_teacher(&self) -> bool {
-        self.objectives.iter().any(Objective::needs_teacher)
+    /// True if an objective reads what a teacher makes of a text.
+    pub fn needs_trace(&self) -> bool {
+        self.objectives.iter().any(Objective::needs_trace)
     }
 
     /// Which pieces are hidden, if an objective has the student guess them.
@@ -102,7 +131,7 @@ impl StageLoss {
         &self,
         values: &Values,
         input: &Input,
-        teacher: Option<&Trace>,
+        teacher: Option<Taught<'_>>,
         labels: Option<&BatchLabels>,
         dropout: Option<Dropout<'_>>,
     ) -> Loss {
@@ -111,12 +140,32 @@ impl StageLoss {
         let count = self.projections.map_or(0, |(_, count)| count);
         let projections: Vec<Projection> =
             (0..count).map(|_| Projection(Linear { weight: rest.matrix(), bias: rest.vector() })).collect();
+        let between = self.weights.as_ref().map(|_| WeightProjections::new(|| rest.matrix()));
+        let weights = self.weights.as_ref().zip(between.as_ref()).map(|((teacher, theirs), projections)| WeightPair {
+            student: (&self.encoder, values),
+            teacher: (teacher, theirs),
+            projections,
+        });
+        // Where both read words of their own they are compared by words.
+        let by_words = teacher.and_then(|taught| {
+            let (geometry, words) = taught.words?;
+            let required = self.required_outputs(taught.trace.layers.len());
+            let ours = words.of_student(&student, self.encoder.config().heads, required.of_any_layer());
+            Some((
+                ours,
+                words.geometry(),
+                TokenLevel { student: (&student, &input.geometry), teacher: (taught.tokens, geometry) },
+            ))
+        });
         let comparison = Comparison {
-            student: &student,
-            teacher,
+            weights,
+            first_pieces: self.first_pieces,
+            student: by_words.as_ref().map_or(&student, |(trace, ..)| trace),
+            teacher: teacher.map(|taught| taught.trace),
+            tokens: by_words.as_ref().map(|(.., tokens)| *tokens),
             labels,
             projections: &projections,
-            geometry: &input.geometry,
+            geometry: by_words.as_ref().map_or(&input.geometry, |(_, geometry, _)| geometry),
             semantics: self.semantics,
             multi_label: self.multi_label(),
         };

@@ -1,6 +1,8 @@
 //! The teacher of a run, on the engine that computes it fastest.
 
-use attar_model::Bundle;
+use std::borrow::Cow;
+
+use attar_model::{Bundle, EncoderConfig, Head};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::packed::PackedTeacher;
@@ -52,12 +54,13 @@ impl Teacher {
         let Some(planned) = &plan.teacher else { return Ok(None) };
         let recipe = &plan.recipe;
         let classes = planned.classes.clone();
+        let bundle = without_masked_lm(&planned.bundle);
         // The published code counts padding and never leaves training mode: an engine of inference knows neither.
         if recipe.semantics == Semantics::Clean {
             let precision = recipe.teacher.as_ref().map(|teacher| teacher.precision).unwrap_or_default();
-            return Teacher::load(recipe.device, &planned.bundle, precision, classes).map(Some);
+            return Teacher::load(recipe.device, &bundle, precision, classes).map(Some);
         }
-        Teacher::on_tensors(recipe.device, &planned.bundle, classes).map(Some)
+        Teacher::on_tensors(recipe.device, &bundle, classes).map(Some)
     }
 
     /// A teacher on the fastest engine of a device.
@@ -115,4 +118,19 @@ impl Teacher {
         }
         trace
     }
+}
+
+/// A model without a masked-language-model head: no objective reads its guesses, and they cost as much as its layers.
+fn without_masked_lm(bundle: &Bundle) -> Cow<'_, Bundle> {
+    if !bundle.config.head.has_masked_lm() {
+        return Cow::Borrowed(bundle);
+    }
+    let mut bundle = bundle.clone();
+    let head: Vec<String> =
+        bundle.weights.iter().map(|(name, _)| name.to_string()).filter(|name| name.starts_with("cls.")).collect();
+    for name in head {
+        bundle.weights.remove(&name);
+    }
+    bundle.config = EncoderConfig { head: Head::None, ..bundle.config };
+    Cow::Owned(bundle)
 }

@@ -12,8 +12,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
 use super::{StageLoss, Teacher};
-use crate::engine::{Dropout, Encoder, Input, Parameters, Storage, Trace, Values};
-use crate::objectives::{BatchLabels, MASKED_LM, Semantics};
+use crate::engine::{Dropout, Encoder, Geometry, Input, Parameters, Storage, Taught, Trace, Values, Words};
+use crate::objectives::{BatchLabels, MASKED_LM, Semantics, WEIGHT_PROJECTION};
 use crate::optimizer::{AdamW, Gradients, Schedule};
 use crate::plan::{Plan, PlannedStage};
 use crate::scores::HeldOutLoss;
@@ -46,6 +46,23 @@ pub struct Trainer<'a> {
     device: Device,
 }
 
+/// What a teacher makes of a batch.
+struct Lesson {
+    /// By tokens, or by words.
+    trace: Trace,
+    /// The trace by its own tokens, how these lie, and the words, where teacher and student have vocabularies of their own.
+    by_words: Option<(Trace, Geometry, Words)>,
+}
+
+impl Lesson {
+    fn taught(&self) -> Taught<'_> {
+        match &self.by_words {
+            None => Taught::from(&self.trace),
+            Some((tokens, geometry, words)) => Taught { trace: &self.trace, tokens, words: Some((geometry, words)) },
+        }
+    }
+}
+
 /// What an update did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepReport {
@@ -76,7 +93,20 @@ impl<'a> Trainer<'a> {
         let spec = &stage.spec;
         let width = plan.teacher.as_ref().map(|teacher| teacher.bundle.config.hidden);
         let loss = StageLoss::new(encoder, spec.objectives.clone(), plan.recipe.semantics, spec.projection, width);
-        let teacher = teacher.filter(|_| loss.needs_teacher());
+        let loss = match plan.student.first_pieces {
+            Some(first) => loss.with_second_vocabulary(first),
+            None => loss,
+        };
+        let loss = match &plan.teacher {
+            Some(planned) if loss.projects_weights() => {
+                let theirs = Encoder::new(planned.bundle.config.clone());
+                let mut values = Parameters::empty(&device);
+                values.load(theirs.slots(), &planned.bundle.weights)?;
+                loss.with_weights_of(theirs, values.values())
+            }
+            _ => loss,
+        };
+        let teacher = teacher.filter(|_| loss.needs_trace());
         let mut parameters = Parameters::empty(&device);
         parameters.load(loss.encoder().slots(), weights)?;
         let projections = projections(&loss, weights, plan.student.config.initializer_range, &streams);
@@ -104,15 +134,16 @@ impl<'a> Trainer<'a> {
         };
         let mut gradients: Option<Gradients> = None;
         for (micro, rows) in batches.iter().enumerate() {
-            let mut batch = self.plan.train_texts.batch(rows);
             let place = [self.index as u64, step as u64, micro as u64];
+            let mut batch = self.batch(rows, step, &place);
             let masked = self.mask(&mut batch, "masks", &place);
             let teacher = self.teach(&batch, place, meter);
+            let taught = teacher.as_ref().map(Lesson::taught);
             meter.enter(phase::TRAINING);
             let (input, labels) = self.student_input(&batch, masked.as_ref());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let loss = self.loss.loss(&leaves, &input, teacher.as_ref(), labels.as_ref(), dropout);
+            let loss = self.loss.loss(&leaves, &input, taught, labels.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
             for (name, term) in &loss.terms {
@@ -153,11 +184,15 @@ impl<'a> Trainer<'a> {
         let values = self.parameters.values();
         let (mut loss, mut tokens, mut terms) = (0.0, 0, BTreeMap::<String, f64>::new());
         for (index, rows) in plan_sorted(&texts.lengths(), budget).iter().enumerate() {
-            let mut batch = texts.batch(rows);
+            let mut batch = match &self.plan.mixture {
+                // As the model that comes out reads.
+                Some(mixture) => mixture.held_out.batch(rows, 1.0, &mut self.streams.stream("mix", &[])),
+                None => texts.batch(rows),
+            };
             let masked = self.mask(&mut batch, "held-out masks", &[index as u64]);
-            let teacher = self.trace_of_teacher(&batch, None);
+            let teacher = self.lesson(&batch, None);
             let (input, labels) = self.student_input(&batch, masked.as_ref());
-            let parts = self.loss.loss(&values, &input, teacher.as_ref(), labels.as_ref(), None);
+            let parts = self.loss.loss(&values, &input, teacher.as_ref().map(Lesson::taught), labels.as_ref(), None);
             let weight = batch.tokens() as f64;
             for (name, term) in &parts.terms {
                 *terms.entry(name.to_string()).or_default() += weight * number(term)?;
@@ -205,24 +240,39 @@ impl<'a> Trainer<'a> {
         &self.device
     }
 
-    fn teach(&self, batch: &Batch, place: [u64; 3], meter: &mut Meter) -> Option<Trace> {
+    fn teach(&self, batch: &Batch, place: [u64; 3], meter: &mut Meter) -> Option<Lesson> {
         self.teacher.as_ref()?;
         meter.enter(phase::TEACHER);
         // The published code never leaves training mode.
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
-        self.trace_of_teacher(batch, dropout)
+        self.lesson(batch, dropout)
     }
 
     /// What the teacher makes of a batch of the student's ids.
-    fn trace_of_teacher(&self, batch: &Batch, dropout: Option<Dropout<'_>>) -> Option<Trace> {
+    fn lesson(&self, batch: &Batch, dropout: Option<Dropout<'_>>) -> Option<Lesson> {
         let teacher = self.teacher.as_ref()?;
-        let required = self.loss.required_outputs(teacher.encoder().config().layers);
-        let input = match &self.plan.teacher_ids {
-            Some(ids) => self.input(&with_ids(batch, ids), teacher.encoder()),
-            None => self.input(batch, teacher.encoder()),
+        let config = teacher.encoder().config();
+        let required = self.loss.required_outputs(config.layers);
+        let Some(aligned) = &self.plan.aligned else {
+            let input = self.input(&self.plan.as_teacher_reads(batch), teacher.encoder());
+            return Some(Lesson { trace: teacher.trace_required(&input, &required, dropout), by_words: None });
         };
-        Some(teacher.trace_required(&input, &required, dropout))
+        let input = self.input(&aligned.teacher_batch(&batch.rows), teacher.encoder());
+        // Scores by words are made of queries and keys.
+        let trace = teacher.trace_required(&input, &required.with_qkv_for_scores(), dropout);
+        let (words, counts) = aligned.words(&batch.rows, &batch.lengths);
+        let words = Words::new(words, &counts, &self.device);
+        let of_words = words.of_teacher(&trace, config.heads, &required);
+        Some(Lesson { trace: of_words, by_words: Some((trace, input.geometry, words)) })
+    }
+
+    /// A batch of training rows; of a mixture of two vocabularies, with words cut as the update has it.
+    fn batch(&self, rows: &[u32], step: usize, place: &[u64]) -> Batch {
+        let Some(mixture) = &self.plan.mixture else { return self.plan.train_texts.batch(rows) };
+        let [first, last] = mixture.share;
+        let share = first + (last - first) * step as f64 / self.stage.steps.max(1) as f64;
+        mixture.train.batch(rows, share, &mut self.streams.stream("mix", place))
     }
 
     /// Hides pieces of a batch if an objective has the student guess them; says which.
@@ -304,11 +354,6 @@ fn pieces(masked: &Masked, device: &Device) -> BatchLabels {
     BatchLabels::Pieces(Tensor::from_data(TensorData::new(pieces, [count]), device))
 }
 
-/// A batch in the ids of another vocabulary.
-pub(crate) fn with_ids(batch: &Batch, ids: &[u32]) -> Batch {
-    Batch { ids: batch.ids.iter().map(|&id| ids[id as usize]).collect(), ..batch.clone() }
-}
-
 /// Projections of stages before, and new ones where there are none.
 fn projections(loss: &StageLoss, weights: &Weights, deviation: f64, streams: &Streams) -> Weights {
     let mut projections = Weights::new();
@@ -322,7 +367,12 @@ fn projections(loss: &StageLoss, weights: &Weights, deviation: f64, streams: &St
             }
             match shape.len() {
                 1 => Stored::zeros(shape),
-                _ => Stored::new(shape, (0..slot.len()).map(|_| (stream.normal() * deviation) as f32).collect()),
+                _ => {
+                    // Columns of length 1, so that what is projected keeps its size.
+                    let of_weights = slot.name.starts_with(WEIGHT_PROJECTION);
+                    let deviation = if of_weights { (slot.shape[0] as f64).sqrt().recip() } else { deviation };
+                    Stored::new(shape, (0..slot.len()).map(|_| (stream.normal() * deviation) as f32).collect())
+                }
             }
         });
         projections.insert(slot.name, tensor);

@@ -182,6 +182,100 @@ fn a_teacher_that_knows_no_task_teaches_its_states() {
 }
 
 #[test]
+fn weights_are_compared_across_vocabularies() {
+    let folder = workshop();
+    let (_, teacher) = run(&pretraining(folder.path(), 30), &folder.path().join("teacher"));
+    let rows = synthetic::generate(&Streams::new(1), 600, Split::Train).examples;
+    let pieces = folder.path().join("pieces");
+    std::fs::create_dir(&pieces).unwrap();
+    train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(120)).unwrap().save(&pieces).unwrap();
+    let text = |layers: usize, map: &str| {
+        let stage = format!(
+            r#"
+            teacher = {{ path = "{}" }}
+            student = {{ from = "shape", layers = {layers}, hidden = 8, heads = 2, feed-forward = 16, tokenizer = "{}" }}
+            [[stage]]
+            name = "weights"
+            objective = [
+              {{ kind = "masked-lm" }},
+              {{ kind = "shared-projection"{map} }},
+              {{ kind = "shared-projection", direction = "up", vectors = false{map} }},
+            ]
+            length = {{ steps = 60 }}
+            evaluate-every = 20
+            batch-rows = 16
+            rate = 0.01
+            "#,
+            teacher.student.display(),
+            pieces.display()
+        );
+        recipe(folder.path(), &stage)
+    };
+    let plan = Plan::new(Recipe::parse(&text(2, "")).unwrap()).unwrap();
+    assert_eq!(Cost::of(&plan).stages[0].teacher_flops, 0.0, "the teacher reads no text");
+    let directory = RunDirectory::open(&folder.path().join("student"), &plan).unwrap();
+    let mut watch = Watch::default();
+    let trained = train(&plan, &directory, &mut watch).unwrap();
+    let exported = export(&plan, &directory, trained).unwrap();
+    assert!(watch.losses[0] > exported.held_out.unwrap().loss + 0.1, "{:?}", watch.losses);
+    let bundle = Bundle::read(&exported.student).unwrap();
+    assert!(bundle.weights.iter().all(|(name, _)| !name.contains("projection")), "projections are not shipped");
+    assert!(bundle.card.unwrap().contains("distilled"));
+    let refused = |text: String| Plan::new(Recipe::parse(&text).unwrap()).unwrap_err().to_string();
+    assert!(refused(text(1, "")).contains("name the pairs"), "{}", refused(text(1, "")));
+    Plan::new(Recipe::parse(&text(1, r#", map = "top""#)).unwrap()).unwrap();
+    assert!(refused(text(2, "").replace("hidden = 8", "hidden = 24")).contains("at most 16"));
+}
+
+#[test]
+fn a_second_vocabulary_is_learned_beside_the_first() {
+    let folder = workshop();
+    let (_, first) = run(&pretraining(folder.path(), 60), &folder.path().join("first"));
+    let rows = synthetic::generate(&Streams::new(1), 600, Split::Train).examples;
+    let pieces = folder.path().join("pieces");
+    std::fs::create_dir(&pieces).unwrap();
+    let second = train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(150)).unwrap();
+    second.save(&pieces).unwrap();
+    let mix =
+        format!(r#"held-out = 20, mix = {{ tokenizer = "{}", share = 0.3, last-share = 0.9 }}"#, pieces.display());
+    let model = format!(r#"from = "model", path = "{}""#, first.student.display());
+    let shape = SHAPE.replace("FOLDER", &folder.path().display().to_string());
+    let text = pretraining(folder.path(), 40).replace("held-out = 20", &mix).replace(&shape, &model);
+    let plan = Plan::new(Recipe::parse(&text).unwrap()).unwrap();
+    let directory = RunDirectory::open(&folder.path().join("mixed"), &plan).unwrap();
+    let mut watch = Watch { stops_after: Some(22), ..Watch::default() };
+    assert!(matches!(train(&plan, &directory, &mut watch), Err(Error::Stopped { .. })));
+    drop(directory);
+    let directory = RunDirectory::open(&folder.path().join("mixed"), &plan).unwrap();
+    let mut rest = Watch::default();
+    let trained = train(&plan, &directory, &mut rest).unwrap();
+    let exported = export(&plan, &directory, trained).unwrap();
+    let loss = exported.held_out.unwrap();
+    assert!(watch.losses[0] > loss.loss + 0.1, "{:?} then {:?}", watch.losses, rest.losses);
+    // What comes out reads the second vocabulary alone.
+    let bundle = Bundle::read(&exported.student).unwrap();
+    assert_eq!((bundle.config.vocabulary, bundle.config.head.clone()), (second.vocabulary_size(), Head::MaskedLm));
+    assert_eq!(exported.parameters, attar_model::Size::of(&bundle.config).parameters());
+    let written = Tokenizer::from_dir(&exported.student).unwrap();
+    assert_eq!(
+        (0..150).map(|id| written.token(id)).collect::<Vec<_>>(),
+        (0..150).map(|id| second.token(id)).collect::<Vec<_>>()
+    );
+    // A run that was never stopped ends in the same bytes.
+    let whole = RunDirectory::open(&folder.path().join("whole"), &plan).unwrap();
+    let trained = train(&plan, &whole, &mut Watch::default()).unwrap();
+    assert_eq!(export(&plan, &whole, trained).unwrap().fingerprint, exported.fingerprint);
+
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Plan::new(Recipe::parse(&text.replace(from, to)).unwrap()).unwrap_err().to_string()
+    };
+    assert!(refused(&model, &shape).contains("knows one vocabulary"));
+    assert!(refused("share = 0.3", "share = 1.3").contains("from 0 to 1"));
+    assert!(refused("max-tokens = 24", "max-tokens = 6").contains("at least 8"));
+}
+
+#[test]
 fn what_raw_text_cannot_give_is_refused() {
     let folder = workshop();
     let guess = pretraining(folder.path(), 4);

@@ -7,6 +7,7 @@ mod contrast;
 mod corpus;
 mod memory;
 mod several_labels;
+mod vocabularies;
 
 use std::path::Path;
 

@@ -69,14 +69,13 @@ impl Kernel for LogSumExp<'_> {
             largest = isa.max(largest, isa.load_slice(part));
         }
         let largest = rest.iter().fold(isa.largest(largest), |a, &b| a.max(b));
-        let log2 = isa.splat(std::f32::consts::LOG2_E);
-        let shift = isa.splat(-largest * std::f32::consts::LOG2_E);
+        let shift = isa.splat(largest);
         let mut sum = isa.zero();
         for part in whole.chunks_exact(I::LANES) {
-            sum = isa.add(sum, power(isa, isa.fma(isa.load_slice(part), log2, shift)));
+            sum = isa.add(sum, power(isa, isa.sub(isa.load_slice(part), shift)));
         }
         if !rest.is_empty() {
-            let x = power(isa, isa.fma(isa.load_slice(rest), log2, shift));
+            let x = power(isa, isa.sub(isa.load_slice(rest), shift));
             sum = isa.add(sum, isa.select_first(rest.len(), x, isa.zero()));
         }
         largest + isa.sum(sum).ln()
@@ -97,19 +96,19 @@ impl Kernel for Softmax<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let Softmax { row, total, factor, to } = self;
-        let log2 = isa.splat(std::f32::consts::LOG2_E);
-        let shift = isa.splat(-total * std::f32::consts::LOG2_E);
+        let shift = isa.splat(total);
         let factor = isa.splat(factor);
         for (from, to) in row.chunks(I::LANES).zip(to.chunks_mut(I::LANES)) {
-            let x = power(isa, isa.fma(isa.load_slice(from), log2, shift));
+            let x = power(isa, isa.sub(isa.load_slice(from), shift));
             isa.store_slice(to, isa.mul(factor, x));
         }
     }
 }
 
-/// `2^x` of an `x` that is at most 0, as good as 0 from -126 down.
+/// `e^x` of an `x` that is at most 0, as good as 0 from -87 down.
 #[inline(always)]
 fn power<I: Isa>(isa: I, x: I::F) -> I::F {
+    let x = isa.mul(isa.splat(std::f32::consts::LOG2_E), x);
     exp2_in_range(isa, isa.max(isa.splat(-126.0), x))
 }
 
