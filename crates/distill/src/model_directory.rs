@@ -13,6 +13,8 @@ use crate::Error;
 pub const STUDENT: &str = "student";
 /// The folder of a run that holds the run of its teacher, where that was made first.
 pub const TEACHER: &str = "teacher";
+/// The folder of a run that holds the trained model in small integers.
+pub const SMALL: &str = "small";
 
 /// The model directory that a path means: itself, or the student of a run.
 pub fn locate(path: &Path) -> PathBuf {
