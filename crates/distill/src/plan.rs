@@ -2,6 +2,7 @@
 
 mod check;
 mod cost;
+mod head;
 mod inputs;
 mod probe;
 mod stage;
@@ -20,6 +21,7 @@ use attar_text::tokenizer::Tokenizer;
 use crate::corpus_data::CorpusSource;
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
+use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StageRows};
 use crate::row_record::RowRecord;
 use crate::run_directory::DataFacts;
@@ -112,7 +114,8 @@ impl Plan {
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
         let sources = StudentSources { base, teacher: bundle, kept: teacher_ids.as_deref() };
         let max_tokens = data.max_tokens();
-        let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens };
+        let class_order = data.labeled().map_or(ClassOrder::Stated, |labeled| labeled.class_order);
+        let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens, class_order };
         let student = PlannedStudent::new(&recipe.student, sources, wanted, &streams, &mut notes)?;
         check::tokenizer("student", &student.config, &tokenizer, max_tokens, &mut notes)?;
         if let Some(bundle) = bundle {
