@@ -5,6 +5,7 @@ mod cost;
 mod head;
 mod inputs;
 mod probe;
+pub(crate) mod ranges;
 mod stage;
 mod student;
 mod teacher;
