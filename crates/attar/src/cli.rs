@@ -205,6 +205,12 @@ pub(crate) struct PredictArgs {
     pub(crate) pair: Option<String>,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+    /// Names of the classes in the model's order, for a model that has none of its own.
+    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
+    pub(crate) labels: Option<Vec<String>>,
+    /// What to do about a text that cannot be answered, as one that is not UTF-8.
+    #[arg(long, value_enum, default_value = "stop")]
+    pub(crate) on_error: OnErrorArg,
     /// Print a line of JSON for each text.
     #[arg(long)]
     pub(crate) json: bool,
@@ -224,9 +230,21 @@ pub(crate) struct EmbedArgs {
     /// Scale vectors to length 1 (default: as the model's files say).
     #[arg(long, value_name = "BOOL")]
     pub(crate) normalize: Option<bool>,
+    /// What to do about a text that cannot be answered, as one that is not UTF-8.
+    #[arg(long, value_enum, default_value = "stop")]
+    pub(crate) on_error: OnErrorArg,
     /// Print a line of JSON for each text, with the text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What one text without an answer means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnErrorArg {
+    /// End there, with the answers so far.
+    Stop,
+    /// Say so in its place and go on.
+    Skip,
 }
 
 /// How a model is run.

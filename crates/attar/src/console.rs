@@ -31,9 +31,14 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// A result as one line of JSON.
-pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
-    say(serde_json::to_string(value)?)?;
-    Ok(())
+pub(crate) fn write_json_line(out: &mut dyn Write, value: &impl Serialize) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
+    Ok(out.write_all(b"\n")?)
+}
+
+/// The line of JSON that stands for a text without an answer; `unit` is what `place` counts.
+pub(crate) fn write_refusal(out: &mut dyn Write, unit: &str, place: usize, problem: &str) -> anyhow::Result<()> {
+    write_json_line(out, &serde_json::json!({ unit: place, "error": problem }))
 }
 
 /// Something a user should know, beside the result.
@@ -59,7 +64,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         // Many errors say their cause themselves.
-        if !text.contains(&cause) {
+        if !text.contains(cause.trim_end()) {
             text = format!("{text}: {cause}");
         }
     }

@@ -143,8 +143,8 @@ impl Counting {
     pub(crate) fn set_position(&mut self, done: u64) {
         self.bar.set_position(done);
         if self.lines.is_due() {
-            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            self.lines.say(format!("{} {done}/{total}", self.what));
+            let total = self.bar.length().map_or(String::new(), |total| format!("/{total}"));
+            self.lines.say(format!("{} {}{total}", self.what, self.bar.position()));
         }
     }
 
@@ -157,6 +157,15 @@ impl Counting {
 /// A bar for `total` things of one kind.
 pub(crate) fn counting(total: usize, what: &str) -> Counting {
     let bar = bar(total as u64, "{prefix} {bar:24} {pos}/{len} · {eta} left");
+    bar.set_prefix(what.to_string());
+    Counting { bar, lines: Lines::new(), what: what.to_string() }
+}
+
+/// A count of things of one kind whose number is not known before. Where answers go to a terminal they are progress enough.
+pub(crate) fn counting_up(what: &str) -> Counting {
+    let is_shown = !std::io::stdout().is_terminal();
+    let bar = ProgressBar::with_draw_target(None, if is_shown { target() } else { ProgressDrawTarget::hidden() })
+        .with_style(style("{spinner} {prefix} {pos} · {per_sec}"));
     bar.set_prefix(what.to_string());
     Counting { bar, lines: Lines::new(), what: what.to_string() }
 }
@@ -178,9 +187,12 @@ pub(crate) fn waiting(what: &str) -> ProgressBar {
 }
 
 fn bar(total: u64, template: &str) -> ProgressBar {
+    ProgressBar::with_draw_target(Some(total), target()).with_style(style(template))
+}
+
+fn style(template: &str) -> ProgressStyle {
     // The templates are constants of this file.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(total), target()).with_style(style)
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn target() -> ProgressDrawTarget {

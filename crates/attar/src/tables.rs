@@ -89,13 +89,16 @@ pub(crate) fn titled(content: &attar_bill::report::Table) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    // A name in a ledger must not move the cursor or turn the line round.
-    let harmless = |c: char| {
+    table.add_rows(content.rows.iter().map(|row| row.iter().map(|cell| harmless(cell))));
+    format!("{}\n{table}", content.title)
+}
+
+/// A text of a file as a cell: it must not move the cursor or turn the line round.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown = |c: char| {
         if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '\u{fffd}' } else { c }
     };
-    let rows = content.rows.iter().map(|row| row.iter().map(|cell| cell.chars().map(harmless).collect::<String>()));
-    table.add_rows(rows);
-    format!("{}\n{table}", content.title)
+    text.chars().map(shown).collect()
 }
 
 /// `as much CO2e as: 3.2 km by car`, with what is at least a hundredth of something; else nothing.

@@ -12,6 +12,7 @@ use attar_text::table::{Column, Format, Header, Quoting, TableSpec, TextEncoding
 
 use crate::Error;
 use crate::labels::ClassOrder;
+use crate::plan::ranges;
 use crate::recipe::{DataSpec, Delimiter, TableEncoding, TableFormat, TableKind};
 
 /// Labeled rows to learn from and to score by.
@@ -39,8 +40,9 @@ impl LabeledData {
     /// rows back.
     ///
     /// # Errors
-    /// If a file is missing or not what it is said to be.
+    /// If a number is out of its range, or a file is missing or not what it is said to be.
     pub fn load(spec: &DataSpec, streams: &Streams) -> Result<LabeledData, Error> {
+        ranges::data(spec)?;
         let mut notes = Vec::new();
         let (train, dev, metrics, max_tokens) = match spec {
             DataSpec::Known { layout, path, max_tokens, .. } => {

@@ -13,7 +13,7 @@ use crate::row_record::{self, RowRecord};
 use crate::run_directory::{ExportedStudent, Manifest, RunDirectory};
 use crate::scores::HeldOutLoss;
 use crate::train::{NewStudent, Trained};
-use crate::{Error, card_parts};
+use crate::{Error, card_parts, model_directory};
 
 /// Writes the student of a finished run and, unless the recipe keeps them, removes its checkpoints. A student that was
 /// exported before is left unchanged.
@@ -66,6 +66,7 @@ pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, E
         "bill": bill,
     });
     if let Some(data) = &plan.labeled {
+        provenance[model_directory::PAIRS_KEY] = json!(data.train.examples.iter().any(|row| row.pair.is_some()));
         provenance[row_record::ROWS_KEY] = json!(RowRecord::new(&data.train, &data.dev));
     }
     if let Some(held_out) = &student.held_out {

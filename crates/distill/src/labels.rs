@@ -62,7 +62,7 @@ fn kind(answer: &Answer) -> &'static str {
 ///
 /// # Errors
 /// If the model has another number of classes, or calls them something else.
-pub(crate) fn order(
+pub fn order(
     model: &str,
     theirs: &[String],
     ours: &[String],

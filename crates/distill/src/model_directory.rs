@@ -13,6 +13,10 @@ use crate::Error;
 pub const STUDENT: &str = "student";
 /// The folder of a run that holds the run of its teacher, where that was made first.
 pub const TEACHER: &str = "teacher";
+/// The folder of a run that holds the trained model in small integers.
+pub const SMALL: &str = "small";
+/// Key in what a model directory says of its making: whether it has learned from pairs of texts.
+pub(crate) const PAIRS_KEY: &str = "pairs";
 
 /// The model directory that a path means: itself, or the student of a run.
 pub fn locate(path: &Path) -> PathBuf {
@@ -103,6 +107,21 @@ fn weights_bytes(path: &Path, length: impl Fn(PathBuf) -> Result<u64, Error>) ->
     let shards: BTreeSet<&str> =
         map.into_iter().flat_map(|map| map.values()).filter_map(|name| name.as_str()).collect();
     shards.into_iter().try_fold(own, |sum, name| Ok(sum + length(path.with_file_name(name))?))
+}
+
+/// Whether the model in a directory has learned from pairs of texts; `None` where its files do not say.
+///
+/// # Errors
+/// If `attar.json` cannot be read or is not JSON.
+pub fn has_learned_pairs(dir: &Path) -> Result<Option<bool>, Error> {
+    let path = dir.join("attar.json");
+    let failed = |source| Error::Io { path: path.clone(), source };
+    let text = match std::fs::read(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(failed)?,
+    };
+    let made: serde_json::Value = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
+    Ok(made[PAIRS_KEY].as_bool())
 }
 
 /// Reads the model that a path means.

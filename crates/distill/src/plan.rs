@@ -2,8 +2,10 @@
 
 mod check;
 mod cost;
+mod head;
 mod inputs;
 mod probe;
+pub(crate) mod ranges;
 mod second_vocabulary;
 mod stage;
 mod student;
@@ -23,6 +25,7 @@ use crate::aligned_rows::AlignedRows;
 use crate::corpus_data::{CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
+use crate::labels::ClassOrder;
 use crate::objectives::Objective;
 use crate::recipe::{DataSpec, Recipe, StageRows};
 use crate::row_record::RowRecord;
@@ -134,7 +137,8 @@ impl Plan {
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
         let sources = StudentSources { base, teacher: bundle, pieces: &pieces };
         let max_tokens = data.max_tokens();
-        let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens };
+        let class_order = data.labeled().map_or(ClassOrder::Stated, |labeled| labeled.class_order);
+        let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens, class_order };
         let student = PlannedStudent::new(&recipe.student, sources, wanted, &streams, &mut notes)?;
         check::tokenizer("student", &student.config, &tokenizer, max_tokens, &mut notes)?;
         if let (Some(bundle), Some(tokenizer)) = (bundle, &teachers) {

@@ -5,6 +5,7 @@
 //! kept beside each run.
 
 mod class_weights;
+mod locate;
 mod parse;
 mod stage;
 mod student;

@@ -2,24 +2,32 @@
 //!
 //! `recipe.toml` (resolved), `manifest.json` (hashes, versions, machine), `events.jsonl`,
 //! `ledger.jsonl`, `checkpoints/` until the run has ended, `student/`, and `result.json` once it is written.
+//! While a process is at work there is a `.lock` ([`RunLock`]).
 
 use std::path::{Path, PathBuf};
 
 use attar_bill::Bill;
 use attar_meter::{Ledger, Totals};
-use attar_model::atomic::write_file;
+use attar_model::atomic::{remove_leftovers, write_file};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::model_directory::{STUDENT, TEACHER};
+use crate::model_directory::{SMALL, STUDENT, TEACHER};
 use crate::plan::Plan;
+use crate::run_lock::RunLock;
 use crate::scores::{HeldOutLoss, Scores};
 use crate::train::Checkpoints;
 
 /// The folder of the checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
+/// The resolved recipe.
+const RECIPE: &str = "recipe.toml";
+/// The facts that decide the student's bytes.
+const MANIFEST: &str = "manifest.json";
+/// What the run led to.
+const RESULT: &str = "result.json";
 
 /// What to do with a folder that is not the run's.
 const WAY_OUT: &str = "choose another folder, or remove this one";
@@ -67,6 +75,12 @@ impl Manifest {
             student: attar_model::fingerprint(&plan.student.config, &plan.student.weights),
             threads: rayon::current_num_threads(),
         }
+    }
+
+    /// SHA-256 of what decides the bytes of a run's student. What a run stores carries it.
+    fn id(&self) -> Result<String, serde_json::Error> {
+        let decisive = Manifest { threads: 0, ..self.clone() };
+        Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&decisive)?)))
     }
 
     /// What differs from another manifest, as `key: theirs, here ours`.
@@ -119,20 +133,35 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// The directory of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The directory of a run, held by this process ([`RunLock`]) as long as this value lives.
+#[derive(Debug)]
 pub struct RunDirectory {
     path: PathBuf,
+    /// [`Manifest::id`] of the run.
+    id: String,
+    _lock: RunLock,
 }
 
 impl RunDirectory {
     /// Makes the directory for a plan, or opens the one that the same plan made before.
     ///
     /// # Errors
-    /// If it cannot be written, or holds a run of another plan; the text says what differs.
+    /// If another process is at work in it; if it cannot be written, or holds a run of another plan; the text says what
+    /// differs.
     pub fn open(path: &Path, plan: &Plan) -> Result<RunDirectory, Error> {
-        let run = RunDirectory { path: path.to_path_buf() };
+        RunDirectory::open_locked(RunLock::take(path)?, plan)
+    }
+
+    /// As [`RunDirectory::open`], for a folder that is locked already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_locked(lock: RunLock, plan: &Plan) -> Result<RunDirectory, Error> {
+        let path = lock.folder().to_path_buf();
+        let failed = |source| Error::Io { path: path.clone(), source };
         let manifest = Manifest::of(plan);
+        let id = manifest.id().map_err(|e| failed(e.into()))?;
+        let run = RunDirectory { path: path.clone(), id, _lock: lock };
         match std::fs::read(run.manifest()) {
             Ok(text) => {
                 let stored: Manifest = parse(&run.manifest(), &text)?;
@@ -144,17 +173,18 @@ impl RunDirectory {
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 run.refuse_other_files()?;
-                let failed = |source| Error::Io { path: path.to_path_buf(), source };
-                std::fs::create_dir_all(path).map_err(failed)?;
                 // Whatever folder it is read from, it names the same files.
                 let recipe = plan.recipe.absolute().map_err(failed)?;
-                write_file(&path.join("recipe.toml"), recipe.to_toml().as_bytes())?;
+                write_file(&path.join(RECIPE), recipe.to_toml().as_bytes())?;
                 let text = serde_json::to_vec_pretty(&manifest).map_err(|e| failed(e.into()))?;
                 // Last: a folder with a manifest is a run.
                 write_file(&run.manifest(), &text)?;
             }
             Err(source) => return Err(Error::Io { path: run.manifest(), source }),
         }
+        // Only now is it certain that the folder is this run's.
+        remove_leftovers(&run.path, |name| [RECIPE, MANIFEST, RESULT, STUDENT, SMALL].contains(&name))?;
+        run.checkpoints().remove_leftovers()?;
         Ok(run)
     }
 
@@ -180,7 +210,7 @@ impl RunDirectory {
 
     /// States to go on from.
     pub fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.path.join(CHECKPOINTS))
+        Checkpoints::new(self.path.join(CHECKPOINTS), self.id.clone())
     }
 
     /// What the run left when it ended; `None` if it has not, or its student was taken away.
@@ -235,17 +265,17 @@ impl RunDirectory {
     }
 
     fn result(&self) -> PathBuf {
-        self.path.join("result.json")
+        self.path.join(RESULT)
     }
 
     fn manifest(&self) -> PathBuf {
-        self.path.join("manifest.json")
+        self.path.join(MANIFEST)
     }
 
     /// A folder with other things in it is not taken for a new run.
     fn refuse_other_files(&self) -> Result<(), Error> {
         let Ok(mut entries) = std::fs::read_dir(&self.path) else { return Ok(()) };
-        let ours = ["recipe.toml", CHECKPOINTS, TEACHER];
+        let ours = [RECIPE, CHECKPOINTS, TEACHER];
         let strange = entries.find_map(|entry| {
             let name = entry.ok()?.file_name().to_string_lossy().into_owned();
             (!ours.contains(&name.as_str()) && !name.starts_with('.')).then_some(name)

@@ -4,6 +4,7 @@ mod checkpoint;
 mod events;
 mod packed;
 mod run;
+mod sealed;
 mod stage_loss;
 mod store;
 mod teacher;

@@ -78,6 +78,42 @@ pub fn write_dir<E: From<Error>>(
     sync_dir(parent_of(&path)).map_err(|source| Error::Write { path, source }.into())
 }
 
+/// Removes what killed writes have left in a folder: the temporary files and directories of those places whose names
+/// `is_place` accepts. A folder that is missing holds none.
+///
+/// It must be certain that nobody writes to these places meanwhile.
+///
+/// # Errors
+/// [`Error::Read`] of the folder, or [`Error::Write`] of what cannot be removed.
+pub fn remove_leftovers(folder: &Path, is_place: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let unreadable = |source| Error::Read { path: folder.into(), source };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(unreadable)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let Some(place) = place_of(&name).filter(|place| is_place(place)) else { continue };
+        let target = folder.join(place);
+        // The only copy there is, where a directory was moved aside and its successor not yet into its place.
+        if path.join(OLD).exists() && !target.exists() {
+            continue;
+        }
+        let is_dir = entry.file_type().map_err(unreadable)?.is_dir();
+        let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|source| Error::Write { path, source })?;
+    }
+    Ok(())
+}
+
+/// The place that a temporary name was made for.
+fn place_of(temporary: &str) -> Option<&str> {
+    let (place, random) = temporary.strip_prefix('.')?.rsplit_once('.')?;
+    let is_random = random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_random && !place.is_empty()).then_some(place)
+}
+
 fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).open(path)?;
     file.write_all(bytes)?;
@@ -154,12 +190,12 @@ fn move_into_place(temporary: TempDir, target: &Path, mode: WriteMode) -> Result
         return remove_old(&temporary.keep(), target);
     }
     let aside = temporary_dir(target).map_err(failed)?;
-    let old = aside.path().join("old");
+    let old = aside.path().join(OLD);
     fs::rename(target, &old).map_err(failed)?;
     if let Err(source) = fs::rename(temporary.path(), target) {
         // Restore the old directory. If even that fails, leave it where it is and report that.
         if fs::rename(&old, target).is_err() {
-            return Err(Error::Stranded { path: target.into(), old: aside.keep().join("old"), source });
+            return Err(Error::Stranded { path: target.into(), old: aside.keep().join(OLD), source });
         }
         return Err(failed(source));
     }
@@ -200,6 +236,11 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
+/// Where a directory that is being replaced waits, in a temporary one.
+const OLD: &str = "old";
+/// Random letters and digits at the end of a temporary name.
+const RANDOM: usize = 6;
+
 /// Start of a temporary name beside a path. A long name is truncated, since the system limits its length.
 fn temporary_prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -208,12 +249,12 @@ fn temporary_prefix(path: &Path) -> String {
 
 fn temporary_file(path: &Path) -> io::Result<NamedTempFile> {
     let prefix = temporary_prefix(path);
-    with_mode(tempfile::Builder::new().prefix(&prefix), 0o666).tempfile_in(parent_of(path))
+    with_mode(tempfile::Builder::new().prefix(&prefix).rand_bytes(RANDOM), 0o666).tempfile_in(parent_of(path))
 }
 
 fn temporary_dir(path: &Path) -> io::Result<TempDir> {
     let prefix = temporary_prefix(path);
-    with_mode(tempfile::Builder::new().prefix(&prefix), 0o777).tempdir_in(parent_of(path))
+    with_mode(tempfile::Builder::new().prefix(&prefix).rand_bytes(RANDOM), 0o777).tempdir_in(parent_of(path))
 }
 
 type Builder<'a> = tempfile::Builder<'a, 'static>;

@@ -38,6 +38,8 @@ pub struct Session {
     limit: Limit,
     /// Sentences for the user.
     notes: Vec<String>,
+    /// The texts that were cut since they were asked for last, where that is wanted ([`Session::watch_cuts`]).
+    cuts: Option<Vec<usize>>,
     /// Ids of the current texts, by thread.
     encoded: Vec<Encodings>,
     /// The same ids, sorted by length.
@@ -107,7 +109,7 @@ impl Session {
     fn of(encoder: Encoder, tokenizer: Arc<Tokenizer>, vectors: Arc<VectorSettings>, limit: Limit) -> Session {
         let encoded = (0..encoder.threads()).map(|_| Encodings::default()).collect();
         let (notes, sorted) = (Vec::new(), SortedTexts::default());
-        Session { encoder, tokenizer, vectors, limit, notes, encoded, sorted }
+        Session { encoder, tokenizer, vectors, limit, notes, cuts: None, encoded, sorted }
     }
 
     /// Sentences for the user: what of the model's files is not used.
@@ -124,6 +126,20 @@ impl Session {
     /// Truncates texts to fewer tokens than the model could take.
     pub fn truncate_to(&mut self, max_tokens: usize) {
         self.limit.max_tokens = self.limit.max_tokens.min(max_tokens);
+    }
+
+    /// From now on remembers which texts were longer than the model takes ([`Session::take_cuts`]). It costs a second
+    /// look at those that reach the limit.
+    pub fn watch_cuts(&mut self) {
+        self.cuts.get_or_insert_default();
+    }
+
+    /// The texts that were cut since this was called last, by their places in the calls, ascending; none unless
+    /// [`Session::watch_cuts`] was called.
+    pub fn take_cuts(&mut self) -> Vec<usize> {
+        let mut cuts = self.cuts.as_mut().map(std::mem::take).unwrap_or_default();
+        cuts.sort_unstable();
+        cuts
     }
 
     /// The configuration.
@@ -197,6 +213,12 @@ impl Session {
             progress(done / 2 - reported);
             reported = done / 2;
         })?;
+        if let Some(cuts) = &mut self.cuts {
+            // By pairs, of which both texts may be too long.
+            cuts.iter_mut().for_each(|text| *text /= 2);
+            cuts.sort_unstable();
+            cuts.dedup();
+        }
         let score = |pair: &[Vec<f32>]| {
             let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
             vec![scale * cosine + offset]
@@ -258,7 +280,7 @@ impl Session {
         let width = self.encoder.width(output)?;
         for (chunk, texts) in texts.chunks(CHUNK_TEXTS).enumerate() {
             let first = chunk * CHUNK_TEXTS;
-            self.encode(texts).map_err(|error| with_row_offset(error, first))?;
+            self.encode(texts, first).map_err(|error| with_row_offset(error, first))?;
             let sorted = &mut self.sorted;
             let input = Input::new(&sorted.ids, &sorted.types, &sorted.lengths)?;
             let rows = self.encoder.rows(output, input);
@@ -277,24 +299,38 @@ impl Session {
         Ok(())
     }
 
-    /// Encodes texts on all threads and sorts them by length.
-    fn encode(&mut self, texts: &[Text<'_>]) -> Result<(), Error> {
-        let Session { encoder, tokenizer, limit, encoded, sorted, .. } = self;
+    /// Encodes texts, the first of which is the caller's `first`th, on all threads and sorts them by length.
+    fn encode(&mut self, texts: &[Text<'_>], first: usize) -> Result<(), Error> {
+        let Session { encoder, tokenizer, limit, cuts, encoded, sorted, .. } = self;
+        let watches_cuts = cuts.is_some();
         let threads = encoder.threads();
         let share = texts.len().div_ceil(threads).max(1);
         let mut parts: Vec<_> =
-            encoded.iter_mut().zip(texts.chunks(share)).map(|(to, texts)| (to, texts, Ok(()))).collect();
-        encoder.team().run(&mut parts, |part, (to, texts, outcome)| {
+            (encoded.iter_mut().zip(texts.chunks(share))).map(|(to, texts)| (to, texts, Ok(()), Vec::new())).collect();
+        encoder.team().run(&mut parts, |part, (to, texts, outcome, cut)| {
             to.clear();
             for (row, (text, pair)) in texts.iter().enumerate() {
-                if let Err(source) = to.push(tokenizer, text, *pair, *limit) {
-                    *outcome = Err(EncodeError::Row { row: part * share + row, source: Box::new(source) });
-                    return;
+                match to.push(tokenizer, text, *pair, *limit) {
+                    // Reaching the limit is not yet going past it.
+                    Ok(tokens) if watches_cuts && tokens >= limit.max_tokens => {
+                        let whole = tokenizer.encode(text, *pair, Limit::unlimited());
+                        if whole.is_ok_and(|whole| whole.len() > limit.max_tokens) {
+                            cut.push(first + part * share + row);
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(source) => {
+                        *outcome = Err(EncodeError::Row { row: part * share + row, source: Box::new(source) });
+                        return;
+                    }
                 }
             }
         });
         let used = parts.len();
-        parts.into_iter().try_for_each(|(_, _, outcome)| outcome)?;
+        for (_, _, outcome, cut) in parts {
+            outcome?;
+            cuts.iter_mut().for_each(|cuts| cuts.extend_from_slice(&cut));
+        }
 
         sorted.order.clear();
         for (thread, encodings) in encoded[..used].iter().enumerate() {

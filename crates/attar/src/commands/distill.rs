@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use attar_distill::model_directory;
+use attar_distill::RunLock;
+use attar_distill::model_directory::{self, SMALL};
 use attar_model::{Bundle, Head};
 
 use super::{quantize, training};
 use crate::cli::DistillArgs;
 use crate::{console, recipes, tables};
-
-/// Folder of the quantized student, below that of the run.
-const SMALL: &str = "small";
 
 pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     if let Some(file) = &args.run.recipe {
@@ -26,6 +24,7 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         Some(out) => out.clone(),
         None => training::default_folder("distill", &recipes::data(&args.data)?),
     };
+    let lock = if args.run.print_recipe { None } else { Some(RunLock::take(&out)?) };
     // Where a teacher is made first it has half of the time.
     let has_teacher = answers(given)?;
     anyhow::ensure!(
@@ -40,10 +39,9 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         false => make_teacher(args, given, &out, within)?,
     };
     let recipe = training::within(recipes::distill(args, &teacher)?, within)?;
-    if args.run.print_recipe {
-        return training::run("distill", recipe, &args.run);
-    }
-    let exported = training::execute(recipe, &out)?;
+    let Some(lock) = lock else { return training::run("distill", recipe, &args.run) };
+    // Held until the small one is written too.
+    let exported = training::execute_locked(recipe, lock.clone())?;
     let small = out.join(SMALL);
     let shipped = quantize::ship(&out, &small, &args.data, &exported)?;
     if args.run.json {

@@ -1,6 +1,8 @@
 //! One file for each command: parse, call, render.
 
+mod answers;
 pub(crate) mod bench;
+mod bounded;
 pub(crate) mod completions;
 pub(crate) mod distill;
 pub(crate) mod embed;

@@ -1,18 +1,22 @@
 //! `attar predict`: texts in, labels, scores, tags or answers out.
 
 mod files;
+mod lines;
 mod records;
 mod words;
 
+use std::path::Path;
+
+use anyhow::{bail, ensure};
+use attar_distill::labels::{self, ClassOrder};
+use attar_distill::model_directory;
 use attar_model::{Head, Target};
-use attar_runtime::Text;
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
-use crate::progress::counting;
-use crate::{console, engine, tables};
+use crate::{console, engine};
 
-use super::texts;
+use super::texts::Texts;
 
 /// The answer to one text.
 #[derive(Serialize)]
@@ -33,6 +37,9 @@ struct Prediction<'a> {
     /// The score of a regression.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
+    /// Whether the model has seen a part of the text only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 impl<'a> Prediction<'a> {
@@ -44,59 +51,86 @@ impl<'a> Prediction<'a> {
 
 pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let mut session = engine::open(&args.model, &args.engine, threads)?;
-    if let Some(data) = &args.data {
-        return files::run(&mut session, data, args);
+    if args.labels.is_some() && !matches!(session.config().head, Head::Classification { .. }) {
+        bail!("--labels names the classes of a text, and this model has none: leave it out");
     }
-    let given = texts::given(&args.texts)?;
-    match session.config().head {
-        Head::TokenClassification { .. } => {
-            anyhow::ensure!(args.pair.is_none(), "this model tags the words of single texts: leave --pair out");
-            return words::tag(&mut session, &given, args.json);
+    if args.data.is_none() {
+        let pair = args.pair.as_deref();
+        let mut texts = Texts::new(&args.texts);
+        match session.config().head {
+            Head::TokenClassification { .. } => {
+                ensure!(pair.is_none(), "this model tags the words of single texts: leave --pair out");
+                return words::tag(&mut session, &mut texts, args);
+            }
+            Head::QuestionAnswering => return words::answer(&mut session, &mut texts, args),
+            _ => {}
         }
-        Head::QuestionAnswering => return words::answer(&mut session, &given, args.pair.as_deref(), args.json),
+        if pair.is_some() {
+            ensure!(
+                args.texts.len() == 1,
+                "--pair goes with a single text, got {}",
+                match args.texts.len() {
+                    0 => "none".to_string(),
+                    texts => format!("{texts} texts"),
+                }
+            );
+        }
+    }
+    let target = named(&args.model, session.target()?, args.labels.as_deref())?;
+    check_pair(&args.model, args.pair.is_some())?;
+    match &args.data {
+        Some(data) => files::run(&mut session, &target, data, args),
+        None => lines::run(&mut session, &target, args),
+    }
+}
+
+/// What a model answers, its classes called as the user calls them.
+fn named(model: &Path, target: &Target, names: Option<&[String]>) -> anyhow::Result<Target> {
+    let Some(names) = names else { return Ok(target.clone()) };
+    let model = model_directory::name(model);
+    let renamed = |theirs: &[String]| -> anyhow::Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let order = labels::order(&model, theirs, names, ClassOrder::Stated, &mut notes)?;
+        notes.iter().for_each(console::note);
+        let mut all = names.to_vec();
+        for (name, class) in names.iter().zip(order.into_iter().flatten()) {
+            all[class] = name.clone();
+        }
+        Ok(all)
+    };
+    Ok(match target {
+        Target::Labels(theirs) => Target::Labels(renamed(theirs)?),
+        Target::MultiLabel(theirs) => Target::MultiLabel(renamed(theirs)?),
+        Target::Regression => bail!("--labels names classes, and {model} gives scores: leave it out"),
+    })
+}
+
+/// A model that has learned from pairs gives no sense without one, and little with one that it has not learned from.
+fn check_pair(model: &Path, has_pair: bool) -> anyhow::Result<()> {
+    let name = model_directory::name(model);
+    match model_directory::has_learned_pairs(&model_directory::locate(model))? {
+        Some(true) if !has_pair => {
+            bail!("{name} has learned from pairs of texts: give the second text (with --data its column) as --pair")
+        }
+        Some(false) if has_pair => {
+            console::warning(format!("{name} has learned from single texts: what it says of pairs means little"));
+        }
         _ => {}
     }
-    let target = session.target()?.clone();
-    if args.pair.is_some() {
-        anyhow::ensure!(given.len() == 1, "--pair goes with a single text, got {} texts", given.len());
-    }
-    let pair = args.pair.as_deref();
-    let rows: Vec<Text<'_>> = given.iter().map(|text| (text.as_str(), pair)).collect();
-    let mut bar = counting(rows.len(), "texts");
-    let logits = session.logits(&rows, |done| bar.inc(done as u64))?;
-    bar.finish_and_clear();
-
-    let predictions = given.iter().zip(&logits).map(|(text, logits)| prediction(text, pair, &target, logits));
-    if args.json {
-        for prediction in predictions {
-            console::json_line(&prediction)?;
-        }
-        return Ok(());
-    }
-    let mut table = tables::table(&["text", "answer", "probability"]);
-    for p in predictions {
-        let (answer, probability) = match (p.label, p.score) {
-            _ if p.labels.is_some() => {
-                let (names, chances): (Vec<&str>, Vec<String>) =
-                    p.likely().map(|(name, probability)| (name, format!("{probability:.3}"))).unzip();
-                (names.join(", "), chances.join(", "))
-            }
-            (Some(label), _) => {
-                let best = p.probabilities.iter().find(|(name, _)| *name == label);
-                (label.to_string(), best.map_or(String::new(), |(_, probability)| format!("{probability:.3}")))
-            }
-            (None, Some(score)) => (format!("{score:.3}"), String::new()),
-            (None, None) => (String::new(), String::new()),
-        };
-        table.add_row([p.text.to_string(), answer, probability]);
-    }
-    console::say(table.to_string())?;
     Ok(())
 }
 
 fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logits: &'a [f32]) -> Prediction<'a> {
-    let mut prediction =
-        Prediction { text, pair, labels: None, label: None, probabilities: Vec::new(), logits, score: None };
+    let mut prediction = Prediction {
+        text,
+        pair,
+        labels: None,
+        label: None,
+        probabilities: Vec::new(),
+        logits,
+        score: None,
+        truncated: false,
+    };
     match target {
         Target::Regression => prediction.score = logits.first().map(|&score| f64::from(score)),
         Target::MultiLabel(names) => {
@@ -140,5 +174,21 @@ mod tests {
         assert!((p.probabilities[0].1 - 0.880797).abs() < 1e-6);
         assert_eq!(prediction("t", None, &several, &[-1.0; 3]).labels, Some(vec![]));
         assert_eq!(prediction("t", None, &Target::Regression, &[2.5]).score, Some(2.5));
+    }
+
+    #[test]
+    fn classes_are_called_as_the_user_says() {
+        let names = |list: &str| -> Vec<String> { list.split(' ').map(str::to_string).collect() };
+        let called = |theirs: &str, ours: &str| {
+            let target = Target::Labels(names(theirs));
+            named(Path::new("m"), &target, Some(&names(ours))).map_err(|error| error.to_string())
+        };
+        assert_eq!(called("LABEL_0 LABEL_1", "negative positive"), Ok(Target::Labels(names("negative positive"))));
+        // Names decide, not places.
+        assert_eq!(called("NEGATIVE POSITIVE", "positive negative"), Ok(Target::Labels(names("negative positive"))));
+        assert!(called("LABEL_0 LABEL_1", "a b c").unwrap_err().contains("2 classes"));
+        assert!(called("bad good", "negative positive").unwrap_err().contains("bad, good"));
+        let scores = named(Path::new("m"), &Target::Regression, Some(&names("a b"))).unwrap_err().to_string();
+        assert!(scores.contains("leave it out"), "{scores}");
     }
 }

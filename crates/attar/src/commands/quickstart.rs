@@ -9,7 +9,7 @@ use attar_distill::recipe::{
     CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EmbeddingStart, EnergySpec, MoreSpec, Recipe,
     StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
-use attar_distill::{ExportedStudent, model_directory};
+use attar_distill::{ExportedStudent, RunLock, model_directory};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::random::Streams;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
@@ -40,6 +40,8 @@ pub(crate) fn run(args: &QuickstartArgs) -> anyhow::Result<()> {
         tables::count(data.dev.len() as u64)
     ));
 
+    // Held to the end: teacher and student rest on the tokenizer.
+    let _lock = RunLock::take(&args.out)?;
     let tokenizer_folder = args.out.join("tokenizer");
     std::fs::create_dir_all(&tokenizer_folder)?;
     let texts = data.train.examples.iter().map(|example| example.text.as_str());

@@ -7,7 +7,7 @@ use anyhow::Context;
 use attar_distill::plan::{Plan, probe};
 use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
-use attar_distill::{ExportedStudent, RunDirectory, export};
+use attar_distill::{ExportedStudent, RunDirectory, RunLock, export};
 
 use attar_model::{Bundle, Head};
 
@@ -69,9 +69,15 @@ pub(crate) fn within(mut recipe: Recipe, time: Option<Duration>) -> anyhow::Resu
 
 /// Plans a recipe, trains, and writes the student.
 pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<ExportedStudent> {
+    execute_locked(recipe, RunLock::take(out)?)
+}
+
+/// As [`execute`], in a folder that is locked already.
+pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<ExportedStudent> {
+    let out = lock.folder().to_path_buf();
     let reading = waiting("reading models and data");
     let plan = Plan::new(recipe).context("the recipe was refused, nothing was computed")?;
-    let directory = RunDirectory::open(out, &plan)?;
+    let directory = RunDirectory::open_locked(lock, &plan)?;
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
     let trained = train(&plan, &directory, &mut RunProgress::new()).with_context(|| {

@@ -1,4 +1,4 @@
-//! A run that is killed at any moment goes on to the same bytes.
+//! A run that is killed at any moment goes on to the same bytes, and is one process's at a time.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -54,8 +54,12 @@ fn killed_runs_end_in_the_same_bytes() {
             }
         }
         assert!(student(&out) == expected, "the student of a killed run differs");
-        // The ledger of a killed run can be read, and nothing that a crash leaves is in the way.
+        // The ledger of a killed run can be read, and nothing that a crash leaves is in the way or stays.
         succeed(folder, &["inspect", "killed"]);
+        let mut left: Vec<String> = std::fs::read_dir(&out).unwrap().map(name_of).collect();
+        left.sort();
+        let whole = ["events.jsonl", "ledger.jsonl", "manifest.json", "recipe.toml", "result.json", "student"];
+        assert_eq!(left, whole);
     }
     assert!(interrupted > 0, "no run was killed after it had begun");
 }
@@ -64,6 +68,69 @@ fn killed_runs_end_in_the_same_bytes() {
 fn student(run: &Path) -> Vec<Vec<u8>> {
     let files = ["model.safetensors", "config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json"];
     files.map(|name| std::fs::read(run.join("student").join(name)).unwrap()).into()
+}
+
+fn name_of(entry: std::io::Result<std::fs::DirEntry>) -> String {
+    entry.unwrap().file_name().to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_second_process_is_told_who_runs_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    student_recipe(folder, &[("epochs = 6", "steps = 3")]);
+    std::fs::rename(folder.join("student.toml"), folder.join("short.toml")).unwrap();
+    student_recipe(folder, &[("epochs = 6", "steps = 5000")]);
+    let run = |recipe: &'static str| ["distill", "--recipe", recipe, "--out", "run"];
+    let mut first = attar(folder, &run("student.toml")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !std::fs::read_to_string(folder.join("run/.lock")).is_ok_and(|text| text.ends_with('\n')) {
+        assert!(first.try_wait().unwrap().is_none(), "the first run ended before it had begun");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for recipe in ["short.toml", "student.toml"] {
+        let complaint = crate::common::fail(folder, &run(recipe));
+        let holder = format!("process {}", first.id());
+        assert!(complaint.contains(&holder) && complaint.contains("choose another folder"), "{complaint}");
+    }
+    // Whoever is killed holds nothing any more.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    std::fs::remove_dir_all(folder.join("run/checkpoints")).ok();
+    let complaint = std::fs::metadata(folder.join("run/manifest.json"))
+        .is_ok()
+        .then(|| crate::common::fail(folder, &run("short.toml")));
+    assert!(complaint.is_none_or(|complaint| complaint.contains("holds another run")));
+    std::fs::remove_dir_all(folder.join("run")).unwrap();
+    succeed(folder, &run("short.toml"));
+    assert!(!folder.join("run/.lock").exists());
+}
+
+#[test]
+fn of_two_that_start_at_once_one_runs_and_its_student_is_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let recipes = ["3", "4"].map(|steps| {
+        student_recipe(folder, &[("epochs = 6", &format!("steps = {steps}")), ("every = 5", "every = 1")]);
+        let name = format!("{steps}.toml");
+        std::fs::rename(folder.join("student.toml"), folder.join(&name)).unwrap();
+        name
+    });
+    let expected = recipes.each_ref().map(|recipe| {
+        let out = format!("expected-{recipe}");
+        succeed(folder, &["distill", "--recipe", recipe, "--out", &out]);
+        student(&folder.join(out))
+    });
+    for round in 0..3 {
+        let out = format!("run-{round}");
+        let children = recipes.each_ref().map(|recipe| {
+            let mut command = attar(folder, &["distill", "--recipe", recipe, "--out", &out]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        });
+        let succeeded = children.map(|mut child| child.wait().unwrap().success());
+        let winners: Vec<usize> = (0..2).filter(|&index| succeeded[index]).collect();
+        let [winner] = winners[..] else { panic!("both or none have succeeded: {succeeded:?}") };
+        assert!(student(&folder.join(out)) == expected[winner], "the student is of another recipe");
+    }
 }
 
 #[test]

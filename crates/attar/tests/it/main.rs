@@ -17,4 +17,5 @@ mod readmes;
 mod real_data;
 mod several_labels;
 mod shell;
+mod streaming;
 mod vocab;

@@ -4,30 +4,20 @@ use attar_model::EncoderConfig;
 use attar_text::labeled::Label;
 use attar_text::tokenizer::Tokenizer;
 
-use super::PlannedTeacher;
 use super::text_data::TextData;
+use super::{PlannedTeacher, ranges};
 use crate::Error;
 use crate::data::LabeledData;
 use crate::encoded_rows::EncodedRows;
 use crate::objectives::{Misfit, Objective, Semantics, Setting};
-use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, TeacherPrecision};
+use crate::recipe::{DeviceChoice, Recipe, StageRows, StageSpec, TeacherPrecision};
 
-/// Numbers of the recipe that stand by themselves.
+/// What of a recipe stands by itself.
 pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
     if recipe.stages.is_empty() {
         return Err(Error::refused("recipe", "at least one stage", "none", "add a table `[[stage]]`"));
     }
-    if recipe.checkpoint.every == 0 || recipe.checkpoint.keep == 0 {
-        return Err(Error::refused(
-            "checkpoint",
-            "`every` and `keep` of at least 1",
-            "0",
-            "leave the key out for its default",
-        ));
-    }
-    for stage in &recipe.stages {
-        numbers(stage)?;
-    }
+    ranges::recipe(recipe)?;
     if let Some(teacher) = &recipe.teacher
         && teacher.precision == TeacherPrecision::Int8
         && !(recipe.device == DeviceChoice::Cpu && recipe.semantics == Semantics::Clean)
@@ -38,42 +28,6 @@ pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
             "\"int8\"",
             "leave `precision` out, or train on the `cpu` with `semantics = \"clean\"`",
         ));
-    }
-    Ok(())
-}
-
-fn numbers(stage: &StageSpec) -> Result<(), Error> {
-    let place = format!("stage {}", stage.name);
-    let need = |holds: bool, expected: &str, got: String| {
-        let out = "correct the recipe; a key that is left out has a sound default";
-        if holds { Ok(()) } else { Err(Error::refused(&place, expected, got, out)) }
-    };
-    let (StageLength::Epochs(length) | StageLength::Steps(length)) = stage.length;
-    need(length > 0, "a length of at least 1", length.to_string())?;
-    need(stage.batch_rows > 0, "`batch-rows` of at least 1", stage.batch_rows.to_string())?;
-    need(stage.batch_tokens != Some(0), "`batch-tokens` of at least 1", "0".into())?;
-    need(stage.accumulate > 0, "`accumulate` of at least 1", stage.accumulate.to_string())?;
-    need(stage.rate > 0.0 && stage.rate.is_finite(), "a `rate` above 0", stage.rate.to_string())?;
-    need(
-        stage.layer_decay > 0.0 && stage.layer_decay <= 1.0,
-        "a `layer-decay` above 0, at most 1",
-        stage.layer_decay.to_string(),
-    )?;
-    need(stage.patience != Some(0), "a `patience` of at least 1", "0".into())?;
-    need((0.0..=1.0).contains(&stage.warmup), "a `warmup` from 0 to 1", stage.warmup.to_string())?;
-    need(stage.clip >= 0.0 && stage.clip.is_finite(), "a `clip` of at least 0", stage.clip.to_string())?;
-    let o = stage.optimizer;
-    need((0.0..1.0).contains(&o.beta1), "`beta1` from 0, below 1", o.beta1.to_string())?;
-    need((0.0..1.0).contains(&o.beta2), "`beta2` from 0, below 1", o.beta2.to_string())?;
-    need(o.epsilon > 0.0 && o.epsilon.is_finite(), "an `epsilon` above 0", o.epsilon.to_string())?;
-    need(
-        o.weight_decay >= 0.0 && o.weight_decay.is_finite(),
-        "a `weight-decay` of at least 0",
-        o.weight_decay.to_string(),
-    )?;
-    need(!stage.objectives.is_empty(), "at least one objective", "none".into())?;
-    for objective in &stage.objectives {
-        objective.check_numbers().map_err(|misfit| refused(&place, misfit))?;
     }
     Ok(())
 }
@@ -133,7 +87,7 @@ fn labels_everywhere(stage: &StageSpec, data: &TextData) -> Result<(), Misfit> {
     }
 }
 
-fn refused(place: &str, misfit: Misfit) -> Error {
+pub(super) fn refused(place: &str, misfit: Misfit) -> Error {
     Error::refused(place, misfit.expected, misfit.got, misfit.way_out)
 }
 

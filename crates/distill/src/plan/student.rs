@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use attar_model::hf_config::are_default_labels;
 use attar_model::{
     Bundle, ClassifierInput, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights, Target as Answer, Tensor,
     Weights, expected_shapes,
@@ -11,7 +10,9 @@ use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
+use super::head::{HeadFate, fate, reorder};
 use super::{Model, vocabulary};
+use crate::labels::ClassOrder;
 use crate::recipe::{ClassifierChoice, EmbeddingStart, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
 
@@ -62,6 +63,8 @@ pub(super) struct Wanted<'a> {
     pub tokenizer: &'a Tokenizer,
     /// Tokens of its longest text.
     pub max_tokens: usize,
+    /// How the order of the data's classes came about.
+    pub class_order: ClassOrder,
 }
 
 /// What a student can begin with.
@@ -83,13 +86,21 @@ impl PlannedStudent {
         streams: &Streams,
         notes: &mut Vec<String>,
     ) -> Result<PlannedStudent, Error> {
-        let Wanted { head, tokenizer, max_tokens } = wanted;
+        let Wanted { head, tokenizer, max_tokens, class_order } = wanted;
         let teachers_pooling = sources.teacher.and_then(|teacher| teacher.pooling.clone());
         match spec {
             StudentSpec::Model { path, new_head, classifier, head: begins } => {
                 let base = match (path, sources.base) {
-                    (_, Some(model)) => Base::given(model, *new_head, &head)?,
-                    (Some(path), None) => Base::read(path, *new_head, &head)?,
+                    (_, Some(model)) => {
+                        let fate = fate(*new_head, &model.name, &model.bundle.config.head, &head, class_order, notes)?;
+                        Base::given(model, fate)
+                    }
+                    (Some(path), None) => {
+                        let dir = model_directory::locate(path);
+                        let theirs = Bundle::read_config(&dir)?.head;
+                        let fate = fate(*new_head, &dir.display().to_string(), &theirs, &head, class_order, notes)?;
+                        Base::read(path, fate)?
+                    }
                     (None, None) => unreachable!("the caller checked that there is a model"),
                 };
                 notes.extend(base.bundle.notes.iter().cloned());
@@ -189,21 +200,22 @@ struct Base {
     name: String,
     /// Without its head where that is replaced.
     bundle: Bundle,
-    keeps_head: bool,
+    head: HeadFate,
 }
 
 impl Base {
-    fn read(path: &Path, new_head: bool, head: &Head) -> Result<Base, Error> {
+    fn read(path: &Path, head: HeadFate) -> Result<Base, Error> {
         let dir = model_directory::locate(path);
-        let keeps_head = !new_head && fits(&dir.display().to_string(), &Bundle::read_config(&dir)?.head, head)?;
-        let bundle = if keeps_head { Bundle::read_with(&dir, ReadWeights::F32)? } else { Bundle::read_headless(&dir)? };
-        Ok(Base { name: model_directory::name(path), bundle, keeps_head })
+        let bundle = match head {
+            HeadFate::Replaced => Bundle::read_headless(&dir)?,
+            HeadFate::Kept | HeadFate::Reordered(_) => Bundle::read_with(&dir, ReadWeights::F32)?,
+        };
+        Ok(Base { name: model_directory::name(path), bundle, head })
     }
 
-    fn given(model: Model, new_head: bool, head: &Head) -> Result<Base, Error> {
+    fn given(model: Model, head: HeadFate) -> Base {
         let Model { name, mut bundle, .. } = model;
-        let keeps_head = !new_head && fits(&name, &bundle.config.head, head)?;
-        if !keeps_head {
+        if head == HeadFate::Replaced {
             let config = EncoderConfig { head: Head::None, ..bundle.config.clone() };
             let mut encoder = Weights::new();
             for (name, _) in expected_shapes(&config) {
@@ -213,7 +225,7 @@ impl Base {
             }
             bundle.weights = encoder;
         }
-        Ok(Base { name, bundle, keeps_head })
+        Base { name, bundle, head }
     }
 
     /// The student, with the classifier that the data ask for.
@@ -224,7 +236,11 @@ impl Base {
         head: Head,
         streams: &Streams,
     ) -> Result<PlannedStudent, Error> {
-        let Base { name, bundle, keeps_head } = self;
+        let Base { name, mut bundle, head: fate } = self;
+        if let HeadFate::Reordered(order) = &fate {
+            reorder(&mut bundle.weights, order);
+        }
+        let keeps_head = fate != HeadFate::Replaced;
         let made_for = match &bundle.pooling {
             Some(Pooling { mode: PoolingMode::Mean, .. }) => ClassifierInput::Mean,
             _ => ClassifierInput::FirstToken,
@@ -384,37 +400,6 @@ pub(super) fn answer(target: &Target) -> Answer {
     }
 }
 
-/// Whether a model's head can be kept: false if it has none, an error if its labels differ.
-fn fits(model: &str, head: &Head, wanted: &Head) -> Result<bool, Error> {
-    let Head::Classification { target: answer } = wanted else {
-        return Ok(wanted.has_masked_lm() && head.has_masked_lm());
-    };
-    let Head::Classification { target } = head else { return Ok(false) };
-    let refused = |got: String, expected: String| {
-        let out = "add `new-head = true` (`--new-head`) to replace the head";
-        Err(Error::refused(format!("the head of {model}"), expected, got, out))
-    };
-    match (target, answer) {
-        (Answer::Regression, Answer::Regression) => Ok(true),
-        (Answer::Labels(theirs), Answer::Labels(ours)) | (Answer::MultiLabel(theirs), Answer::MultiLabel(ours)) => {
-            if theirs == ours || (theirs.len() == ours.len() && are_default_labels(theirs)) {
-                return Ok(true);
-            }
-            refused(format!("the labels {}", theirs.join(", ")), format!("the labels {}", ours.join(", ")))
-        }
-        (theirs, ours) => refused(in_short(theirs), in_short(ours)),
-    }
-}
-
-/// An answer in few words.
-fn in_short(answer: &Answer) -> String {
-    match answer {
-        Answer::Labels(labels) => format!("one of {} labels", labels.len()),
-        Answer::MultiLabel(labels) => format!("any of {} labels", labels.len()),
-        Answer::Regression => "a score".into(),
-    }
-}
-
 /// What a new student takes from its teacher besides the shape: the vocabulary, functions, what its classifier reads; and
 /// as many positions as its texts have tokens.
 fn like(teacher: Option<&EncoderConfig>, tokenizer: &Tokenizer, max_tokens: usize) -> EncoderConfig {
@@ -493,22 +478,5 @@ mod tests {
         assert_eq!(weights.get("pooler.dense.bias").unwrap().data, [0.0; 64]);
         assert_eq!(weights, initialize_missing(&config, Weights::new(), &Streams::new(3)));
         assert_ne!(weights, initialize_missing(&config, Weights::new(), &Streams::new(4)));
-    }
-
-    #[test]
-    fn heads_of_other_labels_are_refused() {
-        let labels = |list: &str| Answer::Labels(list.split(' ').map(str::to_string).collect());
-        let head = |list: &str| Head::Classification { target: labels(list) };
-        let fits =
-            |head: &Head, answer: &Answer| super::fits("m", head, &Head::Classification { target: answer.clone() });
-        assert!(fits(&head("a b"), &labels("a b")).unwrap());
-        assert!(fits(&head("LABEL_0 LABEL_1"), &labels("a b")).unwrap());
-        assert!(!fits(&Head::None, &labels("a b")).unwrap());
-        assert!(!fits(&Head::MaskedLm, &labels("a b")).unwrap());
-        for (head, answer) in
-            [(head("a b c"), labels("a b")), (head("b a"), labels("a b")), (head("a b"), Answer::Regression)]
-        {
-            assert!(fits(&head, &answer).unwrap_err().to_string().contains("--new-head"));
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataSpec, Recipe, StudentSpec};
+use super::{DataSpec, Recipe, StudentSpec, locate};
 
 /// Why a recipe was refused.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +17,12 @@ pub enum RecipeError {
         source: std::io::Error,
     },
     /// The text is not a recipe.
-    #[error("{}{}{}", in_file(path), source.to_string().trim_end(), did_you_mean(nearest))]
+    #[error("{}{}{}{}", in_file(path), source.to_string().trim_end(), at(place), did_you_mean(nearest))]
     Syntax {
         /// The file, if it came from one.
         path: Option<PathBuf>,
+        /// The keys and the line of the value.
+        place: Option<String>,
         /// The known key nearest to an unknown one.
         nearest: Option<String>,
         /// Line, column, what was expected and what stands there.
@@ -30,6 +32,10 @@ pub enum RecipeError {
 
 fn in_file(path: &Option<PathBuf>) -> String {
     path.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()))
+}
+
+fn at(place: &Option<String>) -> String {
+    place.as_ref().map_or_else(String::new, |place| format!("\nat {place}"))
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {
@@ -45,8 +51,8 @@ impl Recipe {
         let text =
             std::fs::read_to_string(path).map_err(|source| RecipeError::Read { path: path.to_path_buf(), source })?;
         let mut recipe = Recipe::parse(&text).map_err(|error| match error {
-            RecipeError::Syntax { nearest, source, .. } => {
-                RecipeError::Syntax { path: Some(path.to_path_buf()), nearest, source }
+            RecipeError::Syntax { place, nearest, source, .. } => {
+                RecipeError::Syntax { path: Some(path.to_path_buf()), place, nearest, source }
             }
             other => other,
         })?;
@@ -61,6 +67,7 @@ impl Recipe {
     pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
         toml::from_str(text).map_err(|error: toml::de::Error| RecipeError::Syntax {
             path: None,
+            place: locate::place(text),
             nearest: nearest_key(error.message()),
             source: Box::new(error),
         })

@@ -119,7 +119,8 @@ impl<'a> Run<'a> {
 
     /// Runs all stages that are left.
     fn stages(&mut self) -> Result<Ended, Error> {
-        let mut checkpoint = match self.store.latest()? {
+        let steps: Vec<usize> = self.plan.stages.iter().map(|stage| stage.steps).collect();
+        let mut checkpoint = match self.store.latest(&steps)? {
             Some(checkpoint) => checkpoint,
             None => self.beginning()?,
         };
@@ -220,7 +221,7 @@ impl<'a> Run<'a> {
             }
         }
         let parameters = match (stage.spec.keep, best) {
-            (KeepWeights::Best, Some(_)) => self.store.take_best()?,
+            (KeepWeights::Best, Some(best)) => self.store.take_best(index, best.kept_step)?,
             _ => trainer.weights()?,
         };
         let checkpoint =
@@ -255,13 +256,13 @@ impl<'a> Run<'a> {
         let answers = Answers::from_logits(&logits, &data.dev.target);
         let score = truth.score(data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
         // An undefined score, as of constant answers under a correlation, is the worst there is.
-        let value = score.value.unwrap_or(f64::NEG_INFINITY);
-        let better = if data.metrics[0].higher_is_better() { value } else { -value };
+        let sign = if data.metrics[0].higher_is_better() { 1.0 } else { -1.0 };
+        let better = score.value.map_or(f64::NEG_INFINITY, |value| sign * value);
         // A 95 % interval is four standard errors wide.
         let error = score.interval.map_or(0.0, |interval| (interval.high - interval.low) / 4.0);
         let (best, is_best) = Best::after(best, better, error, step);
         if is_best && plan.stages[stage].spec.keep == KeepWeights::Best {
-            self.store.write_best(trainer.weights()?)?;
+            self.store.write_best(stage, step, trainer.weights()?)?;
         }
         self.tell(Event::Evaluated { stage, step, score, best: is_best })?;
         Ok(Some(best))

@@ -27,10 +27,10 @@ impl Store {
         matches!(self, Store::Directory { .. })
     }
 
-    /// The newest checkpoint.
-    pub(super) fn latest(&self) -> Result<Option<Checkpoint>, Error> {
+    /// The newest checkpoint of a run with so many updates in each stage.
+    pub(super) fn latest(&self, steps: &[usize]) -> Result<Option<Checkpoint>, Error> {
         match self {
-            Store::Directory { checkpoints, .. } => checkpoints.latest(),
+            Store::Directory { checkpoints, .. } => checkpoints.latest(steps),
             Store::Memory { .. } => Ok(None),
         }
     }
@@ -43,10 +43,10 @@ impl Store {
         }
     }
 
-    /// Keeps the best parameters of a stage.
-    pub(super) fn write_best(&mut self, parameters: Weights) -> Result<(), Error> {
+    /// Keeps the best parameters of a stage, those after so many updates.
+    pub(super) fn write_best(&mut self, stage: usize, step: usize, parameters: Weights) -> Result<(), Error> {
         match self {
-            Store::Directory { checkpoints, .. } => checkpoints.write_best(&parameters),
+            Store::Directory { checkpoints, .. } => checkpoints.write_best(stage, step, parameters),
             Store::Memory { best } => {
                 *best = Some(parameters);
                 Ok(())
@@ -54,10 +54,10 @@ impl Store {
         }
     }
 
-    /// Takes the best parameters of the stage.
-    pub(super) fn take_best(&mut self) -> Result<Weights, Error> {
+    /// Takes the best parameters of the stage, those after so many updates.
+    pub(super) fn take_best(&mut self, stage: usize, step: usize) -> Result<Weights, Error> {
         match self {
-            Store::Directory { checkpoints, .. } => checkpoints.best(),
+            Store::Directory { checkpoints, .. } => checkpoints.best(stage, step),
             Store::Memory { best } => Ok(best.take().expect("a stage with a best score has kept its parameters")),
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use attar_model::Error;
-use attar_model::atomic::{WriteMode, write_dir, write_file};
+use attar_model::atomic::{WriteMode, remove_leftovers, write_dir, write_file};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -171,4 +171,33 @@ fn the_caller_may_fail_with_an_error_of_its_own() {
     let result = write_dir(&root.path().join("x"), WriteMode::New, |_| Err(Mine::Stopped));
     assert!(matches!(result, Err(Mine::Stopped)));
     assert!(names(root.path()).is_empty());
+}
+
+#[test]
+fn leftovers_are_temporary_names_of_the_places_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        fs::create_dir_all(root.path().join(name)).unwrap();
+        fs::write(root.path().join(name).join("part"), "half").unwrap();
+    };
+    [".student.aB3dE6", ".other.aB3dE6", ".student", "student.aB3dE6", ".student.longer1"].iter().for_each(|n| make(n));
+    fs::write(root.path().join(".recipe.toml.000000"), "half").unwrap();
+    remove_leftovers(root.path(), |name| ["student", "recipe.toml"].contains(&name)).unwrap();
+    let mut left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".other.aB3dE6", ".student", ".student.longer1", "student.aB3dE6"]);
+    remove_leftovers(&root.path().join("nowhere"), |_| true).unwrap();
+}
+
+#[test]
+fn the_only_copy_of_a_directory_is_no_leftover() {
+    let root = tempfile::tempdir().unwrap();
+    // As where the system cannot exchange two directories and the process was killed between its two moves.
+    let aside = root.path().join(".student.aB3dE6");
+    fs::create_dir_all(aside.join("old")).unwrap();
+    remove_leftovers(root.path(), |_| true).unwrap();
+    assert!(aside.exists());
+    fs::create_dir(root.path().join("student")).unwrap();
+    remove_leftovers(root.path(), |_| true).unwrap();
+    assert!(!aside.exists());
 }

@@ -113,7 +113,7 @@ pub(crate) fn first_answer(args: &FirstAnswerArgs, threads: Option<&Threads>) ->
         |_, row| width = row.len(),
         &mut |_| (),
     )?;
-    console::json_line(&Answer { width, peak_rss_bytes: peak_rss() })
+    console::write_json_line(&mut std::io::stdout().lock(), &Answer { width, peak_rss_bytes: peak_rss() })
 }
 
 /// Most bytes of memory of this process that were resident at any time, where the system tells.

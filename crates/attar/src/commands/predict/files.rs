@@ -15,10 +15,13 @@ use super::prediction;
 use super::records::{Record, Records};
 use crate::cli::PredictArgs;
 use crate::cli::data::{EncodingArg, FormatArg};
+use crate::commands::answers::{Tally, answer_turn};
 use crate::progress::counting;
 
 /// Rows that are in memory at a time.
 const TURN: usize = 2048;
+/// Bytes of rows after which a turn is full.
+const TURN_BYTES: usize = 4 << 20;
 /// Columns that are added.
 const LABEL: &str = "predicted_label";
 const LABELS: &str = "predicted_labels";
@@ -40,123 +43,160 @@ enum Places {
 }
 
 /// Answers every row of a file, some thousand at a time.
-pub(super) fn run(session: &mut Session, data: &Path, args: &PredictArgs) -> anyhow::Result<()> {
+pub(super) fn run(session: &mut Session, target: &Target, data: &Path, args: &PredictArgs) -> anyhow::Result<()> {
     let rows = rows(data, args)?;
-    let target = session.target()?.clone();
-    if let (Rows::Separated { by, quoted: false }, Target::Labels(names) | Target::MultiLabel(names)) = (rows, &target)
-    {
+    if let (Rows::Separated { by, quoted: false }, Target::Labels(names) | Target::MultiLabel(names)) = (rows, target) {
         let fits = |name: &&String| !name.contains([char::from(by), '\n', '\r']);
         ensure!(names.iter().all(|name| fits(&name)), "a label holds a separator: write the rows as CSV or JSONL");
     }
     let input = File::open(data).with_context(|| format!("{} cannot be read", data.display()))?;
     let mut bar = counting(usize::try_from(input.metadata()?.len())?, "bytes");
     let about = || data.display().to_string();
-    let Some(out) = &args.out else {
-        return answer(session, &target, input, BufWriter::new(std::io::stdout().lock()), rows, args, |bytes| {
-            bar.inc(bytes);
-        })
-        .with_context(about);
-    };
-    ensure!(!is_same(data, out), "{} is read and cannot be written too: name another --out", out.display());
-    // Beside its place until it is complete, so that an incomplete file is never read as the result.
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unwritable = || format!("{} cannot be written", out.display());
-    let mut part = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
-    answer(session, &target, input, BufWriter::new(part.as_file_mut()), rows, args, |bytes| bar.inc(bytes))
-        .with_context(about)?;
+    session.watch_cuts();
+    let mut answering = Answering { target, rows, args, tally: Tally::new(args.on_error, "line") };
+    if let Some(out) = &args.out {
+        ensure!(!is_same(data, out), "{} is read and cannot be written too: name another --out", out.display());
+        // Beside its place until it is complete, so that an incomplete file is never read as the result.
+        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let unwritable = || format!("{} cannot be written", out.display());
+        let mut part = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
+        let to = BufWriter::new(part.as_file_mut());
+        answering.all(session, input, to, |bytes| bar.inc(bytes)).with_context(about)?;
+        part.persist(out).with_context(unwritable)?;
+    } else {
+        let to = BufWriter::new(std::io::stdout().lock());
+        answering.all(session, input, to, |bytes| bar.inc(bytes)).with_context(about)?;
+    }
     bar.finish_and_clear();
-    part.persist(out).with_context(unwritable)?;
+    answering.tally.tell(session.limit().max_tokens);
     Ok(())
 }
 
-fn answer(
-    session: &mut Session,
-    target: &Target,
-    input: File,
-    mut out: impl Write,
+/// Answering a file.
+struct Answering<'a> {
+    target: &'a Target,
     rows: Rows,
-    args: &PredictArgs,
-    mut progress: impl FnMut(u64),
-) -> anyhow::Result<()> {
-    let quoted_by = match rows {
-        Rows::Separated { by, quoted: true } => Some(by),
-        _ => None,
-    };
-    let mut records = Records::new(BufReader::new(input), quoted_by);
-    let mut places: Option<Places> = None;
-    let mut turn: Vec<Record> = Vec::new();
-    loop {
-        let next = records.next()?;
-        let is_last = next.is_none();
-        turn.extend(next);
-        if turn.len() < TURN && !is_last {
-            continue;
-        }
-        let mut first = 0;
-        if places.is_none()
-            && let Some(record) = turn.iter().find(|record| !record.is_blank())
-        {
-            let (found, is_header) = find(record, rows, args)?;
-            places = Some(found);
-            if is_header {
-                first = 1 + turn.iter().position(|record| !record.is_blank()).unwrap_or(0);
-                turn[..first - 1].iter().try_for_each(|blank| out.write_all(&blank.raw))?;
-                refuse_answered(&turn[first - 1], rows, target)?;
-                write_header(&mut out, &turn[first - 1], rows, target)?;
-            }
-        }
-        if let Some(places) = &places {
-            answer_turn(session, target, &turn[first..], places, rows, &mut out)?;
-        }
-        progress(turn.iter().map(|record| record.raw.len() as u64).sum());
-        turn.clear();
-        if is_last {
-            ensure!(places.is_some(), "no row");
-            return Ok(out.flush()?);
-        }
-    }
+    args: &'a PredictArgs,
+    tally: Tally,
 }
 
-fn answer_turn(
-    session: &mut Session,
-    target: &Target,
-    turn: &[Record],
-    places: &Places,
-    rows: Rows,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    let mut texts = Vec::with_capacity(turn.len());
-    for record in turn.iter().filter(|record| !record.is_blank()) {
-        let of_line = || format!("line {}", record.line);
-        texts.push(texts_of(record, places, rows).with_context(of_line)?);
+impl Answering<'_> {
+    fn all(
+        &mut self,
+        session: &mut Session,
+        input: File,
+        mut out: impl Write,
+        mut progress: impl FnMut(u64),
+    ) -> anyhow::Result<()> {
+        let (rows, target) = (self.rows, self.target);
+        let quoted_by = match rows {
+            Rows::Separated { by, quoted: true } => Some(by),
+            _ => None,
+        };
+        let mut records = Records::new(BufReader::new(input), quoted_by);
+        let mut places: Option<Places> = None;
+        let mut turn: Vec<Record> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            let next = records.next()?;
+            let is_last = next.is_none();
+            bytes += next.as_ref().map_or(0, |record| record.raw.len());
+            turn.extend(next);
+            if turn.len() < TURN && bytes < TURN_BYTES && !is_last {
+                continue;
+            }
+            let mut first = 0;
+            if places.is_none()
+                && let Some(record) = turn.iter().find(|record| !record.is_blank())
+            {
+                let (found, is_header) = find(record, rows, self.args)?;
+                places = Some(found);
+                if is_header {
+                    first = 1 + turn.iter().position(|record| !record.is_blank()).unwrap_or(0);
+                    turn[..first - 1].iter().try_for_each(|blank| out.write_all(&blank.raw))?;
+                    refuse_answered(&turn[first - 1], rows, target)?;
+                    write_header(&mut out, &turn[first - 1], rows, target)?;
+                }
+            }
+            if let Some(places) = &places {
+                self.turn(session, &turn[first..], places, &mut out)?;
+            }
+            // Whoever reads along has what is there.
+            out.flush()?;
+            progress(bytes as u64);
+            turn.clear();
+            bytes = 0;
+            if is_last {
+                ensure!(places.is_some(), "no row");
+                return Ok(());
+            }
+        }
     }
-    let borrowed: Vec<Text<'_>> = texts.iter().map(|(text, pair)| (text.as_str(), pair.as_deref())).collect();
-    let logits = session.logits(&borrowed, |_| ())?;
-    let mut answers = logits.iter();
-    for record in turn {
-        match (record.is_blank(), answers.as_slice().first()) {
-            (false, Some(logits)) => {
-                answers.next();
-                let answer = prediction("", None, target, logits);
-                if let Some(labels) = &answer.labels {
-                    let chances: Vec<f64> = answer.likely().map(|(_, probability)| rounded(probability)).collect();
-                    let added = [(LABELS, several(labels, rows)), (PROBABILITIES, several(&chances, rows))];
-                    write_row(out, record, rows, &added)?;
+
+    fn turn(
+        &mut self,
+        session: &mut Session,
+        turn: &[Record],
+        places: &Places,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let texts = |record| texts_of(record, places, self.rows).map_err(|error| format!("{error:#}"));
+        let all: Vec<(&Record, Option<Result<_, String>>)> =
+            turn.iter().map(|record| (record, (!record.is_blank()).then(|| texts(record)))).collect();
+        let good: Vec<Text<'_>> = (all.iter())
+            .filter_map(|(_, texts)| texts.as_ref()?.as_ref().ok())
+            .map(|(text, pair): &(String, Option<String>)| (text.as_str(), pair.as_deref()))
+            .collect();
+        let mut answers = answer_turn(session, &good, |session, texts| session.logits(texts, |_| ())).into_iter();
+        for (record, texts) in &all {
+            let answer = match texts {
+                None => {
+                    out.write_all(&record.raw)?;
                     continue;
                 }
-                let best = answer.probabilities.iter().find(|(name, _)| Some(*name) == answer.label);
-                match (answer.label, best, answer.score) {
-                    (Some(label), Some((_, probability)), _) => {
-                        let added = [(LABEL, Value::from(label)), (PROBABILITY, Value::from(rounded(*probability)))];
-                        write_row(out, record, rows, &added)?;
-                    }
-                    (.., score) => write_row(out, record, rows, &[(SCORE, Value::from(score))])?,
+                Some(Ok(_)) => answers.next().unwrap_or_else(|| Err("no answer".into())),
+                Some(Err(problem)) => Err(problem.clone()),
+            };
+            match answer {
+                Ok((logits, is_cut)) => {
+                    self.tally.answered(record.line, is_cut);
+                    write_row(out, record, self.rows, &added(self.target, self.rows, &logits))?;
+                }
+                Err(problem) => {
+                    self.tally.refused(record.line, &problem)?;
+                    self.write_unanswered(out, record)?;
                 }
             }
-            _ => out.write_all(&record.raw)?,
+        }
+        Ok(())
+    }
+
+    /// A row with nothing in the columns that are added; JSON goes through as it is.
+    fn write_unanswered(&self, out: &mut impl Write, record: &Record) -> anyhow::Result<()> {
+        match self.rows {
+            Rows::Json => Ok(out.write_all(&record.raw)?),
+            Rows::Separated { .. } => {
+                let added: Vec<_> = added_columns(self.target).iter().map(|name| (*name, Value::from(""))).collect();
+                write_row(out, record, self.rows, &added)
+            }
         }
     }
-    Ok(())
+}
+
+/// What is added to a row.
+fn added(target: &Target, rows: Rows, logits: &[f32]) -> Vec<(&'static str, Value)> {
+    let answer = prediction("", None, target, logits);
+    if let Some(labels) = &answer.labels {
+        let chances: Vec<f64> = answer.likely().map(|(_, probability)| rounded(probability)).collect();
+        return vec![(LABELS, several(labels, rows)), (PROBABILITIES, several(&chances, rows))];
+    }
+    let best = answer.probabilities.iter().find(|(name, _)| Some(*name) == answer.label);
+    match (answer.label, best, answer.score) {
+        (Some(label), Some((_, probability)), _) => {
+            vec![(LABEL, Value::from(label)), (PROBABILITY, Value::from(rounded(*probability)))]
+        }
+        (.., score) => vec![(SCORE, Value::from(score))],
+    }
 }
 
 /// Six places: more are noise of 32-bit logits.

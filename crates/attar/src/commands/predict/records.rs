@@ -4,8 +4,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, ensure};
 
-/// Longest record, in bytes: a quotation that never ends would take the whole file into memory.
-const LONGEST: usize = 16 << 20;
+use crate::commands::bounded::{LONGEST, Line, read_line};
 
 /// A record with its line end.
 pub(super) struct Record {
@@ -47,8 +46,9 @@ impl<R: BufRead> Records<R> {
         let mut state = State::ValueStart;
         loop {
             let before = record.raw.len();
-            let read = self.reader.read_until(b'\n', &mut record.raw).context("the file cannot be read")?;
-            if read == 0 {
+            let most = LONGEST.saturating_sub(before).max(1);
+            let read = read_line(&mut self.reader, most, &mut record.raw).context("the file cannot be read")?;
+            if read == Line::End {
                 ensure!(
                     state != State::Quoted,
                     "line {}: a quotation begins and never ends: close it, or give --quoting false",
@@ -57,7 +57,16 @@ impl<R: BufRead> Records<R> {
                 return Ok((!record.raw.is_empty()).then_some(record));
             }
             self.line += 1;
-            ensure!(record.raw.len() <= LONGEST, "line {}: a record of more than {LONGEST} bytes", record.line);
+            ensure!(
+                read == Line::Whole && record.raw.len() <= LONGEST,
+                "line {}: a record of more than {LONGEST} bytes{}",
+                record.line,
+                if state == State::Quoted {
+                    ": a quotation begins there; close it, or give --quoting false"
+                } else {
+                    ""
+                }
+            );
             if let Some(separator) = self.quoted_by {
                 state = record.raw[before..].iter().fold(state, |state, &byte| state.after(byte, separator));
             }
@@ -92,6 +101,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn records(text: &str, quoted_by: Option<u8>) -> anyhow::Result<Vec<(usize, String)>> {
@@ -111,6 +122,22 @@ mod tests {
         assert_eq!(records("a,\"b\nc\"\n", None).unwrap().len(), 2);
         let error = records("x\na,\"b\nc\n", Some(b',')).err().unwrap().to_string();
         assert!(error.contains("line 2") && error.contains("--quoting false"), "{error}");
+    }
+
+    #[test]
+    fn no_record_takes_all_memory() {
+        // Without an end, as `/dev/zero` is.
+        let endless = |begin: &'static str| std::io::BufReader::new(begin.as_bytes().chain(std::io::repeat(b'x')));
+        for (text, quoted_by) in [("a\n", None), ("a\n", Some(b','))] {
+            let mut records = Records::new(endless(text), quoted_by);
+            assert!(records.next().unwrap().is_some());
+            let error = records.next().err().unwrap().to_string();
+            assert!(error.contains("line 2") && error.contains("more than 16777216 bytes"), "{error}");
+        }
+        let lines = b"b\n".iter().copied().cycle().take(LONGEST + 10).collect::<Vec<u8>>();
+        let mut records = Records::new(std::io::BufReader::new("\"a\n".as_bytes().chain(&lines[..])), Some(b','));
+        let error = records.next().err().unwrap().to_string();
+        assert!(error.contains("line 1") && error.contains("--quoting false"), "{error}");
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Answers about the words of a text: tags, and spans that answer questions.
 
+use std::io::Write;
 use std::ops::Range;
 
+use ::console::{Alignment, pad_str};
 use attar_runtime::Session;
 use serde::Serialize;
 
-use crate::progress::counting;
-use crate::{console, tables};
+use crate::cli::PredictArgs;
+use crate::commands::answers::{Row, answer_all};
+use crate::commands::texts::Texts;
+use crate::console;
+use crate::tables::harmless;
 
 /// The tags of one text.
 #[derive(Serialize)]
@@ -45,75 +50,149 @@ struct Answered<'a> {
     end: Option<usize>,
 }
 
-pub(super) fn tag(session: &mut Session, texts: &[String], as_json: bool) -> anyhow::Result<()> {
-    let rows: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let mut bar = counting(rows.len(), "texts");
-    let all = session.tag(&rows, |done| bar.inc(done as u64))?;
-    bar.finish_and_clear();
-    let labels = session.config().head.labels();
-    let mut table = tables::table(&["text", "words", "label", "probability"]);
-    for (text, tags) in rows.into_iter().zip(&all) {
-        let words = tags.iter().map(|tag| part(text, &tag.bytes, labels[tag.class].clone(), tag.probability));
-        let entities = session.entities(tags);
-        let entities = entities.iter().map(|e| part(text, &e.bytes, e.kind.clone(), e.probability));
-        if as_json {
-            console::json_line(&Tagged { text, words: words.collect(), entities: entities.collect() })?;
-            continue;
-        }
-        for (index, entity) in entities.enumerate() {
-            let shown = if index == 0 { text } else { "" };
-            table.add_row([shown, entity.text, &entity.label, &format!("{:.3}", entity.probability)]);
-        }
-    }
-    if !as_json {
-        console::say(table.to_string())?;
-    }
-    Ok(())
+pub(super) fn tag(session: &mut Session, texts: &mut Texts<'_>, args: &PredictArgs) -> anyhow::Result<()> {
+    let labels = session.config().head.labels().to_vec();
+    let mut has_head = args.json;
+    answer_all(
+        session,
+        texts,
+        args.on_error,
+        |session, texts| {
+            let all = session.tag(texts, |_| ())?;
+            Ok(all.into_iter().map(|tags| (session.entities(&tags), tags)).collect())
+        },
+        |out, row| {
+            if !std::mem::replace(&mut has_head, true) {
+                write_tag(out, ["label", "probability", "words", "text"])?;
+            }
+            let (text, (entities, tags)) = match row {
+                Row::Answered { text, answer, .. } => (text, answer),
+                Row::Refused { place, unit, problem } if args.json => {
+                    return console::write_refusal(out, unit, place, problem);
+                }
+                Row::Refused { place, unit, problem } => {
+                    return write_tag(out, ["–", "–", "–", &format!("({unit} {place}: {problem})")]);
+                }
+            };
+            let entities = Places::new(text).parts(entities.iter().map(|e| (&e.bytes, e.kind.clone(), e.probability)));
+            if args.json {
+                let words = tags.iter().map(|tag| (&tag.bytes, labels[tag.class].clone(), tag.probability));
+                let words = Places::new(text).parts(words);
+                return console::write_json_line(out, &Tagged { text, words, entities });
+            }
+            // A text in which nothing is named has a row too.
+            if entities.is_empty() {
+                return write_tag(out, ["–", "–", "–", text]);
+            }
+            for (index, entity) in entities.iter().enumerate() {
+                let shown = if index == 0 { text } else { "" };
+                write_tag(out, [&entity.label, &format!("{:.3}", entity.probability), entity.text, shown])?;
+            }
+            Ok(())
+        },
+    )
 }
 
-pub(super) fn answer(
-    session: &mut Session,
-    questions: &[String],
-    context: Option<&str>,
-    as_json: bool,
-) -> anyhow::Result<()> {
-    let Some(context) = context else {
+pub(super) fn answer(session: &mut Session, texts: &mut Texts<'_>, args: &PredictArgs) -> anyhow::Result<()> {
+    let Some(context) = args.pair.as_deref() else {
         anyhow::bail!("this model answers questions: give the text to look for answers in as --pair");
     };
-    let rows: Vec<(&str, &str)> = questions.iter().map(|question| (question.as_str(), context)).collect();
-    let mut bar = counting(rows.len(), "questions");
-    let answers = session.answer(&rows, |done| bar.inc(done as u64))?;
-    bar.finish_and_clear();
-    let mut table = tables::table(&["question", "answer", "probability", "no answer"]);
-    for (question, span) in questions.iter().zip(&answers) {
-        let bytes = span.as_ref().map(|span| span.bytes.clone());
-        let answered = Answered {
-            question,
-            answer: bytes.clone().map(|bytes| &context[bytes]),
-            probability: span.as_ref().map(|span| span.probability),
-            no_answer: span.as_ref().map(|span| span.no_answer),
-            start: bytes.clone().map(|bytes| characters(context, bytes.start)),
-            end: bytes.map(|bytes| characters(context, bytes.end)),
+    let mut has_head = args.json;
+    answer_all(
+        session,
+        texts,
+        args.on_error,
+        |session, questions| {
+            let rows: Vec<(&str, &str)> = questions.iter().map(|question| (*question, context)).collect();
+            session.answer(&rows, |_| ())
+        },
+        |out, row| {
+            if !std::mem::replace(&mut has_head, true) {
+                write_answer(out, ["probability", "no answer", "answer", "question"])?;
+            }
+            let (question, span) = match row {
+                Row::Answered { text, answer, .. } => (text, answer),
+                Row::Refused { place, unit, problem } if args.json => {
+                    return console::write_refusal(out, unit, place, problem);
+                }
+                Row::Refused { place, unit, problem } => {
+                    return write_answer(out, ["–", "–", "–", &format!("({unit} {place}: {problem})")]);
+                }
+            };
+            let bytes = span.as_ref().map(|span| span.bytes.clone());
+            let answered = Answered {
+                question,
+                answer: bytes.clone().map(|bytes| &context[bytes]),
+                probability: span.as_ref().map(|span| span.probability),
+                no_answer: span.as_ref().map(|span| span.no_answer),
+                start: bytes.clone().map(|bytes| context[..bytes.start].chars().count()),
+                end: bytes.map(|bytes| context[..bytes.end].chars().count()),
+            };
+            if args.json {
+                return console::write_json_line(out, &answered);
+            }
+            let number = |x: Option<f32>| x.map_or("–".to_string(), |x| format!("{x:.3}"));
+            let [probability, no_answer] = [answered.probability, answered.no_answer].map(number);
+            write_answer(out, [&probability, &no_answer, answered.answer.unwrap_or_default(), question])
+        },
+    )
+}
+
+/// Counts characters up to places in a text that mostly ascend, so that a text is gone through once.
+struct Places<'a> {
+    text: &'a str,
+    byte: usize,
+    character: usize,
+}
+
+impl<'a> Places<'a> {
+    fn new(text: &'a str) -> Places<'a> {
+        Places { text, byte: 0, character: 0 }
+    }
+
+    fn parts<'b>(mut self, parts: impl Iterator<Item = (&'b Range<usize>, String, f32)>) -> Vec<Part<'a>> {
+        let part = |(bytes, label, probability): (&Range<usize>, String, f32)| {
+            let [start, end] = [bytes.start, bytes.end].map(|byte| self.characters(byte));
+            Part { text: &self.text[bytes.clone()], label, probability, start, end }
         };
-        if as_json {
-            console::json_line(&answered)?;
-            continue;
+        parts.map(part).collect()
+    }
+
+    fn characters(&mut self, byte: usize) -> usize {
+        if byte < self.byte {
+            (self.byte, self.character) = (0, 0);
         }
-        let number = |x: Option<f32>| x.map_or(String::new(), |x| format!("{x:.3}"));
-        let [probability, no_answer] = [answered.probability, answered.no_answer].map(number);
-        table.add_row([question, answered.answer.unwrap_or_default(), &probability, &no_answer]);
+        self.character += self.text[self.byte..byte].chars().count();
+        self.byte = byte;
+        self.character
     }
-    if !as_json {
-        console::say(table.to_string())?;
-    }
-    Ok(())
 }
 
-fn part<'a>(text: &'a str, bytes: &Range<usize>, label: String, probability: f32) -> Part<'a> {
-    let [start, end] = [bytes.start, bytes.end].map(|at| characters(text, at));
-    Part { text: &text[bytes.clone()], label, probability, start, end }
+fn write_tag(out: &mut dyn Write, cells: [&str; 4]) -> anyhow::Result<()> {
+    let widths = [(12, Alignment::Left), (11, Alignment::Right), (24, Alignment::Left)];
+    write_row(out, &widths, cells)
 }
 
-fn characters(text: &str, bytes: usize) -> usize {
-    text[..bytes].chars().count()
+fn write_answer(out: &mut dyn Write, cells: [&str; 4]) -> anyhow::Result<()> {
+    let widths = [(11, Alignment::Right), (9, Alignment::Right), (32, Alignment::Left)];
+    write_row(out, &widths, cells)
+}
+
+/// A row whose last cell is as long as it is.
+fn write_row(out: &mut dyn Write, widths: &[(usize, Alignment); 3], cells: [&str; 4]) -> anyhow::Result<()> {
+    for (cell, (width, alignment)) in cells.iter().zip(widths) {
+        write!(out, " {} ", pad_str(&harmless(cell), *width, *alignment, None))?;
+    }
+    Ok(writeln!(out, " {}", harmless(cells[3]))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_in_characters_in_any_order() {
+        let mut places = Places::new("é turn ön");
+        assert_eq!([3, 7, 8, 10, 3].map(|byte| places.characters(byte)), [2, 6, 7, 8, 2]);
+    }
 }
