@@ -46,6 +46,7 @@
 //!   [`augment`]: by words of similar meaning.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
+//! - [`align`]: which tokens of two tokenizers are the same words.
 //! - [`batch`]: which rows go together, and their tokens one after the other.
 //! - [`metrics`]: accuracy, F1, correlations, calibration, entities, with intervals.
 //!
@@ -55,6 +56,7 @@
 //! - The ids of `[PAD]`, `[CLS]` and the like differ between vocabularies: ask the tokenizer.
 //! - Training and development data must share the order of classes: discover it once, then name it.
 
+pub mod align;
 pub mod augment;
 pub mod batch;
 pub mod corpus;
