@@ -81,10 +81,13 @@ pub(super) fn of_sources(
     Ok(candidates)
 }
 
-/// Lower-case words, each once, without the word itself and stop words.
+/// Lower-case words, each once, without stop words, the word itself and what is made of it: `quicker` and `quickly` do not
+/// stand where `quick` does.
 fn usable(found: Vec<String>, word: &str, top: usize) -> Vec<String> {
-    let mut known = HashSet::from([word.to_owned()]);
-    let is_usable = |candidate: &String| is_lower_case_word(candidate) && !is_stop_word(candidate);
+    let mut known = HashSet::new();
+    let is_related = |candidate: &str| candidate.starts_with(word) || word.starts_with(candidate);
+    let is_usable =
+        |candidate: &String| is_lower_case_word(candidate) && !is_stop_word(candidate) && !is_related(candidate);
     found.into_iter().filter(is_usable).filter(|candidate| known.insert(candidate.clone())).take(top).collect()
 }
 
@@ -94,7 +97,8 @@ mod tests {
 
     #[test]
     fn only_other_words_are_usable() {
-        let found = ["film", "the", "Film", "film", "flick", "films.", "x9", "", "motion-picture", "cinéma", "movie"];
+        let found =
+            ["film", "the", "Film", "film", "flick", "films.", "x9", "", "motion-picture", "cinéma", "movie", "movies"];
         let usable = |top| usable(found.map(String::from).to_vec(), "movie", top);
         assert_eq!(usable(10), ["film", "flick", "motion-picture", "cinéma"]);
         assert_eq!(usable(2), ["film", "flick"]);

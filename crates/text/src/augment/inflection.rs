@@ -167,6 +167,8 @@ pub(super) enum Ending {
     Ing,
     /// `-ly`.
     Ly,
+    /// `-est`.
+    Est,
     /// None of these.
     Plain,
 }
@@ -189,6 +191,7 @@ impl Ending {
         match () {
             () if has_stem("ing") => Self::Ing,
             () if has_stem("ly") => Self::Ly,
+            () if has_stem("est") => Self::Est,
             () => Self::Plain,
         }
     }
@@ -244,6 +247,7 @@ mod tests {
             (Ending::Ing, ["making", "building", "seeing", "loving"]),
             (Ending::Ly, ["quickly", "friendly", "easily", "hardly"]),
             (Ending::Plain, ["film", "thing", "glass", "run"]),
+            (Ending::Est, ["fastest", "newest", "shortest", "interest"]),
             (Ending::Plain, ["king", "need", "bus", "analysis"]),
         ] {
             assert_eq!(words.map(Ending::of), [ending; 4], "{words:?}");

@@ -155,7 +155,7 @@ impl NearestWords {
         Self::new(words, vectors, hidden)
     }
 
-    /// Takes for candidates of a word only those with its ending (`-s`, `-ed`, `-ing`, `-ly` or none of these), so that
+    /// Takes for candidates of a word only those with its ending (`-s`, `-ed`, `-ing`, `-ly`, `-est` or none of these), so that
     /// they fit into an English sentence as it does.
     #[must_use]
     pub fn with_same_endings(mut self) -> Self {

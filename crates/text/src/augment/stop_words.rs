@@ -143,7 +143,7 @@ const STOP_WORDS: [&[&str]; 8] = [
     &[
         "not", "never", "ever", "also", "too", "very", "just", "only", "even", "still", "again", "then", "now", "here",
         "there", "thus", "hence", "else", "quite", "rather", "almost", "already", "always", "often", "perhaps",
-        "maybe", "instead", "further", "better", "best", "worse", "worst",
+        "maybe", "instead", "somehow", "somewhat", "anyway", "indeed", "further", "better", "best", "worse", "worst",
     ],
     // What contractions leave behind when they are taken apart.
     &[

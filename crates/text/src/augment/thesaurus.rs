@@ -14,17 +14,26 @@ use crate::table::{self, Column, Header, Quoting, TableError, TableSpec};
 
 /// The table of a folder with WordNet's synsets.
 const FILE: &str = "oewn_synsets.tsv";
+/// Of the senses of a word, one in so many at least is shared by a synonym: what `make` has in common with few of its
+/// synonyms is hardly what it means in a text.
+const SENSES_A_SHARED_ONE: usize = 8;
+/// Least number of synsets that a synonym is in and of other entries that are made of it: what has only one is rare, as
+/// `everyplace` and `preindication`.
+const FAMILIAR: usize = 2;
 
 /// Synonyms by WordNet, in the form in which the word stands.
 ///
 /// A word is taken for the part of speech that its neighbors leave and that most of its senses have, an inflected one
 /// for a form of its lemma: `films` becomes `movies`. Synonyms come first whose senses are mostly those of the word, and
-/// adjectives of similar meaning last. Names and phrases are left out.
+/// adjectives of similar meaning last. Left out are names, phrases, words that the dictionary shows to be rare, and
+/// synonyms in few senses of a word that has many.
 #[derive(Debug, Clone)]
 pub struct Thesaurus {
     synsets: Vec<Synset>,
     /// Synsets of each word.
     senses: HashMap<String, Vec<u32>>,
+    /// All members, phrases and names too, in lower case and in alphabetical order.
+    entries: Vec<String>,
     found: HashMap<(String, Context), Vec<String>>,
 }
 
@@ -86,6 +95,9 @@ impl Thesaurus {
             rows.iter().enumerate().map(|(index, row)| (row.values[0].as_str(), index as u32)).collect();
         let mut synsets = Vec::with_capacity(rows.len());
         let mut senses: HashMap<String, Vec<u32>> = HashMap::new();
+        let members = rows.iter().flat_map(|row| row.values[2].split('|'));
+        let mut entries: Vec<String> = members.map(str::to_lowercase).collect();
+        entries.sort_unstable();
         for (index, row) in rows.iter().enumerate() {
             let refused = |expected, found: &str| ThesaurusError::Value {
                 path: path.clone(),
@@ -112,7 +124,7 @@ impl Thesaurus {
         }
         match synsets.is_empty() {
             true => Err(ThesaurusError::Empty { path }),
-            false => Ok(Self { synsets, senses, found: HashMap::new() }),
+            false => Ok(Self { synsets, senses, entries, found: HashMap::new() }),
         }
     }
 
@@ -135,6 +147,7 @@ impl Thesaurus {
             *shared.entry(member).or_default() += 1;
         }
         shared.remove(lemma.as_str());
+        shared.retain(|_, shared| *shared * SENSES_A_SHARED_ONE >= own.len());
         // How much of what a synonym means the word means too; as integers, so that ties are exact.
         let share = |word: &str, shared: usize| shared * 1_000 / self.senses_of(word, part).len().max(1);
         let mut ranked: Vec<(Reverse<usize>, &str)> =
@@ -147,7 +160,8 @@ impl Thesaurus {
         let mut known = HashSet::new();
         // `chop-chop` and the like are of another register than the plain words that they stand beside.
         let is_plain = |candidate: &&str| !candidate.contains('-') || word.contains('-');
-        words.filter(is_plain).filter(|&word| known.insert(word)).filter_map(|word| form.of(word)).collect()
+        let words = words.filter(is_plain).filter(|&word| self.is_familiar(word));
+        words.filter(|&word| known.insert(word)).filter_map(|word| form.of(word)).collect()
     }
 
     /// Lemma, part of speech and form of a word that can stand there; of several, those with the most senses.
@@ -173,6 +187,12 @@ impl Thesaurus {
             }
         }
         best
+    }
+
+    /// Whether the dictionary has more of a word than one sense. Entries are counted with each synset that has them.
+    fn is_familiar(&self, word: &str) -> bool {
+        let first = self.entries.partition_point(|entry| entry.as_str() < word);
+        self.entries[first..].iter().take(FAMILIAR).filter(|entry| entry.starts_with(word)).count() == FAMILIAR
     }
 
     fn senses_of(&self, word: &str, part: PartOfSpeech) -> Vec<u32> {
