@@ -42,7 +42,8 @@
 //! - [`table`]: rows of `.tsv`, `.csv` and `.jsonl` files; [`labeled`]: texts with their labels, samples
 //!   and divisions of them, and the check for leaks; [`glue`] and [`layout`]: public data sets by name;
 //!   [`synthetic`]: a data set without a download.
-//! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labeled ones.
+//! - [`corpus`]: lines of files larger than memory; [`unlabeled`]: texts without labels; [`noise`]: new ones made of labeled ones,
+//!   [`augment`]: by words of similar meaning.
 //! - [`vocabulary`] and [`tokenizer`]: text to ids, exactly as Hugging Face's `tokenizers` does it, for
 //!   WordPiece and any other `tokenizer.json`.
 //! - [`sequences`]: a corpus as token ids; [`masking`]: pieces hidden from a model that is to guess them;
@@ -58,6 +59,7 @@
 //! - Training and development data must share the order of classes: discover it once, then name it.
 
 pub mod align;
+pub mod augment;
 pub mod batch;
 pub mod corpus;
 pub mod glue;
