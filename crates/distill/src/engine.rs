@@ -9,6 +9,7 @@ mod layout;
 mod operations;
 mod parameters;
 mod pooling;
+mod relative_bias;
 mod required;
 
 pub use dropout::Dropout;
