@@ -105,7 +105,7 @@ fn wanted_init(init: InitArg) -> Init {
 /// A student with the sizes that were given.
 fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> anyhow::Result<StudentSpec> {
     Ok(match student {
-        StudentSpec::Teacher { layers, hidden, heads, feed_forward, vocabulary } => StudentSpec::Teacher {
+        StudentSpec::Teacher { layers, hidden, heads, feed_forward, tokenizer, vocabulary } => StudentSpec::Teacher {
             layers: match args.layers {
                 Some(count) => {
                     anyhow::ensure!(
@@ -120,6 +120,7 @@ fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> an
             hidden: args.hidden.or(hidden),
             heads: args.heads.or(heads),
             feed_forward: args.feed_forward.or(feed_forward),
+            tokenizer,
             vocabulary: args.vocabulary.or(vocabulary),
         },
         StudentSpec::Shape { layers, hidden, heads, feed_forward, tokenizer, classifier, vocabulary } => {

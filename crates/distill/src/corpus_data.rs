@@ -106,6 +106,17 @@ impl CorpusSource {
         })
     }
 
+    /// The first lines, at most so many.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(crate) fn first_lines(&self, count: usize) -> Result<Vec<String>, Error> {
+        let mut corpus = Corpus::open(&self.files).map_err(SequencesError::from)?;
+        let lines = corpus.by_ref().take(count).collect();
+        corpus.finish().map_err(SequencesError::from)?;
+        Ok(lines)
+    }
+
     /// How often each piece occurs, `[V]`.
     ///
     /// # Errors

@@ -57,7 +57,8 @@ pub struct Plan {
     pub(crate) teacher_dev_texts: Option<EncodedRows>,
     /// From text to the student's token ids.
     pub(crate) tokenizer: Tokenizer,
-    /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
+    /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary or the
+    /// same pieces under other ids.
     pub(crate) teacher_ids: Option<Vec<u32>>,
     pub(crate) teacher: Option<PlannedTeacher>,
     pub(crate) student: PlannedStudent,
@@ -97,10 +98,18 @@ impl Plan {
             Some((source, max_tokens)) => TextData::Corpus(source.within(max_tokens, &models, &mut notes)),
             None => TextData::Labeled(labeled_data(&recipe, &mut inputs, &full, &models, &streams, &mut notes)?),
         };
-        let (tokenizer, teacher_ids) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
+        let (tokenizer, kept) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
 
+        let mut teacher_ids = kept;
+        let mut teacher_tokenizer = full.clone();
         if let Some(model) = &model {
-            check::same_vocabulary(&recipe.student, model, &full)?;
+            if let Some(all) = vocabulary::teacher_ids(&recipe.student, model, &full, &data, &mut notes)? {
+                teacher_ids = Some(match teacher_ids {
+                    Some(kept) => kept.into_iter().map(|id| all[id as usize]).collect(),
+                    None => all,
+                });
+            }
+            teacher_tokenizer = model.tokenizer.clone();
             if let Some(labeled) = data.labeled() {
                 note_taught_rows(&model.bundle, labeled, &mut notes)?;
             }
@@ -116,7 +125,7 @@ impl Plan {
         let student = PlannedStudent::new(&recipe.student, sources, wanted, &streams, &mut notes)?;
         check::tokenizer("student", &student.config, &tokenizer, max_tokens, &mut notes)?;
         if let Some(bundle) = bundle {
-            check::tokenizer("teacher", &bundle.config, &full, max_tokens, &mut notes)?;
+            check::tokenizer("teacher", &bundle.config, &teacher_tokenizer, max_tokens, &mut notes)?;
             check::same_reading(&student.config, &bundle.config)?;
         }
         let mut class_weights = Vec::with_capacity(recipe.stages.len());
@@ -129,7 +138,7 @@ impl Plan {
 
         let texts = data.encode(
             &tokenizer,
-            teacher_ids.as_ref().map(|_| &full),
+            teacher_ids.as_ref().map(|_| &teacher_tokenizer),
             Reading::of(&student.config),
             &streams,
             &mut notes,

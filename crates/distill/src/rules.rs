@@ -149,6 +149,7 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
             hidden: None,
             heads: None,
             feed_forward: (feed_forward < teacher.feed_forward).then_some(feed_forward),
+            tokenizer: None,
             vocabulary: None,
         },
     }
@@ -340,7 +341,14 @@ mod tests {
         assert_eq!(vocabulary_within(&spec, &teacher, 128, usize::MAX), Ok(None));
         // A narrower student of the same size keeps more.
         let StudentSpec::Teacher { layers, feed_forward, .. } = spec else { panic!("checked above") };
-        let spec = StudentSpec::Teacher { layers, feed_forward, hidden: Some(192), heads: None, vocabulary: None };
+        let spec = StudentSpec::Teacher {
+            layers,
+            feed_forward,
+            hidden: Some(192),
+            heads: None,
+            tokenizer: None,
+            vocabulary: None,
+        };
         assert!(vocabulary_within(&spec, &teacher, 128, 4_000_000).unwrap() > Some(10_000));
         let random = student(&teacher, Init::Random);
         assert!(matches!(random, StudentSpec::Shape { feed_forward: 384, .. }), "{random:?}");

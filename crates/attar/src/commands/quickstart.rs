@@ -106,6 +106,7 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
         hidden: Some(48),
         heads: Some(4),
         feed_forward: Some(192),
+        tokenizer: None,
         vocabulary: None,
     };
     let inside = recipes::intermediate(4, 4);

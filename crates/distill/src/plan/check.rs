@@ -4,13 +4,13 @@ use attar_model::EncoderConfig;
 use attar_text::labeled::Label;
 use attar_text::tokenizer::Tokenizer;
 
+use super::PlannedTeacher;
 use super::text_data::TextData;
-use super::{Model, PlannedTeacher};
+use crate::Error;
 use crate::data::LabeledData;
 use crate::encoded_rows::EncodedRows;
 use crate::objectives::{Misfit, Objective, Semantics, Setting};
-use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, StudentSpec, TeacherPrecision};
-use crate::{Error, model_directory};
+use crate::recipe::{DeviceChoice, Recipe, StageLength, StageRows, StageSpec, TeacherPrecision};
 
 /// Numbers of the recipe that stand by themselves.
 pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
@@ -182,31 +182,6 @@ pub(super) fn tokenizer(
         return Err(Error::refused("data", "`max-tokens` of at least 3", max_tokens.to_string(), "raise `max-tokens`"));
     }
     Ok(())
-}
-
-/// Whether a student with a tokenizer of its own and its teacher read the same ids.
-pub(super) fn same_vocabulary(student: &StudentSpec, teacher: &Model, tokenizer: &Tokenizer) -> Result<(), Error> {
-    let place = match student {
-        StudentSpec::Teacher { .. } => return Ok(()),
-        StudentSpec::Model { path: Some(path), .. } | StudentSpec::Shape { tokenizer: Some(path), .. } => {
-            format!("student {}", model_directory::locate(path).display())
-        }
-        StudentSpec::Model { path: None, .. } | StudentSpec::Shape { tokenizer: None, .. } => "student".into(),
-    };
-    let theirs = &teacher.tokenizer;
-    let size = tokenizer.vocabulary_size().max(theirs.vocabulary_size()) as u32;
-    match (0..size).find(|&id| tokenizer.token(id) != theirs.token(id)) {
-        None => Ok(()),
-        Some(id) => {
-            let show = |token: Option<String>| token.map_or("nothing".into(), |token| format!("{token:?}"));
-            Err(Error::refused(
-                place,
-                format!("the teacher's vocabulary, whose token {id} is {}", show(theirs.token(id))),
-                show(tokenizer.token(id)),
-                "distill into a student with the teacher's tokenizer",
-            ))
-        }
-    }
 }
 
 /// Whether teacher and student read a pair alike.

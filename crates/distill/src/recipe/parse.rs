@@ -108,8 +108,7 @@ impl Recipe {
         paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.path.as_mut()));
         match &mut self.student {
             StudentSpec::Model { path, .. } => paths.extend(path),
-            StudentSpec::Shape { tokenizer, .. } => paths.extend(tokenizer),
-            StudentSpec::Teacher { .. } => {}
+            StudentSpec::Shape { tokenizer, .. } | StudentSpec::Teacher { tokenizer, .. } => paths.extend(tokenizer),
         }
         paths.extend(&mut self.more.unlabeled);
         paths

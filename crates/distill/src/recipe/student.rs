@@ -36,6 +36,10 @@ pub enum StudentSpec {
         /// F; below the teacher's, the units that the loss depends on most stay.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feed_forward: Option<usize>,
+        /// Directory of a tokenizer with pieces that the teacher has under other ids, such as BERT's for a teacher of MPNet's
+        /// kind; the teacher's own if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
         /// Word pieces that stay: those of the training text, then the most frequent; all if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         vocabulary: Option<usize>,
