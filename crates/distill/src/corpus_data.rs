@@ -160,6 +160,17 @@ impl CorpusSource {
         [DataFacts { name, rows: rows[0], sha256: train }, held_out]
     }
 
+    /// The first lines, at most so many.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(crate) fn first_lines(&self, count: usize) -> Result<Vec<String>, Error> {
+        let mut corpus = Corpus::open(&self.files).map_err(SequencesError::from)?;
+        let lines = corpus.by_ref().take(count).collect();
+        corpus.finish().map_err(SequencesError::from)?;
+        Ok(lines)
+    }
+
     /// How often each piece occurs, `[V]`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod layout;
 mod operations;
 mod parameters;
 mod pooling;
+mod relative_bias;
 mod required;
 mod words;
 

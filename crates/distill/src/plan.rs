@@ -42,6 +42,7 @@ pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};
 pub use teacher::PlannedTeacher;
 use text_data::{EncodedTexts, LabeledRows, TeachersPieces, TextData};
+use vocabulary::Relation;
 
 /// A checked recipe with everything it needs in memory.
 ///
@@ -67,7 +68,8 @@ pub struct Plan {
     pub(crate) teacher_dev_texts: Option<EncodedRows>,
     /// From text to the token ids of the student as it is written.
     pub(crate) tokenizer: Tokenizer,
-    /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary.
+    /// The teacher's id of each of the student's pieces, where the student has a part of the teacher's vocabulary or the
+    /// same pieces under other ids.
     pub(crate) teacher_ids: Option<Vec<u32>>,
     /// The training rows as the teacher reads them, where it has a vocabulary of its own.
     pub(crate) aligned: Option<AlignedRows>,
@@ -113,15 +115,18 @@ impl Plan {
         };
         let reads_traces = recipe.stages.iter().flat_map(|stage| &stage.objectives).any(Objective::needs_trace);
         let (tokenizer, kept) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
-        let differs = model.as_ref().is_some_and(|model| !vocabulary::are_equal(&full, &model.tokenizer));
+        let relation = match &model {
+            Some(model) => vocabulary::relation(&full, &model.tokenizer, &data)?,
+            None => Relation::Equal,
+        };
+        let differs = relation == Relation::Other;
         let aligns = differs && reads_traces;
         if aligns {
             check::alignment(&recipe, data.labeled())?;
             notes.push("student and teacher have vocabularies of their own: states are compared word by word".into());
         }
-        let pieces = student::pieces(&recipe.student, model.as_ref(), &tokenizer, kept.as_deref().filter(|_| !differs));
-        // Where the student has a part of the teacher's vocabulary, the teacher reads the student's pieces.
-        let teacher_ids = kept.filter(|_| !differs);
+        let teacher_ids = relation.teacher_ids(kept, &mut notes);
+        let pieces = student::pieces(&recipe.student, model.as_ref(), &tokenizer, teacher_ids.as_deref());
 
         if let Some(model) = &model {
             if let Some(labeled) = data.labeled() {

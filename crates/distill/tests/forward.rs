@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::path::Path;
+
 use attar_distill::engine::{Encoder, Input, Keep, Parameters, Trace};
 use attar_distill::engine::{mean_pool, normalize};
 use attar_model::{Head, checkpoint};
-use attar_testing::{FixtureModel, assert_close, fixture_models, fixtures, json, teacher, tensors};
+use attar_testing::{FixtureModel, assert_close, base_teacher, fixture_models, fixtures, json, teacher, tensors};
 use common::{Model, batch_of, device, load, numbers, real_pairs, real_rows, single};
 
 /// Hidden states, pooled vector, logits.
@@ -127,9 +129,18 @@ fn batch_and_padding_change_nothing() {
 #[test]
 #[ignore = "needs the pretrained teacher of ../shared"]
 fn teacher_embeddings() {
-    let dir = fixtures("minilm");
-    let teacher = teacher();
-    let loaded = checkpoint::load_as(&teacher, Head::None).unwrap();
+    embeddings_match(&fixtures("minilm"), &teacher());
+}
+
+/// The real base teacher, which has a bias by distance.
+#[test]
+#[ignore = "needs the pretrained base teacher of ../shared"]
+fn base_teacher_embeddings() {
+    embeddings_match(&fixtures("mpnet/base"), &base_teacher());
+}
+
+fn embeddings_match(dir: &Path, teacher: &Path) {
+    let loaded = checkpoint::load_as(teacher, Head::None).unwrap();
     let encoder = Encoder::new(loaded.config);
     let mut parameters = Parameters::empty(&device());
     parameters.load(encoder.slots(), &loaded.weights).unwrap();

@@ -9,7 +9,7 @@ use attar_distill::objectives::{
 use attar_distill::optimizer::Gradients;
 use attar_distill::plan::initialize_missing;
 use attar_distill::train::{StageLoss, Teacher};
-use attar_model::{Activation, EncoderConfig, Head, Target, Weights};
+use attar_model::{Activation, EncoderConfig, Family, Head, Target, Weights};
 use attar_testing::{assert_close, assert_close_relative, max_abs, relative_norm};
 use attar_text::batch::Batch;
 use attar_text::random::Streams;
@@ -152,6 +152,22 @@ fn fused_equals_composed() {
                     compare(&name, &Case { student, lengths, semantics, dropout, objectives: everything() });
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn fused_equals_composed_with_a_bias_by_distance() {
+    for (lengths, semantics) in [
+        (&[7, 1, 33, 12][..], Semantics::Clean),
+        (&[16, 16, 16], Semantics::Clean),
+        (&[7, 1, 33, 12], Semantics::Reference),
+    ] {
+        for dropout in [false, true] {
+            let base = config(32, 4, 64, Activation::Gelu);
+            let student = EncoderConfig { family: Family::MpNet, types: 0, pad_id: 1, ..base };
+            let name = format!("{lengths:?} {semantics:?} {dropout}");
+            compare(&name, &Case { student, lengths, semantics, dropout, objectives: everything() });
         }
     }
 }

@@ -15,7 +15,9 @@ use attar_distill::objectives::{
 use attar_distill::optimizer::{AdamW, AdamWOptions, Gradients, Schedule, ScheduleKind};
 use attar_distill::train::{StageLoss, Teacher};
 use attar_model::{Tensor as Stored, Weights, checkpoint};
-use attar_testing::{Array, assert_close, assert_close_relative, fixtures, json, max_abs, relative_norm, tensors};
+use attar_testing::{
+    Array, assert_close, assert_close_relative, fixtures, json, max_abs, mpnet_model, relative_norm, tensors,
+};
 use attar_text::batch::Batch;
 use burn::tensor::{Int, Tensor, TensorData};
 use common::{Model, batch, batch_of, by_file_name, device, load};
@@ -66,6 +68,27 @@ fn classification() {
     assert_close_relative("norm", gradients.norm().unwrap(), expected["grad_norm"].as_f64().unwrap(), 2e-5);
     let weights = gradient_weights(&parameters, gradients);
     compare(&weights, &encoder, &tensors(&dir.join("grads.safetensors")), "seqcls");
+}
+
+/// A bias of attention scores by distance, whose table all layers share, with fused operations and composed ones.
+#[test]
+fn relative_bias() {
+    let dir = mpnet_model().dir;
+    let expected = json(&dir.join("meta.json"));
+    let arrays = tensors(&dir.join("inputs.safetensors"));
+    for composed in [false, true] {
+        let Model { encoder, parameters } = load(&dir);
+        let encoder = if composed { encoder.composed() } else { encoder };
+        let stage = gold_only(encoder.clone());
+        let input = Input::ragged(&batch_of(&arrays), encoder.config(), &device());
+        let leaves = parameters.leaves(&input);
+        let loss = stage.loss(&leaves, &input, None, Some(&classes(&arrays["labels"].i64())), None).total;
+        let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
+        assert_close_relative("loss", loss.into_scalar::<f32>().into(), expected["loss"].as_f64().unwrap(), 1e-5);
+        assert_close_relative("norm", gradients.norm().unwrap(), expected["grad_norm"].as_f64().unwrap(), 2e-5);
+        let weights = gradient_weights(&parameters, gradients);
+        compare(&weights, &encoder, &tensors(&dir.join("grads.safetensors")), &format!("composed {composed}"));
+    }
 }
 
 #[test]

@@ -35,9 +35,9 @@ fn line(machine: &Machine, tokens: usize, heads: usize, width: usize) -> String 
     let [whole, first] = fastest([
         &mut || {
             let context = RowsMut::new(&mut context, tokens, hidden, hidden);
-            attention(machine.cpu, rows, heads, 0..tokens, Softmax::Exact, context, &mut one);
+            attention(machine.cpu, rows, heads, 0..tokens, None, Softmax::Exact, context, &mut one);
         },
-        &mut || attention_scores(machine.cpu, rows, heads, &mut scores, &mut other),
+        &mut || attention_scores(machine.cpu, rows, heads, None, &mut scores, &mut other),
     ]);
     let product = (2 * tokens * tokens * hidden) as f64;
     format!(

@@ -58,8 +58,8 @@ fn main() {
         });
 
         let per_pair = 2.0 * (hidden / heads) as f64 * pairs;
-        let scores = attention_scores(cpu, &qkv, heads, &ragged);
-        measure("scores", per_pair, || vec![attention_scores(cpu, &qkv, heads, &ragged)]);
+        let scores = attention_scores(cpu, &qkv, heads, &ragged, None);
+        measure("scores", per_pair, || vec![attention_scores(cpu, &qkv, heads, &ragged, None)]);
         measure("scores backward", 2.0 * per_pair, || {
             vec![attention_scores_backward(cpu, &qkv, heads, &ragged, &scores, None)]
         });

@@ -4,6 +4,7 @@
 //! head width (26, 4) wastes a lane; the softmax runs along the keys, which are different vectors, and needs no
 //! sum across lanes. Only the queries and the result are transposed, a group of heads at a time.
 
+mod bias;
 mod block;
 mod narrow;
 mod softmax;
@@ -16,6 +17,8 @@ use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 use crate::math;
 
+pub use self::bias::RelativeBias;
+use self::bias::Start;
 use self::block::{Lanes, MAX_LANES, MAX_VECTORS};
 use self::narrow::narrow;
 use self::softmax::{ExpAndSum, FindLargest};
@@ -48,25 +51,28 @@ pub struct AttentionScratch {
     context: Buffer<f32>,
 }
 
-/// `softmax(Q Kᵀ / √D) V` of each head (Vaswani et al. 2017, equation 1) for some queries of a sequence.
+/// `softmax(Q Kᵀ / √D + bias) V` of each head (Vaswani et al. 2017, equation 1) for some queries of a sequence; without a
+/// bias the one of BERT.
 ///
 /// `qkv` `[T, 3H]` holds queries, keys and values of the whole sequence side by side, `context`
 /// `[queries, H]` receives the result of the rows `queries` alone. The result of a query does not depend on which
 /// other queries are computed with it.
 ///
-/// A score `s` is off by at most `e = (D + 4) ε/2 Σ |q k| / √D`; a weight, relatively, by `exp(2 max e + 4 ε max |s| +
+/// A score `s` is off by at most `e = (D + 4) ε/2 (Σ |q k| / √D + |bias|)`; a weight, relatively, by `exp(2 max e + 4 ε max |s| +
 /// (T + 8) ε) - 1`, and twice [`Softmax::COARSE_ERROR`] more if it is coarse, and the result by the same share of
 /// `Σ weight |v|`. Scores may be arbitrarily large and far apart. A query or key that is NaN or infinite makes every
 /// score it enters NaN, and so a query's whole head.
 ///
 /// # Panics
-/// If the shapes do not match: H is a whole number of heads.
+/// If the shapes do not match: H is a whole number of heads, and the bias has as many and is for as many tokens.
+#[expect(clippy::too_many_arguments, reason = "what attention reads and writes")]
 #[track_caller]
 pub fn attention(
     cpu: Cpu,
     qkv: Rows<'_, f32>,
     heads: usize,
     queries: Range<usize>,
+    bias: Option<&RelativeBias>,
     softmax: Softmax,
     context: RowsMut<'_, f32>,
     scratch: &mut AttentionScratch,
@@ -78,6 +84,9 @@ pub fn attention(
     );
     assert!(queries.start <= queries.end && queries.end <= qkv.rows, "queries {queries:?} of {}", qkv.rows);
     assert_eq!([context.rows, context.columns], [queries.len(), hidden], "rows and columns of the context");
+    if let Some(bias) = bias {
+        bias.check(heads, qkv.rows);
+    }
     if queries.is_empty() || hidden == 0 {
         return;
     }
@@ -114,11 +123,13 @@ pub fn attention(
             });
             for h in 0..columns / width {
                 let (column, group_column) = ((head + h) * width, h * width);
+                // The softmax is computed with powers of 2.
+                let start = bias.map(|bias| bias.start(head + h, first, std::f32::consts::LOG2_E));
                 // SAFETY: a head of this group.
                 unsafe {
                     match softmax {
-                        Softmax::Exact => block.head::<math::Exp2InRange>(column, group_column, vectors),
-                        Softmax::Coarse => block.head::<math::Exp2Coarse>(column, group_column, vectors),
+                        Softmax::Exact => block.head::<math::Exp2InRange>(column, group_column, vectors, start),
+                        Softmax::Coarse => block.head::<math::Exp2Coarse>(column, group_column, vectors, start),
                     }
                 };
             }
@@ -129,8 +140,8 @@ pub fn attention(
     }
 }
 
-/// Attention scores before the softmax, `Q Kᵀ / √D`: `[A, T, T]` of one sequence, heads, queries, keys. Off by at most
-/// `(D + 4) ε/2 Σ |q k| / √D`.
+/// Attention scores before the softmax, `Q Kᵀ / √D + bias`: `[A, T, T]` of one sequence, heads, queries, keys. Off by at
+/// most `(D + 4) ε/2 (Σ |q k| / √D + |bias|)`.
 ///
 /// # Panics
 /// If the shapes do not match.
@@ -139,6 +150,7 @@ pub fn attention_scores(
     cpu: Cpu,
     qkv: Rows<'_, f32>,
     heads: usize,
+    bias: Option<&RelativeBias>,
     scores: &mut [f32],
     scratch: &mut AttentionScratch,
 ) {
@@ -148,7 +160,10 @@ pub fn attention_scores(
         "queries, keys and values of {heads} heads"
     );
     assert_eq!(scores.len(), heads * tokens * tokens, "scores of {heads} heads and {tokens} tokens");
-    relations(cpu, qkv.columns(0, hidden), qkv.columns(hidden, hidden), heads, scores, scratch);
+    if let Some(bias) = bias {
+        bias.check(heads, tokens);
+    }
+    products_of_heads(cpu, [qkv.columns(0, hidden), qkv.columns(hidden, hidden)], heads, bias, scores, scratch);
 }
 
 /// `X Yᵀ / √D` of each head of `x` and `y` `[T, H]`: `[heads, T, T]` of one sequence. With queries and keys
@@ -169,6 +184,19 @@ pub fn relations(
     assert_eq!([y.rows, y.columns], [tokens, hidden], "x and y have one shape");
     assert!(heads > 0 && hidden.is_multiple_of(heads), "{hidden} columns do not divide into {heads} heads");
     assert_eq!(result.len(), heads * tokens * tokens, "results of {heads} heads and {tokens} tokens");
+    products_of_heads(cpu, [x, y], heads, None, result, scratch);
+}
+
+/// `X Yᵀ / √D + bias` of each head; the caller has checked the shapes.
+fn products_of_heads(
+    cpu: Cpu,
+    [x, y]: [Rows<'_, f32>; 2],
+    heads: usize,
+    bias: Option<&RelativeBias>,
+    result: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
+    let (tokens, hidden) = (x.rows, x.columns);
     if result.is_empty() {
         return;
     }
@@ -186,8 +214,11 @@ pub fn relations(
             // SAFETY: `rows` rows of `width` numbers; the scratch was made for a block.
             cpu.run(unsafe { TransposeBlock::new(from, x.stride, rows, width, transposed, vectors, Some(scale)) });
             let keys = y.data[head * width..].as_ptr();
+            let start = bias.map(|bias| bias.start(head, first, 1.0));
             // SAFETY: `tokens` keys of `width` numbers.
-            unsafe { strided_product(cpu, [tokens, width], keys, [y.stride, 1], transposed, products, None, vectors) };
+            unsafe {
+                strided_product(cpu, [tokens, width], keys, [y.stride, 1], transposed, products, start, None, vectors);
+            }
             let to = result[(head * tokens + first) * tokens..][..rows * tokens].as_mut_ptr();
             // SAFETY: `rows` rows of `tokens` results; as many products have just been written.
             cpu.run(unsafe { TransposeBlock::new(to, tokens, rows, tokens, products, vectors, None) });
@@ -214,8 +245,8 @@ impl Block {
     /// Computes the head whose columns begin at `column` of the rows and at `group_column` of the transposed group.
     ///
     /// # Safety
-    /// The pointers are those of [`attention`], and the columns are inside.
-    unsafe fn head<E: math::Function>(&self, column: usize, group_column: usize, vectors: usize) {
+    /// The pointers are those of [`attention`], the columns are inside, and biases are there for the block's queries.
+    unsafe fn head<E: math::Function>(&self, column: usize, group_column: usize, vectors: usize, start: Option<Start>) {
         let Block { cpu, stride, tokens, width, scores, .. } = *self;
         let at = group_column * vectors * cpu.run(Lanes);
         let mut inverse = [0.0; MAX_VECTORS * MAX_LANES];
@@ -224,16 +255,16 @@ impl Block {
         unsafe {
             let (keys, queries) = (self.keys.add(column), self.queries.add(at));
             let (values, context) = (self.values.add(column), self.context.add(at));
-            if narrow::<E>(cpu, [tokens, width], keys, values, stride, queries, context, vectors) {
+            if narrow::<E>(cpu, [tokens, width], keys, values, stride, queries, context, start, vectors) {
                 return;
             }
-            strided_product(cpu, [tokens, width], keys, [stride, 1], queries, scores, None, vectors);
+            strided_product(cpu, [tokens, width], keys, [stride, 1], queries, scores, start, None, vectors);
             if !cpu.run(ExpAndSum::<E>::new(scores, tokens, vectors, &shifts, &mut inverse)) {
-                strided_product(cpu, [tokens, width], keys, [stride, 1], queries, scores, None, vectors);
+                strided_product(cpu, [tokens, width], keys, [stride, 1], queries, scores, start, None, vectors);
                 cpu.run(FindLargest::new(scores, tokens, vectors, &inverse, &mut shifts));
                 cpu.run(ExpAndSum::<E>::new(scores, tokens, vectors, &shifts, &mut inverse));
             }
-            strided_product(cpu, [width, tokens], values, [1, stride], scores, context, Some(&inverse), vectors);
+            strided_product(cpu, [width, tokens], values, [1, stride], scores, context, None, Some(&inverse), vectors);
         }
     }
 }

@@ -22,8 +22,8 @@
 //! - [`PackedMatrix`] and [`PackedInt8`] are the weights of a linear layer, in f32 and in int8, packed for one
 //!   instruction set and shared by threads; an [`Epilogue`] is applied to sums while they are in cache.
 //!   [`quantize_rows`] quantizes activations, and [`layer_norm`] normalizes and quantizes at once.
-//! - [`attention()`] is scores, softmax and weighted sum of one sequence without padding; [`attention_scores`] and
-//!   [`relations`] are what a student learns from its teacher.
+//! - [`attention()`] is scores, softmax and weighted sum of one sequence without padding, with a [`RelativeBias`] or
+//!   without; [`attention_scores`] and [`relations`] are what a student learns from its teacher.
 //! - [`gather`], [`mean`] and [`normalize_length`] are the first and the last layer; [`gelu()`], [`gelu_backward`] and
 //!   [`adamw()`] serve training.
 //! - [`Team`] is a pool of threads; [`peak`] measures the machine's peak performance.
@@ -69,7 +69,7 @@ mod team;
 pub mod train;
 
 pub use adamw::{AdamWUpdate, adamw, adamw_rows};
-pub use attention::{AttentionScratch, Softmax, attention, attention_scores, relations};
+pub use attention::{AttentionScratch, RelativeBias, Softmax, attention, attention_scores, relations};
 pub use buffer::{Buffer, Number, Rows, RowsMut};
 pub use cpu::{Cpu, Level};
 pub use embedding::{EmbeddingTable, gather, mean, normalize_length};

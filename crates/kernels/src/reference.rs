@@ -69,6 +69,17 @@ pub fn context(weights: &[f64], values: &[f64], [tokens, heads, width]: [usize; 
     result
 }
 
+/// Adds to scores `[A, T, T]` the bias of their head and distance, `by_distance` `[A, 2 longest - 1]` at
+/// `longest - 1 + key - query`.
+pub fn add_bias(scores: &mut [f64], by_distance: &[f64], [tokens, heads, longest]: [usize; 3]) {
+    for h in 0..heads {
+        for (query, key) in (0..tokens).flat_map(|query| (0..tokens).map(move |key| (query, key))) {
+            let distances = &by_distance[h * (2 * longest - 1)..];
+            scores[(h * tokens + query) * tokens + key] += distances[longest - 1 + key - query];
+        }
+    }
+}
+
 /// `(x - mean) / √(variance + ε) gain + bias` of a row that is not empty.
 pub fn layer_norm(x: &[f64], gain: &[f64], bias: &[f64], epsilon: f64) -> Vec<f64> {
     let (mean, variance) = moments(x);
@@ -157,6 +168,9 @@ mod tests {
         // Two heads of one column: scores are products of numbers.
         let (q, k) = ([1.0, 2.0, 3.0, 4.0], [1.0, 10.0, 2.0, 20.0]);
         assert_eq!(relations(&q, &k, [2, 2, 1]), [1.0, 2.0, 3.0, 6.0, 20.0, 40.0, 40.0, 80.0]);
+        let mut scores = [0.0; 8];
+        add_bias(&mut scores, &[9.0, 1.0, 2.0, 3.0, 9.0, 9.0, 4.0, 5.0, 6.0, 9.0], [2, 2, 3]);
+        assert_eq!(scores, [2.0, 3.0, 1.0, 2.0, 5.0, 6.0, 4.0, 5.0]);
         let weights = [0.5, 0.5, 0.0, 1.0, 1.0, 0.0, 0.25, 0.75];
         assert_eq!(context(&weights, &k, [2, 2, 1]), [1.5, 10.0, 2.0, 17.5]);
         assert_eq!(layer_norm(&[1.0, 3.0], &[2.0, 1.0], &[0.5, 0.0], 3.0), [-0.5, 0.5]);

@@ -29,7 +29,8 @@ mod weight_gradient;
 
 pub use activation::Activation;
 pub use attention::{
-    Ragged, attention_context, attention_context_backward, attention_scores, attention_scores_backward,
+    Ragged, attention_bias_backward, attention_context, attention_context_backward, attention_scores,
+    attention_scores_backward,
 };
 pub use cross_entropy::{cross_entropy, cross_entropy_backward};
 pub use difference::{squared_difference, squared_difference_backward};

@@ -2,9 +2,9 @@
 //! precision, gradients beside central differences of those loops.
 
 use attar_kernels::train::{
-    Activation, FeedForward, InputGradient, Linear, Mask, Ragged, attention_context, attention_context_backward,
-    attention_scores, attention_scores_backward, feed_forward, feed_forward_backward, linear, linear_backward,
-    linear_residual_norm, linear_residual_norm_backward,
+    Activation, FeedForward, InputGradient, Linear, Mask, Ragged, attention_bias_backward, attention_context,
+    attention_context_backward, attention_scores, attention_scores_backward, feed_forward, feed_forward_backward,
+    linear, linear_backward, linear_residual_norm, linear_residual_norm_backward,
 };
 use attar_kernels::{Cpu, Norm, reference};
 
@@ -227,7 +227,7 @@ fn attention() {
                 };
                 let name = format!("{cpu} {sequences:?} {heads}x{width}");
 
-                let scores = attention_scores(cpu, &qkv, heads, &ragged);
+                let scores = attention_scores(cpu, &qkv, heads, &ragged, None);
                 let ds = numbers(scores.len(), 0.2);
                 let dqkv = attention_scores_backward(cpu, &qkv, heads, &ragged, &ds, None);
                 let of_scores = |v: &[Vec<f64>]| {
@@ -272,6 +272,44 @@ fn attention() {
                     let more = Some(vec![1.0; ds.len()]);
                     let [sum, _] = attention_context_backward(cpu, &scores, &qkv, heads, &ragged, mask, &dc, more);
                     assert!(ds.iter().zip(&sum).all(|(a, b)| (a + 1.0 - b).abs() < 1e-4), "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_with_a_bias() {
+    let batches: [&[(usize, usize)]; 3] = [&[(1, 1)], &[(3, 3), (17, 17), (1, 1)], &[(33, 1), (20, 15)]];
+    for cpu in Cpu::all() {
+        for sequences in batches {
+            for (heads, width) in [(1, 1), (3, 4), (2, 26)] {
+                let ragged = Ragged::new(sequences.iter().copied());
+                let (rows, hidden) = (ragged.rows(), heads * width);
+                for longest in [ragged.longest(), ragged.longest() + 4] {
+                    let qkv = numbers(rows * 3 * hidden, 0.3);
+                    let bias = numbers(heads * (2 * longest - 1), 0.7);
+                    let scores = attention_scores(cpu, &qkv, heads, &ragged, Some(&bias));
+                    let ds = numbers(scores.len(), 0.2);
+                    let dqkv = attention_scores_backward(cpu, &qkv, heads, &ragged, &ds, None);
+                    let dbias = attention_bias_backward(&ds, heads, &ragged, longest);
+                    let of_both = |v: &[Vec<f64>]| {
+                        let at = |part: usize, row: usize, head: usize, d: usize| {
+                            v[0][row * 3 * hidden + part * hidden + head * width + d]
+                        };
+                        let mut scores = vec![0.0; ragged.pairs(heads)];
+                        for [first, rows, _, head, pairs] in heads_of(sequences, heads) {
+                            for (q, k) in (0..rows).flat_map(|q| (0..rows).map(move |k| (q, k))) {
+                                let product = |d| at(0, first + q, head, d) * at(1, first + k, head, d);
+                                let sum: f64 = (0..width).map(product).sum();
+                                let bias = v[1][head * (2 * longest - 1) + longest - 1 + k - q];
+                                scores[pairs + q * rows + k] = sum / (width as f64).sqrt() + bias;
+                            }
+                        }
+                        scores
+                    };
+                    let name = format!("{cpu} {sequences:?} {heads}x{width} up to {longest}");
+                    compare(&name, of_both, &[&qkv, &bias], &scores, &ds, &[&dqkv, &dbias]);
                 }
             }
         }

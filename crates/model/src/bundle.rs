@@ -146,7 +146,7 @@ impl Bundle {
     /// # Errors
     /// As [`checkpoint::read_config`], and [`Error::SentenceTransformers`].
     pub fn read_config(dir: &Path) -> Result<EncoderConfig, Error> {
-        checkpoint::read_config(&sentence_transformers::read(dir)?.transformer)
+        own_config(&sentence_transformers::read(dir)?)
     }
 
     /// The pooling of a sentence encoder's directory, if it is one.
@@ -163,7 +163,7 @@ impl Bundle {
         head: impl FnOnce(EncoderConfig) -> EncoderConfig,
     ) -> Result<Self, Error> {
         let found = sentence_transformers::read(dir)?;
-        let config = checkpoint::read_config(&found.transformer)?;
+        let config = own_config(&found)?;
         if found.classifier && !reads_mean(&config) {
             return Err(Error::SentenceTransformers {
                 path: dir.join("modules.json"),
@@ -330,6 +330,15 @@ impl Bundle {
             None => Ok(()),
         }
     }
+}
+
+/// The configuration of a directory. A sentence encoder keeps the class that it was made from in its file, often that of
+/// a masked language model, and not its head.
+fn own_config(found: &sentence_transformers::Found) -> Result<EncoderConfig, Error> {
+    let config = checkpoint::read_config(&found.transformer)?;
+    let is_encoder = found.pooling.is_some() && config.head.has_masked_lm();
+    let lacks_head = is_encoder && checkpoint::lacks_head(&found.transformer, &config)?;
+    Ok(if lacks_head { config.with_head(Head::None) } else { config })
 }
 
 /// Whether a classifier stands on the mean of token states.

@@ -109,6 +109,19 @@ pub(crate) fn has_weights(dir: &Path) -> bool {
     WEIGHTS_FILES.iter().any(|name| dir.join(name).exists())
 }
 
+/// Whether a directory's `model.safetensors` holds an encoder and nothing of the configuration's head; false for other
+/// formats, which have to be read whole for that.
+pub(crate) fn lacks_head(dir: &Path, config: &EncoderConfig) -> Result<bool, Error> {
+    let path = dir.join(WEIGHTS_FILES[0]);
+    let Some(stream) = (if path.exists() { TensorStream::open(&path)? } else { None }) else { return Ok(false) };
+    let names = Names::of(config);
+    let is_of_head = |name: &str| match names.meaning(name) {
+        Meaning::Tensor(tensor) => !is_encoder(&tensor),
+        _ => false,
+    };
+    Ok(!stream.tensors().iter().any(|(name, _)| is_of_head(name)))
+}
+
 /// As [`load`], but under another head than the one `config.json` names: for example a language model as the
 /// start of a classifier. Tensors of the new head that the files lack are in [`Loaded::missing`].
 ///

@@ -26,7 +26,7 @@ pub(crate) use validate::DISTILBERT_LAYER_NORM_EPS;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderConfig {
-    /// Which of the three architectures.
+    /// Which of the four architectures.
     pub family: Family,
     /// L, the number of Transformer layers.
     pub layers: usize,
@@ -38,9 +38,10 @@ pub struct EncoderConfig {
     pub feed_forward: usize,
     /// V, the number of word pieces.
     pub vocabulary: usize,
-    /// Rows of the position table. RoBERTa leaves its first rows unused, see [`usable_positions`](Self::usable_positions).
+    /// Rows of the position table. RoBERTa and MPNet leave the first rows unused, see
+    /// [`usable_positions`](Self::usable_positions).
     pub positions: usize,
-    /// Rows of the token-type (segment) table; 0 in DistilBERT, which has none.
+    /// Rows of the token-type (segment) table; 0 in DistilBERT and MPNet, which have none.
     pub types: usize,
     /// The function inside the feed-forward block.
     pub activation: Activation,
@@ -75,6 +76,29 @@ pub enum Family {
     DistilBert,
     /// RoBERTa (Liu et al. 2019): positions counted from the padding id.
     Roberta,
+    /// MPNet (Song et al. 2020): positions counted from the padding id, no token types, and a bias of attention scores
+    /// by distance, see [`relative_bucket`](crate::relative_bucket).
+    MpNet,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Family; 4] = [Family::Bert, Family::DistilBert, Family::Roberta, Family::MpNet];
+
+    /// Whether there is a table of token types.
+    pub fn has_token_types(self) -> bool {
+        matches!(self, Family::Bert | Family::Roberta)
+    }
+
+    /// Whether the first token has the position after the padding id, and padding the position of that id.
+    pub fn counts_positions_from_padding(self) -> bool {
+        matches!(self, Family::Roberta | Family::MpNet)
+    }
+
+    /// Whether attention scores get a bias by the distance from query to key.
+    pub fn has_relative_bias(self) -> bool {
+        self == Family::MpNet
+    }
 }
 
 /// The activation of the feed-forward block. The two GELUs are different functions and never swapped.
@@ -91,7 +115,7 @@ pub enum Activation {
 /// The activation after the dense layer over the first token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PoolerActivation {
-    /// BERT and RoBERTa.
+    /// BERT, RoBERTa and MPNet.
     Tanh,
     /// DistilBERT.
     Relu,
@@ -191,12 +215,9 @@ impl EncoderConfig {
         self.hidden.checked_div(self.heads).unwrap_or(0)
     }
 
-    /// Row of the position table that the first token uses: 0, or the padding id + 1 in RoBERTa.
+    /// Row of the position table that the first token uses: 0, or the padding id + 1 in RoBERTa and MPNet.
     pub fn position_offset(&self) -> usize {
-        match self.family {
-            Family::Bert | Family::DistilBert => 0,
-            Family::Roberta => self.pad_id as usize + 1,
-        }
+        if self.family.counts_positions_from_padding() { self.pad_id as usize + 1 } else { 0 }
     }
 
     /// Most tokens a text may have, special tokens included.
@@ -207,17 +228,17 @@ impl EncoderConfig {
     /// The activation after `pooler.dense`.
     pub fn pooler_activation(&self) -> PoolerActivation {
         match self.family {
-            Family::Bert | Family::Roberta => PoolerActivation::Tanh,
+            Family::Bert | Family::Roberta | Family::MpNet => PoolerActivation::Tanh,
             Family::DistilBert => PoolerActivation::Relu,
         }
     }
 
     /// The activation inside the masked-language-model head: that of the encoder, but always the erf
-    /// GELU in RoBERTa.
+    /// GELU in RoBERTa and MPNet.
     pub fn masked_lm_activation(&self) -> Activation {
         match self.family {
             Family::Bert | Family::DistilBert => self.activation,
-            Family::Roberta => Activation::Gelu,
+            Family::Roberta | Family::MpNet => Activation::Gelu,
         }
     }
 
@@ -286,11 +307,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_start_after_the_padding_id_in_roberta_only() {
+    fn positions_start_after_the_padding_id_in_roberta_and_mpnet() {
         let bert = EncoderConfig::bert_base();
         assert_eq!((bert.position_offset(), bert.usable_positions()), (0, 512));
         let roberta = EncoderConfig { family: Family::Roberta, pad_id: 1, positions: 514, types: 1, ..bert };
         assert_eq!((roberta.position_offset(), roberta.usable_positions()), (2, 512));
+        let mpnet = EncoderConfig { family: Family::MpNet, types: 0, ..roberta };
+        assert_eq!((mpnet.position_offset(), mpnet.usable_positions()), (2, 512));
     }
 
     #[test]

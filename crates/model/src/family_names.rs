@@ -1,6 +1,6 @@
 //! Names of tensors in files, by family, and how they map to canonical names.
 //!
-//! A family's files differ in three ways: the names of the parts (DistilBERT, RoBERTa's heads), the prefix
+//! A family's files differ in three ways: the names of the parts (DistilBERT, MPNet, RoBERTa's heads), the prefix
 //! (`bert.` where a head stands on the encoder, none for a bare one; readers accept both) and age (`gamma` and
 //! `beta` for `weight` and `bias` of a layer normalization).
 
@@ -117,6 +117,7 @@ fn prefix(family: Family) -> &'static str {
         Family::Bert => "bert.",
         Family::DistilBert => "distilbert.",
         Family::Roberta => "roberta.",
+        Family::MpNet => "mpnet.",
     }
 }
 
@@ -140,19 +141,20 @@ fn modern(part: &str) -> String {
 
 /// The family's name of a canonical tensor, without prefix.
 fn family_part(config: &EncoderConfig, canonical: &str) -> String {
-    let renamed = |table: &[(&str, &str)]| {
-        let found = table.iter().find_map(|(from, to)| canonical.strip_prefix(from).map(|rest| format!("{to}{rest}")));
-        found.unwrap_or_else(|| canonical.into())
-    };
+    let renamed = |table: &[(&str, &str)]| renamed_part(table, canonical);
     if reads_states(config) && canonical.starts_with("classifier.") {
         return canonical.into();
     }
     if config.head == Head::QuestionAnswering && canonical.starts_with("classifier.") {
         return renamed(&[("classifier.", "qa_outputs.")]);
     }
+    let layer_part = canonical.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.'));
     match config.family {
         Family::Bert => canonical.into(),
-        Family::Roberta => match config.head {
+        Family::MpNet if layer_part.is_some() => {
+            layer_part.map_or_else(String::new, |(layer, part)| mpnet_layer_part(layer, part))
+        }
+        Family::Roberta | Family::MpNet => match config.head {
             Head::Classification { .. } => {
                 renamed(&[("pooler.dense.", "classifier.dense."), ("classifier.", "classifier.out_proj.")])
             }
@@ -162,7 +164,7 @@ fn family_part(config: &EncoderConfig, canonical: &str) -> String {
                 ("cls.predictions.", "lm_head."),
             ]),
         },
-        Family::DistilBert => match canonical.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) {
+        Family::DistilBert => match layer_part {
             Some((layer, part)) => distilbert_layer_part(layer, part),
             None => renamed(&[
                 ("pooler.dense.", "pre_classifier."),
@@ -185,8 +187,24 @@ fn distilbert_layer_part(layer: &str, part: &str) -> String {
         ("output.dense.", "ffn.lin2."),
         ("output.LayerNorm.", "output_layer_norm."),
     ];
-    let renamed = PARTS.iter().find_map(|(from, to)| part.strip_prefix(from).map(|rest| format!("{to}{rest}")));
-    format!("transformer.layer.{layer}.{}", renamed.unwrap_or_else(|| part.into()))
+    format!("transformer.layer.{layer}.{}", renamed_part(&PARTS, part))
+}
+
+fn mpnet_layer_part(layer: &str, part: &str) -> String {
+    const PARTS: [(&str, &str); 5] = [
+        ("attention.self.query.", "attention.attn.q."),
+        ("attention.self.key.", "attention.attn.k."),
+        ("attention.self.value.", "attention.attn.v."),
+        ("attention.output.dense.", "attention.attn.o."),
+        ("attention.output.LayerNorm.", "attention.LayerNorm."),
+    ];
+    format!("encoder.layer.{layer}.{}", renamed_part(&PARTS, part))
+}
+
+/// A name whose beginning is replaced as the table says.
+fn renamed_part(table: &[(&str, &str)], part: &str) -> String {
+    let renamed = table.iter().find_map(|(from, to)| part.strip_prefix(from).map(|rest| format!("{to}{rest}")));
+    renamed.unwrap_or_else(|| part.into())
 }
 
 /// The tensor that shares its numbers with this one: the decoder of a masked-language-model head is the word
@@ -221,8 +239,8 @@ mod tests {
     use crate::config::Target;
 
     fn config(family: Family, head: Head) -> EncoderConfig {
-        let types = if family == Family::DistilBert { 0 } else { 2 };
-        EncoderConfig { family, types, layers: 2, ..EncoderConfig::bert_base() }.with_head(head)
+        let types = if family.has_token_types() { 2 } else { 0 };
+        EncoderConfig { family, types, pad_id: 1, layers: 2, ..EncoderConfig::bert_base() }.with_head(head)
     }
 
     fn labels() -> Vec<String> {
@@ -243,7 +261,7 @@ mod tests {
     #[test]
     fn every_written_name_is_read_back_with_and_without_its_prefix() {
         let mut checked = 0;
-        for family in [Family::Bert, Family::DistilBert, Family::Roberta] {
+        for family in Family::ALL {
             for head in heads() {
                 let config = config(family, head);
                 if config.validate().is_err() {
@@ -263,7 +281,7 @@ mod tests {
                 }
             }
         }
-        assert!(checked > 13 * 30, "only {checked} names checked");
+        assert!(checked > 18 * 30, "only {checked} names checked");
     }
 
     #[test]
@@ -282,6 +300,26 @@ mod tests {
                 Head::MaskedLm,
                 "cls.predictions.transform.LayerNorm.weight",
                 "lm_head.layer_norm.weight",
+            ),
+            (Family::MpNet, classifier(), "pooler.dense.bias", "classifier.dense.bias"),
+            (Family::MpNet, Head::MaskedLm, "cls.predictions.transform.dense.bias", "lm_head.dense.bias"),
+            (
+                Family::MpNet,
+                Head::MaskedLm,
+                "encoder.layer.1.attention.output.LayerNorm.bias",
+                "mpnet.encoder.layer.1.attention.LayerNorm.bias",
+            ),
+            (
+                Family::MpNet,
+                Head::None,
+                "encoder.layer.0.attention.output.dense.weight",
+                "encoder.layer.0.attention.attn.o.weight",
+            ),
+            (
+                Family::MpNet,
+                classifier(),
+                "encoder.relative_attention_bias.weight",
+                "mpnet.encoder.relative_attention_bias.weight",
             ),
             (Family::DistilBert, classifier(), "pooler.dense.weight", "pre_classifier.weight"),
             (Family::DistilBert, Head::MaskedLm, "cls.predictions.bias", "vocab_projector.bias"),

@@ -91,6 +91,7 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
         Family::Bert => b"bert",
         Family::DistilBert => b"distilbert",
         Family::Roberta => b"roberta",
+        Family::MpNet => b"mpnet",
     });
     for number in [layers, hidden, heads, feed_forward, vocabulary, positions, types] {
         hash.number(*number as u64);

@@ -1,4 +1,4 @@
-//! Hugging Face's `config.json`, for the three families.
+//! Hugging Face's `config.json`, for the four families.
 //!
 //! [`parse`] takes what `transformers` would take and refuses, with the key and the reason, what attar
 //! does not compute. [`emit`] writes what `transformers` loads. Keys without meaning for attar are kept in
@@ -33,7 +33,7 @@ struct SizeKeys {
 impl SizeKeys {
     fn of(family: Family) -> Self {
         match family {
-            Family::Bert | Family::Roberta => SizeKeys {
+            Family::Bert | Family::Roberta | Family::MpNet => SizeKeys {
                 layers: "num_hidden_layers",
                 hidden: "hidden_size",
                 heads: "num_attention_heads",
@@ -60,7 +60,7 @@ impl SizeKeys {
 /// Default of DistilBERT's `seq_classif_dropout`, where the other families follow the hidden states.
 const DISTILBERT_CLASSIFIER_DROPOUT: f64 = 0.2;
 
-/// Says that a bare BERT or RoBERTa has no pooler. `transformers` has no key for that, only the argument
+/// Says that a bare BERT, RoBERTa or MPNet has no pooler. `transformers` has no key for that, only the argument
 /// `add_pooling_layer` of the model, which a key of the same name would hide: without it, `transformers`
 /// initializes a pooler and warns.
 const POOLER: &str = "attar_pooler";
@@ -71,7 +71,7 @@ const POOLER: &str = "attar_pooler";
 const CLASSIFIER_INPUT: &str = "attar_classifier_input";
 
 /// The classes attar reads: family, kind of head, name.
-const ARCHITECTURES: [(Family, HeadKind, &str); 16] = [
+const ARCHITECTURES: [(Family, HeadKind, &str); 21] = [
     (Family::Bert, HeadKind::None, "BertModel"),
     (Family::Bert, HeadKind::Classification, "BertForSequenceClassification"),
     (Family::Bert, HeadKind::TokenClassification, "BertForTokenClassification"),
@@ -88,7 +88,15 @@ const ARCHITECTURES: [(Family, HeadKind, &str); 16] = [
     (Family::Roberta, HeadKind::TokenClassification, "RobertaForTokenClassification"),
     (Family::Roberta, HeadKind::QuestionAnswering, "RobertaForQuestionAnswering"),
     (Family::Roberta, HeadKind::MaskedLm, "RobertaForMaskedLM"),
+    (Family::MpNet, HeadKind::None, "MPNetModel"),
+    (Family::MpNet, HeadKind::Classification, "MPNetForSequenceClassification"),
+    (Family::MpNet, HeadKind::TokenClassification, "MPNetForTokenClassification"),
+    (Family::MpNet, HeadKind::QuestionAnswering, "MPNetForQuestionAnswering"),
+    (Family::MpNet, HeadKind::MaskedLm, "MPNetForMaskedLM"),
 ];
+
+/// Rows of MPNet's table of biases. The library's code computes with 32, whatever stands here.
+const RELATIVE_BUCKETS_KEY: &str = "relative_attention_num_buckets";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum HeadKind {
@@ -120,5 +128,6 @@ fn model_type(family: Family) -> &'static str {
         Family::Bert => "bert",
         Family::DistilBert => "distilbert",
         Family::Roberta => "roberta",
+        Family::MpNet => "mpnet",
     }
 }

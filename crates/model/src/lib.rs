@@ -31,8 +31,8 @@
 //!
 //! The parts, from the inside out:
 //!
-//! - [`EncoderConfig`]: the sizes and choices, for BERT, DistilBERT and RoBERTa; [`hf_config`] reads and writes
-//!   `config.json`.
+//! - [`EncoderConfig`]: the sizes and choices, for BERT, DistilBERT, RoBERTa and MPNet; [`hf_config`] reads and
+//!   writes `config.json`.
 //! - [`Weights`]: tensors by canonical name. [`expected_shapes`] gives their order, which everything that visits
 //!   parameters follows; [`family_name`] gives the name in a family's files.
 //! - [`WeightsFile`]: one safetensors or PyTorch file. PyTorch's files are programs; here nothing of them is ever
@@ -64,6 +64,7 @@ mod hash;
 pub mod hf_config;
 mod names;
 pub mod quantized;
+mod relative_positions;
 pub mod safetensors_file;
 mod sentence_transformers;
 mod shards;
@@ -82,6 +83,7 @@ pub use family_names::family_name;
 pub use fingerprint::fingerprint;
 pub use finite::first_not_finite;
 pub use names::expected_shapes;
+pub use relative_positions::{RELATIVE_BIAS, RELATIVE_BUCKETS, bias_by_distance, relative_bucket};
 pub use sentence_transformers::{Pooling, PoolingMode, Projection, ProjectionActivation, encoder_directory};
 pub use size::{Flops, Size, flops};
 pub use stored::{ElementType, StoredTensor};

@@ -1,12 +1,14 @@
 //! The tensors of an encoder: canonical names, shapes, and their order.
 //!
-//! Canonical names are BERT's own without the prefix `bert.`, for all families. In each of them the class
-//! logits are `classifier(act(pooler.dense(h_0)))` unless the configuration says otherwise, so DistilBERT's `pre_classifier` and RoBERTa's
-//! `classifier.dense` are called `pooler.dense` here, and RoBERTa's `classifier.out_proj` is `classifier`, as are the
-//! `qa_outputs` of a question-answering head.
+//! Canonical names are BERT's own without the prefix `bert.`, for all families. In each of them the class logits are
+//! `classifier(act(pooler.dense(h_0)))` unless the configuration says otherwise, so DistilBERT's `pre_classifier` and
+//! RoBERTa's and MPNet's `classifier.dense` are called `pooler.dense` here, and their `classifier.out_proj` is
+//! `classifier`, as are the `qa_outputs` of a question-answering head. MPNet's `attention.attn.q` is
+//! `attention.self.query`, and its one table of biases by distance, which all layers share, stands before the layers.
 //! A `weight` of a dense layer is `[out, in]`.
 
-use crate::config::{EncoderConfig, Family, Head};
+use crate::config::{EncoderConfig, Head};
+use crate::relative_positions::{RELATIVE_BIAS, RELATIVE_BUCKETS};
 
 /// Names and shapes of all tensors of an encoder, in the parameter order of the project: embeddings, layers
 /// from the first, pooler, head; a weight before its bias.
@@ -27,10 +29,13 @@ pub fn expected_shapes(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
     let mut shapes = Shapes(Vec::new());
     shapes.push("embeddings.word_embeddings.weight", vec![config.vocabulary, h]);
     shapes.push("embeddings.position_embeddings.weight", vec![config.positions, h]);
-    if config.family != Family::DistilBert {
+    if config.family.has_token_types() {
         shapes.push("embeddings.token_type_embeddings.weight", vec![config.types, h]);
     }
     shapes.layer_norm("embeddings.LayerNorm", h);
+    if config.family.has_relative_bias() {
+        shapes.push(RELATIVE_BIAS, vec![RELATIVE_BUCKETS, config.heads]);
+    }
     for layer in 0..config.layers {
         let at = |part: &str| format!("encoder.layer.{layer}.{part}");
         for projection in ["query", "key", "value"] {
@@ -92,7 +97,7 @@ impl Shapes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Target;
+    use crate::config::{Family, Target};
 
     #[test]
     fn the_order_is_fixed() {
@@ -122,5 +127,14 @@ mod tests {
         let shapes = expected_shapes(&config);
         assert!(!shapes.iter().any(|(name, _)| name.contains("token_type")));
         assert_eq!(shapes.last().unwrap().1, [1]);
+    }
+
+    #[test]
+    fn mpnet_has_a_table_of_biases_before_its_layers() {
+        let config = EncoderConfig { family: Family::MpNet, types: 0, pad_id: 1, ..EncoderConfig::bert_base() };
+        let shapes = expected_shapes(&config);
+        assert_eq!(shapes[4], (RELATIVE_BIAS.to_string(), vec![32, 12]));
+        assert_eq!(shapes[5].0, "encoder.layer.0.attention.self.query.weight");
+        assert!(!shapes.iter().any(|(name, _)| name.contains("token_type")));
     }
 }

@@ -125,8 +125,12 @@ fn outer_directory(dir: &Path) -> Result<Option<PathBuf>, Error> {
 }
 
 /// The names that the library has had for the settings of its Transformer, as far as attar reads the families.
-const TRANSFORMER_CONFIGS: [&str; 3] =
-    ["sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"];
+const TRANSFORMER_CONFIGS: [&str; 4] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_mpnet_config.json",
+];
 
 fn unsupported(path: &Path, what: impl Into<String>, way_out: &'static str) -> Error {
     Error::SentenceTransformers { path: path.into(), what: what.into(), way_out }

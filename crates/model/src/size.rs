@@ -2,6 +2,7 @@
 
 use crate::config::{EncoderConfig, Head};
 use crate::names::expected_shapes;
+use crate::relative_positions::RELATIVE_BIAS;
 
 /// Numbers of parameters of an encoder, by group. The groups add up to all there is.
 ///
@@ -16,7 +17,7 @@ use crate::names::expected_shapes;
 pub struct Size {
     /// The word embedding table, V·H; the decoder of a masked-language-model head shares it.
     pub word_embeddings: usize,
-    /// The position and token-type tables.
+    /// The position and token-type tables, and MPNet's biases by distance.
     pub position_embeddings: usize,
     /// Layer normalizations of embeddings and layers (that of a masked-language-model head counts as head).
     pub layer_norm: usize,
@@ -28,7 +29,7 @@ pub struct Size {
     pub pooler: usize,
     /// Classifier, masked-language-model head, next-sentence head.
     pub head: usize,
-    /// Of all parameters, those in matrices (embedding tables and weights of dense layers).
+    /// Of all parameters, those in matrices (embedding tables and weights of dense layers, without biases by distance).
     pub in_matrices: usize,
     /// Rows of all these matrices.
     pub matrix_rows: usize,
@@ -41,7 +42,9 @@ impl Size {
         for (name, shape) in expected_shapes(config) {
             let count: usize = shape.iter().product();
             *size.group(&name) += count;
-            if let [rows, _] = shape[..] {
+            if let [rows, _] = shape[..]
+                && name != RELATIVE_BIAS
+            {
                 size.in_matrices += count;
                 size.matrix_rows += rows;
             }
@@ -87,7 +90,7 @@ impl Size {
             &mut self.layer_norm
         } else if name.starts_with("embeddings.word_embeddings.") {
             &mut self.word_embeddings
-        } else if name.starts_with("embeddings.") {
+        } else if name.starts_with("embeddings.") || name == RELATIVE_BIAS {
             &mut self.position_embeddings
         } else if name.contains(".attention.") {
             &mut self.attention

@@ -1,6 +1,6 @@
 //! Trims the vocabulary of a model.
 
-use crate::config::{EncoderConfig, Family};
+use crate::config::EncoderConfig;
 use crate::weights::{Weights, WeightsError};
 
 /// Why a vocabulary cannot be trimmed.
@@ -23,9 +23,9 @@ pub enum TrimError {
         /// How many are kept.
         pieces: usize,
     },
-    /// RoBERTa counts positions from the id of the padding piece, which would change.
+    /// RoBERTa and MPNet count positions from the id of the padding piece, which would change.
     #[error(
-        "the padding piece would go from {from} to {to}, and RoBERTa's positions are counted from it; keep all pieces up to {from}"
+        "the padding piece would go from {from} to {to}, and the model's positions are counted from it; keep all pieces up to {from}"
     )]
     PaddingMoves {
         /// Its id.
@@ -66,7 +66,7 @@ pub fn keep_pieces(config: &mut EncoderConfig, weights: &mut Weights, kept: &[u3
     let from = config.pad_id;
     let to = kept.iter().position(|&piece| piece == from);
     let to = to.ok_or(TrimError::NoPadding { piece: from, pieces: kept.len() })? as u32;
-    if config.family == Family::Roberta && from != to {
+    if config.family.counts_positions_from_padding() && from != to {
         return Err(TrimError::PaddingMoves { from, to });
     }
     for name in ["embeddings.word_embeddings.weight", "cls.predictions.bias"] {

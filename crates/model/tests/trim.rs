@@ -76,6 +76,8 @@ fn what_cannot_be_trimmed_stays_as_it_is() {
     );
     let roberta = EncoderConfig { family: Family::Roberta, types: 1, ..config(Head::None) };
     assert_eq!(refused(roberta.clone(), &[1, 2]), TrimError::PaddingMoves { from: 1, to: 0 });
+    let mpnet = EncoderConfig { family: Family::MpNet, types: 0, ..roberta.clone() };
+    assert_eq!(refused(mpnet, &[1, 2]), TrimError::PaddingMoves { from: 1, to: 0 });
     assert!(keep_pieces(&mut roberta.clone(), &mut weights(&roberta), &[0, 1, 5]).is_ok());
     let (mut other, mut of_another) =
         (EncoderConfig { vocabulary: 7, ..config(Head::None) }, weights(&config(Head::None)));

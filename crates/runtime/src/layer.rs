@@ -74,7 +74,7 @@ pub(crate) fn attend_and_feed_forward(
     let count = rows.len();
     attend(model, index, group, rows, qkv, x, scratch);
     if let Some(trace) = &mut trace {
-        trace.fill_attention(model.cpu, &model.config, group, qkv, strides(model)[1], &mut scratch.attention);
+        trace.fill_attention(model, group, qkv, &mut scratch.attention);
     }
     feed_forward(model, index, count, x, scratch);
     if let Some(to) = trace.and_then(|trace| trace.hidden.as_deref_mut()) {
@@ -92,7 +92,7 @@ fn attend(
     x: &mut [f32],
     scratch: &mut ThreadScratch,
 ) {
-    let Model { cpu, config, layers, .. } = model;
+    let Model { cpu, config, bias, layers, .. } = model;
     let Layer { attention: dense, attention_norm, inner, .. } = &layers[index];
     let (h, [stride, stride3], count) = (config.hidden, strides(model), rows.len());
     scratch.context.reserve(count * stride);
@@ -105,7 +105,7 @@ fn attend(
         let sequence = Rows::new(&qkv[span.start * stride3..], span.len(), 3 * h, stride3);
         let to = RowsMut::new(&mut scratch.context[(mine.start - rows.start) * stride..], mine.len(), h, stride);
         let queries = mine.start - span.start..mine.end - span.start;
-        attention(*cpu, sequence, config.heads, queries, softmax, to, &mut scratch.attention);
+        attention(*cpu, sequence, config.heads, queries, bias.as_ref(), softmax, to, &mut scratch.attention);
     }
     let context = Rows::new(&scratch.context, count, h, stride);
     if dense.is_int8() {

@@ -1,7 +1,9 @@
 //! The weights of a bundle, packed for this processor and shared by all threads.
 
-use attar_kernels::{Cpu, EmbeddingTable, Epilogue, PackedMatrix};
-use attar_model::{Activation, Bundle, ClassifierInput, EncoderConfig, Family, Head, PoolerActivation};
+use attar_kernels::{Cpu, EmbeddingTable, Epilogue, PackedMatrix, RelativeBias};
+use attar_model::{
+    Activation, Bundle, ClassifierInput, EncoderConfig, Head, PoolerActivation, RELATIVE_BIAS, bias_by_distance,
+};
 
 use crate::layer_norm::LayerNormWeights;
 use crate::linear::Linear;
@@ -15,6 +17,8 @@ pub(crate) struct Model {
     pub(crate) cpu: Cpu,
     pub(crate) config: EncoderConfig,
     pub(crate) embeddings: Embeddings,
+    /// Added to the attention scores of all layers, in MPNet.
+    pub(crate) bias: Option<RelativeBias>,
     pub(crate) layers: Vec<Layer>,
     pub(crate) pooler: Option<PackedMatrix>,
     pub(crate) head: PackedHead,
@@ -132,14 +136,18 @@ impl Model {
         let embeddings = Embeddings {
             words,
             positions: source.numbers("embeddings.position_embeddings.weight").into_owned(),
-            types: if config.types > 0 && config.family != Family::DistilBert {
+            types: if config.family.has_token_types() {
                 source.numbers("embeddings.token_type_embeddings.weight").into_owned()
             } else {
                 Vec::new()
             },
             norm: source.norm("embeddings.LayerNorm"),
         };
-        Model { cpu, embeddings, layers, pooler, head, config: config.clone() }
+        let bias = config.family.has_relative_bias().then(|| {
+            let (heads, longest) = (config.heads, config.usable_positions());
+            RelativeBias::new(&bias_by_distance(&source.numbers(RELATIVE_BIAS), heads, longest), heads, longest)
+        });
+        Model { cpu, embeddings, bias, layers, pooler, head, config: config.clone() }
     }
 
     /// Bytes of the weights in memory.
@@ -163,7 +171,13 @@ impl Model {
                 head.transform.bytes() + head.decoder.bytes() + next
             }
         };
-        self.embeddings.words.bytes() + tables + layers + head + self.pooler.as_ref().map_or(0, PackedMatrix::bytes)
+        let bias = self.bias.as_ref().map_or(0, RelativeBias::bytes);
+        self.embeddings.words.bytes()
+            + tables
+            + bias
+            + layers
+            + head
+            + self.pooler.as_ref().map_or(0, PackedMatrix::bytes)
     }
 
     pub(crate) fn pooler_epilogue(&self) -> Epilogue {

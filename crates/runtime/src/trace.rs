@@ -1,11 +1,11 @@
 //! Traces, what a student learns from its teacher, written into memory of the caller.
 
-use attar_kernels::{AttentionScratch, Cpu, Rows, attention_scores, relations};
+use attar_kernels::{AttentionScratch, Rows, attention_scores, relations};
 use attar_model::EncoderConfig;
 
 use crate::batch::Input;
 use crate::model::Model;
-use crate::rows::{copy_rows, take_front};
+use crate::rows::{copy_rows, strides, take_front};
 
 /// Where the parts of a trace are written; parts without a buffer are not computed, unless the pass needs them.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub struct LayerBuffers<'a> {
     pub hidden: Option<&'a mut [f32]>,
     /// Queries, keys and values side by side, `[N, 3H]`.
     pub qkv: Option<&'a mut [f32]>,
-    /// Attention scores before the softmax, `[P]`: sequences, heads, queries, keys; `P = A Σ n_b²`.
+    /// Attention scores before the softmax, MPNet's bias included, `[P]`: sequences, heads, queries, keys; `P = A Σ n_b²`.
     pub scores: Option<&'a mut [f32]>,
     /// Relations of queries, of keys and of values (Wang et al. 2021) before their softmax.
     pub relations: Option<RelationBuffers<'a>>,
@@ -105,14 +105,13 @@ impl LayerBuffers<'_> {
     /// Writes queries, keys and values, and what is computed from them.
     pub(crate) fn fill_attention(
         &mut self,
-        cpu: Cpu,
-        config: &EncoderConfig,
+        model: &Model,
         group: Input<'_>,
         qkv: &[f32],
-        stride: usize,
         scratch: &mut AttentionScratch,
     ) {
-        let h = config.hidden;
+        let Model { cpu, config, bias, .. } = model;
+        let (cpu, h, [_, stride]) = (*cpu, config.hidden, strides(model));
         if let Some(to) = &mut self.qkv {
             copy_rows(qkv, stride, to, 3 * h);
         }
@@ -122,7 +121,7 @@ impl LayerBuffers<'_> {
             let rows = Rows::new(&qkv[span.start * stride..], n, 3 * h, stride);
             if let Some(to) = &mut self.scores {
                 let to = &mut to[config.heads * pairs..][..config.heads * square];
-                attention_scores(cpu, rows, config.heads, to, scratch);
+                attention_scores(cpu, rows, config.heads, bias.as_ref(), to, scratch);
             }
             if let Some(RelationBuffers { heads, parts }) = &mut self.relations {
                 for (part, to) in parts.iter_mut().enumerate() {

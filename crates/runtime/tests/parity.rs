@@ -8,7 +8,7 @@ use std::path::Path;
 
 use attar_model::{Bundle, Head, Pooling, PoolingMode, checkpoint};
 use attar_runtime::{Cpu, Encoder, Input, LayerBuffers, Options, Output, Precision, TraceBuffers};
-use attar_testing::{Array, assert_close, fixture_models, json, teacher, tensors};
+use attar_testing::{Array, assert_close, base_teacher, fixture_models, fixtures, json, teacher, tensors};
 
 /// Hidden states, pooled vectors, logits.
 const STATES: f64 = 1e-5;
@@ -196,8 +196,18 @@ fn batch_and_threads_do_not_change_a_bit() {
 #[test]
 #[ignore = "needs the pretrained teacher of ../shared"]
 fn vectors_match_the_teacher() {
-    let dir = attar_testing::fixtures("minilm");
-    let teacher = teacher();
+    vectors_match(&fixtures("minilm"), &teacher());
+}
+
+/// The real base teacher, which has a bias by distance.
+#[test]
+#[ignore = "needs the pretrained base teacher of ../shared"]
+fn vectors_match_the_base_teacher() {
+    vectors_match(&fixtures("mpnet/base"), &base_teacher());
+}
+
+/// Vectors of the sentences of a fixture, and states of the first tokens.
+fn vectors_match(dir: &Path, teacher: &Path) {
     let expected = tensors(&dir.join("expected.safetensors"));
     let sentences = json(&dir.join("sentences.json"));
     let rows = sentences.as_array().or_else(|| sentences["sentences"].as_array()).unwrap();
@@ -210,7 +220,7 @@ fn vectors_match_the_teacher() {
     let input = Input::new(&ids, &[], &lengths).unwrap();
     let normalized = |mode| Output::Vectors(Pooling { mode, normalize: mode == PoolingMode::Mean });
     for cpu in Cpu::all() {
-        let mut encoder = Encoder::load_headless(&teacher, &options(cpu, Precision::F32, 1)).unwrap();
+        let mut encoder = Encoder::load_headless(teacher, &options(cpu, Precision::F32, 1)).unwrap();
         let mut out = vec![0.0; lengths.len() * encoder.config().hidden];
         encoder.forward(input, normalized(PoolingMode::Mean), &mut out).unwrap();
         let wanted = &expected["embeddings"].data;
@@ -219,7 +229,7 @@ fn vectors_match_the_teacher() {
         encoder.forward(input, normalized(PoolingMode::Cls), &mut out).unwrap();
         let wanted = &expected["cls_hidden"].data;
         assert_close(&format!("first states on {cpu}"), &wide(&out[..wanted.len()]), wanted, 1e-5);
-        let mut bytes = Encoder::load_headless(&teacher, &options(cpu, Precision::Int8, 1)).unwrap();
+        let mut bytes = Encoder::load_headless(teacher, &options(cpu, Precision::Int8, 1)).unwrap();
         bytes.forward(input, normalized(PoolingMode::Mean), &mut out).unwrap();
         let h = bytes.config().hidden;
         for (got, wanted) in out.chunks(h).zip(expected["embeddings"].data.chunks(h)) {

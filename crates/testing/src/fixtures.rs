@@ -24,7 +24,7 @@ pub fn fixtures(relative: &str) -> PathBuf {
     path
 }
 
-/// A model of the `forward` section, as its `index.json` lists it.
+/// A model with inputs and expected outputs: of the `forward` section, as its `index.json` lists it, or of `mpnet`.
 #[derive(Debug, Clone)]
 pub struct FixtureModel {
     /// Name, also that of its directory.
@@ -48,7 +48,7 @@ impl FixtureModel {
     }
 }
 
-/// The models of the `forward` section, at least one.
+/// The models of the `forward` section, at least one, and the one of `mpnet`.
 ///
 /// # Panics
 /// If the fixtures or their index are missing or broken.
@@ -68,9 +68,27 @@ pub fn fixture_models() -> Vec<FixtureModel> {
             name,
         }
     };
-    let models: Vec<FixtureModel> = list(&index).iter().map(model).collect();
+    let mut models: Vec<FixtureModel> = list(&index).iter().map(model).collect();
     assert!(!models.is_empty(), "{} lists no models", forward.join("index.json").display());
+    models.push(mpnet_model());
     models
+}
+
+/// The small model of the `mpnet` section, which also holds gradients.
+///
+/// # Panics
+/// If the fixtures are missing or broken.
+#[track_caller]
+pub fn mpnet_model() -> FixtureModel {
+    let section = fixtures("mpnet");
+    let folders = section.read_dir().unwrap_or_else(|e| panic!("{}: {e}", section.display()));
+    let folders = folders.filter_map(|entry| Some(entry.ok()?.path()));
+    // Beside it are sentences of the pretrained model.
+    let dir = folders.into_iter().find(|folder| folder.join("meta.json").exists());
+    let dir = dir.unwrap_or_else(|| panic!("{} holds no model", section.display()));
+    let meta = json(&dir.join("meta.json"));
+    let text = |key: &str| meta[key].as_str().expect("text in the description of a fixture").to_owned();
+    FixtureModel { name: text("name"), architecture: text("architecture"), bins: Vec::new(), dir }
 }
 
 /// A dense array of a fixture file, as 64-bit numbers in row-major order.

@@ -12,8 +12,8 @@
 //! }
 //! ```
 //!
-//! Tests over data sets and the pretrained teacher are `#[ignore]`d: they look in `../shared` or
-//! where `ATTAR_SHARED` and `ATTAR_TEACHER` point, and fail where nothing is there.
+//! Tests over data sets and the pretrained teachers are `#[ignore]`d: they look in `../shared` or where `ATTAR_SHARED`,
+//! `ATTAR_TEACHER` and `ATTAR_BASE_TEACHER` point, and fail where nothing is there.
 //!
 //! Nothing here is used outside tests and benches, so what is missing or broken panics with its path.
 
@@ -22,5 +22,5 @@ mod fixtures;
 mod shared;
 
 pub use compare::{assert_close, assert_close_relative, max_abs, max_abs_difference, relative_norm};
-pub use fixtures::{Array, FixtureModel, fixture_models, fixtures, json, tensors};
-pub use shared::{find_shared, shared, teacher};
+pub use fixtures::{Array, FixtureModel, fixture_models, fixtures, json, mpnet_model, tensors};
+pub use shared::{base_teacher, find_shared, shared, teacher};

@@ -40,7 +40,7 @@ pub fn teacher() -> PathBuf {
     static TEACHER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let found = TEACHER.get_or_init(|| match std::env::var_os("ATTAR_TEACHER") {
         Some(teacher) => Ok(PathBuf::from(teacher)),
-        None => fetched(&shared("tools/get-teacher")),
+        None => fetched("get-teacher", "all-MiniLM-L6-v2"),
     });
     match found {
         Ok(teacher) => teacher.clone(),
@@ -48,9 +48,29 @@ pub fn teacher() -> PathBuf {
     }
 }
 
-fn fetched(tool: &Path) -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/assets/all-MiniLM-L6-v2");
-    let output = Command::new(tool).arg(folder).output().map_err(|e| format!("{}: {e}", tool.display()))?;
+/// The directory of all-mpnet-base-v2, for tests that are ignored unless asked for: where `ATTAR_BASE_TEACHER` points, or
+/// where the shared folder's tool puts it, below the target folder, by a download of 440 MB the first time.
+///
+/// # Panics
+/// If it cannot be had.
+#[track_caller]
+pub fn base_teacher() -> PathBuf {
+    static TEACHER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = TEACHER.get_or_init(|| match std::env::var_os("ATTAR_BASE_TEACHER") {
+        Some(teacher) => Ok(PathBuf::from(teacher)),
+        None => fetched("get-base-teacher", "all-mpnet-base-v2"),
+    });
+    match found {
+        Ok(teacher) => teacher.clone(),
+        Err(why) => panic!("no teacher all-mpnet-base-v2, set ATTAR_BASE_TEACHER to its directory: {why}"),
+    }
+}
+
+#[track_caller]
+fn fetched(tool: &str, name: &str) -> Result<PathBuf, String> {
+    let tool = shared("tools").join(tool);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/assets").join(name);
+    let output = Command::new(&tool).arg(folder).output().map_err(|e| format!("{}: {e}", tool.display()))?;
     if !output.status.success() {
         return Err(format!("{}: {}", tool.display(), String::from_utf8_lossy(&output.stderr).trim_end()));
     }

@@ -174,6 +174,11 @@ impl Tokenizer {
                 .contains(&Some(id))
     }
 
+    /// Whether the tokens of a second text have a type of their own, by what the tokenizer's files say of its model.
+    pub fn gives_types(&self) -> bool {
+        self.parts.gives_types
+    }
+
     /// The id that fills up a padded batch (`[PAD]`, `<pad>`), if there is one.
     pub fn pad_id(&self) -> Option<u32> {
         self.special.pad

@@ -448,6 +448,28 @@ fn other_layouts() {
     }
 }
 
+/// Tokens that the direct way does not look for: their texts take the crate's way.
+#[test]
+fn tokens_of_another_kind() {
+    let mut file: serde_json::Value = serde_json::from_str(&all_variants()[0].ours.to_json().unwrap()).unwrap();
+    for (token, lstrip, normalized) in [("[MASK]", true, false), ("[UNK]", false, true)] {
+        let added = file["added_tokens"].as_array_mut().unwrap();
+        let known = added.iter_mut().find(|known| known["content"] == token).unwrap();
+        known["lstrip"] = lstrip.into();
+        known["normalized"] = normalized.into();
+    }
+    let both = Both::of(Tokenizer::from_json(file.to_string().into_bytes()).unwrap());
+    let texts =
+        ["the cat", "the [MASK] cat", "[UNK]", "[unk] cat", "x [mask]", "[", "été", "\u{ff3b}UNK]", "a[SEP]b", ""];
+    for text in texts {
+        both.compare(text, None);
+        both.compare(text, Some("the cat"));
+        both.compare("the cat", Some(text));
+        both.compare_cut(text, Some("the cat sat"), Limit::new(6));
+        both.compare_windows("the cat", Some(text), Windows { max_tokens: 8, overlap: 1 });
+    }
+}
+
 /// Real vocabulary and real text.
 #[test]
 #[ignore = "needs the data sets of ../shared"]

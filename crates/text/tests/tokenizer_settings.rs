@@ -141,6 +141,26 @@ fn a_vocabulary_of_another_kind_is_refused() {
     assert!(refusal(&beside(json!({"tokenizer_class": "BertJapaneseTokenizer"}))).contains("BertJapaneseTokenizer"));
 }
 
+/// Separators, types and `<mask>` as MPNet's class has them, by the names that the files leave out.
+#[test]
+fn a_vocabulary_of_mpnets_kind() {
+    let words = "<s>\n<pad>\n</s>\n[UNK]\nanna\nlima\n<mask>\n[PAD]\n[CLS]\n[SEP]\n[MASK]\n".to_owned();
+    let config = json!({"tokenizer_class": "MPNetTokenizer"}).to_string();
+    let dir = folder(&[("vocab.txt", words), ("tokenizer_config.json", config)]);
+    let tokenizer = Tokenizer::from_dir(dir.path()).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    tokenizer.save(copy.path()).unwrap();
+    for tokenizer in [tokenizer, Tokenizer::from_dir(copy.path()).unwrap()] {
+        assert_eq!((tokenizer.pad_id(), tokenizer.mask_id(), tokenizer.unk_id()), (Some(1), Some(6), Some(3)));
+        let pair = tokenizer.encode("Anna x", Some("lima <mask>"), Limit::new(12)).unwrap();
+        assert_eq!(pair.ids, [0, 4, 3, 2, 2, 5, 6, 2]);
+        assert_eq!(pair.types, [0; 8]);
+        let short = tokenizer.encode("anna anna anna", Some("lima"), Limit::new(6)).unwrap();
+        assert_eq!(short.ids, [0, 4, 2, 2, 5, 2]);
+        assert_eq!(tokenizer.encode("anna", None, Limit::new(9)).unwrap().ids, [0, 4, 2]);
+    }
+}
+
 #[test]
 fn a_model_that_gets_no_types_gets_none() {
     let pair = |config: Value, limit| {

@@ -1,9 +1,9 @@
-//! The differentiable encoder: embeddings, layers, pooler and heads of BERT, DistilBERT and
-//! RoBERTa, with a trace of what objectives compare.
+//! The differentiable encoder: embeddings, layers, pooler and heads of BERT, DistilBERT, RoBERTa and MPNet, with a trace
+//! of what objectives compare.
 //!
 //! B sequences, N token rows, H hidden, A heads, F feed-forward, V vocabulary, L layers, K labels.
 
-use attar_model::{ClassifierInput, EncoderConfig, Family, Head, PoolerActivation};
+use attar_model::{ClassifierInput, EncoderConfig, Family, Head, PoolerActivation, RELATIVE_BIAS, RELATIVE_BUCKETS};
 use burn::tensor::{Tensor, module};
 
 use super::dropout::{Dropout, Site};
@@ -13,6 +13,7 @@ use super::layer_weights::{Linear, Norm};
 use super::operations::{Implementation, Scores, activation, apply_dropout, layer_norm, linear};
 use super::parameters::{Cursor, Slot, Values};
 use super::pooling::{mean_pool, normalize};
+use super::relative_bias::RelativeBias;
 
 /// What a forward pass leaves for the objectives.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ impl Trace {
 pub struct LayerTrace {
     /// Queries, keys and values side by side, `[N, 3H]`.
     pub qkv: Tensor<2>,
-    /// Attention scores before mask and softmax.
+    /// Attention scores before mask and softmax, MPNet's bias included.
     pub scores: Scores,
     /// Output of the layer, `[N, H]`.
     pub hidden: Tensor<2>,
@@ -114,6 +115,9 @@ impl Encoder {
             slots.push(Slot::table("embeddings.token_type_embeddings.weight", c.types, c.hidden));
         }
         slots.extend(norm_slots("embeddings.LayerNorm", c.hidden));
+        if c.family.has_relative_bias() {
+            slots.push(Slot::table(RELATIVE_BIAS, RELATIVE_BUCKETS, c.heads));
+        }
         for layer in 0..c.layers {
             let name = |part: &str| format!("encoder.layer.{layer}.{part}");
             let thirds =
@@ -160,13 +164,18 @@ impl Encoder {
         }
         let embeddings = apply_dropout(layer_norm(x, &self.norm(&mut values)), site(0, c.hidden_dropout));
 
+        let operations = self.implementation.unwrap_or_else(|| Implementation::of(&embeddings));
+        let bias = c.family.has_relative_bias();
+        let bias = bias.then(|| RelativeBias::new(values.matrix(), &input.geometry, operations));
+
         let mut x = embeddings.clone();
         let mut layers = Vec::with_capacity(c.layers);
         for layer in 0..c.layers {
             let first = 1 + 3 * layer;
             let attention = site(first, c.attention_dropout);
             let hidden = [first + 1, first + 2].map(|index| site(index, c.hidden_dropout));
-            let trace = self.layer(x, &mut values, input, attention, hidden);
+            let trace =
+                self.layer(x, &mut values, input, (operations, bias.as_ref()), [attention, hidden[0], hidden[1]]);
             x = trace.hidden.clone();
             if keep == Keep::Output {
                 layers.clear();
@@ -186,20 +195,19 @@ impl Encoder {
         x: Tensor<2>,
         values: &mut Cursor<'_>,
         input: &Input,
-        attention: Option<Site<'_>>,
-        hidden: [Option<Site<'_>>; 2],
+        (operations, bias): (Implementation, Option<&RelativeBias>),
+        [attention, after_attention, after_feed_forward]: [Option<Site<'_>>; 3],
     ) -> LayerTrace {
         let c = &self.config;
         let geometry = &input.geometry;
-        let operations = self.implementation.unwrap_or_else(|| Implementation::of(&x));
         let accumulator = GradientAccumulator::default();
         let qkv = operations.linear(x.clone(), &self.linear(values), &accumulator);
-        let scores = operations.attention_scores(&qkv, c.heads, geometry);
+        let scores = operations.attention_scores(&qkv, c.heads, geometry, bias);
         let context = operations.attention_context(&qkv, &scores, c.heads, geometry, attention);
         let (layer, norm) = (self.linear(values), self.norm(values));
-        let x = operations.linear_residual_norm(context, &layer, x, &norm, hidden[0], &accumulator);
+        let x = operations.linear_residual_norm(context, &layer, x, &norm, after_attention, &accumulator);
         let (inner, outer, norm) = (self.linear(values), self.linear(values), self.norm(values));
-        let hidden = operations.feed_forward(x, [&inner, &outer], c.activation, &norm, hidden[1]);
+        let hidden = operations.feed_forward(x, [&inner, &outer], c.activation, &norm, after_feed_forward);
         LayerTrace { qkv, scores, hidden }
     }
 
@@ -215,8 +223,9 @@ impl Encoder {
         let c = &self.config;
         if c.pooler {
             let first = input.geometry.first_rows(last);
-            // RoBERTa's classifier drops its input too; the others drop the pooled vector alone.
-            let first = if c.family == Family::Roberta { apply_dropout(first, before) } else { first };
+            // RoBERTa's and MPNet's classifiers drop their input too; the others drop the pooled vector alone.
+            let first =
+                if matches!(c.family, Family::Roberta | Family::MpNet) { apply_dropout(first, before) } else { first };
             let dense = linear(first, &self.linear(values));
             trace.pooled = Some(match c.pooler_activation() {
                 PoolerActivation::Tanh => dense.tanh(),

@@ -1,6 +1,6 @@
 //! A batch of token ids on a device.
 
-use attar_model::{EncoderConfig, Family};
+use attar_model::EncoderConfig;
 use attar_text::batch::Batch;
 use burn::tensor::{Device, Int, Tensor};
 
@@ -66,9 +66,9 @@ impl Input {
                 let padding = i >= real;
                 ids.push(if padding { pad } else { batch.ids[next + i] as usize });
                 types.push(if padding { 0 } else { batch.types[next + i] as usize });
-                positions.push(match (padding, config.family) {
-                    (true, Family::Roberta) => pad,
-                    _ => i + config.position_offset(),
+                positions.push(match padding && config.family.counts_positions_from_padding() {
+                    true => pad,
+                    false => i + config.position_offset(),
                 });
             }
             next += real;

@@ -15,6 +15,7 @@ use super::dropout::Site;
 use super::fused::{self, GradientAccumulator};
 use super::layer_weights::{Linear, Norm};
 use super::layout::{Geometry, indices};
+use super::relative_bias::RelativeBias;
 use crate::device;
 
 /// How the operations of a pass are computed.
@@ -155,18 +156,32 @@ impl Implementation {
         }
     }
 
-    /// Attention scores of queries, keys and values `[N, 3H]`.
-    pub(super) fn attention_scores(self, qkv: &Tensor<2>, heads: usize, geometry: &Geometry) -> Scores {
+    /// Attention scores of queries, keys and values `[N, 3H]`, with a bias that was made for this implementation.
+    pub(super) fn attention_scores(
+        self,
+        qkv: &Tensor<2>,
+        heads: usize,
+        geometry: &Geometry,
+        bias: Option<&RelativeBias>,
+    ) -> Scores {
         match self {
             Implementation::Composed => {
                 let [query, key] =
                     [Qkv::Query, Qkv::Key].map(|part| split_into_heads(slice_qkv(qkv, part), heads, geometry));
                 let scale = 1.0 / (query.dims()[3] as f64).sqrt();
-                Scores(ScoresLayout::Padded((query * scale).matmul(key.swap_dims(2, 3))))
+                let products = (query * scale).matmul(key.swap_dims(2, 3));
+                Scores(ScoresLayout::Padded(match bias {
+                    Some(RelativeBias::Padded(bias)) => products + bias.clone(),
+                    _ => products,
+                }))
             }
             Implementation::Fused => {
                 let attention = fused::Attention::new(heads, Arc::clone(&geometry.ragged));
-                let scores = fused::attention_scores(qkv.clone(), attention.clone());
+                let bias = match bias {
+                    Some(RelativeBias::ByDistance(bias)) => Some(bias.clone()),
+                    _ => None,
+                };
+                let scores = fused::attention_scores(qkv.clone(), bias, attention.clone());
                 Scores(ScoresLayout::Ragged(scores, attention))
             }
         }
@@ -213,7 +228,7 @@ pub(super) fn composed_gelu(x: Tensor<2>) -> Tensor<2> {
     x * share * 0.5
 }
 
-/// Scaled attention scores before mask and softmax, `q kᵀ / √D`, of a batch.
+/// Scaled attention scores before mask and softmax, `q kᵀ / √D` and a bias where the model has one, of a batch.
 #[derive(Debug, Clone)]
 pub struct Scores(ScoresLayout);
 

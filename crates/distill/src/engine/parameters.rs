@@ -69,9 +69,10 @@ impl Slot {
         Slot { name: name.into(), parts, shape, ..one }
     }
 
-    /// True if weight decay applies: not to biases and not to LayerNorm (BERT's rule).
+    /// True if weight decay applies: not to biases, those by distance included, and not to LayerNorm (BERT's rule, which
+    /// looks for the word in the name).
     pub fn decays(&self) -> bool {
-        !self.name.ends_with(".bias") && !self.name.contains("LayerNorm")
+        !self.name.contains("bias") && !self.name.contains("LayerNorm")
     }
 
     /// Number of elements.

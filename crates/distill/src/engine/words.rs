@@ -1,7 +1,8 @@
 //! Traces of two models with vocabularies of their own, brought to the words that both read.
 //!
 //! The states of a word are the mean of those of its pieces. Attention scores and relations are computed anew from the
-//! means of queries and keys: as products are linear, a word's score is the mean over all pairs of its pieces.
+//! means of queries and keys: as products are linear, a word's score is the mean over all pairs of its pieces. What a bias
+//! adds by the distance of two tokens is left out of it, for words have other distances.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Words {
             let reads_scores = parts.scores || parts.qkv;
             let qkv = if reads_scores { mean(&layer.qkv) } else { layer.qkv.clone() };
             let scores = match parts.scores {
-                true => Implementation::of(&qkv).attention_scores(&qkv, heads, &self.geometry),
+                true => Implementation::of(&qkv).attention_scores(&qkv, heads, &self.geometry, None),
                 false => layer.scores.clone(),
             };
             let hidden = if parts.hidden || index == last { mean(&layer.hidden) } else { layer.hidden.clone() };

@@ -4,6 +4,7 @@
 //! four streams of memory are all that it costs. Elsewhere it is composed of tensor operations.
 
 use attar_kernels::{AdamWUpdate, adamw, adamw_rows};
+use attar_model::RELATIVE_BIAS;
 use attar_model::Weights;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -74,7 +75,7 @@ impl AdamW {
         let layers = parameters.slots().iter().filter_map(layer).max().map_or(0, |last| last + 1);
         let depth = |slot: &Slot| match layer(slot) {
             Some(layer) => layers - layer,
-            None if slot.name.starts_with("embeddings.") => layers + 1,
+            None if slot.name.starts_with("embeddings.") || slot.name == RELATIVE_BIAS => layers + 1,
             None => 0,
         };
         self.shares = parameters.slots().iter().map(|slot| decay.powi(depth(slot))).collect();

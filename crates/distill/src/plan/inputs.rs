@@ -143,15 +143,15 @@ impl Inputs {
             (StudentSpec::Model { path: None, .. }, student, None) => {
                 Ok(student.expect("the caller checked that the program gives it").tokenizer.clone())
             }
-            (StudentSpec::Teacher { tokenizer: Some(folder), .. }, _, None) => {
-                Ok(Tokenizer::from_dir(&model_directory::locate(folder))?)
-            }
-            (StudentSpec::Teacher { .. }, _, None) => {
+            (StudentSpec::Teacher { tokenizer: None, .. }, _, None) => {
                 of_teacher("a teacher to begin from", "none", "add `[teacher]` with its `path`")
             }
-            (StudentSpec::Shape { tokenizer: Some(folder), .. }, _, None) => {
-                Ok(Tokenizer::from_dir(&model_directory::locate(folder))?)
-            }
+            (
+                StudentSpec::Shape { tokenizer: Some(folder), .. }
+                | StudentSpec::Teacher { tokenizer: Some(folder), .. },
+                _,
+                None,
+            ) => Ok(Tokenizer::from_dir(&model_directory::locate(folder))?),
             (StudentSpec::Shape { tokenizer: None, .. }, _, None) => {
                 of_teacher("a tokenizer", "neither `tokenizer` nor a teacher", "add `tokenizer = \"DIR\"`")
             }

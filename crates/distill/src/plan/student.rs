@@ -130,10 +130,17 @@ impl PlannedStudent {
                 })
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
-                // The tokenizer is the teacher's, so that there is one.
-                let bundle = sources.teacher.expect("the plan read the teacher's tokenizer");
+                let Some(bundle) = sources.teacher else {
+                    let out = "add `[teacher]` with its `path`";
+                    return Err(Error::refused("student", "a teacher to begin from", "none", out));
+                };
                 let whole = &bundle.config;
                 refuse_layers(layers, whole.layers)?;
+                if whole.family.has_relative_bias() {
+                    notes.push(
+                        "the student has positions and no bias by distance: its teacher's biases are left out".into(),
+                    );
+                }
                 let hidden = hidden.unwrap_or(whole.hidden);
                 let shape = EncoderConfig {
                     layers: layers.len(),
@@ -353,7 +360,8 @@ fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, columns: usize) -> V
     sum
 }
 
-/// The weights of some layers of a teacher, with the rows of the tables that the student keeps.
+/// The weights of some layers of a teacher, with the rows of the tables that the student keeps: of positions those that
+/// texts use, of types zeros where the teacher has none.
 pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, config: &EncoderConfig) -> Weights {
     let mut weights = Weights::new();
     let offset = teacher.config.position_offset();
@@ -365,7 +373,13 @@ pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, con
             }
             None => name.clone(),
         };
-        let Some(tensor) = teacher.weights.get(&theirs) else { continue };
+        let Some(tensor) = teacher.weights.get(&theirs) else {
+            // A teacher that knows no types reads every token alike.
+            if name == "embeddings.token_type_embeddings.weight" {
+                weights.insert(name, Tensor::zeros(shape));
+            }
+            continue;
+        };
         let columns = tensor.shape.last().copied().unwrap_or(1);
         let row = |row: usize| &tensor.data[row * columns..(row + 1) * columns];
         let rows: Option<Vec<Vec<usize>>> = match name.as_str() {
@@ -410,7 +424,11 @@ fn like(teacher: Option<&EncoderConfig>, tokenizer: &Tokenizer, max_tokens: usiz
             family: Family::Bert,
             vocabulary,
             positions: teacher.usable_positions().min(max_tokens),
-            types: teacher.types.max(1),
+            types: if teacher.family.has_token_types() {
+                teacher.types
+            } else {
+                1 + usize::from(tokenizer.gives_types())
+            },
             pad_id,
             activation: teacher.activation,
             layer_norm_eps: teacher.layer_norm_eps,

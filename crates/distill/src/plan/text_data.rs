@@ -80,6 +80,18 @@ impl TextData {
         }
     }
 
+    /// The first texts to learn from, at most so many; of pairs both.
+    pub(super) fn first_texts(&self, count: usize) -> Result<Vec<String>, Error> {
+        match self {
+            TextData::Labeled(rows) => {
+                let examples = rows.data.train.examples.iter().chain(&rows.more);
+                let texts = examples.flat_map(|row| [Some(&row.text), row.pair.as_ref()]).flatten();
+                Ok(texts.take(count).cloned().collect())
+            }
+            TextData::Corpus((source, _)) => source.first_lines(count),
+        }
+    }
+
     /// The tokenizer with so many of its pieces, those that the text uses most, and the old id of each.
     pub(super) fn vocabulary(
         &self,

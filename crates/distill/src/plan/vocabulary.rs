@@ -1,7 +1,8 @@
-//! The part of a vocabulary that a student keeps.
+//! The part of a vocabulary that a student keeps, and what its pieces are to a teacher with other ids.
 
 use attar_text::tokenizer::{Limit, Tokenizer, choose_pieces};
 
+use super::text_data::TextData;
 use crate::Error;
 
 /// True if two tokenizers give every piece the same id.
@@ -14,7 +15,6 @@ pub(super) fn are_equal(one: &Tokenizer, other: &Tokenizer) -> bool {
 /// it, the special token of the same role, else the pieces that the teacher cuts it into, as in fast vocabulary transfer
 /// (Gee et al., arXiv 2402.09977).
 pub(super) fn origins(student: &Tokenizer, teacher: &Tokenizer) -> Vec<Vec<u32>> {
-    let roles = |t: &Tokenizer| [t.pad_id(), t.unk_id(), t.cls_id(), t.sep_id(), t.mask_id()];
     let (ours, theirs) = (roles(student), roles(teacher));
     let of = |id: u32| -> Vec<u32> {
         let role = ours.iter().position(|&special| special == Some(id)).and_then(|role| theirs[role]);
@@ -73,6 +73,79 @@ pub(super) fn trimmed(
     }
     let trimmed = full.trimmed(&chosen.keep)?;
     Ok((trimmed.tokenizer, Some(trimmed.kept)))
+}
+
+/// Texts by which two vocabularies are compared.
+const COMPARED: usize = 1000;
+
+/// How a student's vocabulary stands to its teacher's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// The same pieces under the same ids.
+    Equal,
+    /// Pieces that the teacher has too and cuts texts into alike; its id of each.
+    Renamed(Vec<u32>),
+    /// Others.
+    Other,
+}
+
+/// How the vocabulary of a student stands to its teacher's: pieces are found by their strings, special tokens by what they
+/// are for, and the first texts are cut by both.
+pub(super) fn relation(student: &Tokenizer, teacher: &Tokenizer, data: &TextData) -> Result<Relation, Error> {
+    if are_equal(student, teacher) {
+        return Ok(Relation::Equal);
+    }
+    let (ours, theirs) = (roles(student), roles(teacher));
+    let known = |id: u32| {
+        // An id without a token never stands in a text.
+        let Some(token) = student.token(id) else { return Some(teacher.unk_id().unwrap_or(0)) };
+        let role = ours.iter().position(|&special| special == Some(id));
+        role.and_then(|role| theirs[role]).or_else(|| teacher.id(&token))
+    };
+    let Some(ids) = (0..student.vocabulary_size() as u32).map(known).collect::<Option<Vec<u32>>>() else {
+        return Ok(Relation::Other);
+    };
+    for text in data.first_texts(COMPARED)? {
+        let ours = student.encode(&text, None, Limit::unlimited())?.ids;
+        let read: Vec<u32> = ours.iter().map(|&id| ids[id as usize]).collect();
+        let own = teacher.encode(&text, None, Limit::unlimited())?.ids;
+        // A special token that is written out in a text is one to the one tokenizer and none to the other.
+        let written = |tokenizer: &Tokenizer, ids: &[u32]| {
+            let inside = ids.get(1..ids.len().saturating_sub(1)).unwrap_or_default();
+            inside.iter().any(|&id| tokenizer.is_special(id) && Some(id) != tokenizer.unk_id())
+        };
+        if read != own && !written(student, &ours) && !written(teacher, &own) {
+            return Ok(Relation::Other);
+        }
+    }
+    Ok(Relation::Renamed(ids))
+}
+
+impl Relation {
+    /// The teacher's id of each of the student's pieces, of which `kept` stay, if not all: where the student's vocabulary is a
+    /// part of the teacher's or the same under other ids. The teacher then reads the sequences of the student: between the
+    /// texts of a pair it sees the student's separators, one in BERT's layout, and not its own.
+    pub(super) fn teacher_ids(self, kept: Option<Vec<u32>>, notes: &mut Vec<String>) -> Option<Vec<u32>> {
+        let all = match self {
+            Relation::Equal => return kept,
+            Relation::Other => return None,
+            Relation::Renamed(all) => all,
+        };
+        notes.push(format!(
+            "the teacher reads the student's {} pieces under its own ids, and between the texts of a pair what separates them \
+             for the student",
+            kept.as_ref().map_or(all.len(), Vec::len)
+        ));
+        Some(match kept {
+            Some(kept) => kept.into_iter().map(|id| all[id as usize]).collect(),
+            None => all,
+        })
+    }
+}
+
+/// The special tokens of a tokenizer by what they are for.
+fn roles(tokenizer: &Tokenizer) -> [Option<u32>; 5] {
+    [tokenizer.pad_id(), tokenizer.unk_id(), tokenizer.cls_id(), tokenizer.sep_id(), tokenizer.mask_id()]
 }
 
 #[cfg(test)]

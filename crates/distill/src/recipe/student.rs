@@ -36,7 +36,8 @@ pub enum StudentSpec {
         /// F; below the teacher's, the units that the loss depends on most stay.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         feed_forward: Option<usize>,
-        /// Directory of a tokenizer of the student's own; the teacher's if left out.
+        /// Directory of a tokenizer of the student's own; the teacher's if left out. Where the teacher has its pieces under other
+        /// ids, as one of MPNet's kind has BERT's, states are compared token by token, else word by word.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tokenizer: Option<PathBuf>,
         /// What the embeddings of a tokenizer of its own begin with.

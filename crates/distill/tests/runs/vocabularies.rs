@@ -91,12 +91,18 @@ fn words_of_one_piece_are_compared_as_pieces_are() {
     // So many pieces that each word is one.
     let (folder, tokenizer) = workshop(3000);
     let folder = folder.path();
-    // The same pieces with other ids.
+    // The same pieces with other ids, and one that the teacher does not have, so that there is no table of ids.
     let count = tokenizer.vocabulary_size() as u32;
     let special = 5;
     let ids = (0..special).chain((special..count).rev());
-    let turned = Vocabulary::from_tokens(ids.map(|id| tokenizer.token(id).unwrap()).collect()).unwrap();
-    save(&Tokenizer::from_vocabulary(turned, WordPieceOptions::uncased()).unwrap(), &folder.join("turned"));
+    let mut turned: Vec<String> = ids.map(|id| tokenizer.token(id).unwrap()).collect();
+    let save_pieces = |pieces: Vec<String>, name: &str| {
+        let vocabulary = Vocabulary::from_tokens(pieces).unwrap();
+        save(&Tokenizer::from_vocabulary(vocabulary, WordPieceOptions::uncased()).unwrap(), &folder.join(name));
+    };
+    save_pieces(turned.clone(), "renamed");
+    turned.push("##zqx".into());
+    save_pieces(turned, "turned");
     let (plain, _) = losses(&student(folder, ""), &folder.join("plain"));
     let own = format!(r#", tokenizer = "{}""#, folder.join("turned").display());
     let (by_words, plan) = losses(&student(folder, &own), &folder.join("by-words"));
@@ -104,6 +110,13 @@ fn words_of_one_piece_are_compared_as_pieces_are() {
     assert!(plan.teacher_ids().is_none());
     for (a, b) in plain.iter().zip(&by_words) {
         assert!((a - b).abs() < 2e-4 * (1.0 + a), "{plain:?} and {by_words:?}");
+    }
+    // Without that piece the teacher reads the student's pieces under its own ids.
+    let own = format!(r#", tokenizer = "{}""#, folder.join("renamed").display());
+    let (renamed, plan) = losses(&student(folder, &own), &folder.join("by-ids"));
+    assert_eq!(plan.teacher_ids().unwrap()[5], count - 1);
+    for (a, b) in plain.iter().zip(&renamed) {
+        assert!((a - b).abs() < 2e-4 * (1.0 + a), "{plain:?} and {renamed:?}");
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 
+use super::bias::Start;
 use super::block::{Lanes, MAX_LANES};
 use super::softmax::EXACT_INVERSES;
 use crate::cpu::{Cpu, Kernel};
@@ -30,7 +31,7 @@ const fn keys_at_once<I: Isa>() -> usize {
 ///
 /// # Safety
 /// `tokens` rows of `width` keys and values, `stride` apart, can be read, `width` rows of `vectors` vectors of queries
-/// too, and as many written of the context.
+/// too, and as many written of the context; biases can be read for as many keys and vectors.
 #[expect(clippy::too_many_arguments, reason = "a product with strides")]
 pub(super) unsafe fn narrow<E: Function>(
     cpu: Cpu,
@@ -40,6 +41,7 @@ pub(super) unsafe fn narrow<E: Function>(
     stride: usize,
     queries: *const f32,
     context: *mut f32,
+    start: Option<Start>,
     vectors: usize,
 ) -> bool {
     if width == 0 || width > MAX_WIDTH {
@@ -49,12 +51,17 @@ pub(super) unsafe fn narrow<E: Function>(
     (0..vectors).all(|vector| {
         // SAFETY: a vector of each row, by the caller.
         let (queries, context) = unsafe { (queries.add(vector * lanes), context.add(vector * lanes)) };
-        let narrow = NarrowHead { tokens, keys, values, stride, queries, context, row_stride: vectors * lanes };
+        let start = start.map(|start| Start { biases: start.biases.wrapping_add(vector * lanes), ..start });
+        let narrow = NarrowHead { tokens, keys, values, stride, queries, context, start, row_stride: vectors * lanes };
         macro_rules! widths {
             ($($d:literal)*) => {
-                match width {
-                    // SAFETY: the caller's promise.
-                    $($d => cpu.run(unsafe { SizedHead::<E, $d>::new(narrow) }),)*
+                match (width, start.is_some()) {
+                    $(
+                        // SAFETY: the caller's promise.
+                        ($d, false) => cpu.run(unsafe { SizedHead::<E, $d, false>::new(narrow) }),
+                        // SAFETY: as above.
+                        ($d, true) => cpu.run(unsafe { SizedHead::<E, $d, true>::new(narrow) }),
+                    )*
                     _ => false,
                 }
             };
@@ -71,13 +78,15 @@ struct NarrowHead {
     stride: usize,
     queries: *const f32,
     context: *mut f32,
+    start: Option<Start>,
     /// Stride of the rows of queries and context.
     row_stride: usize,
 }
 
-struct SizedHead<E, const D: usize>(NarrowHead, PhantomData<E>);
+/// A head of `D` columns, with a bias or without.
+struct SizedHead<E, const D: usize, const BIASED: bool>(NarrowHead, PhantomData<E>);
 
-impl<E, const D: usize> SizedHead<E, D> {
+impl<E, const D: usize, const BIASED: bool> SizedHead<E, D, BIASED> {
     /// # Safety
     /// As [`narrow`], of one vector.
     unsafe fn new(narrow: NarrowHead) -> Self {
@@ -85,7 +94,7 @@ impl<E, const D: usize> SizedHead<E, D> {
     }
 }
 
-impl<E: Function, const D: usize> Kernel for SizedHead<E, D> {
+impl<E: Function, const D: usize, const BIASED: bool> Kernel for SizedHead<E, D, BIASED> {
     type Output = bool;
 
     #[inline(always)]
@@ -93,7 +102,9 @@ impl<E: Function, const D: usize> Kernel for SizedHead<E, D> {
         if !fits::<I>(D) {
             return false;
         }
-        let NarrowHead { tokens, keys, values, stride, queries, context, row_stride } = self.0;
+        let NarrowHead { tokens, keys, values, stride, queries, context, start, row_stride } = self.0;
+        let Start { mut biases, factor } = start.unwrap_or(Start { biases: std::ptr::null(), factor: 0.0 });
+        let factor = isa.splat(factor);
         let mut q = [isa.zero(); D];
         for (d, q) in q.iter_mut().enumerate() {
             // SAFETY: the promise of `new`.
@@ -104,20 +115,22 @@ impl<E: Function, const D: usize> Kernel for SizedHead<E, D> {
         while token < tokens {
             // SAFETY: inside the rows of `new`.
             let (keys, values) = unsafe { (keys.add(token * stride), values.add(token * stride)) };
-            if tokens - token < keys_at_once::<I>() {
+            let more = if tokens - token < keys_at_once::<I>() {
                 // SAFETY: one row is left.
-                unsafe { sums.add::<I, E, 1>(isa, &q, keys, values, stride) };
-                token += 1;
+                unsafe { sums.add::<I, E, 1, BIASED>(isa, &q, keys, values, stride, (biases, factor)) };
+                1
             } else {
                 // SAFETY: as many rows are left.
                 unsafe {
                     match keys_at_once::<I>() {
-                        8 => sums.add::<I, E, 8>(isa, &q, keys, values, stride),
-                        _ => sums.add::<I, E, 2>(isa, &q, keys, values, stride),
+                        8 => sums.add::<I, E, 8, BIASED>(isa, &q, keys, values, stride, (biases, factor)),
+                        _ => sums.add::<I, E, 2, BIASED>(isa, &q, keys, values, stride, (biases, factor)),
                     }
                 }
-                token += keys_at_once::<I>();
-            }
+                keys_at_once::<I>()
+            };
+            token += more;
+            biases = biases.wrapping_sub(more);
         }
         let inverse = isa.div(isa.splat(1.0), sums.weights);
         for (d, &sum) in sums.values.iter().enumerate() {
@@ -140,18 +153,25 @@ impl<F: Copy, const D: usize> Sums<F, D> {
     /// Adds `N` keys.
     ///
     /// # Safety
-    /// `N` rows of `D` keys and values, `stride` apart, can be read.
+    /// `N` rows of `D` keys and values, `stride` apart, can be read, and, if there are any, their biases.
     #[expect(clippy::undocumented_unsafe_blocks, reason = "one comment covers all of them")]
     #[inline(always)]
-    unsafe fn add<I: Isa<F = F>, E: Function, const N: usize>(
+    unsafe fn add<I: Isa<F = F>, E: Function, const N: usize, const BIASED: bool>(
         &mut self,
         isa: I,
         queries: &[F; D],
         keys: *const f32,
         values: *const f32,
         stride: usize,
+        (biases, factor): (*const f32, F),
     ) {
         let mut weights = [isa.zero(); N];
+        if BIASED {
+            for (n, score) in weights.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                *score = isa.mul(unsafe { isa.load(biases.sub(n)) }, factor);
+            }
+        }
         for (d, &query) in queries.iter().enumerate() {
             for (n, score) in weights.iter_mut().enumerate() {
                 // SAFETY (this and all below): the caller's promise.

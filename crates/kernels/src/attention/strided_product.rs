@@ -1,5 +1,6 @@
 //! The products of attention, whose left factor is read in place, element by element.
 
+use super::bias::Start;
 use super::block::{MAX_LANES, MAX_VECTORS};
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
@@ -7,11 +8,12 @@ use crate::isa::Isa;
 /// Rows of the tallest tile of sums.
 const MAX_ROWS: usize = 13;
 
-/// `result[r, q] = Σ_k a[r, k] b[k, q]`, times `scale[q]` if there is one: `a` element by element, with strides of its
-/// rows and columns, `b` and the result in rows of `vectors` vectors.
+/// `result[r, q] = start[r, q] + Σ_k a[r, k] b[k, q]`, times `scale[q]` if there is one: `a` element by element, with
+/// strides of its rows and columns, `b` and the result in rows of `vectors` vectors.
 ///
 /// # Safety
-/// All elements of `[rows, depth]` of `a` and `depth` rows of `b` can be read, `rows` rows of the result written.
+/// All elements of `[rows, depth]` of `a` and `depth` rows of `b` can be read, `rows` rows of the result written, and
+/// biases read for as many rows and vectors.
 #[expect(clippy::too_many_arguments, reason = "a matrix product with strides")]
 pub(super) unsafe fn strided_product(
     cpu: Cpu,
@@ -20,6 +22,7 @@ pub(super) unsafe fn strided_product(
     strides: [usize; 2],
     b: *const f32,
     result: *mut f32,
+    start: Option<Start>,
     scale: Option<&[f32; MAX_VECTORS * MAX_LANES]>,
     vectors: usize,
 ) {
@@ -27,11 +30,12 @@ pub(super) unsafe fn strided_product(
     let tiles = rows.div_ceil(highest).max(1);
     let (low, higher) = (rows / tiles, rows % tiles);
     let scale = scale.map_or(std::ptr::null(), |scale| scale.as_ptr());
+    let Start { biases, factor } = start.unwrap_or(Start { biases: std::ptr::null(), factor: 0.0 });
     for (row, tiles, height) in [(0, higher, low + 1), (higher * (low + 1), tiles - higher, low)] {
         if tiles == 0 || height == 0 {
             continue;
         }
-        let product = StridedProduct { a, strides, row, tiles, depth, b, result, scale };
+        let product = StridedProduct { a, strides, row, tiles, depth, b, result, biases, factor, scale };
         macro_rules! heights {
             ($v:literal: $($m:literal)*) => {
                 match height {
@@ -72,6 +76,9 @@ struct StridedProduct {
     depth: usize,
     b: *const f32,
     result: *mut f32,
+    /// As in [`Start`]; null if sums begin at 0.
+    biases: *const f32,
+    factor: f32,
     scale: *const f32,
 }
 
@@ -95,10 +102,20 @@ impl<const M: usize, const V: usize> Kernel for SizedProduct<M, V> {
             // Never reached: keeps the compiler from generating tiles that this set has no registers for.
             return;
         }
-        let StridedProduct { a, strides: [row_stride, column_stride], row, tiles, depth, b, result, scale } = self.0;
+        let StridedProduct { a, strides: [row_stride, column_stride], row, tiles, depth, b, result, .. } = self.0;
+        let StridedProduct { biases, factor, scale, .. } = self.0;
         for tile in 0..tiles {
             let row = row + tile * M;
             let mut sums = [[isa.zero(); V]; M];
+            if !biases.is_null() {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: the promise of `new`.
+                        let bias = unsafe { isa.load(biases.sub(row + r).add(v * I::LANES)) };
+                        *sum = isa.mul(bias, isa.splat(factor));
+                    }
+                }
+            }
             // SAFETY (this and all below): the promise of `new`.
             let (mut a, mut b) = (unsafe { a.add(row * row_stride) }, b);
             for _ in 0..depth {

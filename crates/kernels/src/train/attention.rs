@@ -10,4 +10,4 @@ mod softmax;
 
 pub use context::{attention_context, attention_context_backward};
 pub use ragged::Ragged;
-pub use scores::{attention_scores, attention_scores_backward};
+pub use scores::{attention_bias_backward, attention_scores, attention_scores_backward};

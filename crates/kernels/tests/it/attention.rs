@@ -1,6 +1,6 @@
 //! Attention, scores and relations.
 
-use attar_kernels::{AttentionScratch, Cpu, Softmax, attention, attention_scores, reference, relations};
+use attar_kernels::{AttentionScratch, Cpu, RelativeBias, Softmax, attention, attention_scores, reference, relations};
 use proptest::prelude::*;
 
 use crate::compare::{Guarded, U, assert_within};
@@ -18,6 +18,8 @@ struct Case {
     parts: [Vec<f64>; 3],
     /// T, A, D
     shape: [usize; 3],
+    /// By distance `[A, 2 longest - 1]`, and the longest sequence that it is for.
+    bias: Option<(Vec<f32>, usize)>,
 }
 
 impl Case {
@@ -28,20 +30,36 @@ impl Case {
             let rows = (0..shape[0]).flat_map(|t| &qkv[t * 3 * hidden + p * hidden..][..hidden]);
             rows.map(|&x| f64::from(x)).collect()
         };
-        Case { parts: [0, 1, 2].map(part), qkv, shape }
+        Case { parts: [0, 1, 2].map(part), qkv, shape, bias: None }
+    }
+
+    /// With a bias for sequences of up to `longest` tokens.
+    fn with_bias(self, longest: usize, bias: impl Fn(usize) -> f32) -> Case {
+        let numbers = (0..self.shape[1] * (2 * longest - 1)).map(bias).collect();
+        Case { bias: Some((numbers, longest)), ..self }
+    }
+
+    fn packed_bias(&self) -> Option<RelativeBias> {
+        self.bias.as_ref().map(|(numbers, longest)| RelativeBias::new(numbers, self.shape[1], *longest))
     }
 
     fn hidden(&self) -> usize {
         self.shape[1] * self.shape[2]
     }
 
-    /// Scores, and how far they may be off: `(D + 4) ε/2 Σ |q k| / √D`.
+    /// Scores, and how far they may be off: `(D + 4) ε/2 (Σ |q k| / √D + |bias|)`.
     fn scores(&self) -> (Vec<f64>, Vec<f64>) {
         let [queries, keys, _] = &self.parts;
         let factor = (self.shape[2] + 4) as f64 * U;
-        let sizes = reference::relations(&absolute(queries), &absolute(keys), self.shape);
+        let mut sizes = reference::relations(&absolute(queries), &absolute(keys), self.shape);
+        let mut scores = reference::relations(queries, keys, self.shape);
+        if let Some((bias, longest)) = &self.bias {
+            let shape = [self.shape[0], self.shape[1], *longest];
+            reference::add_bias(&mut scores, &doubles(bias), shape);
+            reference::add_bias(&mut sizes, &absolute(&doubles(bias)), shape);
+        }
         let errors = sizes.into_iter().map(|size| factor * size + f64::from(f32::MIN_POSITIVE)).collect();
-        (reference::relations(queries, keys, self.shape), errors)
+        (scores, errors)
     }
 
     /// The context and what [`attention`] states of its error.
@@ -70,18 +88,20 @@ fn check(case: &Case, gap: usize) {
     let ([tokens, heads, width], hidden) = (case.shape, case.hidden());
     let qkv = Guarded::new(&case.qkv, tokens, 3 * hidden, 3 * hidden + gap);
     let (scores, score_errors) = case.scores();
+    let bias = case.packed_bias();
+    let bias = bias.as_ref();
     let mut scratch = AttentionScratch::default();
     for cpu in Cpu::all() {
         let what = format!("{cpu} {:?} gap {gap}", case.shape);
         let mut got = vec![f32::NAN; scores.len()];
-        attention_scores(cpu, qkv.read(), heads, &mut got, &mut scratch);
+        attention_scores(cpu, qkv.read(), heads, bias, &mut got, &mut scratch);
         if tokens > 0 && width > 0 {
             assert_within(&format!("{what} scores"), &got, &scores, &score_errors);
         }
         for softmax in [Softmax::Exact, Softmax::Coarse] {
             let what = format!("{what} {softmax:?}");
             let mut output = Guarded::new(&vec![f32::NAN; tokens * hidden], tokens, hidden, hidden + gap);
-            attention(cpu, qkv.read(), heads, 0..tokens, softmax, output.view(), &mut scratch);
+            attention(cpu, qkv.read(), heads, 0..tokens, bias, softmax, output.view(), &mut scratch);
             let whole = output.values(&what);
             if tokens == 0 || width == 0 {
                 continue;
@@ -91,7 +111,7 @@ fn check(case: &Case, gap: usize) {
             // A query's result does not depend on which others come with it.
             for part in [tokens / 3..tokens, 0..tokens / 2, tokens - 1..tokens] {
                 let mut some = Guarded::new(&vec![0.0; part.len() * hidden], part.len(), hidden, hidden + 1);
-                attention(cpu, qkv.read(), heads, part.clone(), softmax, some.view(), &mut scratch);
+                attention(cpu, qkv.read(), heads, part.clone(), bias, softmax, some.view(), &mut scratch);
                 assert_eq!(some.values(&what), whole[part.start * hidden..part.end * hidden], "{what} {part:?}");
             }
         }
@@ -104,6 +124,58 @@ fn at_every_edge() {
         for &(heads, width) in HEADS.iter().take(if cfg!(miri) { 2 } else { HEADS.len() }) {
             let qkv = numbers(Kind::Ordinary, tokens * 3 * heads * width, 3 + i as u64);
             check(&Case::new(qkv, [tokens, heads, width]), i % 4);
+        }
+    }
+}
+
+/// A bias for as many tokens as there are, or for more.
+#[test]
+fn with_a_bias_at_every_edge() {
+    for (i, &tokens) in sizes(&TOKENS, 3).iter().enumerate() {
+        for &(heads, width) in HEADS.iter().take(if cfg!(miri) { 2 } else { HEADS.len() }) {
+            let longest = (tokens + i % 3).max(1);
+            let bias = numbers(Kind::Ordinary, heads * (2 * longest - 1), 50 + i as u64);
+            let qkv = numbers(Kind::Ordinary, tokens * 3 * heads * width, 3 + i as u64);
+            check(&Case::new(qkv, [tokens, heads, width]).with_bias(longest, |at| 3.0 * bias[at]), i % 4);
+        }
+    }
+}
+
+/// Where the bias decides alone, and sums of weights come out of range.
+#[test]
+fn biases_of_every_size() {
+    let tokens = if cfg!(miri) { 5 } else { 37 };
+    for (heads, width) in [(2, 1), (3, 4), (2, 26)] {
+        let biases: [fn(usize) -> f32; 4] = [
+            |at| if at % 7 == 3 { 1e4 } else { 0.5 },
+            |at| if at % 2 == 0 { 1e4 } else { -1e4 },
+            |at| -2e3 - at as f32,
+            |_| 300.0,
+        ];
+        for bias in biases {
+            let qkv = numbers(Kind::Ordinary, tokens * 3 * heads * width, 9);
+            check(&Case::new(qkv, [tokens, heads, width]).with_bias(tokens, bias), 1);
+        }
+    }
+}
+
+#[test]
+fn a_bias_of_zeros_changes_no_bit() {
+    let tokens = 21;
+    for (heads, width) in [(3, 4), (2, 26)] {
+        let hidden = heads * width;
+        let qkv = Guarded::new(&numbers(Kind::Ordinary, tokens * 3 * hidden, 4), tokens, 3 * hidden, 3 * hidden);
+        let zeros = RelativeBias::new(&vec![0.0; heads * 63], heads, 32);
+        for cpu in Cpu::all() {
+            let outcome = |bias| {
+                let mut output = Guarded::new(&vec![0.0; tokens * hidden], tokens, hidden, hidden);
+                let mut scratch = AttentionScratch::default();
+                attention(cpu, qkv.read(), heads, 0..tokens, bias, Softmax::Exact, output.view(), &mut scratch);
+                let mut scores = vec![0.0; heads * tokens * tokens];
+                attention_scores(cpu, qkv.read(), heads, bias, &mut scores, &mut scratch);
+                (output.values("zeros"), scores)
+            };
+            assert_eq!(outcome(None), outcome(Some(&zeros)), "{cpu} {heads} heads of {width}");
         }
     }
 }
@@ -157,7 +229,8 @@ fn what_is_no_number_spoils_its_head_alone() {
             qkv[2 * 30 + part * 10 + 1] = value;
             let qkv = Guarded::new(&qkv, tokens, 30, 30);
             let mut output = Guarded::new(&[0.0; 60], tokens, 10, 10);
-            attention(cpu, qkv.read(), 2, 0..tokens, Softmax::Exact, output.view(), &mut AttentionScratch::default());
+            let mut scratch = AttentionScratch::default();
+            attention(cpu, qkv.read(), 2, 0..tokens, None, Softmax::Exact, output.view(), &mut scratch);
             for (i, y) in output.values("NaN").iter().enumerate() {
                 let (token, column) = (i / 10, i % 10);
                 let spoilt = match part {

@@ -27,13 +27,13 @@ pub enum ConfigError {
         got: String,
     },
     /// The model is of another kind.
-    #[error("unknown model_type `{got}`: attar reads bert, distilbert and roberta")]
+    #[error("unknown model_type `{got}`: attar reads bert, distilbert, roberta and mpnet")]
     ModelType {
         /// The model type in the file.
         got: String,
     },
     /// Neither `model_type` nor `architectures` nor the keys tell what the model is.
-    #[error("cannot tell the kind of model: add `model_type` (bert, distilbert or roberta)")]
+    #[error("cannot tell the kind of model: add `model_type` (bert, distilbert, roberta or mpnet)")]
     NoModelType,
     /// The class named in `architectures` is not supported.
     #[error("unsupported architecture `{got}`: for this model_type attar reads {supported}")]
@@ -113,8 +113,8 @@ pub enum ConfigError {
         /// V.
         vocabulary: usize,
     },
-    /// RoBERTa's position table has no row left after the padding id.
-    #[error("{positions} position rows leave none after the padding id {pad_id}: RoBERTa starts at {pad_id} + 1")]
+    /// The position table of RoBERTa or MPNet has no row left after the padding id.
+    #[error("{positions} position rows leave none after the padding id {pad_id}: the first token is at {pad_id} + 1")]
     Positions {
         /// Rows of the table.
         positions: usize,

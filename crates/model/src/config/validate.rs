@@ -4,6 +4,8 @@ use super::{ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
 
 /// DistilBERT has this number in its code, not in its configuration.
 pub(crate) const DISTILBERT_LAYER_NORM_EPS: f64 = 1e-12;
+/// MPNet has this number in its code too, whatever its configuration says: positions are counted from it.
+const MPNET_PAD_ID: u32 = 1;
 
 impl EncoderConfig {
     /// Checks for contradictions.
@@ -26,12 +28,15 @@ impl EncoderConfig {
         if !self.hidden.is_multiple_of(self.heads) {
             return Err(ConfigError::Heads { heads: self.heads, hidden: self.hidden });
         }
-        let has_types = self.family != Family::DistilBert;
+        let has_types = self.family.has_token_types();
         if has_types && (self.types == 0 || self.types > limit::WIDTH) {
             return Err(ConfigError::Dimension { field: "types", got: self.types, limit: limit::WIDTH });
         }
         if !has_types && self.types != 0 {
-            return Err(ConfigError::Contradiction("DistilBERT has no token types: set types to 0"));
+            return Err(ConfigError::Contradiction("DistilBERT and MPNet have no token types: set types to 0"));
+        }
+        if self.family == Family::MpNet && self.pad_id != MPNET_PAD_ID {
+            return Err(ConfigError::Contradiction("MPNet's code has fixed its padding id: set pad_id to 1"));
         }
         if self.pad_id as usize >= self.vocabulary {
             return Err(ConfigError::PadId { pad_id: self.pad_id, vocabulary: self.vocabulary });
@@ -132,6 +137,8 @@ mod tests {
             ("padding id 30522", EncoderConfig { pad_id: 30_522, ..base() }),
             ("`types` is 0", EncoderConfig { types: 0, ..base() }),
             ("no token types", EncoderConfig { family: Family::DistilBert, pooler: false, ..base() }),
+            ("no token types", EncoderConfig { family: Family::MpNet, pad_id: 1, ..base() }),
+            ("fixed its padding id", EncoderConfig { family: Family::MpNet, types: 0, ..base() }),
             ("has no pooler", EncoderConfig { family: Family::DistilBert, types: 0, ..base() }),
             ("`hidden_dropout` is 1", EncoderConfig { hidden_dropout: 1.0, ..base() }),
             ("`layer_norm_eps` is NaN", EncoderConfig { layer_norm_eps: f64::NAN, ..base() }),

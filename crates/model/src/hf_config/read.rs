@@ -3,9 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::labels::{read_target, read_token_labels};
-use super::{ARCHITECTURES, CLASSIFIER_INPUT, DISTILBERT_CLASSIFIER_DROPOUT, HeadKind, POOLER, SizeKeys, model_type};
+use super::{
+    ARCHITECTURES, CLASSIFIER_INPUT, DISTILBERT_CLASSIFIER_DROPOUT, HeadKind, POOLER, RELATIVE_BUCKETS_KEY, SizeKeys,
+    model_type,
+};
 use crate::config::{Activation, ClassifierInput, ConfigError, DISTILBERT_LAYER_NORM_EPS, EncoderConfig, Family, Head};
 use crate::files::describe;
+use crate::relative_positions::RELATIVE_BUCKETS;
 
 /// Reads a parsed `config.json`.
 ///
@@ -38,6 +42,9 @@ pub fn parse(json: Value) -> Result<EncoderConfig, ConfigError> {
         ClassifierInput::Mean | ClassifierInput::Cosine => HeadKind::Classification,
     };
     keys.refuse_unsupported(kind)?;
+    if family.has_relative_bias() {
+        keys.relative_buckets()?;
+    }
     keys.drop_element_type();
 
     let names = SizeKeys::of(family);
@@ -62,13 +69,13 @@ pub fn parse(json: Value) -> Result<EncoderConfig, ConfigError> {
         vocabulary: keys.size("vocab_size")?,
         positions: keys.size("max_position_embeddings")?,
         types: match family {
-            Family::DistilBert => 0,
+            Family::DistilBert | Family::MpNet => 0,
             Family::Bert | Family::Roberta => keys.optional_size("type_vocab_size")?.unwrap_or(2),
         },
         activation: keys.activation(names.activation)?,
         layer_norm_eps: match family {
             Family::DistilBert => DISTILBERT_LAYER_NORM_EPS,
-            Family::Bert | Family::Roberta => keys.number("layer_norm_eps")?.unwrap_or(1e-12),
+            Family::Bert | Family::Roberta | Family::MpNet => keys.number("layer_norm_eps")?.unwrap_or(1e-12),
         },
         pad_id: keys.pad_id(family)?,
         hidden_dropout: keys.number(names.hidden_dropout)?.unwrap_or(0.1),
@@ -126,7 +133,7 @@ impl Keys {
     }
 
     fn pad_id(&mut self, family: Family) -> Result<u32, ConfigError> {
-        let default = if family == Family::Roberta { 1 } else { 0 };
+        let default = if family.counts_positions_from_padding() { 1 } else { 0 };
         let key = "pad_token_id";
         match self.optional_size(key)? {
             None => Ok(default),
@@ -166,14 +173,20 @@ impl Keys {
             let Some(name) = value.as_str() else {
                 return Err(ConfigError::Key { key: "model_type", expected: "a name", got: describe(&value) });
             };
-            return [Family::Bert, Family::DistilBert, Family::Roberta]
+            return Family::ALL
                 .into_iter()
                 .find(|&family| model_type(family) == name)
                 .ok_or_else(|| ConfigError::ModelType { got: name.chars().take(60).collect() });
         }
         if let Some(class) = architecture {
             // Longest prefix first: all names of DistilBERT's classes hold "Bert" too.
-            return [("DistilBert", Family::DistilBert), ("Roberta", Family::Roberta), ("Bert", Family::Bert)]
+            let prefixes = [
+                ("DistilBert", Family::DistilBert),
+                ("Roberta", Family::Roberta),
+                ("MPNet", Family::MpNet),
+                ("Bert", Family::Bert),
+            ];
+            return prefixes
                 .into_iter()
                 .find(|(prefix, _)| class.starts_with(prefix))
                 .map(|(_, family)| family)
@@ -185,6 +198,18 @@ impl Keys {
             Ok(Family::DistilBert)
         } else {
             Err(ConfigError::NoModelType)
+        }
+    }
+
+    /// Refuses a table of biases by distance of another length than the library's code expects.
+    fn relative_buckets(&mut self) -> Result<(), ConfigError> {
+        match self.optional_size(RELATIVE_BUCKETS_KEY)? {
+            None | Some(RELATIVE_BUCKETS) => Ok(()),
+            Some(other) => Err(ConfigError::Unsupported {
+                key: RELATIVE_BUCKETS_KEY,
+                got: other.to_string(),
+                reason: "MPNet is computed with 32 buckets of distances, whatever its configuration says",
+            }),
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::labels::{MULTI_LABEL, default_label};
-use super::{ARCHITECTURES, CLASSIFIER_INPUT, HeadKind, POOLER, SizeKeys, model_type};
+use super::{ARCHITECTURES, CLASSIFIER_INPUT, HeadKind, POOLER, RELATIVE_BUCKETS_KEY, SizeKeys, model_type};
 use crate::config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
+use crate::relative_positions::RELATIVE_BUCKETS;
 
 /// Writes the `config.json` of a configuration, keys in alphabetical order as `transformers` does.
 ///
@@ -35,9 +36,14 @@ pub fn emit(config: &EncoderConfig) -> Result<Value, ConfigError> {
     own.insert(keys.hidden_dropout, json!(config.hidden_dropout));
     own.insert(keys.attention_dropout, json!(config.attention_dropout));
     own.insert("initializer_range", json!(config.initializer_range));
-    if config.family != Family::DistilBert {
+    if config.family.has_token_types() {
         own.insert("type_vocab_size", json!(config.types));
+    }
+    if config.family != Family::DistilBert {
         own.insert("layer_norm_eps", json!(config.layer_norm_eps));
+    }
+    if config.family.has_relative_bias() {
+        own.insert(RELATIVE_BUCKETS_KEY, json!(RELATIVE_BUCKETS));
     }
     if config.family == Family::DistilBert {
         own.insert(keys.classifier_dropout, json!(config.classifier_dropout_rate()));

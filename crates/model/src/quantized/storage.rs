@@ -1,5 +1,7 @@
 //! How a tensor can be stored.
 
+use crate::relative_positions::RELATIVE_BIAS;
+
 /// How a tensor is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Storage {
@@ -81,7 +83,8 @@ impl Int4Group {
 
 /// Whether a tensor is an embedding table or the weight of a dense layer.
 pub(super) fn is_matrix(canonical: &str) -> bool {
-    canonical.ends_with(".weight") && !canonical.contains("LayerNorm")
+    // Biases by distance are few, and are added to attention scores as they are.
+    canonical.ends_with(".weight") && !canonical.contains("LayerNorm") && canonical != RELATIVE_BIAS
 }
 
 /// Whether a tensor is looked up by rows.

@@ -81,11 +81,12 @@ fn any_prefix_and_the_old_names_are_read() {
 #[test]
 fn every_family_and_head_is_written_and_read() {
     let mut checked = 0;
-    for family in [Family::Bert, Family::DistilBert, Family::Roberta] {
+    for family in Family::ALL {
         let base = match family {
             Family::Bert => tiny(),
             Family::DistilBert => EncoderConfig { types: 0, classifier_dropout: Some(0.2), ..tiny() },
             Family::Roberta => EncoderConfig { types: 1, pad_id: 1, ..tiny() },
+            Family::MpNet => EncoderConfig { types: 0, pad_id: 1, ..tiny() },
         };
         for head in [
             Head::None,
@@ -105,7 +106,7 @@ fn every_family_and_head_is_written_and_read() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 13);
+    assert_eq!(checked, 17);
 }
 
 #[test]

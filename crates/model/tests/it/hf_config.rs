@@ -15,6 +15,10 @@ fn json_of(model_type: &str, changes: Value) -> Value {
             "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 34,
             "type_vocab_size": 1,
         }),
+        "mpnet" => json!({
+            "architectures": ["MPNetModel"], "model_type": "mpnet", "vocab_size": 100, "hidden_size": 12,
+            "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 34,
+        }),
         _ => json!({
             "architectures": ["BertModel"], "model_type": "bert", "vocab_size": 100, "hidden_size": 12,
             "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 32,
@@ -49,6 +53,10 @@ fn defaults_are_those_of_the_class() {
     assert_eq!((distilbert.types, distilbert.pooler, distilbert.classifier_dropout), (0, false, Some(0.2)));
     let roberta = hf_config::parse(json_of("roberta", json!({}))).unwrap();
     assert_eq!((roberta.pad_id, roberta.position_offset(), roberta.usable_positions()), (1, 2, 32));
+    let mpnet = hf_config::parse(json_of("mpnet", json!({}))).unwrap();
+    assert_eq!((mpnet.pad_id, mpnet.position_offset(), mpnet.usable_positions()), (1, 2, 32));
+    assert_eq!((mpnet.types, mpnet.pooler, mpnet.layer_norm_eps), (0, true, 1e-12));
+    assert_eq!(hf_config::emit(&mpnet).unwrap()["relative_attention_num_buckets"], 32);
 }
 
 #[test]
@@ -71,9 +79,12 @@ fn tinyberts_own_file_has_no_model_type() {
 
 #[test]
 fn a_missing_model_type_is_told_by_the_class() {
-    for (model_type, family) in
-        [("bert", Family::Bert), ("distilbert", Family::DistilBert), ("roberta", Family::Roberta)]
-    {
+    for (model_type, family) in [
+        ("bert", Family::Bert),
+        ("distilbert", Family::DistilBert),
+        ("roberta", Family::Roberta),
+        ("mpnet", Family::MpNet),
+    ] {
         let file = json_of(model_type, json!({"model_type": null}));
         assert_eq!(hf_config::parse(file).unwrap().family, family);
     }
@@ -148,7 +159,7 @@ fn labels() {
 #[test]
 fn what_attar_does_not_compute_is_refused() {
     for (changes, text) in [
-        (json!({"model_type": "gpt2"}), "unknown model_type `gpt2`: attar reads bert, distilbert and roberta"),
+        (json!({"model_type": "gpt2"}), "unknown model_type `gpt2`: attar reads bert, distilbert, roberta and mpnet"),
         (json!({"model_type": "xlm-roberta"}), "unknown model_type `xlm-roberta`"),
         (json!({"model_type": 3}), "`model_type` must be a name, got 3"),
         (json!({"model_type": null, "architectures": null, "hidden_size": null}), "cannot tell the kind of model"),
@@ -239,7 +250,7 @@ fn every_family_and_head_round_trips() {
         Head::Pretraining,
     ];
     let mut valid = 0;
-    for model_type in ["bert", "distilbert", "roberta"] {
+    for model_type in ["bert", "distilbert", "roberta", "mpnet"] {
         for head in &heads {
             let config = hf_config::parse(json_of(model_type, json!({}))).unwrap().with_head(head.clone());
             match hf_config::emit(&config) {
@@ -253,5 +264,15 @@ fn every_family_and_head_round_trips() {
             }
         }
     }
-    assert_eq!(valid, 19);
+    assert_eq!(valid, 25);
+}
+
+#[test]
+fn what_mpnets_code_has_fixed_is_not_read_from_its_file() {
+    let refused = |changes: Value| hf_config::parse(json_of("mpnet", changes)).unwrap_err().to_string();
+    let buckets = refused(json!({"relative_attention_num_buckets": 64}));
+    assert!(buckets.contains("`relative_attention_num_buckets` is 64"), "{buckets}");
+    let padding = refused(json!({"pad_token_id": 0}));
+    assert!(padding.contains("set pad_id to 1"), "{padding}");
+    assert!(hf_config::parse(json_of("mpnet", json!({"relative_attention_num_buckets": 32}))).is_ok());
 }

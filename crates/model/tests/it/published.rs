@@ -226,3 +226,28 @@ fn an_inner_folder_is_the_same_model() {
         assert_eq!(Bundle::read_config(&path).unwrap(), bundle.config);
     }
 }
+
+#[test]
+fn a_sentence_encoder_that_names_a_language_model_has_no_head() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("model");
+    let whole = config().with_head(Head::MaskedLm);
+    let bare = whole.clone().with_head(Head::None);
+    let pooling = Some(Pooling { mode: PoolingMode::Mean, normalize: true });
+    let named_as_language_model = || {
+        let text = fs::read_to_string(dir.join("config.json")).unwrap();
+        fs::write(dir.join("config.json"), text.replace("BertModel", "BertForMaskedLM")).unwrap();
+    };
+    let encoder = Bundle { pooling, ..Bundle::new(bare.clone(), weights(&bare, 0)) };
+    encoder.write(&dir, WriteMode::New).unwrap();
+    named_as_language_model();
+    assert_eq!(read(&root).unwrap().config.head, Head::None);
+    assert_eq!(Bundle::read_config(&dir).unwrap().head, Head::None);
+    // With the head it is what it says, and without a pooling the head is missed.
+    let language_model = Bundle { pooling, ..Bundle::new(whole.clone(), weights(&whole, 0)) };
+    language_model.write(&dir, WriteMode::Replace).unwrap();
+    assert_eq!(read(&root).unwrap().config.head, Head::MaskedLm);
+    Bundle { pooling: None, ..encoder }.write(&dir, WriteMode::Replace).unwrap();
+    named_as_language_model();
+    assert!(read(&root).unwrap_err().contains("lack cls.predictions."));
+}

@@ -29,6 +29,8 @@ fn parameter_counts() {
     let base = EncoderConfig::bert_base;
     let small_vocabulary = |config| EncoderConfig { vocabulary: 4_928, ..config };
     let distilbert6 = EncoderConfig { family: Family::DistilBert, types: 0, pooler: false, ..bert(6, 768, 12) };
+    let mpnet =
+        EncoderConfig { family: Family::MpNet, types: 0, pad_id: 1, vocabulary: 30_527, positions: 514, ..base() };
     let mindspore = bert(4, 384, 12);
     let cases = [
         ("BERT-base", base(), 109_482_240),
@@ -42,6 +44,8 @@ fn parameter_counts() {
         ("TinyBERT6", bert(6, 768, 12), 66_955_008),
         ("TinyBERT6 without pooler", without_pooler(bert(6, 768, 12)), 66_364_416),
         ("DistilBERT6", distilbert6, 66_362_880),
+        ("MPNet-base", mpnet.clone(), 109_486_464),
+        ("MPNet-base without pooler", without_pooler(mpnet), 108_895_872),
         ("BERT4-PKD", bert(4, 768, 12), 52_779_264),
         ("BERT4-PKD without pooler", without_pooler(bert(4, 768, 12)), 52_188_672),
         ("BERT-Small", bert(4, 512, 8), 28_763_648),

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::library::TokenizerBackend;
-use super::{SpecialIds, Tokenizer, settings};
+use super::settings::{self, Style};
+use super::{SpecialIds, Tokenizer};
 
 /// Names of the special tokens by their part in an input.
 #[derive(Debug, Clone)]
@@ -16,14 +17,18 @@ pub(super) struct SpecialNames {
 }
 
 impl SpecialNames {
-    pub(super) fn bert() -> Self {
-        let [pad, unk, cls, sep, mask] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
+    pub(super) fn of(style: Style) -> Self {
+        let names = match style {
+            Style::Bert => ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+            Style::MpNet => ["<pad>", "[UNK]", "<s>", "</s>", "<mask>"],
+        };
+        let [pad, unk, cls, sep, mask] = names.map(str::to_owned);
         Self { pad, unk, cls, sep, mask }
     }
 
-    /// What the files say, BERT's names where they say nothing.
+    /// What the files say, the usual names where they say nothing.
     pub(super) fn from_files(config: &Map<String, Value>, special_tokens_map: &Map<String, Value>) -> Self {
-        let mut names = Self::bert();
+        let mut names = Self::of(Style::of(config));
         for (key, name) in names.by_key_mut() {
             if let Some(stated) = token_name(config, key).or_else(|| token_name(special_tokens_map, key)) {
                 *name = stated;
@@ -34,6 +39,16 @@ impl SpecialNames {
 
     pub(super) fn all(&self) -> [&str; 5] {
         [&self.unk, &self.sep, &self.pad, &self.cls, &self.mask]
+    }
+
+    /// Writes the names into `config`, where neither file states them: a vocabulary may hold other tokens that look like
+    /// special ones.
+    pub(super) fn state(&mut self, config: &mut Map<String, Value>, special_tokens_map: &Map<String, Value>) {
+        for (key, name) in self.by_key_mut() {
+            if token_name(special_tokens_map, key).is_none() && token_name(config, key).is_none() {
+                config.insert(key.to_owned(), json!(name));
+            }
+        }
     }
 
     fn by_key_mut(&mut self) -> [(&'static str, &mut String); 5] {

@@ -27,6 +27,9 @@ const BERT_CLASSES: [&str; 12] = [
     "SqueezeBertTokenizer",
 ];
 
+/// The class that cuts words as BERT does and puts special tokens as RoBERTa does.
+const MPNET_CLASS: &str = "MPNetTokenizer";
+
 /// Classes that are written in Python alone, so that a `tokenizer.json` beside them is not what the model was made with.
 const PYTHON_CLASSES: [&str; 6] = [
     "BertJapaneseTokenizer",
@@ -55,7 +58,7 @@ pub(super) fn check_class(path: &Path, config: &Map<String, Value>, has_json: bo
     if PYTHON_CLASSES.contains(&class) {
         return refused("tokenizer_class", value, "use a model with a tokenizer of BERT's own kind");
     }
-    if has_json || BERT_CLASSES.contains(&class) {
+    if has_json || BERT_CLASSES.contains(&class) || class == MPNET_CLASS {
         return Ok(());
     }
     let way_out = "a vocab.txt alone is read for BERT's kind; let `transformers` write a tokenizer.json with \
@@ -84,6 +87,23 @@ pub(super) fn check_vocabulary_settings(path: &Path, config: &Map<String, Value>
         None | Some(Value::Null) => Ok(()),
         Some(value) if value == "##" => Ok(()),
         Some(value) => refused("wordpieces_prefix", value),
+    }
+}
+
+/// Where special tokens stand in an input, and what they are called where no file says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `[CLS] a [SEP] b [SEP]`
+    Bert,
+    /// `<s> a </s></s> b </s>`, and `<mask>` takes the space before it.
+    MpNet,
+}
+
+impl Style {
+    /// By the class in `tokenizer_config.json`.
+    pub(super) fn of(config: &Map<String, Value>) -> Style {
+        let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
+        if class.trim_end_matches("Fast") == MPNET_CLASS { Style::MpNet } else { Style::Bert }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A tokenizer from a vocabulary: BERT's normalization, WordPiece, BERT's special tokens.
+//! A tokenizer from a vocabulary: BERT's normalization, WordPiece, the special tokens of BERT or MPNet.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ use tokenizers::processors::template::{Template, TemplateProcessing};
 use super::added::{self, Files, Listed};
 use super::library::TokenizerBackend;
 use super::metadata::{self, SpecialNames};
+use super::settings::Style;
 use super::{Tokenizer, TokenizerError};
 use crate::nearest::nearest;
 use crate::vocabulary::Vocabulary;
@@ -80,7 +81,7 @@ impl Tokenizer {
     /// [`TokenizerError::MissingToken`] without `[UNK]`, `[CLS]` and `[SEP]`. `[PAD]` and `[MASK]`
     /// are recognized where they are.
     pub fn from_vocabulary(vocabulary: Vocabulary, options: WordPieceOptions) -> Result<Self, TokenizerError> {
-        build(&vocabulary, options, &SpecialNames::bert(), Map::new(), Map::new(), Extra::default())
+        build(&vocabulary, options, &SpecialNames::of(Style::Bert), Map::new(), Map::new(), Extra::default())
     }
 }
 
@@ -97,7 +98,7 @@ impl Extra {
     }
 }
 
-/// Builds the tokenizer; `config` and `special_tokens_map` are completed where they lack a key.
+/// Builds the tokenizer, in the style that `config` names; `config` and `special_tokens_map` are completed where they lack a key.
 pub(super) fn build(
     vocabulary: &Vocabulary,
     options: WordPieceOptions,
@@ -106,6 +107,7 @@ pub(super) fn build(
     mut special_tokens_map: Map<String, Value>,
     extra: Extra,
 ) -> Result<Tokenizer, TokenizerError> {
+    let style = Style::of(&config);
     let required = |name: &str| vocabulary.id(name).ok_or_else(|| missing_token(name, vocabulary));
     required(&names.unk)?;
     let (cls, sep) = (required(&names.cls)?, required(&names.sep)?);
@@ -122,7 +124,10 @@ pub(super) fn build(
     let template = |text: String| Template::try_from(text).map_err(TokenizerError::Library);
     let post_processor = TemplateProcessing::builder()
         .single(template(format!("{0}:0 $A:0 {1}:0", names.cls, names.sep))?)
-        .pair(template(format!("{0}:0 $A:0 {1}:0 $B:1 {1}:1", names.cls, names.sep))?)
+        .pair(template(match style {
+            Style::Bert => format!("{0}:0 $A:0 {1}:0 $B:1 {1}:1", names.cls, names.sep),
+            Style::MpNet => format!("{0}:0 $A:0 {1}:0 {1}:0 $B:0 {1}:0", names.cls, names.sep),
+        })?)
         .special_tokens(vec![(names.cls.clone(), cls), (names.sep.clone(), sep)])
         .build()
         .map_err(|e| TokenizerError::Library(e.to_string()))?;
@@ -138,6 +143,11 @@ pub(super) fn build(
         if listed.iter().all(|listed| listed.token.content != name) {
             listed.push(Listed { token: AddedToken::from(name, true), id: None, has_part: true });
         }
+    }
+    if style == Style::MpNet {
+        let mask = listed.iter_mut().find(|listed| listed.token.content == names.mask && listed.has_part);
+        mask.into_iter().for_each(|mask| mask.token.lstrip = true);
+        names.clone().state(&mut config, &special_tokens_map);
     }
     added::add(&mut inner, listed, &path)?;
 

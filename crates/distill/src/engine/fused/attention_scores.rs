@@ -1,4 +1,4 @@
-//! Scaled products of queries and keys.
+//! Scaled products of queries and keys, with a bias by distance or without.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use attar_kernels::Cpu;
 use attar_kernels::train::{self, Ragged};
 use burn::tensor::Tensor;
 
-use super::primitive::{Primitive, flat, like, numbers, recycle};
+use super::primitive::{Primitive, columns, flat, like, matrix, numbers, recycle};
 use super::{GradientAccumulator, Operation, Parents, run};
 
 /// How attention is split into heads and sequences, and the accumulators of its inputs.
@@ -29,9 +29,13 @@ impl Attention {
     }
 }
 
-/// Ragged scores `q kᵀ / √D`: `[N, 3H]` to `[P]`.
-pub(in crate::engine) fn attention_scores(qkv: Tensor<2>, attention: Attention) -> Tensor<1> {
-    Tensor::from_dispatch(run(AttentionScores(attention), [qkv.into_dispatch()]))
+/// Ragged scores `q kᵀ / √D + bias`: `[N, 3H]`, and biases by distance `[A, 2T - 1]` where there are any, to `[P]`.
+pub(in crate::engine) fn attention_scores(qkv: Tensor<2>, bias: Option<Tensor<2>>, attention: Attention) -> Tensor<1> {
+    let qkv = qkv.into_dispatch();
+    Tensor::from_dispatch(match bias {
+        None => run(AttentionScores(attention), [qkv]),
+        Some(bias) => run(BiasedAttentionScores(attention), [qkv, bias.into_dispatch()]),
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -42,16 +46,47 @@ impl Operation<1> for AttentionScores {
 
     fn forward(&self, [qkv]: &[Primitive; 1]) -> (Primitive, Primitive) {
         let Attention { heads, ragged, .. } = &self.0;
-        (flat(train::attention_scores(Cpu::detect(), numbers(qkv), *heads, ragged)), qkv.clone())
+        (flat(train::attention_scores(Cpu::detect(), numbers(qkv), *heads, ragged, None)), qkv.clone())
     }
 
     fn backward(&self, qkv: Primitive, ds: Primitive, mut parents: Parents<'_, 1>) {
-        let Attention { heads, ragged, qkv: accumulator, .. } = &self.0;
-        let existing = parents.take_existing(0, accumulator);
-        let made =
-            train::attention_scores_backward(Cpu::detect(), numbers(&qkv), *heads, ragged, numbers(&ds), existing);
-        parents.register(0, like(&qkv, made));
+        self.0.scores_backward(&qkv, &ds, &mut parents);
         recycle(ds);
         recycle(qkv);
+    }
+}
+
+#[derive(Debug, Clone)]
+struct BiasedAttentionScores(Attention);
+
+impl Operation<2> for BiasedAttentionScores {
+    /// Queries, keys and values, and for how many tokens there are biases.
+    type Saved = (Primitive, usize);
+
+    fn forward(&self, [qkv, bias]: &[Primitive; 2]) -> (Primitive, Self::Saved) {
+        let Attention { heads, ragged, .. } = &self.0;
+        let scores = train::attention_scores(Cpu::detect(), numbers(qkv), *heads, ragged, Some(numbers(bias)));
+        (flat(scores), (qkv.clone(), columns(bias).div_ceil(2)))
+    }
+
+    fn backward(&self, (qkv, longest): Self::Saved, ds: Primitive, mut parents: Parents<'_, 2>) {
+        let Attention { heads, ragged, .. } = &self.0;
+        if parents.wants(1) {
+            let made = train::attention_bias_backward(numbers(&ds), *heads, ragged, longest);
+            parents.register(1, matrix(made, *heads, 2 * longest - 1));
+        }
+        self.0.scores_backward(&qkv, &ds, &mut parents);
+        recycle(ds);
+        recycle(qkv);
+    }
+}
+
+impl Attention {
+    /// Registers the gradient of queries, keys and values, input 0.
+    fn scores_backward<const N: usize>(&self, qkv: &Primitive, ds: &Primitive, parents: &mut Parents<'_, N>) {
+        let existing = parents.take_existing(0, &self.qkv);
+        let (cpu, qkv_numbers) = (Cpu::detect(), numbers(qkv));
+        let made = train::attention_scores_backward(cpu, qkv_numbers, self.heads, &self.ragged, numbers(ds), existing);
+        parents.register(0, like(qkv, made));
     }
 }

@@ -42,9 +42,19 @@ impl Ragged {
         self.rows
     }
 
+    /// Rows of the longest sequence.
+    pub fn longest(&self) -> usize {
+        self.spans.iter().map(|span| span.rows).max().unwrap_or(0)
+    }
+
     /// P, the query-key pairs of `heads` heads.
     pub fn pairs(&self, heads: usize) -> usize {
         self.pairs * heads
+    }
+
+    /// The first pair and the rows of each sequence, for one of `heads` heads.
+    pub(super) fn pairs_of_head(&self, head: usize, heads: usize) -> impl Iterator<Item = (usize, usize)> {
+        self.spans.iter().map(move |span| (span.pairs * heads + head * span.rows * span.rows, span.rows))
     }
 
     /// Runs `work` for every head of every sequence, on any thread.
@@ -55,7 +65,7 @@ impl Ragged {
         (0..self.spans.len() * heads).into_par_iter().for_each(|unit| {
             let (span, head) = (self.spans[unit / heads], unit % heads);
             let pairs = span.pairs * heads + head * span.rows * span.rows;
-            work(SequenceHead { span, column: head * width, width, hidden: heads * width, pairs });
+            work(SequenceHead { span, head, column: head * width, width, hidden: heads * width, pairs });
         });
     }
 
@@ -81,6 +91,8 @@ pub(super) enum Qkv {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SequenceHead {
     pub(super) span: Span,
+    /// Which of the heads.
+    pub(super) head: usize,
     /// Its first column of H.
     column: usize,
     pub(super) width: usize,

@@ -1,4 +1,4 @@
-//! Attention scores before the softmax, and their gradient.
+//! Attention scores before the softmax, and their gradients.
 
 use rayon::prelude::*;
 
@@ -8,13 +8,17 @@ use crate::train::pool::{acquire, acquire_aligned, release_aligned};
 use crate::train::product::{Product, Transpose};
 use crate::train::rows::SharedOutput;
 
-/// `Q Kᵀ / √D` before mask and softmax: `[N, 3H]` to `[P]`.
+/// `Q Kᵀ / √D + bias` before mask and softmax: `[N, 3H]` to `[P]`.
+///
+/// `bias` `[A, 2L - 1]`, where there is one, has the biases of each head by distance, at `L - 1 + key - query`, for
+/// sequences of up to L tokens.
 ///
 /// # Panics
 /// If the lengths do not match.
 #[track_caller]
-pub fn attention_scores(cpu: Cpu, qkv: &[f32], heads: usize, ragged: &Ragged) -> Vec<f32> {
+pub fn attention_scores(cpu: Cpu, qkv: &[f32], heads: usize, ragged: &Ragged, bias: Option<&[f32]>) -> Vec<f32> {
     let width = ragged.head_width(qkv, heads);
+    let longest = bias.map(|bias| longest(bias.len(), heads, ragged));
     let mut scores = acquire(ragged.pairs(heads));
     if width == 0 {
         scores.fill(0.0);
@@ -22,6 +26,15 @@ pub fn attention_scores(cpu: Cpu, qkv: &[f32], heads: usize, ragged: &Ragged) ->
     let output = SharedOutput::of(&mut scores);
     ragged.for_each_head(heads, width, |head| {
         let Span { rows, .. } = head.span;
+        // SAFETY: the pairs of this head, which belong to this task.
+        let pairs = unsafe { output.at(head.pairs) };
+        if let (Some(bias), Some(longest)) = (bias, longest) {
+            // SAFETY: as above.
+            let pairs = unsafe { std::slice::from_raw_parts_mut(pairs, rows * rows) };
+            for (query, row) in pairs.chunks_exact_mut(rows).enumerate() {
+                row.copy_from_slice(head_row(bias, head.head, longest, query, rows));
+            }
+        }
         let padded_rows = padded(rows);
         let mut transposed = acquire_aligned(width * padded_rows);
         let stride = 3 * head.hidden;
@@ -34,20 +47,56 @@ pub fn attention_scores(cpu: Cpu, qkv: &[f32], heads: usize, ragged: &Ragged) ->
             a_column_stride: 1,
             b: transposed.as_ptr(),
             b_stride: padded_rows,
-            // SAFETY: the pairs of this head, which belong to this task.
-            c: unsafe { output.at(head.pairs) },
+            c: pairs,
             c_stride: rows,
             rows,
             depth: width,
             columns: rows,
             scale: head.scale(),
-            add: false,
+            add: bias.is_some(),
         };
         // SAFETY: queries, transposed keys and pairs of this head.
         unsafe { product.run(cpu) };
         release_aligned(transposed);
     });
     scores
+}
+
+/// Gradient of the bias of [`attention_scores`], `[A, 2L - 1]` for sequences of up to `longest` tokens, where the scores
+/// have the gradient `ds` `[P]`: the sum over all pairs of a distance.
+///
+/// # Panics
+/// If the lengths do not match.
+#[track_caller]
+pub fn attention_bias_backward(ds: &[f32], heads: usize, ragged: &Ragged, longest: usize) -> Vec<f32> {
+    assert_eq!(ds.len(), ragged.pairs(heads), "a gradient for each pair");
+    assert!(longest > 0 && ragged.longest() <= longest, "sequences of up to {} tokens", ragged.longest());
+    let mut gradient = acquire(heads * (2 * longest - 1));
+    // A head is one task and goes over the sequences in order, so that sums do not depend on threads.
+    gradient.par_chunks_mut(2 * longest - 1).enumerate().for_each(|(head, gradient)| {
+        gradient.fill(0.0);
+        for (first, rows) in ragged.pairs_of_head(head, heads) {
+            for (query, row) in ds[first..first + rows * rows].chunks_exact(rows).enumerate() {
+                let sums = &mut gradient[longest - 1 - query..][..rows];
+                sums.iter_mut().zip(row).for_each(|(sum, ds)| *sum += ds);
+            }
+        }
+    });
+    gradient
+}
+
+/// The biases of a query and the first `keys` keys.
+fn head_row(bias: &[f32], head: usize, longest: usize, query: usize, keys: usize) -> &[f32] {
+    &bias[head * (2 * longest - 1) + longest - 1 - query..][..keys]
+}
+
+/// L of biases `[A, 2L - 1]`, if they are enough for these sequences.
+#[track_caller]
+fn longest(biases: usize, heads: usize, ragged: &Ragged) -> usize {
+    let longest = (biases / heads + 1) / 2;
+    assert_eq!(biases, heads * (2 * longest).saturating_sub(1), "biases of {heads} heads");
+    assert!(ragged.longest() <= longest, "{} tokens and biases for {longest}", ragged.longest());
+    longest
 }
 
 /// Gradient of [`attention_scores`] at `[N, 3H]` where the scores have the gradient `ds` `[P]`; that of the values is

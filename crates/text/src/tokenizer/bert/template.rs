@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use tokenizers::PostProcessorWrapper;
 use tokenizers::processors::bert::BertProcessing;
+use tokenizers::processors::roberta::RobertaProcessing;
 
 /// The layouts of a text alone and of a pair.
 pub(super) struct Templates {
@@ -36,6 +37,13 @@ impl Templates {
                 let single = || vec![special(cls.1, 0), first(0), special(sep.1, 0)];
                 let pair = single().into_iter().chain([second(1), special(sep.1, 1)]);
                 Some(Self::of_parts(single(), pair.collect()))
+            }
+            // What it does besides, to places of tokens that hold a space, does not occur here.
+            Some(PostProcessorWrapper::Roberta(RobertaProcessing { sep, cls, .. })) => {
+                let special = |id| TemplatePart::Special { ids: vec![id], token_type: 0 };
+                let single = || vec![special(cls.1), first(0), special(sep.1)];
+                let second = [special(sep.1), TemplatePart::Second { token_type: 0 }, special(sep.1)];
+                Some(Self::of_parts(single(), single().into_iter().chain(second).collect()))
             }
             Some(PostProcessorWrapper::Template(template)) => Self::of_file(serde_json::to_value(template).ok()?),
             Some(_) => None,

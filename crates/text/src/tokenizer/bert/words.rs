@@ -9,6 +9,9 @@ impl Bert {
     /// Appends the pieces of a text, without special tokens at its ends; `None` if only the library can
     /// tell them. May stop once there are `enough`.
     pub(super) fn tokenize(&self, text: &str, enough: usize, word: &mut Vec<u8>, to: &mut impl Sink) -> Option<()> {
+        if self.added.may_hold_others(text) {
+            return None;
+        }
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() && to.len() < enough {
