@@ -13,6 +13,7 @@ mod kill;
 mod pair_readings;
 mod predict_files;
 mod quantize;
+mod raw_text;
 mod readmes;
 mod real_data;
 mod several_labels;

@@ -1,0 +1,88 @@
+//! From raw text to a classifier: a language model, a general distillation, a student with pieces of its own.
+
+use std::path::Path;
+
+use attar_text::layout::Split;
+use attar_text::random::Streams;
+use attar_text::synthetic;
+
+use crate::common::{fail, json, succeed, workshop, write};
+
+/// `text.txt`, a corpus of documents, and `rows.csv`, labeled rows.
+fn files(folder: &Path) {
+    let rows = synthetic::generate(&Streams::new(1), 300, Split::Train);
+    let document =
+        |part: &[attar_text::labeled::Example]| part.iter().map(|row| format!("{}\n", row.text)).collect::<String>();
+    write(folder, "text.txt", &rows.examples.chunks(12).map(document).collect::<Vec<_>>().join("\n"));
+    let row = |row: &attar_text::labeled::Example| {
+        let attar_text::labeled::Label::Class(class) = row.label else { panic!("rows have classes") };
+        format!("{},{}\n", row.text.replace(',', " "), rows.target.labels().unwrap().name(class).unwrap())
+    };
+    write(folder, "rows.csv", &format!("text,label\n{}", rows.examples.iter().map(row).collect::<String>()));
+}
+
+#[test]
+fn raw_text_becomes_a_language_model_and_a_student() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    files(folder);
+    let tokenizer = workshop().join("tokenizer").display().to_string();
+    let text = ["--corpus", "text.txt", "--max-tokens", "32", "--energy", "off", "--held-out", "16"];
+    let shape = ["pretrain", "--tokenizer", &tokenizer, "--layers", "2", "--hidden", "16", "--heads", "2"];
+    let pretrained = json(&succeed(
+        folder,
+        &[&shape[..], &text, &["--steps", "20", "--rate", "0.01", "--out", "lm", "--json"]].concat(),
+    ));
+    let perplexity = pretrained["held_out"]["perplexity"].as_f64().unwrap();
+    assert!(perplexity > 1.0 && perplexity < 300.0, "{pretrained}");
+    let inspected = succeed(folder, &["inspect", "lm"]);
+    assert!(inspected.to_lowercase().contains("masked"), "{inspected}");
+    // It goes on from there, and says what comes next.
+    let more = succeed(
+        folder,
+        &[&["pretrain", "lm", "--whole-words"], &text[..], &["--steps", "5", "--out", "more"]].concat(),
+    );
+    assert!(more.contains("perplexity") && more.contains("attar finetune more"), "{more}");
+
+    // A second vocabulary beside the first.
+    succeed(folder, &["vocab", "train", "--text", "text.txt", "--size", "120", "--out", "pieces"]);
+    let second = ["pretrain", "lm", "--second-tokenizer", "pieces", "--second-share", "0.7"];
+    let mixed = json(&succeed(folder, &[&second[..], &text, &["--steps", "8", "--out", "mixed", "--json"]].concat()));
+    assert!(mixed["parameters"].as_u64().unwrap() < pretrained["parameters"].as_u64().unwrap(), "{mixed}");
+
+    // A teacher's states, before it knows a task; its student turns texts into vectors.
+    let general = ["distill", "--teacher", "lm", "--init", "random", "--layers", "1", "--hidden", "8", "--heads", "2"];
+    let general = succeed(folder, &[&general[..], &text, &["--steps", "10", "--out", "general"]].concat());
+    assert!(general.contains("on held-out text") && general.contains("attar embed general"), "{general}");
+    assert!(succeed(folder, &["embed", "general", "lights on please", "--json"]).contains('['));
+
+    // The student of a task begins with it.
+    let teacher = workshop().join("teacher").display().to_string();
+    let task = ["distill", "--teacher", &teacher, "--data", "rows.csv", "--energy", "off", "--steps", "6"];
+    let student = succeed(folder, &[&task[..], &["--student", "general", "--out", "student"]].concat());
+    assert!(student.contains("keeps") && student.contains("attar predict student"), "{student}");
+    // Or has pieces of its own.
+    let own = json(&succeed(folder, &[&task[..], &["--tokenizer", "pieces", "--out", "own", "--json"]].concat()));
+    assert!(
+        own["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("word by word")),
+        "{own}"
+    );
+    assert!(succeed(folder, &["predict", "own/small", "lights on please", "--json"]).contains("label"));
+}
+
+#[test]
+fn flags_that_do_not_go_with_raw_text_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    files(folder);
+    let teacher = workshop().join("teacher").display().to_string();
+    let distill = ["distill", "--teacher", &teacher, "--corpus", "text.txt"];
+    let both = fail(folder, &[&distill[..], &["--data", "rows.csv"]].concat());
+    assert!(both.contains("--data") && both.contains("--corpus"), "{both}");
+    let gold = fail(folder, &[&distill[..], &["--gold-only"]].concat());
+    assert!(gold.contains("--gold-only"), "{gold}");
+    let two = fail(folder, &[&distill[..3], &["--data", "rows.csv", "--student", "x", "--layers", "1"]].concat());
+    assert!(two.contains("--student") && two.contains("--layers"), "{two}");
+    let missing = fail(folder, &["pretrain", &teacher]);
+    assert!(missing.contains("--corpus"), "{missing}");
+}

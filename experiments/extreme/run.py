@@ -1,0 +1,178 @@
+"""A small vocabulary of the student's own: what each part of the method brings.
+
+    python3 experiments/extreme/run.py [--sets sst2,snips] [--rows pruned,mixed] [--sizes full] [--seeds 1] [--steps N]
+
+Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the encoder; `attar` in target/release (or
+$ATTAR). What is finished is a line of results.jsonl and is not repeated; what was broken off goes on. `--steps` cuts
+every training to so many updates, to try the script. Ends with the table of README.md. Uses Python's own library alone.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "defaults"))
+import sets  # noqa: E402  (the data sets are those of the defaults)
+import steps  # noqa: E402
+
+SHARED = pathlib.Path(os.environ.get("ATTAR_SHARED", ROOT.parent / "shared"))
+ATTAR = os.environ.get("ATTAR", str(ROOT / "target" / "release" / "attar"))
+ENCODER = pathlib.Path(os.environ.get("ATTAR_ENCODER", ROOT / "target" / "assets" / "all-MiniLM-L6-v2"))
+RUNS = ROOT / "runs" / "extreme"
+RESULTS = HERE / "results.jsonl"
+PIECES = 4928
+TEXT = sorted((SHARED / "data" / "corpus").glob("*/*.txt.*"))
+
+# What a row is: its title, whether it begins with a general stage, and the flags of `attar distill`.
+ROWS = {
+    "full": ("all of the teacher's pieces", None, ["--max-bytes", "200MB"]),
+    "part": ("a part of the teacher's pieces", None, ["--vocabulary", str(PIECES)]),
+    "gold": ("own pieces, gold labels alone", None, ["--init", "random", "--tokenizer", "PIECES", "--gold-only"]),
+    "random": ("own pieces, random beginning, by words", None, ["--init", "random", "--tokenizer", "PIECES"]),
+    "pruned": ("own pieces as means of the teacher's, by words", None, ["--tokenizer", "PIECES"]),
+    "mixed": ("own pieces, learned by the teacher beside its own", "mixed", []),
+    "down": ("own pieces, weights projected down, by words", "down", []),
+    "up": ("own pieces, weights projected up, by words", "up", []),
+}
+
+
+def attar(folder, name, *arguments):
+    """Runs a command once; its answer is NAME.json in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    answer = folder / f"{name}.json"
+    if not answer.exists():
+        command = [ATTAR, *map(str, arguments), "--json"]
+        print("$", " ".join(command), file=sys.stderr)
+        args = argparse.Namespace(name=folder / name, command_line=command)
+        if steps.timed(args) != 0:
+            raise RuntimeError(f"{' '.join(command)} failed")
+    return json.loads(answer.read_text())
+
+
+def cut(count):
+    return ["--steps", count] if count else []
+
+
+def pieces():
+    folder = RUNS / "pieces"
+    if not (folder / "vocab.txt").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([ATTAR, "vocab", "train", "--text", *map(str, TEXT), "--size", str(PIECES), "--out", str(folder)], check=True)
+    return folder
+
+
+def language_model(count):
+    """The encoder with a trained masked-language-model head."""
+    out = RUNS / "language-model"
+    attar(RUNS, "language-model", "pretrain", ENCODER, "--corpus", *TEXT, "--out", out, *cut(count))
+    return out
+
+
+def mixed_encoder(count):
+    """The encoder after it has learned the small vocabulary beside its own."""
+    out = RUNS / "mixed-encoder"
+    base = language_model(count)
+    second = ["--second-tokenizer", pieces(), "--corpus", *TEXT]
+    attar(RUNS, "mixed-encoder", "pretrain", base, *second, "--out", out, *cut(count))
+    return out
+
+
+def projected_student(direction, count):
+    """A student of half the width whose weights were compared with the language model's."""
+    out, recipe = RUNS / f"projected-{direction}", RUNS / f"projected-{direction}.toml"
+    length = f"{{ steps = {count} }}" if count else "{ epochs = 1 }"
+    files = ", ".join(json.dumps(str(file)) for file in TEXT)
+    recipe.write_text(
+        f"""data = {{ kind = "corpus", files = [{files}] }}
+teacher = {{ path = {json.dumps(str(language_model(count)))} }}
+student = {{ from = "shape", layers = 6, hidden = 192, heads = 12, feed-forward = 768, tokenizer = {json.dumps(str(pieces()))} }}
+[[stage]]
+name = "projected"
+objective = [{{ kind = "masked-lm" }}, {{ kind = "shared-projection", direction = "{direction}" }}]
+length = {length}
+rate = 1e-3
+keep = "last"
+"""
+    )
+    attar(RUNS, f"projected-{direction}", "distill", "--recipe", recipe, "--out", out)
+    return out
+
+
+def run(data, size, seed, row, count):
+    one = sets.SETS[data]
+    columns = ["--text", "text", "--label", "label", *(["--pair", "pair"] if one.pair else [])]
+    train = ["--data", one.folder(size, seed) / "train.csv", *columns, "--seed", seed, *cut(count)]
+    base = RUNS / data / f"{size}-seed-{seed}"
+    title, general, flags = ROWS[row]
+    encoder = mixed_encoder(count) if general == "mixed" else ENCODER
+    teacher = base / ("teacher-mixed" if general == "mixed" else "teacher")
+    attar(base, teacher.name, "finetune", encoder, *train, "--out", teacher)
+    if general in ("down", "up"):
+        flags = ["--student", projected_student(general, count)]
+    flags = [str(pieces()) if flag == "PIECES" else flag for flag in flags]
+    out = base / row
+    delivery = attar(base, row, "distill", "--teacher", teacher, *train, *flags, "--out", out)
+    small = out / "small" if (out / "small" / "config.json").exists() else out / "student"
+    # The teacher is always the one that reads its own pieces.
+    attar(base, "teacher", "finetune", ENCODER, *train, "--out", base / "teacher")
+    evaluation = attar(base, f"{row}-eval", "eval", base / "teacher", small, "--data", one.test(), *columns)
+    times = json.loads((base / f"{row}.time").read_text())
+    line = {"set": data, "size": size, "seed": seed, "row": row, "title": title, "steps": count}
+    for index, (role, path) in enumerate((("teacher", base / "teacher" / "student"), ("student", small))):
+        line[role] = steps.model(evaluation, None, index) | {"bytes": steps.shipped(path)}
+    line["student"]["made"] = steps.made(delivery, times)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    print(f"{data} {size} {seed} {row}: {line['student']['scores']}", file=sys.stderr)
+
+
+def table():
+    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    lines = [line for line in lines if not line["steps"]]
+    print("| set | rows | beginning | score | of the teacher | bytes | µs a text | made in |\n|---|---|---|---|---|---|---|---|")
+    for line in sorted(lines, key=lambda line: (line["set"], line["size"], list(ROWS).index(line["row"]), line["seed"])):
+        metric = sets.SETS[line["set"]].metrics[0]
+        score, whole = (line[role]["scores"][metric] for role in ("student", "teacher"))
+        made = line["student"]["made"]["seconds"] / 60
+        print(
+            f"| {sets.SETS[line['set']].title} | {line['size']}, seed {line['seed']} | {line['title']} | {score:.3f} | "
+            f"{100 * score / whole:.1f} % | {line['student']['bytes'] / 1e6:.2f} MB | {line['student']['micros']:.0f} | {made:.0f} min |"
+        )
+
+
+def main():
+    words = lambda text: text.split(",")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sets", type=words, default=["sst2", "mrpc", "clinc150", "snips", "agnews"])
+    parser.add_argument("--rows", type=words, default=list(ROWS))
+    parser.add_argument("--sizes", type=words, default=["full"])
+    parser.add_argument("--seeds", type=words, default=["1", "2", "3"])
+    parser.add_argument("--steps", type=int, default=0)
+    args = parser.parse_args()
+    done = {
+        (line["set"], line["size"], line["seed"], line["row"], line["steps"])
+        for line in map(json.loads, RESULTS.read_text().splitlines() if RESULTS.exists() else [])
+    }
+    failed = []
+    for seed in map(int, args.seeds):
+        for data in args.sets:
+            for size in args.sizes:
+                for row in args.rows:
+                    if (data, size, seed, row, args.steps) in done:
+                        continue
+                    try:
+                        run(data, size, seed, row, args.steps)
+                    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+                        failed.append(f"{data} {size} {seed} {row}: {error}")
+    table()
+    print("\n".join(f"failed: {one}" for one in failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
