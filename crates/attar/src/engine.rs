@@ -27,6 +27,19 @@ fn told(session: Session) -> anyhow::Result<Session> {
     Ok(session)
 }
 
+/// Refuses single texts for a model that has learned from pairs, and warns of pairs for one that has not.
+pub(crate) fn check_pairs(model: &Path, has_pairs: bool, way_out: &str) -> anyhow::Result<()> {
+    let name = model_directory::name(model);
+    match model_directory::has_learned_pairs(&model_directory::locate(model))? {
+        Some(true) if !has_pairs => anyhow::bail!("{name} has learned from pairs of texts: {way_out}"),
+        Some(false) if has_pairs => {
+            console::warning(format!("{name} has learned from single texts: what it says of pairs means little"));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Bytes of the files that the model of a path answers with: weights, configuration and tokenizer, as they lie there.
 pub(crate) fn shipped(path: &Path, args: &EngineArgs) -> anyhow::Result<u64> {
     let dir = model_directory::locate(path);

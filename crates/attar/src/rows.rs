@@ -14,7 +14,7 @@ use attar_text::metrics::Metric;
 use attar_text::table::TableSpec;
 
 use crate::cli::data::{ScoringArgs, SplitArg, TableArgs};
-use crate::console;
+use crate::{console, engine};
 
 /// The rows to score by, their labels read as a model names them, and the metrics: the one that decides first.
 pub(crate) fn labeled(
@@ -77,6 +77,12 @@ pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> 
         (0..whole.len()).filter(|&row| !scored.contains(&texts_of(&whole.examples[row]))).collect();
     ensure!(!others.is_empty(), "{}: every row is among those to score by: name other rows", path.display());
     Ok((whole.subset(&others), whole.len() - others.len()))
+}
+
+/// Refuses rows without a second text for a model that has learned from pairs, and warns of pairs for one that has not.
+pub(crate) fn check_pairs(model: &Path, data: &Dataset) -> anyhow::Result<()> {
+    let has_pairs = data.examples.iter().any(|row| row.pair.is_some());
+    engine::check_pairs(model, has_pairs, "name the column of the second text with --pair")
 }
 
 fn without_label_file(mut spec: LabeledSpec) -> LabeledSpec {

@@ -84,6 +84,7 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
     }
     let first = contenders.iter().find_map(Contender::session).map(Session::target).transpose()?;
     let (data, metrics) = rows::labeled(&args.data, &args.scoring, first)?;
+    args.models.iter().try_for_each(|model| rows::check_pairs(model, &data))?;
     // A named part of a known data set is used as it is.
     let Division { scored: data, rest } = match args.data.is_dir() {
         true => Division { scored: data, rest: None },

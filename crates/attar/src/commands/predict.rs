@@ -77,7 +77,7 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
         }
     }
     let target = named(&args.model, session.target()?, args.labels.as_deref())?;
-    check_pair(&args.model, args.pair.is_some())?;
+    engine::check_pairs(&args.model, args.pair.is_some(), "give the second text (with --data its column) as --pair")?;
     match &args.data {
         Some(data) => files::run(&mut session, &target, data, args),
         None => lines::run(&mut session, &target, args),
@@ -103,21 +103,6 @@ fn named(model: &Path, target: &Target, names: Option<&[String]>) -> anyhow::Res
         Target::MultiLabel(theirs) => Target::MultiLabel(renamed(theirs)?),
         Target::Regression => bail!("--labels names classes, and {model} gives scores: leave it out"),
     })
-}
-
-/// A model that has learned from pairs gives no sense without one, and little with one that it has not learned from.
-fn check_pair(model: &Path, has_pair: bool) -> anyhow::Result<()> {
-    let name = model_directory::name(model);
-    match model_directory::has_learned_pairs(&model_directory::locate(model))? {
-        Some(true) if !has_pair => {
-            bail!("{name} has learned from pairs of texts: give the second text (with --data its column) as --pair")
-        }
-        Some(false) if has_pair => {
-            console::warning(format!("{name} has learned from single texts: what it says of pairs means little"));
-        }
-        _ => {}
-    }
-    Ok(())
 }
 
 fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logits: &'a [f32]) -> Prediction<'a> {

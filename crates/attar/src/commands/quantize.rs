@@ -161,6 +161,7 @@ fn scored_rows(
     notes: &mut Vec<String>,
 ) -> anyhow::Result<ScoredRows> {
     let (dev, metrics) = rows::labeled(path, &args.scoring, Some(classifier(bundle)?))?;
+    rows::check_pairs(&args.model, &dev)?;
     // Without training rows the texts of the others calibrate.
     let is_apart = args.scoring.split != Some(SplitArg::Train);
     let train = if is_apart { rows::training(path, &args.scoring).ok() } else { None };

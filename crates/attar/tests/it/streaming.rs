@@ -205,6 +205,13 @@ fn pairs_are_for_models_that_have_learned_from_pairs() {
     assert!(fail(folder, &["predict", &model, "--data", "in.csv"]).contains("as --pair"));
     succeed(folder, &["predict", &model, "lights on", "--pair", "lamps"]);
     succeed(folder, &["predict", &model, "--data", "in.csv", "--pair", "other"]);
+    // Rows to score by, too.
+    write(folder, "scored.csv", "text,other,label\nlights on,lamps,lights_on\nlights off,lamps,lights_off\n");
+    for call in [&["eval", &model, "--no-speed"][..], &["quantize", &model, "--out", "small"]] {
+        let told = fail(folder, &[call, &["--data", "scored.csv", "--all-rows"]].concat());
+        assert!(told.contains("has learned from pairs") && told.contains("with --pair"), "{told}");
+    }
+    succeed(folder, &["eval", &model, "--no-speed", "--data", "scored.csv", "--pair", "other", "--all-rows"]);
     let told = |model: &str| {
         let output = attar(folder, &["predict", model, "lights on", "--pair", "lamps"]).output().unwrap();
         assert!(output.status.success());

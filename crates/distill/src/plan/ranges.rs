@@ -9,7 +9,7 @@ use crate::recipe::{DataSpec, EnergySpec, MoreSpec, Recipe, StageLength, StageSp
 /// Most rows that are made, read or computed at a time; what has more is a typing error.
 const MOST_ROWS: usize = 100_000_000;
 /// Most updates of a stage.
-const MOST_STEPS: usize = 100_000_000;
+const MOST_STEPS: usize = 10_000_000;
 /// Widest layer and longest text.
 const MOST_WIDTH: usize = 1 << 20;
 
@@ -105,7 +105,7 @@ fn stage(stage: &StageSpec) -> Result<(), Error> {
     let place = format!("stage {}", stage.name);
     let table = Table(&place);
     match stage.length {
-        StageLength::Epochs(epochs) => table.count("epochs", epochs, 1..=1_000_000)?,
+        StageLength::Epochs(epochs) => table.count("epochs", epochs, 1..=10_000)?,
         StageLength::Steps(steps) => table.count("steps", steps, 1..=MOST_STEPS)?,
     }
     table.count("batch-rows", stage.batch_rows, 1..=1_000_000)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use attar_meter::source::Component;
 use attar_meter::{Ledger, LedgerContents, LedgerError, ManualClock, Method, Totals, Window};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::scripted::{Scripted, meter};
@@ -158,4 +159,36 @@ fn windows_of_several_ledgers_add_up() {
     let windows: Vec<Window> = [read(&first).windows, read(&second).windows].concat();
     let joules = |windows: &[Window]| Totals::from_windows(windows).energy().unwrap().value().get();
     assert_eq!(joules(&windows), joules(&windows[..3]) + joules(&windows[3..]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A ledger whose bytes were changed anywhere is read or refused; what is read is no more than what was written.
+    #[test]
+    fn any_change_of_a_ledger_is_read_or_refused(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..6)
+    ) {
+        let (dir, path) = written(3);
+        let mut bytes = fs::read(&path).unwrap();
+        let whole = Ledger::read(&path).unwrap().windows.len();
+        for (at, byte, how) in changes {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => _ = bytes.remove(at),
+            }
+        }
+        let path = dir.path().join("changed.jsonl");
+        fs::write(&path, &bytes).unwrap();
+        match Ledger::read(&path) {
+            Ok(contents) => {
+                prop_assert!(contents.windows.len() <= whole);
+                // What was read can be added up.
+                _ = Totals::from_windows(&contents.windows);
+            }
+            Err(error) => prop_assert!(error.to_string().contains("changed.jsonl"), "{}", error),
+        }
+    }
 }
