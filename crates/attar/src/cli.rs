@@ -1,5 +1,6 @@
 //! The command line as it is typed.
 
+pub(crate) mod augment;
 pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod energy;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Distill(DistillArgs),
     /// Train an encoder on raw text: it guesses pieces that are hidden from it (masked language modeling).
     Pretrain(pretrain::PretrainArgs),
+    /// Make new rows of training rows by other words, for a teacher to label.
+    Augment(augment::AugmentArgs),
     /// Estimate what a recipe will cost before it runs: sizes, FLOPs, time, energy.
     Plan(PlanArgs),
     /// Score models side by side on labeled text.

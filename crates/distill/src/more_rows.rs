@@ -5,6 +5,7 @@ use std::path::Path;
 use attar_text::labeled::Example;
 use attar_text::noise::{Noise, noisy};
 use attar_text::random::Streams;
+use attar_text::table::Column;
 use attar_text::unlabeled::{self, UnlabeledSpec};
 
 use crate::Error;
@@ -25,7 +26,11 @@ pub(crate) fn collect(
 ) -> Result<Vec<Example>, Error> {
     let mut rows = Vec::new();
     for path in &spec.unlabeled {
-        let found = unlabeled::read(&source(path, columns, spec.unlabeled_rows)?, &[&data.dev], streams)?;
+        let found = unlabeled::read(
+            &source(path, columns, data.train.has_pairs(), spec.unlabeled_rows)?,
+            &[&data.dev],
+            streams,
+        )?;
         if data.train.has_pairs() != found.examples.iter().all(|example| example.pair.is_some()) {
             let [expected, got] = match data.train.has_pairs() {
                 true => ["pairs of texts, as the data", "single texts"],
@@ -45,15 +50,22 @@ pub(crate) fn collect(
     Ok(rows)
 }
 
-/// A file with the columns of the data if it is a table, else a text a line.
-fn source(path: &Path, columns: &DataSpec, most: Option<usize>) -> Result<UnlabeledSpec, Error> {
+/// A file with the columns of the data if it is a table, else a text a line. Known data sets have no columns of the
+/// user's own: a table beside them has `text` and, of pairs, `pair`.
+fn source(path: &Path, columns: &DataSpec, pairs: bool, most: Option<usize>) -> Result<UnlabeledSpec, Error> {
     let plain = UnlabeledSpec { most: most.unwrap_or(usize::MAX), ..UnlabeledSpec::new(path) };
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if [".txt", ".txt.gz"].iter().any(|end| name.ends_with(end)) {
         return Ok(plain);
     }
     let DataSpec::Table { text, pair, format, .. } = columns else {
-        return Ok(UnlabeledSpec { table: table(path, TableFormat::default()), ..plain });
+        let column = |name: &str| Column::Name(name.to_owned());
+        return Ok(UnlabeledSpec {
+            table: table(path, TableFormat::default()),
+            text: Some(column("text")),
+            pair: pairs.then(|| column("pair")),
+            ..plain
+        });
     };
     Ok(UnlabeledSpec {
         table: table(path, *format),

@@ -13,7 +13,7 @@
 //!
 //! | | reference | clean |
 //! |---|---|---|
-//! | text of a copy | BERT's basic tokens, lower-cased, joined by spaces | the text as written but for the words replaced, with their case, and `a` or `an` after them |
+//! | text of a copy | BERT's basic tokens, lower-cased, joined by spaces | the text as written but for the words replaced, which keep their case, and `a` or `an` before them |
 //! | words replaced | tokens of `a` to `z` that are no stop words | words of letters that are neither stop words nor names nor parts of addresses, codes or contractions |
 //! | candidates | as the source gives them, the word itself too | no stop words, names, marks or repetitions, nor the word itself |
 //! | copies of a row | `per_row` draws for each text of a pair, of which those stay that differ | `per_row`, drawn again until they differ |

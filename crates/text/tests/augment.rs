@@ -324,6 +324,13 @@ const SYNSETS: &str = "1-n\tn\tmovie|film|moving picture|Film Art\t\t\n\
     11-r\tr\tquickly|rapidly|chop-chop\t\t\n\
     12-n\tn\tadult female|woman|lady\t\t\n\
     13-v\tv\twatch|see|catch\t\t\n\
+    16-n\tn\ttimes|multiplication|multiplication table\t\t\n\
+    17-n\tn\ttime|clock\t\t\n\
+    18-n\tn\ttime|clock|clocks\t\t\n\
+    19-v\tv\tcome|arrive\t\t20-v\n\
+    20-v\tv\tarrive|reach\t\t\n\
+    21-n\tn\tbuilding|edifice|edifice complex\t\t\n\
+    22-v\tv\tbuild|erect|erection\t\t\n\
     14-n\tn\tmovies|riveting machine|adorer|tale of passion|passion play|catcher|lady-in-waiting\t\t\n\
     15-r\tr\trapidly flowing|takeoff|seeing|interesting times|gripping tale|loving\t\t\n";
 
@@ -342,6 +349,18 @@ fn synonyms_stand_in_the_form_of_the_word() {
     assert_eq!(first("we watched women").as_deref(), Some("we caught ladies"));
     assert_eq!(first("it moves quickly").as_deref(), Some("it moves rapidly"));
     assert_eq!(first("an interesting one").as_deref(), Some("a gripping one"));
+    // The form of another word, where it is the likelier.
+    assert_eq!(first("a few times").as_deref(), Some("a few clocks"));
+    assert_eq!(first("they have come").as_deref(), Some("they have arrived"));
+    assert_eq!(first("high buildings and building").as_deref(), Some("high edifices and edifice"));
+    // What is similar to a verb is not a candidate, nor what shares one sense of many.
+    let options = AugmentOptions { per_row: 20, replace: 1.0, ..AugmentOptions::default() };
+    let rows = augmenter(options, thesaurus.clone()).augment(&[row("they come", None)]).unwrap();
+    assert_eq!(texts(&rows), ["they arrive"]);
+    let many: String =
+        (1..10).map(|n| format!("{n}-v\tv\trun|{}\t\t\n", if n == 1 { "flow|flower" } else { "runs" })).collect();
+    let (_many, path) = file("oewn_synsets.tsv", &many);
+    assert_eq!(first_candidates(Thesaurus::read(&path).unwrap(), "they run"), None);
     // No lemma, no sense in this place, no synonym.
     assert_eq!(first("the fast glass"), None);
 

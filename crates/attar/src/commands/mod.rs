@@ -1,6 +1,7 @@
 //! One file for each command: parse, call, render.
 
 mod answers;
+pub(crate) mod augment;
 pub(crate) mod bench;
 mod bounded;
 pub(crate) mod completions;

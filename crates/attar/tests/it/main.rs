@@ -1,6 +1,7 @@
 //! The binary from outside: what it prints, what it leaves on disk, how it fails.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod augment;
 mod bad_input;
 mod bench;
 mod commands;

@@ -96,6 +96,11 @@ impl Form {
     }
 }
 
+/// Whether a word is a past tense or a participle that no rule gives, that of `come` too.
+pub(super) fn is_irregular(word: &str) -> bool {
+    VERBS.iter().any(|verb| verb[1..].contains(&word))
+}
+
 fn with_s(word: &str) -> String {
     if ["s", "x", "z", "ch", "sh"].iter().any(|end| word.ends_with(end)) {
         return format!("{word}es");

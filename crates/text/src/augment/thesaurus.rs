@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use self::context::Context;
 use super::candidates::{CandidateSource, Slot, SourceError};
-use super::inflection::{Ending, Form};
+use super::inflection::{Form, is_irregular};
 use super::words::is_lower_case_word;
 use crate::table::{self, Column, Header, Quoting, TableError, TableSpec};
 
@@ -25,7 +25,7 @@ const FAMILIAR: usize = 2;
 ///
 /// A word is taken for the part of speech that its neighbors leave and that most of its senses have, an inflected one
 /// for a form of its lemma: `films` becomes `movies`. Synonyms come first whose senses are mostly those of the word, and
-/// adjectives of similar meaning last. Left out are names, phrases, words that the dictionary shows to be rare, and
+/// after those of an adjective the similar ones. Left out are names, phrases, words that the dictionary shows to be rare, and
 /// synonyms in few senses of a word that has many.
 #[derive(Debug, Clone)]
 pub struct Thesaurus {
@@ -153,14 +153,16 @@ impl Thesaurus {
         let mut ranked: Vec<(Reverse<usize>, &str)> =
             shared.iter().map(|(&word, &count)| (Reverse(share(word, count)), word)).collect();
         ranked.sort_unstable();
-        let similar = own.iter().flat_map(|&sense| &self.synsets[sense as usize].similar);
+        // Verbs and adjectives of many senses are similar to too much.
+        let is_plain = part == PartOfSpeech::Adjective && own.len() <= SENSES_A_SHARED_ONE;
+        let similar = own.iter().filter(|_| is_plain).flat_map(|&sense| &self.synsets[sense as usize].similar);
         let similar = similar.filter_map(|&other| self.synsets[other as usize].members.first());
         let similar = similar.filter(|word| **word != lemma && !shared.contains_key(word.as_str()));
         let words = ranked.into_iter().map(|(_, word)| word).chain(similar.map(String::as_str));
         let mut known = HashSet::new();
         // `chop-chop` and the like are of another register than the plain words that they stand beside.
-        let is_plain = |candidate: &&str| !candidate.contains('-') || word.contains('-');
-        let words = words.filter(is_plain).filter(|&word| self.is_familiar(word));
+        let is_apt = |candidate: &&str| !candidate.contains('-') || word.contains('-');
+        let words = words.filter(is_apt).filter(|&word| self.is_familiar(word));
         words.filter(|&word| known.insert(word)).filter_map(|word| form.of(word)).collect()
     }
 
@@ -179,12 +181,17 @@ impl Thesaurus {
         for part in [Noun, Verb, Adjective, Adverb] {
             consider(word.to_owned(), part, Form::Base);
         }
-        // A word that is in the dictionary as it is rarely stands for a form of another.
-        if !self.senses.contains_key(word) || Ending::of(word) == Ending::Ed {
-            for form in Form::INFLECTED {
-                let part = if form.is_of_verb() { Verb } else { Noun };
-                form.lemmas(word).into_iter().for_each(|lemma| consider(lemma, part, form));
-            }
+        // In the dictionary as they are, `building` and `tired` rarely stand for forms of `build` and `tire`; `times` does,
+        // and so do the irregular ones.
+        let is_entry = self.senses.contains_key(word);
+        for form in Form::INFLECTED {
+            let may_be = match form {
+                Form::Gerund => !is_entry,
+                Form::Past | Form::PastParticiple => !is_entry || is_irregular(word),
+                _ => true,
+            };
+            let part = if form.is_of_verb() { Verb } else { Noun };
+            form.lemmas(word).into_iter().filter(|_| may_be).for_each(|lemma| consider(lemma, part, form));
         }
         best
     }
