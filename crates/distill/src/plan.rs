@@ -2,6 +2,7 @@
 
 mod check;
 mod cost;
+mod from_teacher;
 mod head;
 mod inputs;
 mod probe;
@@ -33,11 +34,10 @@ use crate::run_directory::DataFacts;
 use crate::{Error, billing, device, more_rows, score};
 
 pub use cost::{Cost, StageCost};
+pub(crate) use from_teacher::{Pieces, layers_of};
 pub use inputs::{Inputs, Model};
 pub use probe::{Estimate, probe};
 pub use stage::PlannedStage;
-pub(crate) use student::Pieces;
-pub(crate) use student::layers_of;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};
 pub use teacher::PlannedTeacher;
@@ -126,7 +126,7 @@ impl Plan {
             notes.push("student and teacher have vocabularies of their own: states are compared word by word".into());
         }
         let teacher_ids = relation.teacher_ids(kept, &mut notes);
-        let pieces = student::pieces(&recipe.student, model.as_ref(), &tokenizer, teacher_ids.as_deref());
+        let pieces = from_teacher::pieces(&recipe.student, model.as_ref(), &tokenizer, teacher_ids.as_deref());
 
         if let Some(model) = &model {
             if let Some(labeled) = data.labeled() {

@@ -10,10 +10,11 @@ use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
+use super::Model;
+use super::from_teacher::{Pieces, layers_of, refuse_growth, refuse_layers};
 use super::head::{HeadFate, fate, reorder};
-use super::{Model, vocabulary};
 use crate::labels::ClassOrder;
-use crate::recipe::{ClassifierChoice, EmbeddingStart, HeadStart, StudentSpec};
+use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
 
 /// The student before its first step.
@@ -42,17 +43,6 @@ pub enum Beginning {
     FrozenHead,
     /// Parts of the teacher are chosen by importance measured on training text, in these layers, counted from 1.
     Pruned(Vec<usize>),
-}
-
-/// What the word embeddings of a student that is made of its teacher begin with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Pieces {
-    /// The teacher's, piece by piece.
-    All,
-    /// Of each piece the teacher's pieces whose mean it is.
-    Made(Vec<Vec<u32>>),
-    /// Random numbers.
-    New,
 }
 
 /// What a student is to be, whatever it begins with.
@@ -166,24 +156,6 @@ impl PlannedStudent {
                 Ok(PlannedStudent { config, weights, beginning, base: None, pooling, first_pieces: None })
             }
         }
-    }
-}
-
-/// What the word embeddings of a student begin with if it is made of its teacher, given the teacher's ids of its pieces
-/// where they are a part of the teacher's.
-pub(super) fn pieces(
-    spec: &StudentSpec,
-    teacher: Option<&Model>,
-    tokenizer: &Tokenizer,
-    kept: Option<&[u32]>,
-) -> Pieces {
-    match (spec, teacher, kept) {
-        (StudentSpec::Teacher { tokenizer: Some(_), embeddings: EmbeddingStart::Random, .. }, ..) => Pieces::New,
-        (_, _, Some(kept)) => Pieces::Made(kept.iter().map(|&id| vec![id]).collect()),
-        (StudentSpec::Teacher { tokenizer: Some(_), .. }, Some(teacher), None) => {
-            Pieces::Made(vocabulary::origins(tokenizer, &teacher.tokenizer))
-        }
-        _ => Pieces::All,
     }
 }
 
@@ -310,99 +282,6 @@ fn shape_hint(config: &EncoderConfig) -> Option<String> {
     let fewer = (1..heads).rev().find(|&fewer| hidden.is_multiple_of(fewer))?;
     let widths = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
     Some(format!("set the hidden width to {widths}, or the heads to {fewer}"))
-}
-
-fn refuse_layers(layers: &[usize], teacher: usize) -> Result<(), Error> {
-    let rising = layers.windows(2).all(|pair| pair[0] < pair[1]);
-    if !layers.is_empty() && rising && layers[0] >= 1 && layers[layers.len() - 1] <= teacher {
-        return Ok(());
-    }
-    let expected = format!("layers of the teacher in rising order, from 1 to {teacher}");
-    Err(Error::refused("student", expected, format!("{layers:?}"), "correct `layers`"))
-}
-
-fn refuse_growth(config: &EncoderConfig, teacher: &EncoderConfig) -> Result<(), Error> {
-    let sizes = |c: &EncoderConfig| [("hidden", c.hidden), ("heads", c.heads), ("feed-forward", c.feed_forward)];
-    for ((name, ours), (_, theirs)) in sizes(config).into_iter().zip(sizes(teacher)) {
-        if ours > theirs {
-            let expected = format!("a `{name}` of at most {theirs}, the teacher's");
-            return Err(Error::refused("student", expected, ours.to_string(), "lower it, or begin from a shape"));
-        }
-    }
-    if config.hidden == teacher.hidden && config.heads != teacher.heads {
-        let expected = format!("the teacher's {} heads at its width of {}", teacher.heads, teacher.hidden);
-        return Err(Error::refused(
-            "student",
-            expected,
-            config.heads.to_string(),
-            "lower `hidden` too, or leave `heads` out",
-        ));
-    }
-    if config.hidden < teacher.hidden && config.head_width() > teacher.head_width() {
-        let expected = format!("heads of at most {} columns, the teacher's", teacher.head_width());
-        return Err(Error::refused(
-            "student",
-            expected,
-            config.head_width().to_string(),
-            "raise `heads` or lower `hidden`",
-        ));
-    }
-    Ok(())
-}
-
-/// The mean of some rows of so many columns; zeros if there is none.
-fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, columns: usize) -> Vec<f32> {
-    let share = 1.0 / rows.len().max(1) as f32;
-    let mut sum = vec![0.0; columns];
-    for row in rows {
-        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += share * x);
-    }
-    sum
-}
-
-/// The weights of some layers of a teacher, with the rows of the tables that the student keeps: of positions those that
-/// texts use, of types zeros where the teacher has none.
-pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, config: &EncoderConfig) -> Weights {
-    let mut weights = Weights::new();
-    let offset = teacher.config.position_offset();
-    for (name, shape) in expected_shapes(config) {
-        let theirs = match name.strip_prefix("encoder.layer.").and_then(|rest| rest.split_once('.')) {
-            Some((layer, part)) => {
-                let own: usize = layer.parse().expect("expected names count layers");
-                format!("encoder.layer.{}.{part}", layers[own] - 1)
-            }
-            None => name.clone(),
-        };
-        let Some(tensor) = teacher.weights.get(&theirs) else {
-            // A teacher that knows no types reads every token alike.
-            if name == "embeddings.token_type_embeddings.weight" {
-                weights.insert(name, Tensor::zeros(shape));
-            }
-            continue;
-        };
-        let columns = tensor.shape.last().copied().unwrap_or(1);
-        let row = |row: usize| &tensor.data[row * columns..(row + 1) * columns];
-        let rows: Option<Vec<Vec<usize>>> = match name.as_str() {
-            "embeddings.word_embeddings.weight" => match pieces {
-                Pieces::All => None,
-                Pieces::Made(origins) => {
-                    Some(origins.iter().map(|ids| ids.iter().map(|&id| id as usize).collect()).collect())
-                }
-                Pieces::New => continue,
-            },
-            "embeddings.position_embeddings.weight" => Some((offset..offset + shape[0]).map(|row| vec![row]).collect()),
-            _ => None,
-        };
-        let tensor = match rows {
-            Some(rows) => {
-                let data = rows.iter().flat_map(|rows| mean(rows.iter().map(|&place| row(place)), columns)).collect();
-                Tensor::new(vec![rows.len(), columns], data)
-            }
-            None => tensor.clone(),
-        };
-        weights.insert(name, tensor);
-    }
-    weights
 }
 
 /// What a head has to answer for this target.
