@@ -1,7 +1,5 @@
 //! Tables from anywhere: whatever bytes a file holds, reading it gives rows or an error.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its files has failed")]
-
 use attar_text::labeled::{LabeledSpec, TargetSpec, read};
 use attar_text::table::{Format, Header, Quoting, TableSpec, TextEncoding};
 use proptest::prelude::*;

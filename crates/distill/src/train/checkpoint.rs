@@ -240,10 +240,13 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path().join("checkpoints")).unwrap().count(), 2);
     }
 
+    /// What is done to a folder, by name.
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
     #[test]
     fn a_checkpoint_that_is_not_whole_is_refused() {
         let moments = "moments.safetensors";
-        let damage: [(&str, &dyn Fn(&Path)); 6] = [
+        let damage: [Damage<'_>; 6] = [
             ("no moments", &|folder| std::fs::remove_file(folder.join(moments)).unwrap()),
             ("no state", &|folder| std::fs::remove_file(folder.join("state.json")).unwrap()),
             ("half a state", &|folder| std::fs::write(folder.join("state.json"), "{\"sta").unwrap()),

@@ -286,7 +286,7 @@ fn what_raw_text_cannot_give_is_refused() {
     };
     for (from, to, expected) in [
         ("held-out = 20", "held-out = 2000", "lower `held-out`"),
-        ("max-tokens = 24", "max-tokens = 2", "at least 3"),
+        ("max-tokens = 24", "max-tokens = 2", "`max-tokens` from 3"),
         ("b.txt", "c.txt", "c.txt"),
         (r#"{ kind = "masked-lm", whole-words = true }"#, r#"{ kind = "gold" }"#, "raw text"),
         (r#"{ kind = "masked-lm", whole-words = true }"#, r#"{ kind = "hidden" }"#, "a teacher"),
