@@ -117,6 +117,10 @@ fn few_candidates_give_few_copies() {
     found.sort_unstable();
     // Neither the word itself nor a stop word nor a name.
     assert_eq!(found, ["the movie", "the picture"]);
+    // Nor is a name replaced, at the beginning of a sentence either.
+    let rows = augmenter(options, films()).augment(&[row("Film Plot, in Great Film. Great: film", None)]).unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.example.text.starts_with("Film Plot, in Great Film. ")));
+    assert!(rows.iter().any(|row| row.example.text.ends_with(" Grand: film")), "{:?}", texts(&rows));
 }
 
 #[test]

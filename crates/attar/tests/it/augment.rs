@@ -71,6 +71,9 @@ fn new_rows_have_the_columns_of_the_data() {
     assert!(lines(folder, "more.txt").iter().eq(new.iter().map(|row| row["command"].as_str().unwrap())));
     told(&["--out", "other.txt", "--per-row", "3", "--seed", "43"]);
     assert_ne!(lines(folder, "other.txt"), lines(folder, "more.txt"));
+    // Others may read the file, if they may read new files at all.
+    let permissions = |name: &str| std::fs::metadata(folder.join(name)).unwrap().permissions();
+    assert_eq!(permissions("more.csv"), permissions("rows.csv"));
     // Its sentence says what was done.
     let said = succeed(folder, &[&augment[..], &["--out", "more.tsv"]].concat());
     assert!(said.contains("new rows of 54 rows") && said.contains("without any candidate"), "{said}");

@@ -50,6 +50,8 @@ fn replaceable(text: &str) -> Vec<(Range<usize>, String)> {
     let mut words = Vec::new();
     // Whether a capital says nothing, because every sentence begins with one.
     let mut begins_sentence = true;
+    // Whether the last word found has such a capital: one before another capital is a part of a name.
+    let mut may_be_name = false;
     let mut start = 0;
     for (at, separator) in text.char_indices().filter(|(_, c)| is_separator(*c)).chain([(text.len(), ' ')]) {
         let chunk = &text[start..at];
@@ -63,13 +65,19 @@ fn replaceable(text: &str) -> Vec<(Range<usize>, String)> {
                 Case::Mixed => false,
             };
             let lower = body.to_lowercase();
+            if may_be_name && matches!(case, Case::Title | Case::Mixed) {
+                words.pop();
+            }
+            may_be_name = false;
             // A clitic (`'ll`) is no word, a quotation (`'film'`) has some.
             if is_word(body) && case_fits && body.chars().nth(1).is_some() && !is_stop_word(&lower) {
                 let first = start + chunk.find(body).unwrap_or(0);
                 words.push((first..first + body.len(), lower));
+                may_be_name = case == Case::Title && !chunk.ends_with('.');
             }
             begins_sentence = chunk.ends_with('.');
         }
+        may_be_name &= separator.is_whitespace();
         begins_sentence |= matches!(separator, '!' | '?' | ':' | '…' | '\n' | '"' | '“');
         start = at + separator.len_utf8();
     }
@@ -147,6 +155,7 @@ mod tests {
     fn words_are_told_from_the_rest() {
         assert_eq!(words("the film 's plot , a well-made one"), ["film", "plot", "well-made"]);
         assert_eq!(words("Great movie! Terrific \"fun\": Loved it."), ["Great", "movie", "Terrific", "fun", "Loved"]);
+        assert_eq!(words("Dow Jones fell. Great movie. Bad. Good"), ["fell", "Great", "movie", "Bad", "Good"]);
         // Names, capitals inside, contractions, codes, markup, tags, addresses.
         assert_eq!(words("see Spielberg and Tom Hanks, McDonald, iPhone"), ["see"]);
         assert_eq!(
