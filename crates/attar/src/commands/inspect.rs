@@ -135,7 +135,12 @@ fn find(directory: &Path) -> anyhow::Result<Found> {
             stored,
         })
     };
-    match checkpoint::load(directory) {
+    // A sentence encoder may name the class of a language model whose head it does not have.
+    let read = match Bundle::read_config(directory) {
+        Ok(config) => checkpoint::load_as(directory, config.head),
+        Err(_) => checkpoint::load(directory),
+    };
+    match read {
         Ok(loaded) => {
             let config = loaded.config.clone();
             let quantized = match path.exists() {

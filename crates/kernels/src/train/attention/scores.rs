@@ -93,7 +93,7 @@ fn head_row(bias: &[f32], head: usize, longest: usize, query: usize, keys: usize
 /// L of biases `[A, 2L - 1]`, if they are enough for these sequences.
 #[track_caller]
 fn longest(biases: usize, heads: usize, ragged: &Ragged) -> usize {
-    let longest = (biases / heads + 1) / 2;
+    let longest = (biases / heads).div_ceil(2);
     assert_eq!(biases, heads * (2 * longest).saturating_sub(1), "biases of {heads} heads");
     assert!(ragged.longest() <= longest, "{} tokens and biases for {longest}", ragged.longest());
     longest
