@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Fine-tune a model on labeled text.
     Finetune(FinetuneArgs),
     /// Distill a teacher into a smaller student.
-    Distill(DistillArgs),
+    Distill(Box<DistillArgs>),
     /// Train an encoder on raw text: it guesses pieces that are hidden from it (masked language modeling).
     Pretrain(pretrain::PretrainArgs),
     /// Make new rows of training rows by other words, for a teacher to label.
@@ -112,8 +112,9 @@ pub(crate) struct FinetuneArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DistillArgs {
-    /// Teacher: a model directory fine-tuned on the labels, the folder of a `finetune` run, or a bare encoder, which is
-    /// fine-tuned on the data first, or teaches its states on raw text (`--corpus`).
+    /// Teacher: a fine-tuned model directory, the folder of a `finetune` run, or a bare encoder.
+    ///
+    /// A bare encoder is fine-tuned on the data first, or teaches its states on raw text (`--corpus`).
     #[arg(long, required_unless_present = "recipe", help_heading = "Student")]
     pub(crate) teacher: Option<PathBuf>,
     #[command(flatten)]

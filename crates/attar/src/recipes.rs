@@ -302,7 +302,10 @@ fn checkpoint(training: &TrainingArgs) -> CheckpointSpec {
 
 /// The data that the flags name.
 pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
-    let path = args.data.clone().context("no data were given")?;
+    let path = args
+        .data
+        .clone()
+        .context("no data were given: name a file or a folder with --data, or a recipe with --recipe")?;
     if path.is_dir() {
         let layout = match &args.layout {
             Some(name) => Layout::from_name(name)?,

@@ -59,15 +59,10 @@ impl AlignedRows {
     /// The words of a batch of these rows, which has `student` tokens in each sequence, and their number in each sequence.
     pub(crate) fn words(&self, rows: &[u32], student: &[u32]) -> (Alignment, Vec<u32>) {
         let sequences = self.sequences(rows);
-        let mut all = Alignment::default();
-        let (mut theirs, mut ours) = (0, 0);
-        for (&sequence, &length) in sequences.iter().zip(student) {
-            let words = &self.words[sequence as usize];
-            all.teacher.extend(words.teacher.iter().map(|range| range.start + theirs..range.end + theirs));
-            all.student.extend(words.student.iter().map(|range| range.start + ours..range.end + ours));
-            theirs += self.teacher[sequence as usize].len() as u32;
-            ours += length;
-        }
+        let all = Alignment::of_batch(sequences.iter().zip(student).map(|(&sequence, &ours)| {
+            let sequence = sequence as usize;
+            (&self.words[sequence], [self.teacher[sequence].len() as u32, ours])
+        }));
         let counts = sequences.iter().map(|&sequence| self.words[sequence as usize].len() as u32).collect();
         (all, counts)
     }

@@ -56,7 +56,7 @@ pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, E
     let scores = &student.scores;
     let mut bundle = Bundle::new(plan.written_config(), student.weights.clone());
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.max_tokens)?;
-    bundle.pooling = plan.student.pooling.clone();
+    bundle.pooling = plan.student.pooling;
     bundle.max_tokens = Some(plan.max_tokens);
     let mut provenance = json!({
         "attar": env!("CARGO_PKG_VERSION"),

@@ -111,7 +111,10 @@ impl Plan {
             models.chain(base_config.iter().map(|(name, config)| (name.as_str(), config))).collect();
         let data = match CorpusSource::of(&recipe.data) {
             Some((source, max_tokens)) => TextData::Corpus(source.within(max_tokens, &models, &mut notes)),
-            None => TextData::Labeled(labeled_data(&recipe, &mut inputs, &full, &models, &streams, &mut notes)?),
+            None => {
+                let rows = labeled_data(&recipe, &mut inputs, &full, &models, &streams, &mut notes)?;
+                TextData::Labeled(Box::new(rows))
+            }
         };
         let reads_traces = recipe.stages.iter().flat_map(|stage| &stage.objectives).any(Objective::needs_trace);
         let (tokenizer, kept) = data.vocabulary(&full, recipe.student.vocabulary(), &mut notes)?;
@@ -128,10 +131,8 @@ impl Plan {
         let teacher_ids = relation.teacher_ids(kept, &mut notes);
         let pieces = from_teacher::pieces(&recipe.student, model.as_ref(), &tokenizer, teacher_ids.as_deref());
 
-        if let Some(model) = &model {
-            if let Some(labeled) = data.labeled() {
-                note_taught_rows(&model.bundle, labeled, &mut notes)?;
-            }
+        if let (Some(model), Some(labeled)) = (&model, data.labeled()) {
+            note_taught_rows(&model.bundle, labeled, &mut notes)?;
         }
         // The teacher's own score is measured with its own pieces.
         let teachers = model.as_ref().map(|model| model.tokenizer.clone());

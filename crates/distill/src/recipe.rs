@@ -93,7 +93,6 @@ impl DeviceChoice {
 /// Labeled text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a recipe has one of them")]
 pub enum DataSpec {
     /// A data set whose files and columns are known by name, such as GLUE's SST-2.
     Known {

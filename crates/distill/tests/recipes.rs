@@ -1,7 +1,5 @@
 //! The recipes that come with the project are recipes.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use attar_distill::objectives::Objective;

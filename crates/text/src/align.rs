@@ -59,16 +59,17 @@ impl Alignment {
         self.teacher.is_empty()
     }
 
-    /// The words of rows that stand one after the other, `[N]` tokens without padding.
-    pub fn of_batch<'r>(rows: impl IntoIterator<Item = &'r AlignedRow>) -> Alignment {
+    /// The words of rows that stand one after the other, `[N]` tokens without padding. With each row come the teacher's
+    /// and the student's number of its tokens.
+    pub fn of_batch<'r>(rows: impl IntoIterator<Item = (&'r Alignment, [u32; 2])>) -> Alignment {
         let mut all = Alignment::default();
         let (mut teacher, mut student) = (0, 0);
         let moved = |range: &Range<u32>, by: u32| range.start + by..range.end + by;
-        for row in rows {
-            all.teacher.extend(row.words.teacher.iter().map(|range| moved(range, teacher)));
-            all.student.extend(row.words.student.iter().map(|range| moved(range, student)));
-            teacher += row.teacher.len() as u32;
-            student += row.student.len() as u32;
+        for (words, [theirs, ours]) in rows {
+            all.teacher.extend(words.teacher.iter().map(|range| moved(range, teacher)));
+            all.student.extend(words.student.iter().map(|range| moved(range, student)));
+            teacher += theirs;
+            student += ours;
         }
         all
     }

@@ -261,20 +261,19 @@ fn a_batch_counts_on() {
     let aligned = aligner.align_all(&rows).unwrap();
     let one_by_one: Vec<AlignedRow> = rows.iter().map(|&(text, pair)| aligner.align(text, pair).unwrap()).collect();
     assert_eq!(aligned, one_by_one);
-    let batch = Alignment::of_batch(&aligned);
-    let ids = |ranges: &[Range<u32>], of: fn(&AlignedRow) -> &[u32]| {
-        let all: Vec<u32> = aligned.iter().flat_map(|row| of(row).to_vec()).collect();
-        ranges.iter().map(|range| all[range.start as usize..range.end as usize].to_vec()).collect::<Vec<_>>()
+    let tokens = |row: &AlignedRow| [row.teacher.len(), row.student.len()].map(|count| count as u32);
+    let batch = Alignment::of_batch(aligned.iter().map(|row| (&row.words, tokens(row))));
+    let words = |ids: &[u32], ranges: &[Range<u32>]| -> Vec<Vec<u32>> {
+        ranges.iter().map(|range| ids[range.start as usize..range.end as usize].to_vec()).collect()
     };
-    let expected = |of: fn(&AlignedRow) -> (&[u32], &[Range<u32>])| {
-        let words = aligned.iter().flat_map(|row| {
-            let (ids, ranges) = of(row);
-            ranges.iter().map(|range| ids[range.start as usize..range.end as usize].to_vec())
-        });
-        words.collect::<Vec<_>>()
-    };
-    assert_eq!(ids(&batch.teacher, |row| &row.teacher.ids), expected(|row| (&row.teacher.ids, &row.words.teacher)));
-    assert_eq!(ids(&batch.student, |row| &row.student.ids), expected(|row| (&row.student.ids, &row.words.student)));
+    let [teacher, student]: [Vec<u32>; 2] = [
+        aligned.iter().flat_map(|row| row.teacher.ids.clone()).collect(),
+        aligned.iter().flat_map(|row| row.student.ids.clone()).collect(),
+    ];
+    let theirs: Vec<_> = aligned.iter().flat_map(|row| words(&row.teacher.ids, &row.words.teacher)).collect();
+    let ours: Vec<_> = aligned.iter().flat_map(|row| words(&row.student.ids, &row.words.student)).collect();
+    assert_eq!(words(&teacher, &batch.teacher), theirs);
+    assert_eq!(words(&student, &batch.student), ours);
     assert_eq!(batch.len(), aligned.iter().map(|row| row.words.len()).sum::<usize>());
     assert_eq!(batch.len(), 4 + 2 + 5);
     let refused = Aligner::new(&whole, &spelled, Limit::new(1)).align_all(&rows).unwrap_err();

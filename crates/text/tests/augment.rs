@@ -158,7 +158,7 @@ fn the_published_code_is_followed_in_its_semantics() {
     let mut augmenter = augmenter(options, films());
     let original = row("A Great film,\tisn't it?", Some("film"));
     augmenter.keep_out(&[row("movie", None)]);
-    let rows = augmenter.augment(&[original.clone()]).unwrap();
+    let rows = augmenter.augment(std::slice::from_ref(&original)).unwrap();
     let pairs: Vec<(&str, &str)> =
         rows.iter().map(|row| (row.example.text.as_str(), row.example.pair.as_deref().unwrap())).collect();
     // The row itself first, as it is; then copies as lower-case tokens, beside the second text as it is.

@@ -63,7 +63,7 @@ pub(crate) struct LabelArgs {
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
     /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
-    #[arg(long, required_unless_present_any = ["recipe", "corpus"], value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
     /// Name of the known data set (default: told from its files).
     #[arg(long, value_name = "NAME", hide_short_help = true)]
@@ -94,10 +94,12 @@ pub(crate) struct DataArgs {
 
 /// Raw text to learn from.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Raw text")]
+#[command(next_help_heading = "Data")]
 pub(crate) struct CorpusArgs {
-    /// Raw text to learn from, also packed by gzip or zstd: documents between blank lines.
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["data", "recipe"])]
+    /// Raw text to learn from: documents between blank lines.
+    ///
+    /// Files may be packed by gzip or zstd.
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recipe")]
     pub(crate) corpus: Vec<PathBuf>,
     /// Take each line for a text of its own instead of joining the lines of a document.
     #[arg(long, hide_short_help = true)]

@@ -18,10 +18,10 @@ pub(crate) struct PretrainArgs {
     #[command(flatten)]
     pub(crate) corpus: CorpusArgs,
     /// Longest sequence in tokens, special tokens included.
-    #[arg(long, default_value_t = 128, value_name = "N", help_heading = "Raw text")]
+    #[arg(long, default_value_t = 128, value_name = "N", help_heading = "Data")]
     pub(crate) max_tokens: usize,
     /// Use only this many sequences, drawn by the seed.
-    #[arg(long, value_name = "N", help_heading = "Raw text", hide_short_help = true)]
+    #[arg(long, value_name = "N", help_heading = "Data", hide_short_help = true)]
     pub(crate) rows: Option<usize>,
     /// Directory with a second tokenizer that cuts some of the words; the model that comes out has its pieces alone.
     #[arg(long, value_name = "DIR", help_heading = "Second vocabulary", requires = "model")]

@@ -61,8 +61,9 @@ pub(crate) struct MoreArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Student")]
 pub(crate) struct ShapeArgs {
-    /// Model directory that the student begins with, such as one from `distill --corpus` (default: it is cut out of the
-    /// teacher).
+    /// Model directory that the student begins with.
+    ///
+    /// Such as one from `distill --corpus`; by default a student is cut out of the teacher.
     #[arg(
         long,
         value_name = "DIR",
@@ -72,10 +73,14 @@ pub(crate) struct ShapeArgs {
     /// What the student's weights start from.
     #[arg(long, value_enum, default_value = "pruned", hide_short_help = true)]
     pub(crate) init: InitArg,
-    /// Layers of the student (default: half of the teacher's, at most four, evenly spaced).
+    /// Layers of the student (default: half of the teacher's, at most four).
+    ///
+    /// They are taken from the teacher evenly spaced.
     #[arg(long)]
     pub(crate) layers: Option<usize>,
-    /// Hidden width of the student, a multiple of its heads (default: the teacher's).
+    /// Hidden width of the student (default: the teacher's).
+    ///
+    /// A multiple of its heads.
     #[arg(long)]
     pub(crate) hidden: Option<usize>,
     /// Attention heads of the student (default: as many as the teacher's).

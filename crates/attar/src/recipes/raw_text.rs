@@ -59,6 +59,10 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
 /// The recipe of `attar distill --corpus`: the teacher's states on raw text.
 pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Recipe> {
     anyhow::ensure!(
+        args.data.data.is_none(),
+        "--data and --corpus: a student learns from labeled rows or from raw text"
+    );
+    anyhow::ensure!(
         args.more.unlabeled.is_empty() && !args.gold_only && args.shape.max_bytes.is_none(),
         "--unlabeled, --gold-only and --max-bytes belong to labeled data (--data): leave them out beside --corpus"
     );

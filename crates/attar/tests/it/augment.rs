@@ -23,7 +23,7 @@ fn rows(folder: &Path, name: &str, separator: &str) -> Vec<String> {
         .collect();
     let quoted =
         |text: &str| if separator == "," { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() };
-    let label = |n: usize| if n % 2 == 0 { "sound" } else { "home" };
+    let label = |n: usize| if n.is_multiple_of(2) { "sound" } else { "home" };
     let lines = texts.iter().enumerate().map(|(n, text)| format!("{}{separator}{}\n", label(n), quoted(text)));
     write(folder, name, &format!("intent{separator}command\n{}", lines.collect::<String>()));
     write(folder, "oewn_synsets.tsv", SYNSETS);

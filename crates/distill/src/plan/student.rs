@@ -77,7 +77,7 @@ impl PlannedStudent {
         notes: &mut Vec<String>,
     ) -> Result<PlannedStudent, Error> {
         let Wanted { head, tokenizer, max_tokens, class_order } = wanted;
-        let teachers_pooling = sources.teacher.and_then(|teacher| teacher.pooling.clone());
+        let teachers_pooling = sources.teacher.and_then(|teacher| teacher.pooling);
         match spec {
             StudentSpec::Model { path, new_head, classifier, head: begins } => {
                 let base = match (path, sources.base) {

@@ -14,7 +14,7 @@ use crate::run_directory::DataFacts;
 
 /// What a plan learns from, before it is token ids.
 pub(super) enum TextData {
-    Labeled(LabeledRows),
+    Labeled(Box<LabeledRows>),
     /// The source of a corpus and the tokens of its longest sequence.
     Corpus((CorpusSource, usize)),
 }
@@ -122,7 +122,8 @@ impl TextData {
     ) -> Result<EncodedTexts, Error> {
         let limit = Limit::new(self.max_tokens());
         match self {
-            TextData::Labeled(LabeledRows { data, more }) => {
+            TextData::Labeled(rows) => {
+                let LabeledRows { data, more } = &**rows;
                 let dev = &data.dev.examples;
                 let rows: Vec<Example> = data.train.examples.iter().chain(more).cloned().collect();
                 let (aligned, train) = match teachers.filter(|teachers| teachers.aligns) {

@@ -82,6 +82,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "at least one of 2 rows")]
     fn a_segment_beyond_the_rows_is_refused() {
-        segment_mean(&[0.0; 4], 2, &[1..3]);
+        segment_mean(&[0.0; 4], 2, std::slice::from_ref(&(1..3)));
     }
 }
