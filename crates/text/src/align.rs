@@ -6,7 +6,7 @@
 //! use attar_text::tokenizer::{Limit, TrainOptions, train_wordpiece};
 //!
 //! let teacher = train_wordpiece(["a rose is a rose"; 2], TrainOptions::new(60))?;
-//! let student = train_wordpiece(["is arose"; 2], TrainOptions::new(12))?;
+//! let student = train_wordpiece(["is arose"; 2], TrainOptions::new(15))?;
 //! let aligner = Aligner::new(&teacher, &student, Limit::new(16));
 //! let row = aligner.align("a rose", None)?;
 //! // [CLS], a, rose, [SEP]; the student spells the second word.

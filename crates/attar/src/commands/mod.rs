@@ -12,6 +12,7 @@ pub(crate) mod eval;
 pub(crate) mod finetune;
 pub(crate) mod inspect;
 pub(crate) mod man;
+mod part_file;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod pretrain;

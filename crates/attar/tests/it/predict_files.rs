@@ -36,6 +36,9 @@ fn every_byte_of_a_table_goes_through() {
         .replace("  spaced ", &format!("  spaced {first}"))
         .replace("lamps,\"\"", &format!("lamps,\"\"{second}"));
     assert_eq!(out, expected);
+    // As any new file, it is for all whom the system lets read it.
+    let permissions = |name: &str| std::fs::metadata(folder.join(name)).unwrap().permissions();
+    assert_eq!(permissions("out.csv"), permissions("in.csv"));
     // Without --out it goes to standard output; nothing else does.
     assert_eq!(predict(folder, &["--data", "in.csv", "--text", "2", "--header", "true"]), expected);
 }

@@ -164,6 +164,7 @@ mod tests {
         let mut totals = [0.0];
         assert_eq!(cross_entropy(&logits, &[1], &mut totals), 0.0);
         let gradient = cross_entropy_backward(&logits, &[1], &totals, 1.0);
-        assert!(gradient.iter().all(|x| x.abs() < 1e-30), "{gradient:?}");
+        // The label's own is 1 - 1, as good as the exponential is.
+        assert!(gradient.iter().all(|x| x.abs() < 2.5e-7), "{gradient:?}");
     }
 }

@@ -423,7 +423,7 @@ mod tests {
     /// Whatever is not of the usual form is read by the library at once, and its refusal is ours.
     #[test]
     fn anything_unusual_is_left_to_the_library() {
-        let edits: [(&str, Value); 14] = [
+        let edits: [(&str, Value); 12] = [
             ("/version", json!("2.0")),
             ("/truncation", json!({"max_length": "long"})),
             ("/padding", json!(7)),
@@ -436,8 +436,6 @@ mod tests {
             ("/model/continuing_subword_prefix", json!("@@")),
             ("/model/unk_token", json!("[NONE]")),
             ("/model/vocab/rose", json!(3)),
-            ("/added_tokens/0/lstrip", json!(true)),
-            ("/added_tokens/0/normalized", json!(true)),
         ];
         for (place, value) in edits {
             let mut file = trained();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::cli::augment::AugmentArgs;
+use crate::commands::part_file;
 
 /// How rows are written, by the extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Output {
             "--out {}: a line of text has no room for a second text or a label: name a .csv, .tsv or .jsonl file",
             path.display()
         );
-        let part = beside(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let part = part_file::beside(path).with_context(|| format!("{} cannot be written", path.display()))?;
         let mut output = Self { part: BufWriter::new(part), path: path.to_owned(), format, columns, rows: 0 };
         if output.columns.header && matches!(format, Format::Csv | Format::Tsv) {
             let names = output.columns.names();
@@ -186,18 +187,6 @@ impl Output {
         part.persist(&self.path).with_context(unwritable)?;
         Ok(())
     }
-}
-
-/// A temporary file in the folder of another one, with the permissions of any new file.
-fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }
 
 /// A label as the data have it; several as an array, or with their separator between them.

@@ -16,6 +16,7 @@ use super::records::{Record, Records};
 use crate::cli::PredictArgs;
 use crate::cli::data::{EncodingArg, FormatArg};
 use crate::commands::answers::{Tally, answer_turn};
+use crate::commands::part_file;
 use crate::progress::counting;
 
 /// Rows that are in memory at a time.
@@ -57,9 +58,8 @@ pub(super) fn run(session: &mut Session, target: &Target, data: &Path, args: &Pr
     if let Some(out) = &args.out {
         ensure!(!is_same(data, out), "{} is read and cannot be written too: name another --out", out.display());
         // Beside its place until it is complete, so that an incomplete file is never read as the result.
-        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let unwritable = || format!("{} cannot be written", out.display());
-        let mut part = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
+        let mut part = part_file::beside(out).with_context(unwritable)?;
         let to = BufWriter::new(part.as_file_mut());
         answering.all(session, input, to, |bytes| bar.inc(bytes)).with_context(about)?;
         part.persist(out).with_context(unwritable)?;
