@@ -55,7 +55,7 @@ pub(super) fn write(path: &Path, run: &str, checkpoint: &Checkpoint) -> Result<(
     })
 }
 
-/// Reads what [`write`] wrote for the same run, or says what is wrong with it.
+/// Reads what [`write()`] wrote for the same run, or says what is wrong with it.
 pub(super) fn read(folder: &Path, run: &str) -> Result<Checkpoint, String> {
     let damaged = |what: &str, problem: &dyn std::fmt::Display| format!("damaged: {what}: {problem}");
     let text = std::fs::read(folder.join(STATE)).map_err(|e| damaged(STATE, &e))?;
