@@ -48,7 +48,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = folder.path().join("student");
     bundle(&plan, "student", &trained)?.write(&path, WriteMode::New)?;
     let mut session = Session::load(&path, &Options::all_threads(Precision::F32))?;
-    for text in ["a lovely soup", "this toast is stale"] {
+    for text in ["the soup was lovely", "my toast was stale"] {
         let logits = &session.logits(&[(text, None)], |_| ())?[0];
         println!("{text}: {}", if logits[1] > logits[0] { "good" } else { "bad" });
     }

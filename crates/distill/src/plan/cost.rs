@@ -1,6 +1,6 @@
 //! What a plan will cost, before it runs.
 
-use attar_model::{EncoderConfig, Size, flops};
+use attar_model::{EncoderConfig, Head, Size, flops};
 use serde::Serialize;
 
 use super::{Plan, PlannedStage};
@@ -70,7 +70,10 @@ impl StageCost {
             steps: stage.steps,
             rows,
             tokens,
-            teacher_flops: teacher.filter(|_| taught).map_or(0.0, forward),
+            teacher_flops: teacher.filter(|_| taught).map_or(0.0, |teacher| {
+                let head = if teacher.head.has_masked_lm() { Head::None } else { teacher.head.clone() };
+                forward(&EncoderConfig { head, ..teacher.clone() })
+            }),
             student_flops: 3.0 * forward(student),
         }
     }

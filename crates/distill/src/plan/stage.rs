@@ -127,7 +127,17 @@ impl PlannedStage {
 
     /// FLOPs of one forward pass of a model over everything that the stage processes.
     pub(super) fn forward_flops(&self, config: &EncoderConfig) -> f64 {
-        let one_epoch: f64 = self.lengths.iter().map(|&n| flops(config, n as usize).total()).sum();
+        let masking = self.spec.objectives.iter().find_map(Objective::masking);
+        // The head of a masked language model computes the hidden pieces alone, and a teacher's is left out.
+        let head = match config.head.has_masked_lm() {
+            true => masking.map_or(0.0, |masking| masking.share),
+            false => 1.0,
+        };
+        let one = |length: u32| {
+            let flops = flops(config, length as usize);
+            flops.encoder() + head * (flops.total() - flops.encoder())
+        };
+        let one_epoch: f64 = self.lengths.iter().map(|&length| one(length)).sum();
         one_epoch * self.passes()
     }
 

@@ -91,7 +91,16 @@ fn an_encoder_learns_to_guess_pieces_and_resumes_to_the_bit() {
     let plan = Plan::new(Recipe::parse(&text).unwrap()).unwrap();
     assert!(plan.labeled().is_none());
     assert_eq!(plan.student().config.head, Head::MaskedLm);
-    assert!(Cost::of(&plan).flops() > 0.0);
+    // The head guesses a seventh of the tokens.
+    let (rows, tokens) = plan.stages()[0].volume();
+    let config = &plan.student().config;
+    let each = |encoder: bool| {
+        let flops = attar_model::flops(config, (tokens / rows) as usize);
+        if encoder { flops.encoder() } else { flops.total() - flops.encoder() }
+    };
+    let expected = 3.0 * rows as f64 * (each(true) + 0.15 * each(false));
+    let cost = Cost::of(&plan).flops();
+    assert!((cost / expected - 1.0).abs() < 0.05, "{cost} and {expected}");
     let execute = |out: PathBuf, stops_after: Option<usize>| {
         let directory = RunDirectory::open(&out, &plan).unwrap();
         let mut first = Watch { stops_after, ..Watch::default() };
