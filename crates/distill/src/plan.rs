@@ -37,6 +37,7 @@ pub use cost::{Cost, StageCost};
 pub(crate) use from_teacher::{Pieces, layers_of};
 pub use inputs::{Inputs, Model};
 pub use probe::{Estimate, probe};
+pub use second_vocabulary::FirstVocabulary;
 pub use stage::PlannedStage;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};

@@ -182,7 +182,8 @@ pub enum DataSpec {
         /// Use only this many of the other sequences, drawn by the seed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rows: Option<usize>,
-        /// A second vocabulary, by which some words are cut; the model that comes out reads it alone.
+        /// A second vocabulary, by which some words are cut; the model that comes out reads it alone. Lines are then read in
+        /// parts of half as many words as a sequence has tokens, whatever `layout` says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mix: Option<MixSpec>,
     },

@@ -11,7 +11,7 @@ use crate::align::{AlignedRow, Aligner};
 use crate::batch::Batch;
 use crate::corpus::Corpus;
 use crate::random::Stream;
-use crate::sequences::{Sequences, SequencesError};
+use crate::sequences::{Sequences, SequencesError, frame};
 use crate::table::hexadecimal;
 use crate::tokenizer::{Limit, Tokenizer};
 
@@ -41,6 +41,9 @@ impl MixedTexts {
     ) -> Result<MixedTexts, SequencesError> {
         if max_tokens < 8 {
             return Err(SequencesError::Limit { found: max_tokens, least: 8 });
+        }
+        for tokenizer in [first, second] {
+            frame(tokenizer)?;
         }
         let aligner = Aligner::new(first, second, Limit::new(max_tokens));
         let mut texts = MixedTexts { first: first.vocabulary_size() as u32, max_tokens, rows: Vec::new() };

@@ -63,14 +63,12 @@ pub enum SequencesError {
     },
     /// A tokenizer that frames a text with something else than one token before and one after.
     #[error(
-        "the tokenizer puts {before} special tokens before a text and {after} after it, expected one of each to pack \
-         documents: choose the layout of one line a sequence"
+        "the tokenizer puts {found} special tokens around a text, expected one before and one after it to join or mix texts: \
+         choose the layout of one line a sequence, or another tokenizer"
     )]
     Frame {
-        /// Special tokens before a text.
-        before: usize,
-        /// Special tokens after it.
-        after: usize,
+        /// Special tokens of an empty text.
+        found: usize,
     },
     /// A limit that leaves no room for text.
     #[error("sequences of {found} tokens leave no room for text, expected at least {least}")]
@@ -244,17 +242,8 @@ struct Packer {
 
 impl Packer {
     fn new(tokenizer: &Tokenizer, max_tokens: usize) -> Result<Packer, SequencesError> {
-        let frame = tokenizer
-            .encode("", None, Limit::unlimited())
-            .map_err(|source| SequencesError::Encode { line: 1, source })?
-            .ids;
-        match frame[..] {
-            [first, last] => Ok(Packer { first, last, room: max_tokens - 2, pieces: Vec::new() }),
-            _ => {
-                let before = frame.len().min(1);
-                Err(SequencesError::Frame { before, after: frame.len() - before })
-            }
-        }
+        let [first, last] = frame(tokenizer)?;
+        Ok(Packer { first, last, room: max_tokens - 2, pieces: Vec::new() })
     }
 
     fn push(&mut self, pieces: &[u32], to: &mut Sequences) {
@@ -271,6 +260,13 @@ impl Packer {
             to.push([self.first].into_iter().chain(self.pieces.drain(..)).chain([self.last]));
         }
     }
+}
+
+/// The special tokens before and after a text, of which there has to be one each.
+pub(crate) fn frame(tokenizer: &Tokenizer) -> Result<[u32; 2], SequencesError> {
+    let empty = tokenizer.encode("", None, Limit::unlimited());
+    let ids = empty.map_err(|source| SequencesError::Encode { line: 1, source })?.ids;
+    ids.as_slice().try_into().map_err(|_| SequencesError::Frame { found: ids.len() })
 }
 
 /// The line of an error, counted over the whole corpus.

@@ -16,7 +16,7 @@ pub(super) enum HeadFate {
     Reordered(Vec<usize>),
 }
 
-/// What becomes of a model's head: replaced if it has none or that is asked for, an error if it answers something else.
+/// What becomes of a model's head: replaced if it has none or that is asked for, an error if it answers other labels.
 pub(super) fn fate(
     new_head: bool,
     model: &str,
@@ -25,17 +25,9 @@ pub(super) fn fate(
     class_order: ClassOrder,
     notes: &mut Vec<String>,
 ) -> Result<HeadFate, Error> {
-    if new_head { Ok(HeadFate::Replaced) } else { fits(model, head, wanted, class_order, notes) }
-}
-
-/// How a model's head fits the labels; an error if these differ.
-fn fits(
-    model: &str,
-    head: &Head,
-    wanted: &Head,
-    class_order: ClassOrder,
-    notes: &mut Vec<String>,
-) -> Result<HeadFate, Error> {
+    if new_head {
+        return Ok(HeadFate::Replaced);
+    }
     let Head::Classification { target: answer } = wanted else {
         let guesses_words = wanted.has_masked_lm() && head.has_masked_lm();
         return Ok(if guesses_words { HeadFate::Kept } else { HeadFate::Replaced });
@@ -89,7 +81,7 @@ mod tests {
         let head = |list: &str| Head::Classification { target: labels(list) };
         let fits = |head: &Head, answer: &Answer| {
             let wanted = Head::Classification { target: answer.clone() };
-            super::fits("m", head, &wanted, ClassOrder::Found, &mut Vec::new())
+            super::fate(false, "m", head, &wanted, ClassOrder::Found, &mut Vec::new())
         };
         assert_eq!(fits(&head("a b"), &labels("a b")).unwrap(), HeadFate::Kept);
         // Names decide, whatever their case and order.
@@ -110,7 +102,7 @@ mod tests {
             assert!(fits(&head, &answer).unwrap_err().to_string().contains("--new-head"));
         }
         let stated = Head::Classification { target: labels("a b") };
-        let fate = super::fits("m", &head("LABEL_0 LABEL_1"), &stated, ClassOrder::Stated, &mut Vec::new());
+        let fate = super::fate(false, "m", &head("LABEL_0 LABEL_1"), &stated, ClassOrder::Stated, &mut Vec::new());
         assert_eq!(fate.unwrap(), HeadFate::Kept);
     }
 

@@ -10,6 +10,7 @@ use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
+use super::FirstVocabulary;
 use super::Model;
 use super::from_teacher::{Pieces, layers_of, refuse_growth, refuse_layers};
 use super::head::{HeadFate, fate, reorder};
@@ -30,8 +31,8 @@ pub struct PlannedStudent {
     pub base: Option<String>,
     /// How its vectors are made of its states.
     pub pooling: Option<Pooling>,
-    /// Of a student that learns a second vocabulary, the pieces of its first one: it is written without them.
-    pub first_pieces: Option<usize>,
+    /// The vocabulary that it has beside the one with which it is written, while it learns the latter.
+    pub first_vocabulary: Option<FirstVocabulary>,
 }
 
 /// What a run does before the first update.
@@ -116,7 +117,7 @@ impl PlannedStudent {
                     beginning: Beginning::Given,
                     base: None,
                     pooling,
-                    first_pieces: None,
+                    first_vocabulary: None,
                 })
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
@@ -153,7 +154,7 @@ impl PlannedStudent {
                     (Weights::new(), Beginning::Pruned(layers.clone()))
                 };
                 let pooling = pooling(&config, teachers_pooling);
-                Ok(PlannedStudent { config, weights, beginning, base: None, pooling, first_pieces: None })
+                Ok(PlannedStudent { config, weights, beginning, base: None, pooling, first_vocabulary: None })
             }
         }
     }
@@ -233,7 +234,7 @@ impl Base {
         };
         let weights = initialize_missing(&config, bundle.weights, streams);
         let pooling = pooling(&config, bundle.pooling);
-        Ok(PlannedStudent { config, weights, beginning, base: Some(name), pooling, first_pieces: None })
+        Ok(PlannedStudent { config, weights, beginning, base: Some(name), pooling, first_vocabulary: None })
     }
 }
 

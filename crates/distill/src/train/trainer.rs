@@ -93,8 +93,8 @@ impl<'a> Trainer<'a> {
         let spec = &stage.spec;
         let width = plan.teacher.as_ref().map(|teacher| teacher.bundle.config.hidden);
         let loss = StageLoss::new(encoder, spec.objectives.clone(), plan.recipe.semantics, spec.projection, width);
-        let loss = match plan.student.first_pieces {
-            Some(first) => loss.with_second_vocabulary(first),
+        let loss = match &plan.student.first_vocabulary {
+            Some(first) => loss.with_second_vocabulary(first.pieces),
             None => loss,
         };
         let loss = match &plan.teacher {
