@@ -181,7 +181,7 @@ impl Plan {
         let EncodedTexts { train, dev, teacher_dev, aligned, mixture, facts } = texts;
         let masker = match &mixture {
             _ if !masks => None,
-            Some(mixture) => Some(Masker::beside(&tokenizer, &mixture.second)?),
+            Some(mixture) => Some(Masker::of_two(&tokenizer, &mixture.second)?),
             None => Some(Masker::new(&tokenizer)?),
         };
         let (student, tokenizer) = match &mixture {

@@ -3,7 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// How a file begins that `gzip` wrote.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -12,7 +13,12 @@ const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
 /// Whether bytes begin as those of a packed file.
 pub(crate) fn is_packed(bytes: &[u8]) -> bool {
-    bytes.starts_with(GZIP) || bytes.starts_with(ZSTD)
+    bytes.starts_with(GZIP) || is_zstd(bytes)
+}
+
+/// Whether bytes begin as those of a `zstd` file: with a frame, or with one that is passed over.
+fn is_zstd(bytes: &[u8]) -> bool {
+    bytes.starts_with(ZSTD) || matches!(bytes, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 /// What a file holds, unpacked where it is packed.
@@ -20,26 +26,56 @@ pub(crate) fn unpacked<'a>(mut file: impl BufRead + Send + 'a) -> io::Result<Box
     let start = file.fill_buf()?;
     Ok(if start.starts_with(GZIP) {
         Box::new(BufReader::new(MultiGzDecoder::new(file)))
-    } else if start.starts_with(ZSTD) {
-        Box::new(BufReader::new(Zstd { state: State::Between(file) }))
+    } else if is_zstd(start) {
+        Box::new(BufReader::new(Zstd { source: file, decoder: FrameDecoder::new(), is_within: false }))
     } else {
         Box::new(file)
     })
 }
 
-/// Reads the frames of a `zstd` file one after the other and checks their checksums.
+/// Reads the frames of a `zstd` file one after the other, passes over those that hold no text, and checks checksums.
 ///
-/// A frame that asks for a window of more than 100 MiB is refused by the library: memory is not taken on a claim.
-struct Zstd<R: BufRead> {
-    state: State<R>,
+/// A frame that asks for a window of more than 128 MiB is refused by the library: memory is not taken on a claim.
+struct Zstd<R> {
+    source: R,
+    decoder: FrameDecoder,
+    /// Whether a frame has begun and not ended.
+    is_within: bool,
 }
 
-enum State<R: BufRead> {
-    /// In front of a frame, or at the end.
-    Between(R),
-    Within(Box<StreamingDecoder<R, FrameDecoder>>),
-    /// After an error, or while a state changes.
-    Ended,
+impl<R: BufRead> Zstd<R> {
+    /// Begins the next frame that holds something; false at the end.
+    fn begin(&mut self) -> io::Result<bool> {
+        loop {
+            if self.source.fill_buf()?.is_empty() {
+                return Ok(false);
+            }
+            match self.decoder.init(&mut self.source) {
+                Ok(()) => {
+                    self.is_within = true;
+                    return Ok(true);
+                }
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    let skipped = io::copy(&mut self.source.by_ref().take(length.into()), &mut io::sink())?;
+                    if skipped < u64::from(length) {
+                        return Err(damaged("it ends too early"));
+                    }
+                }
+                Err(error) => return Err(damaged(error)),
+            }
+        }
+    }
+
+    /// Checks a frame that has been read to its end.
+    fn end(&mut self) -> io::Result<()> {
+        self.is_within = false;
+        match self.decoder.get_checksum_from_data() {
+            Some(stored) if self.decoder.get_calculated_checksum() != Some(stored) => {
+                Err(damaged("the checksum differs"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<R: BufRead> Read for Zstd<R> {
@@ -48,36 +84,23 @@ impl<R: BufRead> Read for Zstd<R> {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Ok(0),
-                State::Between(mut source) => {
-                    if source.fill_buf()?.is_empty() {
-                        return Ok(0);
-                    }
-                    let decoder = StreamingDecoder::new(source).map_err(damaged)?;
-                    self.state = State::Within(Box::new(decoder));
-                }
-                State::Within(mut decoder) => {
-                    let read = decoder.read(out).map_err(damaged)?;
-                    if read > 0 {
-                        self.state = State::Within(decoder);
-                        return Ok(read);
-                    }
-                    let frame = &decoder.decoder;
-                    if let Some(stored) = frame.get_checksum_from_data()
-                        && frame.get_calculated_checksum() != Some(stored)
-                    {
-                        return Err(damaged("the checksum differs"));
-                    }
-                    self.state = State::Between(decoder.into_inner());
-                }
+            if !self.is_within && !self.begin()? {
+                return Ok(0);
             }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1)).map_err(damaged)?;
+            }
+            let read = self.decoder.read(out)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.end()?;
         }
     }
 }
 
 fn damaged(error: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("not a whole zstd file: {error}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {error}"))
 }
 
 #[cfg(test)]
@@ -107,6 +130,10 @@ mod tests {
         let long = "is a rose ".repeat(30_000);
         // Two frames, as `cat` joins files.
         assert_eq!(read(&[zstd("a rose "), zstd(&long)].concat()).unwrap(), format!("a rose {long}"));
+        // A frame of three bytes that readers pass over, as parallel writers put one in front.
+        let passed_over = [&[0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"any"].concat();
+        assert_eq!(read(&[passed_over.clone(), zstd("a rose")].concat()).unwrap(), "a rose");
+        assert!(read(&passed_over[..9]).is_err());
     }
 
     #[test]

@@ -59,8 +59,10 @@ pub struct Masker {
     special: Vec<bool>,
     /// Of each id whether it continues a word.
     continues: Vec<bool>,
-    /// All other ids.
-    pieces: Vec<u32>,
+    /// All other ids of each vocabulary.
+    pieces: Vec<Vec<u32>>,
+    /// The first id of a second vocabulary.
+    second: u32,
 }
 
 /// Why a vocabulary cannot be masked.
@@ -97,20 +99,22 @@ impl Masker {
         if pieces.is_empty() {
             return Err(MaskingError::NoPieces);
         }
-        Ok(Masker { mask, special, continues, pieces })
+        let second = u32::MAX;
+        Ok(Masker { mask, special, continues, pieces: vec![pieces], second })
     }
 
     /// For the ids of two vocabularies, those of the second after those of the first, as [`crate::mixed`] has them. The mask
-    /// token is the first one's.
+    /// token is the first one's, and a piece is replaced by one of its own vocabulary.
     ///
     /// # Errors
     /// As [`Masker::new`].
-    pub fn beside(first: &Tokenizer, second: &Tokenizer) -> Result<Masker, MaskingError> {
+    pub fn of_two(first: &Tokenizer, second: &Tokenizer) -> Result<Masker, MaskingError> {
         let (mut masker, other) = (Masker::new(first)?, Masker::new(second)?);
         let offset = first.vocabulary_size() as u32;
         masker.special.extend(other.special);
         masker.continues.extend(other.continues);
-        masker.pieces.extend(other.pieces.into_iter().map(|id| offset + id));
+        masker.second = offset;
+        masker.pieces.extend(other.pieces.into_iter().map(|ids| ids.into_iter().map(|id| offset + id).collect()));
         Ok(masker)
     }
 
@@ -132,7 +136,8 @@ impl Masker {
             if chance < MASKED {
                 masked.ids[row] = self.mask;
             } else if chance < MASKED + REPLACED {
-                masked.ids[row] = *stream.choose(&self.pieces);
+                let vocabulary = usize::from(batch.ids[row] >= self.second);
+                masked.ids[row] = *stream.choose(&self.pieces[vocabulary]);
             }
         }
         masked
@@ -251,5 +256,32 @@ mod tests {
         let batch = Batch { rows: vec![0], ids: vec![2, 3], types: vec![0, 0], lengths: vec![2] };
         let masked = masker().mask(&batch, Masking::default(), &mut Streams::new(1).stream("masks", &[]));
         assert_eq!((masked.ids, masked.rows), (vec![2, 3], vec![]));
+    }
+
+    #[test]
+    fn a_piece_is_replaced_by_one_of_its_own_vocabulary() {
+        let tokenizer = |tokens: &str| {
+            let vocabulary = Vocabulary::from_tokens(tokens.split(' ').map(str::to_string).collect()).unwrap();
+            Tokenizer::from_vocabulary(vocabulary, WordPieceOptions::uncased()).unwrap()
+        };
+        let (first, second) =
+            (tokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] a b c"), tokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] x y"));
+        let masker = Masker::of_two(&first, &second).unwrap();
+        let batch = Batch { rows: vec![0], ids: vec![2, 5, 6, 13, 14, 3], types: vec![0; 6], lengths: vec![6] };
+        let mut replaced = 0;
+        for seed in 0..2000 {
+            let masked = masker.mask(
+                &batch,
+                Masking { share: 0.5, whole_words: false },
+                &mut Streams::new(seed).stream("m", &[]),
+            );
+            for &row in &masked.rows {
+                let (was, is) = (batch.ids[row as usize], masked.ids[row as usize]);
+                assert!(is == 4 || (was >= 8) == (is >= 8), "{was} became {is}");
+                assert!(is == 4 || !masker.special[is as usize]);
+                replaced += usize::from(is != 4 && is != was);
+            }
+        }
+        assert!(replaced > 50, "{replaced}");
     }
 }

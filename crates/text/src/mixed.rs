@@ -4,6 +4,8 @@
 //! The ids of the second vocabulary follow those of the first: piece `i` of it is `first + i`, where `first` is the size of
 //! the first one. Special tokens are the first one's.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -24,6 +26,7 @@ pub struct MixedTexts {
     /// Pieces of the first vocabulary.
     first: u32,
     max_tokens: usize,
+    /// The first vocabulary is the teacher of the alignment, the second the student.
     rows: Vec<AlignedRow>,
 }
 
@@ -64,8 +67,14 @@ impl MixedTexts {
             for ((line, _), row) in parts.iter().zip(aligned) {
                 let line = before + *line as u64 + 1;
                 let row = row.map_err(|source| SequencesError::Encode { line, source })?;
-                // Two are the special tokens.
-                if row.words.len() > 2 {
+                // A word that both know, so that there is something to hide whichever cuts it.
+                let is_known = |tokenizer: &Tokenizer, ids: &[u32], word: &Range<u32>| {
+                    ids[word.start as usize..word.end as usize].iter().any(|&id| !tokenizer.is_special(id))
+                };
+                let mut words = row.words.teacher.iter().zip(&row.words.student);
+                if words.any(|(ours, theirs)| {
+                    is_known(first, &row.teacher.ids, ours) && is_known(second, &row.student.ids, theirs)
+                }) {
                     texts.rows.push(row);
                 }
             }

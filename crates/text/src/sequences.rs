@@ -238,26 +238,33 @@ struct Packer {
     /// Pieces of a sequence.
     room: usize,
     pieces: Vec<u32>,
+    /// Of each id whether it is a special token, the unknown one among them.
+    special: Vec<bool>,
 }
 
 impl Packer {
     fn new(tokenizer: &Tokenizer, max_tokens: usize) -> Result<Packer, SequencesError> {
         let [first, last] = frame(tokenizer)?;
-        Ok(Packer { first, last, room: max_tokens - 2, pieces: Vec::new() })
+        let special = (0..tokenizer.vocabulary_size() as u32).map(|id| tokenizer.is_special(id)).collect();
+        Ok(Packer { first, last, room: max_tokens - 2, pieces: Vec::new(), special })
     }
 
     fn push(&mut self, pieces: &[u32], to: &mut Sequences) {
         self.pieces.extend_from_slice(pieces);
         let full = self.pieces.len() / self.room * self.room;
-        for sequence in self.pieces[..full].chunks(self.room) {
-            to.push([self.first].into_iter().chain(sequence.iter().copied()).chain([self.last]));
-        }
+        self.pieces[..full].chunks(self.room).for_each(|pieces| self.write(pieces, to));
         self.pieces.drain(..full);
     }
 
     fn end_document(&mut self, to: &mut Sequences) {
-        if !self.pieces.is_empty() {
-            to.push([self.first].into_iter().chain(self.pieces.drain(..)).chain([self.last]));
+        self.write(&self.pieces, to);
+        self.pieces.clear();
+    }
+
+    /// Appends a sequence, unless nothing in it is known to the tokenizer.
+    fn write(&self, pieces: &[u32], to: &mut Sequences) {
+        if pieces.iter().any(|&id| !self.special[id as usize]) {
+            to.push([self.first].into_iter().chain(pieces.iter().copied()).chain([self.last]));
         }
     }
 }
@@ -302,7 +309,7 @@ mod tests {
 
     #[test]
     fn documents_are_packed_and_never_mixed() {
-        let (packed, tokenizer) = read("a b c\nd e\n\nf g\n", SequenceLayout::Packed, 6);
+        let (packed, tokenizer) = read("a b c\nd e\n\n\u{2603}\n\nf g\n", SequenceLayout::Packed, 6);
         let one_file = ["[CLS] a b c d [SEP]", "[CLS] e [SEP]", "[CLS] f g [SEP]"];
         assert_eq!(words(&packed, &tokenizer), [one_file, one_file].concat());
         assert_eq!(packed.lengths(), [6, 3, 4, 6, 3, 4]);

@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::term::{LossTerm, Misfit, Setting};
-use super::{BatchLabels, Comparison, cross_entropy, one};
+use super::{BatchLabels, Comparison, Semantics, cross_entropy, one};
 use crate::engine::RequiredOutputs;
 
 /// Name of the term in recipes, logs and checkpoints.
@@ -53,6 +53,14 @@ impl LossTerm for MaskedLm {
     }
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
+        if setting.semantics == Semantics::Reference {
+            let way_out = "set `semantics = \"clean\"`";
+            return Err(Misfit::new(
+                "clean semantics: the published code guesses no pieces",
+                "reference semantics",
+                way_out,
+            ));
+        }
         match setting.target {
             None => Ok(()),
             Some(_) => Err(Misfit::new("raw text", "labeled data", "set `data = { kind = \"corpus\" }`")),

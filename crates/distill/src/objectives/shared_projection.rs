@@ -1,8 +1,8 @@
 //! Shared projections of parameters (Zhao et al., arXiv 1909.11687, section 3.3).
 //!
 //! A teacher matrix `[a, b]` and a student matrix `[a', b']` meet through `U` `[a, a']` and `V`
-//! `[b, b']`, which are shared by all layers whose dimensions are equal. The mean over the residual
-//! is its squared Frobenius norm divided by its number of elements. `U` and `V` are learned with the student and dropped
+//! `[b, b']`, which are shared by all layers whose dimensions are equal. The loss is the mean squared residual, its squared
+//! Frobenius norm over its number of elements. `U` and `V` are learned with the student and dropped
 //! at the end. The teacher reads no text, so that it may have another vocabulary.
 
 use burn::tensor::Tensor;
@@ -25,9 +25,10 @@ pub struct SharedProjection {
     /// Whether biases and LayerNorms are compared too, by the projection of the width that they lie in.
     #[serde(default = "yes")]
     pub vectors: bool,
-    /// Which layers are compared; the paper's models are equally deep.
-    #[serde(default)]
-    pub map: LayerMap,
+    /// Which layers are compared; each with the one of its number, which takes equal depths as the paper has them, if left
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<LayerMap>,
 }
 
 /// Which side a projection brings to the size of the other.
@@ -104,7 +105,7 @@ impl LossTerm for SharedProjection {
 
     fn check(&self, setting: &Setting<'_>) -> Result<(), Misfit> {
         let (student, teacher) = (setting.student, setting.teacher());
-        if student.layers != teacher.layers && self.map == LayerMap::default() {
+        if student.layers != teacher.layers && self.map.is_none() {
             return Err(Misfit::new(
                 format!("a student of the teacher's {} layers, or a layer map", teacher.layers),
                 format!("{} layers", student.layers),
@@ -119,7 +120,7 @@ impl LossTerm for SharedProjection {
                 return Err(Misfit::new(expected, ours.to_string(), "make the student narrower"));
             }
         }
-        self.map.check(setting)
+        self.map.as_ref().map_or(Ok(()), |map| map.check(setting))
     }
 
     fn mark_required(&self, _: usize, _: &mut RequiredOutputs) {}
@@ -127,7 +128,7 @@ impl LossTerm for SharedProjection {
     fn value(&self, c: &Comparison<'_>) -> Tensor<1> {
         let pair = c.weights.expect("a stage that compares weights has those of the teacher");
         let ((student, ours), (teacher, theirs)) = (pair.student, pair.teacher);
-        let pairs = self.map.pairs(student.config().layers, teacher.config().layers);
+        let pairs = self.map.clone().unwrap_or_default().pairs(student.config().layers, teacher.config().layers);
         let layers = pairs.expect("the plan checked the map").into_iter().map(|[s, t]| {
             self.layer(&teacher.layer_parts(theirs, t - 1), &student.layer_parts(ours, s - 1), pair.projections)
         });
