@@ -104,7 +104,7 @@ impl CorpusSource {
     /// cuts them, and the mixture.
     ///
     /// # Errors
-    /// As [`CorpusSource::read`], and if the second tokenizer cannot be read or a share is none.
+    /// As [`CorpusSource::read`], and if the second tokenizer cannot be read or a share is out of range.
     pub(crate) fn read_mixed(
         &self,
         mix: &MixSpec,

@@ -96,7 +96,7 @@ impl Default for AugmentOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AugmentError {
-    /// A probability that is none.
+    /// A probability out of range.
     #[error("augmentation: expected the probability of replacing a word to be above 0 and at most 1, found {found}")]
     Replace {
         /// The number.
@@ -152,7 +152,7 @@ impl<'a> Augmenter<'a> {
     /// Takes candidates from these sources, in this order.
     ///
     /// # Errors
-    /// [`AugmentError`] if a probability is none or nothing could come out.
+    /// [`AugmentError`] if a probability is out of range or nothing could come out.
     pub fn new(
         options: AugmentOptions,
         sources: Vec<Box<dyn CandidateSource + 'a>>,

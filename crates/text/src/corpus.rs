@@ -1,4 +1,4 @@
-//! Lines of files that need not fit into memory: what a vocabulary is made from.
+//! Lines of files that need not fit into memory: what a vocabulary is made from, and what models learn from without labels.
 //!
 //! ```no_run
 //! use attar_text::corpus::Corpus;

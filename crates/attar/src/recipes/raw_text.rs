@@ -62,10 +62,24 @@ pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
         args.data.data.is_none(),
         "--data and --corpus: a student learns from labeled rows or from raw text"
     );
-    anyhow::ensure!(
-        args.more.unlabeled.is_empty() && !args.gold_only && args.shape.max_bytes.is_none(),
-        "--unlabeled, --gold-only and --max-bytes belong to labeled data (--data): leave them out beside --corpus"
-    );
+    let of_labels = [
+        ("--unlabeled", !args.more.unlabeled.is_empty()),
+        ("--noisy-copies", args.more.noisy_copies.is_some()),
+        ("--gold-only", args.gold_only),
+        ("--max-bytes", args.shape.max_bytes.is_some()),
+        ("--class-weights", args.classes.class_weights.is_some()),
+        ("--dev", args.data.dev.is_some()),
+        ("--layout", args.data.layout.is_some()),
+        ("--pair", args.data.table.pair.is_some()),
+        ("--labels", args.data.label.labels.is_some()),
+        ("--multi-label", args.data.label.multi_label.is_some()),
+        ("--label-file", args.data.label.label_file.is_some()),
+        ("--regression", args.data.regression.is_some()),
+        ("--metric", args.data.metric.is_some()),
+    ];
+    if let Some((flag, _)) = of_labels.iter().find(|(_, is_given)| *is_given) {
+        anyhow::bail!("{flag} belongs to labeled data (--data): leave it out beside --corpus");
+    }
     let config = Bundle::read_config(&model_directory::existing(teacher)?)?;
     let (student, base) = begun(&args.shape, &config)?;
     let data = corpus(&args.corpus, args.data.max_tokens, args.data.rows)?;

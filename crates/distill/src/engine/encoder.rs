@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, module};
 
 use super::dropout::{Dropout, Site};
 use super::fused::GradientAccumulator;
-use super::input::Input;
+use super::input::{Guesses, Input};
 use super::layer_weights::{Linear, Norm};
 use super::operations::{Implementation, Scores, activation, apply_dropout, layer_norm, linear};
 use super::parameters::{Cursor, Slot, Values};
@@ -251,15 +251,17 @@ impl Encoder {
                 trace.logits = Some(linear(apply_dropout(last.clone(), after), &self.linear(values)));
             }
             Head::MaskedLm | Head::Pretraining => {
-                let read = match &input.guessed {
-                    Some(rows) => last.clone().select(0, rows.clone()),
-                    None => last.clone(),
+                let read = match &input.guesses {
+                    Guesses::All => Some(last.clone()),
+                    Guesses::Rows(rows) => Some(last.clone().select(0, rows.as_ref().clone())),
+                    Guesses::None => None,
                 };
-                let dense = linear(read, &self.linear(values));
-                let transformed = activation(dense, c.masked_lm_activation());
-                let transformed = layer_norm(transformed, &self.norm(values));
-                let (words, bias) = (all.cursor().matrix(), values.vector());
-                trace.logits = Some(module::linear(transformed, words.transpose(), Some(bias)));
+                let (dense, norm, bias) = (self.linear(values), self.norm(values), values.vector());
+                trace.logits = read.map(|read| {
+                    let transformed = activation(linear(read, &dense), c.masked_lm_activation());
+                    let transformed = layer_norm(transformed, &norm);
+                    module::linear(transformed, all.cursor().matrix().transpose(), Some(bias))
+                });
                 if c.head == Head::Pretraining {
                     let pooled = trace.pooled.clone().expect("a pre-training head has a pooler");
                     trace.sequence_logits = Some(linear(pooled, &self.linear(values)));

@@ -110,6 +110,8 @@ pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, con
         let row = |row: usize| &tensor.data[row * columns..(row + 1) * columns];
         let rows: Option<Vec<Vec<usize>>> = match name.as_str() {
             "embeddings.word_embeddings.weight" => match pieces {
+                // A table may have rows that no piece uses.
+                Pieces::All if tensor.shape[0] > shape[0] => Some((0..shape[0]).map(|row| vec![row]).collect()),
                 Pieces::All => None,
                 Pieces::Made(origins) => {
                     Some(origins.iter().map(|ids| ids.iter().map(|&id| id as usize).collect()).collect())

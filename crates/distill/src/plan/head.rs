@@ -1,4 +1,4 @@
-//! What becomes of the head of a model that learns further: its classes by name are those of the data, or it is replaced.
+//! What becomes of the head of a model that is trained further: it is kept if its classes match the data's by name.
 
 use attar_model::{Head, Target as Answer, Tensor, Weights};
 

@@ -34,8 +34,8 @@ impl PlannedStudent {
         let refused = |expected: &str, got: &str, out: &str| Err(Error::refused("data, mix", expected, got, out));
         if self.beginning != Beginning::Given || self.base.is_none() {
             return refused(
-                "a model that knows one vocabulary",
-                "a student without",
+                "an existing model, which knows one vocabulary",
+                "a new student",
                 "set `student = { from = \"model\" }`",
             );
         }
@@ -45,8 +45,8 @@ impl PlannedStudent {
         if recipe.semantics == Semantics::Reference
             || recipe.stages.iter().flat_map(|stage| &stage.objectives).any(Objective::needs_trace)
         {
-            let out = "distill from the model that comes out";
-            return refused("no objective that reads a teacher's states", "one", out);
+            let out = "train this model first, then distill from it";
+            return refused("clean semantics, and no objective that reads a teacher's states", "others", out);
         }
         if self.config.vocabulary != first.vocabulary_size() {
             let got = format!("a table of {} rows for {} pieces", self.config.vocabulary, first.vocabulary_size());

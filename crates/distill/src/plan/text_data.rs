@@ -30,7 +30,7 @@ pub(super) struct LabeledRows {
 pub(super) struct EncodedTexts {
     pub(super) train: EncodedRows,
     pub(super) dev: EncodedRows,
-    /// The dev rows in all the teacher's pieces, where the student has a part of them and there is a metric.
+    /// The dev rows in all the teacher's pieces, where the student has others.
     pub(super) teacher_dev: Option<EncodedRows>,
     /// The training rows as the teacher reads them, where it has a vocabulary of its own and its states are compared.
     pub(super) aligned: Option<AlignedRows>,

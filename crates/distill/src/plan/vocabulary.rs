@@ -11,11 +11,15 @@ pub(super) fn are_equal(one: &Tokenizer, other: &Tokenizer) -> bool {
     (0..size).all(|id| one.token(id) == other.token(id))
 }
 
-/// For each piece of a student the pieces of its teacher whose embeddings' mean is its own: itself where the teacher has
-/// it, the special token of the same role, else the pieces that the teacher cuts it into, as in fast vocabulary transfer
-/// (Gee et al., arXiv 2402.09977).
+/// For each piece of a student the teacher's pieces whose mean embedding initializes it: the same piece, the special token
+/// of the same role, or the pieces that the teacher cuts it into, as in fast vocabulary transfer (Gee et al., arXiv
+/// 2402.09977).
 pub(super) fn origins(student: &Tokenizer, teacher: &Tokenizer) -> Vec<Vec<u32>> {
     let (ours, theirs) = (roles(student), roles(teacher));
+    // Byte-level BPE marks the piece that begins a word, and one inside of it has no mark.
+    let marks_inside =
+        (0..teacher.vocabulary_size() as u32).any(|id| teacher.token(id).is_some_and(|t| t.starts_with(CONTINUES)));
+    let inside = if marks_inside { CONTINUES } else { "" };
     let of = |id: u32| -> Vec<u32> {
         let role = ours.iter().position(|&special| special == Some(id)).and_then(|role| theirs[role]);
         let token = student.token(id).unwrap_or_default();
@@ -23,12 +27,13 @@ pub(super) fn origins(student: &Tokenizer, teacher: &Tokenizer) -> Vec<Vec<u32>>
             return vec![same];
         }
         let pieces = match token.strip_prefix(CONTINUES) {
-            Some(rest) => cut(teacher, rest, CONTINUES).or_else(|| cut(teacher, &rest.to_lowercase(), CONTINUES)),
-            // The teacher's own tokenization, which lowers what it lowers.
-            None => teacher
-                .encode(&token, None, Limit::unlimited())
-                .ok()
-                .map(|encoding| encoding.ids.into_iter().filter(|&id| !teacher.is_special(id)).collect()),
+            Some(rest) => cut(teacher, rest, inside).or_else(|| cut(teacher, &rest.to_lowercase(), inside)),
+            // The teacher's own tokenization, which lowers what it lowers; a space before tells some that a word begins.
+            None => {
+                let text = if inside.is_empty() { format!(" {token}") } else { token.clone() };
+                let encoding = teacher.encode(&text, None, Limit::unlimited()).ok();
+                encoding.map(|encoding| encoding.ids.into_iter().filter(|&id| !teacher.is_special(id)).collect())
+            }
         };
         match pieces.filter(|pieces: &Vec<u32>| !pieces.is_empty()) {
             Some(pieces) => pieces,

@@ -95,6 +95,8 @@ struct Run<'a> {
     observer: &'a mut dyn Observer,
     meter: Meter,
     truth: Option<Truth>,
+    /// The loss on held-out text when it was looked at last.
+    held_out: Option<HeldOutLoss>,
 }
 
 impl<'a> Run<'a> {
@@ -106,7 +108,8 @@ impl<'a> Run<'a> {
     ) -> Result<Run<'a>, Error> {
         let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
         let meter = Meter::start(options, ledger).map_err(Error::energy)?;
-        Ok(Run { plan, store, observer, meter, truth: plan.labeled.as_ref().and_then(|data| Truth::of(&data.dev)) })
+        let truth = plan.labeled.as_ref().and_then(|data| Truth::of(&data.dev));
+        Ok(Run { plan, store, observer, meter, truth, held_out: None })
     }
 
     /// Trains and scores the student, which is to be written to `path`.
@@ -132,13 +135,14 @@ impl<'a> Run<'a> {
             checkpoint = next;
             self.stop_if_told(done, &self.plan.stages[checkpoint.state.stage - 1].spec.name)?;
         }
-        // Once more with the weights that are kept: a run that is resumed here has no trainer.
-        let held_out = match (&self.plan.labeled, self.plan.stages.len()) {
-            (None, stages) if stages > 0 => {
-                Trainer::new(self.plan, stages - 1, &checkpoint.parameters, teacher.clone())?
+        let held_out = match (self.held_out.take(), &self.plan.labeled) {
+            // A run that is resumed after its last update has not looked.
+            (None, None) => {
+                let last = self.plan.stages.len() - 1;
+                Trainer::new(self.plan, last, &checkpoint.parameters, teacher.clone())?
                     .held_out_loss(&mut self.meter)?
             }
-            _ => None,
+            (found, _) => found,
         };
         let slots = Encoder::new(self.plan.student.config.clone()).slots();
         let mut student = Weights::new();
@@ -201,6 +205,7 @@ impl<'a> Run<'a> {
                 && stage.evaluates_after(step)
                 && let Some(loss) = trainer.held_out_loss(&mut self.meter)?
             {
+                self.held_out = Some(loss.clone());
                 self.tell(Event::HeldOut { stage: index, step: done, loss })?;
             }
             if stage.evaluates_after(step) && stage.predicts() {

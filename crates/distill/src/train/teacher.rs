@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::packed::PackedTeacher;
 use crate::engine::{Dropout, Encoder, Input, Keep, Parameters, RequiredOutputs, Trace, Values};
-use crate::objectives::Semantics;
+use crate::objectives::{Objective, Semantics};
 use crate::plan::Plan;
 use crate::recipe::{DeviceChoice, TeacherPrecision};
 use crate::{Error, device};
@@ -46,12 +46,17 @@ impl Teacher {
         Ok(Teacher { encoder, engine: Engine::Packed(PackedTeacher::new(bundle, precision)?), classes })
     }
 
-    /// The teacher of a plan, on the plan's device.
+    /// The teacher of a plan, on the plan's device; `None` if nothing reads what it makes of a text.
     ///
     /// # Errors
     /// If the device cannot be opened or refuses the weights.
     pub fn of(plan: &Plan) -> Result<Option<Teacher>, Error> {
         let Some(planned) = &plan.teacher else { return Ok(None) };
+        let is_read = plan.stages.iter().flat_map(|stage| &stage.spec.objectives).any(Objective::needs_trace);
+        // Beside labeled rows it is scored.
+        if !is_read && plan.labeled.is_none() {
+            return Ok(None);
+        }
         let recipe = &plan.recipe;
         let classes = planned.classes.clone();
         let bundle = without_masked_lm(&planned.bundle);

@@ -182,7 +182,9 @@ impl<'a> Trainer<'a> {
         meter.enter(phase::EVALUATION);
         let budget = BatchBudget { rows: self.stage.spec.batch_rows, tokens: self.stage.spec.batch_tokens };
         let values = self.parameters.values();
-        let (mut loss, mut tokens, mut terms) = (0.0, 0, BTreeMap::<String, f64>::new());
+        let objectives = &self.stage.spec.objectives;
+        // Of each objective the sum over batches of its value times what it is a mean over, and the sum of the latter.
+        let (mut sums, mut tokens) = (vec![(0.0, 0.0); objectives.len()], 0);
         for (index, rows) in plan_sorted(&texts.lengths(), budget).iter().enumerate() {
             let mut batch = match &self.plan.mixture {
                 // As the model that comes out reads.
@@ -192,17 +194,24 @@ impl<'a> Trainer<'a> {
             let masked = self.mask(&mut batch, "held-out masks", &[index as u64]);
             let teacher = self.lesson(&batch, None);
             let (input, labels) = self.student_input(&batch, masked.as_ref());
-            let parts = self.loss.loss(&values, &input, teacher.as_ref().map(Lesson::taught), labels.as_ref(), None);
-            let weight = batch.tokens() as f64;
-            for (name, term) in &parts.terms {
-                *terms.entry(name.to_string()).or_default() += weight * number(term)?;
+            let taught = teacher.as_ref().map(Lesson::taught);
+            let parts = self.loss.loss(&values, &input, taught, labels.as_ref(), None);
+            for (((_, term), objective), sum) in parts.terms.iter().zip(objectives).zip(&mut sums) {
+                let over = match (&masked, objective.masking()) {
+                    (Some(masked), Some(_)) => masked.rows.len(),
+                    _ => batch.tokens(),
+                } as f64;
+                sum.0 += over * number(term)?;
+                sum.1 += over;
             }
-            loss += weight * number(&parts.total)?;
             tokens += batch.tokens();
         }
-        terms.values_mut().for_each(|term| *term /= tokens as f64);
+        let (mut loss, mut terms) = (0.0, BTreeMap::<String, f64>::new());
+        for (objective, (sum, over)) in objectives.iter().zip(sums) {
+            *terms.entry(objective.name().into()).or_default() += sum / over;
+            loss += objective.weight() * sum / over;
+        }
         let perplexity = terms.get(MASKED_LM).map(|loss| loss.exp());
-        let loss = loss / tokens as f64;
         Ok(Some(HeldOutLoss { sequences: texts.len(), tokens, loss, terms, perplexity }))
     }
 
@@ -271,7 +280,7 @@ impl<'a> Trainer<'a> {
     fn batch(&self, rows: &[u32], step: usize, place: &[u64]) -> Batch {
         let Some(mixture) = &self.plan.mixture else { return self.plan.train_texts.batch(rows) };
         let [first, last] = mixture.share;
-        let share = first + (last - first) * step as f64 / self.stage.steps.max(1) as f64;
+        let share = first + (last - first) * step as f64 / self.stage.steps.saturating_sub(1).max(1) as f64;
         mixture.train.batch(rows, share, &mut self.streams.stream("mix", place))
     }
 
@@ -290,7 +299,7 @@ impl<'a> Trainer<'a> {
             Some(masked) => (input.guessing(&masked.rows), Some(pieces(masked, &self.device))),
             None => {
                 let weights = self.stage.class_weights.as_deref();
-                (input, batch_labels(self.plan, &batch.rows, weights, &self.device))
+                (input.without_guesses(), batch_labels(self.plan, &batch.rows, weights, &self.device))
             }
         }
     }
@@ -368,7 +377,7 @@ fn projections(loss: &StageLoss, weights: &Weights, deviation: f64, streams: &St
             match shape.len() {
                 1 => Stored::zeros(shape),
                 _ => {
-                    // Columns of length 1, so that what is projected keeps its size.
+                    // Columns of length 1, so that what is projected down keeps its size.
                     let of_weights = slot.name.starts_with(WEIGHT_PROJECTION);
                     let deviation = if of_weights { (slot.shape[0] as f64).sqrt().recip() } else { deviation };
                     Stored::new(shape, (0..slot.len()).map(|_| (stream.normal() * deviation) as f32).collect())
