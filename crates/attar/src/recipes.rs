@@ -75,6 +75,12 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
             None => within(Size::of(&config).bytes_f32() / 10).unwrap_or(None),
         };
         student = student.with_vocabulary(pieces);
+    } else if let (Some(folder), Some(bytes), None) =
+        (&args.shape.tokenizer, args.shape.max_bytes, student.vocabulary())
+    {
+        let own = Tokenizer::from_dir(&model_directory::locate(folder))?.vocabulary_size();
+        let most = rules::vocabulary_within(&student, &config, args.data.max_tokens, bytes).context("--max-bytes")?;
+        student = student.with_vocabulary(most.filter(|&most| most < own));
     }
     let mut more = MoreSpec { unlabeled: args.more.unlabeled.clone(), ..MoreSpec::default() };
     let mut stages = if args.gold_only {

@@ -48,7 +48,7 @@ pub enum CorpusError {
         source: io::Error,
     },
     /// A line that is not text.
-    #[error("{}: line {line}: not valid UTF-8: save the file as UTF-8", path.display())]
+    #[error("{}: line {line}: not valid UTF-8: save the file as UTF-8, or fetch it again if it is packed", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,

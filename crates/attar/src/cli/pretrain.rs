@@ -52,22 +52,22 @@ pub(crate) struct PretrainArgs {
 }
 
 /// Shape of a new encoder.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "New encoder")]
 pub(crate) struct NewShapeArgs {
     /// Directory with the tokenizer of a new encoder, as `attar vocab train` makes it.
     #[arg(long, value_name = "DIR")]
     pub(crate) tokenizer: Option<PathBuf>,
-    /// Layers.
-    #[arg(long, default_value_t = 4, requires = "tokenizer")]
-    pub(crate) layers: usize,
-    /// Hidden width, a multiple of the heads.
-    #[arg(long, default_value_t = 312, requires = "tokenizer")]
-    pub(crate) hidden: usize,
-    /// Attention heads.
-    #[arg(long, default_value_t = 12, requires = "tokenizer")]
-    pub(crate) heads: usize,
+    /// Layers (default: 4).
+    #[arg(long)]
+    pub(crate) layers: Option<usize>,
+    /// Hidden width, a multiple of the heads (default: 312).
+    #[arg(long)]
+    pub(crate) hidden: Option<usize>,
+    /// Attention heads (default: 12).
+    #[arg(long)]
+    pub(crate) heads: Option<usize>,
     /// Feed-forward width (default: four times the hidden width).
-    #[arg(long, requires = "tokenizer")]
+    #[arg(long)]
     pub(crate) feed_forward: Option<usize>,
 }

@@ -33,6 +33,9 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
          `attar finetune --class-weights`, give an encoder without a head, which is fine-tuned here, or add --gold-only",
         given.display()
     );
+    if args.run.print_recipe && !has_teacher {
+        return print_both(args, given, &out);
+    }
     let within = args.quality.within.map(|time| if has_teacher { time } else { time / 2 });
     let teacher = match has_teacher {
         true => given.clone(),
@@ -58,6 +61,18 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
 /// Whether a model answers anything, so that it can teach.
 fn answers(model: &Path) -> anyhow::Result<bool> {
     Ok(matches!(Bundle::read_config(&model_directory::existing(model)?)?.head, Head::Classification { .. }))
+}
+
+/// Prints the recipe of a teacher that is made first, and that of its student.
+fn print_both(args: &DistillArgs, encoder: &Path, out: &Path) -> anyhow::Result<()> {
+    let folder = out.join(model_directory::TEACHER);
+    let teacher = recipes::teacher(args, encoder)?;
+    // The student's follows from the encoder's shape, which the teacher has too.
+    let mut student = recipes::distill(args, encoder)?;
+    student.teacher.iter_mut().for_each(|teacher| teacher.path = Some(folder.clone()));
+    console::say(format!("# The teacher, made first in {}:\n{}", folder.display(), teacher.absolute()?.to_toml()))?;
+    console::say(format!("# The student:\n{}", student.absolute()?.to_toml()))?;
+    Ok(())
 }
 
 /// Fine-tunes an encoder on the data; gives the folder of that run, which has a bill of its own.

@@ -15,8 +15,11 @@ use attar_model::Bundle;
 use super::{begun, checkpoint, device, effort, energy, flags, read};
 use crate::cli::DistillArgs;
 use crate::cli::data::CorpusArgs;
-use crate::cli::pretrain::PretrainArgs;
+use crate::cli::pretrain::{NewShapeArgs, PretrainArgs};
 use crate::cli::training::{EnergyArgs, TrainingArgs};
+
+/// Hidden width of a new encoder: TinyBERT's.
+const HIDDEN: usize = 312;
 
 /// The recipe of `attar pretrain`.
 pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
@@ -25,6 +28,12 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
     }
     let student = match (&args.model, &args.shape.tokenizer) {
         (Some(model), _) => {
+            let NewShapeArgs { layers, hidden, heads, feed_forward, .. } = args.shape;
+            anyhow::ensure!(
+                [layers, hidden, heads, feed_forward].iter().all(Option::is_none),
+                "--layers, --hidden, --heads and --feed-forward shape a new encoder (--tokenizer): {} keeps its own",
+                model.display()
+            );
             model_directory::existing(model)?;
             StudentSpec::Model {
                 path: Some(model.clone()),
@@ -34,10 +43,10 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
             }
         }
         (None, tokenizer) => StudentSpec::Shape {
-            layers: args.shape.layers,
-            hidden: args.shape.hidden,
-            heads: args.shape.heads,
-            feed_forward: args.shape.feed_forward.unwrap_or(4 * args.shape.hidden),
+            layers: args.shape.layers.unwrap_or(4),
+            hidden: args.shape.hidden.unwrap_or(HIDDEN),
+            heads: args.shape.heads.unwrap_or(12),
+            feed_forward: args.shape.feed_forward.unwrap_or(4 * args.shape.hidden.unwrap_or(HIDDEN)),
             tokenizer: Some(tokenizer.clone().context("give a model, or --tokenizer with the shape of a new one")?),
             classifier: ClassifierChoice::Auto,
             vocabulary: None,

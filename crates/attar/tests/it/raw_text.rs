@@ -71,6 +71,31 @@ fn raw_text_becomes_a_language_model_and_a_student() {
 }
 
 #[test]
+fn recipes_of_teacher_and_student_are_printed_without_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    files(folder);
+    let tokenizer = workshop().join("tokenizer").display().to_string();
+    let shape =
+        ["pretrain", "--tokenizer", &tokenizer, "--layers", "2", "--hidden", "16", "--heads", "2", "--steps", "1"];
+    succeed(
+        folder,
+        &[&shape[..], &["--corpus", "text.txt", "--held-out", "0", "--energy", "off", "--out", "encoder"]].concat(),
+    );
+    let printed =
+        succeed(folder, &["distill", "--teacher", "encoder", "--data", "rows.csv", "--out", "run", "--print-recipe"]);
+    assert!(
+        printed.contains("# The teacher") && printed.contains("# The student") && !folder.join("run").exists(),
+        "{printed}"
+    );
+    // A size that no vocabulary meets is refused, whose ever the pieces are.
+    let small =
+        ["distill", "--teacher", "encoder", "--tokenizer", &tokenizer, "--data", "rows.csv", "--max-bytes", "20kB"];
+    let refused = fail(folder, &[&small[..], &["--print-recipe"]].concat());
+    assert!(refused.contains("--max-bytes"), "{refused}");
+}
+
+#[test]
 fn flags_that_do_not_go_with_raw_text_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -83,6 +108,10 @@ fn flags_that_do_not_go_with_raw_text_are_refused() {
     assert!(gold.contains("--gold-only"), "{gold}");
     let two = fail(folder, &[&distill[..3], &["--data", "rows.csv", "--student", "x", "--layers", "1"]].concat());
     assert!(two.contains("--student") && two.contains("--layers"), "{two}");
+    let pair = fail(folder, &[&distill[..], &["--pair", "x"]].concat());
+    assert!(pair.contains("--pair"), "{pair}");
+    let shape = fail(folder, &["pretrain", &teacher, "--corpus", "text.txt", "--layers", "9"]);
+    assert!(shape.contains("--layers") && shape.contains("keeps its own"), "{shape}");
     let missing = fail(folder, &["pretrain", &teacher]);
     assert!(missing.contains("--corpus"), "{missing}");
 }
