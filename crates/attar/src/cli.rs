@@ -4,6 +4,7 @@ pub(crate) mod augment;
 pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod energy;
+pub(crate) mod glue;
 pub(crate) mod pretrain;
 pub(crate) mod training;
 mod values;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Pretrain(pretrain::PretrainArgs),
     /// Make new rows of training rows by other words, for a teacher to label.
     Augment(augment::AugmentArgs),
+    /// Make and score teachers and students of many tasks by several seeds: GLUE, or any known data sets.
+    Glue(Box<glue::GlueArgs>),
     /// Estimate what a recipe will cost before it runs: sizes, FLOPs, time, energy.
     Plan(PlanArgs),
     /// Score models side by side on labeled text.

@@ -9,6 +9,11 @@ use attar_runtime::{Options, Pinning, Precision, Session};
 use crate::cli::EngineArgs;
 use crate::console;
 
+/// A model run as its directory has it.
+pub(crate) fn defaults() -> EngineArgs {
+    EngineArgs { precision: None, pin: Vec::new() }
+}
+
 /// The model that a path means, with its head.
 pub(crate) fn open(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
     let dir = model_directory::existing(path)?;

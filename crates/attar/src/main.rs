@@ -59,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pretrain(args) => commands::pretrain::run(&args),
         Command::Distill(args) => commands::distill::run(&args),
         Command::Augment(args) => commands::augment::run(&args),
+        Command::Glue(args) => commands::glue::run(&args, threads),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Eval(args) => commands::eval::run(&args, threads),
         Command::Predict(args) => commands::predict::run(&args, threads),

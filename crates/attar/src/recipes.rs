@@ -1,6 +1,7 @@
 //! From flags to recipes.
 
 mod raw_text;
+pub(crate) mod suite;
 
 use std::path::Path;
 
@@ -23,13 +24,16 @@ use attar_text::tokenizer::Tokenizer;
 
 use crate::cli::data::DataArgs;
 use crate::cli::training::{
-    ClassArgs, ClassifierArg, EffortArg, EnergyArgs, InitArg, QualityArgs, ShapeArgs, TrainingArgs,
+    ClassArgs, ClassifierArg, EffortArg, EnergyArgs, InitArg, MoreArgs, QualityArgs, ShapeArgs, TrainingArgs,
 };
 use crate::cli::{DistillArgs, FinetuneArgs};
 use crate::console;
 use crate::progress::waiting;
 
 pub(crate) use raw_text::{general, pretrain};
+
+/// Share of a table's rows that is held out where nothing else is said.
+const DEV_SHARE: f64 = 0.1;
 
 /// The recipe of `attar finetune`: what flags say, and else what the rules make of the data.
 pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
@@ -63,38 +67,57 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
 /// The recipe of `attar distill`: what flags say, and else what the rules make of teacher and data.
 pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Recipe> {
     let common = Common::of(&args.data, &args.training, &args.energy)?;
+    let effort = effort(&args.quality);
+    let mut recipe = distill_from(&common, &args.shape, &args.more, args.data.max_tokens, effort, teacher)?;
+    if args.gold_only {
+        let directory = model_directory::existing(teacher)?;
+        let width = Bundle::read_config(&directory)?.hidden;
+        recipe.stages = vec![gold_stage(common.facts(&directory)?, width, effort)];
+        recipe.more.noisy_copies = 0;
+    }
+    for stage in &mut recipe.stages {
+        flags(stage, &args.training);
+        weigh_classes(stage, &args.classes);
+    }
+    Ok(recipe)
+}
+
+/// The stage of a student that learns from gold labels alone.
+fn gold_stage(facts: Facts, hidden: usize, effort: Effort) -> StageSpec {
+    let objectives = vec![Objective::from(Gold { weight: 1.0 })];
+    StageSpec { name: "gold".into(), objectives, ..rules::finetune(facts, hidden, effort) }
+}
+
+/// The recipe of a student of a teacher, by the rules.
+fn distill_from(
+    common: &Common<'_>,
+    shape: &ShapeArgs,
+    more_args: &MoreArgs,
+    max_tokens: usize,
+    effort: Effort,
+    teacher: &Path,
+) -> anyhow::Result<Recipe> {
     let directory = model_directory::existing(teacher)?;
     let facts = common.facts(&directory)?;
     let config = Bundle::read_config(&directory)?;
-    let (mut student, base) = begun(&args.shape, &config)?;
-    if base.is_none() && args.shape.tokenizer.is_none() && student.vocabulary().is_none() {
-        let within = |bytes| rules::vocabulary_within(&student, &config, args.data.max_tokens, bytes);
-        let pieces = match args.shape.max_bytes {
+    let (mut student, base) = begun(shape, &config)?;
+    if base.is_none() && shape.tokenizer.is_none() && student.vocabulary().is_none() {
+        let within = |bytes| rules::vocabulary_within(&student, &config, max_tokens, bytes);
+        let pieces = match shape.max_bytes {
             Some(bytes) => within(bytes).context("--max-bytes")?,
             // Nobody asked for a tenth: a shape that has no room in it keeps all pieces.
             None => within(Size::of(&config).bytes_f32() / 10).unwrap_or(None),
         };
         student = student.with_vocabulary(pieces);
-    } else if let (Some(folder), Some(bytes), None) =
-        (&args.shape.tokenizer, args.shape.max_bytes, student.vocabulary())
-    {
+    } else if let (Some(folder), Some(bytes), None) = (&shape.tokenizer, shape.max_bytes, student.vocabulary()) {
         let own = Tokenizer::from_dir(&model_directory::locate(folder))?.vocabulary_size();
-        let most = rules::vocabulary_within(&student, &config, args.data.max_tokens, bytes).context("--max-bytes")?;
+        let most = rules::vocabulary_within(&student, &config, max_tokens, bytes).context("--max-bytes")?;
         student = student.with_vocabulary(most.filter(|&most| most < own));
     }
-    let mut more = MoreSpec { unlabeled: args.more.unlabeled.clone(), ..MoreSpec::default() };
-    let mut stages = if args.gold_only {
-        let stage = rules::finetune(facts, config.hidden, effort(&args.quality));
-        vec![StageSpec { name: "gold".into(), objectives: vec![Objective::from(Gold { weight: 1.0 })], ..stage }]
-    } else {
-        more.noisy_copies = args.more.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
-        let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
-        rules::student_stages(facts, &student, &config, base.as_ref(), extra_rows, effort(&args.quality))
-    };
-    for stage in &mut stages {
-        flags(stage, &args.training);
-        weigh_classes(stage, &args.classes);
-    }
+    let mut more = MoreSpec { unlabeled: more_args.unlabeled.clone(), ..MoreSpec::default() };
+    more.noisy_copies = more_args.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
+    let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
+    let stages = rules::student_stages(facts, &student, &config, base.as_ref(), extra_rows, effort);
     let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
     Ok(Recipe { teacher: Some(teacher), stages, more, ..common.recipe(student)? })
 }
@@ -174,7 +197,10 @@ impl Common<'_> {
         training: &'a TrainingArgs,
         energy_args: &EnergyArgs,
     ) -> anyhow::Result<Common<'a>> {
-        let data = data(data_args)?;
+        Common::new(data(data_args)?, training, energy_args)
+    }
+
+    fn new<'a>(data: DataSpec, training: &'a TrainingArgs, energy_args: &EnergyArgs) -> anyhow::Result<Common<'a>> {
         let rows = LabeledData::load(&data, &Streams::new(training.seed))?;
         Ok(Common { data, rows, training, energy: energy(energy_args)? })
     }
@@ -320,6 +346,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         return Ok(DataSpec::Known {
             layout: layout.name().into(),
             path,
+            dev_share: args.dev_share,
             max_tokens: args.max_tokens,
             rows: args.rows,
         });
@@ -328,7 +355,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
     Ok(DataSpec::Table {
         train: path,
         dev: args.dev.clone(),
-        dev_share: 0.1,
+        dev_share: args.dev_share.unwrap_or(DEV_SHARE),
         text: args.table.text.clone(),
         pair: args.table.pair.clone(),
         label: args.label.label.clone(),

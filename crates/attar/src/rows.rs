@@ -27,6 +27,7 @@ pub(crate) fn labeled(
         let data = match args.split.unwrap_or(SplitArg::Dev) {
             SplitArg::Train => layout.load(path, Split::Train)?,
             SplitArg::Dev => layout.load(path, Split::Dev)?,
+            SplitArg::DevMismatched => layout.load(path, Split::DevMismatched)?,
             // GLUE keeps the labels of its test rows; some have become known.
             SplitArg::Test => layout.load(path, Split::TestLabeled).or_else(|_| layout.load(path, Split::Test))?,
         };

@@ -45,9 +45,9 @@ impl LabeledData {
         ranges::data(spec)?;
         let mut notes = Vec::new();
         let (train, dev, metrics, max_tokens) = match spec {
-            DataSpec::Known { layout, path, max_tokens, .. } => {
+            DataSpec::Known { layout, path, dev_share, max_tokens, .. } => {
                 let layout = Layout::from_name(layout)?;
-                let (train, dev) = known(layout, path, streams, &mut notes)?;
+                let (train, dev) = known(layout, path, *dev_share, streams, &mut notes)?;
                 (train, dev, layout.metrics().to_vec(), *max_tokens)
             }
             DataSpec::Table { metric, max_tokens, .. } => {
@@ -108,15 +108,22 @@ pub fn default_metrics(target: &Target) -> Vec<Metric> {
     }
 }
 
-fn known(layout: Layout, path: &Path, streams: &Streams, notes: &mut Vec<String>) -> Result<(Dataset, Dataset), Error> {
-    match layout.load(path, Split::Train) {
-        Ok(train) => Ok((train, layout.load(path, Split::Dev)?)),
+fn known(
+    layout: Layout,
+    path: &Path,
+    dev_share: Option<f64>,
+    streams: &Streams,
+    notes: &mut Vec<String>,
+) -> Result<(Dataset, Dataset), Error> {
+    match (layout.load(path, Split::Train), dev_share) {
+        (Ok(train), Some(share)) => hold_out(&train, share, streams, notes),
+        (Ok(train), None) => Ok((train, layout.load(path, Split::Dev)?)),
         // A set that has a single part is learned from and scored by parts of it.
-        Err(error @ DataError::NoSplit { .. }) => match layout.load(path, Split::Dev) {
-            Ok(whole) => hold_out(&whole, 0.1, streams, notes),
+        (Err(error @ DataError::NoSplit { .. }), _) => match layout.load(path, Split::Dev) {
+            Ok(whole) => hold_out(&whole, dev_share.unwrap_or(0.1), streams, notes),
             Err(_) => Err(error.into()),
         },
-        Err(error) => Err(error.into()),
+        (Err(error), _) => Err(error.into()),
     }
 }
 

@@ -78,6 +78,7 @@ mod run_directory;
 mod run_lock;
 pub mod score;
 mod scores;
+pub mod suite;
 pub mod train;
 
 pub use billing::source as energy_source;
@@ -86,4 +87,4 @@ pub use export::{bundle, export, tokenizer_files};
 pub use row_record::{Overlap, ROWS_KEY, RowRecord};
 pub use run_directory::{DataFacts, ExportedStudent, Manifest, Removed, RunDirectory};
 pub use run_lock::RunLock;
-pub use scores::{HeldOutLoss, Scores, TeacherScores};
+pub use scores::{HeldOutLoss, Scores, TeacherScores, retention};

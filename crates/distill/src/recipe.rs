@@ -100,6 +100,9 @@ pub enum DataSpec {
         layout: String,
         /// The folder that holds its files.
         path: PathBuf,
+        /// Share of the training rows held out to choose by, so that the dev rows stay unseen; they choose if it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dev_share: Option<f64>,
         /// Longest sequence in tokens, special tokens included; longer texts are cut.
         #[serde(default = "defaults::max_tokens")]
         max_tokens: usize,

@@ -47,8 +47,9 @@ pub struct TeacherScores {
     pub agreement: Agreement,
 }
 
-/// What a student keeps of its teacher's score, in the metric that decides.
-pub(crate) fn retention(student: &[Score], teacher: &[Score]) -> Option<f64> {
+/// What a student keeps of its teacher's score, in the metric that decides; `None` where the teacher has none above 0 or
+/// less is better.
+pub fn retention(student: &[Score], teacher: &[Score]) -> Option<f64> {
     let (student, teacher) = (student.first()?, teacher.first()?);
     let (value, whole) = (student.value?, teacher.value?);
     (whole > 0.0 && teacher.metric.higher_is_better()).then(|| value / whole)

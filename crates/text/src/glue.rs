@@ -26,11 +26,17 @@ pub enum Task {
     Wnli,
     /// Whether the sentence answers the question: entailment, not_entailment.
     Qnli,
+    /// Whether two questions ask the same: not_duplicate, duplicate.
+    Qqp,
+    /// Whether the first text entails the second, across genres: entailment, neutral, contradiction. Its dev and test rows
+    /// are in two parts, of the genres of the training rows and of other ones, which are never mixed.
+    Mnli,
 }
 
 impl Task {
     /// All tasks.
-    pub const ALL: [Self; 7] = [Self::Sst2, Self::Cola, Self::Rte, Self::Mrpc, Self::StsB, Self::Wnli, Self::Qnli];
+    pub const ALL: [Self; 9] =
+        [Self::Sst2, Self::Cola, Self::Rte, Self::Mrpc, Self::StsB, Self::Wnli, Self::Qnli, Self::Qqp, Self::Mnli];
 
     /// Its usual name, such as "SST-2".
     pub const fn name(self) -> &'static str {
@@ -42,6 +48,8 @@ impl Task {
             Self::StsB => "STS-B",
             Self::Wnli => "WNLI",
             Self::Qnli => "QNLI",
+            Self::Qqp => "QQP",
+            Self::Mnli => "MNLI",
         }
     }
 
@@ -59,7 +67,7 @@ impl Task {
     /// The task whose files are in this folder. Headers tell, and for CoLA, which has none, the
     /// width; RTE and WNLI share a header, their labels tell.
     pub fn detect(dir: &Path) -> Option<Self> {
-        let bytes = ["dev.tsv", "train.tsv"]
+        let bytes = ["dev.tsv", "dev_matched.tsv", "train.tsv"]
             .iter()
             .find_map(|name| files::read(&dir.join(name), files::MOST_TABLE_BYTES).ok())?;
         let mut lines = files::lines(&bytes).map(|line| String::from_utf8_lossy(line).into_owned());
@@ -71,6 +79,8 @@ impl Task {
             ["index", "sentence1", "sentence2", "label"] => Some(Self::Wnli),
             ["Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"] => Some(Self::Mrpc),
             ["index", .., "sentence1", "sentence2", "score"] => Some(Self::StsB),
+            ["id", "qid1", "qid2", "question1", "question2", "is_duplicate"] => Some(Self::Qqp),
+            ["index", "promptID", "pairID", "genre", .., "gold_label"] => Some(Self::Mnli),
             [_, "0" | "1", _, _] => Some(Self::Cola),
             _ => None,
         }
@@ -80,7 +90,7 @@ impl Task {
     pub fn target(self) -> Target {
         match self {
             Self::StsB => Target::Regression { low: LOWEST_SIMILARITY, high: HIGHEST_SIMILARITY },
-            _ => Target::Classes(LabelSet { names: self.labels().1.map(str::to_owned).to_vec() }),
+            _ => Target::Classes(LabelSet { names: names(self.labels().1) }),
         }
     }
 
@@ -106,10 +116,10 @@ impl Task {
             },
             text: columns.text,
             pair: columns.pair,
-            label: columns.label.filter(|_| split != Split::Test),
+            label: columns.label.filter(|_| !matches!(split, Split::Test | Split::TestMismatched)),
             target: match self {
                 Self::StsB => TargetSpec::Regression { low: LOWEST_SIMILARITY, high: HIGHEST_SIMILARITY },
-                _ => TargetSpec::Named(written.map(str::to_owned).to_vec()),
+                _ => TargetSpec::Named(names(written)),
             },
         })?;
         dataset.target = self.target();
@@ -117,7 +127,35 @@ impl Task {
         Ok(dataset)
     }
 
-    /// The metric by which systems are compared: Matthews correlation for CoLA, F1 for MRPC, the mean
+    /// The parts whose scores are reported: [`Split::Dev`], and of MNLI that of other genres beside it.
+    pub const fn scored(self) -> &'static [Split] {
+        match self {
+            Self::Mnli => &[Split::Dev, Split::DevMismatched],
+            _ => &[Split::Dev],
+        }
+    }
+
+    /// The parts without labels, each with the name of the file in which the benchmark wants their answers.
+    pub const fn submitted(self) -> &'static [(Split, &'static str)] {
+        match self {
+            Self::Sst2 => &[(Split::Test, "SST-2.tsv")],
+            Self::Cola => &[(Split::Test, "CoLA.tsv")],
+            Self::Rte => &[(Split::Test, "RTE.tsv")],
+            Self::Mrpc => &[(Split::Test, "MRPC.tsv")],
+            Self::StsB => &[(Split::Test, "STS-B.tsv")],
+            Self::Wnli => &[(Split::Test, "WNLI.tsv")],
+            Self::Qnli => &[(Split::Test, "QNLI.tsv")],
+            Self::Qqp => &[(Split::Test, "QQP.tsv")],
+            Self::Mnli => &[(Split::Test, "MNLI-m.tsv"), (Split::TestMismatched, "MNLI-mm.tsv")],
+        }
+    }
+
+    /// The classes in the order of [`Task::target`], as files of answers write them; none for scores.
+    pub fn written_classes(self) -> &'static [&'static str] {
+        self.labels().0
+    }
+
+    /// The metric by which systems are compared: Matthews correlation for CoLA, F1 for MRPC and QQP, the mean
     /// of both correlations for STS-B, accuracy for the others.
     pub const fn metric(self) -> Metric {
         self.metrics()[0]
@@ -129,13 +167,19 @@ impl Task {
             Self::Cola => &[Metric::Matthews, Metric::Accuracy],
             Self::Mrpc => &[Metric::F1, Metric::Accuracy, Metric::AccuracyF1Mean],
             Self::StsB => &[Metric::PearsonSpearmanMean, Metric::Pearson, Metric::Spearman],
-            Self::Sst2 | Self::Rte | Self::Wnli | Self::Qnli => &[Metric::Accuracy],
+            Self::Qqp => &[Metric::F1, Metric::Accuracy],
+            Self::Sst2 | Self::Rte | Self::Wnli | Self::Qnli | Self::Mnli => &[Metric::Accuracy],
         }
     }
 
     fn file(self, split: Split) -> Option<&'static str> {
         match (self, split) {
             (_, Split::Train) => Some("train.tsv"),
+            (Self::Mnli, Split::Dev) => Some("dev_matched.tsv"),
+            (Self::Mnli, Split::DevMismatched) => Some("dev_mismatched.tsv"),
+            (Self::Mnli, Split::Test) => Some("test_matched.tsv"),
+            (Self::Mnli, Split::TestMismatched) => Some("test_mismatched.tsv"),
+            (_, Split::DevMismatched | Split::TestMismatched) => None,
             (_, Split::Dev) => Some("dev.tsv"),
             (_, Split::Test) => Some("test.tsv"),
             (Self::Sst2 | Self::Mrpc, Split::TestLabeled) => Some("test_labelled.tsv"),
@@ -165,19 +209,23 @@ impl Task {
             (Self::StsB, _) => Columns::named("sentence1", Some("sentence2"), "score"),
             (Self::Rte | Self::Wnli, _) => Columns::named("sentence1", Some("sentence2"), "label"),
             (Self::Qnli, _) => Columns::named("question", Some("sentence"), "label"),
+            (Self::Qqp, _) => Columns::named("question1", Some("question2"), "is_duplicate"),
+            (Self::Mnli, _) => Columns::named("sentence1", Some("sentence2"), "gold_label"),
         }
     }
 
-    /// The two classes, as the files write them and by name.
-    fn labels(self) -> ([&'static str; 2], [&'static str; 2]) {
+    /// The classes, as the files write them and by name.
+    fn labels(self) -> (&'static [&'static str], &'static [&'static str]) {
         match self {
-            Self::Sst2 => (["0", "1"], ["negative", "positive"]),
-            Self::Cola => (["0", "1"], ["unacceptable", "acceptable"]),
-            Self::Mrpc => (["0", "1"], ["not_equivalent", "equivalent"]),
-            Self::Wnli => (["0", "1"], ["not_entailment", "entailment"]),
-            Self::Rte | Self::Qnli => (["entailment", "not_entailment"], ["entailment", "not_entailment"]),
-            // It has scores; `target` never asks.
-            Self::StsB => ([""; 2], [""; 2]),
+            Self::Sst2 => (&["0", "1"], &["negative", "positive"]),
+            Self::Cola => (&["0", "1"], &["unacceptable", "acceptable"]),
+            Self::Mrpc => (&["0", "1"], &["not_equivalent", "equivalent"]),
+            Self::Wnli => (&["0", "1"], &["not_entailment", "entailment"]),
+            Self::Qqp => (&["0", "1"], &["not_duplicate", "duplicate"]),
+            Self::Rte | Self::Qnli => (&["entailment", "not_entailment"], &["entailment", "not_entailment"]),
+            Self::Mnli => (&["entailment", "neutral", "contradiction"], &["entailment", "neutral", "contradiction"]),
+            // It has scores.
+            Self::StsB => (&[], &[]),
         }
     }
 }
@@ -197,4 +245,8 @@ impl Columns {
         let column = |name: &str| Column::Name(name.to_owned());
         Self { text: column(text), pair: pair.map(column), label: Some(column(label)), extra: ExtraColumns::Refused }
     }
+}
+
+fn names(labels: &[&str]) -> Vec<String> {
+    labels.iter().map(|&label| label.to_owned()).collect()
 }

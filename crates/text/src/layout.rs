@@ -15,8 +15,12 @@ pub enum Split {
     Train,
     /// For choosing (validation).
     Dev,
+    /// The same of other genres than the training rows', which MNLI has.
+    DevMismatched,
     /// For the final measurement; without labels in GLUE.
     Test,
+    /// The same of other genres than the training rows', which MNLI has.
+    TestMismatched,
     /// The test part with labels, where they have become known.
     TestLabeled,
 }
@@ -37,14 +41,17 @@ pub enum Layout {
 
 impl Split {
     /// All parts.
-    pub const ALL: [Self; 4] = [Self::Train, Self::Dev, Self::Test, Self::TestLabeled];
+    pub const ALL: [Self; 6] =
+        [Self::Train, Self::Dev, Self::DevMismatched, Self::Test, Self::TestMismatched, Self::TestLabeled];
 
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Dev => "dev",
+            Self::DevMismatched => "mismatched dev",
             Self::Test => "test",
+            Self::TestMismatched => "mismatched test",
             Self::TestLabeled => "labeled test",
         }
     }
@@ -105,16 +112,25 @@ impl Layout {
             Self::Clinc150 => folders::clinc_file,
             Self::AgNews => folders::ag_news_file,
         };
-        let present = |split: &Split| dir.join(file(*split)).exists();
-        if !present(&split) {
-            return Err(DataError::no_split(dir, self.name(), split, present));
-        }
+        let present = |split: &Split| file(*split).is_some_and(|file| dir.join(file).exists());
+        let path = match file(split) {
+            Some(file) if dir.join(file).exists() => dir.join(file),
+            _ => return Err(DataError::no_split(dir, self.name(), split, present)),
+        };
         let dataset = match self {
-            Self::Snips => folders::snips(dir, split),
-            Self::Clinc150 => folders::clinc(dir, split),
-            Self::Glue(_) | Self::AgNews => folders::ag_news(dir, split),
+            Self::Snips => folders::snips(&path),
+            Self::Clinc150 => folders::clinc(&path, split),
+            Self::Glue(_) | Self::AgNews => folders::ag_news(&path),
         }?;
         Ok(Dataset { name: format!("{} {}", self.name(), split.name()), ..dataset })
+    }
+
+    /// The parts whose scores are reported, [`Split::Dev`] first.
+    pub const fn scored(self) -> &'static [Split] {
+        match self {
+            Self::Glue(task) => task.scored(),
+            Self::Snips | Self::Clinc150 | Self::AgNews => &[Split::Dev],
+        }
     }
 
     /// The metric by which systems are compared on it.

@@ -26,6 +26,7 @@ mod label_sets;
 mod metric;
 mod predictions;
 mod score;
+mod spread;
 
 pub use bootstrap::{CONFIDENCE, Interval, RESAMPLES, interval, paired_interval};
 pub use calibration::{CALIBRATION_BINS, expected_calibration_error, top_class};
@@ -38,3 +39,4 @@ pub use label_sets::LabelCounts;
 pub use metric::Metric;
 pub use predictions::Predictions;
 pub use score::{Difference, Score, difference, score};
+pub use spread::Spread;

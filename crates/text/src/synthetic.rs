@@ -78,8 +78,8 @@ pub fn generate(streams: &Streams, rows: usize, split: Split) -> Dataset {
     assert!(rows > 0, "a data set has at least one example");
     let (part, held_out) = match split {
         Split::Train => (Part::Train, 0.0),
-        Split::Dev => (Part::Dev, HELD_OUT),
-        Split::Test | Split::TestLabeled => (Part::Test, HELD_OUT),
+        Split::Dev | Split::DevMismatched => (Part::Dev, HELD_OUT),
+        Split::Test | Split::TestMismatched | Split::TestLabeled => (Part::Test, HELD_OUT),
     };
     let mut stream = streams.stream("synthetic", &[part as u64]);
     let mut seen = HashSet::new();

@@ -93,6 +93,7 @@ impl AugmentArgs {
             data: self.data.clone(),
             layout: self.layout.clone(),
             dev: self.dev.clone(),
+            dev_share: None,
             dev_label_file: None,
             table: self.table.clone(),
             label: self.label.clone(),

@@ -59,7 +59,7 @@ pub(crate) struct LabelArgs {
 }
 
 /// Labeled text to train on.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
     /// Folder of a known data set (GLUE, SNIPS, CLINC150, AG News), or a TSV, CSV or JSONL file.
@@ -71,6 +71,11 @@ pub(crate) struct DataArgs {
     /// Rows to choose checkpoints and to score on (default: a tenth of the rows is held out).
     #[arg(long, value_name = "FILE")]
     pub(crate) dev: Option<PathBuf>,
+    /// Share of the rows held out to choose by where there is no `--dev`, as in 0.1.
+    ///
+    /// A known data set chooses by its own dev part unless this is given; that part then stays unseen.
+    #[arg(long, conflicts_with = "dev", value_name = "SHARE", hide_short_help = true)]
+    pub(crate) dev_share: Option<f64>,
     /// Second file with the labels of `--dev`, one a line.
     #[arg(long, requires = "dev", value_name = "FILE", hide_short_help = true)]
     pub(crate) dev_label_file: Option<PathBuf>,
@@ -93,7 +98,7 @@ pub(crate) struct DataArgs {
 }
 
 /// Raw text to learn from.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct CorpusArgs {
     /// Raw text to learn from: documents between blank lines.
@@ -110,7 +115,7 @@ pub(crate) struct CorpusArgs {
 }
 
 /// How labeled text is scored.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct ScoringArgs {
     /// Name of the known data set (default: told from its files).
@@ -165,6 +170,8 @@ pub(crate) enum EncodingArg {
 pub(crate) enum SplitArg {
     Train,
     Dev,
+    /// Of MNLI: rows of other genres than the training rows'.
+    DevMismatched,
     Test,
 }
 

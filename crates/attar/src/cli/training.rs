@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::values::{bytes, minutes};
 
 /// How much training a model gets.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct QualityArgs {
     /// Rows seen in training: about a third of the default, the default, or up to three times the default.
@@ -46,7 +46,7 @@ pub(crate) enum InitArg {
 }
 
 /// Rows beside the labeled ones, labeled by the teacher.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct MoreArgs {
     /// Texts of the same kind without labels: a text a line (.txt), or a table with the columns of the data.
@@ -58,7 +58,7 @@ pub(crate) struct MoreArgs {
 }
 
 /// Shape of a student.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Student")]
 pub(crate) struct ShapeArgs {
     /// Model directory that the student begins with.
@@ -103,7 +103,7 @@ pub(crate) struct ShapeArgs {
 }
 
 /// How much classes count.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct ClassArgs {
     /// How much the rows of each class count: `balanced`, so that all classes count alike, or weights such as rare=5.
@@ -112,7 +112,7 @@ pub(crate) struct ClassArgs {
 }
 
 /// Settings of training; the defaults are those of the command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainingArgs {
     /// Passes over the training rows (of each stage).
@@ -148,7 +148,7 @@ pub(crate) struct TrainingArgs {
 }
 
 /// How energy is read and billed.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Energy")]
 pub(crate) struct EnergyArgs {
     /// Source of energy readings: auto, modeled, fixed or off.
@@ -175,7 +175,7 @@ pub(crate) struct EnergyArgs {
 }
 
 /// Flags of every run.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct RunArgs {
     /// Take everything from this recipe instead of flags.

@@ -3,11 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use attar_distill::RunLock;
+use attar_distill::data::LabeledData;
 use attar_distill::model_directory::{self, SMALL};
+use attar_distill::recipe::Recipe;
+use attar_distill::{ExportedStudent, RunLock};
 use attar_model::{Bundle, Head};
+use attar_text::random::Streams;
 
-use super::{quantize, training};
+use super::quantize::{self, Shipped};
+use super::training;
 use crate::cli::DistillArgs;
 use crate::{console, recipes, tables};
 
@@ -43,10 +47,7 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     };
     let recipe = training::within(recipes::distill(args, &teacher)?, within)?;
     let Some(lock) = lock else { return training::run("distill", recipe, &args.run) };
-    // Held until the small one is written too.
-    let exported = training::execute_locked(recipe, lock.clone())?;
-    let small = out.join(SMALL);
-    let shipped = quantize::ship(&out, &small, &args.data, &exported)?;
+    let (exported, shipped) = train_and_ship(recipe, lock)?;
     if args.run.json {
         let mut all = serde_json::to_value(&exported)?;
         all["small"] = serde_json::to_value(&shipped)?;
@@ -54,8 +55,17 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     }
     console::say(tables::exported(&exported))?;
     console::say(shipped.summary())?;
-    console::say(format!("\ntry it:  attar predict {} \"some text\"", small.display()))?;
+    console::say(format!("\ntry it:  attar predict {} \"some text\"", shipped.directory))?;
     Ok(())
+}
+
+/// Trains a student of labeled rows and writes it beside in small integers. The folder is held until both are written.
+pub(crate) fn train_and_ship(recipe: Recipe, lock: RunLock) -> anyhow::Result<(ExportedStudent, Shipped)> {
+    let out = lock.folder().to_path_buf();
+    let data = LabeledData::load(&recipe.data, &Streams::new(recipe.seed))?;
+    let exported = training::execute_locked(recipe, lock.clone())?;
+    let shipped = quantize::ship(&out, &out.join(SMALL), data)?;
+    Ok((exported, shipped))
 }
 
 /// Whether a model answers anything, so that it can teach.

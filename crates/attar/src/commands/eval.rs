@@ -261,7 +261,12 @@ impl Contender {
         self.config().map(|config| flops(config, 128).encoder())
     }
 
-    fn answers(&mut self, data: &Dataset, texts: &[Text<'_>], notes: &mut Vec<String>) -> anyhow::Result<Answers> {
+    pub(crate) fn answers(
+        &mut self,
+        data: &Dataset,
+        texts: &[Text<'_>],
+        notes: &mut Vec<String>,
+    ) -> anyhow::Result<Answers> {
         let logits = match self {
             Contender::Encoder { name, session, .. } => {
                 let order = labels::classes(name, session.target()?, &data.target, ClassOrder::Stated, notes)?;

@@ -10,6 +10,7 @@ pub(crate) mod embed;
 pub(crate) mod energy;
 pub(crate) mod eval;
 pub(crate) mod finetune;
+pub(crate) mod glue;
 pub(crate) mod inspect;
 pub(crate) mod man;
 mod part_file;

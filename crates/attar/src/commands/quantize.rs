@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::ensure;
+use attar_distill::data::LabeledData;
+use attar_distill::model_directory;
 use attar_distill::quantize::{
     Embeddings, Options, Progress, Report, RowsToScore, ScoredRows, Why, classifier, quantize,
 };
-use attar_distill::{ExportedStudent, model_directory};
 use attar_model::atomic::WriteMode;
 use attar_model::quantized::QUANTIZED_FILE;
 use attar_model::{Bundle, WriteWeights};
@@ -15,7 +16,7 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::cli::data::{DataArgs, LabelArgs, ScoringArgs, SplitArg};
+use crate::cli::data::SplitArg;
 use crate::cli::{EmbeddingsArg, QuantizeArgs};
 use crate::held_out::divide;
 use crate::progress::{counting, waiting};
@@ -60,38 +61,46 @@ impl Shipped {
 const FEW_DEV_ROWS: usize = 64;
 
 /// Writes the student of a run in quantized form, scored on the run's own dev rows; an existing directory is left alone.
-pub(crate) fn ship(run: &Path, out: &Path, data: &DataArgs, exported: &ExportedStudent) -> anyhow::Result<Shipped> {
-    let dev_rows = exported.scores.as_ref().and_then(|scores| scores.student.first()).map_or(0, |score| score.rows);
+pub(crate) fn ship(run: &Path, out: &Path, data: LabeledData) -> anyhow::Result<Shipped> {
     let mut loss = None;
     if !out.exists() {
-        // A second file of labels belongs to one file of texts.
-        let label_file = if data.dev.is_some() { &data.dev_label_file } else { &data.label.label_file };
-        let args = QuantizeArgs {
-            model: run.to_path_buf(),
-            out: out.to_path_buf(),
-            data: data.dev.clone().or(data.data.clone()).filter(|_| dev_rows >= FEW_DEV_ROWS),
-            scoring: ScoringArgs {
-                layout: data.layout.clone(),
-                split: None,
-                table: data.table.clone(),
-                label: LabelArgs { label_file: label_file.clone(), ..data.label.clone() },
-                all_rows: false,
-                metric: data.metric.clone(),
+        let directory = model_directory::existing(run)?;
+        let bundle = Bundle::read(&directory)?;
+        let mut notes = Vec::new();
+        let is_scored = data.dev.len() >= FEW_DEV_ROWS;
+        let rows = is_scored.then(|| {
+            let rows = RowsToScore {
+                dev: data.dev,
+                train: Some(data.train),
+                calibration_rows: CALIBRATION_ROWS,
+                metrics: data.metrics,
                 max_tokens: None,
-            },
+                model: model_directory::name(run),
+            };
+            ScoredRows::new(&bundle, &Tokenizer::from_dir(&directory)?, rows, &Streams::new(SEED), &mut notes)
+        });
+        let options = Options {
+            name: model_directory::name(out),
+            source: model_directory::name(run),
             max_loss: 0.5,
-            embeddings: EmbeddingsArg::Auto,
+            embeddings: Embeddings::Auto,
             keep: Vec::new(),
-            calibration_rows: 128,
-            without_f32: true,
-            seed: 42,
-            json: false,
+            keeps_floats: false,
+            seed: SEED,
+            threads: rayon::current_num_threads(),
         };
-        loss = make(&args)?.gate.map(|gate| gate.loss);
+        let report = write(bundle, &options, rows.transpose()?.as_ref(), out)?;
+        notes.iter().for_each(console::note);
+        loss = report.gate.map(|gate| gate.loss);
     }
     let bytes = model_directory::shipped_bytes(out, true)?;
     Ok(Shipped { directory: out.display().to_string(), bytes, loss })
 }
+
+/// Texts that scales are chosen on.
+const CALIBRATION_ROWS: usize = 128;
+/// Seed of the texts drawn.
+const SEED: u64 = 42;
 
 /// Quantizes and writes as the arguments say.
 fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
@@ -122,10 +131,16 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
         seed: args.seed,
         threads: rayon::current_num_threads(),
     };
-    let (bundle, report) = quantize(bundle, &options, rows.as_ref(), &mut show())?;
+    let report = write(bundle, &options, rows.as_ref(), &args.out)?;
     notes.iter().for_each(console::note);
-    let weights = if args.without_f32 { WriteWeights::Quantized } else { WriteWeights::All };
-    bundle.write_with(&args.out, WriteMode::New, weights)?;
+    Ok(report)
+}
+
+/// Quantizes a model and writes it to a new folder.
+fn write(bundle: Bundle, options: &Options, rows: Option<&ScoredRows>, out: &Path) -> anyhow::Result<Report> {
+    let weights = if options.keeps_floats { WriteWeights::All } else { WriteWeights::Quantized };
+    let (bundle, report) = quantize(bundle, options, rows, &mut show())?;
+    bundle.write_with(out, WriteMode::New, weights)?;
     Ok(report)
 }
 

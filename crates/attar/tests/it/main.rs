@@ -9,6 +9,7 @@ mod common;
 mod energy;
 mod finished;
 mod floors;
+mod glue;
 mod held_out;
 mod kill;
 mod pair_readings;

@@ -36,8 +36,9 @@ pub(crate) fn data(spec: &DataSpec) -> Result<(), Error> {
     let table = Table("data");
     let share = |share: f64| table.number("dev-share", share, share > 0.0 && share < 1.0, "above 0, below 1");
     let max_tokens = match spec {
-        DataSpec::Known { max_tokens, rows, .. } => {
+        DataSpec::Known { max_tokens, rows, dev_share, .. } => {
             table.optional("rows", *rows, 1..=usize::MAX)?;
+            dev_share.map_or(Ok(()), share)?;
             max_tokens
         }
         DataSpec::Table { max_tokens, rows, dev_share, regression, .. } => {
@@ -253,6 +254,9 @@ mod tests {
             let complaint = check(&table.replace("dev-share = 0.1", &format!("dev-share = {share}"))).unwrap_err();
             assert!(complaint.contains("`dev-share`"), "{complaint}");
         }
+        let known = "kind = \"known\", layout = \"sst-2\", path = \"t\", dev-share = 1.0";
+        let text = RECIPE.replace("kind = \"embedded\", rows = 200, dev-rows = 60", known);
+        assert!(check(&text).unwrap_err().contains("`dev-share`"));
         for range in ["[1.0, 1.0]", "[nan, 1.0]", "[0.0, inf]"] {
             let text = table.replace("dev-share = 0.1", &format!("regression = {range}"));
             assert!(check(&text).unwrap_err().contains("`regression`"));

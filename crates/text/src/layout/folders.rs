@@ -14,7 +14,7 @@ pub(super) fn detect(dir: &Path) -> Option<Layout> {
     if dir.join("train").join("seq.in").exists() {
         return Some(Layout::Snips);
     }
-    if dir.join(clinc_file(Split::Train)).exists() {
+    if dir.join(CLINC_FILE).exists() {
         return Some(Layout::Clinc150);
     }
     let bytes = files::read(&dir.join("dev.tsv"), files::MOST_TABLE_BYTES).ok()?;
@@ -23,30 +23,34 @@ pub(super) fn detect(dir: &Path) -> Option<Layout> {
     matches!(topic[..], [_, topic] if AG_NEWS_TOPICS.contains(&topic)).then_some(Layout::AgNews)
 }
 
-pub(super) fn snips_file(split: Split) -> &'static str {
-    match split {
-        Split::Train => "train/seq.in",
-        Split::Dev => "valid/seq.in",
-        Split::Test | Split::TestLabeled => "test/seq.in",
-    }
+const CLINC_FILE: &str = "data_full.json";
+
+/// The files of three sets by part; they have no part of other genres.
+pub(super) fn snips_file(split: Split) -> Option<&'static str> {
+    by_part(split, ["train/seq.in", "valid/seq.in", "test/seq.in"])
 }
 
-pub(super) fn clinc_file(_: Split) -> &'static str {
-    "data_full.json"
+pub(super) fn clinc_file(split: Split) -> Option<&'static str> {
+    by_part(split, [CLINC_FILE; 3])
 }
 
-pub(super) fn ag_news_file(split: Split) -> &'static str {
+pub(super) fn ag_news_file(split: Split) -> Option<&'static str> {
+    by_part(split, ["train.tsv", "dev.tsv", "test.tsv"])
+}
+
+fn by_part(split: Split, [train, dev, test]: [&'static str; 3]) -> Option<&'static str> {
     match split {
-        Split::Train => "train.tsv",
-        Split::Dev => "dev.tsv",
-        Split::Test | Split::TestLabeled => "test.tsv",
+        Split::Train => Some(train),
+        Split::Dev => Some(dev),
+        Split::Test | Split::TestLabeled => Some(test),
+        Split::DevMismatched | Split::TestMismatched => None,
     }
 }
 
 /// Utterances line by line beside their intents. Words are separated by runs of white space, which
 /// become single spaces, so that words and slot tags stay in step.
-pub(super) fn snips(dir: &Path, split: Split) -> Result<Dataset, DataError> {
-    let text_path = dir.join(snips_file(split));
+pub(super) fn snips(text_path: &Path) -> Result<Dataset, DataError> {
+    let text_path = text_path.to_owned();
     let label_path = text_path.with_file_name("label");
     let (texts, labels) = (read(&text_path)?, read(&label_path)?);
     let lines = |bytes: &[u8], path: &Path| -> Result<Vec<String>, DataError> {
@@ -75,16 +79,16 @@ pub(super) fn snips(dir: &Path, split: Split) -> Result<Dataset, DataError> {
 }
 
 /// Lists of text and intent by the name of the part.
-pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
-    let path = dir.join(clinc_file(Split::Train));
+pub(super) fn clinc(path: &Path, split: Split) -> Result<Dataset, DataError> {
+    let path = path.to_owned();
     let bytes = read(&path)?;
     let wrong = |reason: String| DataError::Json { path: path.clone(), reason };
     let mut parts: HashMap<String, Vec<(String, String)>> =
         serde_json::from_slice(&bytes).map_err(|e| wrong(format!("expected lists of [text, intent]: {e}")))?;
     let key = match split {
         Split::Train => "train",
-        Split::Dev => "val",
-        Split::Test | Split::TestLabeled => "test",
+        Split::Dev | Split::DevMismatched => "val",
+        Split::Test | Split::TestMismatched | Split::TestLabeled => "test",
     };
     let rows = parts.remove(key).ok_or_else(|| wrong(format!("expected a list {key:?}, found none")))?;
     if let Some(row) = rows.iter().position(|(_, intent)| intent.trim().is_empty()) {
@@ -95,14 +99,14 @@ pub(super) fn clinc(dir: &Path, split: Split) -> Result<Dataset, DataError> {
     from_rows(rows, &TargetSpec::Discover, String::new(), hexadecimal(&Sha256::digest(&bytes)), path.clone())
 }
 
-pub(super) fn ag_news(dir: &Path, split: Split) -> Result<Dataset, DataError> {
+pub(super) fn ag_news(path: &Path) -> Result<Dataset, DataError> {
     labeled::load(&LabeledSpec {
         table: TableSpec {
             format: Format::Tsv,
             header: Header::Absent,
             quoting: Quoting::Off,
             extra_columns: ExtraColumns::Refused,
-            ..TableSpec::new(dir.join(ag_news_file(split)))
+            ..TableSpec::new(path)
         },
         text: Column::Number(1),
         pair: None,
