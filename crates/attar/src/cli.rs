@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use data::{CorpusArgs, DataArgs, FormatArgs, ScoringArgs};
 use training::{ClassArgs, ClassifierArg, EnergyArgs, MoreArgs, QualityArgs, RunArgs, ShapeArgs, TrainingArgs};
-use values::points;
+use values::{bytes_or_none, points};
 
 /// Distill BERT-class models into students of a few megabytes, and report what that cost.
 #[derive(Debug, Parser)]
@@ -113,7 +113,7 @@ pub(crate) struct FinetuneArgs {
     pub(crate) run: RunArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DistillArgs {
     /// Teacher: a fine-tuned model directory, the folder of a `finetune` run, or a bare encoder.
     ///
@@ -137,6 +137,18 @@ pub(crate) struct DistillArgs {
     /// Train on gold labels alone, as a comparison that shows what the teacher adds.
     #[arg(long, hide_short_help = true, help_heading = "Training")]
     pub(crate) gold_only: bool,
+    /// Make everything once with each of these seeds and print means and deviations, as in 1,2,3.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "N,M,…",
+        conflicts_with_all = ["seed", "recipe", "corpus"],
+        help_heading = "Training"
+    )]
+    pub(crate) seeds: Vec<u64>,
+    /// Most bytes of the teacher's traces kept on disk during the run, so that it reads a row once; 0 keeps none.
+    #[arg(long, default_value = "1GB", value_name = "BYTES", value_parser = bytes_or_none, hide_short_help = true, help_heading = "Training")]
+    pub(crate) trace_cache: usize,
     #[command(flatten)]
     pub(crate) energy: EnergyArgs,
     #[command(flatten)]

@@ -111,6 +111,12 @@ impl Observer for RunProgress {
                 console::note("this run had ended before: nothing was computed, and this is what it left");
             }
             Event::Finished { .. } => self.bar.finish_and_clear(),
+            Event::WeakTeacher { accuracy, majority, rows } => console::warning(format!(
+                "the teacher answers {:.1} % of {rows} held-out rows right, and the most frequent class alone {:.1} %: are its \
+                 labels those of the data?",
+                100.0 * accuracy,
+                100.0 * majority
+            )),
             Event::Began { .. } | Event::Checkpoint { .. } | Event::FrozenHead(_) | Event::Stopped { .. } => {}
         }
     }

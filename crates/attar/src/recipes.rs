@@ -35,6 +35,9 @@ pub(crate) use raw_text::{general, pretrain};
 /// Share of a table's rows that is held out where nothing else is said.
 const DEV_SHARE: f64 = 0.1;
 
+/// Bytes of the teacher's traces that a distillation by flags keeps while it runs.
+const TRACE_CACHE: u64 = 1_000_000_000;
+
 /// The recipe of `attar finetune`: what flags say, and else what the rules make of the data.
 pub(crate) fn finetune(args: &FinetuneArgs) -> anyhow::Result<Recipe> {
     if let Some(file) = &args.run.recipe {
@@ -69,6 +72,7 @@ pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     let effort = effort(&args.quality);
     let mut recipe = distill_from(&common, &args.shape, &args.more, args.data.max_tokens, effort, teacher)?;
+    recipe.teacher.iter_mut().for_each(|teacher| teacher.trace_cache = args.trace_cache as u64);
     if args.gold_only {
         let directory = model_directory::existing(teacher)?;
         let width = Bundle::read_config(&directory)?.hidden;
@@ -118,7 +122,11 @@ fn distill_from(
     more.noisy_copies = more_args.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
     let extra_rows = more.unlabeled.is_empty().then_some(facts.rows * more.noisy_copies);
     let stages = rules::student_stages(facts, &student, &config, base.as_ref(), extra_rows, effort);
-    let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
+    let teacher = TeacherSpec {
+        path: Some(teacher.to_path_buf()),
+        precision: TeacherPrecision::default(),
+        trace_cache: TRACE_CACHE,
+    };
     Ok(Recipe { teacher: Some(teacher), stages, more, ..common.recipe(student)? })
 }
 

@@ -209,6 +209,15 @@ pub(crate) fn exported(exported: &ExportedStudent) -> String {
         }
         text += &format!("{table}\n");
     }
+    if let Some(traces) = &exported.traces {
+        let joules = traces.joules.map_or_else(String::new, |joules| format!(" and {:.1} kJ", joules / 1000.0));
+        text += &format!(
+            "\nthe teacher computed {} tokens; of {} more its traces were on disk, which saved about {}{joules}\n",
+            count(traces.computed),
+            count(traces.read),
+            seconds(traces.seconds)
+        );
+    }
     let what =
         if exported.scores.as_ref().is_some_and(|scores| scores.teacher.is_some()) { "student" } else { "model" };
     text += &format!(

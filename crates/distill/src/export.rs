@@ -33,6 +33,7 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
                 bill: student.bill(plan),
                 scores: student.scores,
                 held_out: student.held_out,
+                traces: student.traces.filter(|traces| traces.read > 0),
                 notes: plan.notes.clone(),
                 removed: None,
             };
@@ -41,6 +42,7 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
         }
         Trained::Stored(exported) => *exported,
     };
+    directory.remove_traces()?;
     if plan.recipe.checkpoint.clean {
         exported.removed = directory.remove_checkpoints()?;
     }

@@ -148,6 +148,11 @@ impl Objective {
         self.term().projects()
     }
 
+    /// As [`LossTerm::reads_states`].
+    pub fn reads_states(&self) -> bool {
+        self.term().reads_states()
+    }
+
     /// As [`LossTerm::predicts`].
     pub fn predicts(&self) -> bool {
         self.term().predicts()

@@ -239,6 +239,14 @@ pub struct TeacherSpec {
     /// In which numbers it computes its linear layers.
     #[serde(default)]
     pub precision: TeacherPrecision,
+    /// Most bytes of what the teacher makes of training rows that are kept on disk while the run lasts, so that it reads a row
+    /// once and not in each pass; 0 keeps nothing. States are kept, and then also used, as 16-bit floats.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub trace_cache: u64,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// In which numbers a teacher computes its linear layers.

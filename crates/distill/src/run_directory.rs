@@ -18,7 +18,7 @@ use crate::model_directory::{SMALL, STUDENT, TEACHER};
 use crate::plan::Plan;
 use crate::run_lock::RunLock;
 use crate::scores::{HeldOutLoss, Scores};
-use crate::train::Checkpoints;
+use crate::train::{Checkpoints, TraceFolder, TracesUsed};
 
 /// The folder of the checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
@@ -26,6 +26,8 @@ const CHECKPOINTS: &str = "checkpoints";
 const RECIPE: &str = "recipe.toml";
 /// The facts that decide the student's bytes.
 const MANIFEST: &str = "manifest.json";
+/// What the teacher made of training rows, until the run has ended.
+const TRACES: &str = "traces";
 /// What the run led to.
 const RESULT: &str = "result.json";
 
@@ -118,6 +120,9 @@ pub struct ExportedStudent {
     pub held_out: Option<HeldOutLoss>,
     /// What the making cost.
     pub bill: Bill,
+    /// How much of the teacher's work was done without; `None` if nothing was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traces: Option<TracesUsed>,
     /// What a user should know.
     pub notes: Vec<String>,
     /// What the run needed and nothing needs any more.
@@ -213,6 +218,11 @@ impl RunDirectory {
         Checkpoints::new(self.path.join(CHECKPOINTS), self.id.clone())
     }
 
+    /// Where traces of the teacher are kept, in at most so many bytes.
+    pub(crate) fn traces(&self, budget: u64) -> TraceFolder {
+        TraceFolder { path: self.path.join(TRACES), run: self.id.clone(), budget }
+    }
+
     /// What the run left when it ended; `None` if it has not, or its student was taken away.
     ///
     /// # Errors
@@ -226,7 +236,7 @@ impl RunDirectory {
         if !self.student().join("config.json").exists() {
             return Ok(None);
         }
-        let Outcome { fingerprint, parameters, scores, held_out, notes } = parse(&self.result(), &text)?;
+        let Outcome { fingerprint, parameters, scores, held_out, traces, notes } = parse(&self.result(), &text)?;
         let windows = Ledger::read(self.ledger()).map_err(Error::energy)?.windows;
         Ok(Some(ExportedStudent {
             student: self.student(),
@@ -235,6 +245,7 @@ impl RunDirectory {
             scores,
             held_out,
             bill: Bill::new(&Totals::from_windows(&windows), &plan.grid, &plan.tariff),
+            traces,
             notes,
             removed: None,
         }))
@@ -247,10 +258,20 @@ impl RunDirectory {
             parameters: exported.parameters,
             scores: exported.scores.clone(),
             held_out: exported.held_out.clone(),
+            traces: exported.traces,
             notes: exported.notes.clone(),
         };
         let failed = |e: serde_json::Error| Error::Io { path: self.result(), source: e.into() };
         Ok(write_file(&self.result(), &serde_json::to_vec_pretty(&outcome).map_err(failed)?)?)
+    }
+
+    /// Removes the traces that were kept, which nothing needs once the run has ended.
+    pub(crate) fn remove_traces(&self) -> Result<(), Error> {
+        let path = self.path.join(TRACES);
+        match std::fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::Io { path, source: e }),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the checkpoints of a run that has ended; `None` if there are none.
@@ -275,7 +296,7 @@ impl RunDirectory {
     /// A folder with other things in it is not taken for a new run.
     fn refuse_other_files(&self) -> Result<(), Error> {
         let Ok(mut entries) = std::fs::read_dir(&self.path) else { return Ok(()) };
-        let ours = [RECIPE, CHECKPOINTS, TEACHER];
+        let ours = [RECIPE, CHECKPOINTS, TRACES, TEACHER];
         let strange = entries.find_map(|entry| {
             let name = entry.ok()?.file_name().to_string_lossy().into_owned();
             (!ours.contains(&name.as_str()) && !name.starts_with('.')).then_some(name)
@@ -299,6 +320,8 @@ struct Outcome {
     scores: Option<Scores>,
     #[serde(default)]
     held_out: Option<HeldOutLoss>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traces: Option<TracesUsed>,
     notes: Vec<String>,
 }
 

@@ -8,6 +8,7 @@ mod sealed;
 mod stage_loss;
 mod store;
 mod teacher;
+mod trace_cache;
 mod trainer;
 
 pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
@@ -15,5 +16,7 @@ pub use events::{Event, EventLog, Observer, Step};
 pub use run::{NewStudent, Trained, train, train_in_memory};
 pub use stage_loss::{Loss, StageLoss};
 pub use teacher::Teacher;
+pub(crate) use trace_cache::TraceFolder;
+pub use trace_cache::TracesUsed;
 pub(crate) use trainer::batch_labels;
 pub use trainer::{StepReport, Trainer, phase};

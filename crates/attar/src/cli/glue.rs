@@ -29,8 +29,11 @@ pub(crate) struct GlueArgs {
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", help_heading = "Data")]
     pub(crate) dev_share: f64,
     /// Encoder that is fine-tuned on each task to be its teacher.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) teacher: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "teachers")]
+    pub(crate) teacher: Option<PathBuf>,
+    /// Folder of another suite whose teachers are used, task by task and seed by seed, instead of making new ones.
+    #[arg(long, value_name = "DIR", conflicts_with = "teacher")]
+    pub(crate) teachers: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
     #[command(flatten)]

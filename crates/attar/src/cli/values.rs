@@ -46,6 +46,11 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// As [`bytes`], or 0.
+pub(super) fn bytes_or_none(text: &str) -> Result<usize, String> {
+    if text == "0" { Ok(0) } else { bytes(text) }
+}
+
 /// A number of points, none or more.
 pub(super) fn points(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

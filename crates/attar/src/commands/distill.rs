@@ -1,6 +1,8 @@
 //! `attar distill`: a student of a teacher, which is fine-tuned first where it has no head, and its int8 form.
 
-use std::path::{Path, PathBuf};
+mod seeds;
+
+use std::path::Path;
 use std::time::Duration;
 
 use attar_distill::data::LabeledData;
@@ -28,8 +30,6 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         Some(out) => out.clone(),
         None => training::default_folder("distill", &recipes::data(&args.data)?),
     };
-    let lock = if args.run.print_recipe { None } else { Some(RunLock::take(&out)?) };
-    // Where a teacher is made first it has half of the time.
     let has_teacher = answers(given)?;
     anyhow::ensure!(
         !has_teacher || args.gold_only || args.classes.class_weights.is_none(),
@@ -37,26 +37,53 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
          `attar finetune --class-weights`, give an encoder without a head, which is fine-tuned here, or add --gold-only",
         given.display()
     );
-    if args.run.print_recipe && !has_teacher {
-        return print_both(args, given, &out);
+    if args.run.print_recipe {
+        return match has_teacher {
+            true => training::run("distill", planned(args, given, args.quality.within)?, &args.run),
+            false => print_both(args, given, &out),
+        };
     }
-    let within = args.quality.within.map(|time| if has_teacher { time } else { time / 2 });
-    let teacher = match has_teacher {
-        true => given.clone(),
-        false => make_teacher(args, given, &out, within)?,
-    };
-    let recipe = training::within(recipes::distill(args, &teacher)?, within)?;
-    let Some(lock) = lock else { return training::run("distill", recipe, &args.run) };
-    let (exported, shipped) = train_and_ship(recipe, lock)?;
+    if !args.seeds.is_empty() {
+        return seeds::run(args, given, has_teacher, &out);
+    }
+    let Made { student, small, .. } = make(args, given, has_teacher, &out)?;
     if args.run.json {
-        let mut all = serde_json::to_value(&exported)?;
-        all["small"] = serde_json::to_value(&shipped)?;
+        let mut all = serde_json::to_value(&student)?;
+        all["small"] = serde_json::to_value(&small)?;
         return console::json(&all);
     }
-    console::say(tables::exported(&exported))?;
-    console::say(shipped.summary())?;
-    console::say(format!("\ntry it:  attar predict {} \"some text\"", shipped.directory))?;
+    console::say(tables::exported(&student))?;
+    console::say(small.summary())?;
+    console::say(format!("\ntry it:  attar predict {} \"some text\"", small.directory))?;
     Ok(())
+}
+
+/// What a distillation made.
+struct Made {
+    /// The teacher, if it was fine-tuned first.
+    teacher: Option<ExportedStudent>,
+    student: ExportedStudent,
+    small: Shipped,
+}
+
+/// Makes a student of labeled rows in this folder, and its teacher first where there is none.
+fn make(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Path) -> anyhow::Result<Made> {
+    let lock = RunLock::take(out)?;
+    if has_teacher {
+        let (student, small) = train_and_ship(planned(args, given, args.quality.within)?, lock)?;
+        return Ok(Made { teacher: None, student, small });
+    }
+    // Each has half of the time.
+    let within = args.quality.within.map(|time| time / 2);
+    let teacher = make_teacher(args, given, out, within)?;
+    let folder = out.join(model_directory::TEACHER);
+    let (student, small) = train_and_ship(planned(args, &folder, within)?, lock)?;
+    Ok(Made { teacher: Some(teacher), student, small })
+}
+
+/// The recipe of a student, as long as the time allows.
+fn planned(args: &DistillArgs, teacher: &Path, within: Option<Duration>) -> anyhow::Result<Recipe> {
+    training::within(recipes::distill(args, teacher)?, within)
 }
 
 /// Trains a student of labeled rows and writes it beside in small integers. The folder is held until both are written.
@@ -85,14 +112,19 @@ fn print_both(args: &DistillArgs, encoder: &Path, out: &Path) -> anyhow::Result<
     Ok(())
 }
 
-/// Fine-tunes an encoder on the data; gives the folder of that run, which has a bill of its own.
-fn make_teacher(args: &DistillArgs, encoder: &Path, out: &Path, within: Option<Duration>) -> anyhow::Result<PathBuf> {
+/// Fine-tunes an encoder on the data, as a run with a bill of its own.
+fn make_teacher(
+    args: &DistillArgs,
+    encoder: &Path,
+    out: &Path,
+    within: Option<Duration>,
+) -> anyhow::Result<ExportedStudent> {
     let folder = out.join(model_directory::TEACHER);
     let recipe = training::within(recipes::teacher(args, encoder)?, within)?;
     console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));
     let exported = training::execute(recipe, &folder)?;
-    if !args.run.json {
+    if !args.run.json && args.seeds.is_empty() {
         console::say(format!("the teacher\n{}\n\nthe student", tables::exported(&exported)))?;
     }
-    Ok(folder)
+    Ok(exported)
 }

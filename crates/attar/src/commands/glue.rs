@@ -1,6 +1,6 @@
 //! `attar glue`: teachers and students of many tasks, made and scored by several seeds.
 
-mod render;
+pub(crate) mod render;
 mod submission;
 mod task;
 
@@ -12,7 +12,7 @@ use attar_distill::recipe::Recipe;
 use attar_distill::suite::{SuiteRow, SuiteSummary};
 use attar_distill::{RunLock, model_directory};
 use attar_model::atomic::write_file;
-use attar_text::layout::{Layout, Split};
+use attar_text::layout::Layout;
 use serde_json::json;
 
 use crate::cli::glue::GlueArgs;
@@ -70,7 +70,9 @@ struct Suite<'a> {
 
 impl<'a> Suite<'a> {
     fn new(args: &'a GlueArgs, threads: Option<usize>) -> anyhow::Result<Suite<'a>> {
-        model_directory::existing(&args.teacher)?;
+        for folder in [&args.teacher, &args.teachers].into_iter().flatten() {
+            model_directory::existing(folder)?;
+        }
         recipes::energy(&args.energy)?;
         let recipe = args.recipe.as_deref().map(recipes::read).transpose()?;
         let distinct: BTreeSet<u64> = args.seeds.iter().copied().collect();
@@ -106,8 +108,8 @@ fn found(folders: &[PathBuf]) -> anyhow::Result<Vec<Task>> {
             if tasks.iter().any(|task| task.layout == layout) {
                 continue;
             }
-            match layout.load(&path, Split::Train) {
-                Ok(_) => tasks.push(Task { layout, path }),
+            match Task::of(layout, path) {
+                Ok(task) => tasks.push(task),
                 Err(error) => console::note(format!("{} is left out: {error}", layout.name())),
             }
         }

@@ -120,7 +120,7 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
     recipe(
         seed,
         data,
-        Some(TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() }),
+        Some(TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default(), trace_cache: 0 }),
         shape,
         stages,
     )

@@ -93,7 +93,8 @@ pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
     let (student, base) = begun(&args.shape, &config)?;
     let data = corpus(&args.corpus, args.data.max_tokens, args.data.rows)?;
     let stage = rules::general(&student, &config, base.as_ref(), effort(&args.quality));
-    let teacher = TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default() };
+    let teacher =
+        TeacherSpec { path: Some(teacher.to_path_buf()), precision: TeacherPrecision::default(), trace_cache: 0 };
     recipe(data, student, Some(teacher), stage, &args.training, &args.energy)
 }
 

@@ -15,11 +15,11 @@ use crate::cli::glue::GlueArgs;
 use crate::cli::training::{MoreArgs, TrainingArgs};
 
 /// A fine-tuning of the suite's encoder on a task.
-pub(crate) fn teacher(args: &GlueArgs, data: DataSpec, seed: u64) -> anyhow::Result<Recipe> {
+pub(crate) fn teacher(args: &GlueArgs, encoder: &Path, data: DataSpec, seed: u64) -> anyhow::Result<Recipe> {
     let training = training(seed);
     let common = Common::new(data, &training, &args.energy)?;
-    let stage = common.finetune_stage(&args.teacher, effort(&args.quality))?;
-    common.finetune(&args.teacher, true, ClassifierChoice::Auto, stage)
+    let stage = common.finetune_stage(encoder, effort(&args.quality))?;
+    common.finetune(encoder, true, ClassifierChoice::Auto, stage)
 }
 
 /// The student of a task by the rules of `attar distill`.

@@ -125,6 +125,7 @@ dev-rows = 60
 
 [teacher]
 path = "WORKSHOP/teacher"
+trace-cache = 10_000_000
 
 [student]
 from = "shape"

@@ -131,6 +131,25 @@ fn a_suite_takes_its_students_from_a_recipe() {
     let made = suite(folder, &["student.toml", "--seeds", "1", "--tasks", "sst-2", "--no-gold"]);
     let models: Vec<&str> = made["rows"].as_array().unwrap().iter().map(|row| row["model"].as_str().unwrap()).collect();
     assert_eq!(models, ["teacher", "student", "student, small integers", "word n-grams"]);
+    // Another suite with the same teachers.
+    let others = ["glue", "student.toml", "--data", "data", "--teachers", "suite", "--tasks", "sst-2", "--seeds", "1"];
+    let more = [
+        "--steps",
+        "3",
+        "--no-speed",
+        "--energy",
+        "off",
+        "--no-gold",
+        "--max-tokens",
+        "24",
+        "--out",
+        "other",
+        "--json",
+    ];
+    let other = json(&succeed(folder, &[&others[..], &more].concat()));
+    assert_eq!(other["rows"][0]["scores"], made["rows"][0]["scores"]);
+    assert!(other["rows"][0]["made"].is_null() && !folder.join("other/sst-2/seed-1/teacher").exists());
+
     let written = std::fs::read_to_string(folder.join("suite/sst-2/seed-1/student/recipe.toml")).unwrap();
     assert!(written.contains("more-sst-2.txt") && written.contains("layers = [1]"), "{written}");
 }
@@ -166,4 +185,52 @@ fn a_suite_is_refused_before_it_begins() {
     let error = glue(&["--data", "data", "--seeds", "1,1"]);
     assert!(error.contains("names a seed twice"), "{error}");
     assert!(!folder.join("runs").exists());
+}
+
+#[test]
+fn a_distillation_by_several_seeds_gives_means() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let lines = rows(3, 120, Split::Train).into_iter().map(|(text, class)| format!("{text}\t{}\n", class % 2));
+    write(folder, "rows.tsv", &format!("text\tlabel\n{}", lines.collect::<String>()));
+    // The encoder of a teacher of other classes: a recipe without its head would do, but its run is at hand.
+    let teacher = workshop().join("teacher").display().to_string();
+    succeed(
+        folder,
+        &[
+            "finetune",
+            &teacher,
+            "--new-head",
+            "--data",
+            "rows.tsv",
+            "--steps",
+            "3",
+            "--energy",
+            "off",
+            "--out",
+            "teacher",
+        ],
+    );
+    let fixed =
+        ["distill", "--teacher", "teacher", "--data", "rows.tsv", "--steps", "2", "--energy", "off", "--out", "made"];
+    let made = json(&succeed(folder, &[&fixed[..], &["--seeds", "1,2", "--vocabulary", "200", "--json"]].concat()));
+    let lines = made["summary"]["lines"].as_array().unwrap();
+    let names: Vec<&str> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
+    assert_eq!(names, ["teacher", "student", "student, small integers"]);
+    let scores: Vec<f64> = made["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["student"]["scores"]["student"][0]["value"].as_f64().unwrap())
+        .collect();
+    assert_eq!(scores.len(), 2);
+    // On the rows that each seed held out, where the runs scored themselves.
+    assert!((lines[1]["score"]["mean"].as_f64().unwrap() - scores.iter().sum::<f64>() / 2.0).abs() < 1e-12, "{made}");
+    assert!(lines[1]["score"]["deviation"].is_number());
+    assert!(folder.join("made/seed-2/small/config.json").exists());
+    let error = String::from_utf8(
+        attar(folder, &[&fixed[..], &["--seeds", "1", "--seed", "3"]].concat()).output().unwrap().stderr,
+    )
+    .unwrap();
+    assert!(error.contains("cannot be used with"), "{error}");
 }

@@ -28,6 +28,10 @@ impl LossTerm for Soft {
         false
     }
 
+    fn reads_states(&self) -> bool {
+        false
+    }
+
     fn predicts(&self) -> bool {
         true
     }

@@ -32,6 +32,11 @@ pub trait LossTerm: Debug {
         self.needs_teacher()
     }
 
+    /// True if the term reads states of the teacher; a term that does not reads its logits.
+    fn reads_states(&self) -> bool {
+        self.needs_trace()
+    }
+
     /// True if the term reads the layers, not only the output of the model.
     fn needs_layers(&self) -> bool {
         self.needs_trace()

@@ -87,6 +87,11 @@ impl PlannedStage {
         (self.epochs.len(), first)
     }
 
+    /// True if rows are learned from more than once.
+    pub fn repeats_rows(&self) -> bool {
+        self.epochs.len() > 1
+    }
+
     /// True if update `step` is the last of its epoch or of the stage.
     pub fn ends_epoch(&self, step: usize) -> bool {
         let (epoch, first) = self.epoch_of(step);

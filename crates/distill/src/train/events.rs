@@ -37,6 +37,15 @@ pub enum Event {
         /// Updates done.
         done: usize,
     },
+    /// The teacher answers fewer dev rows right than its most frequent class would.
+    WeakTeacher {
+        /// Share that it answers right.
+        accuracy: f64,
+        /// Share of the most frequent class.
+        majority: f64,
+        /// Dev rows looked at.
+        rows: usize,
+    },
     /// The linear model over the frozen encoder that became the student's classifier.
     FrozenHead(FrozenHead),
     /// An update.

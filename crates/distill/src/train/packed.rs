@@ -8,7 +8,7 @@ use attar_runtime::{LayerBuffers, Options, Output, Precision, TraceBuffers};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Error;
-use crate::engine::{Input, LayerTrace, RequiredOutputs, Scores, Trace, mean_pool, pair_cosine};
+use crate::engine::{Geometry, Input, LayerTrace, RequiredOutputs, Scores, Trace, mean_pool, pair_cosine};
 use crate::recipe::TeacherPrecision;
 
 /// A packed encoder with its threads; clones share both.
@@ -32,6 +32,11 @@ impl PackedTeacher {
 
     /// The required parts of a trace, and empty tensors for the others.
     pub(super) fn trace(&self, input: &Input, required: &RequiredOutputs) -> Trace {
+        self.tensors(self.numbers(input, required), &input.geometry)
+    }
+
+    /// The required parts of a trace as numbers.
+    pub(super) fn numbers(&self, input: &Input, required: &RequiredOutputs) -> TraceNumbers {
         let c = &self.config;
         let layout = &input.geometry.layout;
         assert_eq!(layout.rows(), layout.tokens(), "a packed teacher counts no padding");
@@ -44,10 +49,11 @@ impl PackedTeacher {
         let buffer = |wanted: bool, numbers: usize| pool::acquire(if wanted { numbers } else { 0 });
         let mut embeddings = buffer(required.embeddings || c.layers == 0, rows * hidden);
         let last = c.layers.saturating_sub(1);
-        let mut layers: Vec<[Vec<f32>; 3]> = (required.layers.iter().enumerate())
-            .map(|(index, layer)| {
-                let states = buffer(layer.hidden || index == last, rows * hidden);
-                [states, buffer(layer.qkv, rows * 3 * hidden), buffer(layer.scores, pairs)]
+        let mut layers: Vec<LayerNumbers> = (required.layers.iter().enumerate())
+            .map(|(index, layer)| LayerNumbers {
+                hidden: buffer(layer.hidden || index == last, rows * hidden),
+                qkv: buffer(layer.qkv, rows * 3 * hidden),
+                scores: buffer(layer.scores, pairs),
             })
             .collect();
         let logits = encoder.width(Output::Logits).ok().filter(|_| c.head != Head::None);
@@ -60,10 +66,10 @@ impl PackedTeacher {
             embeddings: requested(&mut embeddings),
             layers: layers
                 .iter_mut()
-                .map(|[hidden, qkv, scores]| LayerBuffers {
-                    hidden: requested(hidden),
-                    qkv: requested(qkv),
-                    scores: requested(scores),
+                .map(|layer| LayerBuffers {
+                    hidden: requested(&mut layer.hidden),
+                    qkv: requested(&mut layer.qkv),
+                    scores: requested(&mut layer.scores),
                     relations: None,
                 })
                 .collect(),
@@ -72,23 +78,48 @@ impl PackedTeacher {
             next_sentence: requested(&mut next_sentence),
         };
         encoder.trace(batch, buffers).expect("the plan checked ids, types and lengths");
+        TraceNumbers { hidden, heads: c.heads, embeddings, layers, pooled, logits, next_sentence }
+    }
 
-        let device = input.geometry.device();
-        let cosine = encoder.cosine();
+    /// True if the answer is made of the last layer's output, as the cosine of two texts is.
+    pub(super) fn answers_from_states(&self) -> bool {
+        self.encoder.lock().unwrap_or_else(PoisonError::into_inner).cosine().is_some()
+    }
+
+    /// An empty trace of this model, its logits included.
+    pub(super) fn no_numbers(&self) -> TraceNumbers {
+        let c = &self.config;
+        let width = self.encoder.lock().unwrap_or_else(PoisonError::into_inner).width(Output::Logits).ok();
+        TraceNumbers {
+            hidden: c.hidden,
+            heads: c.heads,
+            embeddings: Vec::new(),
+            layers: vec![LayerNumbers::default(); c.layers],
+            pooled: Vec::new(),
+            logits: width.filter(|_| c.head != Head::None).map(|width| (Vec::new(), width)),
+            next_sentence: Vec::new(),
+        }
+    }
+
+    /// Numbers as tensors of a batch that lies so.
+    pub(super) fn tensors(&self, numbers: TraceNumbers, geometry: &Geometry) -> Trace {
+        let TraceNumbers { hidden, heads, embeddings, layers, pooled, logits, next_sentence } = numbers;
+        let device = geometry.device();
+        let cosine = self.encoder.lock().unwrap_or_else(PoisonError::into_inner).cosine();
         let layers: Vec<LayerTrace> = (layers.into_iter())
-            .map(|[states, qkv, scores]| {
-                let count = scores.len();
-                let scores = Tensor::from_data(TensorData::new(scores, [count]), device);
+            .map(|layer| {
+                let count = layer.scores.len();
+                let scores = Tensor::from_data(TensorData::new(layer.scores, [count]), device);
                 LayerTrace {
-                    qkv: matrix(qkv, 3 * hidden, device),
-                    scores: Scores::from_ragged(scores, c.heads, &input.geometry),
-                    hidden: matrix(states, hidden, device),
+                    qkv: matrix(layer.qkv, 3 * hidden, device),
+                    scores: Scores::from_ragged(scores, heads, geometry),
+                    hidden: matrix(layer.hidden, hidden, device),
                 }
             })
             .collect();
         let logits = match (cosine, layers.last()) {
             (Some([scale, offset]), Some(last)) => {
-                Some(pair_cosine(mean_pool(&last.hidden, &input.geometry)) * scale + offset)
+                Some(pair_cosine(mean_pool(&last.hidden, geometry)) * scale + offset)
             }
             _ => logits.map(|(numbers, width)| matrix(numbers, width, device)),
         };
@@ -101,6 +132,82 @@ impl PackedTeacher {
             logits,
             sequence_logits: (!next_sentence.is_empty()).then(|| matrix(next_sentence, 2, device)),
         }
+    }
+}
+
+/// A trace as numbers; parts that were not required are empty.
+#[derive(Debug, Clone)]
+pub(super) struct TraceNumbers {
+    hidden: usize,
+    heads: usize,
+    /// `[N, H]`
+    embeddings: Vec<f32>,
+    layers: Vec<LayerNumbers>,
+    /// `[B, H]`
+    pooled: Vec<f32>,
+    /// `[B, K]` or `[N, K]`, and K.
+    pub(super) logits: Option<(Vec<f32>, usize)>,
+    /// `[B, 2]`
+    next_sentence: Vec<f32>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct LayerNumbers {
+    /// `[N, H]`
+    hidden: Vec<f32>,
+    /// `[N, 3H]`
+    qkv: Vec<f32>,
+    /// `[P]`
+    scores: Vec<f32>,
+}
+
+/// How much of a batch a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RowShape {
+    pub(super) sequences: usize,
+    pub(super) tokens: usize,
+    /// Query-key pairs of a head: the sum of the squares of the lengths.
+    pub(super) pairs: usize,
+}
+
+/// What the numbers of an array belong to, and how many each has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Measure {
+    Tokens(usize),
+    Pairs(usize),
+}
+
+impl Measure {
+    /// Numbers of a row.
+    pub(super) fn count(self, shape: RowShape) -> usize {
+        match self {
+            Measure::Tokens(width) => width * shape.tokens,
+            Measure::Pairs(heads) => heads * shape.pairs,
+        }
+    }
+}
+
+impl TraceNumbers {
+    /// The arrays of the required parts, always in the same order; the last layer's output is one of them.
+    pub(super) fn states(&mut self, required: Option<&RequiredOutputs>) -> Vec<(Measure, &mut Vec<f32>)> {
+        let Some(required) = required else { return Vec::new() };
+        let (hidden, heads, last) = (self.hidden, self.heads, self.layers.len().saturating_sub(1));
+        let mut arrays = Vec::new();
+        if required.embeddings || self.layers.is_empty() {
+            arrays.push((Measure::Tokens(hidden), &mut self.embeddings));
+        }
+        for (index, (layer, parts)) in self.layers.iter_mut().zip(&required.layers).enumerate() {
+            if parts.hidden || index == last {
+                arrays.push((Measure::Tokens(hidden), &mut layer.hidden));
+            }
+            if parts.qkv {
+                arrays.push((Measure::Tokens(3 * hidden), &mut layer.qkv));
+            }
+            if parts.scores {
+                arrays.push((Measure::Pairs(heads), &mut layer.scores));
+            }
+        }
+        arrays
     }
 }
 

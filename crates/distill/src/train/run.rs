@@ -6,13 +6,15 @@ use std::time::Instant;
 use attar_bill::Bill;
 use attar_meter::{Ledger, Meter, MeterOptions, Totals};
 use attar_model::Weights;
-use attar_text::metrics::Score;
+use attar_text::labeled::Target;
+use attar_text::metrics::{Metric, Score};
 use attar_text::random::Streams;
 
 use super::Teacher;
 use super::checkpoint::{Best, Checkpoint, State};
 use super::events::{Event, EventLog, Observer, Step};
 use super::store::Store;
+use super::trace_cache::TracesUsed;
 use super::trainer::{Trainer, phase};
 use crate::begin::{Begun, begin};
 use crate::engine::{Encoder, Parameters};
@@ -41,6 +43,8 @@ pub struct NewStudent {
     pub scores: Option<Scores>,
     /// The loss on held-out text, where the data are raw text.
     pub held_out: Option<HeldOutLoss>,
+    /// How much of the teacher's work was done without; `None` if nothing was kept.
+    pub traces: Option<TracesUsed>,
     /// Time and energy of the run, its resumed parts included.
     pub totals: Totals,
 }
@@ -66,7 +70,10 @@ pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer)
     }
     let ledger = Ledger::append_to(directory.ledger()).map_err(Error::energy)?;
     let log = EventLog::append_to(&directory.events())?;
-    let store = Store::Directory { checkpoints: directory.checkpoints(), keep: plan.recipe.checkpoint.keep, log };
+    let budget = plan.recipe.teacher.as_ref().map_or(0, |teacher| teacher.trace_cache);
+    let traces = (budget > 0).then(|| directory.traces(budget));
+    let store =
+        Store::Directory { checkpoints: directory.checkpoints(), keep: plan.recipe.checkpoint.keep, log, traces };
     let mut student = Run::start(plan, store, observer, Some(ledger))?.finish(Some(directory.student()))?;
     // The ledger holds what the meter knows, and parts of the run before a resumption.
     let windows = Ledger::read(directory.ledger()).map_err(Error::energy)?.windows;
@@ -81,6 +88,9 @@ pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer)
 pub fn train_in_memory(plan: &Plan, observer: &mut dyn Observer) -> Result<NewStudent, Error> {
     Run::start(plan, Store::Memory { best: None }, observer, None)?.finish(None)
 }
+
+/// Dev rows that a teacher is doubted by.
+const DOUBTED_ROWS: usize = 500;
 
 /// What stages lead to.
 struct Ended {
@@ -97,6 +107,7 @@ struct Run<'a> {
     truth: Option<Truth>,
     /// The loss on held-out text when it was looked at last.
     held_out: Option<HeldOutLoss>,
+    traces: TracesUsed,
 }
 
 impl<'a> Run<'a> {
@@ -109,7 +120,7 @@ impl<'a> Run<'a> {
         let options = MeterOptions { sources: billing::source(&plan.recipe.energy)?, ..MeterOptions::default() };
         let meter = Meter::start(options, ledger).map_err(Error::energy)?;
         let truth = plan.labeled.as_ref().and_then(|data| Truth::of(&data.dev));
-        Ok(Run { plan, store, observer, meter, truth, held_out: None })
+        Ok(Run { plan, store, observer, meter, truth, held_out: None, traces: TracesUsed::default() })
     }
 
     /// Trains and scores the student, which is to be written to `path`.
@@ -117,7 +128,9 @@ impl<'a> Run<'a> {
         let Ended { weights, teacher, held_out } = self.stages()?;
         let scores = self.scores(&weights, teacher)?;
         self.tell(Event::Finished { student: path })?;
-        Ok(NewStudent { weights, scores, held_out, totals: self.meter.finish() })
+        let totals = self.meter.finish();
+        let traces = self.store.traces().map(|_| self.traces.priced(&totals));
+        Ok(NewStudent { weights, scores, held_out, traces, totals })
     }
 
     /// Runs all stages that are left.
@@ -130,6 +143,9 @@ impl<'a> Run<'a> {
         let State { stage, step, .. } = checkpoint.state;
         self.tell(Event::Began { stage, step, energy: self.meter.reasons().to_vec() })?;
         let teacher = Teacher::of(self.plan)?;
+        if (stage, step) == (0, 0) {
+            self.doubt(teacher.as_ref())?;
+        }
         while checkpoint.state.stage < self.plan.stages.len() {
             let (next, done) = self.stage(checkpoint, teacher.clone())?;
             checkpoint = next;
@@ -155,6 +171,33 @@ impl<'a> Run<'a> {
         Ok(Ended { weights: self.plan.student.written_weights(student), teacher, held_out })
     }
 
+    /// Says so if the teacher answers the dev rows worse than one class for all of them would: its labels may not be those of
+    /// the data.
+    fn doubt(&mut self, teacher: Option<&Teacher>) -> Result<(), Error> {
+        let (Some(teacher), Some(data), Some(planned)) = (teacher, &self.plan.labeled, &self.plan.teacher) else {
+            return Ok(());
+        };
+        if !matches!(data.dev.target, Target::Classes(_)) || !planned.answers(&data.train.target) {
+            return Ok(());
+        }
+        let step = data.dev.len().div_ceil(DOUBTED_ROWS).max(1);
+        let rows: Vec<usize> = (0..data.dev.len()).step_by(step).collect();
+        let sample = data.dev.subset(&rows);
+        let Some(truth) = Truth::of(&sample) else { return Ok(()) };
+        self.meter.enter(phase::EVALUATION);
+        let texts = self.plan.teacher_dev_texts.as_ref().unwrap_or(&self.plan.dev_texts).of_rows(&rows);
+        let logits = evaluate::logits(teacher, &texts, &device::open(self.plan.recipe.device)?, |_| {})?;
+        let answers = Answers::from_logits(&logits, &sample.target);
+        let most = sample.class_counts().into_iter().max().unwrap_or_default();
+        let majority = most as f64 / rows.len().max(1) as f64;
+        match truth.value(Metric::Accuracy, &answers)? {
+            Some(accuracy) if accuracy < majority => {
+                self.tell(Event::WeakTeacher { accuracy, majority, rows: rows.len() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The state before the first update, written if it took any computing.
     fn beginning(&mut self) -> Result<Checkpoint, Error> {
         let Begun { weights, frozen } = begin(self.plan, &mut self.meter)?;
@@ -175,6 +218,9 @@ impl<'a> Run<'a> {
         let index = from.state.stage;
         let stage = &plan.stages[index];
         let mut trainer = Trainer::new(plan, index, &from.parameters, teacher)?;
+        if let Some(traces) = self.store.traces() {
+            trainer = trainer.keeping_traces(traces)?;
+        }
         if let Some(moments) = &from.moments {
             trainer.restore(moments, from.state.step)?;
         }
@@ -225,6 +271,7 @@ impl<'a> Run<'a> {
                 self.stop_if_told(done, &stage.spec.name)?;
             }
         }
+        self.traces += trainer.traces_used();
         let parameters = match (stage.spec.keep, best) {
             (KeepWeights::Best, Some(best)) => self.store.take_best(index, best.kept_step)?,
             _ => trainer.weights()?,

@@ -112,6 +112,16 @@ impl StageLoss {
         self.objectives.iter().any(Objective::needs_trace)
     }
 
+    /// True if an objective reads states of a teacher.
+    pub(crate) fn reads_states(&self) -> bool {
+        self.objectives.iter().any(Objective::reads_states)
+    }
+
+    /// True if an objective reads a teacher's logits.
+    pub(crate) fn reads_logits(&self) -> bool {
+        self.objectives.iter().any(|objective| objective.needs_trace() && !objective.reads_states())
+    }
+
     /// Which pieces are hidden, if an objective has the student guess them.
     pub fn masking(&self) -> Option<Masking> {
         self.objectives.iter().find_map(Objective::masking)

@@ -6,6 +6,7 @@ use attar_model::Weights;
 
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::events::{Event, EventLog};
+use super::trace_cache::TraceFolder;
 use crate::Error;
 
 /// A directory, from which a run can be resumed, or memory alone.
@@ -16,6 +17,8 @@ pub(super) enum Store {
         /// Checkpoints that are kept.
         keep: usize,
         log: EventLog,
+        /// Traces of the teacher, where they are kept.
+        traces: Option<TraceFolder>,
     },
     /// The best weights of the stage.
     Memory { best: Option<Weights> },
@@ -25,6 +28,14 @@ impl Store {
     /// True if a run that is stopped can be resumed.
     pub(super) fn is_on_disk(&self) -> bool {
         matches!(self, Store::Directory { .. })
+    }
+
+    /// Where traces of the teacher are kept, if they are.
+    pub(super) fn traces(&self) -> Option<&TraceFolder> {
+        match self {
+            Store::Directory { traces, .. } => traces.as_ref(),
+            Store::Memory { .. } => None,
+        }
     }
 
     /// The newest checkpoint of a run with so many updates in each stage.

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use attar_model::{Bundle, EncoderConfig, Head};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::packed::PackedTeacher;
+use super::packed::{PackedTeacher, RowShape};
+use super::trace_cache::TraceCache;
 use crate::engine::{Dropout, Encoder, Input, Keep, Parameters, RequiredOutputs, Trace, Values};
 use crate::objectives::{Objective, Semantics};
 use crate::plan::Plan;
@@ -116,12 +117,55 @@ impl Teacher {
                 teacher.trace(input, required)
             }
         };
+        self.reorder(&mut trace, input);
+        trace
+    }
+
+    /// True if traces of training rows can be kept: those of the processor's engine are the same whatever else is in a batch.
+    pub(super) fn keeps_traces(&self) -> bool {
+        matches!(self.engine, Engine::Packed(_))
+    }
+
+    /// True if its answers are made of the last layer's output.
+    pub(super) fn answers_from_states(&self) -> bool {
+        matches!(&self.engine, Engine::Packed(teacher) if teacher.answers_from_states())
+    }
+
+    /// As [`Teacher::trace_required`], for training rows whose traces are kept. `input_of` makes the input of some of the
+    /// rows.
+    pub(super) fn trace_kept(
+        &self,
+        cache: &mut TraceCache,
+        rows: &[u32],
+        input: &Input,
+        required: &RequiredOutputs,
+        input_of: impl FnOnce(&[u32]) -> Input,
+    ) -> Trace {
+        let Engine::Packed(teacher) = &self.engine else { return self.trace_required(input, required, None) };
+        let lengths = input.geometry.layout.stored();
+        let shape = |lengths: &[usize]| RowShape {
+            sequences: lengths.len(),
+            tokens: lengths.iter().sum(),
+            pairs: lengths.iter().map(|length| length * length).sum(),
+        };
+        let shapes: Vec<RowShape> = lengths.chunks((lengths.len() / rows.len().max(1)).max(1)).map(shape).collect();
+        let compute = |missing: &[u32]| match missing == rows {
+            true => teacher.numbers(input, required),
+            false => teacher.numbers(&input_of(missing), required),
+        };
+        let numbers = cache.trace(rows, &shapes, || teacher.no_numbers(), compute);
+        let mut trace = teacher.tensors(numbers, &input.geometry);
+        self.reorder(&mut trace, input);
+        trace
+    }
+
+    /// Puts the logits into the data's order of classes.
+    fn reorder(&self, trace: &mut Trace, input: &Input) {
         if let Some(classes) = &self.classes {
             let order: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
             let order = Tensor::<1, Int>::from_data(TensorData::new(order, [classes.len()]), input.geometry.device());
-            trace.logits = trace.logits.map(|logits| logits.select(1, order));
+            trace.logits = trace.logits.take().map(|logits| logits.select(1, order));
         }
-        trace
     }
 }
 

@@ -1,5 +1,6 @@
 //! One stage in memory: parameters, optimizer, and the update.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use attar_meter::Meter;
@@ -11,8 +12,11 @@ use attar_text::random::Streams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Serialize;
 
+use super::trace_cache::{TraceCache, TraceFolder, TraceNeeds, TracesUsed};
 use super::{StageLoss, Teacher};
-use crate::engine::{Dropout, Encoder, Geometry, Input, Parameters, Storage, Taught, Trace, Values, Words};
+use crate::engine::{
+    Dropout, Encoder, Geometry, Input, Parameters, RequiredOutputs, Storage, Taught, Trace, Values, Words,
+};
 use crate::objectives::{BatchLabels, MASKED_LM, Semantics, WEIGHT_PROJECTION};
 use crate::optimizer::{AdamW, Gradients, Schedule};
 use crate::plan::{Plan, PlannedStage};
@@ -44,6 +48,8 @@ pub struct Trainer<'a> {
     schedule: Schedule,
     streams: Streams,
     device: Device,
+    /// Traces of training rows that are kept.
+    traces: Option<RefCell<TraceCache>>,
 }
 
 /// What a teacher makes of a batch.
@@ -113,7 +119,44 @@ impl<'a> Trainer<'a> {
         parameters.load(loss.projection_slots(), &projections)?;
         let optimizer = AdamW::new(spec.optimizer, &parameters).with_layer_decay(spec.layer_decay, &parameters);
         let schedule = Schedule { kind: spec.schedule, peak: spec.rate, warmup: stage.warmup(), total: stage.steps };
-        Ok(Trainer { plan, stage, index, loss, teacher, parameters, optimizer, schedule, streams, device })
+        Ok(Trainer {
+            plan,
+            stage,
+            index,
+            loss,
+            teacher,
+            parameters,
+            optimizer,
+            schedule,
+            streams,
+            device,
+            traces: None,
+        })
+    }
+
+    /// With traces of training rows kept in a folder, where they are the same each time that the teacher reads a row.
+    ///
+    /// # Errors
+    /// If the folder or a file in it cannot be created.
+    pub(super) fn keeping_traces(mut self, folder: &TraceFolder) -> Result<Self, Error> {
+        let Some(teacher) = self.teacher.as_ref().filter(|teacher| teacher.keeps_traces()) else { return Ok(self) };
+        // Hidden pieces and mixed words are others each time.
+        if self.loss.masking().is_some() || self.plan.mixture.is_some() {
+            return Ok(self);
+        }
+        let reads_states = self.loss.reads_states() || teacher.answers_from_states();
+        let needs = TraceNeeds {
+            states: reads_states.then(|| self.required(teacher)),
+            logits: self.loss.reads_logits() && !teacher.answers_from_states(),
+            repeats: self.stage.repeats_rows(),
+        };
+        self.traces = Some(RefCell::new(TraceCache::open(folder, needs)?));
+        Ok(self)
+    }
+
+    /// How much of the teacher's work kept traces have saved.
+    pub(super) fn traces_used(&self) -> TracesUsed {
+        self.traces.as_ref().map_or(TracesUsed::default(), |traces| traces.borrow().used())
     }
 
     /// Update `step` of the stage, counted from 0.
@@ -255,25 +298,49 @@ impl<'a> Trainer<'a> {
         // The published code never leaves training mode.
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
-        self.lesson(batch, dropout)
+        self.lesson_kept(batch, dropout, self.traces.as_ref())
     }
 
     /// What the teacher makes of a batch of the student's ids.
     fn lesson(&self, batch: &Batch, dropout: Option<Dropout<'_>>) -> Option<Lesson> {
+        self.lesson_kept(batch, dropout, None)
+    }
+
+    /// As [`Trainer::lesson`], for training rows whose traces may be kept.
+    fn lesson_kept(
+        &self,
+        batch: &Batch,
+        dropout: Option<Dropout<'_>>,
+        traces: Option<&RefCell<TraceCache>>,
+    ) -> Option<Lesson> {
         let teacher = self.teacher.as_ref()?;
         let config = teacher.encoder().config();
-        let required = self.loss.required_outputs(config.layers);
+        let required = self.required(teacher);
+        let trace = |input: &Input| match traces {
+            Some(traces) => {
+                let input_of = |rows: &[u32]| self.input(&self.plan.teacher_batch(rows), teacher.encoder());
+                teacher.trace_kept(&mut traces.borrow_mut(), &batch.rows, input, &required, input_of)
+            }
+            None => teacher.trace_required(input, &required, dropout),
+        };
         let Some(aligned) = &self.plan.aligned else {
             let input = self.input(&self.plan.as_teacher_reads(batch), teacher.encoder());
-            return Some(Lesson { trace: teacher.trace_required(&input, &required, dropout), by_words: None });
+            return Some(Lesson { trace: trace(&input), by_words: None });
         };
         let input = self.input(&aligned.teacher_batch(&batch.rows), teacher.encoder());
-        // Scores by words are made of queries and keys.
-        let trace = teacher.trace_required(&input, &required.with_qkv_for_scores(), dropout);
+        let trace = trace(&input);
+        let required = self.loss.required_outputs(config.layers);
         let (words, counts) = aligned.words(&batch.rows, &batch.lengths);
         let words = Words::new(words, &counts, &self.device);
         let of_words = words.of_teacher(&trace, config.heads, &required);
         Some(Lesson { trace: of_words, by_words: Some((trace, input.geometry, words)) })
+    }
+
+    /// The parts of a teacher's trace that a pass has to make.
+    fn required(&self, teacher: &Teacher) -> RequiredOutputs {
+        let required = self.loss.required_outputs(teacher.encoder().config().layers);
+        // Scores by words are made of queries and keys.
+        if self.plan.aligned.is_some() { required.with_qkv_for_scores() } else { required }
     }
 
     /// A batch of training rows; of a mixture of two vocabularies, with words cut as the update has it.

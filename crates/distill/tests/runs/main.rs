@@ -7,7 +7,9 @@ mod contrast;
 mod corpus;
 mod memory;
 mod several_labels;
+mod traces;
 mod vocabularies;
+mod weak_teacher;
 
 use std::path::Path;
 

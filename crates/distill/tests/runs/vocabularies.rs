@@ -20,13 +20,13 @@ const DATA: &str = r#"
     energy = { source = "off" }
 "#;
 
-fn save(tokenizer: &Tokenizer, folder: &Path) {
+pub(super) fn save(tokenizer: &Tokenizer, folder: &Path) {
     std::fs::create_dir(folder).unwrap();
     tokenizer.save(folder).unwrap();
 }
 
 /// A folder with a teacher that has so many pieces.
-fn workshop(pieces: usize) -> (tempfile::TempDir, Tokenizer) {
+pub(super) fn workshop(pieces: usize) -> (tempfile::TempDir, Tokenizer) {
     let folder = tempfile::tempdir().unwrap();
     let rows = synthetic::generate(&Streams::new(42), 300, Split::Train).examples;
     // Rare words have a piece too where there is room.
@@ -44,7 +44,7 @@ fn workshop(pieces: usize) -> (tempfile::TempDir, Tokenizer) {
     (folder, tokenizer)
 }
 
-fn student(folder: &Path, student: &str) -> String {
+pub(super) fn student(folder: &Path, student: &str) -> String {
     format!(
         r#"{DATA}
         teacher = {{ path = "{}" }}
@@ -66,7 +66,7 @@ fn student(folder: &Path, student: &str) -> String {
 }
 
 #[derive(Default)]
-struct Losses(Vec<f64>);
+pub(super) struct Losses(pub(super) Vec<f64>);
 
 impl Observer for Losses {
     fn event(&mut self, event: &Event) {

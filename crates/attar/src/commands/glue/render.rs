@@ -24,6 +24,12 @@ pub(super) fn terminal(summary: &SuiteSummary) -> String {
     fill(tables::table(&COLUMNS), summary).to_string()
 }
 
+/// Of a single task, without a mean over tasks.
+pub(crate) fn of_one_task(summary: &SuiteSummary) -> String {
+    let summary = SuiteSummary { averages: Vec::new(), ..summary.clone() };
+    fill(tables::table(&COLUMNS), &summary).to_string()
+}
+
 /// For a file.
 pub(super) fn markdown(summary: &SuiteSummary) -> String {
     let mut table = tables::table(&COLUMNS);

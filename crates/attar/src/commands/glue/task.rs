@@ -4,27 +4,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use attar_distill::RunLock;
 use attar_distill::baseline::NgramBaseline;
+use attar_distill::model_directory;
 use attar_distill::recipe::{DataSpec, Recipe, StageLength, TeacherPrecision, TeacherSpec};
-use attar_distill::suite::{Making, SuiteRow};
-use attar_distill::{ExportedStudent, RunLock, retention};
-use attar_meter::Joules;
+use attar_distill::suite::SuiteRow;
+use attar_model::Bundle;
 use attar_model::atomic::write_file;
+use attar_text::labeled::DataError;
 use attar_text::layout::{Layout, Split};
 use attar_text::random::Streams;
 use serde::{Deserialize, Serialize};
 
 use super::{Suite, submission};
 use crate::commands::distill::train_and_ship;
-use crate::commands::eval::{Contender, Row, compare};
+use crate::commands::eval::Contender;
+use crate::commands::suite_rows::{GOLD, Model, STUDENT, Scoring, TEACHER, score};
 use crate::commands::training;
-use crate::{console, engine, recipes};
+use crate::recipes;
 
-/// What the models of a suite are called.
-const TEACHER: &str = "teacher";
-const STUDENT: &str = "student";
-const SMALL: &str = "student, small integers";
-const GOLD: &str = "student of gold labels alone";
 /// The file with the scores of a task and a seed.
 const SCORES: &str = "scores.json";
 
@@ -32,15 +30,10 @@ const SCORES: &str = "scores.json";
 pub(super) struct Task {
     pub(super) layout: Layout,
     pub(super) path: PathBuf,
-}
-
-/// Models that are made, with what their making took.
-struct Model {
-    name: &'static str,
-    directory: PathBuf,
-    made: Option<Making>,
-    /// SHA-256 of configuration and weights.
-    fingerprint: String,
+    /// The part that is learned from.
+    learned: Split,
+    /// The parts that are scored.
+    scored: &'static [Split],
 }
 
 /// Scores on disk, with the models that they are of.
@@ -51,13 +44,29 @@ struct Stored {
 }
 
 impl Task {
+    /// The data set in a folder. One without a training part is learned from by its dev part and scored by its test part.
+    pub(super) fn of(layout: Layout, path: PathBuf) -> Result<Task, DataError> {
+        let (learned, scored) = match layout.load(&path, Split::Train) {
+            Ok(_) => (Split::Train, layout.scored()),
+            Err(error @ DataError::NoSplit { .. }) => {
+                let both = [Split::Dev, Split::TestLabeled].map(|part| layout.load(&path, part));
+                if both.iter().any(Result::is_err) {
+                    return Err(error);
+                }
+                (Split::Dev, &[Split::TestLabeled][..])
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Task { layout, path, learned, scored })
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.layout.name()
     }
 
     /// Makes the models that are missing and scores them, unless they are scored already.
     pub(super) fn run(&self, suite: &Suite<'_>, seed: u64) -> anyhow::Result<Vec<SuiteRow>> {
-        let folder = suite.args.out.join(self.slug()).join(format!("seed-{seed}"));
+        let folder = self.folder(&suite.args.out, seed);
         let models = self.models(suite, seed, &folder)?;
         let fingerprints: BTreeMap<String, String> =
             models.iter().map(|model| (model.name.to_string(), model.fingerprint.clone())).collect();
@@ -66,7 +75,7 @@ impl Task {
             return Ok(stored.rows);
         }
         let mut rows = Vec::new();
-        for &part in self.layout.scored() {
+        for &part in self.scored {
             rows.extend(self.score(suite, seed, part, &models)?);
         }
         if let (Layout::Glue(task), Some(student)) = (self.layout, models.iter().find(|model| model.name == STUDENT))
@@ -79,21 +88,13 @@ impl Task {
     }
 
     fn models(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<Vec<Model>> {
-        let teacher_folder = folder.join("teacher");
-        let mut recipe = recipes::suite::teacher(suite.args, self.data(suite), seed)?;
-        shorten(&mut recipe, suite.args.steps);
-        let teacher = training::execute(recipe, &teacher_folder).context("the teacher")?;
+        let (teacher_folder, teacher) = self.teacher(suite, seed, folder).context("the teacher")?;
         let student_folder = folder.join("student");
         let mut recipe = self.student(suite, seed, &teacher_folder)?;
         shorten(&mut recipe, suite.args.steps);
         let gold = recipes::suite::gold_only(&recipe, &teacher_folder, recipes::effort(&suite.args.quality))?;
         let (student, small) = train_and_ship(recipe, RunLock::take(&student_folder)?).context("the student")?;
-        let mut models = vec![
-            Model::trained(TEACHER, &teacher),
-            Model::trained(STUDENT, &student),
-            // Made of the student, whose fingerprint stands for both.
-            Model { name: SMALL, directory: small.directory.into(), ..Model::trained(SMALL, &student) },
-        ];
+        let mut models = vec![teacher, Model::trained(STUDENT, &student), Model::small(&small, &student)];
         if !suite.args.no_gold {
             let mut gold = gold;
             shorten(&mut gold, suite.args.steps);
@@ -103,13 +104,36 @@ impl Task {
         Ok(models)
     }
 
+    /// The teacher: one of another suite, or one that is made here. Its folder, and itself.
+    fn teacher(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<(PathBuf, Model)> {
+        if let Some(others) = &suite.args.teachers {
+            let folder = self.folder(others, seed).join("teacher");
+            let directory = model_directory::existing(&folder)?;
+            let fingerprint = Bundle::read(&directory)?.fingerprint();
+            return Ok((folder, Model { fingerprint, ..Model::given(TEACHER, directory) }));
+        }
+        let encoder = suite.args.teacher.as_deref().context("neither --teacher nor --teachers was given")?;
+        let mut recipe = recipes::suite::teacher(suite.args, encoder, self.data(suite), seed)?;
+        shorten(&mut recipe, suite.args.steps);
+        let folder = folder.join("teacher");
+        let exported = training::execute(recipe, &folder)?;
+        Ok((folder, Model::trained(TEACHER, &exported)))
+    }
+
+    /// Where a suite keeps the models of this task with this seed.
+    fn folder(&self, suite: &Path, seed: u64) -> PathBuf {
+        suite.join(self.slug()).join(format!("seed-{seed}"))
+    }
+
     fn student(&self, suite: &Suite<'_>, seed: u64, teacher: &Path) -> anyhow::Result<Recipe> {
         let Some(recipe) = &suite.recipe else {
             return recipes::suite::student(suite.args, self.data(suite), seed, teacher);
         };
         let mut recipe = Recipe { seed, data: self.data(suite), ..recipe.clone() };
-        let precision = recipe.teacher.as_ref().map_or(TeacherPrecision::default(), |teacher| teacher.precision);
-        recipe.teacher = Some(TeacherSpec { path: Some(teacher.to_path_buf()), precision });
+        let theirs = recipe.teacher.take();
+        let (precision, trace_cache) =
+            theirs.map_or((TeacherPrecision::default(), 0), |t| (t.precision, t.trace_cache));
+        recipe.teacher = Some(TeacherSpec { path: Some(teacher.to_path_buf()), precision, trace_cache });
         for path in &mut recipe.more.unlabeled {
             *path = path.to_string_lossy().replace("{task}", &self.slug()).into();
         }
@@ -127,65 +151,31 @@ impl Task {
     }
 
     fn score(&self, suite: &Suite<'_>, seed: u64, part: Split, models: &[Model]) -> anyhow::Result<Vec<SuiteRow>> {
-        let data = self.layout.load(&self.path, part)?;
-        let mut contenders = Vec::new();
-        for model in models {
-            let args = engine::defaults();
-            let session = Box::new(engine::open(&model.directory, &args, suite.threads)?);
-            let bytes = engine::shipped(&model.directory, &args)?;
-            contenders.push(Contender::Encoder { name: model.name.into(), session, bytes });
-        }
         let streams = Streams::new(seed);
-        let mut train = self.layout.load(&self.path, Split::Train)?;
+        let mut train = self.layout.load(&self.path, self.learned)?;
         if let Some(rows) = suite.args.rows {
             train = train.take(rows, &streams);
         }
-        contenders.push(Contender::Baseline(Box::new(NgramBaseline::train(&train, &streams)?)));
-        let energy = recipes::energy(&suite.args.energy)?;
-        let energy = (!suite.args.no_speed).then_some(&energy);
-        let (rows, notes) = compare(&mut contenders, &data, self.layout.metrics(), energy, seed)?;
-        notes.iter().for_each(console::note);
-        let teacher = rows.first().map(|row| row.scores.clone()).unwrap_or_default();
+        let baseline = Contender::Baseline(Box::new(NgramBaseline::train(&train, &streams)?));
         let task = match part {
-            Split::Dev => self.name().to_string(),
+            part if part == self.scored[0] => self.name().to_string(),
             part => format!("{}, {}", self.name(), part.name()),
         };
-        Ok(rows.into_iter().map(|row| suite_row(&task, seed, row, models, &teacher)).collect())
+        let energy = recipes::energy(&suite.args.energy)?;
+        let scoring = Scoring {
+            task: &task,
+            seed,
+            data: &self.layout.load(&self.path, part)?,
+            metrics: self.layout.metrics(),
+            energy: (!suite.args.no_speed).then_some(&energy),
+            threads: suite.threads,
+        };
+        score(models, Some(baseline), &scoring)
     }
 
     /// Its name in files.
     fn slug(&self) -> String {
         self.name().to_lowercase().replace(' ', "-")
-    }
-}
-
-impl Model {
-    fn trained(name: &'static str, exported: &ExportedStudent) -> Model {
-        let total = &exported.bill.total;
-        let joules = total.energy_kwh.map(|energy| Joules::from(energy.value()).get());
-        Model {
-            name,
-            directory: exported.student.clone(),
-            made: Some(Making { seconds: total.active_s.get(), joules }),
-            fingerprint: exported.fingerprint.clone(),
-        }
-    }
-}
-
-fn suite_row(task: &str, seed: u64, row: Row, models: &[Model], teacher: &[attar_text::metrics::Score]) -> SuiteRow {
-    let made = models.iter().find(|model| model.name == row.name).and_then(|model| model.made);
-    SuiteRow {
-        task: task.into(),
-        seed,
-        kept: (row.name != TEACHER).then(|| retention(&row.scores, teacher)).flatten(),
-        model: row.name,
-        scores: row.scores,
-        parameters: row.parameters,
-        bytes: row.bytes,
-        flops: row.flops,
-        micros: row.speed.as_ref().map(|speed| speed.micros),
-        joules_per_thousand: row.speed.and_then(|speed| speed.joules_per_thousand).map(|joules| joules.value().get()),
-        made,
     }
 }
 
