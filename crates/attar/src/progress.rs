@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use attar_distill::begin::BeginningProgress;
 use attar_distill::train::{Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -63,6 +64,27 @@ impl RunProgress {
     }
 }
 
+impl RunProgress {
+    /// A bar for each thing that is computed before the first update.
+    fn show_beginning(&mut self, progress: BeginningProgress) {
+        let BeginningProgress { what, done, of } = progress;
+        if self.stage.0 != what {
+            self.bar.finish_and_clear();
+            self.bar = bar(of as u64, "{prefix} {bar:24} {pos}/{len} · {eta} left");
+            self.bar.set_prefix(what);
+            self.stage = (what.to_string(), of, 0);
+            self.began = Instant::now();
+        }
+        self.bar.set_position(done as u64);
+        if self.lines.is_due() {
+            self.lines.say(format!("{what} {done}/{of}{}", self.left(done)));
+        }
+        if done == of {
+            self.bar.finish_and_clear();
+        }
+    }
+}
+
 impl Observer for RunProgress {
     fn event(&mut self, event: &Event) {
         match event {
@@ -117,6 +139,7 @@ impl Observer for RunProgress {
                 100.0 * accuracy,
                 100.0 * majority
             )),
+            Event::Beginning(progress) => self.show_beginning(*progress),
             Event::Began { .. } | Event::Checkpoint { .. } | Event::FrozenHead(_) | Event::Stopped { .. } => {}
         }
     }

@@ -8,6 +8,7 @@ mod pruned;
 
 use attar_meter::Meter;
 use attar_model::Weights;
+use serde::Serialize;
 
 use crate::Error;
 use crate::plan::{Beginning, Plan};
@@ -26,21 +27,35 @@ pub struct Begun {
     pub frozen: Option<FrozenHead>,
 }
 
+/// A part of the work before the first update, and how much of it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BeginningProgress {
+    /// What is computed.
+    pub what: &'static str,
+    /// Rows done.
+    pub done: usize,
+    /// Rows in all.
+    pub of: usize,
+}
+
+/// Receives the progress of a beginning.
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(BeginningProgress);
+
 /// Makes the first weights of a plan's student.
 ///
 /// # Errors
 /// If the device fails.
-pub fn begin(plan: &Plan, meter: &mut Meter) -> Result<Begun, Error> {
+pub fn begin(plan: &Plan, meter: &mut Meter, progress: &mut dyn FnMut(BeginningProgress)) -> Result<Begun, Error> {
     let weights = plan.student.weights.clone();
     match &plan.student.beginning {
         Beginning::Given => Ok(Begun { weights, frozen: None }),
         Beginning::FrozenHead => {
             meter.enter(PHASE);
-            frozen::head(plan, weights)
+            frozen::head(plan, weights, progress)
         }
         Beginning::Pruned(layers) => {
             meter.enter(PHASE);
-            pruned::weights(plan, layers)
+            pruned::weights(plan, layers, progress)
         }
     }
 }

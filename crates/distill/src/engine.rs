@@ -27,5 +27,5 @@ pub(crate) use operations::{cross_entropy, squared_difference};
 pub use parameters::{Parameters, Slot, Storage, Value, Values};
 pub use pooling::{mean_pool, normalize};
 pub use required::{RequiredLayer, RequiredOutputs};
-pub use words::Taught;
+pub use words::TeacherTrace;
 pub(crate) use words::Words;

@@ -34,7 +34,7 @@ use crate::run_directory::DataFacts;
 use crate::{Error, billing, device, more_rows, score};
 
 pub use cost::{Cost, StageCost};
-pub(crate) use from_teacher::{Pieces, layers_of};
+pub(crate) use from_teacher::{EmbeddingSource, layers_of};
 pub use inputs::{Inputs, Model};
 pub use probe::{Estimate, probe};
 pub use second_vocabulary::FirstVocabulary;
@@ -42,7 +42,7 @@ pub use stage::PlannedStage;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};
 pub use teacher::PlannedTeacher;
-use text_data::{EncodedTexts, LabeledRows, TeachersPieces, TextData};
+use text_data::{EncodedTexts, LabeledRows, TeacherTokenizer, TextData};
 use vocabulary::Relation;
 
 /// A checked recipe with everything it needs in memory.
@@ -75,7 +75,7 @@ pub struct Plan {
     /// The training rows as the teacher reads them, where it has a vocabulary of its own.
     pub(crate) aligned: Option<AlignedRows>,
     /// What the word embeddings of a student that is made of its teacher begin with.
-    pub(crate) pieces: Pieces,
+    pub(crate) embeddings: EmbeddingSource,
     pub(crate) teacher: Option<PlannedTeacher>,
     pub(crate) student: PlannedStudent,
     pub(crate) stages: Vec<PlannedStage>,
@@ -130,7 +130,8 @@ impl Plan {
             notes.push("student and teacher have vocabularies of their own: states are compared word by word".into());
         }
         let teacher_ids = relation.teacher_ids(kept, &mut notes);
-        let pieces = from_teacher::pieces(&recipe.student, model.as_ref(), &tokenizer, teacher_ids.as_deref());
+        let embeddings =
+            from_teacher::embedding_source(&recipe.student, model.as_ref(), &tokenizer, teacher_ids.as_deref());
 
         if let (Some(model), Some(labeled)) = (&model, data.labeled()) {
             note_taught_rows(&model.bundle, labeled, &mut notes)?;
@@ -142,7 +143,7 @@ impl Plan {
             None => None,
         };
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
-        let sources = StudentSources { base, teacher: bundle, pieces: &pieces };
+        let sources = StudentSources { base, teacher: bundle, embeddings: &embeddings };
         let max_tokens = data.max_tokens();
         let class_order = data.labeled().map_or(ClassOrder::Stated, |labeled| labeled.class_order);
         let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens, class_order };
@@ -160,7 +161,7 @@ impl Plan {
         let masks = recipe.stages.iter().flat_map(|stage| &stage.objectives).any(|term| term.masking().is_some());
 
         let other = teachers.as_ref().filter(|_| differs || teacher_ids.is_some());
-        let teachers = other.map(|tokenizer| TeachersPieces { tokenizer, aligns });
+        let teachers = other.map(|tokenizer| TeacherTokenizer { tokenizer, aligns });
         let texts = data.encode(&tokenizer, teachers, Reading::of(&student.config), &streams, &mut notes)?;
         check::token_types("student", &student.config, &texts.train)?;
         if let Some(bundle) = bundle {
@@ -203,7 +204,7 @@ impl Plan {
             tokenizer,
             teacher_ids,
             aligned,
-            pieces,
+            embeddings,
             teacher,
             student,
             stages,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use attar_distill::data::LabeledData;
 use attar_distill::model_directory::{self, SMALL};
-use attar_distill::recipe::Recipe;
+use attar_distill::recipe::{DataSpec, Recipe};
 use attar_distill::{ExportedStudent, RunLock};
 use attar_model::{Bundle, Head};
 use attar_text::random::Streams;
@@ -19,7 +19,13 @@ use crate::{console, recipes, tables};
 
 pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     if let Some(file) = &args.run.recipe {
-        return training::run("distill", recipes::read(file)?, &args.run);
+        let recipe = recipes::read(file)?;
+        if args.run.print_recipe || matches!(recipe.data, DataSpec::Corpus { .. }) {
+            return training::run("distill", recipe, &args.run);
+        }
+        let out = args.run.out.clone().unwrap_or_else(|| training::default_folder("distill", &recipe.data));
+        let (student, small) = train_and_ship(recipe, RunLock::take(&out)?)?;
+        return deliver(args, &student, &small);
     }
     let Some(given) = &args.teacher else { anyhow::bail!("no teacher was given: name one with --teacher") };
     if !args.corpus.corpus.is_empty() {
@@ -47,12 +53,17 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         return seeds::run(args, given, has_teacher, &out);
     }
     let Made { student, small, .. } = make(args, given, has_teacher, &out)?;
+    deliver(args, &student, &small)
+}
+
+/// Prints what came out.
+fn deliver(args: &DistillArgs, student: &ExportedStudent, small: &Shipped) -> anyhow::Result<()> {
     if args.run.json {
-        let mut all = serde_json::to_value(&student)?;
-        all["small"] = serde_json::to_value(&small)?;
+        let mut all = serde_json::to_value(student)?;
+        all["small"] = serde_json::to_value(small)?;
         return console::json(&all);
     }
-    console::say(tables::exported(&student))?;
+    console::say(tables::exported(student))?;
     console::say(small.summary())?;
     console::say(format!("\ntry it:  attar predict {} \"some text\"", small.directory))?;
     Ok(())

@@ -7,7 +7,7 @@ use attar_text::random::Streams;
 use burn::tensor::Tensor;
 use serde::Serialize;
 
-use super::Begun;
+use super::{BeginningProgress, Begun, Progress};
 use crate::engine::{Input, Trace, mean_pool, pair_cosine};
 use crate::linear::{
     DenseRows, Features, Labels, RIDGE_GRID, SOFTMAX_GRID, Selected, select_one_vs_rest, select_ridge, select_softmax,
@@ -32,7 +32,7 @@ pub struct FrozenHead {
 }
 
 /// The weights with the linear model as their classifier.
-pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
+pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) -> Result<Begun, Error> {
     let config = &plan.student.config;
     let streams = Streams::new(plan.recipe.seed);
     let Some(data) = &plan.labeled else { return Ok(Begun { weights, frozen: None }) };
@@ -43,7 +43,7 @@ pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
         rows.truncate(ROWS);
         rows.sort_unstable();
     }
-    let features = vectors(plan, config, &weights, &rows)?;
+    let features = vectors(plan, config, &weights, &rows, progress)?;
     let columns = features.first().map_or(0, Vec::len);
     // Fitted to vectors of length 1, so that penalties mean the same for every encoder; the classifier reads vectors as they
     // are, whose lengths differ little, and has the mean length in its weights.
@@ -83,7 +83,13 @@ pub(super) fn head(plan: &Plan, mut weights: Weights) -> Result<Begun, Error> {
 }
 
 /// What the classifier would read of these training rows.
-fn vectors(plan: &Plan, config: &EncoderConfig, weights: &Weights, rows: &[usize]) -> Result<Vec<Vec<f32>>, Error> {
+fn vectors(
+    plan: &Plan,
+    config: &EncoderConfig,
+    weights: &Weights,
+    rows: &[usize],
+    progress: Progress<'_>,
+) -> Result<Vec<Vec<f32>>, Error> {
     let device = device::open(plan.recipe.device)?;
     let encoder =
         Teacher::load(plan.recipe.device, &Bundle::new(config.clone(), weights.clone()), TeacherPrecision::F32, None)?;
@@ -99,5 +105,9 @@ fn vectors(plan: &Plan, config: &EncoderConfig, weights: &Weights, rows: &[usize
             ClassifierInput::Cosine => pair_cosine(mean()),
         }
     };
-    evaluate::rows(&encoder, &texts, &device, pick, |_| {})
+    let mut done = 0;
+    evaluate::rows(&encoder, &texts, &device, pick, |rows| {
+        done += rows;
+        progress(BeginningProgress { what: "vectors of the frozen encoder", done, of: texts.len() });
+    })
 }

@@ -9,6 +9,7 @@ use attar_model::{Bundle, EncoderConfig};
 use attar_text::random::Streams;
 use burn::tensor::{Tensor, TensorData};
 
+use super::{BeginningProgress, Progress};
 use crate::Error;
 use crate::engine::{Encoder, Input, Keep, Parameters, Values};
 use crate::objectives::{Gold, Objective, ProjectionSpec, Semantics};
@@ -29,7 +30,12 @@ pub(super) struct LayerImportance {
 ///
 /// Raw text has no labels. There the loss is the sum of the last layer's outputs, each with a random sign: the square of
 /// such a sum's derivative is on average the sum of the squares of all outputs' derivatives.
-pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Result<Vec<LayerImportance>, Error> {
+pub(super) fn measure(
+    plan: &Plan,
+    teacher: &Bundle,
+    batches: &[Vec<u32>],
+    progress: Progress<'_>,
+) -> Result<Vec<LayerImportance>, Error> {
     let device = crate::device::open(plan.recipe.device)?;
     let encoder = Encoder::new(teacher.config.clone());
     let mut parameters = Parameters::empty(&device);
@@ -38,6 +44,7 @@ pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Re
     let loss = StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None);
     let streams = Streams::new(plan.recipe.seed);
     let mut sums = vec![LayerImportance::default(); teacher.config.layers];
+    let (mut done, of) = (0, batches.iter().map(Vec::len).sum());
     for (index, rows) in batches.iter().enumerate() {
         let batch = plan.teacher_batch(rows);
         let input = Input::ragged(&batch, &teacher.config, &device);
@@ -57,6 +64,8 @@ pub(super) fn measure(plan: &Plan, teacher: &Bundle, batches: &[Vec<u32>]) -> Re
         };
         let gradients = Gradients::collect(leaves, input.ids(), total.backward())?;
         add(&mut sums, &teacher.config, &parameters, &parameters.values(), gradients)?;
+        done += rows.len();
+        progress(BeginningProgress { what: "importance of the teacher's parts", done, of });
     }
     Ok(sums)
 }

@@ -3,6 +3,7 @@
 use attar_model::Tensor as Stored;
 use nalgebra::{DMatrix, SymmetricEigen};
 
+use super::{BeginningProgress, Progress};
 use crate::Error;
 use crate::engine::{Input, Keep};
 use crate::plan::Plan;
@@ -21,12 +22,14 @@ pub(super) fn of_states(
     batches: &[Vec<u32>],
     layers: &[usize],
     count: usize,
+    progress: Progress<'_>,
 ) -> Result<Directions, Error> {
     let device = crate::device::open(plan.recipe.device)?;
     let config = teacher.encoder().config();
     let width = config.hidden;
     let levels: Vec<usize> = std::iter::once(0).chain(layers.iter().copied()).collect();
     let mut moments = vec![DMatrix::<f64>::zeros(width, width); levels.len()];
+    let (mut done, of) = (0, batches.iter().map(Vec::len).sum());
     for rows in batches {
         let batch = plan.teacher_batch(rows);
         let trace = teacher.trace(&Input::ragged(&batch, config, &device), Keep::Layers, None);
@@ -36,6 +39,8 @@ pub(super) fn of_states(
             let numbers = product.try_into_vec_as::<f32>().map_err(Error::device)?;
             *moment += DMatrix::from_iterator(width, width, numbers.into_iter().map(f64::from));
         }
+        done += rows.len();
+        progress(BeginningProgress { what: "principal directions of the teacher's states", done, of });
     }
     let mut sum = DMatrix::<f64>::zeros(width, width);
     for moment in moments {

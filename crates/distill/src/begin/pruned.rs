@@ -7,9 +7,9 @@
 use attar_model::{EncoderConfig, Tensor as Stored, Weights, expected_shapes};
 use attar_text::random::Streams;
 
-use super::Begun;
 use super::importance::{self, LayerImportance, largest};
 use super::principal::{self, Directions};
+use super::{Begun, Progress};
 use crate::Error;
 use crate::plan::{Plan, initialize_missing, layers_of};
 use crate::recipe::TeacherPrecision;
@@ -21,7 +21,7 @@ const ROWS: usize = 1024;
 const BATCH: usize = 32;
 
 /// The first weights of a student that keeps these layers of its teacher, counted from 1.
-pub(super) fn weights(plan: &Plan, layers: &[usize]) -> Result<Begun, Error> {
+pub(super) fn weights(plan: &Plan, layers: &[usize], progress: Progress<'_>) -> Result<Begun, Error> {
     // A student from its teacher has one.
     let planned = plan.teacher.as_ref().expect("the plan checked that there is a teacher");
     let teacher = &planned.bundle;
@@ -37,17 +37,17 @@ pub(super) fn weights(plan: &Plan, layers: &[usize]) -> Result<Begun, Error> {
     // The teacher's shape with the student's layers and pieces; then units and heads; then the width.
     let tall =
         EncoderConfig { hidden: theirs.hidden, heads: theirs.heads, feed_forward: theirs.feed_forward, ..ours.clone() };
-    let mut weights = layers_of(teacher, layers, &plan.pieces, &tall);
+    let mut weights = layers_of(teacher, layers, &plan.embeddings, &tall);
     let narrower = ours.hidden < theirs.hidden;
     if ours.feed_forward < theirs.feed_forward || narrower {
-        let importance = importance::measure(plan, teacher, &batches)?;
+        let importance = importance::measure(plan, teacher, &batches, progress)?;
         for (index, layer) in layers.iter().enumerate() {
             keep_parts(&mut weights, index, &importance[layer - 1], ours, theirs);
         }
     }
     if narrower {
         let model = Teacher::load(plan.recipe.device, teacher, TeacherPrecision::F32, None)?;
-        let directions = principal::of_states(plan, &model, &batches, layers, ours.hidden)?;
+        let directions = principal::of_states(plan, &model, &batches, layers, ours.hidden, progress)?;
         narrow(&mut weights, &directions);
         weights.insert("projection.weight", Stored::new(vec![theirs.hidden, ours.hidden], directions.columns()));
         weights.insert("projection.bias", Stored::zeros(vec![theirs.hidden]));

@@ -26,7 +26,7 @@ pub(crate) struct Words {
 
 /// What a student is compared with: the trace of its teacher.
 #[derive(Debug, Clone, Copy)]
-pub struct Taught<'a> {
+pub struct TeacherTrace<'a> {
     /// The teacher's trace, by tokens or by words.
     pub(crate) trace: &'a Trace,
     /// The trace by tokens.
@@ -36,10 +36,10 @@ pub struct Taught<'a> {
     pub(crate) words: Option<(&'a Geometry, &'a Words)>,
 }
 
-impl<'a> From<&'a Trace> for Taught<'a> {
+impl<'a> From<&'a Trace> for TeacherTrace<'a> {
     /// A teacher that reads the student's tokens.
-    fn from(trace: &'a Trace) -> Taught<'a> {
-        Taught { trace, tokens: trace, words: None }
+    fn from(trace: &'a Trace) -> TeacherTrace<'a> {
+        TeacherTrace { trace, tokens: trace, words: None }
     }
 }
 

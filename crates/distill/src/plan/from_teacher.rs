@@ -9,30 +9,32 @@ use crate::recipe::{EmbeddingStart, StudentSpec};
 
 /// What the word embeddings of a student that is made of its teacher begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Pieces {
+pub(crate) enum EmbeddingSource {
     /// The teacher's, piece by piece.
-    All,
+    Teacher,
     /// Of each piece the teacher's pieces whose mean it is.
-    Made(Vec<Vec<u32>>),
+    Means(Vec<Vec<u32>>),
     /// Random numbers.
-    New,
+    Random,
 }
 
 /// What the word embeddings of a student begin with if it is made of its teacher, given the teacher's ids of its pieces
 /// where they are a part of the teacher's.
-pub(super) fn pieces(
+pub(super) fn embedding_source(
     spec: &StudentSpec,
     teacher: Option<&Model>,
     tokenizer: &Tokenizer,
     kept: Option<&[u32]>,
-) -> Pieces {
+) -> EmbeddingSource {
     match (spec, teacher, kept) {
-        (StudentSpec::Teacher { tokenizer: Some(_), embeddings: EmbeddingStart::Random, .. }, ..) => Pieces::New,
-        (_, _, Some(kept)) => Pieces::Made(kept.iter().map(|&id| vec![id]).collect()),
-        (StudentSpec::Teacher { tokenizer: Some(_), .. }, Some(teacher), None) => {
-            Pieces::Made(vocabulary::origins(tokenizer, &teacher.tokenizer))
+        (StudentSpec::Teacher { tokenizer: Some(_), embeddings: EmbeddingStart::Random, .. }, ..) => {
+            EmbeddingSource::Random
         }
-        _ => Pieces::All,
+        (_, _, Some(kept)) => EmbeddingSource::Means(kept.iter().map(|&id| vec![id]).collect()),
+        (StudentSpec::Teacher { tokenizer: Some(_), .. }, Some(teacher), None) => {
+            EmbeddingSource::Means(vocabulary::source_pieces(tokenizer, &teacher.tokenizer))
+        }
+        _ => EmbeddingSource::Teacher,
     }
 }
 
@@ -88,7 +90,12 @@ fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, columns: usize) -> V
 
 /// The weights of some layers of a teacher, with the rows of the tables that the student keeps: of positions those that
 /// texts use, of types zeros where the teacher has none.
-pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, config: &EncoderConfig) -> Weights {
+pub(crate) fn layers_of(
+    teacher: &Bundle,
+    layers: &[usize],
+    embeddings: &EmbeddingSource,
+    config: &EncoderConfig,
+) -> Weights {
     let mut weights = Weights::new();
     let offset = teacher.config.position_offset();
     for (name, shape) in expected_shapes(config) {
@@ -109,14 +116,16 @@ pub(crate) fn layers_of(teacher: &Bundle, layers: &[usize], pieces: &Pieces, con
         let columns = tensor.shape.last().copied().unwrap_or(1);
         let row = |row: usize| &tensor.data[row * columns..(row + 1) * columns];
         let rows: Option<Vec<Vec<usize>>> = match name.as_str() {
-            "embeddings.word_embeddings.weight" => match pieces {
+            "embeddings.word_embeddings.weight" => match embeddings {
                 // A table may have rows that no piece uses.
-                Pieces::All if tensor.shape[0] > shape[0] => Some((0..shape[0]).map(|row| vec![row]).collect()),
-                Pieces::All => None,
-                Pieces::Made(origins) => {
-                    Some(origins.iter().map(|ids| ids.iter().map(|&id| id as usize).collect()).collect())
+                EmbeddingSource::Teacher if tensor.shape[0] > shape[0] => {
+                    Some((0..shape[0]).map(|row| vec![row]).collect())
                 }
-                Pieces::New => continue,
+                EmbeddingSource::Teacher => None,
+                EmbeddingSource::Means(sources) => {
+                    Some(sources.iter().map(|ids| ids.iter().map(|&id| id as usize).collect()).collect())
+                }
+                EmbeddingSource::Random => continue,
             },
             "embeddings.position_embeddings.weight" => Some((offset..offset + shape[0]).map(|row| vec![row]).collect()),
             _ => None,

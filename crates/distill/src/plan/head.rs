@@ -7,9 +7,9 @@ use crate::labels::{self, ClassOrder};
 
 /// What becomes of the head of a model that is trained further.
 #[derive(Debug, PartialEq)]
-pub(super) enum HeadFate {
+pub(super) enum HeadReuse {
     /// The student gets a new one.
-    Replaced,
+    New,
     /// It stays as it is.
     Kept,
     /// It stays, and the data's class `i` is its class `order[i]`.
@@ -17,25 +17,25 @@ pub(super) enum HeadFate {
 }
 
 /// What becomes of a model's head: replaced if it has none or that is asked for, an error if it answers other labels.
-pub(super) fn fate(
+pub(super) fn reuse(
     new_head: bool,
     model: &str,
     head: &Head,
     wanted: &Head,
     class_order: ClassOrder,
     notes: &mut Vec<String>,
-) -> Result<HeadFate, Error> {
+) -> Result<HeadReuse, Error> {
     if new_head {
-        return Ok(HeadFate::Replaced);
+        return Ok(HeadReuse::New);
     }
     let Head::Classification { target: answer } = wanted else {
         let guesses_words = wanted.has_masked_lm() && head.has_masked_lm();
-        return Ok(if guesses_words { HeadFate::Kept } else { HeadFate::Replaced });
+        return Ok(if guesses_words { HeadReuse::Kept } else { HeadReuse::New });
     };
-    let Head::Classification { target } = head else { return Ok(HeadFate::Replaced) };
+    let Head::Classification { target } = head else { return Ok(HeadReuse::New) };
     let name = format!("the head of {model}");
     match (target, answer) {
-        (Answer::Regression, Answer::Regression) => Ok(HeadFate::Kept),
+        (Answer::Regression, Answer::Regression) => Ok(HeadReuse::Kept),
         (Answer::Labels(theirs), Answer::Labels(ours)) | (Answer::MultiLabel(theirs), Answer::MultiLabel(ours)) => {
             let order = labels::order(&name, theirs, ours, class_order, notes).map_err(|error| match error {
                 // There is one way out more than for a model that only answers.
@@ -44,7 +44,7 @@ pub(super) fn fate(
                 }
                 other => other,
             })?;
-            Ok(order.map_or(HeadFate::Kept, HeadFate::Reordered))
+            Ok(order.map_or(HeadReuse::Kept, HeadReuse::Reordered))
         }
         (theirs, ours) => Err(Error::refused(name, in_short(ours), in_short(theirs), NEW_HEAD)),
     }
@@ -81,17 +81,17 @@ mod tests {
         let head = |list: &str| Head::Classification { target: labels(list) };
         let fits = |head: &Head, answer: &Answer| {
             let wanted = Head::Classification { target: answer.clone() };
-            super::fate(false, "m", head, &wanted, ClassOrder::Found, &mut Vec::new())
+            super::reuse(false, "m", head, &wanted, ClassOrder::Found, &mut Vec::new())
         };
-        assert_eq!(fits(&head("a b"), &labels("a b")).unwrap(), HeadFate::Kept);
+        assert_eq!(fits(&head("a b"), &labels("a b")).unwrap(), HeadReuse::Kept);
         // Names decide, whatever their case and order.
         assert_eq!(
             fits(&head("POSITIVE NEGATIVE"), &labels("negative positive")).unwrap(),
-            HeadFate::Reordered(vec![1, 0])
+            HeadReuse::Reordered(vec![1, 0])
         );
-        assert_eq!(fits(&head("LABEL_0 LABEL_1"), &labels("0 1")).unwrap(), HeadFate::Kept);
-        assert_eq!(fits(&Head::None, &labels("a b")).unwrap(), HeadFate::Replaced);
-        assert_eq!(fits(&Head::MaskedLm, &labels("a b")).unwrap(), HeadFate::Replaced);
+        assert_eq!(fits(&head("LABEL_0 LABEL_1"), &labels("0 1")).unwrap(), HeadReuse::Kept);
+        assert_eq!(fits(&Head::None, &labels("a b")).unwrap(), HeadReuse::New);
+        assert_eq!(fits(&Head::MaskedLm, &labels("a b")).unwrap(), HeadReuse::New);
         for (head, answer) in [
             (head("a b c"), labels("a b")),
             (head("c d"), labels("a b")),
@@ -102,8 +102,8 @@ mod tests {
             assert!(fits(&head, &answer).unwrap_err().to_string().contains("--new-head"));
         }
         let stated = Head::Classification { target: labels("a b") };
-        let fate = super::fate(false, "m", &head("LABEL_0 LABEL_1"), &stated, ClassOrder::Stated, &mut Vec::new());
-        assert_eq!(fate.unwrap(), HeadFate::Kept);
+        let reuse = super::reuse(false, "m", &head("LABEL_0 LABEL_1"), &stated, ClassOrder::Stated, &mut Vec::new());
+        assert_eq!(reuse.unwrap(), HeadReuse::Kept);
     }
 
     #[test]

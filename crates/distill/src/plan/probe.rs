@@ -49,7 +49,7 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
     let mut meter = Meter::start(options, None).map_err(Error::energy)?;
     let (mut seconds, mut squares, mut evaluations) = (0.0, 0.0, 0.0);
     let start = Instant::now();
-    let begun = begin(plan, &mut meter)?;
+    let begun = begin(plan, &mut meter, &mut |_| {})?;
     let beginning = start.elapsed().as_secs_f64();
     for (index, stage) in plan.stages.iter().enumerate() {
         let teacher = Teacher::of(plan)?;

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::Error;
+use crate::objectives::Objective;
 use crate::optimizer::ScheduleKind;
 use crate::recipe::{DataSpec, EnergySpec, MoreSpec, Recipe, StageLength, StageSpec, StudentSpec};
 
@@ -139,6 +140,16 @@ fn stage(stage: &StageSpec) -> Result<(), Error> {
     finite("epsilon", o.epsilon, o.epsilon > 0.0, "above 0")?;
     finite("weight-decay", o.weight_decay, o.weight_decay >= 0.0, "of at least 0")?;
     table.holds(!stage.objectives.is_empty(), "at least one objective", "none".into())?;
+    for (kind, [first, last]) in &stage.weight_schedule {
+        let known = stage.objectives.iter().map(Objective::name);
+        if !known.clone().any(|name| name == kind) {
+            let names = known.clone().collect::<Vec<_>>().join(", ");
+            table.holds(false, &format!("`weight-schedule` of its own objectives ({names})"), kind.clone())?;
+        }
+        let holds = [first, last].into_iter().all(|factor| *factor >= 0.0 && factor.is_finite()) && first + last > 0.0;
+        let expected = "`weight-schedule` with two factors of at least 0, not both 0";
+        table.holds(holds, expected, format!("{kind} = [{first}, {last}]"))?;
+    }
     for objective in &stage.objectives {
         objective.check_numbers().map_err(|misfit| super::check::refused(&place, misfit))?;
     }
@@ -245,6 +256,12 @@ mod tests {
                 assert!(complaint.contains(key) && complaint.contains("expected"), "{key} = {value}: {complaint}");
             }
         }
+        for schedule in ["gold = [0.0, 0.0]", "gold = [-1.0, 1.0]", "gold = [0.0, nan]", "soft = [0.0, 1.0]"] {
+            let text = RECIPE.replace("warmup", &format!("weight-schedule = {{ {schedule} }}\n        warmup"));
+            assert!(check(&text).unwrap_err().contains("`weight-schedule`"), "{schedule}");
+        }
+        let text = RECIPE.replace("warmup", "weight-schedule = { gold = [0.0, 1.0] }\n        warmup");
+        assert_eq!(check(&text), Ok(()));
         let table = RECIPE.replace(
             "kind = \"embedded\", rows = 200, dev-rows = 60",
             "kind = \"table\", train = \"t\", dev-share = 0.1",

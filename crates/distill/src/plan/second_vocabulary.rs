@@ -52,12 +52,12 @@ impl PlannedStudent {
             let got = format!("a table of {} rows for {} pieces", self.config.vocabulary, first.vocabulary_size());
             return refused("a row for each piece", &got, "use a model whose table and tokenizer agree");
         }
-        let origins = vocabulary::origins(second, first);
+        let sources = vocabulary::source_pieces(second, first);
         for name in TABLES {
             let Some(tensor) = self.weights.remove(name) else { continue };
             let columns = tensor.data.len() / self.config.vocabulary;
             let mut data = tensor.data;
-            for pieces in &origins {
+            for pieces in &sources {
                 let share = 1.0 / pieces.len().max(1) as f32;
                 let mut row = vec![0.0; columns];
                 for &piece in pieces {
@@ -67,7 +67,7 @@ impl PlannedStudent {
                 data.extend(row);
             }
             let mut shape = tensor.shape;
-            shape[0] += origins.len();
+            shape[0] += sources.len();
             self.weights.insert(name, Tensor::new(shape, data));
         }
         // What is unknown is unknown to one vocabulary: that token is each one's own.
@@ -76,7 +76,7 @@ impl PlannedStudent {
         let special =
             framing(first).into_iter().zip(framing(second)).filter_map(|(ours, theirs)| Some([ours?, theirs?]));
         self.first_vocabulary = Some(FirstVocabulary { pieces: self.config.vocabulary, special: special.collect() });
-        self.config.vocabulary += origins.len();
+        self.config.vocabulary += sources.len();
         Ok(self)
     }
 

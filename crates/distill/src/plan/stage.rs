@@ -75,6 +75,16 @@ impl PlannedStage {
         batches[start..batches.len().min(start + self.spec.accumulate)].to_vec()
     }
 
+    /// What the weight of each objective is multiplied by in update `step`.
+    pub fn factors(&self, step: usize) -> Vec<f64> {
+        let done = step as f64 / self.steps.saturating_sub(1).max(1) as f64;
+        let factor = |objective: &Objective| {
+            let schedule = self.spec.weight_schedule.get(objective.name());
+            schedule.map_or(1.0, |[first, last]| first + (last - first) * done)
+        };
+        self.spec.objectives.iter().map(factor).collect()
+    }
+
     /// The epoch of an update and the first update of that epoch.
     pub fn epoch_of(&self, step: usize) -> (usize, usize) {
         let mut first = 0;

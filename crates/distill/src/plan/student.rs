@@ -12,8 +12,8 @@ use attar_text::tokenizer::Tokenizer;
 
 use super::FirstVocabulary;
 use super::Model;
-use super::from_teacher::{Pieces, layers_of, refuse_growth, refuse_layers};
-use super::head::{HeadFate, fate, reorder};
+use super::from_teacher::{EmbeddingSource, layers_of, refuse_growth, refuse_layers};
+use super::head::{HeadReuse, reorder, reuse};
 use crate::labels::ClassOrder;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
@@ -66,7 +66,7 @@ pub(super) struct StudentSources<'a> {
     /// The teacher, if there is one.
     pub teacher: Option<&'a Bundle>,
     /// What the student's embeddings are made of.
-    pub pieces: &'a Pieces,
+    pub embeddings: &'a EmbeddingSource,
 }
 
 impl PlannedStudent {
@@ -83,14 +83,15 @@ impl PlannedStudent {
             StudentSpec::Model { path, new_head, classifier, head: begins } => {
                 let base = match (path, sources.base) {
                     (_, Some(model)) => {
-                        let fate = fate(*new_head, &model.name, &model.bundle.config.head, &head, class_order, notes)?;
-                        Base::given(model, fate)
+                        let reuse =
+                            reuse(*new_head, &model.name, &model.bundle.config.head, &head, class_order, notes)?;
+                        Base::given(model, reuse)
                     }
                     (Some(path), None) => {
                         let dir = model_directory::locate(path);
                         let theirs = Bundle::read_config(&dir)?.head;
-                        let fate = fate(*new_head, &dir.display().to_string(), &theirs, &head, class_order, notes)?;
-                        Base::read(path, fate)?
+                        let reuse = reuse(*new_head, &dir.display().to_string(), &theirs, &head, class_order, notes)?;
+                        Base::read(path, reuse)?
                     }
                     (None, None) => unreachable!("the caller checked that there is a model"),
                 };
@@ -146,7 +147,7 @@ impl PlannedStudent {
                     == (whole.hidden, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
                     (
-                        initialize_missing(&config, layers_of(bundle, layers, sources.pieces, &config), streams),
+                        initialize_missing(&config, layers_of(bundle, layers, sources.embeddings, &config), streams),
                         Beginning::Given,
                     )
                 } else {
@@ -180,22 +181,22 @@ struct Base {
     name: String,
     /// Without its head where that is replaced.
     bundle: Bundle,
-    head: HeadFate,
+    head: HeadReuse,
 }
 
 impl Base {
-    fn read(path: &Path, head: HeadFate) -> Result<Base, Error> {
+    fn read(path: &Path, head: HeadReuse) -> Result<Base, Error> {
         let dir = model_directory::locate(path);
         let bundle = match head {
-            HeadFate::Replaced => Bundle::read_headless(&dir)?,
-            HeadFate::Kept | HeadFate::Reordered(_) => Bundle::read_with(&dir, ReadWeights::F32)?,
+            HeadReuse::New => Bundle::read_headless(&dir)?,
+            HeadReuse::Kept | HeadReuse::Reordered(_) => Bundle::read_with(&dir, ReadWeights::F32)?,
         };
         Ok(Base { name: model_directory::name(path), bundle, head })
     }
 
-    fn given(model: Model, head: HeadFate) -> Base {
+    fn given(model: Model, head: HeadReuse) -> Base {
         let Model { name, mut bundle, .. } = model;
-        if head == HeadFate::Replaced {
+        if head == HeadReuse::New {
             let config = EncoderConfig { head: Head::None, ..bundle.config.clone() };
             let mut encoder = Weights::new();
             for (name, _) in expected_shapes(&config) {
@@ -216,11 +217,11 @@ impl Base {
         head: Head,
         streams: &Streams,
     ) -> Result<PlannedStudent, Error> {
-        let Base { name, mut bundle, head: fate } = self;
-        if let HeadFate::Reordered(order) = &fate {
+        let Base { name, mut bundle, head: reuse } = self;
+        if let HeadReuse::Reordered(order) = &reuse {
             reorder(&mut bundle.weights, order);
         }
-        let keeps_head = fate != HeadFate::Replaced;
+        let keeps_head = reuse != HeadReuse::New;
         let made_for = match &bundle.pooling {
             Some(Pooling { mode: PoolingMode::Mean, .. }) => ClassifierInput::Mean,
             _ => ClassifierInput::FirstToken,

@@ -41,7 +41,7 @@ pub(super) struct EncodedTexts {
 
 /// How a teacher with other pieces than the student's reads the rows.
 #[derive(Clone, Copy)]
-pub(super) struct TeachersPieces<'a> {
+pub(super) struct TeacherTokenizer<'a> {
     pub(super) tokenizer: &'a Tokenizer,
     /// Whether its states are compared with the student's, word by word.
     pub(super) aligns: bool,
@@ -115,7 +115,7 @@ impl TextData {
     pub(super) fn encode(
         &self,
         tokenizer: &Tokenizer,
-        teachers: Option<TeachersPieces<'_>>,
+        teachers: Option<TeacherTokenizer<'_>>,
         reading: Reading,
         streams: &Streams,
         notes: &mut Vec<String>,

@@ -14,7 +14,7 @@ pub(super) fn are_equal(one: &Tokenizer, other: &Tokenizer) -> bool {
 /// For each piece of a student the teacher's pieces whose mean embedding initializes it: the same piece, the special token
 /// of the same role, or the pieces that the teacher cuts it into, as in fast vocabulary transfer (Gee et al., arXiv
 /// 2402.09977).
-pub(super) fn origins(student: &Tokenizer, teacher: &Tokenizer) -> Vec<Vec<u32>> {
+pub(super) fn source_pieces(student: &Tokenizer, teacher: &Tokenizer) -> Vec<Vec<u32>> {
     let (ours, theirs) = (roles(student), roles(teacher));
     // Byte-level BPE marks the piece that begins a word, and one inside of it has no mark.
     let marks_inside =
@@ -172,7 +172,7 @@ mod tests {
         let student =
             tokenizer("[CLS] [SEP] [PAD] [UNK] [MASK] playing play ##ings ##x ab Play", WordPieceOptions::cased());
         let expected: [&[u32]; 11] = [&[2], &[3], &[0], &[1], &[4], &[5, 6], &[5], &[6, 7], &[1], &[8, 9], &[5]];
-        assert_eq!(origins(&student, &teacher), expected);
+        assert_eq!(source_pieces(&student, &teacher), expected);
         assert!(are_equal(&teacher, &teacher) && !are_equal(&teacher, &student));
     }
 }

@@ -1,5 +1,7 @@
 //! Training loops, as a recipe describes them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::ClassWeights;
@@ -21,6 +23,10 @@ pub struct StageSpec {
     /// Loss terms, added up with their weights.
     #[serde(rename = "objective")]
     pub objectives: Vec<Objective>,
+    /// What the weights of some terms are multiplied by, from the first update of the stage to the last, evenly in between, by
+    /// the kind of the term: `{ gold = [0.0, 1.0] }` mixes gold labels in. 1 throughout if left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weight_schedule: BTreeMap<String, [f64; 2]>,
     /// How much the rows of each class count in the `gold` term: `"balanced"`, or a weight by name of the class; once each if
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +84,7 @@ impl StageSpec {
             length: StageLength::default(),
             rows: StageRows::default(),
             objectives,
+            weight_schedule: BTreeMap::new(),
             class_weights: None,
             projection: ProjectionSpec::default(),
             batch_rows: defaults::batch_rows(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::trainer::StepReport;
 use crate::Error;
-use crate::begin::FrozenHead;
+use crate::begin::{BeginningProgress, FrozenHead};
 use crate::scores::HeldOutLoss;
 
 /// Something that happened in a run.
@@ -37,6 +37,8 @@ pub enum Event {
         /// Updates done.
         done: usize,
     },
+    /// A part of what is computed before the first update; not logged.
+    Beginning(BeginningProgress),
     /// The teacher answers fewer dev rows right than its most frequent class would.
     WeakTeacher {
         /// Share that it answers right.

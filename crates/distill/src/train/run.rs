@@ -200,7 +200,9 @@ impl<'a> Run<'a> {
 
     /// The state before the first update, written if it took any computing.
     fn beginning(&mut self) -> Result<Checkpoint, Error> {
-        let Begun { weights, frozen } = begin(self.plan, &mut self.meter)?;
+        let observer = &mut *self.observer;
+        let mut progress = |progress| observer.event(&Event::Beginning(progress));
+        let Begun { weights, frozen } = begin(self.plan, &mut self.meter, &mut progress)?;
         let state = State { stage: 0, step: 0, best: None };
         let checkpoint = Checkpoint { state, parameters: weights, moments: None };
         if self.plan.student.beginning != Beginning::Given {

@@ -4,7 +4,7 @@ use attar_model::{EncoderConfig, Head, Target};
 use attar_text::masking::Masking;
 use burn::tensor::Tensor;
 
-use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, Taught, Values};
+use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, TeacherTrace, Values};
 use crate::objectives::{
     BatchLabels, Comparison, Objective, Projection, ProjectionSpec, Semantics, TokenLevel, WeightPair,
     WeightProjections,
@@ -15,6 +15,8 @@ use crate::objectives::{
 pub struct StageLoss {
     encoder: Encoder,
     objectives: Vec<Objective>,
+    /// What the weight of each objective is multiplied by.
+    factors: Vec<f64>,
     semantics: Semantics,
     /// Width of the teacher's states and number of projections to it, where there are any.
     projections: Option<(usize, usize)>,
@@ -29,7 +31,7 @@ pub struct StageLoss {
 pub struct Loss {
     /// The weighted sum, `[1]`.
     pub total: Tensor<1>,
-    /// The terms before their weights, `[1]` each.
+    /// The terms before their weights, `[1]` each, without those that compare weights and have the factor 0.
     pub terms: Vec<(&'static str, Tensor<1>)>,
 }
 
@@ -48,7 +50,18 @@ impl StageLoss {
             (Some(width), ProjectionSpec::PerLevel) if wanted => Some((width, encoder.config().layers + 1)),
             _ => None,
         };
-        StageLoss { encoder, objectives, semantics, projections, weights: None, first_pieces: None }
+        let factors = vec![1.0; objectives.len()];
+        StageLoss { encoder, objectives, factors, semantics, projections, weights: None, first_pieces: None }
+    }
+
+    /// Multiplies the weights of the objectives by these from now on. Terms that compare weights are left out at 0.
+    ///
+    /// # Panics
+    /// If there is not one for each objective.
+    #[track_caller]
+    pub fn set_factors(&mut self, factors: Vec<f64>) {
+        assert_eq!(factors.len(), self.objectives.len(), "a factor for each objective");
+        self.factors = factors;
     }
 
     /// With the teacher whose weights the objectives compare with the student's.
@@ -135,13 +148,13 @@ impl StageLoss {
     /// The loss of a batch. `values` are the encoder's, then the projections'.
     ///
     /// # Panics
-    /// If there is no objective, or one needs a teacher or labels that are not given; plans refuse that
+    /// If there is no objective or all are left out, or one needs a teacher or labels that are not given; plans refuse that
     /// before any compute.
     pub fn loss(
         &self,
         values: &Values,
         input: &Input,
-        teacher: Option<Taught<'_>>,
+        teacher: Option<TeacherTrace<'_>>,
         labels: Option<&BatchLabels>,
         dropout: Option<Dropout<'_>>,
     ) -> Loss {
@@ -157,21 +170,21 @@ impl StageLoss {
             projections,
         });
         // Where both read words of their own they are compared by words.
-        let by_words = teacher.and_then(|taught| {
-            let (geometry, words) = taught.words?;
-            let required = self.required_outputs(taught.trace.layers.len());
+        let by_words = teacher.and_then(|theirs| {
+            let (geometry, words) = theirs.words?;
+            let required = self.required_outputs(theirs.trace.layers.len());
             let ours = words.of_student(&student, self.encoder.config().heads, required.of_any_layer());
             Some((
                 ours,
                 words.geometry(),
-                TokenLevel { student: (&student, &input.geometry), teacher: (taught.tokens, geometry) },
+                TokenLevel { student: (&student, &input.geometry), teacher: (theirs.tokens, geometry) },
             ))
         });
         let comparison = Comparison {
             weights,
             first_pieces: self.first_pieces,
             student: by_words.as_ref().map_or(&student, |(trace, ..)| trace),
-            teacher: teacher.map(|taught| taught.trace),
+            teacher: teacher.map(|theirs| theirs.trace),
             tokens: by_words.as_ref().map(|(.., tokens)| *tokens),
             labels,
             projections: &projections,
@@ -179,13 +192,19 @@ impl StageLoss {
             semantics: self.semantics,
             multi_label: self.multi_label(),
         };
-        let terms: Vec<(&'static str, Tensor<1>)> =
-            self.objectives.iter().map(|objective| (objective.name(), objective.value(&comparison))).collect();
-        let weighted = self.objectives.iter().zip(&terms).map(|(objective, (_, term))| {
-            let weight = objective.weight();
-            if weight == 1.0 { term.clone() } else { term.clone() * weight }
-        });
-        let total = weighted.reduce(|a, b| a + b).expect("a stage has objectives");
-        Loss { total, terms }
+        let mut terms = Vec::new();
+        let mut total: Option<Tensor<1>> = None;
+        for (objective, factor) in self.objectives.iter().zip(&self.factors) {
+            // Weights are the same in every micro-batch, and comparing them costs as much each time.
+            if objective.projects_weights() && *factor == 0.0 {
+                continue;
+            }
+            let term = objective.value(&comparison);
+            let weight = objective.weight() * factor;
+            let weighted = if weight == 1.0 { term.clone() } else { term.clone() * weight };
+            total = Some(total.map_or(weighted.clone(), |total| total + weighted));
+            terms.push((objective.name(), term));
+        }
+        Loss { total: total.expect("a stage has objectives"), terms }
     }
 }

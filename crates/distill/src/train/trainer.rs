@@ -15,9 +15,9 @@ use serde::Serialize;
 use super::trace_cache::{TraceCache, TraceFolder, TraceNeeds, TracesUsed};
 use super::{StageLoss, Teacher};
 use crate::engine::{
-    Dropout, Encoder, Geometry, Input, Parameters, RequiredOutputs, Storage, Taught, Trace, Values, Words,
+    Dropout, Encoder, Geometry, Input, Parameters, RequiredOutputs, Storage, TeacherTrace, Trace, Values, Words,
 };
-use crate::objectives::{BatchLabels, MASKED_LM, Semantics, WEIGHT_PROJECTION};
+use crate::objectives::{BatchLabels, MASKED_LM, Objective, Semantics, WEIGHT_PROJECTION};
 use crate::optimizer::{AdamW, Gradients, Schedule};
 use crate::plan::{Plan, PlannedStage};
 use crate::scores::HeldOutLoss;
@@ -53,18 +53,20 @@ pub struct Trainer<'a> {
 }
 
 /// What a teacher makes of a batch.
-struct Lesson {
+struct TeacherOutput {
     /// By tokens, or by words.
     trace: Trace,
     /// The trace by its own tokens, how these lie, and the words, where teacher and student have vocabularies of their own.
     by_words: Option<(Trace, Geometry, Words)>,
 }
 
-impl Lesson {
-    fn taught(&self) -> Taught<'_> {
+impl TeacherOutput {
+    fn trace(&self) -> TeacherTrace<'_> {
         match &self.by_words {
-            None => Taught::from(&self.trace),
-            Some((tokens, geometry, words)) => Taught { trace: &self.trace, tokens, words: Some((geometry, words)) },
+            None => TeacherTrace::from(&self.trace),
+            Some((tokens, geometry, words)) => {
+                TeacherTrace { trace: &self.trace, tokens, words: Some((geometry, words)) }
+            }
         }
     }
 }
@@ -176,22 +178,35 @@ impl<'a> Trainer<'a> {
             tokens: 0,
         };
         let mut gradients: Option<Gradients> = None;
+        let factors = self.stage.factors(step);
+        let objectives = &self.stage.spec.objectives;
         for (micro, rows) in batches.iter().enumerate() {
+            // Weights are compared once for all micro-batches.
+            if micro > 0 && objectives.iter().all(Objective::projects_weights) {
+                break;
+            }
+            let times = |objective: &Objective| match (objective.projects_weights(), micro) {
+                (false, _) => 1.0,
+                (true, 0) => batches.len() as f64,
+                (true, _) => 0.0,
+            };
+            self.loss.set_factors(objectives.iter().zip(&factors).map(|(o, factor)| factor * times(o)).collect());
             let place = [self.index as u64, step as u64, micro as u64];
             let mut batch = self.batch(rows, step, &place);
             let masked = self.mask(&mut batch, "masks", &place);
             let teacher = self.teach(&batch, place, meter);
-            let taught = teacher.as_ref().map(Lesson::taught);
+            let trace = teacher.as_ref().map(TeacherOutput::trace);
             meter.enter(phase::TRAINING);
             let (input, labels) = self.student_input(&batch, masked.as_ref());
             let dropout = self.stage.spec.dropout.then(|| Dropout::new(&self.streams, "dropout", place));
             let leaves = self.parameters.leaves(&input);
-            let loss = self.loss.loss(&leaves, &input, taught, labels.as_ref(), dropout);
+            let loss = self.loss.loss(&leaves, &input, trace, labels.as_ref(), dropout);
             // From here on the graph alone has the teacher's states, and gives their memory back.
             drop(teacher);
             for (name, term) in &loss.terms {
                 let value = self.finite(step, name, number(term)?, report.rate)?;
-                *report.terms.entry(name).or_default() += value * share;
+                let of_weights = objectives.iter().any(|o| o.name() == *name && o.projects_weights());
+                *report.terms.entry(name).or_default() += value * if of_weights { 1.0 } else { share };
             }
             report.loss += number(&loss.total)? * share;
             report.rows += rows.len();
@@ -212,7 +227,7 @@ impl<'a> Trainer<'a> {
         Ok(report)
     }
 
-    /// The loss of the stage on the plan's held-out text, without dropout and with the same pieces hidden every time;
+    /// The loss of the stage on the plan's held-out text, with the weights of the last update, without dropout and with the same pieces hidden every time;
     /// `None` if nothing is held out.
     ///
     /// # Errors
@@ -226,6 +241,7 @@ impl<'a> Trainer<'a> {
         let budget = BatchBudget { rows: self.stage.spec.batch_rows, tokens: self.stage.spec.batch_tokens };
         let values = self.parameters.values();
         let objectives = &self.stage.spec.objectives;
+        let factors = self.stage.factors(self.stage.steps.saturating_sub(1));
         // Of each objective the sum over batches of its value times what it is a mean over, and the sum of the latter.
         let (mut sums, mut tokens) = (vec![(0.0, 0.0); objectives.len()], 0);
         for (index, rows) in plan_sorted(&texts.lengths(), budget).iter().enumerate() {
@@ -235,10 +251,10 @@ impl<'a> Trainer<'a> {
                 None => texts.batch(rows),
             };
             let masked = self.mask(&mut batch, "held-out masks", &[index as u64]);
-            let teacher = self.lesson(&batch, None);
+            let teacher = self.run_teacher(&batch, None);
             let (input, labels) = self.student_input(&batch, masked.as_ref());
-            let taught = teacher.as_ref().map(Lesson::taught);
-            let parts = self.loss.loss(&values, &input, taught, labels.as_ref(), None);
+            let trace = teacher.as_ref().map(TeacherOutput::trace);
+            let parts = self.loss.loss(&values, &input, trace, labels.as_ref(), None);
             for (((_, term), objective), sum) in parts.terms.iter().zip(objectives).zip(&mut sums) {
                 let over = match (&masked, objective.masking()) {
                     (Some(masked), Some(_)) => masked.rows.len(),
@@ -250,9 +266,9 @@ impl<'a> Trainer<'a> {
             tokens += batch.tokens();
         }
         let (mut loss, mut terms) = (0.0, BTreeMap::<String, f64>::new());
-        for (objective, (sum, over)) in objectives.iter().zip(sums) {
+        for ((objective, factor), (sum, over)) in objectives.iter().zip(factors).zip(sums) {
             *terms.entry(objective.name().into()).or_default() += sum / over;
-            loss += objective.weight() * sum / over;
+            loss += objective.weight() * factor * sum / over;
         }
         let perplexity = terms.get(MASKED_LM).map(|loss| loss.exp());
         Ok(Some(HeldOutLoss { sequences: texts.len(), tokens, loss, terms, perplexity }))
@@ -292,27 +308,27 @@ impl<'a> Trainer<'a> {
         &self.device
     }
 
-    fn teach(&self, batch: &Batch, place: [u64; 3], meter: &mut Meter) -> Option<Lesson> {
+    fn teach(&self, batch: &Batch, place: [u64; 3], meter: &mut Meter) -> Option<TeacherOutput> {
         self.teacher.as_ref()?;
         meter.enter(phase::TEACHER);
         // The published code never leaves training mode.
         let reference = self.plan.recipe.semantics == Semantics::Reference;
         let dropout = reference.then(|| Dropout::new(&self.streams, "teacher dropout", place));
-        self.lesson_kept(batch, dropout, self.traces.as_ref())
+        self.run_teacher_kept(batch, dropout, self.traces.as_ref())
     }
 
     /// What the teacher makes of a batch of the student's ids.
-    fn lesson(&self, batch: &Batch, dropout: Option<Dropout<'_>>) -> Option<Lesson> {
-        self.lesson_kept(batch, dropout, None)
+    fn run_teacher(&self, batch: &Batch, dropout: Option<Dropout<'_>>) -> Option<TeacherOutput> {
+        self.run_teacher_kept(batch, dropout, None)
     }
 
-    /// As [`Trainer::lesson`], for training rows whose traces may be kept.
-    fn lesson_kept(
+    /// As [`Trainer::run_teacher`], for training rows whose traces may be kept.
+    fn run_teacher_kept(
         &self,
         batch: &Batch,
         dropout: Option<Dropout<'_>>,
         traces: Option<&RefCell<TraceCache>>,
-    ) -> Option<Lesson> {
+    ) -> Option<TeacherOutput> {
         let teacher = self.teacher.as_ref()?;
         let config = teacher.encoder().config();
         let required = self.required(teacher);
@@ -325,7 +341,7 @@ impl<'a> Trainer<'a> {
         };
         let Some(aligned) = &self.plan.aligned else {
             let input = self.input(&self.plan.as_teacher_reads(batch), teacher.encoder());
-            return Some(Lesson { trace: trace(&input), by_words: None });
+            return Some(TeacherOutput { trace: trace(&input), by_words: None });
         };
         let input = self.input(&aligned.teacher_batch(&batch.rows), teacher.encoder());
         let trace = trace(&input);
@@ -333,7 +349,7 @@ impl<'a> Trainer<'a> {
         let (words, counts) = aligned.words(&batch.rows, &batch.lengths);
         let words = Words::new(words, &counts, &self.device);
         let of_words = words.of_teacher(&trace, config.heads, &required);
-        Some(Lesson { trace: of_words, by_words: Some((trace, input.geometry, words)) })
+        Some(TeacherOutput { trace: of_words, by_words: Some((trace, input.geometry, words)) })
     }
 
     /// The parts of a teacher's trace that a pass has to make.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod beginnings;
 mod class_weights;
 mod contrast;
 mod corpus;
@@ -10,6 +11,7 @@ mod several_labels;
 mod traces;
 mod vocabularies;
 mod weak_teacher;
+mod weight_schedule;
 
 use std::path::Path;
 
