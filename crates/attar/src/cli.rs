@@ -143,6 +143,7 @@ pub(crate) struct DistillArgs {
         value_delimiter = ',',
         value_name = "N,M,…",
         conflicts_with_all = ["seed", "recipe", "corpus"],
+        hide_short_help = true,
         help_heading = "Training"
     )]
     pub(crate) seeds: Vec<u64>,

@@ -149,6 +149,7 @@ impl Plan {
         let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens, class_order };
         let student = PlannedStudent::new(&recipe.student, sources, wanted, &streams, &mut notes)?;
         check::tokenizer("student", &student.config, &tokenizer, max_tokens, &mut notes)?;
+        check::stage_widths(&recipe, &student.config, bundle.map(|bundle| &bundle.config))?;
         if let (Some(bundle), Some(tokenizer)) = (bundle, &teachers) {
             check::tokenizer("teacher", &bundle.config, tokenizer, max_tokens, &mut notes)?;
             check::same_reading(&student.config, &bundle.config)?;
@@ -217,6 +218,12 @@ impl Plan {
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The student's configuration in a stage: wider than in the end where its units go gradually.
+    pub(crate) fn stage_config(&self, stage: usize) -> EncoderConfig {
+        let feed_forward = self.stages[stage].spec.feed_forward.unwrap_or(self.student.config.feed_forward);
+        EncoderConfig { feed_forward, ..self.student.config.clone() }
     }
 
     /// The rows with their labels; `None` for raw text.

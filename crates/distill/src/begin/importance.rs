@@ -5,7 +5,8 @@
 //! applied to units of the feed-forward block as well). With `y = a W` the inner sum is the product of the unit's row of `W` with the gradient
 //! of that row, so that weight gradients are all that is needed.
 
-use attar_model::{Bundle, EncoderConfig};
+use attar_model::{EncoderConfig, Weights};
+use attar_text::batch::Batch;
 use attar_text::random::Streams;
 use burn::tensor::{Tensor, TensorData};
 
@@ -26,28 +27,37 @@ pub(super) struct LayerImportance {
     pub(super) units: Vec<f64>,
 }
 
-/// Importance of the parts of each layer of `teacher`, from its loss on the gold labels of these batches.
+/// A model whose parts are judged, and how it reads rows.
+pub(super) struct Judged<'a> {
+    /// What progress calls it.
+    pub(super) what: &'static str,
+    pub(super) config: &'a EncoderConfig,
+    pub(super) weights: &'a Weights,
+    pub(super) batch: &'a dyn Fn(&[u32]) -> Batch,
+}
+
+/// Importance of the parts of each layer of a model, from its loss on the gold labels of these batches.
 ///
 /// Raw text has no labels. There the loss is the sum of the last layer's outputs, each with a random sign: the square of
 /// such a sum's derivative is on average the sum of the squares of all outputs' derivatives.
 pub(super) fn measure(
     plan: &Plan,
-    teacher: &Bundle,
+    model: &Judged<'_>,
     batches: &[Vec<u32>],
     progress: Progress<'_>,
 ) -> Result<Vec<LayerImportance>, Error> {
     let device = crate::device::open(plan.recipe.device)?;
-    let encoder = Encoder::new(teacher.config.clone());
+    let encoder = Encoder::new(model.config.clone());
     let mut parameters = Parameters::empty(&device);
-    parameters.load(encoder.slots(), &teacher.weights)?;
+    parameters.load(encoder.slots(), model.weights)?;
     let objectives = vec![Objective::from(Gold { weight: 1.0 })];
     let loss = StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None);
     let streams = Streams::new(plan.recipe.seed);
-    let mut sums = vec![LayerImportance::default(); teacher.config.layers];
+    let mut sums = vec![LayerImportance::default(); model.config.layers];
     let (mut done, of) = (0, batches.iter().map(Vec::len).sum());
     for (index, rows) in batches.iter().enumerate() {
-        let batch = plan.teacher_batch(rows);
-        let input = Input::ragged(&batch, &teacher.config, &device);
+        let batch = (model.batch)(rows);
+        let input = Input::ragged(&batch, model.config, &device);
         let leaves = parameters.leaves(&input);
         let total = match batch_labels(plan, rows, None, &device) {
             Some(labels) => loss.loss(&leaves, &input, None, Some(&labels), None).total,
@@ -63,9 +73,9 @@ pub(super) fn measure(
             }
         };
         let gradients = Gradients::collect(leaves, input.ids(), total.backward())?;
-        add(&mut sums, &teacher.config, &parameters, &parameters.values(), gradients)?;
+        add(&mut sums, model.config, &parameters, &parameters.values(), gradients)?;
         done += rows.len();
-        progress(BeginningProgress { what: "importance of the teacher's parts", done, of });
+        progress(BeginningProgress { what: model.what, done, of });
     }
     Ok(sums)
 }

@@ -7,7 +7,7 @@
 use attar_model::{EncoderConfig, Tensor as Stored, Weights, expected_shapes};
 use attar_text::random::Streams;
 
-use super::importance::{self, LayerImportance, largest};
+use super::importance::{self, Judged, LayerImportance, largest};
 use super::principal::{self, Directions};
 use super::{Begun, Progress};
 use crate::Error;
@@ -26,21 +26,18 @@ pub(super) fn weights(plan: &Plan, layers: &[usize], progress: Progress<'_>) -> 
     let planned = plan.teacher.as_ref().expect("the plan checked that there is a teacher");
     let teacher = &planned.bundle;
     let streams = Streams::new(plan.recipe.seed);
-    // Rows without labels tell nothing of what a task's loss depends on.
-    let count = plan.labeled.as_ref().map_or(plan.train_texts.len(), |data| data.train.len());
-    let mut rows: Vec<u32> = (0..count as u32).collect();
-    streams.stream("pruning", &[]).shuffle(&mut rows);
-    rows.truncate(ROWS);
-    let batches: Vec<Vec<u32>> = rows.chunks(BATCH).map(<[u32]>::to_vec).collect();
-
-    let (ours, theirs) = (&plan.student.config, &teacher.config);
+    let batches = batches(plan);
+    let (ours, theirs) = (&plan.stage_config(0), &teacher.config);
     // The teacher's shape with the student's layers and pieces; then units and heads; then the width.
     let tall =
         EncoderConfig { hidden: theirs.hidden, heads: theirs.heads, feed_forward: theirs.feed_forward, ..ours.clone() };
     let mut weights = layers_of(teacher, layers, &plan.embeddings, &tall);
     let narrower = ours.hidden < theirs.hidden;
     if ours.feed_forward < theirs.feed_forward || narrower {
-        let importance = importance::measure(plan, teacher, &batches, progress)?;
+        let batch = |rows: &[u32]| plan.teacher_batch(rows);
+        let what = "importance of the teacher's parts";
+        let model = Judged { what, config: theirs, weights: &teacher.weights, batch: &batch };
+        let importance = importance::measure(plan, &model, &batches, progress)?;
         for (index, layer) in layers.iter().enumerate() {
             keep_parts(&mut weights, index, &importance[layer - 1], ours, theirs);
         }
@@ -65,6 +62,46 @@ pub(super) fn weights(plan: &Plan, layers: &[usize], progress: Progress<'_>) -> 
     Ok(Begun { weights: all, frozen: None })
 }
 
+/// The parameters with which a stage after the first begins: of the stage before it, without the feed-forward units that the
+/// student's loss depends on least where it is narrower.
+pub(crate) fn shrunk(
+    plan: &Plan,
+    stage: usize,
+    mut weights: Weights,
+    progress: Progress<'_>,
+) -> Result<Weights, Error> {
+    let (before, now) = (plan.stage_config(stage - 1), plan.stage_config(stage));
+    if now.feed_forward == before.feed_forward {
+        return Ok(weights);
+    }
+    let batch = |rows: &[u32]| plan.train_texts.batch(rows);
+    let what = "importance of the student's units";
+    let model = Judged { what, config: &before, weights: &weights, batch: &batch };
+    let importance = importance::measure(plan, &model, &batches(plan), progress)?;
+    for (layer, importance) in importance.iter().enumerate() {
+        keep_units(&mut weights, layer, &largest(&importance.units, now.feed_forward));
+    }
+    Ok(weights)
+}
+
+/// Batches of the rows that decide what is kept.
+fn batches(plan: &Plan) -> Vec<Vec<u32>> {
+    // Rows without labels tell nothing of what a task's loss depends on.
+    let count = plan.labeled.as_ref().map_or(plan.train_texts.len(), |data| data.train.len());
+    let mut rows: Vec<u32> = (0..count as u32).collect();
+    Streams::new(plan.recipe.seed).stream("pruning", &[]).shuffle(&mut rows);
+    rows.truncate(ROWS);
+    rows.chunks(BATCH).map(<[u32]>::to_vec).collect()
+}
+
+/// Leaves a layer these feed-forward units.
+fn keep_units(weights: &mut Weights, layer: usize, units: &[usize]) {
+    let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+    keep(weights, &name("intermediate.dense.weight"), Some(units), None);
+    keep(weights, &name("intermediate.dense.bias"), Some(units), None);
+    keep(weights, &name("output.dense.weight"), None, Some(units));
+}
+
 /// Leaves a layer the feed-forward units and heads that matter most.
 fn keep_parts(
     weights: &mut Weights,
@@ -74,10 +111,7 @@ fn keep_parts(
     theirs: &EncoderConfig,
 ) {
     let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-    let units = largest(&importance.units, ours.feed_forward);
-    keep(weights, &name("intermediate.dense.weight"), Some(&units), None);
-    keep(weights, &name("intermediate.dense.bias"), Some(&units), None);
-    keep(weights, &name("output.dense.weight"), None, Some(&units));
+    keep_units(weights, layer, &largest(&importance.units, ours.feed_forward));
     if ours.hidden == theirs.hidden {
         return;
     }

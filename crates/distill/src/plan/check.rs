@@ -10,7 +10,7 @@ use crate::Error;
 use crate::data::LabeledData;
 use crate::encoded_rows::EncodedRows;
 use crate::objectives::{Misfit, Objective, Semantics, Setting};
-use crate::recipe::{DeviceChoice, Recipe, StageRows, StageSpec, TeacherPrecision};
+use crate::recipe::{DeviceChoice, Recipe, StageRows, StageSpec, StudentSpec, TeacherPrecision};
 
 /// What of a recipe stands by itself.
 pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
@@ -28,6 +28,35 @@ pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
             "\"int8\"",
             "leave `precision` out, or train on the `cpu` with `semantics = \"clean\"`",
         ));
+    }
+    Ok(())
+}
+
+/// Feed-forward widths of stages: of a student that is cut out of its teacher, none wider than the one before, and the last
+/// one the student's own.
+pub(super) fn stage_widths(
+    recipe: &Recipe,
+    student: &EncoderConfig,
+    teacher: Option<&EncoderConfig>,
+) -> Result<(), Error> {
+    let place = |stage: &StageSpec| format!("stage {}", stage.name);
+    let Some(first) = recipe.stages.iter().find(|stage| stage.feed_forward.is_some()) else { return Ok(()) };
+    if !matches!(recipe.student, StudentSpec::Teacher { .. }) {
+        let expected = "no `feed-forward`, unless the student is cut out of its teacher";
+        let out = "leave it out, or set `from = \"teacher\"` under [student]";
+        return Err(Error::refused(place(first), expected, "one", out));
+    }
+    let own = student.feed_forward;
+    let mut before = teacher.map_or(own, |teacher| teacher.feed_forward);
+    for (index, stage) in recipe.stages.iter().enumerate() {
+        let width = stage.feed_forward.unwrap_or(own);
+        let most = if index + 1 == recipe.stages.len() { own } else { before };
+        if !(own..=most).contains(&width) {
+            let expected = format!("`feed-forward` from {own}, the student's, to {most}");
+            let out = "let it fall from the teacher's to the student's, which the last stage has";
+            return Err(Error::refused(place(stage), expected, width.to_string(), out));
+        }
+        before = width;
     }
     Ok(())
 }

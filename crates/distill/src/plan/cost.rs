@@ -50,7 +50,9 @@ impl Cost {
             teacher_parameters: teacher.map(|teacher| Size::of(teacher).parameters()),
             student_flops: encoder(student),
             teacher_flops: teacher.map(encoder),
-            stages: plan.stages.iter().map(|stage| StageCost::of(stage, student, teacher)).collect(),
+            stages: (plan.stages.iter().enumerate())
+                .map(|(index, stage)| StageCost::of(stage, &plan.stage_config(index), teacher))
+                .collect(),
         }
     }
 

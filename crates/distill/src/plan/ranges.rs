@@ -112,6 +112,7 @@ fn stage(stage: &StageSpec) -> Result<(), Error> {
     }
     table.count("batch-rows", stage.batch_rows, 1..=1_000_000)?;
     table.optional("batch-tokens", stage.batch_tokens, 1..=MOST_ROWS)?;
+    table.optional("feed-forward", stage.feed_forward, 1..=MOST_WIDTH)?;
     table.count("accumulate", stage.accumulate, 1..=1_000_000)?;
     table.optional("patience", stage.patience, 1..=MOST_STEPS)?;
     let finite = |key: &str, value: f64, holds: bool, expected: &str| {

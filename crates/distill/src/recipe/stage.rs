@@ -31,6 +31,11 @@ pub struct StageSpec {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    /// Feed-forward width of the student in this stage, where it is cut out of its teacher: units go gradually if it falls from
+    /// stage to stage, those that the student's loss depends on least first. The last stage has the student's own width, which
+    /// every stage has if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed_forward: Option<usize>,
     /// How states of different widths are compared.
     #[serde(default)]
     pub projection: ProjectionSpec,
@@ -86,6 +91,7 @@ impl StageSpec {
             objectives,
             weight_schedule: BTreeMap::new(),
             class_weights: None,
+            feed_forward: None,
             projection: ProjectionSpec::default(),
             batch_rows: defaults::batch_rows(),
             batch_tokens: None,

@@ -16,7 +16,7 @@ use super::events::{Event, EventLog, Observer, Step};
 use super::store::Store;
 use super::trace_cache::TracesUsed;
 use super::trainer::{Trainer, phase};
-use crate::begin::{Begun, begin};
+use crate::begin::{Begun, PHASE, begin, shrunk};
 use crate::engine::{Encoder, Parameters};
 use crate::plan::{Beginning, Plan};
 use crate::recipe::KeepWeights;
@@ -219,14 +219,22 @@ impl<'a> Run<'a> {
         let plan = self.plan;
         let index = from.state.stage;
         let stage = &plan.stages[index];
-        let mut trainer = Trainer::new(plan, index, &from.parameters, teacher)?;
+        let parameters = match (index, from.state.step) {
+            (1.., 0) => {
+                self.meter.enter(PHASE);
+                let observer = &mut *self.observer;
+                shrunk(plan, index, from.parameters, &mut |progress| observer.event(&Event::Beginning(progress)))?
+            }
+            _ => from.parameters,
+        };
+        let mut trainer = Trainer::new(plan, index, &parameters, teacher)?;
         if let Some(traces) = self.store.traces() {
             trainer = trainer.keeping_traces(traces)?;
         }
         if let Some(moments) = &from.moments {
             trainer.restore(moments, from.state.step)?;
         }
-        drop(from.parameters);
+        drop(parameters);
         drop(from.moments);
         let mut best = from.state.best;
         let (name, steps, done) = (stage.spec.name.clone(), stage.steps, from.state.step);

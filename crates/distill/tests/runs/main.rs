@@ -6,6 +6,7 @@ mod beginnings;
 mod class_weights;
 mod contrast;
 mod corpus;
+mod gradual;
 mod memory;
 mod several_labels;
 mod traces;

@@ -25,7 +25,7 @@ fn recipe(folder: &Path, of_student: &str, bytes: u64) -> String {
 }
 
 /// The losses of a run and what it left.
-fn outcome(recipe: &str, out: &Path) -> (Vec<f64>, ExportedStudent) {
+pub(super) fn outcome(recipe: &str, out: &Path) -> (Vec<f64>, ExportedStudent) {
     let plan = Plan::new(Recipe::parse(recipe).unwrap()).unwrap();
     let directory = RunDirectory::open(out, &plan).unwrap();
     let mut losses = Losses::default();
@@ -91,7 +91,7 @@ fn kept_answers_are_the_answers() {
 }
 
 /// Stops a run after so many updates.
-struct StopAfter(usize);
+pub(super) struct StopAfter(pub(super) usize);
 
 impl Observer for StopAfter {
     fn event(&mut self, event: &Event) {
