@@ -16,6 +16,7 @@ use super::Model;
 use super::from_teacher::{EmbeddingSource, layers_of, refuse_growth, refuse_layers};
 use super::head::{HeadReuse, reorder, reuse};
 use super::memory;
+use super::teacher::note_prompt;
 use crate::labels::ClassOrder;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
@@ -98,6 +99,7 @@ impl PlannedStudent {
                     (None, None) => unreachable!("the caller checked that there is a model"),
                 };
                 notes.extend(base.bundle.notes.iter().cloned());
+                note_prompt(&base.name, &base.bundle, notes);
                 base.student(*classifier, *begins, head, streams)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
