@@ -231,8 +231,8 @@ pub(crate) struct PredictArgs {
     /// What to do about a text that cannot be answered, as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,
-    /// Print a line of JSON for each text.
-    #[arg(long)]
+    /// Print a line of JSON for each text; rows of a file are answered in the file's own form.
+    #[arg(long, conflicts_with = "data")]
     pub(crate) json: bool,
 }
 
