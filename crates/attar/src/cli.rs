@@ -231,8 +231,8 @@ pub(crate) struct PredictArgs {
     /// What to do about a text that cannot be answered, as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,
-    /// Print a line of JSON for each text.
-    #[arg(long)]
+    /// Print a line of JSON for each text; rows of a file are answered in the file's own form.
+    #[arg(long, conflicts_with = "data")]
     pub(crate) json: bool,
 }
 
@@ -250,6 +250,12 @@ pub(crate) struct EmbedArgs {
     /// Scale vectors to length 1 (default: as the model's files say).
     #[arg(long, value_name = "BOOL")]
     pub(crate) normalize: Option<bool>,
+    /// Put the model's prompt of this name before each text, as `query` (default: the model's default prompt, if it has one).
+    #[arg(long, value_name = "NAME", conflicts_with = "prompt_text")]
+    pub(crate) prompt: Option<String>,
+    /// Put this before each text, in place of the model's default prompt; an empty one puts none.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt_text: Option<String>,
     /// What to do about a text that cannot be answered, as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,

@@ -98,6 +98,11 @@ impl EncodedRows {
         self.len() == 0
     }
 
+    /// True if the rows are sequences of a corpus.
+    pub(crate) fn is_corpus(&self) -> bool {
+        matches!(self.0, Storage::Corpus(_))
+    }
+
     /// Tokens of each row.
     pub fn lengths(&self) -> Vec<u32> {
         match &self.0 {

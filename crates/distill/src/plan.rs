@@ -5,6 +5,7 @@ mod cost;
 mod from_teacher;
 mod head;
 mod inputs;
+mod memory;
 mod probe;
 pub(crate) mod ranges;
 mod second_vocabulary;
@@ -15,6 +16,7 @@ mod text_data;
 mod vocabulary;
 
 use attar_bill::{Grid, Tariff};
+use attar_meter::FreeMemory;
 use attar_model::{Bundle, EncoderConfig, Head};
 use attar_text::batch::Batch;
 use attar_text::masking::Masker;
@@ -36,8 +38,10 @@ use crate::{Error, billing, device, more_rows, score};
 pub use cost::{Cost, StageCost};
 pub(crate) use from_teacher::{EmbeddingSource, layers_of};
 pub use inputs::{Inputs, Model};
+pub use memory::{Memory, MemoryPart};
 pub use probe::{Estimate, probe};
 pub use second_vocabulary::FirstVocabulary;
+use stage::LargestBatch;
 pub use stage::PlannedStage;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};
@@ -192,7 +196,7 @@ impl Plan {
             }
             None => (student, tokenizer),
         };
-        Ok(Plan {
+        let mut plan = Plan {
             recipe,
             labeled: data.into_labeled(),
             max_tokens,
@@ -212,7 +216,10 @@ impl Plan {
             grid,
             tariff,
             notes,
-        })
+        };
+        let doubt = Memory::of(&plan).check(FreeMemory::here().as_ref())?;
+        plan.notes.extend(doubt);
+        Ok(plan)
     }
 
     /// The recipe.

@@ -1,11 +1,15 @@
 //! CPU time of a control group: of a container, a service or a job that another program started.
 
+mod folders;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Moment, SystemClock};
+
+pub(crate) use folders::own_folders;
 
 /// The clocks of this machine, with the CPU time of a control group in place of this process's own.
 ///

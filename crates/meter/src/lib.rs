@@ -55,6 +55,7 @@ mod coverage;
 pub mod display;
 pub mod doctor;
 mod estimate;
+mod free_memory;
 mod gap;
 pub mod hardware;
 mod host;
@@ -78,6 +79,7 @@ pub use attribution::{
 pub use cgroup::{CgroupClock, CgroupError};
 pub use clock::{Clock, ManualClock, Moment, SystemClock};
 pub use estimate::{CONFIDENCE, Estimate, EstimateError, Method, Spread};
+pub use free_memory::FreeMemory;
 pub use gap::{Gap, GapKind};
 pub use host::{Host, HostFacts};
 pub use job::Job;

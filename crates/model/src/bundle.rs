@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::family_names::family_name;
 use crate::fingerprint::fingerprint;
 use crate::quantized::{QUANTIZED_FILE, QuantizedError, QuantizedWeights};
-use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling, Projection};
+use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling, Projection, Prompts};
 use crate::weights::Weights;
 use crate::{files, hf_config, safetensors_file};
 
@@ -79,6 +79,8 @@ pub struct Bundle {
     pub pooling: Option<Pooling>,
     /// Dense layers over that vector, from the first on.
     pub projections: Vec<Projection>,
+    /// What can be put before a text whose vector is asked for; written where pooling is set.
+    pub prompts: Prompts,
     /// Most tokens of a text, special ones included, if fewer than the position table allows. Read from
     /// sentence-transformers' `max_seq_length` or else the tokenizer's `model_max_length`, written as the former.
     pub max_tokens: Option<usize>,
@@ -102,6 +104,7 @@ impl Bundle {
             tokenizer_files,
             pooling: None,
             projections: Vec::new(),
+            prompts: Prompts::default(),
             max_tokens: None,
             provenance: None,
             card: None,
@@ -191,6 +194,7 @@ impl Bundle {
             tokenizer_files,
             pooling: found.pooling,
             projections: found.projections,
+            prompts: found.prompts,
             notes,
             provenance: files::read_optional_json(&dir.join("attar.json"))?,
             card: files::read_optional_text(&dir.join("README.md"))?,
@@ -249,6 +253,7 @@ impl Bundle {
                 &self.projections,
                 classifier,
                 self.max_tokens,
+                &self.prompts,
             );
             for (path, content) in modules {
                 write_json(&dir.join(path), &content)?;

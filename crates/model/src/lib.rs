@@ -84,7 +84,7 @@ pub use fingerprint::fingerprint;
 pub use finite::first_not_finite;
 pub use names::expected_shapes;
 pub use relative_positions::{RELATIVE_BIAS, RELATIVE_BUCKETS, bias_by_distance, relative_bucket};
-pub use sentence_transformers::{Pooling, PoolingMode, Projection, ProjectionActivation, encoder_directory};
+pub use sentence_transformers::{Pooling, PoolingMode, Projection, ProjectionActivation, Prompts, encoder_directory};
 pub use size::{Flops, Size, flops};
 pub use stored::{ElementType, StoredTensor};
 pub use torch_file::TorchError;

@@ -1,17 +1,18 @@
 //! The files of the sentence-transformers library: how hidden states become one vector.
 //!
 //! `modules.json` lists a Transformer, a pooling, and perhaps dense layers and a normalization; each has its folder.
-//! What attar cannot repeat exactly (other poolings, prompts) is refused, because ignoring it would change every
-//! vector. A classifier over the mean is written as a dense layer in a folder of its own name, so that the library
+//! What attar cannot repeat exactly (other poolings) is refused, because ignoring it would change every vector. A classifier over the mean is written as a dense layer in a folder of its own name, so that the library
 //! gives logits; attar reads it from the model's weights.
 
 mod projection;
+mod prompts;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
 
 pub use projection::{Projection, ProjectionActivation};
+pub use prompts::Prompts;
 pub(crate) use write::{CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, files, folder};
 
 use crate::error::Error;
@@ -73,6 +74,8 @@ pub(crate) struct Found {
     pub(crate) projections: Vec<Projection>,
     /// Whether attar wrote a classifier as a dense layer, which stands among the model's weights too.
     pub(crate) classifier: bool,
+    /// What can be put before a text.
+    pub(crate) prompts: Prompts,
     /// Most tokens of a text, special ones included.
     pub(crate) max_tokens: Option<usize>,
 }
@@ -87,10 +90,12 @@ pub(crate) fn read(dir: &Path) -> Result<Found, Error> {
             pooling: None,
             projections: Vec::new(),
             classifier: false,
+            prompts: Prompts::default(),
             max_tokens: None,
         },
     };
-    read::refuse_prompt(&outer.join("config_sentence_transformers.json"))?;
+    let prompts = Prompts::read(&outer.join("config_sentence_transformers.json"))?;
+    found.prompts = Prompts { pooled: found.prompts.pooled, ..prompts };
     for name in TRANSFORMER_CONFIGS {
         if found.max_tokens.is_none() {
             found.max_tokens = read::max_tokens(&found.transformer.join(name))?;
@@ -140,11 +145,13 @@ fn unsupported(path: &Path, what: impl Into<String>, way_out: &'static str) -> E
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use std::collections::BTreeMap;
     use std::fs;
 
     fn bare(dir: &Path) -> Found {
         let transformer = dir.to_path_buf();
-        Found { transformer, pooling: None, projections: Vec::new(), classifier: false, max_tokens: None }
+        let (projections, prompts) = (Vec::new(), Prompts::default());
+        Found { transformer, pooling: None, projections, classifier: false, prompts, max_tokens: None }
     }
 
     fn directory(files: &[(impl AsRef<Path>, Value)]) -> tempfile::TempDir {
@@ -169,7 +176,7 @@ mod tests {
                 for max_tokens in [None, Some(128)] {
                     let pooling = Some(Pooling { mode, normalize });
                     for classifier in [None, Some(3)] {
-                        let dir = directory(&files(24, pooling, &[], classifier, max_tokens));
+                        let dir = directory(&files(24, pooling, &[], classifier, max_tokens, &Prompts::default()));
                         let classifier = classifier.is_some();
                         let expected = Found { pooling, classifier, max_tokens, ..bare(dir.path()) };
                         assert_eq!(read(dir.path()).unwrap(), expected);
@@ -177,10 +184,10 @@ mod tests {
                 }
             }
         }
-        let dir = directory(&files(24, None, &[], None, Some(7)));
+        let dir = directory(&files(24, None, &[], None, Some(7), &Prompts::default()));
         let expected = Found { max_tokens: Some(7), ..bare(dir.path()) };
         assert_eq!(read(dir.path()).unwrap(), expected);
-        assert_eq!(files(24, None, &[], None, None), []);
+        assert_eq!(files(24, None, &[], None, None, &Prompts::default()), []);
     }
 
     #[test]
@@ -208,6 +215,25 @@ mod tests {
         // Another folder beside it is not.
         fs::create_dir(dir.path().join("other")).unwrap();
         assert_eq!(read(&dir.path().join("other")).unwrap().pooling, None);
+    }
+
+    #[test]
+    fn prompts_are_read_and_written() {
+        let named =
+            [("query", "query: "), ("document", "")].map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let pooling = Some(Pooling { mode: PoolingMode::Mean, normalize: true });
+        for default in [None, Some("query".to_owned())] {
+            for pooled in [true, false] {
+                let prompts = Prompts { named: BTreeMap::clone(&named), default: default.clone(), pooled };
+                let dir = directory(&files(24, pooling, &[], None, None, &prompts));
+                let found = read(dir.path()).unwrap();
+                assert_eq!(found.prompts.default_text(), default.as_ref().map(|_| "query: "));
+                assert_eq!(found.prompts, prompts);
+            }
+        }
+        // A directory without poolings has them too.
+        let dir = directory(&[("config_sentence_transformers.json", json!({"prompts": named}))]);
+        assert_eq!(read(dir.path()).unwrap().prompts, Prompts { named, ..Prompts::default() });
     }
 
     #[test]
@@ -242,10 +268,11 @@ mod tests {
             ),
             ("order of modules", vec![("modules.json", modules(&["Transformer", "Dense"]))]),
             (
-                "a prompt that is left out",
-                vec![good(), ("1_Pooling/config.json", json!({"pooling_mode": "mean", "include_prompt": false}))],
+                "a name in `prompts`, or null",
+                vec![("config_sentence_transformers.json", json!({"default_prompt_name": "query"}))],
             ),
-            ("default prompt", vec![("config_sentence_transformers.json", json!({"default_prompt_name": "query"}))]),
+            ("prompts.query", vec![("config_sentence_transformers.json", json!({"prompts": {"query": ["query: "]}}))]),
+            ("an object of texts", vec![("config_sentence_transformers.json", json!({"prompts": "query: "}))]),
             ("lowering the case", vec![good(), mean(), ("sentence_bert_config.json", json!({"do_lower_case": true}))]),
             ("max_seq_length", vec![("sentence_bert_config.json", json!({"max_seq_length": -1}))]),
         ] {

@@ -81,7 +81,7 @@ impl Encoder {
     /// [`Error::Missing`] if the model has no head and logits are requested.
     pub fn width(&self, output: Output) -> Result<usize, Error> {
         match (output, &self.model.head) {
-            (Output::Hidden | Output::Vectors(_), _) => Ok(self.model.config.hidden),
+            (Output::Hidden | Output::Vectors(_) | Output::VectorsAfter(..), _) => Ok(self.model.config.hidden),
             (
                 Output::Logits,
                 PackedHead::Classification(matrix) | PackedHead::Mean(matrix) | PackedHead::Tokens(matrix),

@@ -106,6 +106,16 @@ pub enum Error {
         /// Index of the text.
         row: usize,
     },
+    /// A prompt as long as a whole text may be.
+    #[error(
+        "the prompt has {tokens} tokens and leaves no room for text in the {limit} that the model takes: shorten it"
+    )]
+    Prompt {
+        /// Its tokens, the special ones before it included.
+        tokens: usize,
+        /// Most tokens of a text.
+        limit: usize,
+    },
     /// The model lacks what was requested.
     #[error("the model has no {what}: {way_out}")]
     Missing {

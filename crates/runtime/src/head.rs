@@ -1,11 +1,11 @@
 //! From hidden states to the requested output.
 
-use attar_kernels::{Buffer, Epilogue, Rows, RowsMut, layer_norm, mean, normalize_length};
-use attar_model::PoolingMode;
+use attar_kernels::{Buffer, Epilogue, Rows, RowsMut, layer_norm, mean};
 
 use crate::batch::Input;
 use crate::model::{MaskedLm, Model, PackedHead, epilogue};
 use crate::output::Output;
+use crate::pooling::pool;
 use crate::rows::{copy_rows, strides};
 use crate::scratch::ThreadScratch;
 use crate::trace::TraceBuffers;
@@ -35,32 +35,8 @@ pub(crate) fn apply_head(
         (Output::Hidden, _) | (Output::Logits, PackedHead::None | PackedHead::Cosine { .. }) => {
             copy_rows(x, stride, out, h)
         }
-        (Output::Vectors(pooling), _) => {
-            for (to, span) in out.chunks_exact_mut(h).zip(group.spans()) {
-                let states = &x[span.start * stride..];
-                match pooling.mode {
-                    PoolingMode::Mean => mean(Rows::new(states, span.len(), h, stride), to),
-                    PoolingMode::Cls => to.copy_from_slice(&states[..h]),
-                    PoolingMode::LastToken => to.copy_from_slice(&states[(span.len() - 1) * stride..][..h]),
-                    PoolingMode::MeanSqrtLength => {
-                        mean(Rows::new(states, span.len(), h, stride), to);
-                        let root = (span.len() as f32).sqrt();
-                        to.iter_mut().for_each(|number| *number *= root);
-                    }
-                    PoolingMode::Max => {
-                        to.copy_from_slice(&states[..h]);
-                        for state in states.chunks(stride).take(span.len()).skip(1) {
-                            // What is no number stays, so that it is found.
-                            let larger = |most: f32, number: f32| if most >= number { most } else { number };
-                            to.iter_mut().zip(state).for_each(|(most, &number)| *most = larger(*most, number));
-                        }
-                    }
-                }
-                if pooling.normalize {
-                    normalize_length(to);
-                }
-            }
-        }
+        (Output::Vectors(pooling), _) => pool(pooling, 0, group, x, stride, out),
+        (Output::VectorsAfter(pooling, skipped), _) => pool(pooling, skipped, group, x, stride, out),
         (Output::Logits, PackedHead::Classification(classifier)) => {
             // A configuration whose classifier has no pooler is refused when it is read.
             let pooled = pooled(model, group, x, scratch).expect("a classifier has a pooler");

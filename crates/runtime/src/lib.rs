@@ -44,6 +44,7 @@ mod model;
 mod options;
 mod output;
 mod partition;
+mod pooling;
 mod precision;
 mod projection;
 mod rows;

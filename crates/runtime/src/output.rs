@@ -14,6 +14,9 @@ pub enum Output {
     Hidden,
     /// A vector for each sequence, `[B, H]`.
     Vectors(Pooling),
+    /// The same without so many tokens at the beginning of each sequence, those of a prompt that is not pooled; the last
+    /// token always stays, and the first one where it alone is taken ([`Cls`](attar_model::PoolingMode::Cls)).
+    VectorsAfter(Pooling, usize),
 }
 
 impl Output {
@@ -21,7 +24,8 @@ impl Output {
     pub(crate) fn rows(self, model: &Model, input: Input<'_>) -> usize {
         let is_by_sequence = matches!(
             (self, &model.head),
-            (Output::Vectors(_), _) | (Output::Logits, PackedHead::Classification(_) | PackedHead::Mean(_))
+            (Output::Vectors(_) | Output::VectorsAfter(..), _)
+                | (Output::Logits, PackedHead::Classification(_) | PackedHead::Mean(_))
         );
         if is_by_sequence { input.sequences() } else { input.tokens() }
     }

@@ -1,5 +1,6 @@
 //! A model directory that processes texts.
 
+mod prompt;
 mod tokens;
 
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use attar_kernels::Pinning;
 use attar_model::{
-    Bundle, EncoderConfig, Head, Pooling, PoolingMode, Projection, Target, encoder_directory, first_not_finite,
+    Bundle, EncoderConfig, Head, Pooling, PoolingMode, Projection, Prompts, Target, encoder_directory, first_not_finite,
 };
 use attar_text::tokenizer::{EncodeError, Encodings, Limit, Tokenizer};
 
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::output::Output;
 use crate::projection;
+use prompt::Prompt;
 
 pub use tokens::{Entity, Span, Tag};
 
@@ -35,6 +37,8 @@ pub struct Session {
     encoder: Encoder,
     tokenizer: Arc<Tokenizer>,
     vectors: Arc<VectorSettings>,
+    /// What stands before every text whose vector is asked for.
+    prompt: Option<Prompt>,
     limit: Limit,
     /// Sentences for the user.
     notes: Vec<String>,
@@ -51,6 +55,7 @@ pub struct Session {
 struct VectorSettings {
     pooling: Option<Pooling>,
     projections: Vec<Projection>,
+    prompts: Prompts,
 }
 
 /// The ids of a chunk of texts in the order in which they are computed.
@@ -81,12 +86,15 @@ impl Session {
         Session::new(dir, Bundle::read_with(dir, options.precision.reads())?, options)
     }
 
-    /// As [`Session::load`], without the head: for vectors.
+    /// As [`Session::load`], without the head, which may be missing: for vectors.
     ///
     /// # Errors
     /// As [`Session::load`].
     pub fn load_headless(dir: &Path, options: &Options) -> Result<Session, Error> {
-        let mut bundle = Bundle::read_with(dir, options.precision.reads())?;
+        let mut bundle = match Bundle::read_with(dir, options.precision.reads()) {
+            Err(attar_model::Error::Incomplete { .. }) => Bundle::read_headless(dir)?,
+            read => read?,
+        };
         bundle.config = bundle.config.with_head(Head::None);
         Session::new(dir, bundle, options)
     }
@@ -101,15 +109,20 @@ impl Session {
         let limit = Limit::new(bundle.max_tokens.map_or(positions, |max| max.min(positions)));
         let notes = std::mem::take(&mut bundle.notes);
         let projections = std::mem::take(&mut bundle.projections);
-        let vectors = Arc::new(VectorSettings { pooling: bundle.pooling, projections });
+        let prompts = std::mem::take(&mut bundle.prompts);
+        let vectors = Arc::new(VectorSettings { pooling: bundle.pooling, projections, prompts });
         let encoder = Encoder::consuming(bundle, options);
-        Ok(Session { notes, ..Session::of(encoder, Arc::new(tokenizer), vectors, limit) })
+        let mut session = Session { notes, ..Session::of(encoder, Arc::new(tokenizer), vectors, limit) };
+        if let Some(prompt) = session.prompts().default_text().map(str::to_owned) {
+            session.set_prompt(&prompt)?;
+        }
+        Ok(session)
     }
 
     fn of(encoder: Encoder, tokenizer: Arc<Tokenizer>, vectors: Arc<VectorSettings>, limit: Limit) -> Session {
         let encoded = (0..encoder.threads()).map(|_| Encodings::default()).collect();
         let (notes, sorted) = (Vec::new(), SortedTexts::default());
-        Session { encoder, tokenizer, vectors, limit, notes, cuts: None, encoded, sorted }
+        Session { encoder, tokenizer, vectors, prompt: None, limit, notes, cuts: None, encoded, sorted }
     }
 
     /// Sentences for the user: what of the model's files is not used.
@@ -120,7 +133,8 @@ impl Session {
     /// Another session with the same weights and tokenizer, and threads of its own.
     pub fn share(&self, threads: usize, pinning: &Pinning) -> Session {
         let encoder = self.encoder.share(threads, pinning);
-        Session::of(encoder, Arc::clone(&self.tokenizer), Arc::clone(&self.vectors), self.limit)
+        let session = Session::of(encoder, Arc::clone(&self.tokenizer), Arc::clone(&self.vectors), self.limit);
+        Session { prompt: self.prompt.clone(), ..session }
     }
 
     /// Truncates texts to fewer tokens than the model could take.
@@ -226,7 +240,8 @@ impl Session {
         Ok(vectors.chunks_exact(2).map(score).collect())
     }
 
-    /// A vector of each text: `[H]`, or as long as the model's last dense layer over it makes it.
+    /// A vector of each text: `[H]`, or as long as the model's last dense layer over it makes it. The model's default
+    /// prompt, or that of [`Session::set_prompt`], stands before each (of a pair before the first).
     ///
     /// # Errors
     /// If a text cannot be encoded.
@@ -236,11 +251,25 @@ impl Session {
         pooling: Pooling,
         progress: impl FnMut(usize),
     ) -> Result<Vec<Vec<f32>>, Error> {
+        let Some(prompt) = self.prompt.clone() else { return self.pooled(texts, pooling, Output::Vectors, progress) };
+        let prompted: Vec<String> = texts.iter().map(|(text, _)| format!("{}{text}", prompt.text)).collect();
+        let texts: Vec<Text<'_>> = prompted.iter().zip(texts).map(|(text, (_, pair))| (text.as_str(), *pair)).collect();
+        self.pooled(&texts, pooling, |pooling| prompt.output(pooling), progress)
+    }
+
+    /// Vectors of texts as they are, with the dense layers over them.
+    fn pooled(
+        &mut self,
+        texts: &[Text<'_>],
+        pooling: Pooling,
+        output: impl Fn(Pooling) -> Output,
+        progress: impl FnMut(usize),
+    ) -> Result<Vec<Vec<f32>>, Error> {
         if self.vectors.projections.is_empty() {
-            return self.rows(texts, Output::Vectors(pooling), progress);
+            return self.rows(texts, output(pooling), progress);
         }
         let pooled = Pooling { normalize: false, ..pooling };
-        let mut vectors = self.rows(texts, Output::Vectors(pooled), progress)?;
+        let mut vectors = self.rows(texts, output(pooled), progress)?;
         for (row, vector) in vectors.iter_mut().enumerate() {
             *vector = projection::apply_all(&self.vectors.projections, std::mem::take(vector), pooling.normalize);
             if first_not_finite(vector).is_some() {

@@ -6,8 +6,8 @@ use std::fs;
 
 use attar_model::atomic::WriteMode;
 use attar_model::{
-    Bundle, EncoderConfig, Head, Pooling, PoolingMode, Projection, ProjectionActivation, Target, Tensor, Weights,
-    expected_shapes,
+    Bundle, EncoderConfig, Head, Pooling, PoolingMode, Projection, ProjectionActivation, Prompts, Target, Tensor,
+    Weights, expected_shapes,
 };
 use attar_runtime::{Encoder, Error, Input, LayerBuffers, Options, Output, Precision, Session, TraceBuffers};
 
@@ -131,6 +131,49 @@ fn dense_layers_follow_the_pooling_and_an_inner_folder_is_the_model() {
         for (got, expected) in got.iter().zip(&dense) {
             assert!((f64::from(*got) - expected / length).abs() < 1e-5, "{got} for {}", expected / length);
         }
+    }
+}
+
+#[test]
+fn a_prompt_stands_before_each_text_and_is_pooled_or_not() {
+    let mean = Pooling { mode: PoolingMode::Mean, normalize: false };
+    let named = [("query", "anna"), ("none", "")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    for pooled in [true, false] {
+        let prompts = Prompts { named: named.clone().into(), default: Some("query".into()), pooled };
+        let bundle = Bundle { pooling: Some(mean), prompts, ..bundle(Head::None, 1.0) };
+        let root = directory(&bundle);
+        let mut session = Session::load_headless(&root.path().join("model"), &options(1)).unwrap();
+        assert_eq!(session.prompt(), Some("anna"));
+        let mut encoder = Encoder::from_bundle(&bundle, &options(1)).unwrap();
+        // [CLS] anna is old [SEP], and without the prompt.
+        let mut states = |ids: &[u32]| -> Vec<Vec<f32>> {
+            let mut states = vec![0.0; ids.len() * HIDDEN];
+            let input = [ids.len() as u32];
+            encoder.forward(Input::new(ids, &[], &input).unwrap(), Output::Hidden, &mut states).unwrap();
+            states.chunks(HIDDEN).map(<[f32]>::to_vec).collect()
+        };
+        let [prompted, bare] = [states(&[2, 5, 7, 8, 3]), states(&[2, 7, 8, 3])];
+        let check = |session: &mut Session, text: &str, mode: PoolingMode, expected: &[Vec<f32>]| {
+            let vector = session.embed(&[(text, None)], Pooling { mode, normalize: false }, |_| ()).unwrap().remove(0);
+            for (column, got) in vector.iter().enumerate() {
+                let sum: f32 = expected.iter().map(|state| state[column]).sum();
+                assert!((got - sum / expected.len() as f32).abs() < 1e-5, "{mode:?} of {text:?}, {pooled}");
+            }
+        };
+        // Left out are the prompt and the special token before it.
+        let first = if pooled { 0 } else { 2 };
+        check(&mut session, " is old", PoolingMode::Mean, &prompted[first..]);
+        check(&mut session.share(2, &attar_runtime::Pinning::Free), " is old", PoolingMode::Mean, &prompted[first..]);
+        check(&mut session, " is old", PoolingMode::Cls, &prompted[..1]);
+        check(&mut session, " is old", PoolingMode::LastToken, &prompted[4..]);
+        session.set_prompt("").unwrap();
+        check(&mut session, "is old", PoolingMode::Mean, &bare[usize::from(!pooled)..]);
+        session.set_prompt("anna is").unwrap();
+        check(&mut session, " old", PoolingMode::Mean, &prompted[if pooled { 0 } else { 3 }..]);
+        // Twelve positions.
+        let error = session.set_prompt(&"anna ".repeat(11)).unwrap_err().to_string();
+        assert!(error.contains("12 tokens and leaves no room for text in the 12"), "{error}");
+        assert_eq!(session.prompt(), Some("anna is"));
     }
 }
 

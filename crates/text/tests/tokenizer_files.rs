@@ -242,6 +242,19 @@ fn hostile_templates_and_ids_are_refused() {
         with("/post_processor/single", json!([{"Sequence": {"id": "B", "type_id": 0}}])),
         "DIR/tokenizer.json: in post_processor: expected single to hold the texts [\"A\"] once each, found [\"B\"]"
     );
+    let far = json!({"id": "[SEP]", "ids": [255], "tokens": ["[SEP]"]});
+    assert_eq!(
+        with("/post_processor/special_tokens/[SEP]", far),
+        "DIR/tokenizer.json: in post_processor: it adds id 255, which no token has"
+    );
+    for kind in ["RobertaProcessing", "BertProcessing"] {
+        let mut far = json!({"type": kind, "sep": ["[SEP]", 255], "cls": ["[CLS]", 4]});
+        if kind == "RobertaProcessing" {
+            far["trim_offsets"] = true.into();
+            far["add_prefix_space"] = false.into();
+        }
+        assert!(with("/post_processor", far).contains("it adds id 255, which no token has"), "{kind}");
+    }
     let nested = json!({"type": "Sequence", "processors": [{"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}]});
     assert!(with("/post_processor", nested).contains("expected single to hold"));
     assert_eq!(

@@ -1,7 +1,8 @@
 //! `attar embed`: texts in, vectors out.
 
+use anyhow::bail;
 use attar_model::{Pooling, PoolingMode};
-use attar_runtime::Text;
+use attar_runtime::{Session, Text};
 use serde::Serialize;
 
 use super::answers::{Row, answer_all};
@@ -20,6 +21,7 @@ struct Embedding<'a> {
 
 pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let mut session = engine::open_headless(&args.model, &args.engine, threads)?;
+    set_prompt(&mut session, args)?;
     let own = session.pooling();
     let pooling = Pooling {
         mode: match args.pooling {
@@ -50,4 +52,25 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
             Row::Refused { .. } => Ok(writeln!(out)?),
         },
     )
+}
+
+/// Takes the prompt that the flags name, if they name one.
+fn set_prompt(session: &mut Session, args: &EmbedArgs) -> anyhow::Result<()> {
+    let prompt = match (&args.prompt, &args.prompt_text) {
+        (Some(name), _) => {
+            let named = &session.prompts().named;
+            let Some(text) = named.get(name) else {
+                let known: Vec<&str> = named.keys().map(String::as_str).collect();
+                let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+                bail!(
+                    "{} has no prompt {name:?}, it has {known}: choose one of these, or give the words with --prompt-text",
+                    args.model.display()
+                );
+            };
+            text.clone()
+        }
+        (None, Some(text)) => text.clone(),
+        (None, None) => return Ok(()),
+    };
+    Ok(session.set_prompt(&prompt)?)
 }

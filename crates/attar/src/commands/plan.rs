@@ -1,7 +1,8 @@
 //! `attar plan`: what a recipe will cost, before it runs.
 
-use attar_distill::plan::{Cost, Plan, probe};
+use attar_distill::plan::{Cost, Memory, Plan, probe};
 use attar_distill::recipe::Recipe;
+use attar_meter::FreeMemory;
 
 use crate::cli::PlanArgs;
 use crate::progress::{counting, waiting};
@@ -12,12 +13,17 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let plan = Plan::new(Recipe::read(&args.recipe)?)?;
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
-    let cost = Cost::of(&plan);
+    let (cost, memory, free) = (Cost::of(&plan), Memory::of(&plan), FreeMemory::here());
     let mut bar = counting(args.probe * plan.stages().len(), "probing updates");
     let estimate = if args.probe > 0 { Some(probe(&plan, args.probe, || bar.inc(1))?) } else { None };
     bar.finish_and_clear();
     if args.json {
-        return console::json(&serde_json::json!({ "cost": cost, "estimate": estimate, "notes": plan.notes() }));
+        return console::json(&serde_json::json!({
+            "cost": cost,
+            "memory": { "needed": memory, "free": free },
+            "estimate": estimate,
+            "notes": plan.notes(),
+        }));
     }
 
     let mut table = tables::table(&["", "parameters", "FLOPs at 128 tokens"]);
@@ -47,6 +53,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         ]);
     }
     console::say(format!("\n{table}"))?;
+    console::say(format!("\n{}", memory_table(&memory, free.as_ref())))?;
     if let Some(estimate) = estimate {
         let [low, high] = estimate.seconds_range.map(tables::seconds);
         let time = tables::seconds(estimate.seconds);
@@ -55,4 +62,17 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         console::say("the teacher's scores and checkpoints come on top")?;
     }
     Ok(())
+}
+
+/// What a run needs at its peak, by what needs it.
+fn memory_table(memory: &Memory, free: Option<&FreeMemory>) -> String {
+    let mut table = tables::table(&["memory at the peak, estimated", ""]);
+    for part in memory.parts.iter().filter(|part| part.bytes > 0) {
+        table.add_row([part.name.to_string(), tables::bytes(part.bytes)]);
+    }
+    table.add_row(["together".to_string(), tables::bytes(memory.bytes)]);
+    if let Some(free) = free {
+        table.add_row(["there is".to_string(), tables::bytes(free.bytes)]);
+    }
+    table.to_string()
 }

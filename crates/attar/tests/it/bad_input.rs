@@ -148,6 +148,12 @@ fn recipes_that_do_not_fit() {
         ("watts = 10.0", "", &["watts"]),
         ("source = \"fixed\"", "source = \"fixed\"\nregion = \"Germny\"", &["Germny", "Germany"]),
         ("seed = 1", "seed = 1\ndevice = \"cuda\"", &["cuda", "--features cuda"]),
+        // More than any machine has.
+        (
+            "layers = 1\nhidden = 16",
+            "layers = 900\nhidden = 131072",
+            &["memory of the student", "parameters", "choose a smaller student"],
+        ),
     ];
     for (from, to, parts) in cases {
         if parts.is_empty() {

@@ -130,6 +130,31 @@ fn plan_counts_and_probes() {
     assert_eq!(estimate["bill"]["total"]["method"], "modeled");
     let shown = succeed(folder.path(), &["plan", "student.toml", "--probe", "0"]);
     assert!(shown.contains("times smaller"), "{shown}");
+    assert!(shown.contains("memory at the peak") && shown.contains("together"), "{shown}");
+}
+
+#[test]
+fn plan_tells_the_memory_of_the_run_by_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = |changes: &[(&str, &str)]| {
+        student_recipe(folder.path(), changes);
+        let plan = json(&succeed(folder.path(), &["plan", "student.toml", "--probe", "0", "--json"]));
+        let needed = &plan["memory"]["needed"];
+        let parts = needed["parts"].as_array().unwrap();
+        let sum: u64 = parts.iter().map(|part| part["bytes"].as_u64().unwrap()).sum();
+        assert_eq!(needed["bytes"].as_u64(), Some(sum));
+        assert_eq!(plan["memory"]["free"].is_null(), !cfg!(target_os = "linux"));
+        let bytes = |name: &str| {
+            let part = parts.iter().find(|part| part["name"] == name).unwrap_or_else(|| panic!("{name} in {needed}"));
+            part["bytes"].as_f64().unwrap()
+        };
+        ["the student", "the teacher", "activations of the largest batch"].map(bytes)
+    };
+    let plain = parts(&[]);
+    // Of all rows in one batch a pass keeps several times as much, and the models are what they were.
+    let large = parts(&[("batch-rows = 16\n", ""), ("epochs = 6 }", "epochs = 6 }\nbatch-rows = 200")]);
+    assert_eq!(plain[..2], large[..2]);
+    assert!(large[2] > 3.0 * plain[2], "{plain:?} {large:?}");
 }
 
 #[test]

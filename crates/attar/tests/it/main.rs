@@ -14,6 +14,7 @@ mod held_out;
 mod kill;
 mod pair_readings;
 mod predict_files;
+mod published;
 mod quantize;
 mod raw_text;
 mod readmes;

@@ -6,7 +6,7 @@ use attar_model::{EncoderConfig, flops};
 use attar_text::batch::{BatchBudget, Order, plan_epoch};
 use attar_text::random::Streams;
 
-use crate::objectives::Objective;
+use crate::objectives::{Objective, Semantics};
 use crate::recipe::{StageLength, StageSpec};
 
 /// A training loop with its length in updates.
@@ -20,11 +20,28 @@ pub struct PlannedStage {
     pub steps: usize,
     /// Updates of each epoch; the last one may be cut short.
     epochs: Vec<usize>,
+    /// By real tokens alone, and with padding.
+    largest: [LargestBatch; 2],
     index: usize,
     lengths: Vec<u32>,
     streams: Streams,
     /// The batches of the epoch asked for last.
     current: RefCell<Option<(usize, Vec<Vec<u32>>)>>,
+}
+
+/// The most that any batch of a stage has of each.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct LargestBatch {
+    /// Tokens.
+    pub(super) tokens: f64,
+    /// Pairs of a query and a key, of one head.
+    pub(super) pairs: f64,
+}
+
+impl LargestBatch {
+    fn and(self, other: LargestBatch) -> LargestBatch {
+        LargestBatch { tokens: self.tokens.max(other.tokens), pairs: self.pairs.max(other.pairs) }
+    }
 }
 
 impl PlannedStage {
@@ -35,6 +52,7 @@ impl PlannedStage {
             class_weights: None,
             steps: 0,
             epochs: Vec::new(),
+            largest: Default::default(),
             index,
             lengths: lengths.to_vec(),
             streams: *streams,
@@ -48,8 +66,12 @@ impl PlannedStage {
             if done {
                 break;
             }
-            let batches = stage.plan_epoch(stage.epochs.len()).len();
-            let updates = batches.div_ceil(stage.spec.accumulate);
+            let batches = stage.plan_epoch(stage.epochs.len());
+            for batch in &batches {
+                let sizes = stage.sizes(batch);
+                stage.largest = [0, 1].map(|padded| stage.largest[padded].and(sizes[padded]));
+            }
+            let updates = batches.len().div_ceil(stage.spec.accumulate);
             stage.epochs.push(updates);
             stage.steps += updates;
         }
@@ -133,6 +155,25 @@ impl PlannedStage {
         (self.spec.warmup * self.steps as f64).round() as usize
     }
 
+    /// The sizes that no batch of the stage exceeds, with padding where these semantics count it.
+    pub(super) fn largest_batch(&self, semantics: Semantics) -> LargestBatch {
+        match semantics {
+            Semantics::Clean => self.largest[0],
+            Semantics::Reference => self.largest[1],
+        }
+    }
+
+    /// Of a batch: by real tokens alone, and with padding.
+    fn sizes(&self, batch: &[u32]) -> [LargestBatch; 2] {
+        let lengths = || batch.iter().map(|&row| f64::from(self.lengths[row as usize]));
+        let longest = lengths().fold(0.0, f64::max);
+        let rows = batch.len() as f64;
+        [
+            LargestBatch { tokens: lengths().sum(), pairs: lengths().map(|length| length * length).sum() },
+            LargestBatch { tokens: rows * longest, pairs: rows * longest * longest },
+        ]
+    }
+
     /// Rows and tokens that the whole stage processes.
     pub fn volume(&self) -> (u64, u64) {
         let tokens: u64 = self.lengths.iter().map(|&n| u64::from(n)).sum();
@@ -204,6 +245,16 @@ mod tests {
         let ends: Vec<usize> = (0..6).filter(|&step| stage.ends_epoch(step)).collect();
         assert_eq!(ends, [3, 5]);
         assert_eq!(stage.volume(), (15, 60));
+    }
+
+    #[test]
+    fn the_largest_batch_is_known_with_and_without_padding() {
+        let spec: StageSpec =
+            toml::from_str("name = 'test'\nlength = { epochs = 3 }\nbatch-rows = 2\nobjective = [{ kind = 'gold' }]")
+                .unwrap();
+        let stage = PlannedStage::new(0, &spec, &[3, 5], &Streams::new(1));
+        assert_eq!(stage.largest_batch(Semantics::Clean), LargestBatch { tokens: 8.0, pairs: 34.0 });
+        assert_eq!(stage.largest_batch(Semantics::Reference), LargestBatch { tokens: 10.0, pairs: 50.0 });
     }
 
     #[test]

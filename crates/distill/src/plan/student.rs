@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use attar_meter::FreeMemory;
 use attar_model::{
     Bundle, ClassifierInput, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights, Target as Answer, Tensor,
     Weights, expected_shapes,
@@ -14,6 +15,8 @@ use super::FirstVocabulary;
 use super::Model;
 use super::from_teacher::{EmbeddingSource, layers_of, refuse_growth, refuse_layers};
 use super::head::{HeadReuse, reorder, reuse};
+use super::memory;
+use super::teacher::note_prompt;
 use crate::labels::ClassOrder;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
@@ -96,6 +99,7 @@ impl PlannedStudent {
                     (None, None) => unreachable!("the caller checked that there is a model"),
                 };
                 notes.extend(base.bundle.notes.iter().cloned());
+                note_prompt(&base.name, &base.bundle, notes);
                 base.student(*classifier, *begins, head, streams)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
@@ -266,7 +270,7 @@ fn chosen(choice: ClassifierChoice, made_for: ClassifierInput) -> ClassifierInpu
 
 fn checked(config: EncoderConfig) -> Result<EncoderConfig, Error> {
     match config.validate() {
-        Ok(()) => Ok(config),
+        Ok(()) => memory::check_student(&config, FreeMemory::here().as_ref()).map(|()| config),
         Err(error) => {
             let out = shape_hint(&config).unwrap_or_else(|| "change the shape in the recipe".into());
             Err(Error::refused("student", "a valid shape", error.to_string(), out))

@@ -26,6 +26,7 @@ impl PlannedTeacher {
     ) -> Result<PlannedTeacher, Error> {
         let Model { name, bundle, .. } = model;
         notes.extend(bundle.notes.iter().cloned());
+        note_prompt(&name, &bundle, notes);
         let classes = match (&bundle.config.head, rows.map(|rows| (&rows.train.target, rows.class_order))) {
             (Head::Classification { target: Answer::Labels(names) }, Some((Target::Classes(data), order)))
             | (Head::Classification { target: Answer::MultiLabel(names) }, Some((Target::MultiLabel(data), order))) => {
@@ -47,5 +48,15 @@ impl PlannedTeacher {
             (Head::Classification { target: Answer::Regression }, Target::Regression { .. }) => true,
             _ => false,
         }
+    }
+}
+
+/// Says of a model that is made for prompts that training puts none before its texts.
+pub(super) fn note_prompt(name: &str, bundle: &Bundle, notes: &mut Vec<String>) {
+    if let Some(prompt) = bundle.prompts.default_text().filter(|prompt| !prompt.is_empty()) {
+        notes.push(format!(
+            "{name} puts {prompt:?} before texts whose vectors are asked for; here it reads texts as they are: put the prompt \
+             into them if they are to have it"
+        ));
     }
 }

@@ -1,12 +1,13 @@
 //! What a control group (cgroup) allows this process: a container sees the whole machine's load
 //! and may use only a part of it.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
+use crate::cgroup::own_folders;
+use crate::free_memory;
 use crate::host::Host;
-use crate::source::proc;
 
 /// The narrowest limits of the control groups that this process is in, first to last.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -17,51 +18,11 @@ pub struct Limits {
     pub memory_bytes: Option<u64>,
 }
 
-/// Version 1 says a number near the largest of a signed 64-bit page count where there is no limit.
-const UNLIMITED: u64 = 1 << 60;
-
 /// The limits of this process; `None` where none is set or the system does not tell.
 pub(super) fn limits(host: &Host) -> Option<Limits> {
-    let groups = proc::control_groups(&host.proc)?;
-    let root = host.sys.join("fs/cgroup");
-    let (mut cpus, mut memory_bytes): (Option<f64>, Option<u64>) = (None, None);
-    for line in groups.lines() {
-        // Number, controllers, path; version 2 has the number 0 and names no controllers.
-        let mut fields = line.splitn(3, ':');
-        let (Some(number), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
-            continue;
-        };
-        let unified = number == "0" && controllers.is_empty();
-        let has = |name: &str| unified || controllers.split(',').any(|controller| controller == name);
-        // Version 1 mounts each under its controllers' names, with a link for each name.
-        let mount = |name: &str| if unified { root.clone() } else { root.join(name) };
-        if has("cpu") {
-            let found = folders(&mount("cpu"), path).filter_map(|folder| quota(&folder)).reduce(f64::min);
-            cpus = cpus.into_iter().chain(found).reduce(f64::min);
-        }
-        if has("memory") {
-            let found = folders(&mount("memory"), path).filter_map(|folder| memory(&folder)).min();
-            memory_bytes = memory_bytes.into_iter().chain(found).min();
-        }
-    }
+    let cpus = own_folders(host, "cpu").iter().filter_map(|folder| quota(folder)).reduce(f64::min);
+    let memory_bytes = own_folders(host, "memory").iter().filter_map(|folder| free_memory::limit(folder)).min();
     (cpus.is_some() || memory_bytes.is_some()).then_some(Limits { cpus, memory_bytes })
-}
-
-/// The folder of a group and those above it, down from the mount: inside a container the group's
-/// path may be that of the host, while the mount shows the container's own group.
-fn folders(mount: &Path, path: &str) -> impl Iterator<Item = PathBuf> {
-    let mut folder = mount.to_owned();
-    let plain = Path::new(path).components().filter_map(|part| match part {
-        Component::Normal(name) => Some(Some(name.to_owned())),
-        // A group outside of the namespace: what is above the mount cannot be seen.
-        Component::ParentDir => Some(None),
-        _ => None,
-    });
-    let below: Vec<_> = plain.map_while(|name| name).collect();
-    std::iter::once(mount.to_owned()).chain(below.into_iter().map(move |name| {
-        folder.push(name);
-        folder.clone()
-    }))
 }
 
 /// Processors by quota and period, in either version.
@@ -76,12 +37,6 @@ fn quota(folder: &Path) -> Option<f64> {
     let quota: u64 = words.next()?.parse().ok()?;
     let period: u64 = words.next()?.parse().ok()?;
     (quota > 0 && period > 0).then(|| quota as f64 / period as f64)
-}
-
-fn memory(folder: &Path) -> Option<u64> {
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-    let text = read("memory.max").or_else(|| read("memory.limit_in_bytes"))?;
-    text.trim().parse().ok().filter(|bytes| *bytes < UNLIMITED)
 }
 
 #[cfg(test)]

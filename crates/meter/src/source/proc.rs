@@ -77,9 +77,25 @@ pub(crate) fn packages(proc: &Path) -> usize {
 
 /// Main memory in bytes.
 pub(crate) fn memory_bytes(proc: &Path) -> Option<u64> {
-    let text = files::text(&proc.join("meminfo")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    bytes(&proc.join("meminfo"), "MemTotal:")
+}
+
+/// Bytes that programs could have without anything else giving way but caches, and what is left of the swap space.
+pub(crate) fn available_bytes(proc: &Path) -> Option<u64> {
+    let meminfo = proc.join("meminfo");
+    bytes(&meminfo, "MemAvailable:").map(|memory| memory.saturating_add(bytes(&meminfo, "SwapFree:").unwrap_or(0)))
+}
+
+/// Bytes of main memory that this process has.
+pub(crate) fn resident_bytes(proc: &Path) -> Option<u64> {
+    bytes(&proc.join("self/status"), "VmRSS:")
+}
+
+/// What a line of the form `key  number kB` says, in bytes.
+fn bytes(path: &Path, key: &str) -> Option<u64> {
+    let text = files::text(path).ok()?;
+    let kibibytes: u64 =
+        text.lines().find_map(|line| line.strip_prefix(key))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Found, Pooling, PoolingMode, Projection, describe, read_optional_json, unsupported};
+use super::{Found, Pooling, PoolingMode, Projection, Prompts, describe, read_optional_json, unsupported};
 use crate::error::Error;
 use crate::sentence_transformers::CLASSIFIER;
 use crate::shards::is_below;
@@ -54,13 +54,15 @@ pub(super) fn modules(dir: &Path, modules: &Value) -> Result<Found, Error> {
     let path = dir.join("modules.json");
     let (mut transformer, mut mode) = (None, None);
     let (mut projections, mut classifier) = (Vec::new(), false);
+    let mut prompts = Prompts::default();
     // Of the last vector so far.
     let mut normalize = false;
     for Module { class, full_class, folder, is_classifier } in each(dir, modules)? {
         match class {
             "Transformer" if transformer.is_none() && mode.is_none() => transformer = Some(folder),
             "Pooling" if transformer.is_some() && mode.is_none() => {
-                mode = Some(pooling_mode(&folder.join("config.json"))?);
+                let (found, pools_prompt) = pooling_mode(&folder.join("config.json"))?;
+                (mode, prompts.pooled) = (Some(found), pools_prompt);
             }
             "Normalize" if mode.is_some() => normalize = true,
             "Dense" if mode.is_some() && is_classifier && projections.is_empty() => classifier = true,
@@ -81,18 +83,16 @@ pub(super) fn modules(dir: &Path, modules: &Value) -> Result<Found, Error> {
         return Err(wrong(dir, "an array that begins with a Transformer", modules));
     };
     let pooling = mode.map(|mode| Pooling { mode, normalize });
-    Ok(Found { transformer, pooling, projections, classifier, max_tokens: None })
+    Ok(Found { transformer, pooling, projections, classifier, prompts, max_tokens: None })
 }
 
-/// The pooling mode: one flag for each mode, or, in newer versions, its name.
-fn pooling_mode(path: &Path) -> Result<PoolingMode, Error> {
+/// The pooling mode, one flag for each mode or, in newer versions, its name; and whether a prompt is pooled too.
+fn pooling_mode(path: &Path) -> Result<(PoolingMode, bool), Error> {
     let wrong = |expected, got: String| Error::JsonKey { path: path.into(), key: "pooling_mode".into(), expected, got };
     let expected = "a mode, as a name or as a flag";
     let Some(config) = read_optional_json(path)? else { return Err(wrong(expected, "no such file".into())) };
     let Some(keys) = config.as_object() else { return Err(wrong(expected, describe(&config))) };
-    if keys.get("include_prompt").is_some_and(|include| *include == false) {
-        return Err(unsupported(path, "a prompt that is left out of the mean", "use a model without prompts"));
-    }
+    let pools_prompt = keys.get("include_prompt").is_none_or(|include| *include != false);
     let named = match keys.get("pooling_mode") {
         Some(Value::String(name)) => vec![name.as_str()],
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
@@ -104,7 +104,7 @@ fn pooling_mode(path: &Path) -> Result<PoolingMode, Error> {
         return Err(wrong(expected, "none".into()));
     }
     let mode = if let [name] = modes[..] { PoolingMode::from_name(name) } else { None };
-    mode.ok_or_else(|| {
+    mode.map(|mode| (mode, pools_prompt)).ok_or_else(|| {
         let way_out = "use one of cls, mean, max, mean_sqrt_len_tokens and lasttoken";
         unsupported(path, format!("the pooling {}", modes.join(" with ")), way_out)
     })
@@ -127,15 +127,5 @@ pub(super) fn max_tokens(path: &Path) -> Result<Option<usize>, Error> {
                 got: describe(value),
             }),
         },
-    }
-}
-
-pub(super) fn refuse_prompt(path: &Path) -> Result<(), Error> {
-    match read_optional_json(path)? {
-        Some(config) if !config["default_prompt_name"].is_null() => {
-            let what = format!("the default prompt {}", describe(&config["default_prompt_name"]));
-            Err(unsupported(path, what, "set default_prompt_name to null and put the prompt into the text"))
-        }
-        _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Pooling, PoolingMode, Projection};
+use super::{Pooling, PoolingMode, Projection, Prompts};
 
 /// Folder of a classifier over the mean.
 pub(crate) const CLASSIFIER: &str = "2_Classifier";
@@ -19,6 +19,7 @@ pub(crate) fn files(
     projections: &[Projection],
     classifier: Option<usize>,
     max_tokens: Option<usize>,
+    prompts: &Prompts,
 ) -> Vec<(String, Value)> {
     let mut files = Vec::new();
     if pooling.is_some() || max_tokens.is_some() {
@@ -55,10 +56,13 @@ pub(crate) fn files(
     for mode in PoolingMode::ALL.into_iter().filter(has_flag) {
         pooling_config[format!("pooling_mode_{}", mode.flag())] = (mode == pooling.mode).into();
     }
+    if !prompts.pooled {
+        pooling_config["include_prompt"] = false.into();
+    }
     files.push(("1_Pooling/config.json".to_owned(), pooling_config));
     files.push((
         "config_sentence_transformers.json".to_owned(),
-        json!({"prompts": {}, "default_prompt_name": null, "similarity_fn_name": "cosine"}),
+        json!({"prompts": prompts.named, "default_prompt_name": prompts.default, "similarity_fn_name": "cosine"}),
     ));
     files
 }

@@ -4,8 +4,8 @@ use std::fs;
 
 use attar_model::atomic::WriteMode;
 use attar_model::{
-    Bundle, ClassifierInput, EncoderConfig, Error, Head, Pooling, PoolingMode, Target, Tensor, Weights, WeightsError,
-    WeightsFile, checkpoint, expected_shapes, fingerprint,
+    Bundle, ClassifierInput, EncoderConfig, Error, Head, Pooling, PoolingMode, Prompts, Target, Tensor, Weights,
+    WeightsError, WeightsFile, checkpoint, expected_shapes, fingerprint,
 };
 use serde_json::json;
 
@@ -26,6 +26,11 @@ fn bundle() -> Bundle {
     Bundle {
         tokenizer_files: vec![("tokenizer.json".into(), b"{}".to_vec()), ("vocab.txt".into(), b"[PAD]\n".to_vec())],
         pooling: Some(Pooling { mode: PoolingMode::Mean, normalize: true }),
+        prompts: Prompts {
+            named: [("query".to_owned(), "find: ".to_owned())].into(),
+            default: Some("query".into()),
+            pooled: false,
+        },
         max_tokens: Some(5),
         provenance: Some(json!({"recipe": "abc", "scores": [0.5]})),
         card: Some("---\n---\n\n# x\n".into()),

@@ -34,9 +34,15 @@ pub(super) fn check(path: &Path, text: &[u8]) -> Result<(), TokenizerError> {
     Err(TokenizerError::Json { path: path.to_owned(), reason: format!("in post_processor: {reason}") })
 }
 
-/// Checks that every added token got the id that the file states for it, and that no id is far out of range.
+/// Checks that every added token got the id that the file states for it, that the post-processor adds tokens that there are,
+/// and that no id is far out of range.
 pub(super) fn check_ids(path: &Path, text: &[u8], inner: &tokenizers::Tokenizer) -> Result<(), TokenizerError> {
-    for AddedToken { id: stated, content: token } in skeleton(path, text)?.added_tokens {
+    let Skeleton { added_tokens, post_processor } = skeleton(path, text)?;
+    if let Some(id) = special_ids(&post_processor).into_iter().find(|&id| inner.id_to_token(id).is_none()) {
+        let reason = format!("in post_processor: it adds id {id}, which no token has");
+        return Err(TokenizerError::Json { path: path.to_owned(), reason });
+    }
+    for AddedToken { id: stated, content: token } in added_tokens {
         match inner.token_to_id(&token) {
             Some(actual) if actual != stated => {
                 return Err(TokenizerError::AddedTokenId { path: path.to_owned(), token, stated, actual });
@@ -86,6 +92,19 @@ pub(super) fn check_agreement(
 
 fn skeleton(path: &Path, text: &[u8]) -> Result<Skeleton, TokenizerError> {
     serde_json::from_slice(text).map_err(|e| TokenizerError::Json { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// The ids that a post-processor adds to a text, in any of the library's forms.
+pub(super) fn special_ids(processor: &Value) -> Vec<u32> {
+    let parts = processor.get("processors").and_then(Value::as_array).into_iter().flatten();
+    let mut ids: Vec<u32> = parts.flat_map(special_ids).collect();
+    let number = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    // BERT's and RoBERTa's have a token with its id.
+    ids.extend(["sep", "cls"].iter().filter_map(|key| number(processor.get(key)?.get(1)?)));
+    let named = processor.get("special_tokens").and_then(Value::as_object).into_iter().flat_map(|named| named.values());
+    let listed = named.filter_map(|token| token.get("ids")?.as_array());
+    ids.extend(listed.flatten().filter_map(number));
+    ids
 }
 
 /// What is wrong with a post-processor, if anything.

@@ -102,7 +102,7 @@ impl Contender {
         let flops = flops(self.session.config(), length);
         match self.output {
             Output::Logits => flops.total(),
-            Output::Hidden | Output::Vectors(_) => flops.encoder(),
+            Output::Hidden | Output::Vectors(_) | Output::VectorsAfter(..) => flops.encoder(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Contender {
     pub(super) fn answers(&self) -> &'static str {
         match self.output {
             Output::Logits => "logits",
-            Output::Hidden | Output::Vectors(_) => "vectors",
+            Output::Hidden | Output::Vectors(_) | Output::VectorsAfter(..) => "vectors",
         }
     }
 }

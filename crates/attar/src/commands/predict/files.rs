@@ -303,6 +303,11 @@ fn texts_of(record: &Record, places: &Places, rows: Rows) -> anyhow::Result<(Str
     let body = record.parts().0;
     match (places, rows) {
         (Places::Columns(text, pair), Rows::Separated { by, quoted }) => {
+            ensure!(
+                !quoted || !record.has_stray_quote(by),
+                "a quotation mark inside a quoted value is followed by neither a separator nor the end of the line: write \
+                 it twice, or give --quoting false"
+            );
             let values = values(body, by, quoted)?;
             let take = |column: usize| {
                 let value = values.get(column).cloned();

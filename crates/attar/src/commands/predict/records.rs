@@ -29,6 +29,16 @@ impl Record {
         self.raw.split_at(body.len())
     }
 
+    /// Whether a mark that closes a quotation is followed by more of the value: readers disagree on what that means.
+    pub(super) fn has_stray_quote(&self, separator: u8) -> bool {
+        let (body, mut state) = (self.parts().0, State::ValueStart);
+        body.iter().any(|&byte| {
+            let before = state;
+            state = state.after(byte, separator);
+            before == State::QuoteInQuoted && state == State::Plain
+        })
+    }
+
     pub(super) fn is_blank(&self) -> bool {
         self.parts().0.trim_ascii().is_empty()
     }
@@ -122,6 +132,17 @@ mod tests {
         assert_eq!(records("a,\"b\nc\"\n", None).unwrap().len(), 2);
         let error = records("x\na,\"b\nc\n", Some(b',')).err().unwrap().to_string();
         assert!(error.contains("line 2") && error.contains("--quoting false"), "{error}");
+    }
+
+    #[test]
+    fn a_mark_within_a_quotation_is_written_twice() {
+        let stray = |raw: &str| Record { line: 1, raw: raw.as_bytes().to_vec() }.has_stray_quote(b',');
+        for raw in ["a,\"b\"\r\n", "\"a \"\"b\"\" c\",d\n", "5\" wide,a\n", "\"\",\"\"", "\"a\r\nb\"\n"] {
+            assert!(!stray(raw), "{raw:?}");
+        }
+        for raw in ["\"a \\\"b\\\" c\",d\n", "a,\"b\" \n", "\"a\"b\"\n"] {
+            assert!(stray(raw), "{raw:?}");
+        }
     }
 
     #[test]

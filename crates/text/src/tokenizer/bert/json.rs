@@ -45,11 +45,19 @@ impl Bert {
         part::<TruncationParams>(file.truncation)?;
         part::<PaddingParams>(file.padding)?;
         part::<DecoderWrapper>(file.decoder)?;
-        if validate::template_problem(&part(file.post_processor)?.unwrap_or_default()).is_some() {
+        let processor = part(file.post_processor)?.unwrap_or_default();
+        if validate::template_problem(&processor).is_some() {
             return None;
         }
         let post_processor: Option<PostProcessorWrapper> = part(file.post_processor)?;
         let added: Vec<(AddedToken, u32)> = file.added_tokens.into_iter().map(AddedTokenOfFile::into_library).collect();
+        let is_there = |id: u32| {
+            let mut listed = file.model.vocab.0.iter().map(|(_, id)| *id).chain(added.iter().map(|(_, id)| *id));
+            listed.any(|known| known == id)
+        };
+        if !validate::special_ids(&processor).into_iter().all(is_there) {
+            return None;
+        }
         let bert = Bert::from_parts(&BertParts {
             normalizer,
             vocabulary: file.model.vocab.0.iter().map(|(token, id)| (&**token, *id)).collect(),
