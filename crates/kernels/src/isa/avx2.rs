@@ -1,4 +1,4 @@
-//! AVX2 and FMA: 8 lanes, 16 registers; with AVX-VNNI, 32 products of bytes an instruction.
+//! AVX2 and FMA: 8 lanes, 16 registers; 16 products of 16-bit numbers an instruction, with AVX-VNNI 32 of bytes.
 
 use std::arch::x86_64::*;
 
@@ -66,6 +66,7 @@ macro_rules! across {
 impl<const VNNI: bool> Isa for Avx2<VNNI> {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+    const INTEGER_BYTES: usize = if VNNI { 1 } else { 2 };
 
     type F = __m256;
     type I = __m256i;
@@ -219,11 +220,15 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut u8, x: __m256i) {
+    unsafe fn store_integers(self, to: *mut u8, x: __m256i) {
         unsafe {
             let lowest = _mm256_and_si256(x, _mm256_set1_epi32(255));
             let words = _mm_packus_epi32(_mm256_castsi256_si128(lowest), _mm256_extracti128_si256::<1>(lowest));
-            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+            if VNNI {
+                _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+            } else {
+                _mm_storeu_si128(to.cast(), words);
+            }
         }
     }
 
@@ -248,16 +253,8 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
         if VNNI {
             return unsafe { _mm256_dpbusd_avx_epi32(sum, inputs, weights) };
         }
-        // In 16 bits, where the sum of two products is exact (the byte product with saturation is not): first the
-        // bytes at even places, then those at odd ones, so that each lane sums its own four.
-        unsafe {
-            let even = _mm256_and_si256(inputs, _mm256_set1_epi16(255));
-            let odd = _mm256_srli_epi16::<8>(inputs);
-            let even_weights = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
-            let odd_weights = _mm256_srai_epi16::<8>(weights);
-            let half = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_weights));
-            _mm256_add_epi32(half, _mm256_madd_epi16(odd, odd_weights))
-        }
+        // The product of bytes saturates at 16 bits; this one does not.
+        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(inputs, weights)) }
     }
 
     #[inline(always)]

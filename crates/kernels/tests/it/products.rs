@@ -112,23 +112,31 @@ struct Quantized {
     scales: Vec<f32>,
     offsets: Vec<f32>,
     columns: usize,
+    cpu: Cpu,
+}
+
+/// Bytes of a quantized number.
+fn width(cpu: Cpu) -> usize {
+    QuantizedRows::stride(cpu, 64) / 64
 }
 
 impl Quantized {
     fn new(cpu: Cpu, x: Rows<'_, f32>, rows: usize, columns: usize) -> Quantized {
         // What is beyond the columns of a row may hold anything.
-        let bytes = vec![255; rows * QuantizedRows::stride(columns)];
-        let mut rows = Quantized { bytes, scales: vec![f32::NAN; rows], offsets: vec![f32::NAN; rows], columns };
+        let bytes = vec![255; rows * QuantizedRows::stride(cpu, columns)];
+        let mut rows = Quantized { bytes, scales: vec![f32::NAN; rows], offsets: vec![f32::NAN; rows], columns, cpu };
         quantize_rows(cpu, x, &mut rows.bytes, &mut rows.scales, &mut rows.offsets);
         rows
     }
 
     fn view(&self) -> QuantizedRows<'_> {
-        QuantizedRows::new(&self.bytes, self.columns, &self.scales, &self.offsets)
+        QuantizedRows::new(self.cpu, &self.bytes, self.columns, &self.scales, &self.offsets)
     }
 
     fn byte(&self, row: usize, column: usize) -> f64 {
-        f64::from(self.bytes[row * QuantizedRows::stride(self.columns) + column])
+        let number = &self.bytes[row * QuantizedRows::stride(self.cpu, self.columns) + column * width(self.cpu)..];
+        assert!(number[1..width(self.cpu)].iter().all(|&high| high == 0), "{}: a number beyond 255", self.cpu);
+        f64::from(number[0])
     }
 }
 
@@ -218,11 +226,12 @@ fn long_sums() {
 fn extreme_bytes_are_summed_exactly() {
     let (inputs, outputs) = (if cfg!(miri) { 9 } else { 4096 }, 21);
     for (input, weight) in [(255, -128), (255, 127), (0, -128), (128, -128), (127, 127)] {
-        let rows = vec![input; 2 * QuantizedRows::stride(inputs)];
         for cpu in Cpu::all() {
+            // In one byte or in two, the lower one first.
+            let rows = [&[input, 0][..width(cpu)]; 64].concat().repeat(2 * QuantizedRows::stride(cpu, inputs) / 64);
             let packed = PackedInt8::new(cpu, &vec![weight; inputs * outputs], &[1.0; 21], &[], inputs, outputs);
             let mut y = Guarded::new(&[0.0; 42], 2, outputs, outputs);
-            packed.apply(QuantizedRows::new(&rows, inputs, &[1.0; 2], &[0.0; 2]), y.view(), Epilogue::Write);
+            packed.apply(QuantizedRows::new(cpu, &rows, inputs, &[1.0; 2], &[0.0; 2]), y.view(), Epilogue::Write);
             // An integer beyond 2^24 is rounded once, on its way to a float.
             let expected = (inputs as i32 * i32::from(input) * i32::from(weight)) as f32;
             assert_eq!(y.values("extreme"), [expected; 42], "{cpu} {input} {weight}");
