@@ -106,7 +106,25 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
 
     #[inline(always)]
     unsafe fn store_part(self, to: *mut f32, x: __m256, count: usize) {
-        unsafe { _mm256_maskstore_ps(to, first(count), x) }
+        debug_assert!(count <= 8);
+        // In parts: a masked store is some twenty to forty operations on many processors.
+        unsafe {
+            if count >= 8 {
+                return _mm256_storeu_ps(to, x);
+            }
+            let (mut to, mut rest) = (to, _mm256_castps256_ps128(x));
+            if count & 4 != 0 {
+                _mm_storeu_ps(to, rest);
+                (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(x));
+            }
+            if count & 2 != 0 {
+                _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+                (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+            }
+            if count & 1 != 0 {
+                _mm_store_ss(to, rest);
+            }
+        }
     }
 
     #[inline(always)]
@@ -260,5 +278,79 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     #[inline(always)]
     fn sum_to_floats(self, sum: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_in(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for c in (0..columns).step_by(8) {
+            let width = (columns - c).min(8);
+            let mut tile = [self.zero(); 8];
+            for (r, row) in tile.iter_mut().enumerate().take(rows) {
+                *row = unsafe { self.load_part(from.add(r * from_stride + c), width) };
+            }
+            let tile = transpose_8x8(tile);
+            for (i, column) in tile.into_iter().enumerate().take(width) {
+                unsafe { self.store(to.add((c + i) * to_stride), column) };
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_out(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for c in (0..columns).step_by(8) {
+            let width = (columns - c).min(8);
+            let mut tile = [self.zero(); 8];
+            for (i, column) in tile.iter_mut().enumerate().take(width) {
+                *column = unsafe { self.load(from.add((c + i) * from_stride)) };
+            }
+            let tile = transpose_8x8(tile);
+            for (r, row) in tile.into_iter().enumerate().take(rows) {
+                unsafe { self.store_part(to.add(r * to_stride + c), row, width) };
+            }
+        }
+    }
+}
+
+/// Three rounds of swapping ever larger squares: 24 shuffles.
+#[inline(always)]
+fn transpose_8x8(x: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: called by methods of the token alone.
+    unsafe {
+        let mut a = x;
+        for i in 0..4 {
+            a[2 * i] = _mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]);
+            a[2 * i + 1] = _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]);
+        }
+        let mut b = a;
+        for i in 0..2 {
+            let [p, q, r, s] = [a[4 * i], a[4 * i + 1], a[4 * i + 2], a[4 * i + 3]].map(|x| _mm256_castps_pd(x));
+            b[4 * i] = _mm256_castpd_ps(_mm256_unpacklo_pd(p, r));
+            b[4 * i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(p, r));
+            b[4 * i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(q, s));
+            b[4 * i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(q, s));
+        }
+        // b[4g + j] holds, in its two halves, columns j and 4 + j of rows 4g..4g+4.
+        let mut out = b;
+        for j in 0..4 {
+            out[j] = _mm256_permute2f128_ps::<0x20>(b[j], b[4 + j]);
+            out[4 + j] = _mm256_permute2f128_ps::<0x31>(b[j], b[4 + j]);
+        }
+        out
     }
 }
