@@ -296,6 +296,41 @@ fn nan_stays_in_its_row() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 64 }, failure_persistence: None, ..Default::default() })]
 
+    /// With scales of 1 and no offset the result is the sum itself, which a float holds exactly up to 2^24.
+    #[test]
+    fn sums_of_extreme_bytes_are_exact(
+        rows in 1..20usize,
+        inputs in 1..if cfg!(miri) { 10 } else { 500usize },
+        outputs in 1..if cfg!(miri) { 10 } else { 70usize },
+        seed in any::<u32>(),
+    ) {
+        let mut state = u64::from(seed);
+        let mut draw = |of: [i32; 6]| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            of[(state >> 33) as usize % of.len()]
+        };
+        let x: Vec<i32> = (0..rows * inputs).map(|_| draw([0, 1, 127, 128, 254, 255])).collect();
+        let weight: Vec<i32> = (0..outputs * inputs).map(|_| draw([-128, -127, -1, 1, 126, 127])).collect();
+        let expected: Vec<f32> = x
+            .chunks(inputs)
+            .flat_map(|x| weight.chunks(inputs).map(|w| x.iter().zip(w).map(|(x, w)| x * w).sum::<i32>() as f32))
+            .collect();
+        let bytes: Vec<i8> = weight.iter().map(|&w| w as i8).collect();
+        for cpu in Cpu::all() {
+            let (stride, width) = (QuantizedRows::stride(cpu, inputs), width(cpu));
+            // What is beyond the inputs of a row may hold anything.
+            let mut stored = vec![255; rows * stride];
+            for (row, x) in stored.chunks_mut(stride).zip(x.chunks(inputs)) {
+                row.chunks_mut(width).zip(x).for_each(|(to, x)| to.copy_from_slice(&x.to_le_bytes()[..width]));
+            }
+            let packed = PackedInt8::new(cpu, &bytes, &vec![1.0; outputs], &[], inputs, outputs);
+            let (scales, offsets) = (vec![1.0; rows], vec![0.0; rows]);
+            let mut y = Guarded::new(&vec![0.0; rows * outputs], rows, outputs, outputs);
+            packed.apply(QuantizedRows::new(cpu, &stored, inputs, &scales, &offsets), y.view(), Epilogue::Write);
+            prop_assert_eq!(&y.values("extreme"), &expected, "{}", cpu);
+        }
+    }
+
     #[test]
     fn any_product(
         rows in 0..30usize,
