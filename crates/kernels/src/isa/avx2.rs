@@ -169,10 +169,19 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
 
     #[inline(always)]
     fn scale(self, x: __m256, n: __m256) -> __m256 {
+        // The bits of 2ⁿ, computed as a number.
         unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+            let one = _mm256_set1_ps((127 << 23) as f32);
+            let bits = _mm256_cvtps_epi32(_mm256_fmadd_ps(n, _mm256_set1_ps((1 << 23) as f32), one));
+            _mm256_mul_ps(x, _mm256_castsi256_ps(bits))
         }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: __m256) -> (__m256, __m256) {
+        let x = self.max(self.splat(-126.0), self.min(self.splat(127.0), x));
+        let n = unsafe { _mm256_floor_ps(x) };
+        (self.sub(x, n), n)
     }
 
     #[inline(always)]
