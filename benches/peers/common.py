@@ -20,6 +20,8 @@ LABELS = ("negative", "positive")
 PAUSE = 0.01
 # A side whose call is shorter than TURN milliseconds calls several times in its turn.
 TURN, MOST_CALLS = 20.0, 10
+# Rounds that are made however long they take.
+LEAST_ROUNDS = 3
 # Calls longer than this gain nothing from an uncounted call before them.
 WARM = 100.0
 
@@ -145,13 +147,17 @@ def attar_bench(program=None):
     return Child(program, "--serve")
 
 
-def interleave(sides, rounds):
+def interleave(sides, rounds, seconds=math.inf):
     """Milliseconds of every side's calls, in turns; who comes first changes from round to round.
 
-    A side has `turn(calls)`, which gives the milliseconds of that many calls, and `estimate`, those of one.
+    A side has `turn(calls)`, which gives the milliseconds of that many calls, and `estimate`, those of one. After so many
+    seconds no further round begins, except for the first LEAST_ROUNDS.
     """
     samples = [[] for _ in sides]
+    end = time.monotonic() + seconds
     for turn in range(rounds):
+        if turn >= LEAST_ROUNDS and time.monotonic() > end:
+            break
         for place in range(len(sides)):
             number = (turn + place) % len(sides)
             samples[number] += take_turn(sides[number])

@@ -15,13 +15,16 @@ activations calibrated by NNCF; PyTorch in inference mode with either attention,
 with frozen weights; candle built for this processor. A short trial chooses for each case.
 
 Before anything counts, all engines must agree with PyTorch on rows of all lengths, padded and
-masked where an engine needs that (the compiled one, made for the uniform batch, on that): else exit code 1.
+masked where an engine needs that (the compiled one, made for the uniform batch, on that): else exit code 1. Only a peer
+in int8 may be further off than the bound: where the processor has no dot product of bytes, onnxruntime and OpenVINO use
+one that saturates. It is timed all the same, shown with its error and ranked apart.
 What is timed has no padding, so that attar gains nothing by leaving padding out.
 
 A round gives every engine, precision and number of threads one turn; who comes first changes. A turn of a
 short call is one that does not count and several that do. Figures are medians, minima in brackets; ratios
-are of medians, to the fastest peer of the same precision unless said otherwise. All shapes take about a
-quarter of an hour.
+are of medians, and in brackets of minima, which other work on the machine disturbs least, to the fastest peer of the same
+precision unless said otherwise. The turns of a shape end after `--seconds`, three minutes if left out; making what the
+engines read comes before and takes longer the first time.
 """
 
 import argparse
@@ -42,10 +45,9 @@ CASES = [Case(1, 32), Case(1, 128), Case(32, 32), Case(32, 128)]
 ONLY = {"bert-base": ["1×128"]}
 SMALL = ("4x312", "12x192")
 PRECISIONS = ("f32", "int8")
-# Largest difference of a logit from PyTorch's, in f32.
-BOUND_F32 = 1e-4
-# Of int8: root mean square of the differences, by that of the logits. Random weights are harsher than trained ones.
-BOUND_INT8 = 0.15
+# Largest difference of a logit from PyTorch's in f32. In int8 the root mean square of the differences, by that of the logits;
+# random weights are harsher than trained ones.
+BOUNDS = {"f32": 1e-4, "int8": 0.15}
 
 
 def main():
@@ -93,6 +95,7 @@ def arguments():
     parser.add_argument("--cases", type=listed(list(map(str, CASES))), help="such as 1×32,32×128", metavar="A,B,…")
     parser.add_argument("--threads", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2], metavar="N,…")
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--seconds", type=float, default=180.0, help="of turns for a shape, at most about so many")
     parser.add_argument("--without", type=lambda text: text.split(","), default=[], help="engines to leave out")
     parser.add_argument("--models", type=pathlib.Path, help="folder to keep the models in")
     parser.add_argument("--attar", type=pathlib.Path, help="program that serves; else cargo builds the benchmark")
@@ -116,9 +119,9 @@ def listed(known):
 def measure_shape(shape, model, takers, options):
     """Results of all cases of a shape: one for each engine, precision and number of threads."""
     results = []
-    for case in CASES:
-        if str(case) not in (options.cases or ONLY.get(shape, map(str, CASES))):
-            continue
+    wanted = options.cases or ONLY.get(shape, list(map(str, CASES)))
+    cases = [case for case in CASES if str(case) in wanted]
+    for case in cases:
         sides = []
         for threads in options.threads:
             for engine, precisions in takers.values():
@@ -126,11 +129,14 @@ def measure_shape(shape, model, takers, options):
                     side = engines.fastest(engine(model, precision, threads, case))
                     sides += [side] if side else []
         errors = check(sides, model, case)
-        print(f"{shape} {case}: {len(sides)} sides agree", flush=True)
-        for side, error, times in zip(sides, errors, common.interleave(sides, options.rounds)):
+        apart = [f"{side}: {error:.2g}" for side, error in zip(sides, errors) if not within(side.precision, error)]
+        print(f"{shape} {case}: {len(sides)} sides, off by more than the bound: {', '.join(apart) or 'none'}", flush=True)
+        times_of = common.interleave(sides, options.rounds, options.seconds / len(cases))
+        for side, error, times in zip(sides, errors, times_of):
             what = {"shape": shape, "case": str(case), "engine": side.engine, "precision": side.precision}
             how = {"threads": side.threads, "variant": side.variant, "error": error}
-            results.append({**what, **how, "milliseconds": times, "median": statistics.median(times)})
+            figures = {"milliseconds": times, "median": statistics.median(times), "least": min(times)}
+            results.append({**what, **how, **figures})
         del sides
         forget_compiled()
         gc.collect()
@@ -141,7 +147,7 @@ def measure_shape(shape, model, takers, options):
 
 
 def check(sides, model, case):
-    """Every side's difference from PyTorch; ends the program if one is too large."""
+    """Every side's difference from PyTorch; ends the program if one is too large, of another than a peer in int8."""
     import torch
 
     reference = model.torch("eager")
@@ -155,13 +161,17 @@ def check(sides, model, case):
     for side in sides:
         batches, wanted = (case.ragged, ragged) if side.ragged else (case.uniform, uniform)
         errors.append(difference(np.concatenate(list(map(side.logits, batches))), wanted, side.precision))
-        bound = BOUND_F32 if side.precision == "f32" else BOUND_INT8
-        # Not a number is wrong too.
-        if not errors[-1] <= bound:
-            wrong.append(f"{side}: differs by {errors[-1]:.2g}, bound {bound}")
+        must_agree = side.engine == "attar" or side.precision == "f32"
+        if must_agree and not within(side.precision, errors[-1]):
+            wrong.append(f"{side}: differs by {errors[-1]:.2g}, bound {BOUNDS[side.precision]}")
     if wrong:
         sys.exit(f"{model.folder.name} {case}: engines disagree with PyTorch\n" + "\n".join(wrong))
     return errors
+
+
+def within(precision, error):
+    """Whether an error is within the bound; one that is not a number is not."""
+    return error <= BOUNDS[precision]
 
 
 def difference(logits, wanted, precision):
@@ -188,12 +198,14 @@ def save(results, options):
         options.json.write_text(json.dumps(facts, indent=1))
 
 
-def lookup(results):
-    """Medians by shape, case, threads and precision, then by engine."""
-    medians = {}
+def lookup(results, statistic="median", apart=False):
+    """Medians, or minima, by shape, case, threads and precision, then by engine; peers off by more than the bound if `apart`."""
+    figures = {}
     for r in results:
-        medians.setdefault((r["shape"], r["case"], r["threads"], r["precision"]), {})[r["engine"]] = r["median"]
-    return medians
+        of_key = figures.setdefault((r["shape"], r["case"], r["threads"], r["precision"]), {})
+        if apart or within(r["precision"], r["error"]):
+            of_key[r["engine"]] = r[statistic]
+    return figures
 
 
 def best_peer(row):
@@ -204,18 +216,31 @@ def best_peer(row):
 def print_table(results, names):
     cells = {}
     for r in results:
-        cells[r["shape"], r["case"], r["threads"], r["precision"], r["engine"]] = common.span(r["milliseconds"])
+        # An error stands behind the figures of a peer that is ranked apart.
+        error = "" if within(r["precision"], r["error"]) else f" off {r['error']:.2f}"
+        key = r["shape"], r["case"], r["threads"], r["precision"], r["engine"]
+        cells[key] = common.span(r["milliseconds"]) + error
     rows = []
-    for key, row in lookup(results).items():
+    medians, minima = (lookup(results, statistic) for statistic in ("median", "least"))
+    all_medians, all_minima = (lookup(results, statistic, apart=True) for statistic in ("median", "least"))
+    for key in medians:
         shape, case, count, precision = key
-        best = best_peer(row)
-        ratio = f"{best[1] / row['attar']:.2f}" if best and "attar" in row else "–"
         figures = [cells.get((*key, name), "–") for name in names]
-        rows.append([f"{shape} {case}", str(count), precision, *figures, best[0] if best else "–", ratio])
+        exact, any_error = (medians[key], minima[key]), (all_medians[key], all_minima[key])
+        rows.append([f"{shape} {case}", str(count), precision, *figures, *ahead(*exact), ahead(*any_error)[1]])
     rows.sort(key=lambda row: (list(common.SHAPES).index(row[0].split()[0]), row[1]))
     print()
-    common.table(["shape, batch×tokens", "threads", "precision", *names, "best peer", "peer/attar"], rows)
+    head = ["shape, batch×tokens", "threads", "precision", *names, "best peer", "peer/attar", "of all"]
+    common.table(head, rows)
     print(flush=True)
+
+
+def ahead(medians, minima):
+    """Name of the fastest peer, and its median over attar's, with the same of minima in brackets."""
+    best, least = best_peer(medians), best_peer(minima)
+    if not best or "attar" not in medians:
+        return [best[0] if best else "–", "–"]
+    return [best[0], f"{best[1] / medians['attar']:.2f} [{least[1] / minima['attar']:.2f}]"]
 
 
 def print_variants(results):
@@ -233,14 +258,22 @@ def print_variants(results):
         for r in results:
             if r["precision"] == precision:
                 errors[r["engine"]] = max(errors[r["engine"]], r["error"])
-        bound = f"largest {BOUND_F32}" if precision == "f32" else f"relative {BOUND_INT8}"
+        bound = ("largest " if precision == "f32" else "relative ") + str(BOUNDS[precision])
         told = ", ".join(f"{name} {error:.1e}" for name, error in errors.items())
         print(f"differences from PyTorch, {precision} (bound: {bound}): {told}")
 
 
 def goals_of(results):
-    """What the project wants of these figures: name, wanted, got, over how many ratios."""
-    medians = lookup(results)
+    """What the project wants of these figures: by medians, then by minima."""
+    return [
+        {**goal, "by": statistic}
+        for statistic in ("median", "least")
+        for goal in goals_by(lookup(results, statistic), lookup(results, statistic, apart=True))
+    ]
+
+
+def goals_by(medians, with_apart):
+    """Name, wanted, got, over how many ratios, of one statistic; `with_apart` holds peers off by more than the bound too."""
     ratios = {
         key: best_peer(row)[1] / row["attar"] for key, row in medians.items() if "attar" in row and best_peer(row)
     }
@@ -259,6 +292,8 @@ def goals_of(results):
     goal("f32, 12x48", 3.0, over("f32", "12x48"))
     goal("int8, BERT-base", 1.2, over("int8", "bert-base"))
     goal("f32, BERT-base", 1.0, over("f32", "bert-base"))
+    of_all = {key: best_peer(row)[1] / row["attar"] for key, row in with_apart.items() if "attar" in row and best_peer(row)}
+    goal("int8, all shapes, any error", 1.1, [ratio for (*_, precision), ratio in of_all.items() if precision == "int8"])
     goal("the worst of all, same precision", 1.0, list(ratios.values()), min)
     for case in ("32×32", "32×128", "1×128"):
         goal(f"two threads over one, worst, {case}", 1.6 if case == "1×128" else 1.85, scaling(medians, case), min)
@@ -287,12 +322,15 @@ def scaling(medians, wanted):
 def print_goals(goals):
     if not goals:
         return
-    print("\nratios, geometric means unless said otherwise")
-    rows = [
-        [g["name"], f"{g['got']:.2f}", f"≥ {g['wanted']}", "yes" if g["got"] >= g["wanted"] else "no", str(g["of"])]
-        for g in goals
-    ]
-    common.table(["", "got", "wanted", "met", "ratios"], rows)
+    print("\nratios to the fastest peer within the bound, geometric means unless said otherwise")
+    least = {g["name"]: g["got"] for g in goals if g["by"] == "least"}
+    rows = []
+    for g in goals:
+        if g["by"] == "median":
+            by_minima = least.get(g["name"], float("nan"))
+            met = "yes" if by_minima >= g["wanted"] else "no"
+            rows.append([g["name"], f"{g['got']:.2f}", f"{by_minima:.2f}", f"≥ {g['wanted']}", met, str(g["of"])])
+    common.table(["", "by medians", "by minima", "wanted", "met by minima", "ratios"], rows)
 
 
 if __name__ == "__main__":

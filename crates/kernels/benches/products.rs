@@ -46,11 +46,11 @@ fn line(machine: &Machine, [rows, inputs, outputs]: [usize; 3]) -> String {
     let packed = PackedMatrix::new(cpu, &weight, &[], inputs, outputs);
     let packed_bytes = PackedInt8::new(cpu, &bytes, &vec![1.0 / 127.0; outputs], &[], inputs, outputs);
     let x = Rows::new(&x, rows, inputs, inputs);
-    let stride = QuantizedRows::stride(inputs);
+    let stride = QuantizedRows::stride(cpu, inputs);
     let (mut q, mut again) = (Buffer::<u8>::zeros(rows * stride), Buffer::<u8>::zeros(rows * stride));
     let (mut scales, mut offsets) = (vec![0.0; rows], vec![0.0; rows]);
     quantize_rows(cpu, x, &mut q, &mut scales, &mut offsets);
-    let q = QuantizedRows::new(&q, inputs, &scales, &offsets);
+    let q = QuantizedRows::new(cpu, &q, inputs, &scales, &offsets);
     let (mut scales, mut offsets) = (scales.clone(), offsets.clone());
     let [mut y1, mut y2, mut y3] = [(); 3].map(|()| Buffer::<f32>::zeros(rows * outputs));
     let [floats, integers, with_gelu, quantizing] = fastest([

@@ -27,7 +27,7 @@ fn line(cpu: Cpu, rows: usize, columns: usize) -> String {
     let (gain, bias) = (vec![1.0; columns], vec![0.0; columns]);
     let norm = Norm { gain: &gain, bias: &bias, epsilon: 1e-12 };
     let [mut plain, mut both]: [Buffer<f32>; 2] = [(); 2].map(|()| x.iter().copied().collect());
-    let bytes = || Buffer::<u8>::zeros(rows * QuantizedRows::stride(columns));
+    let bytes = || Buffer::<u8>::zeros(rows * QuantizedRows::stride(cpu, columns));
     let ([mut b1, mut b2], [mut s1, mut s2]) = ([bytes(), bytes()], [vec![0.0; rows], vec![0.0; rows]]);
     let [mut o1, mut o2] = [vec![0.0; rows], vec![0.0; rows]];
     let times = fastest([

@@ -23,16 +23,21 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     const LANES: usize;
     /// Vector registers: they limit the size of a tile of sums.
     const REGISTERS: usize;
+    /// Bytes in which a quantized number is stored: 1 where an instruction multiplies bytes and sums exactly, else 2, so that
+    /// nothing has to be widened between two products.
+    const INTEGER_BYTES: usize;
+    /// Inputs that are multiplied at a time: as many as fill the 32 bits of a lane.
+    const GROUP: usize = 4 / Self::INTEGER_BYTES;
 
     /// 32-bit floats.
     type F: Copy;
     /// 32-bit integers, as many.
     type I: Copy;
-    /// Running sums of the products of bytes, one for each lane; their layout is up to the instruction set.
+    /// Running sums of the products of integers, one for each lane.
     type Sum: Copy;
-    /// The signed bytes of four consecutive inputs for each lane.
+    /// The signed weights of a group of consecutive inputs for each lane.
     type Weights: Copy;
-    /// The unsigned bytes of four consecutive inputs, the same for each lane.
+    /// The unsigned numbers of a group of consecutive inputs, the same for each lane.
     type Inputs: Copy;
 
     /// Prefetches the memory at an address, which need not be valid. A no-op on a set without such an instruction.
@@ -157,10 +162,10 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     unsafe fn load_signed_bytes(self, from: *const i8) -> Self::F;
     /// Rounded to the nearest, ties to even; for values that 32 bits hold.
     fn to_integers(self, x: Self::F) -> Self::I;
-    /// The lowest byte of each lane.
+    /// The lowest byte of each lane, in [`INTEGER_BYTES`](Isa::INTEGER_BYTES) bytes.
     /// # Safety
-    /// `LANES` bytes can be written.
-    unsafe fn store_bytes(self, to: *mut u8, x: Self::I);
+    /// `LANES` numbers of as many bytes can be written.
+    unsafe fn store_integers(self, to: *mut u8, x: Self::I);
 
     fn zero_sum(self) -> Self::Sum;
     /// The initial sums of products, given the total of all weights of each lane: zero, except on a set that offsets the
@@ -177,7 +182,7 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// # Safety
     /// 4 bytes can be read.
     unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs;
-    /// Adds four products to the sum of each lane, exactly, if it began as [`start_sum`](Isa::start_sum).
+    /// Adds the products of a group to the sum of each lane, exactly, if it began as [`start_sum`](Isa::start_sum).
     fn dot(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
     /// The sums as floats.
     fn sum_to_floats(self, sum: Self::Sum) -> Self::F;

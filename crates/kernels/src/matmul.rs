@@ -11,5 +11,5 @@ mod tile;
 
 pub use epilogue::Epilogue;
 pub use float::PackedMatrix;
-pub(crate) use integer::Scaling;
 pub use integer::{PackedInt8, QuantizedRows, quantize_rows};
+pub(crate) use integer::{Scaling, integer_stride};

@@ -3,7 +3,7 @@
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
-use crate::matmul::{QuantizedRows, Scaling};
+use crate::matmul::{QuantizedRows, Scaling, integer_stride};
 
 /// Gain and bias `[H]` of a layer normalization and its epsilon.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub fn layer_norm(cpu: Cpu, x: RowsMut<'_, f32>, norm: Norm<'_>, quantized: Opti
     assert_eq!([norm.gain.len(), norm.bias.len()], [x.columns; 2], "gain and bias of each column");
     if let Some(to) = &quantized {
         assert_eq!([to.scales.len(), to.offsets.len()], [x.rows; 2], "a scale and an offset for each row");
-        let stride = QuantizedRows::stride(x.columns);
+        let stride = QuantizedRows::stride(cpu, x.columns);
         assert!(to.bytes.len() >= x.rows * stride, "{} rows of {stride} bytes, got {}", x.rows, to.bytes.len());
     }
     if x.columns > 0 {
@@ -63,7 +63,7 @@ impl Kernel for LayerNorm<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let LayerNorm { mut x, norm, mut quantized } = self;
-        let (stride, columns) = (QuantizedRows::stride(x.columns), x.columns as f32);
+        let (stride, columns) = (integer_stride::<I>(x.columns), x.columns as f32);
         for first in (0..x.rows).step_by(ROWS_AT_ONCE) {
             let count = ROWS_AT_ONCE.min(x.rows - first);
             let (mut sums, mut squares) = ([isa.zero(); ROWS_AT_ONCE], [isa.zero(); ROWS_AT_ONCE]);

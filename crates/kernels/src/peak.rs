@@ -115,7 +115,7 @@ impl Kernel for Dots {
         for repeat in 0..self.0 {
             let inputs = &inputs[repeat * 24 % 240..][..24];
             for (sums, inputs) in sums.iter_mut().zip(inputs.chunks_exact(4)) {
-                // SAFETY: four bytes are there.
+                // SAFETY: the bytes of a group are there.
                 let inputs = unsafe { isa.splat_inputs(inputs.as_ptr()) };
                 for (sum, &weights) in sums.iter_mut().zip(&weights) {
                     *sum = isa.dot(*sum, inputs, weights);
@@ -125,7 +125,7 @@ impl Kernel for Dots {
         for sum in sums.as_flattened() {
             black_box(isa.sum(isa.sum_to_floats(*sum)));
         }
-        (self.0 * CHAINS * I::LANES * 8) as f64
+        (self.0 * CHAINS * I::LANES * I::GROUP * 2) as f64
     }
 }
 
@@ -155,7 +155,8 @@ mod tests {
     fn operations_are_counted() {
         for cpu in Cpu::all() {
             assert!(cpu.run(Fused(10)) >= 10.0 * 2.0 * 4.0 * CHAINS as f64, "{cpu}");
-            assert_eq!(cpu.run(Dots(20)), 4.0 * cpu.run(Fused(20)), "{cpu}: four products where floats have one");
+            let group = cpu.run(Dots(20)) / cpu.run(Fused(20));
+            assert!([2.0, 4.0].contains(&group), "{cpu}: two or four products where floats have one, not {group}");
             assert_eq!(cpu.run(Sum(&[0.5; 1024])), 512.0, "{cpu}");
         }
     }

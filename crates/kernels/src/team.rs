@@ -10,15 +10,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// Iterations of the spin loop before a waiting thread goes to sleep: some tens of microseconds.
 const SPIN_LIMIT: usize = 4_000;
+
+/// Bits of [`Shared::turn`] that hold the number of parts.
+const PARTS_BITS: u32 = 16;
 
 /// Threads that run the parts of one piece of work together; the caller's is the first of them.
 #[derive(Debug)]
 pub struct Team {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
+    waited: Duration,
 }
 
 /// Where the threads of a team run.
@@ -34,10 +39,11 @@ pub enum Pinning {
 
 #[derive(Debug)]
 struct Shared {
-    /// Counts pieces of work; a worker that sees it change runs the new one.
-    generation: AtomicUsize,
+    /// Counts pieces of work above the lowest [`PARTS_BITS`], which are the number of parts of the latest. A worker that sees
+    /// it change runs its part, if there is one: in one number, so that a worker that is not needed never looks at the work.
+    turn: AtomicUsize,
     work: UnsafeCell<Option<Work>>,
-    /// Workers that have not finished.
+    /// Workers that have a part and have not finished it.
     busy: AtomicUsize,
     /// A panic of a worker, to be resumed by the caller.
     panic: std::sync::Mutex<Option<Box<dyn Any + Send>>>,
@@ -47,8 +53,8 @@ struct Shared {
 #[derive(Debug, Clone, Copy)]
 struct Work(*const (dyn Fn(usize) + Sync));
 
-// SAFETY: `work` is written by `Team::run` alone, while no worker is busy, and read by workers only between the
-// change of `generation` that follows and their decrement of `busy`, for which `run` waits.
+// SAFETY: `work` is written by `Team::run` alone, while no worker is busy, and read only by workers that have a part,
+// between the change of `turn` that follows and their decrement of `busy`, for which `run` waits.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the function it points to is `Sync`.
 unsafe impl Send for Shared {}
@@ -58,14 +64,14 @@ impl Team {
     /// (WebAssembly, or the system refuses) it is smaller.
     pub fn new(threads: usize, pinning: &Pinning) -> Team {
         let shared = Arc::new(Shared {
-            generation: AtomicUsize::new(0),
+            turn: AtomicUsize::new(0),
             work: UnsafeCell::new(None),
             busy: AtomicUsize::new(0),
             panic: std::sync::Mutex::new(None),
             stop: AtomicBool::new(false),
         });
         let mut workers = Vec::new();
-        for index in 1..threads {
+        for index in 1..threads.min(1 << PARTS_BITS) {
             let processor = match pinning {
                 Pinning::Free => None,
                 Pinning::Processors(numbers) => numbers.get(index).copied(),
@@ -82,12 +88,17 @@ impl Team {
                 Err(_) => break,
             }
         }
-        Team { shared, workers }
+        Team { shared, workers, waited: Duration::ZERO }
     }
 
     /// Number of threads, the caller's among them.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
+    }
+
+    /// How long [`run`](Team::run) has waited for other threads after its own part, all calls together.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Calls `f` once for each part, each on a thread of its own, and returns when all are done.
@@ -111,15 +122,14 @@ impl Team {
             return;
         }
         let all = PartsPointer(parts.as_mut_ptr());
-        self.run_on_all(&|index| {
-            if index < count {
-                // SAFETY: inside the slice, and no other thread has this index.
-                f(index, unsafe { &mut *all.at(index) });
-            }
+        self.run_on_first(count, &|index| {
+            // SAFETY: inside the slice, and no other thread has this index.
+            f(index, unsafe { &mut *all.at(index) });
         });
     }
 
-    fn run_on_all(&mut self, f: &(dyn Fn(usize) + Sync)) {
+    /// Runs on the first `count` threads, at least two, and leaves the others asleep.
+    fn run_on_first(&mut self, count: usize, f: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes; nobody uses it after the wait below, which is passed even if `f`
         // panics here.
@@ -127,16 +137,19 @@ impl Team {
             Work(unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync)>(f) });
         // SAFETY: no worker is busy: `&mut self`, and the last call waited for all.
         unsafe { *shared.work.get() = Some(work) };
-        shared.busy.store(self.workers.len(), Ordering::Relaxed);
-        shared.generation.fetch_add(1, Ordering::Release);
-        for worker in &self.workers {
+        shared.busy.store(count - 1, Ordering::Relaxed);
+        shared.begin(count);
+        for worker in &self.workers[..count - 1] {
             worker.thread().unpark();
         }
         let mine = catch_unwind(AssertUnwindSafe(|| f(0)));
-        let mut spins = 0;
-        while shared.busy.load(Ordering::Acquire) > 0 {
-            spins += 1;
-            if spins < SPIN_LIMIT { std::hint::spin_loop() } else { thread::yield_now() }
+        if shared.busy.load(Ordering::Acquire) > 0 {
+            let (start, mut spins) = (Instant::now(), 0);
+            while shared.busy.load(Ordering::Acquire) > 0 {
+                spins += 1;
+                if spins < SPIN_LIMIT { std::hint::spin_loop() } else { thread::yield_now() }
+            }
+            self.waited += start.elapsed();
         }
         let theirs = shared.panic.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(panic) = mine.err().or(theirs) {
@@ -146,19 +159,34 @@ impl Team {
 }
 
 impl Shared {
+    /// Begins the next turn, of `parts` parts. Called by the owner of the team alone.
+    fn begin(&self, parts: usize) {
+        let turn = (self.turn.load(Ordering::Relaxed) >> PARTS_BITS).wrapping_add(1);
+        self.turn.store(turn << PARTS_BITS | parts, Ordering::Release);
+    }
+
     fn serve(&self, index: usize) {
         let mut seen = 0;
         loop {
             let mut spins = 0;
-            while self.generation.load(Ordering::Acquire) == seen {
+            let mut turn = self.turn.load(Ordering::Acquire);
+            while turn == seen {
                 spins += 1;
-                if spins < SPIN_LIMIT { std::hint::spin_loop() } else { thread::park() }
+                if spins < SPIN_LIMIT {
+                    std::hint::spin_loop()
+                } else {
+                    thread::park()
+                }
+                turn = self.turn.load(Ordering::Acquire);
             }
-            seen = seen.wrapping_add(1);
+            seen = turn;
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: written before `generation` changed, and left alone until this worker is no longer busy.
+            if index >= turn & ((1 << PARTS_BITS) - 1) {
+                continue;
+            }
+            // SAFETY: written before `turn` changed, and left alone until this worker is no longer busy.
             let work = unsafe { *self.work.get() };
             if let Some(Work(f)) = work {
                 // SAFETY: the caller waits for this worker, so the function lives.
@@ -175,7 +203,7 @@ impl Shared {
 impl Drop for Team {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.begin(0);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
             // A worker catches every panic of the work.
@@ -212,6 +240,16 @@ mod tests {
                 assert!(parts.iter().enumerate().all(|(i, &part)| part == i + 1), "{parts:?}");
             }
         }
+    }
+
+    #[test]
+    fn waiting_for_others_is_counted() {
+        let mut team = Team::new(2, &Pinning::Free);
+        team.run(&mut [0], |_, _| thread::sleep(Duration::from_millis(5)));
+        assert_eq!(team.waited(), Duration::ZERO, "alone there is nobody to wait for");
+        // The second part is as long as the sum of all it has waited for, and the first one is empty.
+        team.run(&mut [0, 20], |_, &mut part| thread::sleep(Duration::from_millis(part)));
+        assert!(team.waited() > Duration::from_millis(5), "{:?}", team.waited());
     }
 
     #[test]

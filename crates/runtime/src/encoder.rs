@@ -6,6 +6,7 @@
 //! of the rows, synchronizing twice per layer. A row's result is bitwise identical either way.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use attar_kernels::{Cpu, Pinning, Team};
 use attar_model::{EncoderConfig, first_not_finite};
@@ -19,6 +20,7 @@ use crate::output::Output;
 use crate::partition::{group_size, rows_of_threads, sequences_per_thread};
 use crate::rows::{copy_rows, strides, take_front};
 use crate::scratch::ThreadBuffers;
+use crate::thread_count::{ThreadCount, work_of_layer};
 use crate::trace::TraceBuffers;
 
 /// Rows that a thread processes at a time through all layers: enough to amortize reading the weights, few enough to stay
@@ -36,13 +38,16 @@ pub struct Encoder {
     team: Team,
     /// One for each thread.
     buffers: Vec<ThreadBuffers>,
+    /// How many of the threads share sequences.
+    sharing: ThreadCount,
 }
 
 impl Encoder {
     pub(crate) fn new(model: Arc<Model>, threads: usize, pinning: &Pinning) -> Encoder {
         let team = Team::new(threads, pinning);
         let buffers = (0..team.threads()).map(|_| ThreadBuffers::default()).collect();
-        Encoder { model, team, buffers }
+        let sharing = ThreadCount::new(team.threads());
+        Encoder { model, team, buffers, sharing }
     }
 
     /// Another encoder with the same weights and threads of its own.
@@ -126,7 +131,12 @@ impl Encoder {
         input.check(&self.model.config)?;
         let threads = self.team.threads();
         if threads > 1 && input.sequences() < MIN_SEQUENCES_PER_THREAD * threads {
-            self.forward_split_rows(input, output, out, width);
+            let (start, waited) = (Instant::now(), self.team.waited());
+            let work = work_of_layer(&self.model, input);
+            let threads = self.sharing.choose(work);
+            self.forward_split_rows(input, output, out, width, threads);
+            let waited = self.team.waited().saturating_sub(waited);
+            self.sharing.learn(work, threads, start.elapsed().saturating_sub(waited), waited);
         } else {
             self.forward_per_sequence(input, output, out, width);
         }
@@ -186,28 +196,28 @@ impl Encoder {
         });
     }
 
-    /// Few sequences, whose rows are split among all threads.
+    /// Few sequences, whose rows are split among some threads.
     ///
     /// A layer has two steps with a barrier after each: first each thread writes the queries, keys and values of its
     /// rows, then it reads those of whole sequences to compute the layer's output for its rows.
-    fn forward_split_rows(&mut self, input: Input<'_>, output: Output, out: &mut [f32], width: usize) {
+    fn forward_split_rows(&mut self, input: Input<'_>, output: Output, out: &mut [f32], width: usize, threads: usize) {
         let model = Arc::clone(&self.model);
         let [h, h3] = strides(&model);
         let (mut rest, mut out) = (input, out);
         let mut x = std::mem::take(&mut self.buffers[0].x);
         let mut qkv = std::mem::take(&mut self.buffers[0].qkv);
         while rest.sequences() > 0 {
-            let (group, others) = rest.split(group_size(rest, GROUP_ROWS * self.team.threads()));
+            let (group, others) = rest.split(group_size(rest, GROUP_ROWS * threads));
             rest = others;
             x.reserve(group.tokens() * h);
             qkv.reserve(group.tokens() * h3);
             // The first projection follows the embeddings of the same rows without a barrier.
-            self.embed_and_project_rows(group, &mut x, &mut qkv);
+            self.embed_and_project_rows(threads, group, &mut x, &mut qkv);
             for index in 0..model.layers.len() {
                 if index > 0 {
-                    self.project_rows(index, group, &x, &mut qkv);
+                    self.project_rows(threads, index, group, &x, &mut qkv);
                 }
-                self.attend_rows(index, group, &qkv, &mut x);
+                self.attend_rows(threads, index, group, &qkv, &mut x);
             }
             let to = take_front(&mut out, output.rows(&model, group) * width);
             apply_head(&model, group, output, &mut x, &mut self.buffers[0].scratch, to, width);
@@ -216,8 +226,8 @@ impl Encoder {
     }
 
     /// Each thread embeds its rows, and writes their queries, keys and values of the first layer.
-    fn embed_and_project_rows(&mut self, group: Input<'_>, x: &mut [f32], qkv: &mut [f32]) {
-        let (model, threads) = (&*self.model, self.team.threads());
+    fn embed_and_project_rows(&mut self, threads: usize, group: Input<'_>, x: &mut [f32], qkv: &mut [f32]) {
+        let model = &*self.model;
         let [h, h3] = strides(model);
         let (mut x, mut qkv) = (x, qkv);
         let mut parts = Vec::with_capacity(threads);
@@ -234,8 +244,8 @@ impl Encoder {
     }
 
     /// Each thread writes the queries, keys and values of its rows.
-    fn project_rows(&mut self, index: usize, group: Input<'_>, x: &[f32], qkv: &mut [f32]) {
-        let (model, threads) = (&*self.model, self.team.threads());
+    fn project_rows(&mut self, threads: usize, index: usize, group: Input<'_>, x: &[f32], qkv: &mut [f32]) {
+        let model = &*self.model;
         let [h, h3] = strides(model);
         let mut qkv = qkv;
         let mut parts = Vec::with_capacity(threads);
@@ -249,8 +259,8 @@ impl Encoder {
     }
 
     /// Each thread computes attention and feed-forward of its rows.
-    fn attend_rows(&mut self, index: usize, group: Input<'_>, qkv: &[f32], x: &mut [f32]) {
-        let (model, threads) = (&*self.model, self.team.threads());
+    fn attend_rows(&mut self, threads: usize, index: usize, group: Input<'_>, qkv: &[f32], x: &mut [f32]) {
+        let model = &*self.model;
         let [h, _] = strides(model);
         let mut x = x;
         let mut parts = Vec::with_capacity(threads);

@@ -40,7 +40,7 @@ pub(crate) fn embed(model: &Model, group: Input<'_>, rows: Range<usize>, x: &mut
         gather(*cpu, EmbeddingTable::F32(&embeddings.types), types, RowsMut::new(x, count, h, stride), true);
     }
     let is_int8 = model.layers.first().is_some_and(|layer| layer.qkv.is_int8());
-    let quantized = is_int8.then(|| scratch.quantized_x.reserve(count, h));
+    let quantized = is_int8.then(|| scratch.quantized_x.reserve(*cpu, count, h));
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), embeddings.norm.borrow(), quantized);
 }
 
@@ -112,7 +112,7 @@ fn attend(
         scratch.quantized.quantize(*cpu, context, count, h);
     }
     dense.apply(context, &scratch.quantized, 0, count, RowsMut::new(x, count, h, stride), Epilogue::Add);
-    let quantized = inner.is_int8().then(|| scratch.quantized_x.reserve(count, h));
+    let quantized = inner.is_int8().then(|| scratch.quantized_x.reserve(*cpu, count, h));
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), attention_norm.borrow(), quantized);
 }
 
@@ -141,6 +141,6 @@ fn feed_forward(model: &Model, index: usize, count: usize, x: &mut [f32], scratc
         outer.apply(middle, &scratch.quantized, 0, rows, to, Epilogue::Add);
     }
     let next_is_int8 = layers.get(index + 1).is_some_and(|next| next.qkv.is_int8());
-    let quantized = next_is_int8.then(|| scratch.quantized_x.reserve(count, h));
+    let quantized = next_is_int8.then(|| scratch.quantized_x.reserve(*cpu, count, h));
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), output_norm.borrow(), quantized);
 }

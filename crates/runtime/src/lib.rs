@@ -51,6 +51,7 @@ mod rows;
 mod scratch;
 mod session;
 mod stored;
+mod thread_count;
 mod trace;
 mod weight_source;
 mod word_embeddings;

@@ -21,8 +21,8 @@ pub(crate) struct QuantizedBuffer {
 
 impl QuantizedBuffer {
     /// Space for `rows` rows of `columns` columns, to be written.
-    pub(crate) fn reserve(&mut self, rows: usize, columns: usize) -> QuantizedRowsMut<'_> {
-        self.bytes.reserve(rows * QuantizedRows::stride(columns));
+    pub(crate) fn reserve(&mut self, cpu: Cpu, rows: usize, columns: usize) -> QuantizedRowsMut<'_> {
+        self.bytes.reserve(rows * QuantizedRows::stride(cpu, columns));
         self.scales.reserve(rows);
         self.offsets.reserve(rows);
         QuantizedRowsMut {
@@ -33,15 +33,21 @@ impl QuantizedBuffer {
     }
 
     /// Rows `first..first + rows` of what was written.
-    pub(crate) fn rows(&self, first: usize, rows: usize, columns: usize) -> QuantizedRows<'_> {
-        let stride = QuantizedRows::stride(columns);
+    pub(crate) fn rows(&self, cpu: Cpu, first: usize, rows: usize, columns: usize) -> QuantizedRows<'_> {
+        let stride = QuantizedRows::stride(cpu, columns);
         let range = first..first + rows;
-        QuantizedRows::new(&self.bytes[first * stride..], columns, &self.scales[range.clone()], &self.offsets[range])
+        QuantizedRows::new(
+            cpu,
+            &self.bytes[first * stride..],
+            columns,
+            &self.scales[range.clone()],
+            &self.offsets[range],
+        )
     }
 
     /// Quantizes `rows` rows into the buffer.
     pub(crate) fn quantize(&mut self, cpu: Cpu, input: Rows<'_, f32>, rows: usize, columns: usize) {
-        let QuantizedRowsMut { bytes, scales, offsets } = self.reserve(rows, columns);
+        let QuantizedRowsMut { bytes, scales, offsets } = self.reserve(cpu, rows, columns);
         quantize_rows(cpu, input, bytes, scales, offsets);
     }
 }
@@ -72,7 +78,9 @@ impl Linear {
     ) {
         match self {
             Linear::F32(matrix) => matrix.apply(input, output, epilogue),
-            Linear::Int8(matrix) => matrix.apply(quantized.rows(first, rows, matrix.inputs()), output, epilogue),
+            Linear::Int8(matrix) => {
+                matrix.apply(quantized.rows(matrix.cpu(), first, rows, matrix.inputs()), output, epilogue);
+            }
         }
     }
 }

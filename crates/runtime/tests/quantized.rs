@@ -208,8 +208,9 @@ fn the_precision_decides_which_weights_are_read() {
     let floats = dequantized(&bundle, quantized.quantized.as_ref().unwrap());
     let (got, float_size) = load(&alone, Precision::F32);
     assert_eq!(got, answer(&floats, cpu, Precision::F32, 1));
-    // Panels have columns to spare, pooler and position table stay floats.
-    assert!(size * 2 < float_size, "{size} bytes of {float_size}");
+    // Panels have columns to spare and, without an instruction for bytes, two bytes a weight; pooler and position table stay
+    // floats.
+    assert!(size * 4 < float_size * 3, "{size} bytes of {float_size}");
     // Without the head nothing of it is missed.
     Encoder::load_headless(&alone, &Options::new(Precision::Int8, 1)).unwrap();
 }

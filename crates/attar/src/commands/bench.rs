@@ -1,6 +1,7 @@
 //! `attar bench`: models side by side on this machine.
 
 mod contender;
+mod limit;
 mod machine;
 mod measure;
 mod noise;

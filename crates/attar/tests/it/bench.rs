@@ -65,6 +65,8 @@ fn every_figure_is_there() {
             positive(&peak[key]);
         }
     }
+    let limit = report["limit"].as_str().unwrap();
+    assert!(limit.starts_with("teacher is fastest in ") && limit.contains(" limits it, "), "{limit}");
     // The empty line is no text.
     assert_eq!(report["texts"]["rows"], 3);
 
@@ -131,7 +133,7 @@ fn tables_for_people_and_for_documents() {
     let file = texts(folder.path());
     let base = bench(&["teacher", "--lines", &file, "--precision", "f32", "--starts", "0"]);
     let table = succeed(workshop(), &base);
-    for word in ["measured peaks", "first answer", "batch x tokens", "4x8", "3 texts of", "modeled"] {
+    for word in ["measured peaks", "first answer", "batch x tokens", "4x8", "3 texts of", "modeled", "limits it, "] {
         assert!(table.contains(word), "`{word}` is not in:\n{table}");
     }
     let markdown = succeed(workshop(), &[&base[..], &["--as", "markdown"]].concat());

@@ -23,7 +23,7 @@ const fn fits<I: Isa>(width: usize) -> bool {
 /// Keys that are processed at a time: the chain of operations from a score to its weight is so long that only several
 /// interleaved chains keep the processor busy.
 const fn keys_at_once<I: Isa>() -> usize {
-    if I::REGISTERS >= 32 { 8 } else { 2 }
+    if I::REGISTERS >= 32 { 8 } else { 4 }
 }
 
 /// Computes the head at `queries`, transposed, into `context`, transposed. Returns `false` if it is too wide, or if
@@ -124,7 +124,7 @@ impl<E: Function, const D: usize, const BIASED: bool> Kernel for SizedHead<E, D,
                 unsafe {
                     match keys_at_once::<I>() {
                         8 => sums.add::<I, E, 8, BIASED>(isa, &q, keys, values, stride, (biases, factor)),
-                        _ => sums.add::<I, E, 2, BIASED>(isa, &q, keys, values, stride, (biases, factor)),
+                        _ => sums.add::<I, E, 4, BIASED>(isa, &q, keys, values, stride, (biases, factor)),
                     }
                 }
                 keys_at_once::<I>()

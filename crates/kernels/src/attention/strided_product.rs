@@ -64,7 +64,7 @@ impl Kernel for Height {
 }
 
 const fn height<I: Isa>() -> usize {
-    if I::REGISTERS >= 32 { MAX_ROWS } else { 5 }
+    if I::REGISTERS >= 32 { MAX_ROWS } else { 6 }
 }
 
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! AVX2 and FMA: 8 lanes, 16 registers; with AVX-VNNI, 32 products of bytes an instruction.
+//! AVX2 and FMA: 8 lanes, 16 registers; 16 products of 16-bit numbers an instruction, with AVX-VNNI 32 of bytes.
 
 use std::arch::x86_64::*;
 
@@ -66,6 +66,7 @@ macro_rules! across {
 impl<const VNNI: bool> Isa for Avx2<VNNI> {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+    const INTEGER_BYTES: usize = if VNNI { 1 } else { 2 };
 
     type F = __m256;
     type I = __m256i;
@@ -105,7 +106,25 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
 
     #[inline(always)]
     unsafe fn store_part(self, to: *mut f32, x: __m256, count: usize) {
-        unsafe { _mm256_maskstore_ps(to, first(count), x) }
+        debug_assert!(count <= 8);
+        // In parts: a masked store is some twenty to forty operations on many processors.
+        unsafe {
+            if count >= 8 {
+                return _mm256_storeu_ps(to, x);
+            }
+            let (mut to, mut rest) = (to, _mm256_castps256_ps128(x));
+            if count & 4 != 0 {
+                _mm_storeu_ps(to, rest);
+                (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(x));
+            }
+            if count & 2 != 0 {
+                _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+                (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+            }
+            if count & 1 != 0 {
+                _mm_store_ss(to, rest);
+            }
+        }
     }
 
     #[inline(always)]
@@ -150,10 +169,19 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
 
     #[inline(always)]
     fn scale(self, x: __m256, n: __m256) -> __m256 {
+        // The bits of 2ⁿ, computed as a number.
         unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+            let one = _mm256_set1_ps((127 << 23) as f32);
+            let bits = _mm256_cvtps_epi32(_mm256_fmadd_ps(n, _mm256_set1_ps((1 << 23) as f32), one));
+            _mm256_mul_ps(x, _mm256_castsi256_ps(bits))
         }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self, x: __m256) -> (__m256, __m256) {
+        let x = self.max(self.splat(-126.0), self.min(self.splat(127.0), x));
+        let n = unsafe { _mm256_floor_ps(x) };
+        (self.sub(x, n), n)
     }
 
     #[inline(always)]
@@ -219,11 +247,15 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut u8, x: __m256i) {
+    unsafe fn store_integers(self, to: *mut u8, x: __m256i) {
         unsafe {
             let lowest = _mm256_and_si256(x, _mm256_set1_epi32(255));
             let words = _mm_packus_epi32(_mm256_castsi256_si128(lowest), _mm256_extracti128_si256::<1>(lowest));
-            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+            if VNNI {
+                _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+            } else {
+                _mm_storeu_si128(to.cast(), words);
+            }
         }
     }
 
@@ -248,20 +280,86 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
         if VNNI {
             return unsafe { _mm256_dpbusd_avx_epi32(sum, inputs, weights) };
         }
-        // In 16 bits, where the sum of two products is exact (the byte product with saturation is not): first the
-        // bytes at even places, then those at odd ones, so that each lane sums its own four.
-        unsafe {
-            let even = _mm256_and_si256(inputs, _mm256_set1_epi16(255));
-            let odd = _mm256_srli_epi16::<8>(inputs);
-            let even_weights = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
-            let odd_weights = _mm256_srai_epi16::<8>(weights);
-            let half = _mm256_add_epi32(sum, _mm256_madd_epi16(even, even_weights));
-            _mm256_add_epi32(half, _mm256_madd_epi16(odd, odd_weights))
-        }
+        // The product of bytes saturates at 16 bits; this one does not.
+        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(inputs, weights)) }
     }
 
     #[inline(always)]
     fn sum_to_floats(self, sum: __m256i) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_in(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for c in (0..columns).step_by(8) {
+            let width = (columns - c).min(8);
+            let mut tile = [self.zero(); 8];
+            for (r, row) in tile.iter_mut().enumerate().take(rows) {
+                *row = unsafe { self.load_part(from.add(r * from_stride + c), width) };
+            }
+            let tile = transpose_8x8(tile);
+            for (i, column) in tile.into_iter().enumerate().take(width) {
+                unsafe { self.store(to.add((c + i) * to_stride), column) };
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_out(
+        self,
+        from: *const f32,
+        from_stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
+        for c in (0..columns).step_by(8) {
+            let width = (columns - c).min(8);
+            let mut tile = [self.zero(); 8];
+            for (i, column) in tile.iter_mut().enumerate().take(width) {
+                *column = unsafe { self.load(from.add((c + i) * from_stride)) };
+            }
+            let tile = transpose_8x8(tile);
+            for (r, row) in tile.into_iter().enumerate().take(rows) {
+                unsafe { self.store_part(to.add(r * to_stride + c), row, width) };
+            }
+        }
+    }
+}
+
+/// Three rounds of swapping ever larger squares: 24 shuffles.
+#[inline(always)]
+fn transpose_8x8(x: [__m256; 8]) -> [__m256; 8] {
+    // SAFETY: called by methods of the token alone.
+    unsafe {
+        let mut a = x;
+        for i in 0..4 {
+            a[2 * i] = _mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]);
+            a[2 * i + 1] = _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]);
+        }
+        let mut b = a;
+        for i in 0..2 {
+            let [p, q, r, s] = [a[4 * i], a[4 * i + 1], a[4 * i + 2], a[4 * i + 3]].map(|x| _mm256_castps_pd(x));
+            b[4 * i] = _mm256_castpd_ps(_mm256_unpacklo_pd(p, r));
+            b[4 * i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(p, r));
+            b[4 * i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(q, s));
+            b[4 * i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(q, s));
+        }
+        // b[4g + j] holds, in its two halves, columns j and 4 + j of rows 4g..4g+4.
+        let mut out = b;
+        for j in 0..4 {
+            out[j] = _mm256_permute2f128_ps::<0x20>(b[j], b[4 + j]);
+            out[4 + j] = _mm256_permute2f128_ps::<0x31>(b[j], b[4 + j]);
+        }
+        out
     }
 }

@@ -1,4 +1,4 @@
-//! AVX-512: 16 lanes, 32 registers; with VNNI, 64 products of bytes an instruction.
+//! AVX-512: 16 lanes, 32 registers; 32 products of 16-bit numbers an instruction, with VNNI 64 of bytes.
 
 use std::arch::x86_64::*;
 
@@ -67,6 +67,7 @@ macro_rules! across {
 impl<const VNNI: bool> Isa for Avx512<VNNI> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
+    const INTEGER_BYTES: usize = if VNNI { 1 } else { 2 };
 
     type F = __m512;
     type I = __m512i;
@@ -213,8 +214,15 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut u8, x: __m512i) {
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(x)) }
+    unsafe fn store_integers(self, to: *mut u8, x: __m512i) {
+        unsafe {
+            if VNNI {
+                _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(x));
+            } else {
+                let lowest = _mm512_and_si512(x, _mm512_set1_epi32(255));
+                _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(lowest));
+            }
+        }
     }
 
     #[inline(always)]
@@ -238,16 +246,8 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
         if VNNI {
             return unsafe { _mm512_dpbusd_epi32(sum, inputs, weights) };
         }
-        // In 16 bits, where the sum of two products is exact (the byte product with saturation is not): first the
-        // bytes at even places, then those at odd ones, so that each lane sums its own four.
-        unsafe {
-            let even = _mm512_and_si512(inputs, _mm512_set1_epi16(255));
-            let odd = _mm512_srli_epi16::<8>(inputs);
-            let even_weights = _mm512_srai_epi16::<8>(_mm512_slli_epi16::<8>(weights));
-            let odd_weights = _mm512_srai_epi16::<8>(weights);
-            let half = _mm512_add_epi32(sum, _mm512_madd_epi16(even, even_weights));
-            _mm512_add_epi32(half, _mm512_madd_epi16(odd, odd_weights))
-        }
+        // The product of bytes saturates at 16 bits; this one does not.
+        unsafe { _mm512_add_epi32(sum, _mm512_madd_epi16(inputs, weights)) }
     }
 
     #[inline(always)]

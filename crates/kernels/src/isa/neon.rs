@@ -52,6 +52,7 @@ unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
 impl<const DOT: bool> Isa for Neon<DOT> {
     const LANES: usize = 4;
     const REGISTERS: usize = 32;
+    const INTEGER_BYTES: usize = if DOT { 1 } else { 2 };
 
     type F = float32x4_t;
     type I = int32x4_t;
@@ -194,11 +195,16 @@ impl<const DOT: bool> Isa for Neon<DOT> {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut u8, x: int32x4_t) {
+    unsafe fn store_integers(self, to: *mut u8, x: int32x4_t) {
         unsafe {
             let words = vmovn_u32(vreinterpretq_u32_s32(x));
-            let bytes = vmovn_u16(vcombine_u16(words, words));
-            to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)));
+            if DOT {
+                let bytes = vmovn_u16(vcombine_u16(words, words));
+                to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)));
+            } else {
+                let lowest = vand_u16(words, vdup_n_u16(255));
+                to.cast::<u64>().write_unaligned(vget_lane_u64::<0>(vreinterpret_u64_u16(lowest)));
+            }
         }
     }
 
@@ -229,17 +235,10 @@ impl<const DOT: bool> Isa for Neon<DOT> {
         if DOT {
             return unsafe { sdot(sum, vreinterpretq_s8_u8(veorq_u8(inputs, vdupq_n_u8(128))), weights) };
         }
-        // A product of an unsigned and a signed byte fits into 16 bits; pairs of them are added into 32. First the
-        // bytes at even places, then those at odd ones, so that each lane sums its own four.
+        // A product of an unsigned and a signed byte fits into 16 bits; pairs of them are added into 32.
         unsafe {
-            let inputs = vreinterpretq_u16_u8(inputs);
-            let even = vreinterpretq_s16_u16(vandq_u16(inputs, vdupq_n_u16(255)));
-            let odd = vreinterpretq_s16_u16(vshrq_n_u16::<8>(inputs));
-            let weights = vreinterpretq_s16_s8(weights);
-            let even_weights = vshrq_n_s16::<8>(vshlq_n_s16::<8>(weights));
-            let odd_weights = vshrq_n_s16::<8>(weights);
-            let half = vpadalq_s16(sum, vmulq_s16(even, even_weights));
-            vpadalq_s16(half, vmulq_s16(odd, odd_weights))
+            let (inputs, weights) = (vreinterpretq_s16_u8(inputs), vreinterpretq_s16_s8(weights));
+            vpadalq_s16(sum, vmulq_s16(inputs, weights))
         }
     }
 

@@ -16,6 +16,7 @@ fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; L
 impl Isa for Scalar {
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
+    const INTEGER_BYTES: usize = 1;
 
     type F = [f32; LANES];
     type I = [i32; LANES];
@@ -137,7 +138,7 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut u8, x: Self::I) {
+    unsafe fn store_integers(self, to: *mut u8, x: Self::I) {
         // SAFETY: the caller's promise.
         unsafe { to.cast::<[u8; LANES]>().write_unaligned(x.map(|x| x as u8)) }
     }

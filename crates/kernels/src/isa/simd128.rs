@@ -15,6 +15,7 @@ impl Isa for Simd128 {
     const LANES: usize = 4;
     /// WebAssembly has as many as it likes; what it runs on has 16 or 32.
     const REGISTERS: usize = 16;
+    const INTEGER_BYTES: usize = 2;
 
     type F = v128;
     type I = v128;
@@ -156,10 +157,9 @@ impl Isa for Simd128 {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes(self, to: *mut u8, x: v128) {
+    unsafe fn store_integers(self, to: *mut u8, x: v128) {
         let lowest = v128_and(x, i32x4_splat(255));
-        let words = u16x8_narrow_i32x4(lowest, lowest);
-        unsafe { v128_store32_lane::<0>(u8x16_narrow_i16x8(words, words), to.cast()) }
+        unsafe { v128_store64_lane::<0>(u16x8_narrow_i32x4(lowest, lowest), to.cast()) }
     }
 
     #[inline(always)]
@@ -179,11 +179,7 @@ impl Isa for Simd128 {
 
     #[inline(always)]
     fn dot(self, sum: v128, inputs: v128, weights: v128) -> v128 {
-        // In 16 bits, where the sum of two products is exact: first the bytes at even places, then those at odd ones,
-        // so that each lane sums its own four.
-        let even = i32x4_dot_i16x8(v128_and(inputs, i16x8_splat(255)), i16x8_shr(i16x8_shl(weights, 8), 8));
-        let odd = i32x4_dot_i16x8(u16x8_shr(inputs, 8), i16x8_shr(weights, 8));
-        i32x4_add(i32x4_add(sum, even), odd)
+        i32x4_add(sum, i32x4_dot_i16x8(inputs, weights))
     }
 
     #[inline(always)]

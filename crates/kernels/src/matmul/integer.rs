@@ -13,9 +13,6 @@ use crate::isa::Isa;
 /// A smaller range is treated as empty: its reciprocal may not be finite.
 const SMALLEST_RANGE: f32 = 1e-35;
 
-/// Inputs that are multiplied at a time.
-const GROUP: usize = 4;
-
 /// Int8 weights and the bias of a linear layer, packed for one instruction set.
 #[derive(Debug, Clone)]
 pub struct PackedInt8 {
@@ -23,7 +20,9 @@ pub struct PackedInt8 {
     shape: Shape,
     inputs: usize,
     outputs: usize,
-    /// Panel after panel; in a panel, for each four inputs, all columns with four bytes each.
+    /// Inputs that are multiplied at a time.
+    group: usize,
+    /// Panel after panel; in a panel, for each group of inputs, all columns with four bytes each.
     panels: Buffer<i8>,
     bias: Buffer<f32>,
     /// Scale of each column.
@@ -49,14 +48,16 @@ impl PackedInt8 {
         assert_eq!(scales.len(), outputs, "a scale for each output");
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
         assert!(inputs <= Self::MAX_INPUTS, "sums of {inputs} products of bytes may overflow 32 bits");
-        let shape = Shape::of(cpu);
-        let (depth, padded) = (inputs.div_ceil(GROUP), outputs.next_multiple_of(shape.lanes));
+        let (shape, width) = (Shape::of(cpu), cpu.run(IntegerBytes));
+        let group = LANE_BYTES / width;
+        let (depth, padded) = (inputs.div_ceil(group), outputs.next_multiple_of(shape.lanes));
         let mut packed = PackedInt8 {
             cpu,
             shape,
             inputs,
             outputs,
-            panels: Buffer::zeros(padded * depth * GROUP),
+            group,
+            panels: Buffer::zeros(padded * depth * LANE_BYTES),
             bias: Buffer::zeros(padded),
             scales: Buffer::zeros(padded),
             totals: Buffer::zeros(padded),
@@ -66,20 +67,28 @@ impl PackedInt8 {
         packed.scales[..outputs].copy_from_slice(scales);
         let mut offset = 0;
         for (first, vectors) in shape.panels(outputs) {
-            let width = vectors * shape.lanes;
-            for output in first..outputs.min(first + width) {
+            let columns = vectors * shape.lanes;
+            for output in first..outputs.min(first + columns) {
                 let row = &weight[output * inputs..][..inputs];
                 for (input, &w) in row.iter().enumerate() {
-                    let group = (input / GROUP) * width + output - first;
-                    packed.panels[offset + group * GROUP + input % GROUP] = w;
+                    let lane = (input / group) * columns + output - first;
+                    let at = offset + lane * LANE_BYTES + input % group * width;
+                    // The low byte first; a second one repeats the sign.
+                    packed.panels[at] = w;
+                    packed.panels[at + 1..at + width].fill(w >> 7);
                 }
                 let sum: i32 = row.iter().map(|&w| i32::from(w)).sum();
                 packed.totals[output] = sum;
                 packed.sums[output] = scales[output] * sum as f32;
             }
-            offset += depth * width * GROUP;
+            offset += depth * columns * LANE_BYTES;
         }
         packed
+    }
+
+    /// The instruction set it is packed for.
+    pub fn cpu(&self) -> Cpu {
+        self.cpu
     }
 
     /// Width of an input row.
@@ -110,54 +119,75 @@ impl PackedInt8 {
         assert_eq!(input.columns, self.inputs, "columns of the input");
         assert_eq!(output.columns, self.outputs, "columns of the output");
         assert_eq!(input.scales.len(), output.rows, "as many rows out as in");
+        assert_eq!(input.group, self.group, "inputs quantized for this instruction set");
+        let depth = self.inputs.div_ceil(self.group);
         let product = Int8Product {
             input: input.bytes.as_ptr(),
             stride: input.stride,
             scales: input.scales.as_ptr(),
             offsets: input.offsets.as_ptr(),
-            depth: self.inputs.div_ceil(GROUP),
+            depth,
             panels: self.panels.as_ptr(),
             column_scales: self.scales.as_ptr(),
             column_totals: self.totals.as_ptr(),
             column_sums: self.sums.as_ptr(),
         };
         // SAFETY: rows, panels, scales and bias are of the sizes just compared.
-        unsafe {
-            multiply(self.cpu, self.shape, product, self.inputs.div_ceil(GROUP) * GROUP, &self.bias, output, epilogue)
-        };
+        unsafe { multiply(self.cpu, self.shape, product, depth * LANE_BYTES, &self.bias, output, epilogue) };
     }
 }
 
-/// Quantized activations: `x ≈ offset + scale q` for each row, with `q` a byte.
+/// Bytes of the numbers of a group: the 32 bits of a lane.
+const LANE_BYTES: usize = 4;
+
+/// Bytes in which an instruction set stores a quantized number.
+struct IntegerBytes;
+
+impl Kernel for IntegerBytes {
+    type Output = usize;
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) -> usize {
+        I::INTEGER_BYTES
+    }
+}
+
+/// Bytes between the beginnings of rows of `columns` quantized numbers: whole cache lines.
+pub(crate) const fn integer_stride<I: Isa>(columns: usize) -> usize {
+    (columns * I::INTEGER_BYTES).next_multiple_of(64)
+}
+
+/// Quantized activations: `x ≈ offset + scale q` for each row, with `q` in 0..=255, stored as the instruction set
+/// multiplies it: in one byte, or in two, the lower one first.
 #[derive(Debug, Clone, Copy)]
 pub struct QuantizedRows<'a> {
     bytes: &'a [u8],
     columns: usize,
     stride: usize,
+    group: usize,
     scales: &'a [f32],
     offsets: &'a [f32],
 }
 
 impl<'a> QuantizedRows<'a> {
     /// Bytes between the beginnings of rows of `columns` columns: whole cache lines.
-    pub const fn stride(columns: usize) -> usize {
-        columns.next_multiple_of(64)
+    pub fn stride(cpu: Cpu, columns: usize) -> usize {
+        (columns * cpu.run(IntegerBytes)).next_multiple_of(64)
     }
 
-    /// Rows of bytes, [`stride`](Self::stride) apart, with scale and offset of each.
+    /// Rows quantized on this instruction set, [`stride`](Self::stride) apart, with scale and offset of each.
     ///
     /// # Panics
     /// If the lengths do not match.
     #[track_caller]
-    pub fn new(bytes: &'a [u8], columns: usize, scales: &'a [f32], offsets: &'a [f32]) -> Self {
-        let stride = Self::stride(columns);
+    pub fn new(cpu: Cpu, bytes: &'a [u8], columns: usize, scales: &'a [f32], offsets: &'a [f32]) -> Self {
+        let (stride, group) = (Self::stride(cpu, columns), LANE_BYTES / cpu.run(IntegerBytes));
         assert_eq!(scales.len(), offsets.len(), "an offset for each scale");
         assert!(bytes.len() >= scales.len() * stride, "{} rows of {stride} bytes", scales.len());
-        QuantizedRows { bytes, columns, stride, scales, offsets }
+        QuantizedRows { bytes, columns, stride, group, scales, offsets }
     }
 }
 
-/// Quantizes each row of `input` to bytes, [`QuantizedRows::stride`] apart, with its scale and offset. A value is
+/// Quantizes each row of `input` as [`QuantizedRows`], [`QuantizedRows::stride`] apart, with its scale and offset. A value is
 /// off by at most half a scale, which is the row's range over 255, and a thousandth of it for roundings; where the
 /// range is below 1e-35, by up to that. A NaN becomes the row's smallest number; a row of NaN alone, and one with an infinity,
 /// have a scale that makes every product NaN.
@@ -166,7 +196,7 @@ impl<'a> QuantizedRows<'a> {
 /// If the lengths do not match.
 #[track_caller]
 pub fn quantize_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &mut [f32], offsets: &mut [f32]) {
-    let stride = QuantizedRows::stride(input.columns);
+    let stride = QuantizedRows::stride(cpu, input.columns);
     assert_eq!([scales.len(), offsets.len()], [input.rows; 2], "a scale and an offset for each row");
     assert!(bytes.len() >= input.rows * stride, "{} rows of {stride} bytes, got {}", input.rows, bytes.len());
     struct Quantize<'a> {
@@ -180,7 +210,7 @@ pub fn quantize_rows(cpu: Cpu, input: Rows<'_, f32>, bytes: &mut [u8], scales: &
         #[inline(always)]
         fn run<I: Isa>(self, isa: I) {
             let Quantize { input, bytes, scales, offsets } = self;
-            let stride = QuantizedRows::stride(input.columns);
+            let stride = integer_stride::<I>(input.columns);
             for first in (0..input.rows).step_by(ROWS_AT_ONCE) {
                 let count = ROWS_AT_ONCE.min(input.rows - first);
                 let (mut lows, mut highs) = ([isa.zero(); ROWS_AT_ONCE], [isa.zero(); ROWS_AT_ONCE]);
@@ -255,26 +285,27 @@ impl Scaling {
         scaling
     }
 
-    /// Writes the bytes of row `r`, a stride long, and returns its scale and offset.
+    /// Writes the integers of row `r`, a stride long, and returns its scale and offset.
     #[inline(always)]
     pub(crate) fn quantize<I: Isa>(&self, isa: I, r: usize, row: &[f32], bytes: &mut [u8]) -> (f32, f32) {
         // Subtract first: where the range is small beside the values, their products would be rounded coarsely. The
         // result is then in 0..=255 up to rounding, and needs no clamping.
         let (factor, lowest) = (isa.splat(self.factors[r]), isa.splat(self.offsets[r]));
-        assert!(bytes.len() >= row.len().next_multiple_of(I::LANES), "bytes for whole vectors");
+        let step = I::LANES * I::INTEGER_BYTES;
+        assert!(bytes.len() >= row.len().div_ceil(I::LANES) * step, "bytes for whole vectors");
         let whole = row.chunks_exact(I::LANES);
         let rest = whole.remainder();
         let mut to = bytes.as_mut_ptr();
         for x in whole {
             let q = isa.mul(isa.sub(isa.load_slice(x), lowest), factor);
             // SAFETY: there are bytes for whole vectors.
-            unsafe { isa.store_bytes(to, isa.to_integers(q)) };
-            to = to.wrapping_add(I::LANES);
+            unsafe { isa.store_integers(to, isa.to_integers(q)) };
+            to = to.wrapping_add(step);
         }
         if !rest.is_empty() {
             let q = isa.mul(isa.sub(isa.load_slice(rest), lowest), factor);
             // SAFETY: as above.
-            unsafe { isa.store_bytes(to, isa.to_integers(q)) };
+            unsafe { isa.store_integers(to, isa.to_integers(q)) };
         }
         (self.scales[r], self.offsets[r])
     }
@@ -327,7 +358,7 @@ impl TileProduct for Int8Product {
             let mut w = [unsafe { isa.load_weights(weights) }; V];
             for (v, w) in w.iter_mut().enumerate() {
                 // SAFETY: inside the panel.
-                *w = unsafe { isa.load_weights(weights.add(v * GROUP * I::LANES)) };
+                *w = unsafe { isa.load_weights(weights.add(v * LANE_BYTES * I::LANES)) };
             }
             for (r, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: inside the row.
@@ -337,7 +368,7 @@ impl TileProduct for Int8Product {
                 }
             }
             // SAFETY: at most one past the end.
-            (weights, inputs) = unsafe { (weights.add(V * GROUP * I::LANES), inputs.add(GROUP)) };
+            (weights, inputs) = unsafe { (weights.add(V * LANE_BYTES * I::LANES), inputs.add(LANE_BYTES)) };
         }
         let mut out = [[isa.zero(); V]; M];
         for v in 0..V {

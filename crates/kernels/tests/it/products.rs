@@ -112,23 +112,31 @@ struct Quantized {
     scales: Vec<f32>,
     offsets: Vec<f32>,
     columns: usize,
+    cpu: Cpu,
+}
+
+/// Bytes of a quantized number.
+fn width(cpu: Cpu) -> usize {
+    QuantizedRows::stride(cpu, 64) / 64
 }
 
 impl Quantized {
     fn new(cpu: Cpu, x: Rows<'_, f32>, rows: usize, columns: usize) -> Quantized {
         // What is beyond the columns of a row may hold anything.
-        let bytes = vec![255; rows * QuantizedRows::stride(columns)];
-        let mut rows = Quantized { bytes, scales: vec![f32::NAN; rows], offsets: vec![f32::NAN; rows], columns };
+        let bytes = vec![255; rows * QuantizedRows::stride(cpu, columns)];
+        let mut rows = Quantized { bytes, scales: vec![f32::NAN; rows], offsets: vec![f32::NAN; rows], columns, cpu };
         quantize_rows(cpu, x, &mut rows.bytes, &mut rows.scales, &mut rows.offsets);
         rows
     }
 
     fn view(&self) -> QuantizedRows<'_> {
-        QuantizedRows::new(&self.bytes, self.columns, &self.scales, &self.offsets)
+        QuantizedRows::new(self.cpu, &self.bytes, self.columns, &self.scales, &self.offsets)
     }
 
     fn byte(&self, row: usize, column: usize) -> f64 {
-        f64::from(self.bytes[row * QuantizedRows::stride(self.columns) + column])
+        let number = &self.bytes[row * QuantizedRows::stride(self.cpu, self.columns) + column * width(self.cpu)..];
+        assert!(number[1..width(self.cpu)].iter().all(|&high| high == 0), "{}: a number beyond 255", self.cpu);
+        f64::from(number[0])
     }
 }
 
@@ -218,11 +226,12 @@ fn long_sums() {
 fn extreme_bytes_are_summed_exactly() {
     let (inputs, outputs) = (if cfg!(miri) { 9 } else { 4096 }, 21);
     for (input, weight) in [(255, -128), (255, 127), (0, -128), (128, -128), (127, 127)] {
-        let rows = vec![input; 2 * QuantizedRows::stride(inputs)];
         for cpu in Cpu::all() {
+            // In one byte or in two, the lower one first.
+            let rows = [&[input, 0][..width(cpu)]; 64].concat().repeat(2 * QuantizedRows::stride(cpu, inputs) / 64);
             let packed = PackedInt8::new(cpu, &vec![weight; inputs * outputs], &[1.0; 21], &[], inputs, outputs);
             let mut y = Guarded::new(&[0.0; 42], 2, outputs, outputs);
-            packed.apply(QuantizedRows::new(&rows, inputs, &[1.0; 2], &[0.0; 2]), y.view(), Epilogue::Write);
+            packed.apply(QuantizedRows::new(cpu, &rows, inputs, &[1.0; 2], &[0.0; 2]), y.view(), Epilogue::Write);
             // An integer beyond 2^24 is rounded once, on its way to a float.
             let expected = (inputs as i32 * i32::from(input) * i32::from(weight)) as f32;
             assert_eq!(y.values("extreme"), [expected; 42], "{cpu} {input} {weight}");
@@ -286,6 +295,41 @@ fn nan_stays_in_its_row() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 64 }, failure_persistence: None, ..Default::default() })]
+
+    /// With scales of 1 and no offset the result is the sum itself, which a float holds exactly up to 2^24.
+    #[test]
+    fn sums_of_extreme_bytes_are_exact(
+        rows in 1..20usize,
+        inputs in 1..if cfg!(miri) { 10 } else { 500usize },
+        outputs in 1..if cfg!(miri) { 10 } else { 70usize },
+        seed in any::<u32>(),
+    ) {
+        let mut state = u64::from(seed);
+        let mut draw = |of: [i32; 6]| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            of[(state >> 33) as usize % of.len()]
+        };
+        let x: Vec<i32> = (0..rows * inputs).map(|_| draw([0, 1, 127, 128, 254, 255])).collect();
+        let weight: Vec<i32> = (0..outputs * inputs).map(|_| draw([-128, -127, -1, 1, 126, 127])).collect();
+        let expected: Vec<f32> = x
+            .chunks(inputs)
+            .flat_map(|x| weight.chunks(inputs).map(|w| x.iter().zip(w).map(|(x, w)| x * w).sum::<i32>() as f32))
+            .collect();
+        let bytes: Vec<i8> = weight.iter().map(|&w| w as i8).collect();
+        for cpu in Cpu::all() {
+            let (stride, width) = (QuantizedRows::stride(cpu, inputs), width(cpu));
+            // What is beyond the inputs of a row may hold anything.
+            let mut stored = vec![255; rows * stride];
+            for (row, x) in stored.chunks_mut(stride).zip(x.chunks(inputs)) {
+                row.chunks_mut(width).zip(x).for_each(|(to, x)| to.copy_from_slice(&x.to_le_bytes()[..width]));
+            }
+            let packed = PackedInt8::new(cpu, &bytes, &vec![1.0; outputs], &[], inputs, outputs);
+            let (scales, offsets) = (vec![1.0; rows], vec![0.0; rows]);
+            let mut y = Guarded::new(&vec![0.0; rows * outputs], rows, outputs, outputs);
+            packed.apply(QuantizedRows::new(cpu, &stored, inputs, &scales, &offsets), y.view(), Epilogue::Write);
+            prop_assert_eq!(&y.values("extreme"), &expected, "{}", cpu);
+        }
+    }
 
     #[test]
     fn any_product(

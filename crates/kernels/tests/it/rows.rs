@@ -34,7 +34,7 @@ fn check_layer_norm(kind: Kind, [rows, columns]: [usize; 2], gap: usize, epsilon
             assert_within(&what, &got, &expected, &allowed);
         }
         // With bytes: the same numbers, and the bytes that these would give.
-        let stride = QuantizedRows::stride(columns);
+        let stride = QuantizedRows::stride(cpu, columns);
         let [mut with, mut after] = [(); 2].map(|()| (vec![0; rows * stride], vec![0.0; rows], vec![0.0; rows]));
         let mut both = Guarded::new(&x, rows, columns, columns + gap);
         let to = QuantizedRowsMut { bytes: &mut with.0, scales: &mut with.1, offsets: &mut with.2 };
@@ -64,7 +64,7 @@ fn nan_stays_in_its_row() {
             let mut x = numbers(Kind::Ordinary, 3 * 19, 4);
             x[19 + place] = f32::NAN;
             let mut y = Guarded::new(&x, 3, 19, 19);
-            let stride = QuantizedRows::stride(19);
+            let stride = QuantizedRows::stride(cpu, 19);
             let (mut bytes, mut scales, mut offsets) = (vec![0; 3 * stride], [0.0; 3], [0.0; 3]);
             let to = QuantizedRowsMut { bytes: &mut bytes, scales: &mut scales, offsets: &mut offsets };
             layer_norm(cpu, y.view(), Norm { gain: &[1.0; 19], bias: &[0.0; 19], epsilon: 1e-12 }, Some(to));

@@ -18,7 +18,7 @@ pub(super) fn tables(report: &Report) -> String {
         table.add_rows(sheet.rows);
         format!("{}\n{table}", sheet.title)
     });
-    sheets.collect::<Vec<_>>().join("\n\n")
+    sheets.chain(report.limit.clone()).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Tables in Markdown.
@@ -35,7 +35,7 @@ pub(super) fn markdown(report: &Report) -> String {
         format!("{}\n\n{}", sheet.title, lines.collect::<Vec<_>>().join("\n"))
     });
     let warnings = report.warnings.iter().map(|warning| format!("> {warning}"));
-    sheets.chain(warnings).collect::<Vec<_>>().join("\n\n")
+    sheets.chain(report.limit.clone()).chain(warnings).collect::<Vec<_>>().join("\n\n")
 }
 
 fn sheets(report: &Report) -> Vec<Sheet> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::cli::bench::PrecisionArg;
 
 use super::contender::Contender;
+use super::limit::{self, Speed};
 use super::machine::Machine;
 use super::measure::{Energy, Measured, Timings, quantile};
 use super::noise::SPREAD;
@@ -22,6 +23,8 @@ pub(super) struct Report {
     pub(super) rounds: usize,
     pub(super) turn_seconds: f64,
     pub(super) results: Vec<Row>,
+    /// What limits the first model here, and what would be faster: a sentence.
+    pub(super) limit: Option<String>,
     /// What may have disturbed, a sentence each.
     pub(super) warnings: Vec<String>,
 }
@@ -204,6 +207,7 @@ impl Report {
             })
             .collect();
         warnings.extend(unsteady(&results));
+        let limit = limit_of(&machine, contenders, &results);
         Report {
             attar: env!("CARGO_PKG_VERSION"),
             machine,
@@ -211,6 +215,7 @@ impl Report {
             rounds: plan.rounds,
             turn_seconds: plan.turn.as_secs_f64(),
             results,
+            limit,
             warnings,
         }
     }
@@ -258,6 +263,29 @@ impl StartRow {
             peak_rss_bytes: starts.peak_rss,
         })
     }
+}
+
+/// What limits the first model.
+fn limit_of(machine: &Machine, contenders: &[Contender], results: &[Row]) -> Option<String> {
+    let speeds = contenders.iter().zip(results).map(|(contender, row)| {
+        let peak = machine.peaks.iter().find(|peak| peak.threads == row.threads);
+        let width = match row.precision {
+            PrecisionArg::F32 => size_of::<f32>(),
+            PrecisionArg::Int8 => size_of::<i8>(),
+        };
+        // A token alone is multiplied once with every weight of the layers, two operations each.
+        let gigabytes = contender.flops(1) / 2.0 * width as f64 / 1e9;
+        let bandwidth = gigabytes / (row.texts.single.p50_ms / 1e3);
+        Speed {
+            model: &row.model,
+            precision: row.precision,
+            threads: row.threads,
+            texts_per_second: row.texts.texts_per_second,
+            share_of_peak: row.texts.rate.share_of_peak.unwrap_or(0.0),
+            share_of_memory: peak.map_or(0.0, |peak| bandwidth / peak.memory_gb_per_s),
+        }
+    });
+    limit::sentence(&speeds.collect::<Vec<_>>(), &machine.peaks, machine.processors)
 }
 
 /// The smallest and the largest.
