@@ -6,6 +6,7 @@ pub(crate) mod data;
 pub(crate) mod energy;
 pub(crate) mod glue;
 pub(crate) mod pretrain;
+pub(crate) mod serve;
 pub(crate) mod training;
 mod values;
 pub(crate) mod vocab;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
+    /// Serve models over HTTP, as text-embeddings-inference and OpenAI do, with a page to try them on.
+    Serve(Box<serve::ServeArgs>),
     /// Show what a model directory holds.
     Inspect(InspectArgs),
     /// Quantize a model to int8 and int4, as far as its score allows.

@@ -51,7 +51,8 @@ pub(crate) fn shipped(path: &Path, args: &EngineArgs) -> anyhow::Result<u64> {
     Ok(model_directory::shipped_bytes(&dir, precision(&dir, args) == Precision::Int8)?)
 }
 
-fn options(dir: &Path, args: &EngineArgs, threads: Option<usize>) -> Options {
+/// How the model in a directory is run.
+pub(crate) fn options(dir: &Path, args: &EngineArgs, threads: Option<usize>) -> Options {
     let mut options = Options::all_threads(precision(dir, args));
     if let Some(threads) = threads {
         options.threads = threads;

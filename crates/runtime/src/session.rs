@@ -1,5 +1,6 @@
 //! A model directory that processes texts.
 
+mod ids;
 mod prompt;
 mod tokens;
 

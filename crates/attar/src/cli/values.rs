@@ -25,6 +25,14 @@ fn time(text: &str, unit: f64) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is not a time above zero such as 500ms, 90s, 10min or 1h 30m"))
 }
 
+/// A time such as 5ms, or none: 0.
+pub(super) fn waiting(text: &str) -> Result<Duration, String> {
+    if matches!(text.trim(), "0" | "0s" | "0ms") {
+        return Ok(Duration::ZERO);
+    }
+    time(text, 1.0)
+}
+
 /// A number of bytes such as 7MB, 900kB or 7000000.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
@@ -73,6 +81,7 @@ mod tests {
             assert_eq!(shown(minutes(text)), Ok(expected), "{text}");
         }
         assert_eq!((shown(seconds("1.5")), shown(minutes("1.5"))), (Ok(1.5), Ok(90.0)));
+        assert_eq!((shown(waiting("0")), shown(waiting("0ms")), shown(waiting("5ms"))), (Ok(0.0), Ok(0.0), Ok(0.005)));
         for text in ["0", "0s", "-1", "-1s", "nan", "inf", "1e300", "", "soon", "5 parsecs"] {
             assert!(seconds(text).unwrap_err().contains("not a time above zero"), "{text}");
         }

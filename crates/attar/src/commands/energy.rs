@@ -10,7 +10,7 @@ mod report;
 mod run;
 mod sci;
 mod serve;
-mod setup;
+pub(crate) mod setup;
 mod strubell;
 mod supervise;
 mod watch;

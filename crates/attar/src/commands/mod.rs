@@ -19,6 +19,7 @@ pub(crate) mod predict;
 pub(crate) mod pretrain;
 pub(crate) mod quantize;
 pub(crate) mod quickstart;
+pub(crate) mod serve;
 mod suite_rows;
 mod texts;
 mod training;

@@ -19,6 +19,7 @@ mod quantize;
 mod raw_text;
 mod readmes;
 mod real_data;
+mod serve;
 mod several_labels;
 mod shell;
 mod streaming;

@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,18 +14,17 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What a client may ask of a server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// From the first byte of a request to its answer.
-    pub(crate) request: Duration,
+    pub request: Duration,
     /// Without a byte in either direction, before and between requests.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
     /// Connections at once; further ones are closed as they come.
-    pub(crate) connections: usize,
+    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -36,26 +34,28 @@ impl Default for Limits {
 }
 
 /// A listener whose connections keep within limits.
-pub(crate) struct Limited {
-    listener: TcpListener,
+#[derive(Debug)]
+pub struct Limited<L> {
+    listener: L,
     limits: Limits,
     open: Arc<AtomicUsize>,
 }
 
-impl Limited {
-    pub(crate) fn new(listener: TcpListener, limits: Limits) -> Self {
+impl<L> Limited<L> {
+    /// The connections of a listener, within limits.
+    pub fn new(listener: L, limits: Limits) -> Self {
         Self { listener, limits, open: Arc::default() }
     }
 }
 
-impl Listener for Limited {
-    type Io = Connection;
-    type Addr = SocketAddr;
+impl<L: Listener> Listener for Limited<L> {
+    type Io = Connection<L::Io>;
+    type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Connection<L::Io>, L::Addr) {
         loop {
             // As axum's own listener: it logs and retries what a client did wrong.
-            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let (stream, address) = self.listener.accept().await;
             if self.open.fetch_add(1, Ordering::Relaxed) < self.limits.connections {
                 return (Connection::new(stream, self.limits, Arc::clone(&self.open)), address);
             }
@@ -63,14 +63,15 @@ impl Listener for Limited {
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
+    fn local_addr(&self) -> io::Result<L::Addr> {
         self.listener.local_addr()
     }
 }
 
 /// A connection that ends when its client takes too long.
-pub(crate) struct Connection {
-    stream: TcpStream,
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: S,
     limits: Limits,
     open: Arc<AtomicUsize>,
     /// Whether a request has begun to arrive and is not answered yet.
@@ -78,8 +79,8 @@ pub(crate) struct Connection {
     deadline: Pin<Box<Sleep>>,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, limits: Limits, open: Arc<AtomicUsize>) -> Self {
+impl<S> Connection<S> {
+    fn new(stream: S, limits: Limits, open: Arc<AtomicUsize>) -> Self {
         let deadline = Box::pin(sleep_until(Instant::now() + limits.idle));
         Self { stream, limits, open, in_request: false, deadline }
     }
@@ -98,13 +99,13 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -122,7 +123,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let answer = Pin::new(&mut self.stream).poll_write(context, bytes);
         if answer.is_ready() {
@@ -147,10 +148,11 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net;
+    use std::net::{self, SocketAddr};
 
     use axum::Router;
     use axum::routing::get;
+    use tokio::net::TcpListener;
 
     use super::*;
 

@@ -1,0 +1,163 @@
+//! `attar serve` from outside: the commands of the tutorial, what `predict` and `embed` say too, signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::common::{attar, fail, json as parsed, succeed, workshop, write};
+
+/// A server that is killed when it is dropped, with what it says line by line.
+struct Running {
+    child: Child,
+    said: BufReader<std::process::ChildStderr>,
+    address: String,
+}
+
+impl Running {
+    fn new(arguments: &[&str]) -> Running {
+        let all = [&["serve", "--port", "0", "--source", "fixed", "--watts", "50"], arguments].concat();
+        let mut child = attar(workshop(), &all).stderr(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut running = Running { child, said, address: String::new() };
+        let line = running.line_with("http://");
+        let rest = line.split_once("http://").unwrap().1;
+        running.address = rest.split([';', '"']).next().unwrap().to_owned();
+        running
+    }
+
+    /// The next line that has this in it.
+    fn line_with(&mut self, word: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert!(self.said.read_line(&mut line).unwrap() > 0, "it ended without {word}");
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all((head + &body).as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        parsed(text.split_once("\r\n\r\n").unwrap().1)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn answers_are_those_of_predict_and_embed() {
+    let server = Running::new(&["teacher"]);
+    let text = "dim the lights in the kitchen";
+    let predicted = parsed(&succeed(workshop(), &["predict", "teacher", text, "--json"]));
+    let given = server.post("/predict", &json!({ "inputs": text }));
+    assert_eq!(given[0]["label"], predicted["label"]);
+    let probabilities = predicted["probabilities"].as_array().unwrap();
+    assert_eq!(given.as_array().unwrap().len(), probabilities.len());
+    for pair in probabilities {
+        let same = given.as_array().unwrap().iter().find(|one| one["label"] == pair[0]).unwrap();
+        // The rounding of a 32-bit probability.
+        assert!((same["score"].as_f64().unwrap() - pair[1].as_f64().unwrap()).abs() < 1e-6, "{pair}");
+    }
+    let embedded = parsed(&succeed(workshop(), &["embed", "teacher", text, "--normalize", "true", "--json"]));
+    let given = server.post("/embed", &json!({ "inputs": text }));
+    assert_eq!(given[0], embedded["vector"]);
+}
+
+/// All lines of `sh` in the tutorial, at a server with the bundles that it names.
+#[test]
+#[cfg(unix)]
+fn the_tutorial_runs() {
+    let server = Running::new(&["student=teacher", "teacher"]);
+    let tutorial = include_str!("../../../../docs/tutorials/serve.md");
+    let mut commands = Vec::new();
+    let mut is_shell = false;
+    for line in tutorial.lines() {
+        match line {
+            "```sh" => is_shell = true,
+            "```" => is_shell = false,
+            _ if is_shell => commands.push(line.replace("localhost:8080", &server.address)),
+            _ => {}
+        }
+    }
+    assert!(commands.len() > 8, "{commands:?}");
+    for command in commands {
+        assert!(command.contains(&server.address), "{command}");
+        let output = Command::new("sh").arg("-c").arg(command.replace("curl ", "curl -f ")).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let answer = parsed(&String::from_utf8(output.stdout).unwrap());
+        let is_empty = answer.as_array().is_some_and(Vec::is_empty);
+        assert!(!is_empty && answer.get("error").is_none(), "{command}: {answer}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn signals_reload_and_end_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    copy(&workshop().join("teacher/student"), &model);
+    let mut server = Running::new(&["--log", "json", &format!("mine={}", model.display())]);
+    let signal = |name: &str, server: &Running| {
+        assert!(Command::new("kill").args([name, &server.child.id().to_string()]).status().unwrap().success());
+    };
+    signal("-HUP", &server);
+    assert_eq!(parsed(&server.line_with("reload")), json!({ "event": "reloaded", "bundle": "mine" }));
+    std::fs::write(model.join("config.json"), "{").unwrap();
+    signal("-HUP", &server);
+    let refused = parsed(&server.line_with("reload"));
+    assert_eq!(refused["event"], "reload_refused");
+    server.post("/predict", &json!({ "inputs": "dim the lights" }));
+    let request = parsed(&server.line_with("request"));
+    assert_eq!(
+        (&request["route"], &request["bundle"], &request["status"]),
+        (&json!("/predict"), &json!("mine"), &json!(200))
+    );
+    assert!(!request.to_string().contains("lights"), "{request}");
+    signal("-TERM", &server);
+    server.line_with("stopping");
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = workshop().join("teacher").display().to_string();
+    write(folder.path(), "keys", "ann secret");
+    for (arguments, said) in [
+        (&["nowhere"][..], "nowhere"),
+        (&[teacher.as_str(), teacher.as_str()], "two bundles are named"),
+        (&[&format!("a/b={teacher}")], "cannot name a bundle"),
+        (&[&teacher, "--api-key-file", "keys"], "line 1 of the keys"),
+        (&[&teacher, "--api-key-file", "none"], "cannot read the keys in none"),
+        (&[&teacher, "--cors", "example.org"], "not the origin of a page"),
+    ] {
+        let all = [&["serve", "--port", "0", "--source", "off"], arguments].concat();
+        let error = fail(folder.path(), &all);
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}

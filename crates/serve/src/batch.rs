@@ -1,0 +1,206 @@
+//! Which of the texts that wait are computed together, and when: a pure policy, without threads and without a clock.
+//!
+//! Texts come in the order of their arrival. The oldest decides what is computed next; whatever else waits for the same
+//! work goes along, as far as the budget of tokens allows. A batch begins as soon as its budget is used up or its oldest
+//! text has waited long enough, and never later.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The limits of batches and of the queue before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchPolicy {
+    /// Most tokens of a batch. A text that is longer is computed alone.
+    pub max_tokens: usize,
+    /// How long a text may wait for others to come. With none, a batch is what arrived while the last one was computed.
+    pub max_wait: Duration,
+    /// Most texts that wait.
+    pub max_queue: usize,
+}
+
+impl Default for BatchPolicy {
+    fn default() -> Self {
+        BatchPolicy { max_tokens: 16_384, max_wait: Duration::ZERO, max_queue: 1024 }
+    }
+}
+
+/// Texts that wait, each for the work `K` that it needs.
+#[derive(Debug)]
+pub(crate) struct Queue<K, T> {
+    policy: BatchPolicy,
+    waiting: VecDeque<Waiting<K, T>>,
+}
+
+#[derive(Debug)]
+struct Waiting<K, T> {
+    work: K,
+    tokens: usize,
+    since: Duration,
+    text: T,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<K, T> {
+    /// These texts, which need the same work, and how long each has waited.
+    Batch(K, Vec<(T, Duration)>),
+    /// Nothing before this much more time is over, unless texts come.
+    Wait(Duration),
+    /// Nothing until texts come.
+    Empty,
+}
+
+impl<K: PartialEq + Clone, T> Queue<K, T> {
+    pub(crate) fn new(policy: BatchPolicy) -> Self {
+        Queue { policy, waiting: VecDeque::new() }
+    }
+
+    /// Texts that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes all the texts of a request, with their tokens, or none: then they come back.
+    pub(crate) fn offer(&mut self, now: Duration, work: &K, texts: Vec<(usize, T)>) -> Result<(), Vec<(usize, T)>> {
+        // Whoever asks for more than the whole queue holds is taken when nobody waits.
+        if !self.waiting.is_empty() && self.waiting.len() + texts.len() > self.policy.max_queue {
+            return Err(texts);
+        }
+        let waiting = texts.into_iter().map(|(tokens, text)| Waiting { work: work.clone(), tokens, since: now, text });
+        self.waiting.extend(waiting);
+        Ok(())
+    }
+
+    /// Forgets the texts that nobody waits for anymore.
+    pub(crate) fn keep(&mut self, is_wanted: impl Fn(&T) -> bool) {
+        self.waiting.retain(|waiting| is_wanted(&waiting.text));
+    }
+
+    /// What is to be done now. Where the server `is_hurried`, nothing is waited for.
+    pub(crate) fn next(&mut self, now: Duration, is_hurried: bool) -> Next<K, T> {
+        let Some(oldest) = self.waiting.front() else { return Next::Empty };
+        let (work, waited) = (oldest.work.clone(), now.saturating_sub(oldest.since));
+        let mut tokens = 0_usize;
+        let mut is_full = false;
+        let mut chosen = vec![false; self.waiting.len()];
+        for (waiting, chosen) in self.waiting.iter().zip(&mut chosen).filter(|(waiting, _)| waiting.work == work) {
+            let with = tokens.saturating_add(waiting.tokens);
+            is_full |= with >= self.policy.max_tokens;
+            // In order: a long text is not passed by until the short ones behind it stop coming.
+            if with > self.policy.max_tokens && tokens > 0 {
+                break;
+            }
+            tokens = with;
+            *chosen = true;
+        }
+        if !is_full && !is_hurried && waited < self.policy.max_wait {
+            return Next::Wait(self.policy.max_wait - waited);
+        }
+        let mut batch = Vec::new();
+        let mut rest = VecDeque::with_capacity(self.waiting.len());
+        for (waiting, chosen) in self.waiting.drain(..).zip(chosen) {
+            match chosen {
+                true => batch.push((waiting.text, now.saturating_sub(waiting.since))),
+                false => rest.push_back(waiting),
+            }
+        }
+        self.waiting = rest;
+        Next::Batch(work, batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    fn queue(max_tokens: usize, max_wait: u64, max_queue: usize) -> Queue<char, u32> {
+        Queue::new(BatchPolicy { max_tokens, max_wait: ms(max_wait), max_queue })
+    }
+
+    fn texts(batch: Next<char, u32>) -> (char, Vec<u32>) {
+        match batch {
+            Next::Batch(work, batch) => (work, batch.into_iter().map(|(text, _)| text).collect()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_waits_where_nobody_has_to() {
+        let mut queue = queue(100, 0, 10);
+        assert_eq!(queue.next(ms(0), false), Next::Empty);
+        queue.offer(ms(0), &'a', vec![(5, 1), (5, 2)]).unwrap();
+        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![1, 2]));
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_batch_waits_for_its_budget_or_its_time() {
+        let mut queue = queue(10, 20, 10);
+        queue.offer(ms(0), &'a', vec![(4, 1)]).unwrap();
+        assert_eq!(queue.next(ms(5), false), Next::Wait(ms(15)));
+        queue.offer(ms(6), &'a', vec![(6, 2)]).unwrap();
+        assert_eq!(queue.next(ms(6), false), Next::Batch('a', vec![(1, ms(6)), (2, ms(0))]));
+        queue.offer(ms(7), &'a', vec![(4, 3)]).unwrap();
+        assert_eq!(texts(queue.next(ms(27), false)), ('a', vec![3]));
+        // At the end nobody is waited for.
+        queue.offer(ms(30), &'a', vec![(4, 4)]).unwrap();
+        assert_eq!(texts(queue.next(ms(30), true)), ('a', vec![4]));
+    }
+
+    #[test]
+    fn the_oldest_decides_and_others_of_its_work_go_along() {
+        let mut queue = queue(10, 0, 10);
+        for (work, tokens, text) in [('a', 4, 1), ('b', 1, 2), ('a', 7, 3), ('a', 1, 4), ('b', 30, 5)] {
+            queue.offer(ms(0), &work, vec![(tokens, text)]).unwrap();
+        }
+        // 4 does not overtake 3, which is older and no longer fits.
+        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![1]));
+        assert_eq!(texts(queue.next(ms(0), false)), ('b', vec![2]));
+        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![3, 4]));
+        // Longer than any batch: alone.
+        assert_eq!(texts(queue.next(ms(0), false)), ('b', vec![5]));
+    }
+
+    #[test]
+    fn a_request_is_taken_whole_or_not_at_all() {
+        let mut queue = queue(10, 0, 3);
+        queue.offer(ms(0), &'a', vec![(1, 1), (1, 2)]).unwrap();
+        assert_eq!(queue.offer(ms(0), &'a', vec![(1, 3), (1, 4)]), Err(vec![(1, 3), (1, 4)]));
+        assert_eq!(queue.len(), 2);
+        queue.keep(|&text| text != 1);
+        queue.offer(ms(0), &'a', vec![(1, 3), (1, 4)]).unwrap();
+        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![2, 3, 4]));
+        // A request larger than the queue is not refused forever.
+        queue.offer(ms(0), &'a', (0..5).map(|text| (1, text)).collect()).unwrap();
+        assert_eq!(queue.len(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn all_are_answered_within_budget_and_in_order(
+            texts in proptest::collection::vec((0_u8..3, 0_usize..20), 0..60), max_tokens in 1_usize..40,
+        ) {
+            let mut queue = Queue::new(BatchPolicy { max_tokens, max_wait: ms(0), max_queue: 100 });
+            for (index, &(work, tokens)) in texts.iter().enumerate() {
+                queue.offer(ms(index as u64), &work, vec![(tokens, (index, tokens))]).unwrap();
+            }
+            let mut seen: Vec<Vec<usize>> = vec![Vec::new(); 3];
+            while let Next::Batch(work, batch) = queue.next(ms(1000), false) {
+                let sum: usize = batch.iter().map(|((_, tokens), _)| tokens).sum();
+                let with_tokens = batch.iter().filter(|((_, tokens), _)| *tokens > 0).count();
+                prop_assert!(sum <= max_tokens || with_tokens == 1, "{sum} tokens");
+                seen[usize::from(work)].extend(batch.iter().map(|((index, _), _)| *index));
+            }
+            for (work, seen) in seen.iter().enumerate() {
+                let all: Vec<usize> = (0..texts.len()).filter(|&i| usize::from(texts[i].0) == work).collect();
+                prop_assert_eq!(seen, &all);
+            }
+        }
+    }
+}

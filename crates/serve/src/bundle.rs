@@ -1,0 +1,150 @@
+//! A model directory that is served by a name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use attar_model::{Head, Pooling, PoolingMode, Target};
+use attar_runtime::{Options, Precision, Session};
+use attar_text::tokenizer::Tokenizer;
+use serde::Deserialize;
+
+use crate::error::{ErrorType, Refusal, ServeError};
+
+/// A model directory, the name it is served by, and how it is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedBundle {
+    /// The name, a part of addresses.
+    pub name: String,
+    /// The directory.
+    pub dir: PathBuf,
+    /// Precision and threads.
+    pub options: Options,
+}
+
+/// What requests need of a loaded bundle; its weights belong to the thread that computes.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// Told apart from other bundles and from its own former states.
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) tokenizer: Arc<Tokenizer>,
+    /// Most tokens of an input.
+    pub(crate) max_tokens: usize,
+    pub(crate) head: Head,
+    pub(crate) pooling: Pooling,
+    /// Whether the head compares two texts, each a sequence of its own.
+    pub(crate) compares: bool,
+    pub(crate) precision: Precision,
+    /// Bytes of the weights in memory.
+    pub(crate) bytes: usize,
+    /// Texts to put before others, by name.
+    pub(crate) prompts: BTreeMap<String, String>,
+    /// Notes for the operator.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What `sentence-transformers` writes beside a model.
+#[derive(Debug, Default, Deserialize)]
+struct SentenceTransformers {
+    #[serde(default)]
+    prompts: BTreeMap<String, String>,
+}
+
+impl Bundle {
+    /// Reads a directory, and answers one text, so that what cannot answer is found now and not by the first client.
+    pub(crate) fn load(named: &NamedBundle) -> Result<(Arc<Bundle>, Session), ServeError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let refused = |source| ServeError::Bundle { name: named.name.clone(), source: Box::new(source) };
+        let mut session = Session::load(&named.dir, &named.options).map_err(refused)?;
+        session.embed(&[("a", None)], session.pooling(), |_| ()).map_err(refused)?;
+        let bundle = Bundle {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            name: named.name.clone(),
+            tokenizer: session.shared_tokenizer(),
+            max_tokens: session.limit().max_tokens,
+            head: session.config().head.clone(),
+            pooling: session.pooling(),
+            compares: session.compares(),
+            precision: named.options.precision,
+            bytes: session.encoder().weight_bytes(),
+            prompts: prompts(&named.dir),
+            notes: session.notes().to_vec(),
+        };
+        Ok((Arc::new(bundle), session))
+    }
+
+    /// What its classifier answers.
+    pub(crate) fn target(&self) -> Result<&Target, Refusal> {
+        match &self.head {
+            Head::Classification { target } => Ok(target),
+            _ => Err(self.lacks("classification head", "ask for /embed, or name a bundle that classifies")),
+        }
+    }
+
+    /// The refusal of what its head does not do.
+    pub(crate) fn lacks(&self, what: &str, way_out: &str) -> Refusal {
+        Refusal::new(ErrorType::Backend, format!("the bundle `{}` has no {what}: {way_out}", self.name))
+    }
+
+    /// The name of its pooling, as text-embeddings-inference has it.
+    pub(crate) fn pooling_name(&self) -> &'static str {
+        match self.pooling.mode {
+            PoolingMode::Mean => "mean",
+            PoolingMode::Cls => "cls",
+            PoolingMode::Max => "max",
+            PoolingMode::MeanSqrtLength => "mean_sqrt_len_tokens",
+            PoolingMode::LastToken => "last_token",
+        }
+    }
+
+    /// The type of its numbers.
+    pub(crate) fn data_type(&self) -> &'static str {
+        match self.precision {
+            Precision::F32 => "float32",
+            Precision::Int8 => "int8",
+        }
+    }
+
+    /// The text that a request wants before its texts.
+    pub(crate) fn prompt(&self, name: Option<&str>) -> Result<Option<&str>, Refusal> {
+        let Some(name) = name else { return Ok(None) };
+        self.prompts.get(name).map(|prompt| Some(prompt.as_str())).ok_or_else(|| {
+            let known: Vec<&str> = self.prompts.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let said =
+                format!("the bundle `{}` has no prompt `{name}`, it has {known}: leave `prompt_name` out", self.name);
+            Refusal::new(ErrorType::Validation, said)
+        })
+    }
+}
+
+/// Checks that a name can stand in an address.
+pub(crate) fn check_name(name: &str) -> Result<(), ServeError> {
+    let is_fit = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if name.is_empty() || name.len() > 100 || !name.chars().all(is_fit) || name.starts_with('.') {
+        return Err(ServeError::Name { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+fn prompts(dir: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read(dir.join("config_sentence_transformers.json")).unwrap_or_default();
+    serde_json::from_slice::<SentenceTransformers>(&text).unwrap_or_default().prompts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_parts_of_addresses() {
+        for name in ["student", "all-MiniLM-L6-v2", "a.b_c"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "a/b", "..", "é", "a b", &"x".repeat(101)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}

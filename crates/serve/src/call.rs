@@ -1,0 +1,208 @@
+//! A request on its way: what it was given, what it costs, and how its inputs get computed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attar_text::tokenizer::Encoding;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::oneshot;
+
+use crate::bundle::Bundle;
+use crate::encode::{Source, Truncation, encode};
+use crate::engine::{Job, Material, Outcome, Task};
+use crate::error::{ErrorType, Refusal};
+use crate::metrics::Timing;
+use crate::server::Server;
+
+/// Texts of more bytes are tokenized beside the thread that talks to clients.
+const LONG: usize = 16 * 1024;
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(crate) struct Call {
+    server: Arc<Server>,
+    pub(crate) bundle: Arc<Bundle>,
+    begin: Instant,
+    is_batch: Option<bool>,
+    pub(crate) inputs: usize,
+    characters: usize,
+    pub(crate) tokens: usize,
+    tokenization: Duration,
+    queue: Duration,
+    inference: Duration,
+}
+
+impl Call {
+    pub(crate) fn new(server: Arc<Server>, bundle: Arc<Bundle>, begin: Instant) -> Call {
+        let zero = Duration::ZERO;
+        let (is_batch, inputs, characters, tokens) = (None, 0, 0, 0);
+        let (tokenization, queue, inference) = (zero, zero, zero);
+        Call { server, bundle, begin, is_batch, inputs, characters, tokens, tokenization, queue, inference }
+    }
+
+    /// Counts the request, and refuses it if it has no inputs or more than one may have.
+    pub(crate) fn begin(&mut self, inputs: usize, is_batch: bool) -> Result<(), Refusal> {
+        self.is_batch = Some(is_batch);
+        self.inputs = inputs;
+        self.server.metrics.begun(is_batch);
+        let most = self.server.limits.max_inputs;
+        match inputs {
+            0 => Err(Refusal::new(ErrorType::Empty, "`inputs` cannot be empty")),
+            _ if inputs > most => {
+                let said = format!("batch size {inputs} > maximum allowed batch size {most}: send fewer at a time");
+                Err(Refusal::new(ErrorType::Validation, said))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is done with long texts, where the request says this or nothing.
+    pub(crate) fn truncation(&self, truncate: Option<bool>) -> Truncation {
+        Truncation { truncates: truncate.unwrap_or(self.server.auto_truncate), direction: Default::default() }
+    }
+
+    /// Tokenizes and computes.
+    pub(crate) async fn compute(
+        &mut self,
+        task: Task,
+        sources: Vec<Source>,
+        truncation: Truncation,
+    ) -> Result<Vec<Outcome>, Refusal> {
+        let encodings = self.encode(sources, truncation).await?;
+        let material = |encodings: Vec<Encoding>| {
+            let tokens = encodings.iter().map(Encoding::len).sum();
+            (Material::Sequences(encodings), tokens)
+        };
+        self.run(task, encodings.into_iter().map(material).collect()).await
+    }
+
+    /// The sequences of each input.
+    pub(crate) async fn encode(
+        &mut self,
+        sources: Vec<Source>,
+        truncation: Truncation,
+    ) -> Result<Vec<Vec<Encoding>>, Refusal> {
+        let begin = Instant::now();
+        self.characters += sources.iter().map(Source::characters).sum::<usize>();
+        let bundle = Arc::clone(&self.bundle);
+        let is_long = sources.iter().map(Source::bytes).sum::<usize>() > LONG;
+        let encoded = aside(is_long, move || {
+            sources.iter().map(|source| encode(&bundle, source, truncation)).collect::<Result<Vec<_>, _>>()
+        });
+        let encodings = encoded.await??;
+        for encodings in &encodings {
+            let tokens = encodings.iter().map(Encoding::len).sum();
+            self.server.metrics.input(tokens);
+            self.tokens += tokens;
+        }
+        self.tokenization += begin.elapsed();
+        Ok(encodings)
+    }
+
+    /// The tokens of texts that are computed as they are, however long.
+    pub(crate) async fn count(&mut self, texts: Vec<(String, Option<String>)>) -> Result<Vec<usize>, Refusal> {
+        let begin = Instant::now();
+        let bytes = |(text, pair): &(String, Option<String>)| text.len() + pair.as_ref().map_or(0, String::len);
+        let is_long = texts.iter().map(bytes).sum::<usize>() > LONG;
+        self.characters += texts
+            .iter()
+            .flat_map(|(text, pair)| [Some(text), pair.as_ref()])
+            .flatten()
+            .map(|text| text.chars().count())
+            .sum::<usize>();
+        let tokenizer = Arc::clone(&self.bundle.tokenizer);
+        let counted = aside(is_long, move || {
+            let count = |(text, pair): &(String, Option<String>)| {
+                let encoding = tokenizer.encode(text, pair.as_deref(), attar_text::tokenizer::Limit::unlimited());
+                encoding.map(|encoding| encoding.len()).map_err(|e| Refusal::new(ErrorType::Tokenizer, e.to_string()))
+            };
+            texts.iter().map(count).collect::<Result<Vec<usize>, _>>()
+        });
+        let counts = counted.await??;
+        for &tokens in &counts {
+            self.server.metrics.input(tokens);
+            self.tokens += tokens;
+        }
+        self.tokenization += begin.elapsed();
+        Ok(counts)
+    }
+
+    /// Has materials computed, each with its tokens, and waits for all.
+    pub(crate) async fn run(&mut self, task: Task, materials: Vec<(Material, usize)>) -> Result<Vec<Outcome>, Refusal> {
+        let count = materials.len() as u32;
+        let (jobs, answers): (Vec<Job>, Vec<_>) = materials
+            .into_iter()
+            .map(|(material, tokens)| {
+                let (reply, answer) = oneshot::channel();
+                (Job { bundle: Arc::clone(&self.bundle), material, tokens, reply }, answer)
+            })
+            .unzip();
+        self.server.engine.accept(task, jobs)?;
+        let deadline = self.begin + self.server.limits.timeout;
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let answered = tokio::time::timeout_at(deadline.into(), answer).await.map_err(|_| {
+                let said =
+                    format!("no answer within {:?}: the server is busy, come back later", self.server.limits.timeout);
+                Refusal::new(ErrorType::Timeout, said)
+            })?;
+            let lost = |_| Refusal::new(ErrorType::Unhealthy, "the computation was lost: restart the server");
+            let done = answered.map_err(lost)??;
+            self.queue += done.queue / count;
+            self.inference += done.inference / count;
+            outcomes.push(done.outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Counts an answer.
+    pub(crate) fn answered(&self) {
+        if let Some(is_batch) = self.is_batch {
+            self.server.metrics.answered(is_batch, self.timing());
+        }
+    }
+
+    pub(crate) fn timing(&self) -> Timing {
+        let Call { tokenization, queue, inference, .. } = *self;
+        Timing { total: self.begin.elapsed(), tokenization, queue, inference }
+    }
+
+    /// Characters, tokens and times, as text-embeddings-inference sends them; `server-timing` says the times with their
+    /// fractions.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let Timing { total, tokenization, queue, inference } = self.timing();
+        let mut headers = HeaderMap::new();
+        let mut insert = |name: &'static str, number: u128| {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(u64::try_from(number).unwrap_or(u64::MAX)));
+        };
+        insert("x-compute-time", total.as_millis());
+        insert("x-compute-characters", self.characters as u128);
+        insert("x-compute-tokens", self.tokens as u128);
+        insert("x-total-time", total.as_millis());
+        insert("x-tokenization-time", tokenization.as_millis());
+        insert("x-queue-time", queue.as_millis());
+        insert("x-inference-time", inference.as_millis());
+        headers.insert("x-compute-type", HeaderValue::from_static("cpu"));
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let timing = format!(
+            "tokenization;dur={:.3}, queue;dur={:.3}, inference;dur={:.3}, total;dur={:.3}",
+            ms(tokenization),
+            ms(queue),
+            ms(inference),
+            ms(total)
+        );
+        if let Ok(timing) = HeaderValue::from_str(&timing) {
+            headers.insert("server-timing", timing);
+        }
+        headers
+    }
+}
+
+/// Runs something here, or on another thread if it takes long.
+async fn aside<T: Send + 'static>(is_long: bool, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    if !is_long {
+        return Ok(run());
+    }
+    let lost = |_| Refusal::new(ErrorType::Unhealthy, "tokenizing failed: this is a fault of the server");
+    tokio::task::spawn_blocking(run).await.map_err(lost)
+}

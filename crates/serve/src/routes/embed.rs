@@ -1,0 +1,165 @@
+//! `/embed` and `/embed_all`: vectors of texts, and of their tokens.
+
+use attar_model::Pooling;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::call::Call;
+use crate::encode::{Source, Truncation, TruncationDirection};
+use crate::engine::{Outcome, Task};
+use crate::error::Refusal;
+use crate::route::Route;
+
+/// A text, or ids of tokens, special ones included.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a string or a list of token ids")]
+pub(crate) enum InputItem {
+    Text(String),
+    Ids(Vec<u32>),
+}
+
+/// One input, or a list of inputs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a string, a list of token ids, or a list of either")]
+pub(crate) enum Inputs {
+    Single(InputItem),
+    Batch(Vec<InputItem>),
+}
+
+impl Inputs {
+    /// The inputs, and whether they came as a list.
+    pub(crate) fn sources(self, prompt: Option<&str>) -> (Vec<Source>, bool) {
+        let source = |item: InputItem| match item {
+            InputItem::Text(text) => Source::Text(match prompt {
+                Some(prompt) => format!("{prompt}{text}"),
+                None => text,
+            }),
+            InputItem::Ids(ids) => Source::Ids(ids),
+        };
+        match self {
+            // An empty list has no inputs, rather than one without tokens.
+            Inputs::Single(InputItem::Ids(ids)) if ids.is_empty() => (Vec::new(), true),
+            Inputs::Single(item) => (vec![source(item)], false),
+            Inputs::Batch(items) => (items.into_iter().map(source).collect(), true),
+        }
+    }
+}
+
+/// What `/embed` is asked.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct EmbedRequest {
+    inputs: Inputs,
+    /// Whether texts that are too long are cut; else the server decides.
+    truncate: Option<bool>,
+    #[serde(default)]
+    truncation_direction: TruncationDirection,
+    /// A prompt of the bundle to put before each text.
+    prompt_name: Option<String>,
+    /// Whether vectors have length 1.
+    #[serde(default = "yes")]
+    normalize: bool,
+    /// The first numbers of each vector only.
+    dimensions: Option<usize>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A vector for each input.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EmbedResponse(pub(crate) Vec<Vec<f32>>);
+
+/// `/embed`.
+pub(crate) enum Embed {}
+
+impl Route for Embed {
+    const PATH: &'static str = "/embed";
+    const SUMMARY: &'static str = "Vectors of texts";
+    type Request = EmbedRequest;
+    type Answer = EmbedResponse;
+
+    async fn answer(call: &mut Call, request: EmbedRequest) -> Result<EmbedResponse, Refusal> {
+        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?.map(str::to_owned);
+        let (sources, is_batch) = request.inputs.sources(prompt.as_deref());
+        call.begin(sources.len(), is_batch)?;
+        let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
+        Ok(EmbedResponse(vectors(call, sources, truncation, request.normalize, request.dimensions).await?))
+    }
+}
+
+/// A vector for each input. Fewer dimensions are made a vector of length 1 again where vectors are.
+pub(crate) async fn vectors(
+    call: &mut Call,
+    sources: Vec<Source>,
+    truncation: Truncation,
+    normalize: bool,
+    dimensions: Option<usize>,
+) -> Result<Vec<Vec<f32>>, Refusal> {
+    let pooling = Pooling { normalize, ..call.bundle.pooling };
+    let outcomes = call.compute(Task::Vectors(pooling), sources, truncation).await?;
+    let mut vectors: Vec<Vec<f32>> = outcomes.into_iter().map(numbers).collect();
+    if let Some(dimensions) = dimensions {
+        let longest = vectors.first().map_or(0, Vec::len);
+        if dimensions == 0 || dimensions > longest {
+            let said = format!("`dimensions` must be from 1 to {longest}, got {dimensions}");
+            let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Refusal::new(crate::error::ErrorType::Validation, said).with_status(status));
+        }
+        for vector in &mut vectors {
+            vector.truncate(dimensions);
+            let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            if normalize && length > 0.0 {
+                vector.iter_mut().for_each(|x| *x /= length);
+            }
+        }
+    }
+    Ok(vectors)
+}
+
+/// The numbers of an outcome that has some.
+pub(crate) fn numbers(outcome: Outcome) -> Vec<f32> {
+    match outcome {
+        Outcome::Numbers(numbers) => numbers,
+        Outcome::Rows(_) | Outcome::Tags(..) | Outcome::Span(_) => Vec::new(),
+    }
+}
+
+/// What `/embed_all` is asked.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct EmbedAllRequest {
+    inputs: Inputs,
+    /// Whether texts that are too long are cut; else the server decides.
+    truncate: Option<bool>,
+    #[serde(default)]
+    truncation_direction: TruncationDirection,
+    /// A prompt of the bundle to put before each text.
+    prompt_name: Option<String>,
+}
+
+/// A vector for each token of each input.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EmbedAllResponse(Vec<Vec<Vec<f32>>>);
+
+/// `/embed_all`.
+pub(crate) enum EmbedAll {}
+
+impl Route for EmbedAll {
+    const PATH: &'static str = "/embed_all";
+    const SUMMARY: &'static str = "Vectors of the tokens of texts";
+    type Request = EmbedAllRequest;
+    type Answer = EmbedAllResponse;
+
+    async fn answer(call: &mut Call, request: EmbedAllRequest) -> Result<EmbedAllResponse, Refusal> {
+        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?.map(str::to_owned);
+        let (sources, is_batch) = request.inputs.sources(prompt.as_deref());
+        call.begin(sources.len(), is_batch)?;
+        let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
+        let outcomes = call.compute(Task::States, sources, truncation).await?;
+        let rows = |outcome: Outcome| match outcome {
+            Outcome::Rows(rows) => rows,
+            Outcome::Numbers(_) | Outcome::Tags(..) | Outcome::Span(_) => Vec::new(),
+        };
+        Ok(EmbedAllResponse(outcomes.into_iter().map(rows).collect()))
+    }
+}

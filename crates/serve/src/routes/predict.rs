@@ -1,0 +1,164 @@
+//! `/predict`: classes of texts and of pairs, with their probabilities.
+
+use attar_model::Target;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::embed::numbers;
+use crate::call::Call;
+use crate::encode::{Source, Truncation, TruncationDirection};
+use crate::engine::Task;
+use crate::error::{ErrorType, Refusal};
+use crate::route::Route;
+
+/// A text, a pair `[text, text]`, or a list of texts and pairs `[[text], [text, text]]`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a string, a pair of strings [string, string], or a list of lists of one or two strings"
+)]
+pub(crate) enum PredictInput {
+    Text(String),
+    Pair(Vec<String>),
+    Batch(Vec<Vec<String>>),
+}
+
+impl PredictInput {
+    fn sources(self) -> Result<(Vec<Source>, bool), Refusal> {
+        let source = |mut texts: Vec<String>| match (texts.len(), texts.pop()) {
+            (1, Some(text)) => Ok(Source::Text(text)),
+            (2, Some(second)) => Ok(Source::Pair(texts.pop().unwrap_or_default(), second)),
+            (count, _) => {
+                let said =
+                    format!("an input is one string or two, got {count}; for several texts send [[text], [text]]");
+                let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+                Err(Refusal::new(ErrorType::Validation, said).with_status(status))
+            }
+        };
+        Ok(match self {
+            PredictInput::Text(text) => (vec![Source::Text(text)], false),
+            PredictInput::Pair(texts) if texts.is_empty() => (Vec::new(), true),
+            PredictInput::Pair(texts) => (vec![source(texts)?], false),
+            PredictInput::Batch(items) => (items.into_iter().map(source).collect::<Result<_, _>>()?, true),
+        })
+    }
+}
+
+/// What `/predict` is asked.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct PredictRequest {
+    inputs: PredictInput,
+    /// Whether texts that are too long are cut; else the server decides.
+    truncate: Option<bool>,
+    #[serde(default)]
+    truncation_direction: TruncationDirection,
+    /// Logits in place of probabilities.
+    #[serde(default)]
+    raw_scores: bool,
+}
+
+/// A class and its probability, or the number that a bundle predicts.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct Prediction {
+    score: f32,
+    label: String,
+}
+
+/// The classes of a text, the most probable first; a list of those where the inputs were one.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum PredictResponse {
+    Single(Vec<Prediction>),
+    Batch(Vec<Vec<Prediction>>),
+}
+
+/// `/predict`.
+pub(crate) enum Predict {}
+
+impl Route for Predict {
+    const PATH: &'static str = "/predict";
+    const SUMMARY: &'static str = "Classes of texts, or the number that a bundle predicts";
+    type Request = PredictRequest;
+    type Answer = PredictResponse;
+
+    async fn answer(call: &mut Call, request: PredictRequest) -> Result<PredictResponse, Refusal> {
+        let target = call.bundle.target()?.clone();
+        let (sources, is_batch) = request.inputs.sources()?;
+        call.begin(sources.len(), is_batch)?;
+        if call.bundle.compares && sources.iter().any(|source| !matches!(source, Source::Pair(..))) {
+            let said = "this bundle compares two texts: send pairs [text, text]";
+            return Err(Refusal::new(ErrorType::Backend, said));
+        }
+        let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
+        let outcomes = call.compute(Task::Logits, sources, truncation).await?;
+        let mut all: Vec<Vec<Prediction>> =
+            outcomes.into_iter().map(|outcome| predictions(&target, numbers(outcome), request.raw_scores)).collect();
+        Ok(match (is_batch, all.pop()) {
+            (false, Some(only)) => PredictResponse::Single(only),
+            (_, last) => PredictResponse::Batch(all.into_iter().chain(last).collect()),
+        })
+    }
+}
+
+/// Labels with their scores, the greatest first. A number is what it is, whatever is asked for.
+fn predictions(target: &Target, logits: Vec<f32>, raw_scores: bool) -> Vec<Prediction> {
+    let number = "score".to_owned();
+    let (labels, scores): (&[String], Vec<f32>) = match target {
+        Target::Regression => (std::slice::from_ref(&number), logits),
+        Target::Labels(labels) | Target::MultiLabel(labels) if raw_scores => (labels, logits),
+        Target::MultiLabel(labels) => (labels, logits.into_iter().map(sigmoid).collect()),
+        Target::Labels(labels) => (labels, softmax(&logits)),
+    };
+    let mut all: Vec<Prediction> =
+        labels.iter().zip(scores).map(|(label, score)| Prediction { score, label: label.clone() }).collect();
+    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    all
+}
+
+/// The probability of a logit alone.
+pub(crate) fn sigmoid(logit: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.into_iter().map(|x| (x / sum) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_probable_class_comes_first() {
+        let target = Target::Labels(vec!["no".into(), "yes".into()]);
+        let shown = |target: &Target, logits: &[f32], raw| -> Vec<(String, f32)> {
+            predictions(target, logits.to_vec(), raw).into_iter().map(|p| (p.label, p.score)).collect()
+        };
+        let both = shown(&target, &[0.0, 3.0_f32.ln()], false);
+        assert_eq!(both[0].0, "yes");
+        assert!((both[0].1 - 0.75).abs() < 1e-6 && (both[1].1 - 0.25).abs() < 1e-6);
+        assert_eq!(shown(&target, &[2.0, -1.0], true), [("no".into(), 2.0), ("yes".into(), -1.0)]);
+        let several = Target::MultiLabel(vec!["bug".into(), "ui".into()]);
+        assert!((shown(&several, &[2.0, 0.0], false)[0].1 - 0.880797).abs() < 1e-6);
+        assert_eq!(shown(&Target::Regression, &[2.5], false), [("score".into(), 2.5)]);
+    }
+
+    #[test]
+    fn inputs_are_one_text_or_two_or_a_list_of_such() {
+        let sources = |json: &str| -> Option<(Vec<Source>, bool)> {
+            serde_json::from_str::<PredictInput>(json).ok()?.sources().ok()
+        };
+        let (text, pair) = (Source::Text("a".into()), Source::Pair("a".into(), "b".into()));
+        assert_eq!(sources(r#""a""#), Some((vec![text.clone()], false)));
+        assert_eq!(sources(r#"["a"]"#), Some((vec![text.clone()], false)));
+        assert_eq!(sources(r#"["a", "b"]"#), Some((vec![pair.clone()], false)));
+        assert_eq!(sources(r#"[["a"], ["a", "b"]]"#), Some((vec![text, pair], true)));
+        assert_eq!(sources("[]"), Some((vec![], true)));
+        for wrong in [r#"["a", "b", "c"]"#, r#"[["a", "b", "c"]]"#, r#"[[]]"#, r#"[1]"#, r#"{"a": "b"}"#, "null"] {
+            assert_eq!(sources(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! A server from outside, over sockets: what it answers, what it refuses, what it withstands.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod access;
+mod client;
+mod faults;
+mod load;
+mod metrics;
+mod models;
+mod refusals;
+mod requests;
+mod routes;
