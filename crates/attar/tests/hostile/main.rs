@@ -5,6 +5,7 @@
 //! A number of executions is tried with every run of the tests; `ATTAR_HOSTILE_SECONDS` tries for so long and says how many
 //! there were.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "shows how much was tried where a time is given")]
 
 mod mutation;
 mod readers;

@@ -55,11 +55,12 @@ impl Memory {
         let on_cpu = plan.recipe.device == DeviceChoice::Cpu;
         // What a GPU holds is not main memory.
         let here = |bytes: f64| if on_cpu { bytes } else { 0.0 };
-        let student = Size::of(&plan.student.config).parameters() as f64 * F32;
+        // Where units of the feed-forward blocks go gradually, the first stage is the widest.
+        let sizes = (0..plan.stages.len()).map(|index| Size::of(&plan.stage_config(index)).parameters());
+        let student = sizes.max().unwrap_or(0) as f64 * F32;
         let kept: usize = plan.student.weights.iter().map(|(_, tensor)| tensor.data.len()).sum();
-        let largest = |bytes: fn(&Plan, &PlannedStage) -> f64| {
-            plan.stages.iter().map(|stage| bytes(plan, stage)).fold(0.0, f64::max)
-        };
+        let largest =
+            |bytes: fn(&Plan, usize) -> f64| (0..plan.stages.len()).map(|index| bytes(plan, index)).fold(0.0, f64::max);
         let accumulates = plan.stages.iter().any(|stage| stage.spec.accumulate > 1);
         let gradients = student * if accumulates { 2.0 } else { 1.0 };
         let shrink_student = "choose a smaller student (`layers`, `hidden`, `vocabulary`)";
@@ -187,8 +188,8 @@ fn chosen_by(plan: &Plan) -> f64 {
 }
 
 /// What the student's pass over the largest batch of a stage keeps, and the gradients of a layer.
-fn activations(plan: &Plan, stage: &PlannedStage) -> f64 {
-    let config = &plan.student.config;
+fn activations(plan: &Plan, index: usize) -> f64 {
+    let (stage, config) = (&plan.stages[index], &plan.stage_config(index));
     let LargestBatch { tokens, pairs } = stage.largest_batch(plan.recipe.semantics);
     let learned = F32 * ((config.layers as f64 + 1.0) * layer(config, tokens, pairs) + 6.0 * tokens * width(config))
         // A byte for each number that may be dropped.
@@ -233,7 +234,8 @@ fn compared(plan: &Plan, stage: &PlannedStage, tokens: f64, pairs: f64) -> f64 {
 }
 
 /// What the teacher makes of the largest batch of a stage.
-fn lesson(plan: &Plan, stage: &PlannedStage) -> f64 {
+fn lesson(plan: &Plan, index: usize) -> f64 {
+    let stage = &plan.stages[index];
     let Some(teacher) = &plan.teacher else { return 0.0 };
     if !stage.spec.objectives.iter().any(Objective::needs_trace) {
         return 0.0;
