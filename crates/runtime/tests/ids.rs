@@ -17,7 +17,7 @@ fn ids_give_what_their_texts_give() {
         }
         let input = Input::new(&encodings.ids, &encodings.types, &encodings.lengths).unwrap();
         let pooling = session.pooling();
-        assert_eq!(session.vectors_of(input, pooling).unwrap(), session.embed(&texts, pooling, |_| ()).unwrap());
+        assert_eq!(session.vectors_of(input, pooling, 0).unwrap(), session.embed(&texts, pooling, |_| ()).unwrap());
         assert_eq!(session.states_of(input).unwrap().len(), input.tokens());
         if session.target().is_ok() && !session.compares() {
             assert_eq!(session.logits_of(input).unwrap(), session.logits(&texts, |_| ()).unwrap(), "{}", model.name);

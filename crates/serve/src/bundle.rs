@@ -1,14 +1,13 @@
 //! A model directory that is served by a name.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use attar_model::{Head, Pooling, PoolingMode, Target};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::tokenizer::Tokenizer;
-use serde::Deserialize;
 
 use crate::error::{ErrorType, Refusal, ServeError};
 
@@ -40,16 +39,19 @@ pub(crate) struct Bundle {
     /// Bytes of the weights in memory.
     pub(crate) bytes: usize,
     /// Texts to put before others, by name.
-    pub(crate) prompts: BTreeMap<String, String>,
+    pub(crate) prompts: BTreeMap<String, Prompt>,
+    /// The name of the one for requests that name none.
+    pub(crate) default_prompt: Option<String>,
     /// Notes for the operator.
     pub(crate) notes: Vec<String>,
 }
 
-/// What `sentence-transformers` writes beside a model.
-#[derive(Debug, Default, Deserialize)]
-struct SentenceTransformers {
-    #[serde(default)]
-    prompts: BTreeMap<String, String>,
+/// A text to put before others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Prompt {
+    pub(crate) text: String,
+    /// Tokens at the beginning that are not pooled.
+    pub(crate) skipped: usize,
 }
 
 impl Bundle {
@@ -59,6 +61,12 @@ impl Bundle {
         let refused = |source| ServeError::Bundle { name: named.name.clone(), source: Box::new(source) };
         let mut session = Session::load(&named.dir, &named.options).map_err(refused)?;
         session.embed(&[("a", None)], session.pooling(), |_| ()).map_err(refused)?;
+        let known = session.prompts().clone();
+        let prompt = |(name, text): (String, String)| {
+            let skipped = session.skipped_after(&text)?;
+            Ok((name, Prompt { text, skipped }))
+        };
+        let prompts = known.named.into_iter().map(prompt).collect::<Result<_, _>>().map_err(refused)?;
         let bundle = Bundle {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: named.name.clone(),
@@ -69,7 +77,8 @@ impl Bundle {
             compares: session.compares(),
             precision: named.options.precision,
             bytes: session.encoder().weight_bytes(),
-            prompts: prompts(&named.dir),
+            prompts,
+            default_prompt: known.default,
             notes: session.notes().to_vec(),
         };
         Ok((Arc::new(bundle), session))
@@ -107,14 +116,14 @@ impl Bundle {
         }
     }
 
-    /// The text that a request wants before its texts.
-    pub(crate) fn prompt(&self, name: Option<&str>) -> Result<Option<&str>, Refusal> {
-        let Some(name) = name else { return Ok(None) };
-        self.prompts.get(name).map(|prompt| Some(prompt.as_str())).ok_or_else(|| {
+    /// The prompt that a request wants before its texts: the one it names, or the bundle's default.
+    pub(crate) fn prompt(&self, name: Option<&str>) -> Result<Prompt, Refusal> {
+        let Some(name) = name.or(self.default_prompt.as_deref()) else { return Ok(Prompt::default()) };
+        self.prompts.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = self.prompts.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let said =
-                format!("the bundle `{}` has no prompt `{name}`, it has {known}: leave `prompt_name` out", self.name);
+            let own = &self.name;
+            let said = format!("the bundle `{own}` has no prompt `{name}`, it has {known}: leave `prompt_name` out");
             Refusal::new(ErrorType::Validation, said)
         })
     }
@@ -127,11 +136,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), ServeError> {
         return Err(ServeError::Name { name: name.to_owned() });
     }
     Ok(())
-}
-
-fn prompts(dir: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read(dir.join("config_sentence_transformers.json")).unwrap_or_default();
-    serde_json::from_slice::<SentenceTransformers>(&text).unwrap_or_default().prompts
 }
 
 #[cfg(test)]

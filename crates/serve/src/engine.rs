@@ -24,7 +24,8 @@ use crate::metrics::Metrics;
 /// What is computed of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Task {
-    Vectors(Pooling),
+    /// Vectors without so many tokens at the beginning of each text.
+    Vectors(Pooling, usize),
     Logits,
     States,
     Tags,
@@ -269,7 +270,9 @@ fn compute_all(session: &mut Session, task: Task, batch: &[(Job, Duration)]) -> 
 
 fn compute(session: &mut Session, task: Task, materials: &[&Material]) -> Result<Vec<Outcome>, attar_runtime::Error> {
     match task {
-        Task::Vectors(pooling) => numbers(session, materials, |session, input| session.vectors_of(input, pooling)),
+        Task::Vectors(pooling, skipped) => {
+            numbers(session, materials, |session, input| session.vectors_of(input, pooling, skipped))
+        }
         Task::Logits => numbers(session, materials, Session::logits_of),
         Task::States => states(session, materials),
         Task::Tags => {

@@ -6,6 +6,7 @@ use attar_model::{Pooling, PoolingMode, first_not_finite};
 use attar_text::tokenizer::Tokenizer;
 
 use super::Session;
+use super::prompt::Prompt;
 use crate::batch::Input;
 use crate::error::Error;
 use crate::output::Output;
@@ -22,14 +23,33 @@ impl Session {
         self.encoder.cosine().is_some()
     }
 
-    /// A vector of each sequence, as [`Session::embed`] makes them of texts.
+    /// Tokens at the beginning of a text with this prompt that are not pooled with the others, as the model's files have it.
+    ///
+    /// # Errors
+    /// As [`Session::set_prompt`].
+    pub fn skipped_after(&mut self, prompt: &str) -> Result<usize, Error> {
+        let former = self.prompt.clone();
+        let set = self.set_prompt(prompt);
+        let skipped = self.prompt.as_ref().map_or(0, Prompt::skipped);
+        self.prompt = former;
+        set.map(|()| skipped)
+    }
+
+    /// A vector of each sequence, as [`Session::embed`] makes them of texts. The sequences hold their prompts already, of
+    /// which `skipped` tokens are not pooled ([`Session::skipped_after`]).
     ///
     /// # Errors
     /// If the model cannot take the ids, or a number overflows.
-    pub fn vectors_of(&mut self, input: Input<'_>, pooling: Pooling) -> Result<Vec<Vec<f32>>, Error> {
+    pub fn vectors_of(&mut self, input: Input<'_>, pooling: Pooling, skipped: usize) -> Result<Vec<Vec<f32>>, Error> {
         let projects = !self.vectors.projections.is_empty();
         let pooled = Pooling { normalize: pooling.normalize && !projects, ..pooling };
-        let mut vectors = self.rows_of(input, Output::Vectors(pooled))?;
+        let mut vectors = self.rows_of(
+            input,
+            match skipped {
+                0 => Output::Vectors(pooled),
+                skipped => Output::VectorsAfter(pooled, skipped),
+            },
+        )?;
         if projects {
             for (row, vector) in vectors.iter_mut().enumerate() {
                 *vector = projection::apply_all(&self.vectors.projections, std::mem::take(vector), pooling.normalize);

@@ -16,6 +16,11 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
+    /// Tokens at the beginning that are not pooled.
+    pub(super) fn skipped(&self) -> usize {
+        self.skipped
+    }
+
     /// Vectors of texts that begin with this prompt.
     pub(super) fn output(&self, pooling: Pooling) -> Output {
         match self.skipped {

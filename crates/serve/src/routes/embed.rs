@@ -4,6 +4,7 @@ use attar_model::Pooling;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::Prompt;
 use crate::call::Call;
 use crate::encode::{Source, Truncation, TruncationDirection};
 use crate::engine::{Outcome, Task};
@@ -28,12 +29,10 @@ pub(crate) enum Inputs {
 
 impl Inputs {
     /// The inputs, and whether they came as a list.
-    pub(crate) fn sources(self, prompt: Option<&str>) -> (Vec<Source>, bool) {
+    pub(crate) fn sources(self, prompt: &Prompt) -> (Vec<Source>, bool) {
         let source = |item: InputItem| match item {
-            InputItem::Text(text) => Source::Text(match prompt {
-                Some(prompt) => format!("{prompt}{text}"),
-                None => text,
-            }),
+            InputItem::Text(text) if text.is_empty() => Source::Text(text),
+            InputItem::Text(text) => Source::Text(format!("{}{text}", prompt.text)),
             InputItem::Ids(ids) => Source::Ids(ids),
         };
         match self {
@@ -80,12 +79,19 @@ impl Route for Embed {
     type Answer = EmbedResponse;
 
     async fn answer(call: &mut Call, request: EmbedRequest) -> Result<EmbedResponse, Refusal> {
-        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?.map(str::to_owned);
-        let (sources, is_batch) = request.inputs.sources(prompt.as_deref());
+        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?;
+        let (sources, is_batch) = request.inputs.sources(&prompt);
         call.begin(sources.len(), is_batch)?;
         let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
-        Ok(EmbedResponse(vectors(call, sources, truncation, request.normalize, request.dimensions).await?))
+        let pooling = pooled(call, request.normalize, &prompt, &sources);
+        Ok(EmbedResponse(vectors(call, sources, truncation, pooling, request.dimensions).await?))
     }
+}
+
+/// What vectors are made of: of texts that begin with a prompt, or of ids, which hold theirs or none.
+pub(crate) fn pooled(call: &Call, normalize: bool, prompt: &Prompt, sources: &[Source]) -> (Pooling, usize) {
+    let has_ids = sources.iter().any(|source| matches!(source, Source::Ids(_)));
+    (Pooling { normalize, ..call.bundle.pooling }, if has_ids { 0 } else { prompt.skipped })
 }
 
 /// A vector for each input. Fewer dimensions are made a vector of length 1 again where vectors are.
@@ -93,11 +99,10 @@ pub(crate) async fn vectors(
     call: &mut Call,
     sources: Vec<Source>,
     truncation: Truncation,
-    normalize: bool,
+    (pooling, skipped): (Pooling, usize),
     dimensions: Option<usize>,
 ) -> Result<Vec<Vec<f32>>, Refusal> {
-    let pooling = Pooling { normalize, ..call.bundle.pooling };
-    let outcomes = call.compute(Task::Vectors(pooling), sources, truncation).await?;
+    let outcomes = call.compute(Task::Vectors(pooling, skipped), sources, truncation).await?;
     let mut vectors: Vec<Vec<f32>> = outcomes.into_iter().map(numbers).collect();
     if let Some(dimensions) = dimensions {
         let longest = vectors.first().map_or(0, Vec::len);
@@ -109,7 +114,7 @@ pub(crate) async fn vectors(
         for vector in &mut vectors {
             vector.truncate(dimensions);
             let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-            if normalize && length > 0.0 {
+            if pooling.normalize && length > 0.0 {
                 vector.iter_mut().for_each(|x| *x /= length);
             }
         }
@@ -151,8 +156,8 @@ impl Route for EmbedAll {
     type Answer = EmbedAllResponse;
 
     async fn answer(call: &mut Call, request: EmbedAllRequest) -> Result<EmbedAllResponse, Refusal> {
-        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?.map(str::to_owned);
-        let (sources, is_batch) = request.inputs.sources(prompt.as_deref());
+        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?;
+        let (sources, is_batch) = request.inputs.sources(&prompt);
         call.begin(sources.len(), is_batch)?;
         let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
         let outcomes = call.compute(Task::States, sources, truncation).await?;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embed::{Inputs, vectors};
+use super::embed::{Inputs, pooled, vectors};
 use crate::call::Call;
 use crate::error::Refusal;
 use crate::route::Route;
@@ -82,10 +82,12 @@ impl Route for Embeddings {
     }
 
     async fn answer(call: &mut Call, request: OpenAiRequest) -> Result<OpenAiResponse, Refusal> {
-        let (sources, is_batch) = request.input.sources(None);
+        let prompt = call.bundle.prompt(None)?;
+        let (sources, is_batch) = request.input.sources(&prompt);
         call.begin(sources.len(), is_batch)?;
         let truncation = call.truncation(None);
-        let vectors = vectors(call, sources, truncation, true, request.dimensions).await?;
+        let pooling = pooled(call, true, &prompt, &sources);
+        let vectors = vectors(call, sources, truncation, pooling, request.dimensions).await?;
         let data = vectors.into_iter().enumerate().map(|(index, vector)| {
             let embedding = match request.encoding_format {
                 EncodingFormat::Float => OpenAiVector::Float(vector),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embed::vectors;
+use super::embed::{pooled, vectors};
 use crate::call::Call;
 use crate::encode::{Source, Truncation, TruncationDirection};
 use crate::error::Refusal;
@@ -50,14 +50,15 @@ impl Route for Similarity {
     async fn answer(call: &mut Call, request: SimilarityRequest) -> Result<SimilarityResponse, Refusal> {
         let SimilarityInput { source_sentence, sentences } = request.inputs;
         let parameters = request.parameters.unwrap_or_default();
-        let prompt = call.bundle.prompt(parameters.prompt_name.as_deref())?.map(str::to_owned).unwrap_or_default();
+        let prompt = call.bundle.prompt(parameters.prompt_name.as_deref())?;
         let count = if sentences.is_empty() { 0 } else { sentences.len() + 1 };
         call.begin(count, true)?;
         let texts = std::iter::once(source_sentence).chain(sentences);
-        let sources = texts.map(|text| Source::Text(format!("{prompt}{text}"))).collect();
+        let sources = texts.map(|text| Source::Text(format!("{}{text}", prompt.text))).collect::<Vec<_>>();
         let direction = parameters.truncation_direction;
         let truncation = Truncation { direction, ..call.truncation(parameters.truncate) };
-        let vectors = vectors(call, sources, truncation, true, None).await?;
+        let pooling = pooled(call, true, &prompt, &sources);
+        let vectors = vectors(call, sources, truncation, pooling, None).await?;
         let Some((first, others)) = vectors.split_first() else { return Ok(SimilarityResponse(Vec::new())) };
         let cosine = |other: &Vec<f32>| first.iter().zip(other).map(|(a, b)| a * b).sum();
         Ok(SimilarityResponse(others.iter().map(cosine).collect()))

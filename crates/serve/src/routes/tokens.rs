@@ -67,7 +67,7 @@ impl Route for Tokenize {
     type Answer = TokenizeResponse;
 
     async fn answer(call: &mut Call, request: TokenizeRequest) -> Result<TokenizeResponse, Refusal> {
-        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?.map(str::to_owned).unwrap_or_default();
+        let prompt = call.bundle.prompt(request.prompt_name.as_deref())?.text;
         let (texts, is_batch) = request.inputs.into_list();
         call.begin(texts.len(), is_batch)?;
         if texts.iter().any(String::is_empty) {

@@ -1,6 +1,8 @@
 //! Each route's right values: those that the engine gives of the same texts.
 
 use attar_model::Pooling;
+use attar_runtime::Session;
+use attar_serve::NamedBundle;
 use attar_testing::assert_close;
 use serde_json::{Value, json};
 
@@ -289,4 +291,34 @@ fn long_texts_are_cut_at_the_end_that_is_asked_for() {
     let refused = server.post("/models/vectors/embed", &json!({ "inputs": long, "truncate": false }));
     assert_eq!(refused.status, 413);
     assert!(refused.json()["error"].as_str().unwrap().contains("must have at most 48 tokens"), "{refused:?}");
+}
+
+#[test]
+fn prompts_stand_before_texts_as_the_engine_puts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("model");
+    std::fs::create_dir(&dir).unwrap();
+    let none = attar_model::ClassifierInput::FirstToken;
+    crate::models::write(&dir, attar_model::Head::None, none, 7);
+    let prompts = json!({ "prompts": { "query": "Ada ", "passage": "notes " }, "default_prompt_name": "query" });
+    std::fs::write(dir.join("config_sentence_transformers.json"), prompts.to_string()).unwrap();
+    let named = NamedBundle { dir: dir.clone(), ..crate::models::bundle("vectors") };
+    let server = Running::new(vec![named], |_| ());
+    let mut session = Session::load(&dir, &crate::models::options()).unwrap();
+    let pooling = Pooling { normalize: true, ..session.pooling() };
+    let mut expected = |prompt: &str| {
+        session.set_prompt(prompt).unwrap();
+        session.embed(&[("wrote", None)], pooling, |_| ()).unwrap()
+    };
+    let given =
+        |request: Value| -> Vec<Vec<f32>> { serde_json::from_value(server.post("/embed", &request).ok()).unwrap() };
+    assert_eq!(given(json!({ "inputs": "wrote" })), expected("Ada "));
+    assert_eq!(given(json!({ "inputs": "wrote", "prompt_name": "passage" })), expected("notes "));
+    let openai = server.post("/v1/embeddings", &json!({ "input": "wrote" })).ok();
+    assert_eq!(
+        serde_json::from_value::<Vec<f32>>(openai["data"][0]["embedding"].clone()).unwrap(),
+        expected("Ada ")[0]
+    );
+    let unknown = server.post("/embed", &json!({ "inputs": "wrote", "prompt_name": "title" }));
+    assert!(unknown.status == 413 && unknown.body.contains("passage, query"), "{unknown:?}");
 }
