@@ -24,7 +24,8 @@ A round gives every engine, precision and number of threads one turn; who comes 
 short call is one that does not count and several that do. Figures are medians, minima in brackets; ratios
 are of medians, and in brackets of minima, which other work on the machine disturbs least, to the fastest peer of the same
 precision unless said otherwise. The turns of a shape end after `--seconds`, three minutes if left out; making what the
-engines read comes before and takes longer the first time.
+engines read comes before and takes longer the first time. On a machine that is not quiet `--cpu` counts the time that
+threads spend on processors, of one thread: waiting for one is then no part of it.
 """
 
 import argparse
@@ -52,6 +53,9 @@ BOUNDS = {"f32": 1e-4, "int8": 0.15}
 
 def main():
     options = arguments()
+    if options.cpu:
+        options.threads = [1]
+        engines.count_processor_time()
     engines.quiet()
     print(common.machine())
     print(engines.versions())
@@ -95,6 +99,7 @@ def arguments():
     parser.add_argument("--cases", type=listed(list(map(str, CASES))), help="such as 1×32,32×128", metavar="A,B,…")
     parser.add_argument("--threads", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2], metavar="N,…")
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--cpu", action="store_true", help="count time on processors, on one thread")
     parser.add_argument("--seconds", type=float, default=180.0, help="of turns for a shape, at most about so many")
     parser.add_argument("--without", type=lambda text: text.split(","), default=[], help="engines to leave out")
     parser.add_argument("--models", type=pathlib.Path, help="folder to keep the models in")
