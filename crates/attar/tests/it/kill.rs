@@ -58,7 +58,7 @@ fn killed_runs_end_in_the_same_bytes() {
         succeed(folder, &["inspect", "killed"]);
         let mut left: Vec<String> = std::fs::read_dir(&out).unwrap().map(name_of).collect();
         left.sort();
-        let whole = ["events.jsonl", "ledger.jsonl", "manifest.json", "recipe.toml", "result.json", "student"];
+        let whole = ["events.jsonl", "ledger.jsonl", "manifest.json", "recipe.toml", "result.json", "small", "student"];
         assert_eq!(left, whole);
     }
     assert!(interrupted > 0, "no run was killed after it had begun");

@@ -345,6 +345,10 @@ impl<'a> Trainer<'a> {
         };
         let input = self.input(&aligned.teacher_batch(&batch.rows), teacher.encoder());
         let trace = trace(&input);
+        // Answers are those of whole texts.
+        if !self.loss.reads_states() {
+            return Some(TeacherOutput { trace, by_words: None });
+        }
         let required = self.loss.required_outputs(config.layers);
         let (words, counts) = aligned.words(&batch.rows, &batch.lengths);
         let words = Words::new(words, &counts, &self.device);

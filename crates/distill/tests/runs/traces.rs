@@ -79,15 +79,22 @@ fn what_is_learned_does_not_depend_on_the_room() {
 fn kept_answers_are_the_answers() {
     let (folder, _) = workshop(300);
     let folder = folder.path();
-    let answers = |bytes: u64| {
-        let text = recipe(folder, "", bytes);
+    let rows = synthetic::generate(&Streams::new(42), 300, Split::Train).examples;
+    let own = train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(120)).unwrap();
+    save(&own, &folder.join("own"));
+    let by_words = format!(r#", tokenizer = "{}""#, folder.join("own").display());
+    let answers = |of_student: &str, bytes: u64| {
+        let text = recipe(folder, of_student, bytes);
         let (start, end) = (text.find("objective = [").unwrap(), text.find("projection").unwrap());
         let text = text.replace(&text[start..end], "objective = [{ kind = \"soft\", temperature = 2.0 }]\n");
-        outcome(&text, &folder.join(format!("answers-{bytes}")))
+        outcome(&text, &folder.join(format!("answers-{}-{bytes}", of_student.len())))
     };
-    let ((kept, left), (plain, plain_left)) = (answers(ROOM), answers(0));
-    assert_eq!(left.traces.unwrap().read, 2 * left.traces.unwrap().computed);
-    assert_eq!((kept, left.fingerprint), (plain, plain_left.fingerprint));
+    // Also where the student has pieces of its own.
+    for of_student in ["", &by_words] {
+        let ((kept, left), (plain, plain_left)) = (answers(of_student, ROOM), answers(of_student, 0));
+        assert_eq!(left.traces.unwrap().read, 2 * left.traces.unwrap().computed);
+        assert_eq!((kept, left.fingerprint), (plain, plain_left.fingerprint));
+    }
 }
 
 /// Stops a run after so many updates.
