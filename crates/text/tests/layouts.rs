@@ -188,7 +188,7 @@ fn names_lead_to_data_sets() {
     assert_eq!(Layout::from_name("ag_news").unwrap(), Layout::AgNews);
     assert_eq!(
         Task::from_name("sst").unwrap_err().to_string(),
-        "no data set \"sst\", the nearest is \"SST-2\"; there are SST-2, CoLA, RTE, MRPC, STS-B, WNLI, QNLI"
+        "no data set \"sst\", the nearest is \"SST-2\"; there are SST-2, CoLA, RTE, MRPC, STS-B, WNLI, QNLI, QQP, MNLI"
     );
     assert!(Layout::from_name("").is_err() && Task::from_name("snips").is_err());
     assert_eq!(

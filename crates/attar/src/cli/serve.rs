@@ -79,7 +79,7 @@ pub(crate) struct AccessArgs {
     /// Ask for keys: a file with a line for each, `NAME SHA256_OF_KEY [REQUESTS_A_MINUTE]`.
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
-    /// Origins whose pages may ask, as in https://example.org; * for all.
+    /// Origins whose pages may ask, as in `https://example.org`; `*` for all.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) cors: Vec<String>,
 }
