@@ -21,13 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bundles = arguments.map(|dir| named(Path::new(&dir))).collect();
     let meter = Meter::start(MeterOptions::default(), None)?;
     let factors = Factors::new(Grid::world(), Tariff::own_machine());
-    let tell = Arc::new(|event: &Event| {
+    let on_event = Arc::new(|event: &Event| {
         if !matches!(event, Event::Request { .. }) {
             // If standard error is closed there is no reader.
             _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{event:?}\n").as_bytes());
         }
     });
-    let server = Server::new(ServeOptions::new(bundles), meter, factors, tell)?;
+    let server = Server::new(ServeOptions::new(bundles), meter, factors, on_event)?;
     Ok(server.run(Listening::Tcp(TcpListener::bind(address)?))?)
 }
 

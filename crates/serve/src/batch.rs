@@ -76,8 +76,8 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
         self.waiting.retain(|waiting| is_wanted(&waiting.text));
     }
 
-    /// What is to be done now. Where the server `is_hurried`, nothing is waited for.
-    pub(crate) fn next(&mut self, now: Duration, is_hurried: bool) -> Next<K, T> {
+    /// What is to be done now. With `skips_waiting` no text waits for others.
+    pub(crate) fn next(&mut self, now: Duration, skips_waiting: bool) -> Next<K, T> {
         let Some(oldest) = self.waiting.front() else { return Next::Empty };
         let (work, waited) = (oldest.work.clone(), now.saturating_sub(oldest.since));
         let mut tokens = 0_usize;
@@ -93,7 +93,7 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
             tokens = with;
             *chosen = true;
         }
-        if !is_full && !is_hurried && waited < self.policy.max_wait {
+        if !is_full && !skips_waiting && waited < self.policy.max_wait {
             return Next::Wait(self.policy.max_wait - waited);
         }
         let mut batch = Vec::new();

@@ -10,8 +10,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use crate::ending::ending;
 use crate::limits::{Limited, Limits};
+use crate::signals::shutdown;
 
 /// The type that OpenMetrics asks for.
 pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,7 +41,7 @@ pub fn serve_counters(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let end = ending();
+        let end = shutdown();
         started(listener.local_addr()?);
         let mut clock = tokio::time::interval(interval);
         let reading = async {

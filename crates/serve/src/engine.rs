@@ -85,8 +85,8 @@ pub(crate) struct Engine {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Jobs or bundles came, or the end.
-    news: Condvar,
+    /// Signaled when jobs or bundles came, or the server is to end.
+    changed: Condvar,
     start: Instant,
     metrics: Arc<Metrics>,
     is_healthy: AtomicBool,
@@ -97,8 +97,8 @@ struct State {
     queue: Queue<Key, Job>,
     /// Bundles that the thread does not have yet.
     loaded: Vec<(Weak<Bundle>, Session)>,
-    /// Whether texts wait for no others anymore.
-    is_hurried: bool,
+    /// Whether texts no longer wait for others.
+    skips_waiting: bool,
     is_closing: bool,
 }
 
@@ -114,10 +114,10 @@ impl Engine {
     /// # Errors
     /// If the system refuses a thread.
     pub(crate) fn start(policy: BatchPolicy, metrics: Arc<Metrics>, energy: Energy) -> std::io::Result<Engine> {
-        let state = State { queue: Queue::new(policy), loaded: Vec::new(), is_hurried: false, is_closing: false };
+        let state = State { queue: Queue::new(policy), loaded: Vec::new(), skips_waiting: false, is_closing: false };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
-            news: Condvar::new(),
+            changed: Condvar::new(),
             start: Instant::now(),
             metrics,
             is_healthy: AtomicBool::new(true),
@@ -130,7 +130,7 @@ impl Engine {
     /// Gives the thread a bundle's weights. It drops them when nobody holds the bundle anymore.
     pub(crate) fn install(&self, bundle: &Arc<Bundle>, session: Session) {
         self.shared.state().loaded.push((Arc::downgrade(bundle), session));
-        self.shared.news.notify_one();
+        self.shared.changed.notify_one();
     }
 
     /// Accepts all the texts of a request, or none.
@@ -148,7 +148,7 @@ impl Engine {
         let waiting = state.queue.len();
         drop(state);
         self.shared.metrics.queue(waiting);
-        self.shared.news.notify_one();
+        self.shared.changed.notify_one();
         offered.map_err(|_| {
             let said = format!("{waiting} texts wait already: come back later, or send fewer at a time");
             Refusal::new(ErrorType::Overloaded, said)
@@ -161,15 +161,15 @@ impl Engine {
     }
 
     /// From now on texts wait for no others.
-    pub(crate) fn hurry(&self) {
-        self.shared.state().is_hurried = true;
-        self.shared.news.notify_one();
+    pub(crate) fn skip_waiting(&self) {
+        self.shared.state().skips_waiting = true;
+        self.shared.changed.notify_one();
     }
 
     /// Computes what was accepted and ends.
     pub(crate) fn finish(&self) {
         self.shared.state().is_closing = true;
-        self.shared.news.notify_one();
+        self.shared.changed.notify_one();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // It has caught its panics.
@@ -227,8 +227,8 @@ impl Shared {
             }
             state.queue.keep(|job| !job.reply.is_closed());
             let is_closing = state.is_closing;
-            let is_hurried = is_closing || state.is_hurried;
-            let next = state.queue.next(self.start.elapsed(), is_hurried);
+            let skips_waiting = is_closing || state.skips_waiting;
+            let next = state.queue.next(self.start.elapsed(), skips_waiting);
             self.metrics.queue(state.queue.len());
             let patience = match next {
                 Next::Batch(key, batch) => return Some((key, batch)),
@@ -236,7 +236,7 @@ impl Shared {
                 Next::Wait(time) => time.min(energy.interval()),
                 Next::Empty => energy.interval(),
             };
-            let (woken, _) = self.news.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            let (woken, _) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
             drop(woken);
             // Without the lock: dropping weights and reading meters take their time.
             sessions.retain(|_, loaded| loaded.bundle.strong_count() > 0);

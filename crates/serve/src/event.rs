@@ -61,5 +61,5 @@ pub enum Event {
     Stopping,
 }
 
-/// Whoever is told.
-pub type Tell = Arc<dyn Fn(&Event) + Send + Sync>;
+/// Receives the events of a server, on whichever thread they happen.
+pub type EventHandler = Arc<dyn Fn(&Event) + Send + Sync>;

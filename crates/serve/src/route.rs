@@ -64,7 +64,7 @@ pub(crate) async fn respond<R: Route>(
     let bundle = call.as_ref().map_or_else(String::new, |call| call.bundle.name.clone());
     server.metrics.request(R::PATH, &bundle, status);
     let timing = call.as_ref().map(Call::timing).unwrap_or_default();
-    (server.tell)(&Event::Request {
+    (server.on_event)(&Event::Request {
         route: R::PATH,
         bundle,
         key: key.map(|Extension(KeyName(name))| name),

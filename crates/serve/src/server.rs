@@ -10,15 +10,15 @@ use tokio::net::TcpListener;
 
 use crate::batch::BatchPolicy;
 use crate::bundle::{Bundle, NamedBundle, check_name};
-use crate::ending::{Hangups, ending};
 use crate::energy::Energy;
 use crate::engine::Engine;
 use crate::error::{ErrorType, Refusal, ServeError};
-use crate::event::{Event, Tell};
+use crate::event::{Event, EventHandler};
 use crate::keys::Keys;
 use crate::limits::{Limited, Limits};
 use crate::metrics::Metrics;
 use crate::routes;
+use crate::signals::{Hangups, shutdown};
 
 /// How a server is run.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ pub struct Server {
     pub(crate) auto_truncate: bool,
     pub(crate) keys: Option<Keys>,
     pub(crate) cors: Vec<String>,
-    pub(crate) tell: TellBox,
+    pub(crate) on_event: EventHandlerBox,
     pub(crate) start: Instant,
     /// One reload at a time.
     reload: tokio::sync::Mutex<()>,
@@ -103,29 +103,34 @@ pub struct Server {
 
 /// A callback that has a debug form.
 #[derive(Clone)]
-pub(crate) struct TellBox(Tell);
+pub(crate) struct EventHandlerBox(EventHandler);
 
-impl std::fmt::Debug for TellBox {
+impl std::fmt::Debug for EventHandlerBox {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Tell")
+        formatter.write_str("EventHandler")
     }
 }
 
-impl std::ops::Deref for TellBox {
-    type Target = Tell;
+impl std::ops::Deref for EventHandlerBox {
+    type Target = EventHandler;
 
-    fn deref(&self) -> &Tell {
+    fn deref(&self) -> &EventHandler {
         &self.0
     }
 }
 
 impl Server {
     /// Loads all bundles. `meter` reads the energy of the machine, `factors` are what its carbon is computed with, and
-    /// `tell` is told what happens.
+    /// `on_event` is called with each event.
     ///
     /// # Errors
     /// If a bundle cannot be served, two have one name, or an origin is none.
-    pub fn new(options: ServeOptions, meter: Meter, factors: Factors, tell: Tell) -> Result<Server, ServeError> {
+    pub fn new(
+        options: ServeOptions,
+        meter: Meter,
+        factors: Factors,
+        on_event: EventHandler,
+    ) -> Result<Server, ServeError> {
         let named = options.bundles;
         for (index, bundle) in named.iter().enumerate() {
             check_name(&bundle.name)?;
@@ -142,10 +147,10 @@ impl Server {
         let loaded = named.iter().map(Bundle::load).collect::<Result<Vec<_>, _>>()?;
         let engine = Engine::start(options.batches, Arc::clone(&metrics), energy)
             .map_err(|source| ServeError::System { what: "the thread that computes could not be started", source })?;
-        let tell = TellBox(tell);
+        let on_event = EventHandlerBox(on_event);
         let install = |(bundle, session): (Arc<Bundle>, _)| {
             for text in &bundle.notes {
-                tell(&Event::Note { bundle: bundle.name.clone(), text: text.clone() });
+                on_event(&Event::Note { bundle: bundle.name.clone(), text: text.clone() });
             }
             engine.install(&bundle, session);
             bundle
@@ -161,7 +166,7 @@ impl Server {
             auto_truncate: options.auto_truncate,
             keys: options.keys,
             cors: options.cors,
-            tell,
+            on_event,
             start: Instant::now(),
             reload: tokio::sync::Mutex::default(),
         })
@@ -172,7 +177,7 @@ impl Server {
     /// # Errors
     /// If the system refuses an event loop or the listener.
     pub fn run(self, listening: Listening) -> Result<(), ServeError> {
-        self.run_with(listening, ending)
+        self.run_with(listening, shutdown)
     }
 
     /// As [`Server::run`], until `end` is ready.
@@ -214,8 +219,8 @@ impl Server {
         let stopping = Arc::clone(&self);
         let end = async move {
             end.await;
-            stopping.engine.hurry();
-            (stopping.tell)(&Event::Stopping);
+            stopping.engine.skip_waiting();
+            (stopping.on_event)(&Event::Stopping);
         };
         let mut hangups = Hangups::catch();
         let reloading = Arc::clone(&self);
@@ -254,7 +259,7 @@ impl Server {
 
     fn tell_at(&self, at: String) {
         let bundles = self.bundles().iter().map(|bundle| bundle.name.clone()).collect();
-        (self.tell)(&Event::Listening { at, bundles });
+        (self.on_event)(&Event::Listening { at, bundles });
     }
 
     /// All bundles, the default one first.
@@ -303,7 +308,7 @@ impl Server {
                 Err(_) => Some("loading it failed".to_owned()),
             };
             self.metrics.reloaded(&bundle, error.is_none());
-            (self.tell)(&match &error {
+            (self.on_event)(&match &error {
                 None => Event::Reloaded { bundle: bundle.clone() },
                 Some(error) => Event::ReloadRefused { bundle: bundle.clone(), error: error.clone() },
             });

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use attar_distill::model_directory;
 use attar_meter::{Host, Ledger, Meter, SystemClock};
-use attar_serve::{BatchPolicy, Event, Keys, Listening, NamedBundle, RequestLimits, ServeOptions, Server, Tell};
+use attar_serve::{
+    BatchPolicy, Event, EventHandler, Keys, Listening, NamedBundle, RequestLimits, ServeOptions, Server,
+};
 
 use super::energy::setup;
 use crate::cli::serve::{LimitArgs, LogArg, ServeArgs};
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &ServeArgs, threads: Option<usize>) -> anyhow::Result<()
     let meter = Meter::start_on(&Host::local(), Box::new(SystemClock::new()), meter, ledger)?;
     setup::must_read(&args.source, &meter)?;
     meter.reasons().iter().for_each(console::note);
-    Server::new(options, meter, factors, teller(args.log))?.run(listening)?;
+    Server::new(options, meter, factors, event_handler(args.log))?.run(listening)?;
     Ok(())
 }
 
@@ -101,7 +103,7 @@ fn unix_socket(path: &Path) -> anyhow::Result<std::os::unix::net::UnixListener> 
 }
 
 /// Notes for a person, or lines of JSON for a program.
-fn teller(log: LogArg) -> Tell {
+fn event_handler(log: LogArg) -> EventHandler {
     match log {
         LogArg::Json => Arc::new(|event: &Event| {
             if let Ok(line) = serde_json::to_string(event) {

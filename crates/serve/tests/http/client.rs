@@ -56,9 +56,9 @@ impl Running {
         change(&mut options);
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let told = Arc::clone(&events);
-        let tell = Arc::new(move |event: &Event| told.lock().unwrap().push(event.clone()));
+        let on_event = Arc::new(move |event: &Event| told.lock().unwrap().push(event.clone()));
         let factors = Factors::new(Grid::world(), Tariff::own_machine());
-        let server = Server::new(options, meter(), factors, tell).unwrap();
+        let server = Server::new(options, meter(), factors, on_event).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -5,7 +5,7 @@
 
 /// From now on signals do not end the program at once; ready when one comes that asks for the end.
 #[cfg(unix)]
-pub(crate) fn ending() -> impl Future<Output = ()> + Send + 'static {
+pub(crate) fn shutdown() -> impl Future<Output = ()> + Send + 'static {
     use tokio::signal::unix::{SignalKind, signal};
     let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async move {
@@ -19,7 +19,7 @@ pub(crate) fn ending() -> impl Future<Output = ()> + Send + 'static {
 
 /// Ready when the program is asked to end.
 #[cfg(not(unix))]
-pub(crate) fn ending() -> impl Future<Output = ()> + Send + 'static {
+pub(crate) fn shutdown() -> impl Future<Output = ()> + Send + 'static {
     async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
