@@ -160,7 +160,8 @@ fn news() {
 #[test]
 #[ignore = "needs the data sets of ../shared"]
 fn every_task_is_detected() {
-    for task in Task::ALL.into_iter().filter(|&task| glue(task).exists()) {
+    // Of QQP and MNLI, which are not among the data sets, there are files made for tests below.
+    for task in Task::ALL.into_iter().filter(|task| !matches!(task, Task::Qqp | Task::Mnli)) {
         let dir = glue(task);
         assert_eq!(Layout::detect(&dir).unwrap(), Layout::Glue(task));
     }
