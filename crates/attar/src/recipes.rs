@@ -289,7 +289,11 @@ impl Common<'_> {
 }
 
 pub(crate) fn effort(args: &QualityArgs) -> Effort {
-    match args.effort {
+    effort_of(args.effort)
+}
+
+pub(crate) fn effort_of(effort: EffortArg) -> Effort {
+    match effort {
         EffortArg::Quick => Effort::Quick,
         EffortArg::Default => Effort::Default,
         EffortArg::Best => Effort::Best,

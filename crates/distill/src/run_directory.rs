@@ -120,7 +120,7 @@ pub struct ExportedStudent {
     pub held_out: Option<HeldOutLoss>,
     /// What the making cost.
     pub bill: Bill,
-    /// How much of the teacher's work was done without; `None` if nothing was kept.
+    /// How much computing of the teacher was saved by traces on disk; `None` if none were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traces: Option<TracesUsed>,
     /// What a user should know.

@@ -23,7 +23,7 @@ impl Document {
         let text = |summary: &str, kind: &str| {
             json!({ "get": {
                 "summary": summary,
-                "responses": { "200": { "description": "It is so", "content": { kind: { "schema": {} } } } },
+                "responses": { "200": { "description": "OK", "content": { kind: { "schema": {} } } } },
             } })
         };
         for (path, summary, kind) in [
@@ -51,7 +51,7 @@ impl Document {
             "requestBody": { "required": true, "content": request },
             "responses": {
                 "200": { "description": "The answer", "content": answer },
-                "400": error("The body is no JSON, or there is no input"),
+                "400": error("The body is not valid JSON, or there is no input"),
                 "401": error("No key, or an unknown one"),
                 "404": error("There is no bundle of this name"),
                 "413": error("A body, a list or a text that is too long"),

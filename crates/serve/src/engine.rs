@@ -178,6 +178,12 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -199,6 +205,8 @@ impl Shared {
             let outcomes = catch_unwind(AssertUnwindSafe(|| compute_all(session, task, &batch)));
             let inference = begin.elapsed();
             energy.waits();
+            // Also where texts never stop coming.
+            sessions.retain(|_, loaded| loaded.bundle.strong_count() > 0);
             match outcomes {
                 Ok(outcomes) => {
                     for ((job, queue), outcome) in batch.into_iter().zip(outcomes) {

@@ -46,13 +46,14 @@ impl Keys {
                 [name, hash] => (name, hash, None),
                 [name, hash, rate] => {
                     let per_minute = rate.parse::<u32>().ok().filter(|&rate| rate > 0);
-                    let per_minute = per_minute.ok_or_else(|| refused(format!("`{rate}` is no number of requests")))?;
+                    let per_minute =
+                        per_minute.ok_or_else(|| refused(format!("`{rate}` is not a number of requests a minute")))?;
                     let per_minute = f64::from(per_minute);
                     (name, hash, Some(Rate { per_minute, left: Mutex::new((per_minute, Duration::ZERO)) }))
                 }
                 _ => return Err(refused(format!("{} words", words.len()))),
             };
-            let hash = digits(hash).ok_or_else(|| refused("the hash has another form".into()))?;
+            let hash = digits(hash).ok_or_else(|| refused("expected a SHA-256 of 64 hexadecimal digits".into()))?;
             keys.push(Key { name: name.to_owned(), hash, rate });
         }
         if keys.is_empty() {
@@ -153,7 +154,7 @@ mod tests {
             ("ann secret", "line 1"),
             (&format!("ann {SECRET}\nbob {OTHER} 0"), "line 2"),
             (&format!("ann {SECRET} 1 2"), "4 words"),
-            (&format!("ann {}é", &SECRET[..62]), "another form"),
+            (&format!("ann {}é", &SECRET[..62]), "64 hexadecimal digits"),
         ] {
             let error = Keys::parse(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");

@@ -126,7 +126,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => understood(&error),
         Category::Syntax | Category::Eof | Category::Io => {
-            Refusal::new(ErrorType::Validation, format!("the body is no JSON: {error}"))
+            Refusal::new(ErrorType::Validation, format!("the body is not valid JSON: {error}"))
                 .with_status(StatusCode::BAD_REQUEST)
         }
     })

@@ -124,7 +124,7 @@ impl Server {
     /// `on_event` is called with each event.
     ///
     /// # Errors
-    /// If a bundle cannot be served, two have one name, or an origin is none.
+    /// If a bundle cannot be served, two have one name, or an entry of `cors` is no valid origin.
     pub fn new(
         options: ServeOptions,
         meter: Meter,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::training::{EnergyArgs, QualityArgs, ShapeArgs};
+use super::training::{EffortArg, EnergyArgs, ShapeArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct GlueArgs {
@@ -36,8 +36,9 @@ pub(crate) struct GlueArgs {
     pub(crate) teachers: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
-    #[command(flatten)]
-    pub(crate) quality: QualityArgs,
+    /// Rows seen in training: about a third of the default, the default, or up to three times the default.
+    #[arg(long, value_enum, default_value = "default", help_heading = "Training")]
+    pub(crate) effort: EffortArg,
     /// Updates of each stage of every training, to try a suite.
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub(crate) steps: Option<usize>,

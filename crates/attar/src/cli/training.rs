@@ -102,6 +102,15 @@ pub(crate) struct ShapeArgs {
     pub(crate) max_bytes: Option<usize>,
 }
 
+impl ShapeArgs {
+    /// Whether no flag of a shape was given.
+    pub(crate) fn is_default(&self) -> bool {
+        let ShapeArgs { student, init, layers, hidden, heads, feed_forward, tokenizer, vocabulary, max_bytes } = self;
+        let numbers = [layers, hidden, heads, feed_forward, vocabulary, max_bytes];
+        *init == InitArg::Pruned && student.is_none() && tokenizer.is_none() && numbers.iter().all(|n| n.is_none())
+    }
+}
+
 /// How much classes count.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Training")]

@@ -100,8 +100,9 @@ fn planned(args: &DistillArgs, teacher: &Path, within: Option<Duration>) -> anyh
 /// Trains a student of labeled rows and writes it beside in small integers. The folder is held until both are written.
 pub(crate) fn train_and_ship(recipe: Recipe, lock: RunLock) -> anyhow::Result<(ExportedStudent, Shipped)> {
     let out = lock.folder().to_path_buf();
-    let data = LabeledData::load(&recipe.data, &Streams::new(recipe.seed))?;
+    let (data, seed) = (recipe.data.clone(), recipe.seed);
     let exported = training::execute_locked(recipe, lock.clone())?;
+    let data = LabeledData::load(&data, &Streams::new(seed))?;
     let shipped = quantize::ship(&out, &out.join(SMALL), data)?;
     Ok((exported, shipped))
 }

@@ -50,9 +50,15 @@ pub(crate) fn run(args: &GlueArgs, threads: Option<usize>) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Writes what there is so far: all rows, and the table of them.
+/// Writes what there is so far: all rows, those of other calls included, and the table of them.
 fn keep(out: &Path, rows: &[SuiteRow]) -> anyhow::Result<()> {
-    let summary = SuiteSummary::of(rows);
+    let is_here = |other: &SuiteRow| rows.iter().any(|row| row.task == other.task && row.seed == other.seed);
+    let others = task::stored_rows(out).into_iter().filter(|other| !is_here(other));
+    let rows: Vec<SuiteRow> = rows.iter().cloned().chain(others).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let summary = SuiteSummary::of(&rows);
     write_file(&out.join("suite.json"), &serde_json::to_vec_pretty(&json!({ "rows": rows, "summary": summary }))?)?;
     write_file(&out.join("suite.md"), render::markdown(&summary).as_bytes())?;
     Ok(())
@@ -74,6 +80,11 @@ impl<'a> Suite<'a> {
             model_directory::existing(folder)?;
         }
         recipes::energy(&args.energy)?;
+        ensure!(
+            args.recipe.is_none() || args.shape.is_default(),
+            "a recipe says what shape its students have: leave out {} or the flags of a shape",
+            args.recipe.as_deref().unwrap_or(Path::new("the recipe")).display()
+        );
         let recipe = args.recipe.as_deref().map(recipes::read).transpose()?;
         let distinct: BTreeSet<u64> = args.seeds.iter().copied().collect();
         ensure!(distinct.len() == args.seeds.len(), "--seeds names a seed twice");

@@ -10,7 +10,7 @@ use attar_model::Bundle;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use super::{Common, distill_from, effort, gold_stage};
+use super::{Common, distill_from, effort_of, gold_stage};
 use crate::cli::glue::GlueArgs;
 use crate::cli::training::{MoreArgs, TrainingArgs};
 
@@ -18,7 +18,7 @@ use crate::cli::training::{MoreArgs, TrainingArgs};
 pub(crate) fn teacher(args: &GlueArgs, encoder: &Path, data: DataSpec, seed: u64) -> anyhow::Result<Recipe> {
     let training = training(seed);
     let common = Common::new(data, &training, &args.energy)?;
-    let stage = common.finetune_stage(encoder, effort(&args.quality))?;
+    let stage = common.finetune_stage(encoder, effort_of(args.effort))?;
     common.finetune(encoder, true, ClassifierChoice::Auto, stage)
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn student(args: &GlueArgs, data: DataSpec, seed: u64, teacher: &Path
     let training = training(seed);
     let common = Common::new(data, &training, &args.energy)?;
     let more = MoreArgs { unlabeled: Vec::<PathBuf>::new(), noisy_copies: None };
-    distill_from(&common, &args.shape, &more, args.max_tokens, effort(&args.quality), teacher)
+    distill_from(&common, &args.shape, &more, args.max_tokens, effort_of(args.effort), teacher)
 }
 
 /// The student of a recipe that learns from gold labels alone, by the rules of a fine-tuning.

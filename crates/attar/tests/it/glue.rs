@@ -48,8 +48,10 @@ fn tasks(folder: &Path) {
 fn suite(folder: &Path, more: &[&str]) -> Value {
     let teacher = workshop().join("teacher").display().to_string();
     let fixed = ["glue", "--data", "data", "--teacher", &teacher, "--steps", "2", "--no-speed", "--energy", "off"];
-    let shape = ["--vocabulary", "200", "--max-tokens", "24", "--out", "suite", "--json"];
-    json(&succeed(folder, &[&fixed[..], &shape, more].concat()))
+    let out = ["--max-tokens", "24", "--out", "suite", "--json"];
+    // A recipe has a shape of its own.
+    let shape: &[&str] = if more.iter().any(|flag| flag.ends_with(".toml")) { &[] } else { &["--vocabulary", "200"] };
+    json(&succeed(folder, &[&fixed[..], shape, &out, more].concat()))
 }
 
 fn score(row: &Value) -> f64 {
@@ -108,6 +110,10 @@ fn a_suite_scores_every_model_of_every_task() {
     let others: Vec<_> = std::fs::read_dir(folder.join("suite/submission")).unwrap().collect();
     assert_eq!(others.len(), 2);
 
+    // A part of it asked for again leaves the table whole.
+    suite(folder, &["--seeds", "2", "--tasks", "sst-2"]);
+    let whole = json(&std::fs::read_to_string(folder.join("suite/suite.json")).unwrap());
+    assert_eq!(whole["rows"].as_array().unwrap().len(), rows.len());
     // Again: everything is there already.
     let scores = folder.join("suite/mnli/seed-2/scores.json");
     let written = std::fs::metadata(&scores).unwrap().modified().unwrap();
@@ -159,14 +165,29 @@ fn a_failed_task_leaves_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     tasks(&folder.join("data"));
-    std::fs::remove_file(folder.join("data/MNLI/dev_matched.tsv")).unwrap();
+    // MNLI has no rows to augment with.
+    write(folder, "more-sst-2.txt", "turn on the lamp\nbuy two apples\nis the door shut\n");
+    let recipe = r#"
+        data = { kind = "embedded" }
+        more = { unlabeled = ["more-{task}.txt"] }
+        student = { from = "teacher", layers = [1] }
+        stage = [{ name = "answers", objective = [{ kind = "soft" }] }]
+    "#;
+    write(folder, "student.toml", recipe);
     let teacher = workshop().join("teacher").display().to_string();
-    let fixed = ["glue", "--data", "data", "--teacher", &teacher, "--steps", "1", "--seeds", "1", "--no-speed"];
+    let fixed =
+        ["glue", "student.toml", "--data", "data", "--teacher", &teacher, "--steps", "1", "--seeds", "1", "--no-speed"];
     let output =
         attar(folder, &[&fixed[..], &["--energy", "off", "--no-gold", "--out", "suite"]].concat()).output().unwrap();
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(!output.status.success() && said.contains("SST-2 (accuracy)"), "{said}{errors}");
     assert!(errors.contains("failed: MNLI, seed 1"), "{errors}");
+    // A set without one of the parts that are scored is left out before anything is trained.
+    std::fs::remove_file(folder.join("data/MNLI/dev_mismatched.tsv")).unwrap();
+    let error = fail(folder, &["glue", "--data", "data", "--teacher", &teacher, "--tasks", "mnli", "--out", "other"]);
+    assert!(error.contains("MNLI is in none of the folders"), "{error}");
+    let error = fail(folder, &["glue", "student.toml", "--data", "data", "--teacher", &teacher, "--layers", "1"]);
+    assert!(error.contains("a recipe says what shape"), "{error}");
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Memory {
             return Err(Error::refused("memory of the run", allowed(free), need, most.way_out));
         }
         Ok(Some(format!(
-            "the run may need more memory than there is: {need}; there are {}; {} if it fails",
+            "the run may need more memory than there is: {need}; {} are free; if it fails, {}",
             gigabytes(free.bytes),
             most.way_out
         )))
@@ -282,8 +282,8 @@ mod tests {
         let doubt = memory.check(Some(&free(8_000_000_000))).unwrap().unwrap();
         assert_eq!(
             doubt,
-            "the run may need more memory than there is: about 10.0 GB, of which 8.0 GB are large; there are 8.0 GB; \
-             shrink the large if it fails"
+            "the run may need more memory than there is: about 10.0 GB, of which 8.0 GB are large; 8.0 GB are free; \
+             if it fails, shrink the large"
         );
         let error = memory.check(Some(&free(6_000_000_000))).unwrap_err().to_string();
         assert_eq!(

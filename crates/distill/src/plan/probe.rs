@@ -7,7 +7,7 @@ use attar_meter::{Meter, MeterOptions, Seconds};
 use serde::Serialize;
 
 use super::{Plan, PlannedStage};
-use crate::begin::begin;
+use crate::begin::{begin, shrunk};
 use crate::score::Truth;
 use crate::train::{Teacher, Trainer, phase};
 use crate::{Error, billing, evaluate};
@@ -51,9 +51,13 @@ pub fn probe(plan: &Plan, updates: usize, mut progress: impl FnMut()) -> Result<
     let start = Instant::now();
     let begun = begin(plan, &mut meter, &mut |_| {})?;
     let beginning = start.elapsed().as_secs_f64();
+    let mut weights = begun.weights;
     for (index, stage) in plan.stages.iter().enumerate() {
+        if index > 0 {
+            weights = shrunk(plan, index, weights, &mut |_| {})?;
+        }
         let teacher = Teacher::of(plan)?;
-        let mut trainer = Trainer::new(plan, index, &begun.weights, teacher)?;
+        let mut trainer = Trainer::new(plan, index, &weights, teacher)?;
         let mut timed = Vec::new();
         let mut spent = 0.0;
         let steps = spread(stage, 1 + MOST * updates);

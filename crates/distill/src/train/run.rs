@@ -43,7 +43,7 @@ pub struct NewStudent {
     pub scores: Option<Scores>,
     /// The loss on held-out text, where the data are raw text.
     pub held_out: Option<HeldOutLoss>,
-    /// How much of the teacher's work was done without; `None` if nothing was kept.
+    /// How much computing of the teacher was saved by traces on disk; `None` if none were kept.
     pub traces: Option<TracesUsed>,
     /// Time and energy of the run, its resumed parts included.
     pub totals: Totals,
@@ -89,8 +89,8 @@ pub fn train_in_memory(plan: &Plan, observer: &mut dyn Observer) -> Result<NewSt
     Run::start(plan, Store::Memory { best: None }, observer, None)?.finish(None)
 }
 
-/// Dev rows that a teacher is doubted by.
-const DOUBTED_ROWS: usize = 500;
+/// Dev rows by which a teacher is checked before it teaches.
+const CHECKED_ROWS: usize = 500;
 
 /// What stages lead to.
 struct Ended {
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
         self.tell(Event::Began { stage, step, energy: self.meter.reasons().to_vec() })?;
         let teacher = Teacher::of(self.plan)?;
         if (stage, step) == (0, 0) {
-            self.doubt(teacher.as_ref())?;
+            self.check_teacher(teacher.as_ref())?;
         }
         while checkpoint.state.stage < self.plan.stages.len() {
             let (next, done) = self.stage(checkpoint, teacher.clone())?;
@@ -173,14 +173,14 @@ impl<'a> Run<'a> {
 
     /// Says so if the teacher answers the dev rows worse than one class for all of them would: its labels may not be those of
     /// the data.
-    fn doubt(&mut self, teacher: Option<&Teacher>) -> Result<(), Error> {
+    fn check_teacher(&mut self, teacher: Option<&Teacher>) -> Result<(), Error> {
         let (Some(teacher), Some(data), Some(planned)) = (teacher, &self.plan.labeled, &self.plan.teacher) else {
             return Ok(());
         };
         if !matches!(data.dev.target, Target::Classes(_)) || !planned.answers(&data.train.target) {
             return Ok(());
         }
-        let step = data.dev.len().div_ceil(DOUBTED_ROWS).max(1);
+        let step = data.dev.len().div_ceil(CHECKED_ROWS).max(1);
         let rows: Vec<usize> = (0..data.dev.len()).step_by(step).collect();
         let sample = data.dev.subset(&rows);
         let Some(truth) = Truth::of(&sample) else { return Ok(()) };

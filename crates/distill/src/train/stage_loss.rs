@@ -17,6 +17,8 @@ pub struct StageLoss {
     objectives: Vec<Objective>,
     /// What the weight of each objective is multiplied by.
     factors: Vec<f64>,
+    /// Whether terms that compare weights are left out, as in all micro-batches of an update but the first.
+    leaves_weights_out: bool,
     semantics: Semantics,
     /// Width of the teacher's states and number of projections to it, where there are any.
     projections: Option<(usize, usize)>,
@@ -31,7 +33,7 @@ pub struct StageLoss {
 pub struct Loss {
     /// The weighted sum, `[1]`.
     pub total: Tensor<1>,
-    /// The terms before their weights, `[1]` each, without those that compare weights and have the factor 0.
+    /// The terms before their weights, `[1]` each, without those that are left out.
     pub terms: Vec<(&'static str, Tensor<1>)>,
 }
 
@@ -51,10 +53,24 @@ impl StageLoss {
             _ => None,
         };
         let factors = vec![1.0; objectives.len()];
-        StageLoss { encoder, objectives, factors, semantics, projections, weights: None, first_pieces: None }
+        StageLoss {
+            encoder,
+            objectives,
+            factors,
+            leaves_weights_out: false,
+            semantics,
+            projections,
+            weights: None,
+            first_pieces: None,
+        }
     }
 
-    /// Multiplies the weights of the objectives by these from now on. Terms that compare weights are left out at 0.
+    /// Leaves out the terms that compare weights from now on, or no longer.
+    pub(crate) fn leave_weights_out(&mut self, leaves: bool) {
+        self.leaves_weights_out = leaves;
+    }
+
+    /// Multiplies the weights of the objectives by these from now on.
     ///
     /// # Panics
     /// If there is not one for each objective.
@@ -196,7 +212,7 @@ impl StageLoss {
         let mut total: Option<Tensor<1>> = None;
         for (objective, factor) in self.objectives.iter().zip(&self.factors) {
             // Weights are the same in every micro-batch, and comparing them costs as much each time.
-            if objective.projects_weights() && *factor == 0.0 {
+            if objective.projects_weights() && self.leaves_weights_out {
                 continue;
             }
             let term = objective.value(&comparison);

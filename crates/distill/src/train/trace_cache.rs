@@ -24,7 +24,7 @@ use crate::run_directory::hexadecimal;
 
 use record_file::RecordFile;
 
-/// How much of a teacher's work a run did without, since it began or was resumed.
+/// How much computing of the teacher was saved by traces on disk, since the run began or was resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct TracesUsed {
     /// Tokens that the teacher computed.
@@ -95,9 +95,11 @@ impl TraceCache {
     pub(super) fn open(folder: &TraceFolder, needs: TraceNeeds) -> Result<TraceCache, Error> {
         let failed = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
         std::fs::create_dir_all(&folder.path).map_err(|source| failed(&folder.path, source))?;
+        let opened = std::cell::RefCell::new(Vec::new());
         let file = |what: &str| {
             let key: [u8; 32] = Sha256::digest(format!("{} {what}", folder.run)).into();
             let path = folder.path.join(format!("{}.traces", &hexadecimal(&key)[..16]));
+            opened.borrow_mut().push(path.clone());
             RecordFile::open(&path, key).map_err(|source| failed(&path, source))
         };
         let logits = file("logits")?;
@@ -105,6 +107,12 @@ impl TraceCache {
             Some(required) if needs.repeats => Some(file(&format!("{required:?}"))?),
             _ => None,
         };
+        // States that another stage read are in the way of this one's.
+        for entry in std::fs::read_dir(&folder.path).map_err(|source| failed(&folder.path, source))?.flatten() {
+            if !opened.borrow().contains(&entry.path()) {
+                std::fs::remove_file(entry.path()).map_err(|source| failed(&entry.path(), source))?;
+            }
+        }
         let taken: u64 = std::fs::read_dir(&folder.path)
             .map_err(|source| failed(&folder.path, source))?
             .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
@@ -113,7 +121,7 @@ impl TraceCache {
         Ok(TraceCache { needs, states, logits, left, used: TracesUsed::default() })
     }
 
-    /// How much of the teacher's work was done without since this was opened.
+    /// How much computing was saved since this was opened.
     pub(super) fn used(&self) -> TracesUsed {
         self.used
     }
@@ -253,7 +261,8 @@ fn counts(like: &TraceNumbers, required: Option<&RequiredOutputs>, shape: RowSha
     like.clone().states(required).into_iter().map(|(measure, _)| measure.count(shape)).collect()
 }
 
-/// Keeps a record if it is new and there is room for it. A disk that is full costs time, not the run.
+/// Keeps a record if it is new and there is room for it. Where the disk is full its room is given back, for checkpoints need it
+/// more.
 fn put(file: &mut RecordFile, left: &mut u64, row: u32, bytes: &[u8]) {
     let cost = RecordFile::cost(bytes.len());
     if file.holds(row) || cost > *left {
@@ -261,7 +270,10 @@ fn put(file: &mut RecordFile, left: &mut u64, row: u32, bytes: &[u8]) {
     }
     match file.put(row, bytes) {
         Ok(()) => *left -= cost,
-        Err(_) => *left = 0,
+        Err(_) => {
+            *left = 0;
+            file.clear();
+        }
     }
 }
 

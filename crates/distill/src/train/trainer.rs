@@ -142,7 +142,7 @@ impl<'a> Trainer<'a> {
     /// If the folder or a file in it cannot be created.
     pub(super) fn keeping_traces(mut self, folder: &TraceFolder) -> Result<Self, Error> {
         let Some(teacher) = self.teacher.as_ref().filter(|teacher| teacher.keeps_traces()) else { return Ok(self) };
-        // Hidden pieces and mixed words are others each time.
+        // Masking and mixed vocabularies change the input on every pass.
         if self.loss.masking().is_some() || self.plan.mixture.is_some() {
             return Ok(self);
         }
@@ -185,11 +185,8 @@ impl<'a> Trainer<'a> {
             if micro > 0 && objectives.iter().all(Objective::projects_weights) {
                 break;
             }
-            let times = |objective: &Objective| match (objective.projects_weights(), micro) {
-                (false, _) => 1.0,
-                (true, 0) => batches.len() as f64,
-                (true, _) => 0.0,
-            };
+            let times = |objective: &Objective| if objective.projects_weights() { batches.len() as f64 } else { 1.0 };
+            self.loss.leave_weights_out(micro > 0);
             self.loss.set_factors(objectives.iter().zip(&factors).map(|(o, factor)| factor * times(o)).collect());
             let place = [self.index as u64, step as u64, micro as u64];
             let mut batch = self.batch(rows, step, &place);
@@ -218,6 +215,7 @@ impl<'a> Trainer<'a> {
                 None => more,
             });
         }
+        self.loss.leave_weights_out(false);
         let Some(gradients) = gradients else { return Ok(report) };
         report.norm = self.finite(step, "the gradient norm", gradients.norm()?, report.rate)?;
         let clip = self.stage.spec.clip;

@@ -247,6 +247,14 @@ fn weights_are_compared_across_vocabularies() {
         assert!((a.terms["shared-projection"] - b.terms["shared-projection"]).abs() < 1e-5 * a.loss, "{a:?} {b:?}");
     }
     assert_eq!(five.len(), 4);
+    // The loss on held-out text has every term, whatever the last micro-batch left out.
+    let several = text(2, "")
+        .replace("steps = 60", "steps = 4")
+        .replace("rate = 0.01", "rate = 0.01\n            accumulate = 3");
+    let (_, exported) = run(&several, &folder.path().join("several"));
+    let held_out = exported.held_out.unwrap();
+    assert!(held_out.loss.is_finite() && held_out.terms.values().all(|term| *term > 0.0), "{held_out:?}");
+    assert_eq!(held_out.terms.len(), 2);
     let refused = |text: String| Plan::new(Recipe::parse(&text).unwrap()).unwrap_err().to_string();
     assert!(refused(text(1, "")).contains("name the pairs"), "{}", refused(text(1, "")));
     Plan::new(Recipe::parse(&text(1, r#", map = "top""#)).unwrap()).unwrap();

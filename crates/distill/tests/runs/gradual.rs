@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attar_distill::plan::{Cost, Plan};
+use attar_distill::plan::{Cost, Plan, probe};
 use attar_distill::recipe::Recipe;
 use attar_distill::train::train;
 use attar_distill::{Error, RunDirectory};
@@ -43,6 +43,7 @@ fn units_go_from_stage_to_stage() {
     let flops: Vec<f64> =
         Cost::of(&plan).stages.iter().map(|stage| stage.student_flops / stage.tokens as f64).collect();
     assert!(flops[0] > flops[1] && flops[1] > flops[2], "{flops:?}");
+    assert!(probe(&plan, 1, || ()).unwrap().seconds > 0.0);
     let (losses, whole) = outcome(&text, &folder.join("whole"));
     assert_eq!(losses.len(), 12);
     let bundle = Bundle::read(&whole.student).unwrap();

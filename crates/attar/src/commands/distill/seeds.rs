@@ -1,5 +1,6 @@
 //! A distillation by several seeds: how much of a score is chance.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use attar_distill::data::LabeledData;
@@ -16,6 +17,8 @@ use crate::{console, recipes};
 
 /// Makes teacher and student with each seed in a folder of its own, and scores them on the rows that the seed held out.
 pub(super) fn run(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Path) -> anyhow::Result<()> {
+    let distinct: BTreeSet<u64> = args.seeds.iter().copied().collect();
+    anyhow::ensure!(distinct.len() == args.seeds.len(), "--seeds names a seed twice");
     let (mut rows, mut runs) = (Vec::new(), Vec::new());
     for (index, &seed) in args.seeds.iter().enumerate() {
         console::note(format!("seed {seed}: {} of {}", index + 1, args.seeds.len()));
@@ -29,7 +32,7 @@ pub(super) fn run(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Pat
         let models = [teacher, Model::trained(STUDENT, &made.student), Model::small(&made.small, &made.student)];
         let data = LabeledData::load(&recipes::data(&args.data)?, &Streams::new(seed))?;
         let scoring = Scoring {
-            task: &data.train.name,
+            task: &data.dev.name,
             seed,
             data: &data.dev,
             metrics: &data.metrics,

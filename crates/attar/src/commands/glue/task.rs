@@ -40,6 +40,8 @@ pub(super) struct Task {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     models: BTreeMap<String, String>,
+    /// Whether speed was measured too.
+    has_speed: bool,
     rows: Vec<SuiteRow>,
 }
 
@@ -47,7 +49,12 @@ impl Task {
     /// The data set in a folder. One without a training part is learned from by its dev part and scored by its test part.
     pub(super) fn of(layout: Layout, path: PathBuf) -> Result<Task, DataError> {
         let (learned, scored) = match layout.load(&path, Split::Train) {
-            Ok(_) => (Split::Train, layout.scored()),
+            Ok(_) => {
+                for &part in layout.scored() {
+                    layout.load(&path, part)?;
+                }
+                (Split::Train, layout.scored())
+            }
             Err(error @ DataError::NoSplit { .. }) => {
                 let both = [Split::Dev, Split::TestLabeled].map(|part| layout.load(&path, part));
                 if both.iter().any(Result::is_err) {
@@ -71,19 +78,24 @@ impl Task {
         let fingerprints: BTreeMap<String, String> =
             models.iter().map(|model| (model.name.to_string(), model.fingerprint.clone())).collect();
         let file = folder.join(SCORES);
-        if let Some(stored) = stored(&file).filter(|stored| stored.models == fingerprints) {
+        if let (Layout::Glue(task), Some(student)) = (self.layout, models.iter().find(|model| model.name == STUDENT))
+            && suite.seeds.first() == Some(&seed)
+        {
+            submission::write(task, &self.path, &student.directory, suite)?;
+        }
+        let has_speed = !suite.args.no_speed;
+        let fits = |stored: &Stored| stored.models == fingerprints && (stored.has_speed || !has_speed);
+        if let Some(stored) = stored(&file).filter(fits) {
             return Ok(stored.rows);
         }
         let mut rows = Vec::new();
         for &part in self.scored {
             rows.extend(self.score(suite, seed, part, &models)?);
         }
-        if let (Layout::Glue(task), Some(student)) = (self.layout, models.iter().find(|model| model.name == STUDENT))
-            && suite.seeds.first() == Some(&seed)
-        {
-            submission::write(task, &self.path, &student.directory, suite)?;
-        }
-        write_file(&file, &serde_json::to_vec_pretty(&Stored { models: fingerprints, rows: rows.clone() })?)?;
+        write_file(
+            &file,
+            &serde_json::to_vec_pretty(&Stored { models: fingerprints, has_speed, rows: rows.clone() })?,
+        )?;
         Ok(rows)
     }
 
@@ -92,7 +104,7 @@ impl Task {
         let student_folder = folder.join("student");
         let mut recipe = self.student(suite, seed, &teacher_folder)?;
         shorten(&mut recipe, suite.args.steps);
-        let gold = recipes::suite::gold_only(&recipe, &teacher_folder, recipes::effort(&suite.args.quality))?;
+        let gold = recipes::suite::gold_only(&recipe, &teacher_folder, recipes::effort_of(suite.args.effort))?;
         let (student, small) = train_and_ship(recipe, RunLock::take(&student_folder)?).context("the student")?;
         let mut models = vec![teacher, Model::trained(STUDENT, &student), Model::small(&small, &student)];
         if !suite.args.no_gold {
@@ -186,6 +198,18 @@ fn shorten(recipe: &mut Recipe, steps: Option<usize>) {
         stage.length = StageLength::Steps(steps);
         stage.evaluate_every = 0;
     }
+}
+
+/// The rows of all tasks and seeds that a folder holds.
+pub(super) fn stored_rows(suite: &Path) -> Vec<SuiteRow> {
+    let below = |path: &Path| -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        paths
+    };
+    let files = below(suite).into_iter().flat_map(|task| below(&task)).map(|seed| seed.join(SCORES));
+    files.filter_map(|file| stored(&file)).flat_map(|stored| stored.rows).collect()
 }
 
 /// Scores that were written before; what cannot be read is made again.

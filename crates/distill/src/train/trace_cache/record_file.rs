@@ -90,6 +90,13 @@ impl RecordFile {
         Ok(record)
     }
 
+    /// Forgets all records and gives their room back, as far as the system lets it.
+    pub(super) fn clear(&mut self) {
+        self.index.clear();
+        self.end = HEADER;
+        let _ = self.file.set_len(HEADER);
+    }
+
     /// True if there is a record of a row.
     pub(super) fn holds(&self, row: u32) -> bool {
         self.index.contains_key(&row)
@@ -169,6 +176,18 @@ mod tests {
         // What is appended now stands where the torn one began.
         file.put(2, b"again").unwrap();
         assert_eq!(opened(&folder).get(2).unwrap(), b"again");
+    }
+
+    #[test]
+    fn a_cleared_file_takes_records_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = opened(&folder);
+        file.put(1, b"one").unwrap();
+        file.clear();
+        assert!(!file.holds(1) && file.get(1).is_none());
+        assert_eq!(std::fs::metadata(folder.path().join("records")).unwrap().len(), HEADER);
+        file.put(2, b"two").unwrap();
+        assert_eq!(opened(&folder).get(2).unwrap(), b"two");
     }
 
     #[test]
