@@ -1,4 +1,6 @@
-"""Writes the tables of the experiment into README.md, from results.jsonl, peers.jsonl and ablation.jsonl, and prints them.
+"""Writes the tables of the experiment into README.md and the project's own, and prints them.
+
+From results.jsonl, peers.jsonl and ablation.jsonl:
 
     python3 experiments/defaults/summary.py
 
@@ -17,9 +19,9 @@ SIZES = ("8", "64", "256", "full")
 METHODS = {"tfidf": "TF-IDF + LR", "frozen": "frozen + LR", "setfit": "SetFit", "st": "s-t"}
 # What the models have to reach.
 RETENTION, BYTES, SPEED, MINUTES = 0.96, 10.0, 5.0, 15.0
-# Training rows of the sets whose time counts, and how many the goal speaks of.
 # Of two cores a run keeps so many busy; the time of the clock is that of whatever else the machine does.
 CORES_BUSY = 1.5
+# Training rows of the sets whose time counts, and how many the goal speaks of.
 ROWS_TIMED, ROWS_OF_GOAL = range(5000, 20001), 10000
 
 
@@ -159,6 +161,26 @@ def cost_table(table):
     return text if len(text) > 2 else ["Nothing has been run yet."]
 
 
+def readme_table(table):
+    """The rows of the project's README: those with from 64 rows a class."""
+    text = head(
+        "data", "training rows", "word and character n-grams, logistic regression", "frozen encoder, logistic regression",
+        "teacher", "student as shipped", "retained", "bytes", "speedup", "core-minutes, teacher + student")
+    for one, size in table.rows:
+        if size == "8" or not table.lines(one, size):
+            continue
+        of = lambda value, spec: cell(table.over(one, size, value), spec)
+        bytes_ = of(lambda line: line["student"]["bytes"] / 1e6, ".1f"), of(ratio("bytes"), ".1f")
+        kept = table.over(one, size, lambda line: 100 * retention(line, one.metrics[0]))
+        text.append(row(
+            f"{one.title}, {size_name(size)}", cell(table.train_rows(one, size), ","),
+            *(cell(table.peer(one, size, method)) for method in ("tfidf", "frozen")),
+            *(cell(table.model(one, size, role)) for role in ("teacher", "student")),
+            f"{kept:.1f} %", f"{bytes_[0]} MB, {bytes_[1]}× smaller", of(ratio("micros"), ".1f") + "×",
+            of(core_minutes, ".0f")))
+    return text
+
+
 def compare(ours, theirs):
     """Ours less theirs, and whether that is above, a tie (inside the interval of the difference) or below."""
     difference = ours.mean - theirs.mean
@@ -285,11 +307,17 @@ def main():
     ]
     text = "\n\n".join(part if isinstance(part, str) else "\n".join(part) for part in parts)
     print(text)
-    before, _, rest = README.read_text().partition(BEGIN)
-    _, found, after = rest.partition(END)
+    put(README, BEGIN, END, text)
+    put(sets.ROOT / "README.md", "<!-- defaults: begin -->", "<!-- defaults: end -->", "\n".join(readme_table(table)))
+
+
+def put(file, begin, end, text):
+    """Puts a text between two lines of a file."""
+    before, _, rest = file.read_text().partition(begin)
+    _, found, after = rest.partition(end)
     if not found:
-        raise SystemExit(f"{README.name}: expected the lines {BEGIN} and {END} around the tables")
-    README.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        raise SystemExit(f"{file}: expected the lines {begin} and {end} around the tables")
+    file.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 if __name__ == "__main__":

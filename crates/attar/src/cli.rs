@@ -120,7 +120,7 @@ pub(crate) struct FinetuneArgs {
 pub(crate) struct DistillArgs {
     /// Teacher: a fine-tuned model directory, the folder of a `finetune` run, or a bare encoder.
     ///
-    /// A bare encoder is fine-tuned on the data first, or teaches its states on raw text (`--corpus`).
+    /// A bare encoder is fine-tuned on the data first, for as long as its rules say (--steps and --rate are the student's), or teaches its states on raw text (`--corpus`).
     #[arg(long, required_unless_present = "recipe", help_heading = "Student")]
     pub(crate) teacher: Option<PathBuf>,
     #[command(flatten)]
@@ -140,7 +140,7 @@ pub(crate) struct DistillArgs {
     /// Train on gold labels alone, as a comparison that shows what the teacher adds.
     #[arg(long, hide_short_help = true, help_heading = "Training")]
     pub(crate) gold_only: bool,
-    /// Make everything once with each of these seeds and print means and deviations, as in 1,2,3.
+    /// Repeat the whole run with each of these seeds and print means and standard deviations, as in 1,2,3.
     #[arg(
         long,
         value_delimiter = ',',
@@ -150,7 +150,7 @@ pub(crate) struct DistillArgs {
         help_heading = "Training"
     )]
     pub(crate) seeds: Vec<u64>,
-    /// Most bytes of the teacher's traces kept on disk during the run, so that it reads a row once; 0 keeps none.
+    /// Maximum disk space for cached teacher outputs during the run, so that they are not recomputed; 0 disables the cache.
     #[arg(long, default_value = "1GB", value_name = "BYTES", value_parser = bytes_or_none, hide_short_help = true, help_heading = "Training")]
     pub(crate) trace_cache: usize,
     #[command(flatten)]

@@ -134,8 +134,8 @@ impl Observer for RunProgress {
             }
             Event::Finished { .. } => self.bar.finish_and_clear(),
             Event::WeakTeacher { accuracy, majority, rows } => console::warning(format!(
-                "the teacher answers {:.1} % of {rows} held-out rows right, and the most frequent class alone {:.1} %: are its \
-                 labels those of the data?",
+                "the teacher is right on {:.1} % of {rows} held-out rows; always predicting the most frequent class would score \
+                 {:.1} %: check that its labels are those of the data and that it was trained long enough",
                 100.0 * accuracy,
                 100.0 * majority
             )),

@@ -60,8 +60,10 @@ pub fn existing(path: &Path) -> Result<PathBuf, Error> {
 pub fn name(path: &Path) -> String {
     let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match own(path) {
-        // A run's student is better known by its run.
-        Some(student) if student == STUDENT => path.parent().and_then(own).unwrap_or(student),
+        // A run's student is better known by its run; a run may be called so itself.
+        Some(student) if student == STUDENT && path.join("config.json").exists() => {
+            path.parent().and_then(own).unwrap_or(student)
+        }
         Some(name) => name,
         None => path.display().to_string(),
     }
@@ -181,8 +183,21 @@ mod tests {
 
     #[test]
     fn students_are_called_like_their_runs() {
-        for (path, expected) in [("runs/small/student", "small"), ("models/bert", "bert"), ("student", "student")] {
-            assert_eq!(name(Path::new(path)), expected);
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        // A run called small, and one that is itself called student.
+        for model in ["runs/small/student", "runs/student/student", "models/bert"] {
+            std::fs::create_dir_all(at(model)).unwrap();
+            std::fs::write(at(model).join("config.json"), "{}").unwrap();
+        }
+        for (path, expected) in [
+            ("runs/small/student", "small"),
+            ("runs/small", "small"),
+            ("runs/student", "student"),
+            ("runs/student/student", "student"),
+            ("models/bert", "bert"),
+        ] {
+            assert_eq!(name(&at(path)), expected, "{path}");
         }
     }
 }

@@ -86,6 +86,8 @@ pub struct Plan {
     pub(crate) grid: Grid,
     pub(crate) tariff: Tariff,
     pub(crate) notes: Vec<String>,
+    /// Where the memory of this machine may not be enough: no part of what a run leaves, which does not depend on the machine.
+    scarce_memory: Option<String>,
 }
 
 impl Plan {
@@ -216,9 +218,9 @@ impl Plan {
             grid,
             tariff,
             notes,
+            scarce_memory: None,
         };
-        let doubt = Memory::of(&plan).check(FreeMemory::here().as_ref())?;
-        plan.notes.extend(doubt);
+        plan.scarce_memory = Memory::of(&plan).check(FreeMemory::here().as_ref())?;
         Ok(plan)
     }
 
@@ -297,6 +299,11 @@ impl Plan {
     /// Notes to show the user.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// A warning where the memory of this machine may not be enough for the run.
+    pub fn scarce_memory(&self) -> Option<&str> {
+        self.scarce_memory.as_deref()
     }
 
     /// Updates of all stages.

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 /// A model on a task, made with a seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SuiteRow {
-    /// The task, or one of the parts that it is scored on.
+    /// The task.
     pub task: String,
+    /// The part of it that is scored, where it has several, as MNLI has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Seed of the models.
     pub seed: u64,
     /// What the model is in the suite, such as `student`.
@@ -44,7 +47,7 @@ pub struct Making {
 /// A model on a task over all seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SuiteLine {
-    /// The task.
+    /// The task, with the part that is scored where it has several.
     pub task: String,
     /// The metric that decides on it.
     pub metric: Option<Metric>,
@@ -70,7 +73,7 @@ pub struct SuiteLine {
     pub joules: Option<Spread>,
 }
 
-/// A model over all tasks: the mean over the tasks, seed by seed.
+/// A model over all tasks: the mean over the tasks, seed by seed, of which each counts once whatever its parts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SuiteAverage {
     /// The model.
@@ -95,13 +98,14 @@ pub struct SuiteSummary {
 impl SuiteSummary {
     /// Of all rows.
     pub fn of(rows: &[SuiteRow]) -> SuiteSummary {
-        let tasks = distinct(rows.iter().map(|row| row.task.as_str()));
+        let tasks: Vec<String> = rows.iter().map(SuiteRow::scored).collect();
+        let tasks = distinct(tasks.iter().map(String::as_str));
         let models = distinct(rows.iter().map(|row| row.model.as_str()));
         let mut lines = Vec::new();
         for task in &tasks {
             for model in &models {
                 let of_both: Vec<&SuiteRow> =
-                    rows.iter().filter(|row| row.task == *task && row.model == *model).collect();
+                    rows.iter().filter(|row| row.scored() == *task && row.model == *model).collect();
                 lines.extend(SuiteLine::of(&of_both));
             }
         }
@@ -111,6 +115,14 @@ impl SuiteSummary {
 }
 
 impl SuiteRow {
+    /// What is scored: the task, or a part of it.
+    fn scored(&self) -> String {
+        match &self.part {
+            Some(part) => format!("{}, {part}", self.task),
+            None => self.task.clone(),
+        }
+    }
+
     fn score(&self) -> Option<f64> {
         self.scores.first()?.value
     }
@@ -122,7 +134,7 @@ impl SuiteLine {
         let first = rows.first()?;
         let making = |pick: fn(&Making) -> Option<f64>| spread(rows, |row| row.made.as_ref().and_then(pick));
         Some(SuiteLine {
-            task: first.task.clone(),
+            task: first.scored(),
             metric: first.scores.first().map(|score| score.metric),
             model: first.model.clone(),
             score: spread(rows, SuiteRow::score),
@@ -150,7 +162,15 @@ fn average(rows: &[SuiteRow], model: &str) -> SuiteAverage {
     let means = |value: fn(&SuiteRow) -> Option<f64>| {
         let mean = |&seed: &u64| {
             let of_seed: Vec<&SuiteRow> = own.iter().filter(|row| row.seed == seed).copied().collect();
-            Some(spread(&of_seed, value).filter(|spread| spread.count == tasks)?.mean)
+            let tasks_here = distinct(of_seed.iter().map(|row| row.task.as_str()));
+            if tasks_here.len() < tasks {
+                return None;
+            }
+            let of_task = |task: &&str| {
+                let parts: Vec<&SuiteRow> = of_seed.iter().filter(|row| row.task == *task).copied().collect();
+                Some(spread(&parts, value)?.mean)
+            };
+            Some(Spread::of(&tasks_here.iter().map(of_task).collect::<Option<Vec<f64>>>()?)?.mean)
         };
         Spread::of(&seeds.iter().filter_map(mean).collect::<Vec<f64>>())
     };
@@ -170,6 +190,7 @@ mod tests {
     fn row(task: &str, seed: u64, model: &str, score: Option<f64>, kept: Option<f64>) -> SuiteRow {
         SuiteRow {
             task: task.into(),
+            part: None,
             seed,
             model: model.into(),
             scores: vec![Score { metric: Metric::Accuracy, value: score, interval: None, rows: 10 }],
@@ -203,6 +224,18 @@ mod tests {
         assert_eq!((average.model.as_str(), average.tasks), ("student", 2));
         assert!((average.score.unwrap().mean - 0.5).abs() < 1e-12);
         assert!((average.kept.unwrap().mean - 0.8125).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_task_of_two_parts_counts_once() {
+        let part =
+            |part: &str, score: f64| SuiteRow { part: Some(part.into()), ..row("a", 1, "student", Some(score), None) };
+        let rows = [part("matched", 0.2), part("mismatched", 0.4), row("b", 1, "student", Some(0.9), None)];
+        let summary = SuiteSummary::of(&rows);
+        let names: Vec<_> = summary.lines.iter().map(|line| line.task.as_str()).collect();
+        assert_eq!(names, ["a, matched", "a, mismatched", "b"]);
+        assert_eq!(summary.averages[0].tasks, 2);
+        assert!((summary.averages[0].score.unwrap().mean - 0.6).abs() < 1e-12);
     }
 
     #[test]

@@ -123,8 +123,8 @@ impl Bundle {
             let known: Vec<&str> = self.prompts.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let own = &self.name;
-            let said = format!("the bundle `{own}` has no prompt `{name}`, it has {known}: leave `prompt_name` out");
-            Refusal::new(ErrorType::Validation, said)
+            let said = format!("the bundle `{own}` has no prompt `{name}` (available: {known}): use one of these, or leave `prompt_name` out");
+            Refusal::new(ErrorType::Validation, said).with_status(axum::http::StatusCode::UNPROCESSABLE_ENTITY)
         })
     }
 }

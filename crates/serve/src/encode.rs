@@ -83,7 +83,7 @@ pub(crate) fn encode(bundle: &Bundle, source: &Source, truncation: Truncation) -
 fn check(bundle: &Bundle, encoding: &Encoding) -> Result<(), Refusal> {
     let (tokens, max_tokens) = (encoding.len(), bundle.max_tokens);
     if tokens > max_tokens {
-        let way_out = "shorten the text, or send \"truncate\": true";
+        let way_out = "shorten the text, or have it cut on the right (\"truncate\": true)";
         let said = format!("`inputs` must have at most {max_tokens} tokens, given: {tokens}; {way_out}");
         return Err(Refusal::new(ErrorType::Validation, said));
     }

@@ -140,7 +140,7 @@ async fn authorize(State(server): State<Arc<Server>>, mut request: Request, next
 }
 
 async fn unknown() -> Response<Body> {
-    let said = "there is no such route: /openapi.json names all of them";
+    let said = "there is no such route: see /openapi.json";
     Refusal::new(ErrorType::Validation, said).with_status(axum::http::StatusCode::NOT_FOUND).response(false)
 }
 

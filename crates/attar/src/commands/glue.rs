@@ -34,7 +34,7 @@ pub(crate) fn run(args: &GlueArgs, threads: Option<usize>) -> anyhow::Result<()>
             // One task that cannot be had takes none of the others with it.
             Err(error) if crate::is_stop(&error) => return Err(error),
             Err(error) => {
-                console::warning(format!("{}, seed {seed}: {error:#}", task.name()));
+                console::warning(format!("{}, seed {seed} failed: {error:#}", task.name()));
                 failed.push(format!("{}, seed {seed}", task.name()));
             }
         }
@@ -46,13 +46,13 @@ pub(crate) fn run(args: &GlueArgs, threads: Option<usize>) -> anyhow::Result<()>
         true => console::json(&json!({ "rows": rows, "summary": summary, "failed": failed }))?,
         false => console::say(render::terminal(&summary))?,
     }
-    ensure!(failed.is_empty(), "failed: {}; the same command tries these again", failed.join("; "));
+    ensure!(failed.is_empty(), "failed: {}; run the same command again to retry", failed.join("; "));
     Ok(())
 }
 
 /// Writes what there is so far: all rows, those of other calls included, and the table of them.
 fn keep(out: &Path, rows: &[SuiteRow]) -> anyhow::Result<()> {
-    let is_here = |other: &SuiteRow| rows.iter().any(|row| row.task == other.task && row.seed == other.seed);
+    let is_here = |other: &SuiteRow| rows.iter().any(|row| (&row.task, row.seed) == (&other.task, other.seed));
     let others = task::stored_rows(out).into_iter().filter(|other| !is_here(other));
     let rows: Vec<SuiteRow> = rows.iter().cloned().chain(others).collect();
     if rows.is_empty() {

@@ -13,6 +13,7 @@ pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let plan = Plan::new(Recipe::read(&args.recipe)?)?;
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
+    plan.scarce_memory().into_iter().for_each(console::warning);
     let (cost, memory, free) = (Cost::of(&plan), Memory::of(&plan), FreeMemory::here());
     let mut bar = counting(args.probe * plan.stages().len(), "probing updates");
     let estimate = if args.probe > 0 { Some(probe(&plan, args.probe, || bar.inc(1))?) } else { None };

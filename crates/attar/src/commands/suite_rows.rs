@@ -16,8 +16,8 @@ use crate::{console, engine};
 /// What the models are called.
 pub(crate) const TEACHER: &str = "teacher";
 pub(crate) const STUDENT: &str = "student";
-pub(crate) const SMALL: &str = "student, small integers";
-pub(crate) const GOLD: &str = "student of gold labels alone";
+pub(crate) const SMALL: &str = "student, quantized";
+pub(crate) const GOLD: &str = "student, gold labels only";
 
 /// A model that is made, with what its making took.
 pub(crate) struct Model {
@@ -53,8 +53,10 @@ impl Model {
 
 /// Rows to score by.
 pub(crate) struct Scoring<'a> {
-    /// What the rows are called in the table.
+    /// The task whose rows they are.
     pub(crate) task: &'a str,
+    /// The part of it, where it has several.
+    pub(crate) part: Option<&'a str>,
     /// Seed of the models and of the intervals.
     pub(crate) seed: u64,
     pub(crate) data: &'a Dataset,
@@ -83,6 +85,7 @@ pub(crate) fn score(
     let teacher = rows.first().map(|row| row.scores.clone()).unwrap_or_default();
     let suite_row = |row: super::eval::Row| SuiteRow {
         task: scoring.task.into(),
+        part: scoring.part.map(str::to_string),
         seed: scoring.seed,
         kept: (row.name != TEACHER).then(|| retention(&row.scores, &teacher)).flatten(),
         made: models.iter().find(|model| model.name == row.name).and_then(|model| model.made),

@@ -80,6 +80,7 @@ pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<Ex
     let directory = RunDirectory::open_locked(lock, &plan)?;
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
+    plan.scarce_memory().into_iter().for_each(console::warning);
     let trained = train(&plan, &directory, &mut RunProgress::new()).with_context(|| {
         format!("the run stopped; the same command resumes from the last checkpoint in {}", out.display())
     })?;

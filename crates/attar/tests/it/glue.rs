@@ -54,6 +54,18 @@ fn suite(folder: &Path, more: &[&str]) -> Value {
     json(&succeed(folder, &[&fixed[..], shape, &out, more].concat()))
 }
 
+/// A recipe that needs a file for each task, and that of SST-2.
+fn recipe(folder: &Path) {
+    write(folder, "more-sst-2.txt", "turn on the lamp\nbuy two apples\nis the door shut\n");
+    let recipe = r#"
+        data = { kind = "embedded" }
+        more = { unlabeled = ["more-{task}.txt"] }
+        student = { from = "teacher", layers = [1] }
+        stage = [{ name = "answers", objective = [{ kind = "soft" }] }]
+    "#;
+    write(folder, "student.toml", recipe);
+}
+
 fn score(row: &Value) -> f64 {
     row["scores"][0]["value"].as_f64().unwrap()
 }
@@ -65,19 +77,19 @@ fn a_suite_scores_every_model_of_every_task() {
     tasks(&folder.join("data"));
     let made = suite(folder, &["--seeds", "1,2"]);
     let rows = made["rows"].as_array().unwrap();
-    let of = |task: &str, seed: u64| -> Vec<&Value> {
-        rows.iter().filter(|row| row["task"] == task && row["seed"] == seed).collect()
+    let of = |task: &str, part: Option<&str>, seed: u64| -> Vec<&Value> {
+        let fits = |row: &&Value| row["task"] == task && row["part"].as_str() == part && row["seed"] == seed;
+        rows.iter().filter(fits).collect()
     };
-    for (task, count) in [("SST-2", 30), ("MNLI", 20), ("MNLI, mismatched dev", 25)] {
+    for (task, part, count) in [("SST-2", None, 30), ("MNLI", Some("dev"), 20), ("MNLI", Some("mismatched dev"), 25)] {
         for seed in [1, 2] {
-            let models: Vec<&str> = of(task, seed).iter().map(|row| row["model"].as_str().unwrap()).collect();
-            let expected =
-                ["teacher", "student", "student, small integers", "student of gold labels alone", "word n-grams"];
+            let models: Vec<&str> = of(task, part, seed).iter().map(|row| row["model"].as_str().unwrap()).collect();
+            let expected = ["teacher", "student", "student, quantized", "student, gold labels only", "word n-grams"];
             assert_eq!(models, expected, "{task}");
-            let teacher = of(task, seed)[0];
+            let teacher = of(task, part, seed)[0];
             assert_eq!(teacher["scores"][0]["rows"], count);
             assert!(teacher["kept"].is_null());
-            for row in of(task, seed).into_iter().skip(1).filter(|_| score(teacher) > 0.0) {
+            for row in of(task, part, seed).into_iter().skip(1).filter(|_| score(teacher) > 0.0) {
                 let kept = row["kept"].as_f64().unwrap();
                 assert!((kept - score(row) / score(teacher)).abs() < 1e-12, "{row}");
             }
@@ -86,12 +98,12 @@ fn a_suite_scores_every_model_of_every_task() {
     // Seeds make different models; their mean is in the summary.
     let lines = made["summary"]["lines"].as_array().unwrap();
     let student = lines.iter().find(|line| line["task"] == "SST-2" && line["model"] == "student").unwrap();
-    let own: Vec<f64> = [1, 2].map(|seed| score(of("SST-2", seed)[1])).to_vec();
+    let own: Vec<f64> = [1, 2].map(|seed| score(of("SST-2", None, seed)[1])).to_vec();
     assert!((student["score"]["mean"].as_f64().unwrap() - own.iter().sum::<f64>() / 2.0).abs() < 1e-12);
     assert_eq!(student["score"]["count"], 2);
-    assert_eq!(made["summary"]["averages"][1]["tasks"], 3);
+    assert_eq!(made["summary"]["averages"][1]["tasks"], 2);
     let table = std::fs::read_to_string(folder.join("suite/suite.md")).unwrap();
-    assert!(table.contains("| SST-2 (accuracy)") && table.contains("mean of 3 tasks"), "{table}");
+    assert!(table.contains("| SST-2 (accuracy)") && table.contains("mean of 2 tasks"), "{table}");
 
     // The dev part was seen by no training: checkpoints were chosen by rows of the training part.
     let manifest = json(&std::fs::read_to_string(folder.join("suite/sst-2/seed-1/teacher/manifest.json")).unwrap());
@@ -126,17 +138,10 @@ fn a_suite_takes_its_students_from_a_recipe() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     tasks(&folder.join("data"));
-    write(folder, "more-sst-2.txt", "turn on the lamp\nbuy two apples\nis the door shut\n");
-    let recipe = r#"
-        data = { kind = "embedded" }
-        more = { unlabeled = ["more-{task}.txt"] }
-        student = { from = "teacher", layers = [1] }
-        stage = [{ name = "answers", objective = [{ kind = "soft" }] }]
-    "#;
-    write(folder, "student.toml", recipe);
+    recipe(folder);
     let made = suite(folder, &["student.toml", "--seeds", "1", "--tasks", "sst-2", "--no-gold"]);
     let models: Vec<&str> = made["rows"].as_array().unwrap().iter().map(|row| row["model"].as_str().unwrap()).collect();
-    assert_eq!(models, ["teacher", "student", "student, small integers", "word n-grams"]);
+    assert_eq!(models, ["teacher", "student", "student, quantized", "word n-grams"]);
     // Another suite with the same teachers.
     let others = ["glue", "student.toml", "--data", "data", "--teachers", "suite", "--tasks", "sst-2", "--seeds", "1"];
     let more = [
@@ -165,15 +170,8 @@ fn a_failed_task_leaves_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     tasks(&folder.join("data"));
-    // MNLI has no rows to augment with.
-    write(folder, "more-sst-2.txt", "turn on the lamp\nbuy two apples\nis the door shut\n");
-    let recipe = r#"
-        data = { kind = "embedded" }
-        more = { unlabeled = ["more-{task}.txt"] }
-        student = { from = "teacher", layers = [1] }
-        stage = [{ name = "answers", objective = [{ kind = "soft" }] }]
-    "#;
-    write(folder, "student.toml", recipe);
+    // MNLI has no rows beside its own.
+    recipe(folder);
     let teacher = workshop().join("teacher").display().to_string();
     let fixed =
         ["glue", "student.toml", "--data", "data", "--teacher", &teacher, "--steps", "1", "--seeds", "1", "--no-speed"];
@@ -237,7 +235,7 @@ fn a_distillation_by_several_seeds_gives_means() {
     let made = json(&succeed(folder, &[&fixed[..], &["--seeds", "1,2", "--vocabulary", "200", "--json"]].concat()));
     let lines = made["summary"]["lines"].as_array().unwrap();
     let names: Vec<&str> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
-    assert_eq!(names, ["teacher", "student", "student, small integers"]);
+    assert_eq!(names, ["teacher", "student", "student, quantized"]);
     let scores: Vec<f64> = made["runs"]
         .as_array()
         .unwrap()

@@ -92,12 +92,12 @@ impl Memory {
         let Some(free) = free else { return Ok(None) };
         let most = self.parts.iter().max_by_key(|part| part.bytes);
         let Some(most) = most.filter(|_| self.bytes > free.bytes) else { return Ok(None) };
-        let need = format!("about {}, of which {} are {}", gigabytes(self.bytes), gigabytes(most.bytes), most.name);
+        let need = format!("about {}, of which {} is for {}", gigabytes(self.bytes), gigabytes(most.bytes), most.name);
         if self.bytes as f64 * CERTAIN > free.bytes as f64 {
             return Err(Error::refused("memory of the run", allowed(free), need, most.way_out));
         }
         Ok(Some(format!(
-            "the run may need more memory than there is: {need}; {} are free; if it fails, {}",
+            "the run may need more memory than there is: {need}; {} is free; if it fails, {}",
             gigabytes(free.bytes),
             most.way_out
         )))
@@ -282,14 +282,14 @@ mod tests {
         let doubt = memory.check(Some(&free(8_000_000_000))).unwrap().unwrap();
         assert_eq!(
             doubt,
-            "the run may need more memory than there is: about 10.0 GB, of which 8.0 GB are large; 8.0 GB are free; \
+            "the run may need more memory than there is: about 10.0 GB, of which 8.0 GB is for large; 8.0 GB is free; \
              if it fails, shrink the large"
         );
         let error = memory.check(Some(&free(6_000_000_000))).unwrap_err().to_string();
         assert_eq!(
             error,
-            "memory of the run: expected at most 6.0 GB, what this machine has free, got about 10.0 GB, of which 8.0 GB are \
-             large; shrink the large"
+            "memory of the run: expected at most 6.0 GB, what this machine has free, got about 10.0 GB, of which 8.0 GB is \
+             for large; shrink the large"
         );
         let limited = FreeMemory { bytes: 50_000_000, group: Some("/sys/fs/cgroup/job".into()) };
         let error = memory.check(Some(&limited)).unwrap_err().to_string();

@@ -24,6 +24,14 @@ fn recipe(folder: &Path, of_student: &str, bytes: u64) -> String {
     text.replace(&format!("\"{path}\" }}"), &format!("\"{path}\", trace-cache = {bytes} }}"))
 }
 
+/// Has a student read pieces of its own.
+fn own_pieces(folder: &Path) -> String {
+    let rows = synthetic::generate(&Streams::new(42), 300, Split::Train).examples;
+    let own = train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(120)).unwrap();
+    save(&own, &folder.join("own"));
+    format!(r#", tokenizer = "{}""#, folder.join("own").display())
+}
+
 /// The losses of a run and what it left.
 pub(super) fn outcome(recipe: &str, out: &Path) -> (Vec<f64>, ExportedStudent) {
     let plan = Plan::new(Recipe::parse(recipe).unwrap()).unwrap();
@@ -61,10 +69,7 @@ fn rows_are_computed_once_and_read_twice() {
 fn what_is_learned_does_not_depend_on_the_room() {
     let (folder, _) = workshop(300);
     let folder = folder.path();
-    let rows = synthetic::generate(&Streams::new(42), 300, Split::Train).examples;
-    let own = train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(120)).unwrap();
-    save(&own, &folder.join("own"));
-    let by_words = format!(r#", tokenizer = "{}""#, folder.join("own").display());
+    let by_words = own_pieces(folder);
     for (name, of_student) in [("pieces", ""), ("words", &*by_words)] {
         let run = |bytes: u64| outcome(&recipe(folder, of_student, bytes), &folder.join(format!("{name}-{bytes}")));
         let ((much, much_left), (little, little_left)) = (run(ROOM), run(LITTLE_ROOM));
@@ -79,10 +84,7 @@ fn what_is_learned_does_not_depend_on_the_room() {
 fn kept_answers_are_the_answers() {
     let (folder, _) = workshop(300);
     let folder = folder.path();
-    let rows = synthetic::generate(&Streams::new(42), 300, Split::Train).examples;
-    let own = train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(120)).unwrap();
-    save(&own, &folder.join("own"));
-    let by_words = format!(r#", tokenizer = "{}""#, folder.join("own").display());
+    let by_words = own_pieces(folder);
     let answers = |of_student: &str, bytes: u64| {
         let text = recipe(folder, of_student, bytes);
         let (start, end) = (text.find("objective = [").unwrap(), text.find("projection").unwrap());

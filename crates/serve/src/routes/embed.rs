@@ -83,27 +83,38 @@ impl Route for Embed {
         let (sources, is_batch) = request.inputs.sources(&prompt);
         call.begin(sources.len(), is_batch)?;
         let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
-        let pooling = pooled(call, request.normalize, &prompt, &sources);
-        Ok(EmbedResponse(vectors(call, sources, truncation, pooling, request.dimensions).await?))
+        let (normalize, dimensions) = (request.normalize, request.dimensions);
+        Ok(EmbedResponse(vectors(call, sources, truncation, &prompt, normalize, dimensions).await?))
     }
 }
 
-/// What vectors are made of: of texts that begin with a prompt, or of ids, which hold theirs or none.
-pub(crate) fn pooled(call: &Call, normalize: bool, prompt: &Prompt, sources: &[Source]) -> (Pooling, usize) {
-    let has_ids = sources.iter().any(|source| matches!(source, Source::Ids(_)));
-    (Pooling { normalize, ..call.bundle.pooling }, if has_ids { 0 } else { prompt.skipped })
-}
-
-/// A vector for each input. Fewer dimensions are made a vector of length 1 again where vectors are.
+/// A vector for each input; texts begin with the prompt already. Fewer dimensions are made a vector of length 1 again where vectors are.
 pub(crate) async fn vectors(
     call: &mut Call,
     sources: Vec<Source>,
     truncation: Truncation,
-    (pooling, skipped): (Pooling, usize),
+    prompt: &Prompt,
+    normalize: bool,
     dimensions: Option<usize>,
 ) -> Result<Vec<Vec<f32>>, Refusal> {
-    let outcomes = call.compute(Task::Vectors(pooling, skipped), sources, truncation).await?;
-    let mut vectors: Vec<Vec<f32>> = outcomes.into_iter().map(numbers).collect();
+    let pooling = Pooling { normalize, ..call.bundle.pooling };
+    let mut vectors = vec![Vec::new(); sources.len()];
+    // Ids are the whole input: where a prompt's tokens are not pooled, these have none to leave out.
+    let has_no_prompt = |source: &Source| prompt.skipped > 0 && matches!(source, Source::Ids(_));
+    let (ids, texts): (Vec<_>, Vec<_>) = sources.into_iter().enumerate().partition(|(_, source)| has_no_prompt(source));
+    for (group, skipped) in [(texts, prompt.skipped), (ids, 0)] {
+        if group.is_empty() {
+            continue;
+        }
+        let (places, sources): (Vec<usize>, Vec<Source>) = group.into_iter().unzip();
+        // Cut on the left a text loses its prompt first, and words of its own would be left out in its place.
+        let cuts_prompt = skipped > 0 && truncation.direction == TruncationDirection::Left;
+        let truncation = Truncation { truncates: truncation.truncates && !cuts_prompt, ..truncation };
+        let outcomes = call.compute(Task::Vectors(pooling, skipped), sources, truncation).await?;
+        for (place, outcome) in places.into_iter().zip(outcomes) {
+            vectors[place] = numbers(outcome);
+        }
+    }
     if let Some(dimensions) = dimensions {
         let longest = vectors.first().map_or(0, Vec::len);
         if dimensions == 0 || dimensions > longest {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embed::{Inputs, pooled, vectors};
+use super::embed::{Inputs, vectors};
 use crate::call::Call;
 use crate::error::Refusal;
 use crate::route::Route;
@@ -86,8 +86,7 @@ impl Route for Embeddings {
         let (sources, is_batch) = request.input.sources(&prompt);
         call.begin(sources.len(), is_batch)?;
         let truncation = call.truncation(None);
-        let pooling = pooled(call, true, &prompt, &sources);
-        let vectors = vectors(call, sources, truncation, pooling, request.dimensions).await?;
+        let vectors = vectors(call, sources, truncation, &prompt, true, request.dimensions).await?;
         let data = vectors.into_iter().enumerate().map(|(index, vector)| {
             let embedding = match request.encoding_format {
                 EncodingFormat::Float => OpenAiVector::Float(vector),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embed::{pooled, vectors};
+use super::embed::vectors;
 use crate::call::Call;
 use crate::encode::{Source, Truncation, TruncationDirection};
 use crate::error::Refusal;
@@ -57,8 +57,7 @@ impl Route for Similarity {
         let sources = texts.map(|text| Source::Text(format!("{}{text}", prompt.text))).collect::<Vec<_>>();
         let direction = parameters.truncation_direction;
         let truncation = Truncation { direction, ..call.truncation(parameters.truncate) };
-        let pooling = pooled(call, true, &prompt, &sources);
-        let vectors = vectors(call, sources, truncation, pooling, None).await?;
+        let vectors = vectors(call, sources, truncation, &prompt, true, None).await?;
         let Some((first, others)) = vectors.split_first() else { return Ok(SimilarityResponse(Vec::new())) };
         let cosine = |other: &Vec<f32>| first.iter().zip(other).map(|(a, b)| a * b).sum();
         Ok(SimilarityResponse(others.iter().map(cosine).collect()))

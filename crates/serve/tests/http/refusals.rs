@@ -23,7 +23,7 @@ fn each_error_has_its_status_and_kind() {
         ("/embed", json!({ "inputs": ["a", "b", "c", "d"] }), 413, "Validation", "maximum allowed batch size 3"),
         ("/embed", json!({ "inputs": long }), 413, "Validation", "must have at most 48 tokens"),
         ("/embed", json!({ "inputs": "x".repeat(3000) }), 413, "Validation", "more than 2000 bytes"),
-        ("/embed", json!({ "inputs": "a", "prompt_name": "query" }), 413, "Validation", "no prompt `query`"),
+        ("/embed", json!({ "inputs": "a", "prompt_name": "query" }), 422, "Validation", "no prompt `query`"),
         ("/embed", json!({ "inputs": 5 }), 422, "Validation", "expected a string"),
         ("/embed", json!({ "input": "a" }), 422, "Validation", "inputs"),
         ("/embed", json!({ "inputs": "a", "dimensions": 25 }), 422, "Validation", "from 1 to 24"),

@@ -320,5 +320,44 @@ fn prompts_stand_before_texts_as_the_engine_puts_them() {
         expected("Ada ")[0]
     );
     let unknown = server.post("/embed", &json!({ "inputs": "wrote", "prompt_name": "title" }));
-    assert!(unknown.status == 413 && unknown.body.contains("passage, query"), "{unknown:?}");
+    assert!(unknown.status == 422 && unknown.body.contains("passage, query"), "{unknown:?}");
+}
+
+#[test]
+fn prompts_that_are_not_pooled_are_left_out_of_texts_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("model");
+    std::fs::create_dir(&dir).unwrap();
+    let none = attar_model::ClassifierInput::FirstToken;
+    crate::models::write(&dir, attar_model::Head::None, none, 7);
+    std::fs::create_dir_all(dir.join("1_Pooling")).unwrap();
+    let modules = json!([
+        { "idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer" },
+        { "idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling" },
+    ]);
+    let pooling = json!({ "word_embedding_dimension": 16, "pooling_mode_mean_tokens": true, "include_prompt": false });
+    let prompts = json!({ "prompts": { "query": "Ada " }, "default_prompt_name": "query" });
+    for (file, text) in
+        [("modules.json", modules), ("1_Pooling/config.json", pooling), ("config_sentence_transformers.json", prompts)]
+    {
+        std::fs::write(dir.join(file), text.to_string()).unwrap();
+    }
+    let server = Running::new(vec![NamedBundle { dir, ..crate::models::bundle("vectors") }], |_| ());
+    let given = |inputs: Value| -> Vec<Vec<f32>> {
+        serde_json::from_value(server.post("/embed", &json!({ "inputs": inputs })).ok()).unwrap()
+    };
+    let tokens = server.post("/tokenize", &json!({ "inputs": ["Ada wrote"] })).ok();
+    let ids: Vec<u64> = tokens[0].as_array().unwrap().iter().map(|token| token["id"].as_u64().unwrap()).collect();
+    let (text, of_ids) = (given(json!("wrote")), given(json!(ids)));
+    // The same tokens, of which the text's prompt is not pooled.
+    assert_ne!(text, of_ids);
+    assert_eq!(given(json!(["wrote", ids])), [text[0].clone(), of_ids[0].clone()]);
+    assert_eq!(given(json!([ids, "wrote"])), [of_ids[0].clone(), text[0].clone()]);
+
+    // Cut on the left such a text would lose its prompt, and words of its own in its place.
+    let long = "wrote ".repeat(100);
+    let request = |side: &str| json!({ "inputs": long, "truncate": true, "truncation_direction": side });
+    assert_eq!(server.post("/embed", &request("right")).status, 200);
+    let refused = server.post("/embed", &request("left"));
+    assert!(refused.status == 413 && refused.body.contains("cut on the right"), "{refused:?}");
 }

@@ -19,6 +19,13 @@ use crate::{console, recipes};
 pub(super) fn run(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Path) -> anyhow::Result<()> {
     let distinct: BTreeSet<u64> = args.seeds.iter().copied().collect();
     anyhow::ensure!(distinct.len() == args.seeds.len(), "--seeds names a seed twice");
+    if has_teacher {
+        console::warning(format!(
+            "{} was made with one seed and may have learned from rows that the others hold out: its scores are inflated then, \
+             and the students' shares of them too low; give the encoder that it was made from, and each seed makes its own",
+            given.display()
+        ));
+    }
     let (mut rows, mut runs) = (Vec::new(), Vec::new());
     for (index, &seed) in args.seeds.iter().enumerate() {
         console::note(format!("seed {seed}: {} of {}", index + 1, args.seeds.len()));
@@ -33,6 +40,7 @@ pub(super) fn run(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Pat
         let data = LabeledData::load(&recipes::data(&args.data)?, &Streams::new(seed))?;
         let scoring = Scoring {
             task: &data.dev.name,
+            part: None,
             seed,
             data: &data.dev,
             metrics: &data.metrics,

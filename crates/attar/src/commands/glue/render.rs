@@ -6,18 +6,8 @@ use comfy_table::presets::ASCII_MARKDOWN;
 
 use crate::tables;
 
-const COLUMNS: [&str; 10] = [
-    "task",
-    "model",
-    "score ± deviation",
-    "of the teacher",
-    "parameters",
-    "bytes",
-    "FLOPs",
-    "µs/text",
-    "J/1,000 texts",
-    "made in",
-];
+const COLUMNS: [&str; 10] =
+    ["task", "model", "score ± SD", "retained", "parameters", "bytes", "FLOPs", "µs/text", "J/1,000 texts", "training"];
 
 /// For a person at the terminal.
 pub(super) fn terminal(summary: &SuiteSummary) -> String {

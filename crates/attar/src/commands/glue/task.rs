@@ -169,13 +169,10 @@ impl Task {
             train = train.take(rows, &streams);
         }
         let baseline = Contender::Baseline(Box::new(NgramBaseline::train(&train, &streams)?));
-        let task = match part {
-            part if part == self.scored[0] => self.name().to_string(),
-            part => format!("{}, {}", self.name(), part.name()),
-        };
         let energy = recipes::energy(&suite.args.energy)?;
         let scoring = Scoring {
-            task: &task,
+            task: self.name(),
+            part: (self.scored.len() > 1).then(|| part.name()),
             seed,
             data: &self.layout.load(&self.path, part)?,
             metrics: self.layout.metrics(),
