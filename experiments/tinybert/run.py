@@ -81,6 +81,12 @@ def general_student():
     return f'{{ from = "model", path = {json.dumps(str(RUNS / "general"))}, new-head = true }}'
 
 
+def own_pieces_student():
+    """Cut out of the teacher, with pieces trained on raw text in place of BERT's."""
+    numbers = ", ".join(f"{key} = {value}" for key, value in SHAPE.items() if key != "layers")
+    return f'{{ from = "teacher", layers = [3, 6, 9, 12], {numbers}, tokenizer = {json.dumps(str(pieces()))} }}'
+
+
 def without(kind):
     return [state for state in STATES if state != kind]
 
@@ -95,6 +101,7 @@ ROWS = {
     "no-hidden": ("without hidden states", lambda: recipe(general_student(), without("hidden"))),
     "no-attention": ("without attention scores", lambda: recipe(general_student(), without("attention"))),
     "no-states": ("answers alone", lambda: recipe(general_student(), [])),
+    "both-at-once": ("cut out of the teacher, 4,928 pieces of its own", lambda: recipe(own_pieces_student(), augmented=False)),
 }
 
 
@@ -120,6 +127,14 @@ def general(teacher, count):
         shape = [part for key, value in SHAPE.items() for part in (f"--{key}", value)]
         own = ["--init", "random", "--tokenizer", TOKENIZER, *shape]
         attar("distill", "--teacher", teacher, "--corpus", *TEXT, *own, "--out", out, *cut(count))
+
+
+def pieces():
+    out = RUNS / "pieces"
+    if not (out / "vocab.txt").exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        attar("vocab", "train", "--text", *TEXT, "--size", 4928, "--out", out)
+    return out
 
 
 def augmented(task):
@@ -174,11 +189,11 @@ def table(out):
                 f" ± {scale * value['deviation']:.{places}f}" if value["deviation"] is not None else ""
             )
             name = model if model in ("teacher", "word n-grams") else f"{title} ({model})"
-            made = line["seconds"]
+            made = "–" if line["seconds"] is None else f"{line['seconds']['mean'] / 60:.0f} min"
             lines.append(
                 f"| {name} | {line['task']} ({line['metric']}) | {spread(line['score'])} | {spread(line['kept'], 100, 1)} | "
                 f"{line['parameters'] or '–'} | {line['bytes'] / 1e6:.1f} MB | {spread(line['micros'], 1, 0)} | "
-                f"{'–' if made is None else f'{made['mean'] / 60:.0f} min'} |"
+                f"{made} |"
             )
     out.write_text("\n".join(lines) + "\n")
 

@@ -363,6 +363,17 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
             rows: args.rows,
         });
     }
+    if args.label.tagged || crate::rows::is_tagged(&path) {
+        return Ok(DataSpec::Tagged {
+            train: path,
+            dev: args.dev.clone(),
+            dev_share: args.dev_share.unwrap_or(DEV_SHARE),
+            labels: args.label.labels.clone(),
+            metric: args.metric.clone(),
+            max_tokens: args.max_tokens,
+            rows: args.rows,
+        });
+    }
     let regression = args.regression.as_ref().map(|range| [range[0], range[1]]);
     Ok(DataSpec::Table {
         train: path,

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use attar_distill::data::{default_metrics, multi_label_target, table};
 use attar_distill::score;
-use attar_model::Target;
 use attar_model::hf_config::are_default_labels;
-use attar_text::labeled::{Dataset, Example, LabeledSpec, Target as DataTarget, TargetSpec, read};
+use attar_model::{Head, Target};
+use attar_text::labeled::{Dataset, Example, LabeledSpec, Target as DataTarget, TargetSpec, read, read_tagged};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 use attar_text::table::TableSpec;
@@ -16,12 +16,18 @@ use attar_text::table::TableSpec;
 use crate::cli::data::{ScoringArgs, SplitArg, TableArgs};
 use crate::{console, engine};
 
+/// Endings of files in CoNLL's format.
+const TAGGED: [&str; 4] = ["conll", "iob", "iob2", "bio"];
+
+/// Whether a file has sentences whose words have tags, by its name.
+pub(crate) fn is_tagged(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
+    TAGGED.iter().any(|ending| name.rsplit_once('.').is_some_and(|(_, found)| found == *ending))
+}
+
 /// The rows to score by, their labels read as a model names them, and the metrics: the one that decides first.
-pub(crate) fn labeled(
-    path: &Path,
-    args: &ScoringArgs,
-    answer: Option<&Target>,
-) -> anyhow::Result<(Dataset, Vec<Metric>)> {
+pub(crate) fn labeled(path: &Path, args: &ScoringArgs, head: Option<&Head>) -> anyhow::Result<(Dataset, Vec<Metric>)> {
     let (data, usual) = if path.is_dir() {
         let layout = layout(path, args)?;
         let data = match args.split.unwrap_or(SplitArg::Dev) {
@@ -39,7 +45,11 @@ pub(crate) fn labeled(
              of the part as --data",
             path.display()
         );
-        let data = of_table(path, args, answer)?;
+        let tagger = matches!(head, Some(Head::TokenClassification { .. }));
+        let data = match tagger || args.label.tagged || is_tagged(path) {
+            true => tagged(path, args, head)?,
+            false => of_table(path, args, head)?,
+        };
         let usual = default_metrics(&data.target);
         (data, usual)
     };
@@ -67,6 +77,7 @@ pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> 
         DataTarget::Classes(labels) => TargetSpec::Named(labels.names.clone()),
         DataTarget::MultiLabel(labels) => several(args, Some(labels.names.clone())),
         &DataTarget::Regression { low, high } => TargetSpec::Regression { low, high },
+        DataTarget::Tags(_) => bail!("{}: a baseline learns labels of texts, and here words have tags", data.name),
     };
     let whole = match path.is_dir() {
         true => training(path, args)?,
@@ -113,8 +124,21 @@ fn read_aloud(spec: &LabeledSpec) -> anyhow::Result<Dataset> {
     Ok(loaded.data)
 }
 
+/// Sentences with tags, which are the model's unless the user names them.
+fn tagged(path: &Path, args: &ScoringArgs, head: Option<&Head>) -> anyhow::Result<Dataset> {
+    let models = match head {
+        Some(Head::TokenClassification { labels }) if !are_default_labels(labels) => Some(labels.as_slice()),
+        _ => None,
+    };
+    Ok(read_tagged(path, args.label.labels.as_deref().or(models))?)
+}
+
 /// Rows of a table, their labels read as the model names them unless the user does.
-fn of_table(path: &Path, args: &ScoringArgs, answer: Option<&Target>) -> anyhow::Result<Dataset> {
+fn of_table(path: &Path, args: &ScoringArgs, head: Option<&Head>) -> anyhow::Result<Dataset> {
+    let answer = match head {
+        Some(Head::Classification { target }) => Some(target),
+        _ => None,
+    };
     let target = match (answer, &args.label.labels) {
         (Some(Target::Regression), _) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
         (Some(Target::MultiLabel(_)), Some(names)) => several(args, Some(names.clone())),

@@ -74,6 +74,7 @@ impl NgramBaseline {
                 let sets = data.label_sets().ok_or_else(|| without_labels(data))?;
                 select_one_vs_rest(&features, &sets, names.len(), &SOFTMAX_GRID, streams)
             }
+            Target::Tags(_) => return Err(words_have_tags(data)),
             Target::Regression { low, high } => {
                 model.range = Some([low, high]);
                 let score = |example: &Example| match example.label {
@@ -161,6 +162,12 @@ fn by_column(model: &LinearModel) -> Vec<f32> {
     let outputs = model.bias.len();
     let places = (0..model.columns).flat_map(|column| (0..outputs).map(move |output| (output, column)));
     places.map(|(output, column)| model.weights[output * model.columns + column]).collect()
+}
+
+/// Baselines answer whole texts.
+fn words_have_tags(data: &Dataset) -> Error {
+    let out = "leave the baseline out";
+    Error::refused(&data.name, "a label for each text, which a baseline learns", "a tag for each word", out)
 }
 
 fn without_labels(data: &Dataset) -> Error {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use attar_model::EncoderConfig;
-use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read};
+use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read, read_tagged};
 use attar_text::layout::{Layout, Split};
-use attar_text::metrics::Metric;
+use attar_text::metrics::{Metric, TagScheme};
 use attar_text::random::Streams;
 use attar_text::synthetic;
 use attar_text::table::{Column, Format, Header, Quoting, TableSpec, TextEncoding};
@@ -52,10 +52,20 @@ impl LabeledData {
             }
             DataSpec::Table { metric, max_tokens, .. } => {
                 let (train, dev) = tables(spec, streams, &mut notes)?;
-                let metrics = match metric {
-                    Some(name) => vec![Metric::from_name(name)?],
-                    None => default_metrics(&train.target),
+                let metrics = metrics(metric.as_deref(), &train.target)?;
+                (train, dev, metrics, *max_tokens)
+            }
+            DataSpec::Tagged { train, dev, dev_share, labels, metric, max_tokens, .. } => {
+                let learned = read_tagged(train, labels.as_deref())?;
+                let (train, dev) = match dev {
+                    // The dev sentences have the tags of the training sentences, in their order.
+                    Some(dev) => {
+                        let dev = read_tagged(dev, learned.target.labels().map(|labels| labels.names.as_slice()))?;
+                        (learned, dev)
+                    }
+                    None => hold_out(&learned, *dev_share, streams, &mut notes)?,
                 };
+                let metrics = metrics(metric.as_deref(), &train.target)?;
                 (train, dev, metrics, *max_tokens)
             }
             DataSpec::Corpus { .. } => {
@@ -73,7 +83,7 @@ impl LabeledData {
             }
         };
         let rows = match spec {
-            DataSpec::Known { rows, .. } | DataSpec::Table { rows, .. } => *rows,
+            DataSpec::Known { rows, .. } | DataSpec::Table { rows, .. } | DataSpec::Tagged { rows, .. } => *rows,
             DataSpec::Corpus { .. } | DataSpec::Memory { .. } | DataSpec::Embedded { .. } => None,
         };
         let train = match rows {
@@ -81,7 +91,7 @@ impl LabeledData {
             None => train,
         };
         let class_order = match spec {
-            DataSpec::Table { labels: None, .. } => ClassOrder::Found,
+            DataSpec::Table { labels: None, .. } | DataSpec::Tagged { labels: None, .. } => ClassOrder::Found,
             _ => ClassOrder::Stated,
         };
         Ok(LabeledData { train, dev, metrics, max_tokens, class_order, notes })
@@ -99,11 +109,21 @@ impl LabeledData {
     }
 }
 
+/// The metric that was named, or else the usual ones.
+pub(crate) fn metrics(named: Option<&str>, target: &Target) -> Result<Vec<Metric>, Error> {
+    Ok(match named {
+        Some(name) => vec![Metric::from_name(name)?],
+        None => default_metrics(target),
+    })
+}
+
 /// The metrics of a target of the user's own.
 pub fn default_metrics(target: &Target) -> Vec<Metric> {
     match target {
         Target::Classes(_) => vec![Metric::Accuracy, Metric::MacroF1],
         Target::MultiLabel(_) => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
+        Target::Tags(labels) if TagScheme::of(&labels.names).is_some() => vec![Metric::EntityF1, Metric::Accuracy],
+        Target::Tags(_) => vec![Metric::Accuracy, Metric::MacroF1],
         Target::Regression { .. } => vec![Metric::PearsonSpearmanMean, Metric::Pearson, Metric::Spearman],
     }
 }
@@ -190,7 +210,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         Target::MultiLabel(labels) => {
             multi_label_target(multi_label.as_deref().unwrap_or_default(), Some(labels.names.clone()))
         }
-        Target::Regression { .. } => target,
+        Target::Regression { .. } | Target::Tags(_) => target,
     };
     let dev = labeled(dev, dev_label_file, target)?;
     Ok((learned, dev))

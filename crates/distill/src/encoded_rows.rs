@@ -1,11 +1,12 @@
 //! Rows of a data set as token ids, in the form in which a model reads them.
 
 use attar_text::batch::{Batch, assemble};
-use attar_text::labeled::Example;
+use attar_text::labeled::{Example, Target};
 use attar_text::sequences::Sequences;
 use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
 use crate::Error;
+use crate::word_tokens::WordTokens;
 
 /// How a model reads a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,11 @@ impl Reading {
 
 /// Rows as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedRows(Storage);
+pub struct EncodedRows {
+    storage: Storage,
+    /// The words that have tags, where those are what is learned.
+    words: Option<WordTokens>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Storage {
@@ -77,17 +82,44 @@ impl EncodedRows {
     ) -> Result<EncodedRows, Error> {
         let texts = reading.texts(examples)?;
         let sequences = tokenizer.encode_all(&texts, limit).map_err(|error| by_row(error, reading))?;
-        Ok(EncodedRows(Storage::Rows { reading, sequences }))
+        Ok(EncodedRows::of_sequences(sequences, reading))
+    }
+
+    /// Encodes examples for a model that answers this target: for tags, the words are found among the tokens.
+    ///
+    /// # Errors
+    /// As [`EncodedRows::new`], or if a row has no word that the tokenizer reads.
+    pub fn of_target(
+        examples: &[Example],
+        tokenizer: &Tokenizer,
+        limit: Limit,
+        reading: Reading,
+        target: &Target,
+    ) -> Result<EncodedRows, Error> {
+        if !matches!(target, Target::Tags(_)) {
+            return EncodedRows::new(examples, tokenizer, limit, reading);
+        }
+        let (sequences, words) = WordTokens::encode(examples, tokenizer, limit, target)?;
+        if let Some(row) = words.first_without() {
+            let (place, got) = (format!("row {}", row + 1), format!("{:?}", examples[row].text));
+            return Err(Error::refused(place, "a word that the tokenizer reads", got, "leave the row out"));
+        }
+        Ok(EncodedRows { words: Some(words), ..EncodedRows::of_sequences(sequences, Reading::Together) })
+    }
+
+    /// The words that have tags, where those are what is learned.
+    pub(crate) fn words(&self) -> Option<&WordTokens> {
+        self.words.as_ref()
     }
 
     /// Sequences of rows, those of the first row first.
     pub(crate) fn of_sequences(sequences: Vec<Encoding>, reading: Reading) -> EncodedRows {
-        EncodedRows(Storage::Rows { reading, sequences })
+        EncodedRows { storage: Storage::Rows { reading, sequences }, words: None }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match &self.storage {
             Storage::Rows { reading, sequences } => sequences.len() / reading.sequences(),
             Storage::Corpus(sequences) => sequences.len(),
         }
@@ -100,12 +132,12 @@ impl EncodedRows {
 
     /// True if the rows are sequences of a corpus.
     pub(crate) fn is_corpus(&self) -> bool {
-        matches!(self.0, Storage::Corpus(_))
+        matches!(self.storage, Storage::Corpus(_))
     }
 
     /// Tokens of each row.
     pub fn lengths(&self) -> Vec<u32> {
-        match &self.0 {
+        match &self.storage {
             Storage::Rows { reading, sequences } => {
                 let row = |sequences: &[Encoding]| sequences.iter().map(|sequence| sequence.len() as u32).sum();
                 sequences.chunks(reading.sequences()).map(row).collect()
@@ -116,7 +148,7 @@ impl EncodedRows {
 
     /// The largest token type of any row.
     pub fn largest_type(&self) -> u32 {
-        match &self.0 {
+        match &self.storage {
             Storage::Rows { sequences, .. } => {
                 sequences.iter().flat_map(|sequence| &sequence.types).copied().max().unwrap_or(0)
             }
@@ -126,7 +158,7 @@ impl EncodedRows {
 
     /// Of labeled rows, the sequences of `max_tokens` tokens, which may have been cut, and the number of all.
     pub fn at_limit(&self, max_tokens: usize) -> Option<(usize, usize)> {
-        match &self.0 {
+        match &self.storage {
             Storage::Rows { sequences, .. } => {
                 let full = sequences.iter().filter(|sequence| sequence.len() >= max_tokens).count();
                 Some((full, sequences.len()))
@@ -141,7 +173,7 @@ impl EncodedRows {
     /// If there is no such row.
     #[track_caller]
     pub fn batch(&self, rows: &[u32]) -> Batch {
-        match &self.0 {
+        match &self.storage {
             Storage::Rows { reading, sequences } => {
                 let per_row = reading.sequences() as u32;
                 let places: Vec<u32> = rows.iter().flat_map(|row| row * per_row..(row + 1) * per_row).collect();
@@ -158,20 +190,21 @@ impl EncodedRows {
     #[must_use]
     #[track_caller]
     pub fn of_rows(&self, rows: &[usize]) -> EncodedRows {
-        EncodedRows(match &self.0 {
+        let storage = match &self.storage {
             Storage::Rows { reading, sequences } => {
                 let per_row = reading.sequences();
                 let some = rows.iter().flat_map(|row| &sequences[row * per_row..(row + 1) * per_row]);
                 Storage::Rows { reading: *reading, sequences: some.cloned().collect() }
             }
             Storage::Corpus(sequences) => Storage::Corpus(sequences.of_rows(rows)),
-        })
+        };
+        EncodedRows { storage, words: self.words.as_ref().map(|words| words.of_rows(rows)) }
     }
 }
 
 impl From<Sequences> for EncodedRows {
     fn from(sequences: Sequences) -> EncodedRows {
-        EncodedRows(Storage::Corpus(sequences))
+        EncodedRows { storage: Storage::Corpus(sequences), words: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Predictions of a model on many texts.
 
 use attar_text::batch::{BatchBudget, plan_sorted};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::encoded_rows::EncodedRows;
@@ -41,7 +41,8 @@ impl Forward for Teacher {
 }
 
 /// What `pick` takes from the trace of each batch, a row of numbers for each text, in the order of
-/// the texts.
+/// the texts. Of tagged sentences it takes a row for each token, and a text has those of its words one after the other, as far as
+/// these were not cut off.
 ///
 /// # Errors
 /// If the device fails to hand out numbers.
@@ -59,16 +60,26 @@ pub fn rows(
         let input = Input::ragged(&batch, model.encoder().config(), device);
         let picked = pick(&model.output(&input), &input);
         let width = picked.dims()[1];
+        let (picked, counts) = match texts.words() {
+            Some(words) => {
+                let (tokens, counts) = words.of_batch(&batch.rows, &batch.lengths);
+                (picked.select(0, token_rows(&tokens, device)), counts)
+            }
+            None => (picked, vec![1; batch.rows.len()]),
+        };
         let numbers = picked.try_into_vec_as::<f32>().map_err(Error::device)?;
-        for (&row, numbers) in batch.rows.iter().zip(numbers.chunks(width)) {
-            all[row as usize] = numbers.to_vec();
+        let mut numbers = numbers.as_slice();
+        for (&row, count) in batch.rows.iter().zip(counts) {
+            let (own, rest) = numbers.split_at(count * width);
+            all[row as usize] = own.to_vec();
+            numbers = rest;
         }
         progress(batch.rows.len());
     }
     Ok(all)
 }
 
-/// The logits of each text.
+/// The logits of each text; of tagged sentences those of the words one after the other.
 ///
 /// # Errors
 /// If the device fails to hand out numbers.
@@ -81,5 +92,20 @@ pub fn logits(
     device: &Device,
     progress: impl FnMut(usize),
 ) -> Result<Vec<Vec<f32>>, Error> {
-    rows(model, texts, device, |trace, _| trace.logits.clone().expect("the model has a head"), progress)
+    let mut logits =
+        rows(model, texts, device, |trace, _| trace.logits.clone().expect("the model has a head"), progress)?;
+    if let Some(words) = texts.words() {
+        let classes = model.encoder().config().outputs();
+        for (row, known) in logits.iter_mut().enumerate() {
+            *known = words.complete(row, known, classes);
+        }
+    }
+    Ok(logits)
+}
+
+/// Numbers of token rows on a device.
+pub(crate) fn token_rows(tokens: &[u32], device: &Device) -> Tensor<1, Int> {
+    let tokens: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
+    let count = tokens.len();
+    Tensor::from_data(TensorData::new(tokens, [count]), device)
 }

@@ -1,6 +1,6 @@
 //! Labels of a model against labels of data.
 
-use attar_model::Target as Answer;
+use attar_model::{Head, Target as Answer};
 use attar_text::labeled::{LabelMatch, MatchedBy, Target, are_unnamed, match_labels};
 
 use crate::Error;
@@ -14,29 +14,32 @@ pub enum ClassOrder {
     Found,
 }
 
-/// For each class of the data the number that the model `name` has for it, where the two differ.
+/// For each class or tag of the data the number that the model `name` has for it, where the two differ.
 ///
 /// # Errors
 /// If the model answers something else than the data ask, or its classes cannot be matched with theirs.
 pub fn classes(
     name: &str,
-    answer: &Answer,
+    head: &Head,
     target: &Target,
     stated: ClassOrder,
     notes: &mut Vec<String>,
 ) -> Result<Option<Vec<usize>>, Error> {
-    match (answer, target) {
-        (Answer::Labels(theirs), Target::Classes(ours)) | (Answer::MultiLabel(theirs), Target::MultiLabel(ours)) => {
+    match (head, target) {
+        (Head::Classification { target: Answer::Labels(theirs) }, Target::Classes(ours))
+        | (Head::Classification { target: Answer::MultiLabel(theirs) }, Target::MultiLabel(ours))
+        | (Head::TokenClassification { labels: theirs }, Target::Tags(ours)) => {
             order(name, theirs, &ours.names, stated, notes)
         }
-        (Answer::Regression, Target::Regression { .. }) => Ok(None),
+        (Head::Classification { target: Answer::Regression }, Target::Regression { .. }) => Ok(None),
         _ => {
             let expected = match target {
                 Target::Classes(_) => CLASSES,
                 Target::MultiLabel(_) => SEVERAL,
                 Target::Regression { .. } => SCORES,
+                Target::Tags(_) => TAGS,
             };
-            Err(Error::refused(name, expected, kind(answer), "choose data or a model of the same kind"))
+            Err(Error::refused(name, expected, kind(head), "choose data or a model of the same kind"))
         }
     }
 }
@@ -44,13 +47,17 @@ pub fn classes(
 const CLASSES: &str = "a model of classes";
 const SEVERAL: &str = "a model of several labels a text";
 const SCORES: &str = "a model of scores";
+const TAGS: &str = "a model of a tag for each word";
 
 /// What a model is one of.
-fn kind(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Labels(_) => CLASSES,
-        Answer::MultiLabel(_) => SEVERAL,
-        Answer::Regression => SCORES,
+fn kind(head: &Head) -> &'static str {
+    match head {
+        Head::Classification { target: Answer::Labels(_) } => CLASSES,
+        Head::Classification { target: Answer::MultiLabel(_) } => SEVERAL,
+        Head::Classification { target: Answer::Regression } => SCORES,
+        Head::TokenClassification { .. } => TAGS,
+        Head::QuestionAnswering => "a model of answers to questions",
+        Head::None | Head::MaskedLm | Head::Pretraining => "a model without a classifier",
     }
 }
 

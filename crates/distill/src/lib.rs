@@ -80,6 +80,7 @@ pub mod score;
 mod scores;
 pub mod suite;
 pub mod train;
+mod word_tokens;
 
 pub use billing::source as energy_source;
 pub use error::{Cause, Error};

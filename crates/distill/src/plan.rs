@@ -149,7 +149,7 @@ impl Plan {
             None => None,
         };
         let bundle = teacher.as_ref().map(|teacher| &teacher.bundle);
-        let sources = StudentSources { base, teacher: bundle, embeddings: &embeddings };
+        let sources = StudentSources { base, teacher: teacher.as_ref(), embeddings: &embeddings };
         let max_tokens = data.max_tokens();
         let class_order = data.labeled().map_or(ClassOrder::Stated, |labeled| labeled.class_order);
         let wanted = Wanted { head: head(&recipe, data.labeled()), tokenizer: &tokenizer, max_tokens, class_order };
@@ -337,7 +337,7 @@ fn labeled_data(
 /// What the student's head has to answer.
 fn head(recipe: &Recipe, labeled: Option<&LabeledData>) -> Head {
     match labeled {
-        Some(data) => Head::Classification { target: student::answer(&data.train.target) },
+        Some(data) => student::head(&data.train.target),
         None if recipe.stages.iter().flat_map(|stage| &stage.objectives).any(|term| term.masking().is_some()) => {
             Head::MaskedLm
         }
@@ -348,7 +348,8 @@ fn head(recipe: &Recipe, labeled: Option<&LabeledData>) -> Head {
 /// Where classes are weighted, accuracy, which counts all rows equally, is a poor judge of checkpoints.
 fn choose_by_classes(recipe: &Recipe, data: &mut LabeledData, notes: &mut Vec<String>) {
     let weighted = recipe.stages.iter().any(|stage| stage.class_weights.is_some());
-    let said = matches!(recipe.data, DataSpec::Table { metric: Some(_), .. });
+    let said =
+        matches!(recipe.data, DataSpec::Table { metric: Some(_), .. } | DataSpec::Tagged { metric: Some(_), .. });
     if weighted && !said && data.metrics[0] == Metric::Accuracy && data.metrics.contains(&Metric::MacroF1) {
         data.metrics.sort_by_key(|&metric| metric != Metric::MacroF1);
         notes.push("classes are weighted: macro-F1 chooses the checkpoint; `metric` (`--metric`) names another".into());

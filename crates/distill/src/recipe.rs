@@ -157,6 +157,29 @@ pub enum DataSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rows: Option<usize>,
     },
+    /// Sentences whose words have tags: CoNLL columns, or JSON lines with arrays `tokens` and `tags`.
+    Tagged {
+        /// Training sentences.
+        train: PathBuf,
+        /// Sentences to choose and score by; if left out, `dev-share` of the training sentences is held out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dev: Option<PathBuf>,
+        /// Share of the training sentences held out where there is no `dev` file.
+        #[serde(default = "defaults::dev_share")]
+        dev_share: f64,
+        /// The tags in order; if left out they are found in the training sentences.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        labels: Option<Vec<String>>,
+        /// Metric that chooses the best checkpoint; F1 of entities if tags name some, else the accuracy of words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<String>,
+        /// Longest sequence in tokens, special tokens included; longer sentences are cut.
+        #[serde(default = "defaults::max_tokens")]
+        max_tokens: usize,
+        /// Use only this many training sentences, drawn by the seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<usize>,
+    },
     /// Rows that a program gives with the recipe ([`Inputs`](crate::plan::Inputs)); no file has them.
     Memory {
         /// Share of the training rows held out where the program gives no dev rows.

@@ -2,7 +2,7 @@
 
 use attar_text::labeled::{Dataset, Target};
 use attar_text::metrics::{
-    ClassReport, Confusion, Difference, LabelCounts, Metric, Predictions, Score, difference, score,
+    ClassReport, Confusion, Difference, LabelCounts, Metric, Predictions, Score, TagScheme, difference, score,
 };
 use attar_text::random::Streams;
 use serde::{Deserialize, Serialize};
@@ -16,16 +16,23 @@ pub enum Answers {
     Classes(Vec<u32>),
     /// Numbers of all labels, ascending.
     LabelSets(Vec<Vec<u32>>),
+    /// The number of each word's tag.
+    Tags(Vec<Vec<u32>>),
     /// Scores.
     Scores(Vec<f64>),
 }
 
 impl Answers {
-    /// The answers that logits mean: the largest class, all labels more likely than not, or the number itself.
+    /// The answers that logits mean: the largest class, also of each word, all labels more likely than not, or the number
+    /// itself. Rows of words have the logits of their words one after the other.
     pub fn from_logits(logits: &[Vec<f32>], target: &Target) -> Answers {
         match target {
             Target::Classes(_) => Answers::Classes(logits.iter().map(|row| largest(row)).collect()),
             Target::MultiLabel(_) => Answers::LabelSets(logits.iter().map(|row| likely(row)).collect()),
+            Target::Tags(labels) => {
+                let words = |row: &Vec<f32>| row.chunks(labels.len().max(1)).map(largest).collect();
+                Answers::Tags(logits.iter().map(words).collect())
+            }
             Target::Regression { .. } => Answers::Scores(logits.iter().map(|row| f64::from(row[0])).collect()),
         }
     }
@@ -37,6 +44,8 @@ pub struct Truth {
     answers: Answers,
     /// Names of the classes.
     names: Vec<String>,
+    /// What they mean for entities, where they are tags.
+    scheme: Option<TagScheme>,
 }
 
 impl Truth {
@@ -45,10 +54,12 @@ impl Truth {
         let answers = match &data.target {
             Target::Classes(_) => Answers::Classes(data.classes()?),
             Target::MultiLabel(_) => Answers::LabelSets(data.label_sets()?),
+            Target::Tags(_) => Answers::Tags(data.tags()?),
             Target::Regression { .. } => Answers::Scores(data.scores()?),
         };
         let names = data.target.labels().map_or_else(Vec::new, |labels| labels.names.clone());
-        Some(Truth { answers, names })
+        let scheme = scheme(&data.target);
+        Some(Truth { answers, names, scheme })
     }
 
     /// The score of some answers.
@@ -90,6 +101,10 @@ impl Truth {
             Predictions::LabelSets { truth, predicted, labels } => {
                 Some(LabelCounts::new(truth, predicted, labels).report(&self.names))
             }
+            Predictions::Tags { truth, predicted, tags, .. } => {
+                let [truth, predicted] = [truth, predicted].map(|rows| rows.concat());
+                Some(ClassReport::new(&Confusion::new(&truth, &predicted, tags), &self.names))
+            }
             Predictions::Scores { .. } => None,
         }
     }
@@ -102,6 +117,9 @@ impl Truth {
             (Answers::LabelSets(truth), Answers::LabelSets(predicted)) => {
                 Predictions::LabelSets { truth, predicted, labels: self.names.len() }
             }
+            (Answers::Tags(truth), Answers::Tags(predicted)) => {
+                Predictions::Tags { truth, predicted, tags: self.names.len(), scheme: self.scheme.as_ref() }
+            }
             (Answers::Scores(truth), Answers::Scores(predicted)) => Predictions::Scores { truth, predicted },
             _ => unreachable!("answers are made for the target of the data"),
         }
@@ -113,13 +131,25 @@ impl Truth {
 /// # Errors
 /// If the metric is of the other kind, or of two classes alone where there are more; the text names one that fits.
 pub fn check_metric(metric: Metric, target: &Target) -> Result<(), Error> {
+    let scheme = scheme(target);
     let none = match target {
         Target::Classes(labels) => Predictions::Classes { truth: &[], predicted: &[], classes: labels.len() },
         Target::MultiLabel(labels) => Predictions::LabelSets { truth: &[], predicted: &[], labels: labels.len() },
+        Target::Tags(labels) => {
+            Predictions::Tags { truth: &[], predicted: &[], tags: labels.len(), scheme: scheme.as_ref() }
+        }
         Target::Regression { .. } => Predictions::Scores { truth: &[], predicted: &[] },
     };
     metric.compute(&none)?;
     Ok(())
+}
+
+/// What tags mean for entities; `None` where there are no tags, or tags of something else.
+fn scheme(target: &Target) -> Option<TagScheme> {
+    match target {
+        Target::Tags(labels) => TagScheme::of(&labels.names),
+        Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => None,
+    }
 }
 
 /// How far two models answer alike, whatever is true.
@@ -129,7 +159,7 @@ pub struct Agreement {
     pub kind: AgreementKind,
     /// From 0 to 1, or from -1 to 1; `None` where it is undefined.
     pub value: Option<f64>,
-    /// Rows compared.
+    /// Rows compared, or words.
     pub rows: usize,
 }
 
@@ -137,7 +167,7 @@ pub struct Agreement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgreementKind {
-    /// The share of rows with the same class, or with the very same labels.
+    /// The share of rows with the same class, or with the very same labels, or of words with the same tag.
     SameClass,
     /// Pearson's correlation of two scores.
     Correlation,
@@ -157,6 +187,10 @@ impl Agreement {
             }
             (Answers::LabelSets(a), Answers::LabelSets(b)) => {
                 Agreement::same(a.iter().zip(b).filter(|(x, y)| x == y).count(), a.len())
+            }
+            (Answers::Tags(a), Answers::Tags(b)) => {
+                let words = || a.iter().flatten().zip(b.iter().flatten());
+                Agreement::same(words().filter(|(x, y)| x == y).count(), words().count())
             }
             (Answers::Scores(a), Answers::Scores(b)) => {
                 let value = attar_text::metrics::pearson(a, b);
@@ -196,6 +230,9 @@ mod tests {
         let any = Target::MultiLabel(LabelSet { names: vec!["a".into(), "b".into(), "c".into()] });
         let sets = [vec![0.1, -2.0, 3.0], vec![0.0, -1.0, -1.0]];
         assert_eq!(Answers::from_logits(&sets, &any), Answers::LabelSets(vec![vec![0, 2], vec![]]));
+        let tags = Target::Tags(LabelSet { names: vec!["O".into(), "B-X".into()] });
+        let words = [vec![0.0, 1.0, 3.0, 2.0], vec![1.0, 1.0]];
+        assert_eq!(Answers::from_logits(&words, &tags), Answers::Tags(vec![vec![1, 0], vec![0]]));
         let range = Target::Regression { low: 0.0, high: 5.0 };
         assert_eq!(Answers::from_logits(&[vec![2.5]], &range), Answers::Scores(vec![2.5]));
     }
@@ -204,6 +241,8 @@ mod tests {
     fn agreement_counts_equal_answers() {
         let agreement = Agreement::of(&Answers::Classes(vec![0, 1, 2, 2]), &Answers::Classes(vec![0, 1, 1, 2]));
         assert_eq!(agreement, Agreement { kind: AgreementKind::SameClass, value: Some(0.75), rows: 4 });
+        let tags = |first: u32| Answers::Tags(vec![vec![first, 1], vec![0, 0]]);
+        assert_eq!(Agreement::of(&tags(0), &tags(1)).value, Some(0.75));
         assert_eq!(Agreement::of(&Answers::Classes(vec![]), &Answers::Classes(vec![])).value, None);
     }
 

@@ -18,5 +18,5 @@ pub use stage_loss::{Loss, StageLoss};
 pub use teacher::Teacher;
 pub(crate) use trace_cache::TraceFolder;
 pub use trace_cache::TracesUsed;
-pub(crate) use trainer::batch_labels;
+pub(crate) use trainer::with_labels;
 pub use trainer::{StepReport, Trainer, phase};

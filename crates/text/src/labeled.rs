@@ -1,6 +1,6 @@
-//! Labeled data: texts or pairs of texts with a class, several labels, a score or no label.
+//! Labeled data: texts or pairs of texts with a class, several labels, a score, a tag for each word or no label.
 //!
-//! [`read()`] and [`load()`] read a table; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
+//! [`read()`] and [`load()`] read a table, [`read_tagged`] sentences with tags; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
 //! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
 //! it was read from.
 
@@ -11,7 +11,9 @@ mod load;
 mod matching;
 mod multi_label;
 mod sample;
+mod tagged;
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
@@ -22,6 +24,7 @@ pub use load::{LabeledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
 pub use matching::{LabelMatch, MatchedBy, are_unnamed, match_labels};
 pub(crate) use sample::normalized;
+pub use tagged::read_tagged;
 
 use crate::table::hexadecimal;
 use crate::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
@@ -53,8 +56,19 @@ pub enum Label {
     MultiLabel(Vec<u32>),
     /// Its score, finite and in the range of the [`Target`].
     Score(f32),
+    /// The tag of each word, in the order of the text.
+    Tags(Vec<WordTag>),
     /// Nothing.
     Absent,
+}
+
+/// A word and its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordTag {
+    /// Bytes of the text; words do not overlap.
+    pub bytes: Range<usize>,
+    /// A position in the [`LabelSet`].
+    pub class: u32,
 }
 
 /// The classes there are, in order: names differ and none is empty.
@@ -78,6 +92,8 @@ pub enum Target {
         /// The largest there can be.
         high: f32,
     },
+    /// One of these tags for each word.
+    Tags(LabelSet),
 }
 
 /// Examples that belong together. There is at least one.
@@ -123,18 +139,18 @@ impl LabelSet {
 }
 
 impl Target {
-    /// Number of outputs of a model for it: one for each class or label, or one number.
+    /// Number of outputs of a model for it: one for each class, label or tag, or one number.
     pub fn outputs(&self) -> usize {
         match self {
-            Self::Classes(labels) | Self::MultiLabel(labels) => labels.len(),
+            Self::Classes(labels) | Self::MultiLabel(labels) | Self::Tags(labels) => labels.len(),
             Self::Regression { .. } => 1,
         }
     }
 
-    /// The classes or labels, if there are some.
+    /// The classes, labels or tags, if there are some.
     pub fn labels(&self) -> Option<&LabelSet> {
         match self {
-            Self::Classes(labels) | Self::MultiLabel(labels) => Some(labels),
+            Self::Classes(labels) | Self::MultiLabel(labels) | Self::Tags(labels) => Some(labels),
             Self::Regression { .. } => None,
         }
     }
@@ -185,21 +201,31 @@ impl Dataset {
         self.examples.iter().map(score).collect()
     }
 
+    /// The tags of each example's words, `[N]`; `None` unless every one has tags.
+    pub fn tags(&self) -> Option<Vec<Vec<u32>>> {
+        let tags = |example: &Example| match &example.label {
+            Label::Tags(tags) => Some(tags.iter().map(|tag| tag.class).collect()),
+            _ => None,
+        };
+        self.examples.iter().map(tags).collect()
+    }
+
     /// Whether examples are pairs of texts.
     pub fn has_pairs(&self) -> bool {
         self.examples.iter().any(|example| example.pair.is_some())
     }
 
-    /// How many examples each class or label has, `[K]`; empty for regression.
+    /// How many examples each class or label has, or words each tag, `[K]`; empty for regression.
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.target.labels().map_or(0, LabelSet::len)];
         for example in &self.examples {
             let classes = match &example.label {
-                Label::Class(class) => std::slice::from_ref(class),
-                Label::MultiLabel(labels) => labels,
-                Label::Score(_) | Label::Absent => &[],
+                Label::Class(class) => vec![*class],
+                Label::MultiLabel(labels) => labels.clone(),
+                Label::Tags(tags) => tags.iter().map(|tag| tag.class).collect(),
+                Label::Score(_) | Label::Absent => Vec::new(),
             };
-            for &class in classes {
+            for class in classes {
                 if let Some(count) = counts.get_mut(class as usize) {
                     *count += 1;
                 }
@@ -239,6 +265,10 @@ impl Dataset {
                 Label::Class(class) => text(&format!("class {class}")),
                 Label::MultiLabel(labels) => text(&format!("several {labels:?}")),
                 Label::Score(score) => text(&format!("score {:08x}", score.to_bits())),
+                Label::Tags(tags) => {
+                    let tags: Vec<_> = tags.iter().map(|tag| (tag.bytes.start, tag.bytes.end, tag.class)).collect();
+                    text(&format!("tags {tags:?}"));
+                }
                 Label::Absent => text(""),
             }
         }

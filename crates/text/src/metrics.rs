@@ -33,7 +33,7 @@ pub use calibration::{CALIBRATION_BINS, expected_calibration_error, top_class};
 pub use class_report::{ClassReport, ClassScores, ConfusedPair};
 pub use classification::Confusion;
 pub use correlation::{mean_absolute_error, mean_squared_error, pearson, spearman};
-pub use entities::{EntityScores, Tagging, entity_scores};
+pub use entities::{EntityScores, TagScheme, Tagging, entity_scores};
 pub use error::MetricError;
 pub use label_sets::LabelCounts;
 pub use metric::Metric;

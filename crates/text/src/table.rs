@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use column::{Column, ColumnError};
 pub use encoding::TextEncoding;
+pub(crate) use encoding::contents;
 pub use error::TableError;
 
 use crate::files;

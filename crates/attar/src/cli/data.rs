@@ -56,6 +56,10 @@ pub(crate) struct LabelArgs {
     /// Second file with the label of each row, one a line.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) label_file: Option<PathBuf>,
+    /// Each word has a tag: CoNLL columns, or JSON lines with arrays `tokens` and `tags` (default: for `.conll`, `.iob`,
+    /// `.iob2` and `.bio`).
+    #[arg(long, conflicts_with_all = ["multi_label", "label_file"], hide_short_help = true)]
+    pub(crate) tagged: bool,
 }
 
 /// Labeled text to train on.

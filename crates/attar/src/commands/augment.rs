@@ -49,6 +49,11 @@ pub(crate) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         Some(_) => Some(labeled(args, &streams)?),
         None => None,
     };
+    let has_tags = data.as_ref().is_some_and(|data| matches!(data.train.target, Target::Tags(_)));
+    ensure!(
+        !(args.keep_labels && has_tags),
+        "--keep-labels keeps the label of a text, and here words have tags: leave it out"
+    );
     let columns = Columns::of(args, data.as_ref().is_some_and(|data| data.train.has_pairs()))?;
     let target = data.as_ref().map(|data| &data.train.target).filter(|_| args.keep_labels);
     let mut output = Output::create(&args.out, columns)?;

@@ -109,7 +109,8 @@ pub(crate) fn train_and_ship(recipe: Recipe, lock: RunLock) -> anyhow::Result<(E
 
 /// Whether a model answers anything, so that it can teach.
 fn answers(model: &Path) -> anyhow::Result<bool> {
-    Ok(matches!(Bundle::read_config(&model_directory::existing(model)?)?.head, Head::Classification { .. }))
+    let head = Bundle::read_config(&model_directory::existing(model)?)?.head;
+    Ok(matches!(head, Head::Classification { .. } | Head::TokenClassification { .. }))
 }
 
 /// Prints the recipe of a teacher that is made first, and that of its student.

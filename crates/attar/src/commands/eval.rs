@@ -1,5 +1,7 @@
 //! `attar eval`: models side by side on labeled text.
 
+mod word_tags;
+
 use anyhow::{Context, bail};
 use attar_distill::baseline::{FrozenBaseline, NgramBaseline};
 use attar_distill::labels::{self, ClassOrder};
@@ -12,6 +14,8 @@ use attar_text::labeled::{Dataset, Example};
 use attar_text::metrics::{ClassReport, Difference, Metric, Score};
 use attar_text::random::Streams;
 use serde::Serialize;
+
+use word_tags::{tags_words, word_tags};
 
 use crate::cli::EvalArgs;
 use crate::held_out::{Division, divide};
@@ -78,11 +82,13 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
         if let Some(max_tokens) = args.scoring.max_tokens {
             session.truncate_to(max_tokens);
         }
-        session.target().with_context(about)?;
+        if !tags_words(&session) {
+            session.target().with_context(about)?;
+        }
         let bytes = engine::shipped(path, &args.engine)?;
         contenders.push(Contender::Encoder { name: model_directory::name(path), session: Box::new(session), bytes });
     }
-    let first = contenders.iter().find_map(Contender::session).map(Session::target).transpose()?;
+    let first = contenders.iter().find_map(Contender::session).map(|session| &session.config().head);
     let (data, metrics) = rows::labeled(&args.data, &args.scoring, first)?;
     args.models.iter().try_for_each(|model| rows::check_pairs(model, &data))?;
     // A named part of a known data set is used as it is.
@@ -269,7 +275,14 @@ impl Contender {
     ) -> anyhow::Result<Answers> {
         let logits = match self {
             Contender::Encoder { name, session, .. } => {
-                let order = labels::classes(name, session.target()?, &data.target, ClassOrder::Stated, notes)?;
+                let head = &session.config().head;
+                let order = labels::classes(name, head, &data.target, ClassOrder::Stated, notes)?;
+                if tags_words(session) {
+                    let mut bar = counting(texts.len(), name);
+                    let answers = word_tags(session, data, order, |done| bar.inc(done as u64));
+                    bar.finish_and_clear();
+                    return Ok(answers?);
+                }
                 let mut bar = counting(texts.len(), name);
                 let mut logits = session.logits(texts, |done| bar.inc(done as u64))?;
                 bar.finish_and_clear();
@@ -302,7 +315,10 @@ fn speeds(
         let (sample, examples) = (&sample, &examples);
         models.push(match contender {
             Contender::Encoder { session, .. } => Box::new(move || {
-                session.logits(sample, |_| {})?;
+                match tags_words(session) {
+                    true => drop(session.tag(&sample.iter().map(|(text, _)| *text).collect::<Vec<_>>(), |_| {})?),
+                    false => drop(session.logits(sample, |_| {})?),
+                }
                 Ok(())
             }),
             Contender::Frozen { baseline, .. } => Box::new(move || {

@@ -27,7 +27,7 @@ pub struct FrozenHead {
     pub penalty: f64,
     /// What it scored there.
     pub score: f64,
-    /// Rows it was fitted to.
+    /// Rows it was fitted to, or words.
     pub rows: usize,
 }
 
@@ -38,12 +38,21 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
     let Some(data) = &plan.labeled else { return Ok(Begun { weights, frozen: None }) };
     let train = &data.train;
     let mut rows: Vec<usize> = (0..train.len()).collect();
-    if rows.len() > ROWS {
+    // Of tagged sentences each word is a row.
+    let most = match train.tags() {
+        Some(tags) => (ROWS * train.len()).div_ceil(tags.iter().map(Vec::len).sum::<usize>().max(1)),
+        None => ROWS,
+    };
+    if rows.len() > most {
         streams.stream("frozen head", &[]).shuffle(&mut rows);
-        rows.truncate(ROWS);
+        rows.truncate(most);
         rows.sort_unstable();
     }
-    let features = vectors(plan, config, &weights, &rows, progress)?;
+    let mut features = vectors(plan, config, &weights, &rows, progress)?;
+    // Words are rows of their own.
+    if plan.train_texts.words().is_some() {
+        features = features.iter().flat_map(|row| row.chunks(config.hidden)).map(<[f32]>::to_vec).collect();
+    }
     let columns = features.first().map_or(0, Vec::len);
     // Fitted to vectors of length 1, so that penalties mean the same for every encoder; the classifier reads vectors as they
     // are, whose lengths differ little, and has the mean length in its weights.
@@ -54,6 +63,7 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
         let own = if columns > 1 { length(row).max(f64::MIN_POSITIVE) } else { scale };
         row.iter().map(|x| (f64::from(*x) / own) as f32).collect()
     };
+    let fitted = features.len();
     let values = features.iter().flat_map(unit).collect();
     let features = Features::Dense(DenseRows { columns, values });
     let Selected { model, penalty, score } = match &train.target {
@@ -69,6 +79,16 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
             let picked: Vec<Vec<u32>> = rows.iter().map(|&row| sets[row].clone()).collect();
             select_one_vs_rest(&features, &picked, labels.len(), &SOFTMAX_GRID, &streams)
         }
+        Target::Tags(labels) => {
+            let (Some(tags), Some(words)) = (train.tags(), plan.train_texts.words()) else {
+                return Ok(Begun { weights, frozen: None });
+            };
+            let picked: Vec<u32> =
+                rows.iter().flat_map(|&row| words.seen(row).map(|word| tags[row][word]).collect::<Vec<_>>()).collect();
+            let weights = plan.stages.iter().find_map(|stage| stage.class_weights.as_deref());
+            let labels = Labels { weights, ..Labels::new(&picked, labels.len()) };
+            select_softmax(&features, labels, &SOFTMAX_GRID, &streams)
+        }
         Target::Regression { .. } => {
             let Some(scores) = train.scores() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<f32> = rows.iter().map(|&row| scores[row] as f32).collect();
@@ -79,7 +99,7 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
     let scaled = model.weights.iter().map(|w| (f64::from(*w) / scale) as f32).collect();
     weights.insert("classifier.weight", Stored::new(vec![outputs, columns], scaled));
     weights.insert("classifier.bias", Stored::new(vec![outputs], model.bias));
-    Ok(Begun { weights, frozen: Some(FrozenHead { penalty, score, rows: rows.len() }) })
+    Ok(Begun { weights, frozen: Some(FrozenHead { penalty, score, rows: fitted }) })
 }
 
 /// What the classifier would read of these training rows.
@@ -97,6 +117,9 @@ fn vectors(
     let input = config.classifier_input;
     let pick = |trace: &Trace, batch: &Input| -> Tensor<2> {
         let mean = || mean_pool(trace.last(), &batch.geometry);
+        if config.head.is_by_token() {
+            return trace.last().clone();
+        }
         match input {
             ClassifierInput::FirstToken => {
                 trace.pooled.clone().expect("a classifier over the first token has a pooler")

@@ -7,6 +7,7 @@
 
 use attar_model::{EncoderConfig, Weights};
 use attar_text::batch::Batch;
+use attar_text::labeled::{Example, Label};
 use attar_text::random::Streams;
 use burn::tensor::{Tensor, TensorData};
 
@@ -16,7 +17,7 @@ use crate::engine::{Encoder, Input, Keep, Parameters, Values};
 use crate::objectives::{Gold, Objective, ProjectionSpec, Semantics};
 use crate::optimizer::{Gradient, Gradients};
 use crate::plan::Plan;
-use crate::train::{StageLoss, batch_labels};
+use crate::train::{StageLoss, with_labels};
 
 /// Importance of the parts of one layer.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,12 +34,16 @@ pub(super) struct Judged<'a> {
     pub(super) what: &'static str,
     pub(super) config: &'a EncoderConfig,
     pub(super) weights: &'a Weights,
+    /// Its number of each class of the data, where the two differ.
+    pub(super) classes: Option<&'a [usize]>,
+    /// Whether its head answers what the data ask.
+    pub(super) answers: bool,
     pub(super) batch: &'a dyn Fn(&[u32]) -> Batch,
 }
 
 /// Importance of the parts of each layer of a model, from its loss on the gold labels of these batches.
 ///
-/// Raw text has no labels. There the loss is the sum of the last layer's outputs, each with a random sign: the square of
+/// Raw text has no labels, and a teacher may answer something else. There the loss is the sum of the last layer's outputs, each with a random sign: the square of
 /// such a sum's derivative is on average the sum of the squares of all outputs' derivatives.
 pub(super) fn measure(
     plan: &Plan,
@@ -53,16 +58,20 @@ pub(super) fn measure(
     let objectives = vec![Objective::from(Gold { weight: 1.0 })];
     let loss = StageLoss::new(encoder, objectives, Semantics::Clean, ProjectionSpec::None, None);
     let streams = Streams::new(plan.recipe.seed);
+    let is_labeled = |row: &Example| row.label != Label::Absent;
+    let has_labels = plan.labeled.as_ref().is_some_and(|data| data.train.examples.iter().all(is_labeled));
     let mut sums = vec![LayerImportance::default(); model.config.layers];
     let (mut done, of) = (0, batches.iter().map(Vec::len).sum());
     for (index, rows) in batches.iter().enumerate() {
         let batch = (model.batch)(rows);
-        let input = Input::ragged(&batch, model.config, &device);
+        let (input, labels) = with_labels(plan, Input::ragged(&batch, model.config, &device), &batch, None);
         let leaves = parameters.leaves(&input);
-        let total = match batch_labels(plan, rows, None, &device) {
-            Some(labels) => loss.loss(&leaves, &input, None, Some(&labels), None).total,
-            None if plan.labeled.is_some() => continue,
-            None => {
+        let total = match labels {
+            Some(labels) if has_labels && model.answers => {
+                let labels = labels.of_model(model.classes);
+                loss.loss(&leaves, &input, None, Some(&labels), None).total
+            }
+            _ => {
                 let states = loss.encoder().forward(&leaves, &input, Keep::Output, None).last().clone();
                 let [tokens, hidden] = states.dims();
                 let mut stream = streams.stream("importance", &[index as u64]);

@@ -31,12 +31,20 @@ pub(super) fn weights(plan: &Plan, layers: &[usize], progress: Progress<'_>) -> 
     // The teacher's shape with the student's layers and pieces; then units and heads; then the width.
     let tall =
         EncoderConfig { hidden: theirs.hidden, heads: theirs.heads, feed_forward: theirs.feed_forward, ..ours.clone() };
-    let mut weights = layers_of(teacher, layers, &plan.embeddings, &tall);
+    let mut weights = layers_of(teacher, layers, &plan.embeddings, &tall, planned.classes.as_deref());
     let narrower = ours.hidden < theirs.hidden;
     if ours.feed_forward < theirs.feed_forward || narrower {
         let batch = |rows: &[u32]| plan.teacher_batch(rows);
         let what = "importance of the teacher's parts";
-        let model = Judged { what, config: theirs, weights: &teacher.weights, batch: &batch };
+        let answers = plan.labeled.as_ref().is_some_and(|data| planned.answers(&data.train.target));
+        let model = Judged {
+            what,
+            config: theirs,
+            weights: &teacher.weights,
+            classes: planned.classes.as_deref(),
+            answers,
+            batch: &batch,
+        };
         let importance = importance::measure(plan, &model, &batches, progress)?;
         for (index, layer) in layers.iter().enumerate() {
             keep_parts(&mut weights, index, &importance[layer - 1], ours, theirs);
@@ -76,7 +84,7 @@ pub(crate) fn shrunk(
     }
     let batch = |rows: &[u32]| plan.train_texts.batch(rows);
     let what = "importance of the student's units";
-    let model = Judged { what, config: &before, weights: &weights, batch: &batch };
+    let model = Judged { what, config: &before, weights: &weights, classes: None, answers: true, batch: &batch };
     let importance = importance::measure(plan, &model, &batches(plan), progress)?;
     for (layer, importance) in importance.iter().enumerate() {
         keep_units(&mut weights, layer, &largest(&importance.units, now.feed_forward));

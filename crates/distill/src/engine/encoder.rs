@@ -26,8 +26,8 @@ pub struct Trace {
     pub pooled: Option<Tensor<2>>,
     /// The vector of each sequence that a classifier reads, before its dropout `[B, H]`.
     pub sentences: Option<Tensor<2>>,
-    /// Of the head: classes or a score `[B, K]`, tags `[N, K]`, or masked-token logits `[N, V]`, or
-    /// `[M, V]` of the rows that [`Input::guessing`] names.
+    /// Of the head: classes or a score `[B, K]`, tags `[N, K]` or masked-token logits `[N, V]`; of the latter two `[M, K]` and
+    /// `[M, V]` where [`Input::guessing`] names M rows.
     pub logits: Option<Tensor<2>>,
     /// Next-sentence logits `[B, 2]` of a pre-training head.
     pub sequence_logits: Option<Tensor<2>>,
@@ -248,7 +248,11 @@ impl Encoder {
                 trace.sentences = Some(sentences);
             }
             Head::TokenClassification { .. } | Head::QuestionAnswering => {
-                trace.logits = Some(linear(apply_dropout(last.clone(), after), &self.linear(values)));
+                let read = match &input.guesses {
+                    Guesses::Rows(rows) => last.clone().select(0, rows.as_ref().clone()),
+                    Guesses::All | Guesses::None => last.clone(),
+                };
+                trace.logits = Some(linear(apply_dropout(read, after), &self.linear(values)));
             }
             Head::MaskedLm | Head::Pretraining => {
                 let read = match &input.guesses {

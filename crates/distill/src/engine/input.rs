@@ -15,13 +15,13 @@ pub struct Input {
     pub(super) ids: Tensor<1, Int>,
     pub(super) types: Tensor<1, Int>,
     pub(super) positions: Tensor<1, Int>,
-    /// Of which token rows masked-language-model logits are wanted.
+    /// Of which token rows logits are wanted.
     pub(super) guesses: Guesses,
     /// The lengths, with their index tensors.
     pub geometry: Geometry,
 }
 
-/// Of which token rows a masked-language-model head computes logits.
+/// Of which token rows a head that answers by token computes logits.
 #[derive(Debug, Clone)]
 pub(super) enum Guesses {
     All,
@@ -44,7 +44,7 @@ impl Input {
         Input::new(batch, Layout::padded(&batch.lengths), config, device)
     }
 
-    /// With masked-language-model logits of these token rows `[M]` alone: over a vocabulary of 30,000 the head costs as much
+    /// With logits by token, of tags or masked pieces, of these token rows `[M]` alone: over a vocabulary of 30,000 the head costs as much
     /// as six layers of 384.
     ///
     /// Rows are those of a batch without padding.

@@ -1,6 +1,6 @@
 //! What the objectives of a step compare.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{LayerMap, Projection, Semantics, WeightPair};
 use crate::engine::{Geometry, Trace, mean_pool};
@@ -8,7 +8,7 @@ use crate::engine::{Geometry, Trace, mean_pool};
 /// The labels of a batch on the device.
 #[derive(Debug, Clone)]
 pub enum BatchLabels {
-    /// Class numbers `[B]`.
+    /// Class numbers `[B]`, or of all words that have tags.
     Classes(Tensor<1, Int>),
     /// Class numbers `[B]`, and how much each row counts `[B]`.
     WeightedClasses(Tensor<1, Int>, Box<Tensor<1>>),
@@ -18,6 +18,30 @@ pub enum BatchLabels {
     Scores(Tensor<2>),
     /// What stood at the masked rows, `[M]`.
     Pieces(Tensor<1, Int>),
+}
+
+impl BatchLabels {
+    /// The same labels as a model numbers them that has another number for each class of the data.
+    pub(crate) fn of_model(self, classes: Option<&[usize]>) -> BatchLabels {
+        let Some(order) = classes else { return self };
+        let numbers = |device: &Device, order: &[usize]| {
+            let order: Vec<i32> = order.iter().map(|&class| class as i32).collect();
+            Tensor::<1, Int>::from_data(TensorData::new(order.clone(), [order.len()]), device)
+        };
+        match self {
+            BatchLabels::Classes(classes) => BatchLabels::Classes(numbers(&classes.device(), order).select(0, classes)),
+            BatchLabels::WeightedClasses(classes, weights) => {
+                BatchLabels::WeightedClasses(numbers(&classes.device(), order).select(0, classes), weights)
+            }
+            BatchLabels::LabelSets(present) => {
+                // Column `order[class]` of the model's is column `class` of the data's.
+                let mut columns = vec![0; order.len()];
+                order.iter().enumerate().for_each(|(class, &model)| columns[model] = class);
+                BatchLabels::LabelSets(present.clone().select(1, numbers(&present.device(), &columns)))
+            }
+            other @ (BatchLabels::Scores(_) | BatchLabels::Pieces(_)) => other,
+        }
+    }
 }
 
 /// Traces of student and teacher on one batch, and what belongs to it.
@@ -113,5 +137,24 @@ impl Comparison<'_> {
     #[track_caller]
     pub fn teacher_logits(&self) -> Tensor<2> {
         self.teacher().logits.clone().expect("a teacher whose answers are learned has logits")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_follow_a_models_own_numbers() {
+        let device = Default::default();
+        // The model calls the data's classes 0, 1 and 2 its 2, 0 and 1.
+        let order = [2, 0, 1];
+        let classes = BatchLabels::Classes(Tensor::from_ints([1, 0, 2], &device)).of_model(Some(&order));
+        let BatchLabels::Classes(classes) = classes else { panic!("{classes:?}") };
+        assert_eq!(classes.try_into_vec_as::<i32>().unwrap(), [0, 2, 1]);
+        let sets = Tensor::<2>::from_floats([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], &device);
+        let sets = BatchLabels::LabelSets(sets).of_model(Some(&order));
+        let BatchLabels::LabelSets(sets) = sets else { panic!("{sets:?}") };
+        assert_eq!(sets.try_into_vec_as::<f32>().unwrap(), [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
     }
 }

@@ -1,7 +1,7 @@
 //! The checks that need no compute.
 
 use attar_model::EncoderConfig;
-use attar_text::labeled::Label;
+use attar_text::labeled::{Label, Target};
 use attar_text::tokenizer::Tokenizer;
 
 use super::text_data::TextData;
@@ -71,6 +71,15 @@ pub(super) fn stage(
 ) -> Result<(), Error> {
     let labeled = data.labeled();
     let target = labeled.map(|data| &data.train.target);
+    if semantics == Semantics::Reference && matches!(target, Some(Target::Tags(_))) {
+        let out = "set `semantics = \"clean\"`";
+        return Err(Error::refused(
+            format!("stage {}", stage.name),
+            "whole texts with labels, which the published code knows",
+            "a tag for each word",
+            out,
+        ));
+    }
     let setting = Setting {
         student,
         teacher: teacher.map(|planned| &planned.bundle.config),
@@ -169,7 +178,10 @@ pub(super) fn tokenizer(
 
 /// Whether states can be compared word by word, for a student that has other pieces than its teacher.
 pub(super) fn alignment(recipe: &Recipe, labeled: Option<&LabeledData>) -> Result<(), Error> {
+    let has_tags = labeled.is_some_and(|data| matches!(data.train.target, Target::Tags(_)));
     let (expected, got) = match (labeled, recipe.semantics) {
+        // The answers of the two are by pieces that only one of them has.
+        (Some(_), _) if has_tags => ("labels of whole texts to compare models word by word", "a tag for each word"),
         (Some(_), Semantics::Clean) => return Ok(()),
         (None, _) => ("labeled data, whose rows both read, to compare states word by word", "raw text"),
         (_, Semantics::Reference) => ("`semantics = \"clean\"` to compare states word by word", "\"reference\""),

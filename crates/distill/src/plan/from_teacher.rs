@@ -3,6 +3,7 @@
 use attar_model::{Bundle, EncoderConfig, Tensor, Weights, expected_shapes};
 use attar_text::tokenizer::Tokenizer;
 
+use super::head::reorder;
 use super::{Model, vocabulary};
 use crate::Error;
 use crate::recipe::{EmbeddingStart, StudentSpec};
@@ -89,12 +90,14 @@ fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>, columns: usize) -> V
 }
 
 /// The weights of some layers of a teacher, with the rows of the tables that the student keeps: of positions those that
-/// texts use, of types zeros where the teacher has none.
+/// texts use, of types zeros where the teacher has none; and its classifier, if it has the student's classes, in the order of the
+/// data's where it has another (`classes`).
 pub(crate) fn layers_of(
     teacher: &Bundle,
     layers: &[usize],
     embeddings: &EmbeddingSource,
     config: &EncoderConfig,
+    classes: Option<&[usize]>,
 ) -> Weights {
     let mut weights = Weights::new();
     let offset = teacher.config.position_offset();
@@ -127,6 +130,7 @@ pub(crate) fn layers_of(
                 }
                 EmbeddingSource::Random => continue,
             },
+            "classifier.weight" | "classifier.bias" if tensor.shape != shape => continue,
             "embeddings.position_embeddings.weight" => Some((offset..offset + shape[0]).map(|row| vec![row]).collect()),
             _ => None,
         };
@@ -138,6 +142,9 @@ pub(crate) fn layers_of(
             None => tensor.clone(),
         };
         weights.insert(name, tensor);
+    }
+    if let Some(classes) = classes {
+        reorder(&mut weights, classes);
     }
     weights
 }

@@ -28,25 +28,37 @@ pub(super) fn reuse(
     if new_head {
         return Ok(HeadReuse::New);
     }
-    let Head::Classification { target: answer } = wanted else {
-        let guesses_words = wanted.has_masked_lm() && head.has_masked_lm();
-        return Ok(if guesses_words { HeadReuse::Kept } else { HeadReuse::New });
-    };
-    let Head::Classification { target } = head else { return Ok(HeadReuse::New) };
     let name = format!("the head of {model}");
-    match (target, answer) {
-        (Answer::Regression, Answer::Regression) => Ok(HeadReuse::Kept),
-        (Answer::Labels(theirs), Answer::Labels(ours)) | (Answer::MultiLabel(theirs), Answer::MultiLabel(ours)) => {
-            let order = labels::order(&name, theirs, ours, class_order, notes).map_err(|error| match error {
-                // There is one way out more than for a model that only answers.
-                Error::Refused { place, expected, got, way_out } => {
-                    Error::Refused { place, expected, got, way_out: format!("{NEW_HEAD}; or {way_out}") }
-                }
-                other => other,
-            })?;
-            Ok(order.map_or(HeadReuse::Kept, HeadReuse::Reordered))
+    let mut matched = |theirs: &[String], ours: &[String]| {
+        let order = labels::order(&name, theirs, ours, class_order, notes).map_err(|error| match error {
+            // There is one way out more than for a model that only answers.
+            Error::Refused { place, expected, got, way_out } => {
+                Error::Refused { place, expected, got, way_out: format!("{NEW_HEAD}; or {way_out}") }
+            }
+            other => other,
+        })?;
+        Ok(order.map_or(HeadReuse::Kept, HeadReuse::Reordered))
+    };
+    match (head, wanted) {
+        (Head::Classification { target: Answer::Regression }, Head::Classification { target: Answer::Regression }) => {
+            Ok(HeadReuse::Kept)
         }
-        (theirs, ours) => Err(Error::refused(name, in_short(ours), in_short(theirs), NEW_HEAD)),
+        (
+            Head::Classification { target: Answer::Labels(theirs) },
+            Head::Classification { target: Answer::Labels(ours) },
+        )
+        | (
+            Head::Classification { target: Answer::MultiLabel(theirs) },
+            Head::Classification { target: Answer::MultiLabel(ours) },
+        )
+        | (Head::TokenClassification { labels: theirs }, Head::TokenClassification { labels: ours }) => {
+            matched(theirs, ours)
+        }
+        (Head::Classification { target: theirs }, Head::Classification { target: ours }) => {
+            Err(Error::refused(name, in_short(ours), in_short(theirs), NEW_HEAD))
+        }
+        _ if wanted.has_masked_lm() && head.has_masked_lm() => Ok(HeadReuse::Kept),
+        _ => Ok(HeadReuse::New),
     }
 }
 

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use attar_model::Bundle;
 use attar_text::labeled::Dataset;
-use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use crate::data::{LabeledData, default_metrics};
+use crate::data::{LabeledData, metrics};
 use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StudentSpec};
 use crate::{Error, model_directory};
@@ -78,10 +77,7 @@ impl Inputs {
             let out = "make both sets with the same target";
             return Err(Error::refused("data", "dev rows with the labels of the training rows", "other labels", out));
         }
-        let metrics = match metric {
-            Some(name) => vec![Metric::from_name(name)?],
-            None => default_metrics(&train.target),
-        };
+        let metrics = metrics(metric.as_deref(), &train.target)?;
         // The program knows the order of its classes.
         let class_order = ClassOrder::Stated;
         Ok(LabeledData { train, dev, metrics, max_tokens: *max_tokens, class_order, notes })

@@ -51,6 +51,11 @@ pub(crate) fn data(spec: &DataSpec) -> Result<(), Error> {
             }
             max_tokens
         }
+        DataSpec::Tagged { max_tokens, rows, dev_share, .. } => {
+            table.optional("rows", *rows, 1..=usize::MAX)?;
+            share(*dev_share)?;
+            max_tokens
+        }
         DataSpec::Memory { max_tokens, dev_share, .. } => {
             share(*dev_share)?;
             max_tokens

@@ -11,12 +11,11 @@ use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use super::FirstVocabulary;
-use super::Model;
 use super::from_teacher::{EmbeddingSource, layers_of, refuse_growth, refuse_layers};
 use super::head::{HeadReuse, reorder, reuse};
 use super::memory;
 use super::teacher::note_prompt;
+use super::{FirstVocabulary, Model, PlannedTeacher};
 use crate::labels::ClassOrder;
 use crate::recipe::{ClassifierChoice, HeadStart, StudentSpec};
 use crate::{Error, model_directory};
@@ -67,7 +66,7 @@ pub(super) struct StudentSources<'a> {
     /// The model to train further, where a program gives it.
     pub base: Option<Model>,
     /// The teacher, if there is one.
-    pub teacher: Option<&'a Bundle>,
+    pub teacher: Option<&'a PlannedTeacher>,
     /// What the student's embeddings are made of.
     pub embeddings: &'a EmbeddingSource,
 }
@@ -81,7 +80,7 @@ impl PlannedStudent {
         notes: &mut Vec<String>,
     ) -> Result<PlannedStudent, Error> {
         let Wanted { head, tokenizer, max_tokens, class_order } = wanted;
-        let teachers_pooling = sources.teacher.and_then(|teacher| teacher.pooling);
+        let teachers_pooling = sources.teacher.and_then(|teacher| teacher.bundle.pooling);
         match spec {
             StudentSpec::Model { path, new_head, classifier, head: begins } => {
                 let base = match (path, sources.base) {
@@ -103,7 +102,7 @@ impl PlannedStudent {
                 base.student(*classifier, *begins, head, streams)
             }
             StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
-                let like = like(sources.teacher.map(|teacher| &teacher.config), tokenizer, max_tokens);
+                let like = like(sources.teacher.map(|teacher| &teacher.bundle.config), tokenizer, max_tokens);
                 let shape = EncoderConfig {
                     layers: *layers,
                     hidden: *hidden,
@@ -126,7 +125,7 @@ impl PlannedStudent {
                 })
             }
             StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
-                let Some(bundle) = sources.teacher else {
+                let Some(PlannedTeacher { bundle, classes, .. }) = sources.teacher else {
                     let out = "add `[teacher]` with its `path`";
                     return Err(Error::refused("student", "a teacher to begin from", "none", out));
                 };
@@ -150,10 +149,8 @@ impl PlannedStudent {
                 let same = (config.hidden, config.heads, config.feed_forward)
                     == (whole.hidden, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
-                    (
-                        initialize_missing(&config, layers_of(bundle, layers, sources.embeddings, &config), streams),
-                        Beginning::Given,
-                    )
+                    let given = layers_of(bundle, layers, sources.embeddings, &config, classes.as_deref());
+                    (initialize_missing(&config, given, streams), Beginning::Given)
                 } else {
                     refuse_growth(&config, whole)?;
                     (Weights::new(), Beginning::Pruned(layers.clone()))
@@ -232,7 +229,7 @@ impl Base {
         };
         let input = if keeps_head { bundle.config.classifier_input } else { chosen(classifier, made_for) };
         let config = checked(EncoderConfig { classifier_input: input, ..bundle.config }.with_head(head))?;
-        let classifies = matches!(config.head, Head::Classification { .. });
+        let classifies = matches!(config.head, Head::Classification { .. } | Head::TokenClassification { .. });
         let beginning = match begins {
             HeadStart::Frozen if classifies && !keeps_head => Beginning::FrozenHead,
             HeadStart::Frozen | HeadStart::Random => Beginning::Given,
@@ -290,13 +287,15 @@ fn shape_hint(config: &EncoderConfig) -> Option<String> {
     Some(format!("set the hidden width to {widths}, or the heads to {fewer}"))
 }
 
-/// What a head has to answer for this target.
-pub(super) fn answer(target: &Target) -> Answer {
-    match target {
+/// The head that answers this target.
+pub(super) fn head(target: &Target) -> Head {
+    let answer = match target {
         Target::Classes(labels) => Answer::Labels(labels.names.clone()),
         Target::MultiLabel(labels) => Answer::MultiLabel(labels.names.clone()),
         Target::Regression { .. } => Answer::Regression,
-    }
+        Target::Tags(labels) => return Head::TokenClassification { labels: labels.names.clone() },
+    };
+    Head::Classification { target: answer }
 }
 
 /// What a new student takes from its teacher besides the shape: the vocabulary, functions, what its classifier reads; and

@@ -29,7 +29,8 @@ impl PlannedTeacher {
         note_prompt(&name, &bundle, notes);
         let classes = match (&bundle.config.head, rows.map(|rows| (&rows.train.target, rows.class_order))) {
             (Head::Classification { target: Answer::Labels(names) }, Some((Target::Classes(data), order)))
-            | (Head::Classification { target: Answer::MultiLabel(names) }, Some((Target::MultiLabel(data), order))) => {
+            | (Head::Classification { target: Answer::MultiLabel(names) }, Some((Target::MultiLabel(data), order)))
+            | (Head::TokenClassification { labels: names }, Some((Target::Tags(data), order))) => {
                 labels::order(&format!("teacher {name}"), names, &data.names, order, notes)?
             }
             // A teacher of states alone is fine; what needs its predictions is checked with the stages.
@@ -42,9 +43,8 @@ impl PlannedTeacher {
     pub fn answers(&self, target: &Target) -> bool {
         match (&self.bundle.config.head, target) {
             (Head::Classification { target: Answer::Labels(names) }, Target::Classes(labels))
-            | (Head::Classification { target: Answer::MultiLabel(names) }, Target::MultiLabel(labels)) => {
-                names.len() == labels.len()
-            }
+            | (Head::Classification { target: Answer::MultiLabel(names) }, Target::MultiLabel(labels))
+            | (Head::TokenClassification { labels: names }, Target::Tags(labels)) => names.len() == labels.len(),
             (Head::Classification { target: Answer::Regression }, Target::Regression { .. }) => true,
             _ => false,
         }

@@ -11,6 +11,7 @@ use crate::corpus_data::{CorpusData, CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
 use crate::run_directory::DataFacts;
+use crate::word_tokens::WordTokens;
 
 /// What a plan learns from, before it is token ids.
 pub(super) enum TextData {
@@ -124,22 +125,25 @@ impl TextData {
         match self {
             TextData::Labeled(rows) => {
                 let LabeledRows { data, more } = &**rows;
-                let dev = &data.dev.examples;
+                let (dev, target) = (&data.dev.examples, &data.train.target);
                 let rows: Vec<Example> = data.train.examples.iter().chain(more).cloned().collect();
                 let (aligned, train) = match teachers.filter(|teachers| teachers.aligns) {
                     Some(teachers) => {
                         let both = AlignedRows::new(&rows, teachers.tokenizer, tokenizer, limit, reading)?;
                         (Some(both.0), both.1)
                     }
-                    None => (None, EncodedRows::new(&rows, tokenizer, limit, reading)?),
+                    None => (None, EncodedRows::of_target(&rows, tokenizer, limit, reading, target)?),
                 };
                 note_truncation(&train, data.max_tokens, notes);
+                let encode_dev = |tokenizer| EncodedRows::of_target(dev, tokenizer, limit, reading, target);
+                let dev = encode_dev(tokenizer)?;
+                note_cut_words(&dev, notes);
                 Ok(EncodedTexts {
                     train,
                     aligned,
                     mixture: None,
-                    dev: EncodedRows::new(dev, tokenizer, limit, reading)?,
-                    teacher_dev: teachers.map(|t| EncodedRows::new(dev, t.tokenizer, limit, reading)).transpose()?,
+                    dev,
+                    teacher_dev: teachers.map(|teacher| encode_dev(teacher.tokenizer)).transpose()?,
                     facts: [facts(&data.train), facts(&data.dev)],
                 })
             }
@@ -176,5 +180,15 @@ fn note_truncation(texts: &EncodedRows, max_tokens: usize, notes: &mut Vec<Strin
         && full > 0
     {
         notes.push(format!("{full} of {all} training texts reach the limit of {max_tokens} tokens"));
+    }
+}
+
+/// Words past the limit get no tag, which lowers the score.
+fn note_cut_words(dev: &EncodedRows, notes: &mut Vec<String>) {
+    let cut = dev.words().map_or(0, WordTokens::cut);
+    if cut > 0 {
+        notes.push(format!(
+            "{cut} words of the rows to score by lie past the limit and count as tagged O; raise `max-tokens`"
+        ));
     }
 }

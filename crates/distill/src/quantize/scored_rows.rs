@@ -1,7 +1,7 @@
 //! The rows that a quantized model is scored on, and the texts that its scales are chosen on.
 
-use attar_model::{Bundle, Head, Target};
-use attar_text::labeled::Dataset;
+use attar_model::{Bundle, Head};
+use attar_text::labeled::{Dataset, Target};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
@@ -9,6 +9,7 @@ use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
 use crate::Error;
 use crate::labels::{self, ClassOrder};
 use crate::score::{Answers, Truth};
+use crate::word_tokens::WordTokens;
 
 /// Labeled rows, encoded for one model.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct ScoredRows {
     /// The metric that decides, then the others that are reported.
     pub(super) metrics: Vec<Metric>,
     pub(super) truth: Truth,
+    /// The words of the rows to score on, where these have tags.
+    words: Option<WordTokens>,
     /// For each class of the data the model's number, where they differ.
     order: Option<Vec<usize>>,
 }
@@ -76,30 +79,45 @@ impl ScoredRows {
         let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
         let is_apart = bundle.config.encodes_pairs_separately();
         let dev_texts = encode(&dev, tokenizer, limit, is_apart)?;
+        let words = match &dev.target {
+            Target::Tags(_) => Some(WordTokens::encode(&dev.examples, tokenizer, limit, &dev.target)?.1),
+            Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => None,
+        };
         let calibration = encode(&calibration, tokenizer, limit, is_apart)?;
-        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, order })
+        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, words, order })
     }
 
-    /// What logits `[rows, K]` answer.
+    /// What logits `[rows, K]` answer, or `[tokens, K]` of a model that tags words.
     pub(super) fn answers(&self, logits: &[f32], width: usize) -> Answers {
         let row = |row: &[f32]| match &self.order {
             Some(order) => order.iter().map(|&class| row[class]).collect(),
             None => row.to_vec(),
         };
-        Answers::from_logits(&logits.chunks_exact(width.max(1)).map(row).collect::<Vec<_>>(), &self.dev.target)
+        let rows: Vec<Vec<f32>> = logits.chunks_exact(width.max(1)).map(row).collect();
+        let Some(words) = &self.words else { return Answers::from_logits(&rows, &self.dev.target) };
+        let all: Vec<u32> = (0..self.dev.len() as u32).collect();
+        let (tokens, counts) = words.of_batch(&all, &self.dev_texts.lengths);
+        let mut tokens = tokens.as_slice();
+        let by_row = counts.into_iter().enumerate().map(|(row, count)| {
+            let (own, rest) = tokens.split_at(count);
+            tokens = rest;
+            let known: Vec<f32> = own.iter().flat_map(|&token| rows[token as usize].iter().copied()).collect();
+            words.complete(row, &known, width)
+        });
+        Answers::from_logits(&by_row.collect::<Vec<_>>(), &self.dev.target)
     }
 }
 
-/// What a model's classifier answers.
+/// The head of a model whose answers can be scored.
 ///
 /// # Errors
 /// If it has none.
-pub fn classifier(bundle: &Bundle) -> Result<&Target, Error> {
+pub fn classifier(bundle: &Bundle) -> Result<&Head, Error> {
     match &bundle.config.head {
-        Head::Classification { target } => Ok(target),
+        head @ (Head::Classification { .. } | Head::TokenClassification { .. }) => Ok(head),
         _ => Err(Error::refused(
             "the model",
-            "a classification or regression head to score",
+            "a head of classes, scores or tags to score",
             "none",
             "leave out the rows (`--data`) and quantize by the error of the weights, or fine-tune it first \
              (`attar finetune`)",

@@ -109,6 +109,10 @@ impl Recipe {
                 paths.push(train);
                 paths.extend([dev, label_file, dev_label_file].into_iter().flatten());
             }
+            DataSpec::Tagged { train, dev, .. } => {
+                paths.push(train);
+                paths.extend(dev);
+            }
             DataSpec::Corpus { files, mix, .. } => {
                 paths.extend(files);
                 paths.extend(mix.as_mut().map(|mix| &mut mix.tokenizer));

@@ -21,7 +21,7 @@ use crate::objectives::{BatchLabels, MASKED_LM, Objective, Semantics, WEIGHT_PRO
 use crate::optimizer::{AdamW, Gradients, Schedule};
 use crate::plan::{Plan, PlannedStage};
 use crate::scores::HeldOutLoss;
-use crate::{Error, device};
+use crate::{Error, device, evaluate};
 
 /// Phases of a run as the meter names them.
 pub mod phase {
@@ -339,7 +339,14 @@ impl<'a> Trainer<'a> {
         };
         let Some(aligned) = &self.plan.aligned else {
             let input = self.input(&self.plan.as_teacher_reads(batch), teacher.encoder());
-            return Some(TeacherOutput { trace: trace(&input), by_words: None });
+            let mut trace = trace(&input);
+            // Kept traces have no logits where none are read.
+            if let Some(words) = self.plan.train_texts.words().filter(|_| self.loss.reads_logits()) {
+                let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
+                let rows = evaluate::token_rows(&rows, &self.device);
+                trace.logits = trace.logits.take().map(|logits| logits.select(0, rows));
+            }
+            return Some(TeacherOutput { trace, by_words: None });
         };
         let input = self.input(&aligned.teacher_batch(&batch.rows), teacher.encoder());
         let trace = trace(&input);
@@ -382,10 +389,7 @@ impl<'a> Trainer<'a> {
         let input = self.input(batch, self.loss.encoder());
         match masked {
             Some(masked) => (input.guessing(&masked.rows), Some(pieces(masked, &self.device))),
-            None => {
-                let weights = self.stage.class_weights.as_deref();
-                (input.without_guesses(), batch_labels(self.plan, &batch.rows, weights, &self.device))
-            }
+            None => with_labels(self.plan, input, batch, self.stage.class_weights.as_deref()),
         }
     }
 
@@ -406,7 +410,7 @@ impl<'a> Trainer<'a> {
 }
 
 /// Labels of training rows, if all have one; `weights` are those of classes.
-pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
+fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
     let data = plan.labeled.as_ref()?;
     let examples = &data.train.examples;
     static ABSENT: Label = Label::Absent;
@@ -416,15 +420,7 @@ pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, d
     let count = labels.len();
     let class = |label: &&Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
     if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
-        let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
-        let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
-        return Some(match weights {
-            Some(weights) => BatchLabels::WeightedClasses(
-                classes,
-                Box::new(Tensor::from_data(TensorData::new(weights, [count]), device)),
-            ),
-            None => BatchLabels::Classes(classes),
-        });
+        return Some(class_labels(classes, weights, device));
     }
     if labels.iter().all(|label| matches!(label, Label::MultiLabel(_))) {
         let width = data.train.target.outputs();
@@ -439,6 +435,50 @@ pub(crate) fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, d
     let score = |label: &&Label| if let Label::Score(score) = label { Some(*score) } else { None };
     let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
     Some(BatchLabels::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
+}
+
+/// A batch of training rows as a model reads it, asked for what its rows are labeled with, and the labels if all have one.
+pub(crate) fn with_labels(
+    plan: &Plan,
+    input: Input,
+    batch: &Batch,
+    weights: Option<&[f32]>,
+) -> (Input, Option<BatchLabels>) {
+    let device = input.geometry.device().clone();
+    match plan.train_texts.words() {
+        Some(words) => {
+            let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
+            (input.guessing(&rows), word_labels(plan, &batch.rows, weights, &device))
+        }
+        None => (input.without_guesses(), batch_labels(plan, &batch.rows, weights, &device)),
+    }
+}
+
+/// The tags of the words of a batch that have a token, if its rows have tags.
+fn word_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
+    let (words, data) = (plan.train_texts.words()?, plan.labeled.as_ref()?);
+    let mut classes = Vec::new();
+    for &row in rows {
+        match &data.train.examples.get(row as usize)?.label {
+            Label::Tags(tags) => classes.extend(words.seen(row as usize).map(|word| tags[word].class as i32)),
+            _ => return None,
+        }
+    }
+    Some(class_labels(classes, weights, device))
+}
+
+/// Classes of rows or words on the device, with what each counts where classes are weighted.
+fn class_labels(classes: Vec<i32>, weights: Option<&[f32]>, device: &Device) -> BatchLabels {
+    let count = classes.len();
+    let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
+    let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
+    match weights {
+        Some(weights) => BatchLabels::WeightedClasses(
+            classes,
+            Box::new(Tensor::from_data(TensorData::new(weights, [count]), device)),
+        ),
+        None => BatchLabels::Classes(classes),
+    }
 }
 
 /// What stood at the masked rows of a batch.

@@ -9,6 +9,7 @@ mod corpus;
 mod gradual;
 mod memory;
 mod several_labels;
+mod tags;
 mod traces;
 mod vocabularies;
 mod weak_teacher;

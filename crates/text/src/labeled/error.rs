@@ -119,6 +119,18 @@ pub enum DataError {
         /// Its lines.
         labels: usize,
     },
+    /// A line that is no word with a tag.
+    #[error("{}: line {line}: expected {expected}, found {found:?}", path.display())]
+    Tagged {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What was expected.
+        expected: &'static str,
+        /// What stands there.
+        found: String,
+    },
     /// A JSON file of another form.
     #[error("{}: {reason}", path.display())]
     Json {

@@ -58,7 +58,7 @@ impl Dataset {
     ///   that a class with one text has none held out.
     /// - Examples with the same text (as in [`duplicates_with`](Self::duplicates_with)) stay together, so that nothing
     ///   held out is in the large part too. They count for the class of the first of them.
-    /// - Scores are not stratified. Both parts keep the order of the source.
+    /// - Scores and tagged sentences are not stratified. Both parts keep the order of the source.
     ///
     /// It is decided by the examples, the share and the seed alone.
     ///
@@ -106,7 +106,7 @@ impl Dataset {
                     let rarest = labels.iter().map(|&label| label as usize).min_by_key(|&label| counts[label]);
                     rarest.unwrap_or(counts.len())
                 }
-                Label::Score(_) | Label::Absent => 0,
+                Label::Score(_) | Label::Tags(_) | Label::Absent => 0,
             };
             let (class, group) = *place.entry(normalized(example)).or_insert_with(|| {
                 classes.resize(classes.len().max(class + 1), Vec::new());

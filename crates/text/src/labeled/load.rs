@@ -251,6 +251,8 @@ fn label(text: &str, target: &Target, separator: Option<&str>, line: usize, path
             Ok(score) if (low..=high).contains(&score) => Ok(Label::Score(score)),
             _ => Err(DataError::Score { path: path.to_owned(), line, found: text.to_owned(), low, high }),
         },
+        // Words have tags, and a cell none: `read_tagged` reads them.
+        Target::Tags(labels) => Err(DataError::unknown_label(path.to_owned(), line, text, &labels.names)),
     }
 }
 
@@ -282,7 +284,7 @@ const MOST_NUMBERS: usize = 20;
 /// Rows that each of more numbers has on average if they are classes.
 const FEWEST_ROWS: usize = 5;
 
-fn named(names: &[String]) -> Result<LabelSet, DataError> {
+pub(super) fn named(names: &[String]) -> Result<LabelSet, DataError> {
     let mut seen = BTreeSet::new();
     for name in names {
         if name.trim().is_empty() || !seen.insert(name.trim()) {

@@ -16,14 +16,28 @@ impl Confusion {
     /// If the lengths differ or a class is not below `classes`.
     #[track_caller]
     pub fn new(truth: &[u32], predicted: &[u32], classes: usize) -> Self {
+        let mut confusion = Self { classes, counts: vec![0; classes * classes] };
+        confusion.add(truth, predicted);
+        confusion
+    }
+
+    /// Counts the words of rows, a true and a predicted class for each.
+    #[track_caller]
+    pub(crate) fn of_rows<'a>(rows: impl Iterator<Item = (&'a Vec<u32>, &'a Vec<u32>)>, classes: usize) -> Self {
+        let mut confusion = Self { classes, counts: vec![0; classes * classes] };
+        rows.for_each(|(truth, predicted)| confusion.add(truth, predicted));
+        confusion
+    }
+
+    #[track_caller]
+    fn add(&mut self, truth: &[u32], predicted: &[u32]) {
         assert_eq!(truth.len(), predicted.len(), "true and predicted classes differ in number");
-        let mut counts = vec![0; classes * classes];
+        let classes = self.classes;
         for (&t, &p) in truth.iter().zip(predicted) {
             let (t, p) = (t as usize, p as usize);
             assert!(t < classes && p < classes, "true class {t}, predicted class {p}, but there are {classes}");
-            counts[t * classes + p] += 1;
+            self.counts[t * classes + p] += 1;
         }
-        Self { classes, counts }
     }
 
     /// Number of classes K.

@@ -21,6 +21,12 @@ pub enum MetricError {
         /// The metric.
         metric: Metric,
     },
+    /// A metric of entities where words have no tags that name some.
+    #[error("{metric} is of entities, which tags of the form O, B-… and I-… name; use accuracy or macro_f1")]
+    NotOfEntities {
+        /// The metric.
+        metric: Metric,
+    },
     /// A metric of two classes for another number of them.
     #[error("{metric} is defined for 2 classes, found {classes}; use macro_f1")]
     NotBinary {

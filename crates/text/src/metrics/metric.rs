@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::classification::Confusion;
 use super::correlation::{mean_absolute_error, mean_squared_error, pearson, spearman};
+use super::entities::TagScheme;
 use super::error::MetricError;
 use super::label_sets::LabelCounts;
 use super::predictions::Predictions;
@@ -31,6 +32,8 @@ pub enum Metric {
     SubsetAccuracy,
     /// Matthews correlation.
     Matthews,
+    /// F1 of the entities that tags name, type and span both right, as CoNLL-2003 scores.
+    EntityF1,
     /// Pearson correlation.
     Pearson,
     /// Spearman correlation.
@@ -45,7 +48,7 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Accuracy,
         Self::F1,
         Self::AccuracyF1Mean,
@@ -54,6 +57,7 @@ impl Metric {
         Self::MicroF1,
         Self::SubsetAccuracy,
         Self::Matthews,
+        Self::EntityF1,
         Self::Pearson,
         Self::Spearman,
         Self::PearsonSpearmanMean,
@@ -72,6 +76,7 @@ impl Metric {
             Self::MicroF1 => "micro_f1",
             Self::SubsetAccuracy => "subset_accuracy",
             Self::Matthews => "matthews",
+            Self::EntityF1 => "entity_f1",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
             Self::PearsonSpearmanMean => "pearson_spearman_mean",
@@ -108,7 +113,8 @@ impl Metric {
             | Self::WeightedF1
             | Self::MicroF1
             | Self::SubsetAccuracy
-            | Self::Matthews => true,
+            | Self::Matthews
+            | Self::EntityF1 => true,
             Self::Pearson
             | Self::Spearman
             | Self::PearsonSpearmanMean
@@ -133,6 +139,9 @@ impl Metric {
             Predictions::LabelSets { truth, predicted, labels } => {
                 self.of_label_sets(&LabelCounts::new(truth, predicted, labels))
             }
+            Predictions::Tags { truth, predicted, tags, scheme } => {
+                self.of_tags(truth.iter().zip(predicted), tags, scheme)
+            }
             Predictions::Scores { truth, predicted } => self.of_scores(truth, predicted),
         }
     }
@@ -151,6 +160,7 @@ impl Metric {
             Self::MicroF1 => Ok(confusion.micro_f1()),
             Self::SubsetAccuracy => Ok(confusion.accuracy()),
             Self::Matthews => Ok(confusion.matthews()),
+            Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }
@@ -161,7 +171,22 @@ impl Metric {
             Self::MacroF1 => Ok(counts.macro_f1()),
             Self::WeightedF1 => Ok(counts.weighted_f1()),
             Self::SubsetAccuracy => Ok(counts.subset_accuracy()),
+            Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
             _ => Err(MetricError::NotOfSets { metric: self }),
+        }
+    }
+
+    /// Of rows whose words have tags: over entities, or over all words.
+    pub(super) fn of_tags<'a>(
+        self,
+        rows: impl Iterator<Item = (&'a Vec<u32>, &'a Vec<u32>)> + Clone,
+        tags: usize,
+        scheme: Option<&TagScheme>,
+    ) -> Result<Option<f64>, MetricError> {
+        match (self, scheme) {
+            (Self::EntityF1, Some(scheme)) => Ok(scheme.f1(rows)),
+            (Self::EntityF1, None) => Err(MetricError::NotOfEntities { metric: self }),
+            _ => self.of_confusion(&Confusion::of_rows(rows, tags)),
         }
     }
 
@@ -173,6 +198,7 @@ impl Metric {
             Self::PearsonSpearmanMean => Ok(mean(pearson(truth, predicted), spearman(truth, predicted))),
             Self::MeanSquaredError => Ok(mean_squared_error(truth, predicted)),
             Self::MeanAbsoluteError => Ok(mean_absolute_error(truth, predicted)),
+            Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }
@@ -213,6 +239,9 @@ mod tests {
         let classes = Predictions::Classes { truth: &[0, 2], predicted: &[0, 2], classes: 3 };
         let scores = Predictions::Scores { truth: &[0.0, 2.0], predicted: &[0.0, 2.0] };
         for metric in Metric::ALL {
+            if metric == Metric::EntityF1 {
+                continue;
+            }
             let (fits, other) = if metric.is_of_classes() { (classes, scores) } else { (scores, classes) };
             assert_eq!(metric.compute(&other), Err(MetricError::Kind { metric }));
             match metric {
@@ -237,6 +266,20 @@ mod tests {
             Metric::F1.compute(&classes).unwrap_err().to_string(),
             "f1 is defined for 2 classes, found 3; use macro_f1"
         );
+    }
+
+    #[test]
+    fn tags_are_scored_by_word_and_by_entity() {
+        let scheme = TagScheme::of(&["O", "B-PER", "I-PER"]).unwrap();
+        let (truth, predicted) = ([vec![1, 2, 0], vec![0, 1]], [vec![1, 0, 0], vec![0, 1]]);
+        let tags = |scheme| Predictions::Tags { truth: &truth, predicted: &predicted, tags: 3, scheme };
+        assert_eq!(Metric::Accuracy.compute(&tags(None)), Ok(Some(0.8)));
+        assert_eq!(Metric::EntityF1.compute(&tags(Some(&scheme))), Ok(Some(0.5)));
+        assert_eq!(tags(Some(&scheme)).resampled(Metric::EntityF1, &[1, 1]), Some(1.0));
+        let error = Metric::EntityF1.compute(&tags(None)).unwrap_err().to_string();
+        assert!(error.starts_with("entity_f1 is of entities"), "{error}");
+        let classes = Predictions::Classes { truth: &[0, 2], predicted: &[0, 2], classes: 3 };
+        assert!(Metric::EntityF1.compute(&classes).is_err());
     }
 
     #[test]

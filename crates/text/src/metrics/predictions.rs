@@ -1,5 +1,6 @@
 //! True and predicted labels side by side.
 
+use super::entities::TagScheme;
 use super::label_sets::LabelCounts;
 use super::metric::Metric;
 
@@ -24,6 +25,17 @@ pub enum Predictions<'a> {
         /// Number of labels there are.
         labels: usize,
     },
+    /// A tag below `tags` for each word of each row, `[N]` each.
+    Tags {
+        /// The true tags of each row.
+        truth: &'a [Vec<u32>],
+        /// The predicted tags of each row, as many.
+        predicted: &'a [Vec<u32>],
+        /// Number of tags there are.
+        tags: usize,
+        /// What the tags mean for entities, if they name some.
+        scheme: Option<&'a TagScheme>,
+    },
     /// Numbers, `[N]` each.
     Scores {
         /// The true number of each row.
@@ -38,7 +50,7 @@ impl Predictions<'_> {
     pub fn rows(&self) -> usize {
         match self {
             Self::Classes { truth, .. } => truth.len(),
-            Self::LabelSets { truth, .. } => truth.len(),
+            Self::LabelSets { truth, .. } | Self::Tags { truth, .. } => truth.len(),
             Self::Scores { truth, .. } => truth.len(),
         }
     }
@@ -56,6 +68,10 @@ impl Predictions<'_> {
                 let drawn = rows.iter().map(|&row| (&truth[row as usize], &predicted[row as usize]));
                 metric.of_label_sets(&LabelCounts::of(drawn, labels))
             }
+            Self::Tags { truth, predicted, tags, scheme } => {
+                let drawn = rows.iter().map(|&row| (&truth[row as usize], &predicted[row as usize]));
+                metric.of_tags(drawn, tags, scheme)
+            }
             Self::Scores { truth, predicted } => {
                 let (truth, predicted): (Vec<f64>, Vec<f64>) =
                     rows.iter().map(|&row| (truth[row as usize], predicted[row as usize])).unzip();
@@ -69,6 +85,7 @@ impl Predictions<'_> {
         match (self, other) {
             (Self::Classes { truth: a, .. }, Predictions::Classes { truth: b, .. }) => a == b,
             (Self::LabelSets { truth: a, .. }, Predictions::LabelSets { truth: b, .. }) => a == b,
+            (Self::Tags { truth: a, .. }, Predictions::Tags { truth: b, .. }) => a == b,
             (Self::Scores { truth: a, .. }, Predictions::Scores { truth: b, .. }) => a == b,
             _ => false,
         }

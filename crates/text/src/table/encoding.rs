@@ -23,7 +23,7 @@ pub enum TextEncoding {
 }
 
 /// The text of a file as UTF-8 without a mark, which the readers check line by line, and the SHA-256 of the file itself.
-pub(super) fn contents(path: &Path, encoding: TextEncoding) -> Result<(Vec<u8>, String), TableError> {
+pub(crate) fn contents(path: &Path, encoding: TextEncoding) -> Result<(Vec<u8>, String), TableError> {
     let io = |source| TableError::Io { path: path.to_owned(), source };
     let mut bytes = files::read(path, files::MOST_TABLE_BYTES).map_err(io)?;
     let sha256 = hexadecimal(&Sha256::digest(&bytes));

@@ -54,7 +54,8 @@ fn table(task: Task, answers: &Answers) -> String {
         Answers::Scores(scores) => {
             scores.iter().enumerate().for_each(|(index, score)| row(index, &format!("{:.3}", score.clamp(0.0, 5.0))));
         }
-        Answers::LabelSets(_) => {}
+        // No task of GLUE asks for them.
+        Answers::LabelSets(_) | Answers::Tags(_) => {}
     }
     table
 }
