@@ -175,7 +175,7 @@ fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> an
                 vocabulary: args.vocabulary.or(vocabulary),
             }
         }
-        StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, vocabulary, .. } => {
+        StudentSpec::Shape { layers, hidden, heads, feed_forward, embeddings, classifier, vocabulary, .. } => {
             let width = args.hidden.unwrap_or(hidden);
             StudentSpec::Shape {
                 layers: args.layers.unwrap_or(layers),
@@ -183,6 +183,7 @@ fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> an
                 heads: args.heads.unwrap_or(heads),
                 feed_forward: args.feed_forward.unwrap_or(if args.hidden.is_some() { 4 * width } else { feed_forward }),
                 tokenizer: args.tokenizer.clone(),
+                embeddings,
                 classifier,
                 vocabulary: args.vocabulary.or(vocabulary),
             }

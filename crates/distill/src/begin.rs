@@ -14,6 +14,7 @@ use crate::Error;
 use crate::plan::{Beginning, Plan};
 
 pub use frozen::FrozenHead;
+pub(crate) use principal::Directions;
 pub(crate) use pruned::shrunk;
 
 /// The phase of the meter in which a beginning is computed.

@@ -16,7 +16,7 @@ mod words;
 
 pub use dropout::Dropout;
 pub(crate) use encoder::pair_cosine;
-pub use encoder::{Encoder, Keep, LayerTrace, Trace};
+pub use encoder::{Encoder, Keep, LayerTrace, Lift, Trace};
 pub(crate) use fused::{GradientAccumulator, recycle};
 pub use input::Input;
 pub use layer_parts::{LayerMatrix, LayerParts, Width};

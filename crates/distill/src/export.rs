@@ -7,6 +7,7 @@ use attar_model::{Bundle, EncoderConfig, Head, Size};
 use attar_text::tokenizer::Tokenizer;
 use serde_json::json;
 
+use crate::engine::Lift;
 use crate::objectives::Objective;
 use crate::plan::Plan;
 use crate::row_record::{self, RowRecord};
@@ -56,7 +57,9 @@ pub fn export(plan: &Plan, directory: &RunDirectory, trained: Trained) -> Result
 pub fn bundle(plan: &Plan, name: &str, student: &NewStudent) -> Result<Bundle, Error> {
     let bill = student.bill(plan);
     let scores = &student.scores;
-    let mut bundle = Bundle::new(plan.written_config(), student.weights.clone());
+    let mut weights = student.weights.clone();
+    let narrow = weights.remove(Lift::TABLE);
+    let mut bundle = Bundle { narrow_embeddings: narrow, ..Bundle::new(plan.written_config(), weights) };
     bundle.tokenizer_files = tokenizer_files(&plan.tokenizer, plan.max_tokens)?;
     bundle.pooling = plan.student.pooling;
     bundle.max_tokens = Some(plan.max_tokens);

@@ -239,6 +239,11 @@ pub struct MixSpec {
     /// Share at the end; between the two it changes evenly. As at the beginning if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_share: Option<f64>,
+    /// Width of the second vocabulary's embeddings, which an affine map lifts to that of the model; the model's own width if left
+    /// out. Narrow ones are written beside the model, for a student of that width to begin with (Zhao et al., EACL 2021, first
+    /// stage).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
 }
 
 /// How the lines of a corpus become sequences.

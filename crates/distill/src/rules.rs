@@ -141,6 +141,7 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
             heads: teacher.heads,
             feed_forward,
             tokenizer: None,
+            embeddings: None,
             classifier: crate::recipe::ClassifierChoice::Auto,
             vocabulary: None,
         },

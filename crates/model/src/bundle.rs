@@ -13,8 +13,13 @@ use crate::family_names::family_name;
 use crate::fingerprint::fingerprint;
 use crate::quantized::{QUANTIZED_FILE, QuantizedError, QuantizedWeights};
 use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling, Projection, Prompts};
-use crate::weights::Weights;
+use crate::weights::{Tensor, Weights};
+use crate::weights_file::WeightsFile;
 use crate::{files, hf_config, safetensors_file};
+
+/// File of word embeddings for a narrower model, and the name of its tensor.
+const NARROW_EMBEDDINGS: &str = "narrow_embeddings.safetensors";
+const NARROW_TENSOR: &str = "word_embeddings.weight";
 
 /// The tokenizer files that a bundle includes, as bytes.
 pub const TOKENIZER_FILES: [&str; 7] = [
@@ -88,6 +93,9 @@ pub struct Bundle {
     pub provenance: Option<Value>,
     /// The model card (`README.md`); see [`card`](crate::card).
     pub card: Option<String>,
+    /// Word embeddings of a narrower model with the same pieces `[V, h]`, as training under two vocabularies leaves them. They are
+    /// read by [`read_narrow_embeddings`](Self::read_narrow_embeddings) alone.
+    pub narrow_embeddings: Option<Tensor>,
     /// Sentences for the user about what was read: tensors that are not used, and quantized weights that were left out
     /// because they were made from others than those beside them. None about what attar wrote.
     pub notes: Vec<String>,
@@ -108,6 +116,7 @@ impl Bundle {
             max_tokens: None,
             provenance: None,
             card: None,
+            narrow_embeddings: None,
             notes: Vec::new(),
         }
     }
@@ -160,6 +169,18 @@ impl Bundle {
         Ok(sentence_transformers::read(dir)?.pooling)
     }
 
+    /// The narrow word embeddings beside a model, if there are some.
+    ///
+    /// # Errors
+    /// If the file is damaged or has a number that is not finite.
+    pub fn read_narrow_embeddings(dir: &Path) -> Result<Option<Tensor>, Error> {
+        let path = dir.join(NARROW_EMBEDDINGS);
+        match path.exists() {
+            true => WeightsFile::read(&path)?.finite_floats(NARROW_TENSOR).map(Some),
+            false => Ok(None),
+        }
+    }
+
     fn read_as(
         dir: &Path,
         choice: ReadWeights,
@@ -196,6 +217,7 @@ impl Bundle {
             projections: found.projections,
             prompts: found.prompts,
             notes,
+            narrow_embeddings: None,
             provenance: files::read_optional_json(&dir.join("attar.json"))?,
             card: files::read_optional_text(&dir.join("README.md"))?,
         })
@@ -272,6 +294,9 @@ impl Bundle {
             if self.pooling.is_some_and(|pooling| pooling.normalize || normalizes) {
                 make_dir(&dir.join(NORMALIZE))?;
             }
+            if let Some(narrow) = &self.narrow_embeddings {
+                write_plain(&dir.join(NARROW_EMBEDDINGS), &safetensors_file::to_bytes([(NARROW_TENSOR, narrow)]))?;
+            }
             if let Some(provenance) = &self.provenance {
                 write_json(&dir.join("attar.json"), provenance)?;
             }
@@ -311,7 +336,7 @@ impl Bundle {
 
     /// Checks that each name is plain, unique, and not that of another file.
     fn check_tokenizer_names(&self) -> Result<(), Error> {
-        const TAKEN: [&str; 12] = [
+        const TAKEN: [&str; 13] = [
             "config.json",
             "model.safetensors",
             QUANTIZED_FILE,
@@ -324,6 +349,7 @@ impl Bundle {
             "attar.json",
             "README.md",
             "model.safetensors.index.json",
+            NARROW_EMBEDDINGS,
         ];
         let mut names: Vec<&str> = self.tokenizer_files.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();

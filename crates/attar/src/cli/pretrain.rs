@@ -35,6 +35,11 @@ pub(crate) struct PretrainArgs {
         requires = "second_tokenizer"
     )]
     pub(crate) second_share: f64,
+    /// Width of the second tokenizer's embeddings, which an affine map lifts to the model's (default: the model's own).
+    ///
+    /// The narrow ones are written beside the model, for `--embeddings` of a new encoder of that width.
+    #[arg(long, value_name = "N", help_heading = "Second vocabulary", requires = "second_tokenizer")]
+    pub(crate) second_width: Option<usize>,
     /// Share of the pieces that are hidden.
     #[arg(long, default_value_t = 0.15, value_name = "SHARE", help_heading = "Training")]
     pub(crate) mask: f64,
@@ -58,6 +63,9 @@ pub(crate) struct NewShapeArgs {
     /// Directory with the tokenizer of a new encoder, as `attar vocab train` makes it.
     #[arg(long, value_name = "DIR")]
     pub(crate) tokenizer: Option<PathBuf>,
+    /// Model directory beside whose model stand word embeddings of the new encoder's width, as `--second-width` leaves them.
+    #[arg(long, value_name = "DIR", requires = "tokenizer")]
+    pub(crate) embeddings: Option<PathBuf>,
     /// Layers (default: 4).
     #[arg(long)]
     pub(crate) layers: Option<usize>,

@@ -93,6 +93,7 @@ fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
         heads: 4,
         feed_forward: 384,
         tokenizer: Some(tokenizer.to_path_buf()),
+        embeddings: None,
         classifier: ClassifierChoice::Auto,
         vocabulary: None,
     };

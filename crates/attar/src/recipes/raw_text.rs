@@ -48,6 +48,7 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
             heads: args.shape.heads.unwrap_or(12),
             feed_forward: args.shape.feed_forward.unwrap_or(4 * args.shape.hidden.unwrap_or(HIDDEN)),
             tokenizer: Some(tokenizer.clone().context("give a model, or --tokenizer with the shape of a new one")?),
+            embeddings: args.shape.embeddings.clone(),
             classifier: ClassifierChoice::Auto,
             vocabulary: None,
         },
@@ -59,6 +60,7 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
             tokenizer,
             share: args.second_share,
             last_share: None,
+            width: args.second_width,
         });
     }
     let stage = rules::masked_lm(objective, effort(&args.quality));

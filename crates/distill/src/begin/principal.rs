@@ -11,7 +11,7 @@ use crate::train::Teacher;
 
 /// Orthonormal directions `[H, H']` in the space of a model's states.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Directions(DMatrix<f64>);
+pub(crate) struct Directions(DMatrix<f64>);
 
 /// The first `count` principal directions of the embeddings' and these layers' outputs over some batches: those of
 /// `Σ h hᵀ`, each level scaled to the same size so that no level decides alone. The mean is left in, for states are
@@ -54,7 +54,7 @@ pub(super) fn of_states(
 
 impl Directions {
     /// The eigenvectors of a symmetric matrix with the largest eigenvalues.
-    fn of(matrix: DMatrix<f64>, count: usize) -> Directions {
+    pub(crate) fn of(matrix: DMatrix<f64>, count: usize) -> Directions {
         let width = matrix.nrows();
         let eigen = SymmetricEigen::new(matrix);
         let mut order: Vec<usize> = (0..width).collect();
@@ -75,12 +75,12 @@ impl Directions {
     }
 
     /// The directions `[H, H']` in row-major order.
-    pub(super) fn columns(&self) -> Vec<f32> {
+    pub(crate) fn columns(&self) -> Vec<f32> {
         self.0.transpose().iter().map(|&x| x as f32).collect()
     }
 
     /// `[n, H]` to `[n, H']`: what reads states, or is a table of them.
-    pub(super) fn project_rows(&self, tensor: &Stored) -> Stored {
+    pub(crate) fn project_rows(&self, tensor: &Stored) -> Stored {
         let matrix =
             DMatrix::from_row_iterator(tensor.shape[0], tensor.shape[1], tensor.data.iter().map(|&x| f64::from(x)));
         stored(&(matrix * &self.0))

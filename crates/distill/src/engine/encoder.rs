@@ -78,12 +78,36 @@ pub struct Encoder {
     config: EncoderConfig,
     /// How the operations are computed, if not in the fastest way.
     implementation: Option<Implementation>,
+    /// The second of two vocabularies, if its embeddings are narrow.
+    lift: Option<Lift>,
+}
+
+/// Embeddings of a second vocabulary that are narrower than the encoder and lifted to its width by an affine map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lift {
+    /// Pieces of the first vocabulary, whose embeddings are as wide as the encoder.
+    pub first: usize,
+    /// Width of the second one's.
+    pub width: usize,
+}
+
+impl Lift {
+    /// The narrow embeddings, `[V', h]`.
+    pub const TABLE: &str = "embeddings.narrow.weight";
+    /// The affine map from `h` to `H`.
+    pub const MAP: [&str; 2] = ["embeddings.lift.weight", "embeddings.lift.bias"];
 }
 
 impl Encoder {
     /// The encoder of a configuration.
     pub fn new(config: EncoderConfig) -> Encoder {
-        Encoder { config, implementation: None }
+        Encoder { config, implementation: None, lift: None }
+    }
+
+    /// With narrow embeddings of the pieces of a second vocabulary, if there are such.
+    #[must_use]
+    pub fn with_lift(self, lift: Option<Lift>) -> Encoder {
+        Encoder { lift, ..self }
     }
 
     /// With operations composed of tensor operations on every device: slow on the CPU, and the reference for the
@@ -102,15 +126,18 @@ impl Encoder {
     pub fn slots(&self) -> Vec<Slot> {
         let c = &self.config;
         let words = "embeddings.word_embeddings.weight";
-        let mut slots = vec![
+        let mut slots = match self.lift {
+            Some(Lift { first, width }) => vec![
+                Slot::table(words, first, c.hidden),
+                Slot::table(Lift::TABLE, c.vocabulary - first, width),
+                Slot::linear(Lift::MAP[0], width, c.hidden),
+                Slot::vector(Lift::MAP[1], c.hidden),
+            ],
             // The decoder of a masked-language-model head reads the whole table.
-            if c.head.has_masked_lm() {
-                Slot::table(words, c.vocabulary, c.hidden)
-            } else {
-                Slot::lookup(words, c.vocabulary, c.hidden)
-            },
-            Slot::table("embeddings.position_embeddings.weight", c.positions, c.hidden),
-        ];
+            None if c.head.has_masked_lm() => vec![Slot::table(words, c.vocabulary, c.hidden)],
+            None => vec![Slot::lookup(words, c.vocabulary, c.hidden)],
+        };
+        slots.push(Slot::table("embeddings.position_embeddings.weight", c.positions, c.hidden));
         if c.types > 0 {
             slots.push(Slot::table("embeddings.token_type_embeddings.weight", c.types, c.hidden));
         }
@@ -158,7 +185,12 @@ impl Encoder {
         let mut values = all.cursor();
         let site = |index: usize, probability: f64| dropout.map(|d| d.site(index as u64, probability));
 
-        let mut x = values.look_up(&input.ids) + values.look_up(&input.positions);
+        let lifted = self.lift.map(|_| self.lifted_table(&mut values));
+        let words = match &lifted {
+            Some(table) => table.clone().select(0, input.ids.clone()),
+            None => values.look_up(&input.ids),
+        };
+        let mut x = words + values.look_up(&input.positions);
         if c.types > 0 {
             x = x + values.look_up(&input.types);
         }
@@ -186,8 +218,17 @@ impl Encoder {
         let mut trace =
             Trace { embeddings, layers, pooled: None, sentences: None, logits: None, sequence_logits: None };
         let head_sites = [0, 1].map(|i| site(1 + 3 * c.layers + i, c.classifier_dropout_rate()));
-        self.heads(&mut trace, &x, all, &mut values, input, head_sites);
+        // Of a masked language model whole: it decodes as it reads.
+        let table = || lifted.clone().unwrap_or_else(|| all.cursor().matrix());
+        self.heads(&mut trace, &x, &table, &mut values, input, head_sites);
         trace
+    }
+
+    /// The embeddings of all pieces of two vocabularies, `[V + V', H]`.
+    fn lifted_table(&self, values: &mut Cursor<'_>) -> Tensor<2> {
+        let (first, narrow) = (values.matrix(), values.matrix());
+        let map = self.linear(values);
+        Tensor::cat(vec![first, linear(narrow, &map)], 0)
     }
 
     fn layer(
@@ -215,7 +256,7 @@ impl Encoder {
         &self,
         trace: &mut Trace,
         last: &Tensor<2>,
-        all: &Values,
+        table: &dyn Fn() -> Tensor<2>,
         values: &mut Cursor<'_>,
         input: &Input,
         [before, after]: [Option<Site<'_>>; 2],
@@ -264,7 +305,7 @@ impl Encoder {
                 trace.logits = read.map(|read| {
                     let transformed = activation(linear(read, &dense), c.masked_lm_activation());
                     let transformed = layer_norm(transformed, &norm);
-                    module::linear(transformed, all.cursor().matrix().transpose(), Some(bias))
+                    module::linear(transformed, table().transpose(), Some(bias))
                 });
                 if c.head == Head::Pretraining {
                     let pooled = trace.pooled.clone().expect("a pre-training head has a pooler");

@@ -14,6 +14,7 @@ use attar_text::tokenizer::Tokenizer;
 use super::from_teacher::{EmbeddingSource, layers_of, refuse_growth, refuse_layers};
 use super::head::{HeadReuse, reorder, reuse};
 use super::memory;
+use super::second_vocabulary::narrow_embeddings;
 use super::teacher::note_prompt;
 use super::{FirstVocabulary, Model, PlannedTeacher};
 use crate::labels::ClassOrder;
@@ -101,7 +102,7 @@ impl PlannedStudent {
                 note_prompt(&base.name, &base.bundle, notes);
                 base.student(*classifier, *begins, head, streams)
             }
-            StudentSpec::Shape { layers, hidden, heads, feed_forward, classifier, .. } => {
+            StudentSpec::Shape { layers, hidden, heads, feed_forward, embeddings, classifier, .. } => {
                 let like = like(sources.teacher.map(|teacher| &teacher.bundle.config), tokenizer, max_tokens);
                 let shape = EncoderConfig {
                     layers: *layers,
@@ -113,7 +114,11 @@ impl PlannedStudent {
                     ..like
                 };
                 let config = checked(shape.with_head(head))?;
-                let weights = initialize_missing(&config, Weights::new(), streams);
+                let mut given = Weights::new();
+                if let Some(path) = embeddings {
+                    given.insert("embeddings.word_embeddings.weight", narrow_embeddings(path, &config, tokenizer)?);
+                }
+                let weights = initialize_missing(&config, given, streams);
                 let pooling = pooling(&config, teachers_pooling);
                 Ok(PlannedStudent {
                     config,

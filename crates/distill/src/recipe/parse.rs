@@ -122,7 +122,10 @@ impl Recipe {
         paths.extend(self.teacher.as_mut().and_then(|teacher| teacher.path.as_mut()));
         match &mut self.student {
             StudentSpec::Model { path, .. } => paths.extend(path),
-            StudentSpec::Shape { tokenizer, .. } | StudentSpec::Teacher { tokenizer, .. } => paths.extend(tokenizer),
+            StudentSpec::Teacher { tokenizer, .. } => paths.extend(tokenizer),
+            StudentSpec::Shape { tokenizer, embeddings, .. } => {
+                paths.extend([tokenizer, embeddings].into_iter().flatten());
+            }
         }
         paths.extend(&mut self.more.unlabeled);
         paths

@@ -60,6 +60,10 @@ pub enum StudentSpec {
         /// Directory of the tokenizer; the teacher's if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tokenizer: Option<PathBuf>,
+        /// Model directory, or that of a run, beside whose model stand word embeddings of this width to begin with, as a
+        /// `width` in `mix` leaves them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        embeddings: Option<PathBuf>,
         /// What the classifier reads; as the teacher's if left out.
         #[serde(default)]
         classifier: ClassifierChoice,

@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
             }
             (found, _) => found,
         };
-        let slots = Encoder::new(self.plan.student.config.clone()).slots();
+        let slots = self.plan.student.encoder(self.plan.student.config.clone()).slots();
         let mut student = Weights::new();
         for name in slots.into_iter().flat_map(|slot| slot.parts) {
             // The parameters are those of the encoder, then projections.

@@ -97,7 +97,7 @@ impl<'a> Trainer<'a> {
         let stage = &plan.stages[index];
         let streams = Streams::new(plan.recipe.seed);
         let device = device::open(plan.recipe.device)?;
-        let encoder = Encoder::new(plan.stage_config(index));
+        let encoder = plan.student.encoder(plan.stage_config(index));
         let spec = &stage.spec;
         let width = plan.teacher.as_ref().map(|teacher| teacher.bundle.config.hidden);
         let loss = StageLoss::new(encoder, spec.objectives.clone(), plan.recipe.semantics, spec.projection, width);

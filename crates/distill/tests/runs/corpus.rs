@@ -310,6 +310,67 @@ fn a_second_vocabulary_is_learned_beside_the_first() {
 }
 
 #[test]
+fn narrow_embeddings_are_learned_inside_a_model_and_begin_a_student() {
+    let folder = workshop();
+    let (_, first) = run(&pretraining(folder.path(), 60), &folder.path().join("first"));
+    let rows = synthetic::generate(&Streams::new(1), 600, Split::Train).examples;
+    let pieces = folder.path().join("pieces");
+    std::fs::create_dir(&pieces).unwrap();
+    train_wordpiece(rows.iter().map(|row| &row.text), TrainOptions::new(150)).unwrap().save(&pieces).unwrap();
+    let mix = |width: usize| {
+        format!(r#"held-out = 20, mix = {{ tokenizer = "{}", share = 0.5, width = {width} }}"#, pieces.display())
+    };
+    let model = format!(r#"from = "model", path = "{}""#, first.student.display());
+    let shape = SHAPE.replace("FOLDER", &folder.path().display().to_string());
+    let text = |width| pretraining(folder.path(), 40).replace("held-out = 20", &mix(width)).replace(&shape, &model);
+    // Broken off and resumed.
+    let plan = Plan::new(Recipe::parse(&text(6)).unwrap()).unwrap();
+    let mixed = folder.path().join("mixed");
+    let directory = RunDirectory::open(&mixed, &plan).unwrap();
+    let mut watch = Watch { stops_after: Some(22), ..Watch::default() };
+    assert!(matches!(train(&plan, &directory, &mut watch), Err(Error::Stopped { .. })));
+    let trained = train(&plan, &directory, &mut Watch::default()).unwrap();
+    let exported = export(&plan, &directory, trained).unwrap();
+    assert!(watch.losses[0] > exported.held_out.as_ref().unwrap().loss + 0.1, "{:?}", watch.losses);
+    let (_, whole) = run(&text(6), &folder.path().join("whole"));
+    assert_eq!(whole.fingerprint, exported.fingerprint);
+
+    // The model is an ordinary one of its own width. Its rows are lifted ones: with `W e + b` for each, differences of rows span six
+    // dimensions, those of special tokens aside.
+    let bundle = Bundle::read(&exported.student).unwrap();
+    let narrow = Bundle::read_narrow_embeddings(&exported.student).unwrap().unwrap();
+    let (pieces_count, hidden) = (bundle.config.vocabulary, bundle.config.hidden);
+    assert_eq!(narrow.shape, [pieces_count, 6]);
+    let table = &bundle.weights.get("embeddings.word_embeddings.weight").unwrap().data;
+    let special = 5;
+    let difference = |row: usize, column: usize| {
+        f64::from(table[(special + 1 + row) * hidden + column]) - f64::from(table[special * hidden + column])
+    };
+    let differences = nalgebra::DMatrix::from_fn(pieces_count - special - 1, hidden, difference);
+    let values = differences.singular_values();
+    assert!(values[5] > 1e-2 * values[0] && values[6] < 1e-5 * values[0], "{values:?}");
+
+    // A student of that width begins with them.
+    let own = format!(
+        r#"from = "shape", layers = 1, hidden = 6, heads = 2, feed-forward = 12, tokenizer = "{}", embeddings = "{}""#,
+        pieces.display(),
+        mixed.display()
+    );
+    let alone = |own: &str| pretraining(folder.path(), 1).replace(&shape, own).replace("rate = 0.01", "rate = 1e-9");
+    let (_, student) = run(&alone(&own), &folder.path().join("student"));
+    let begun = Bundle::read(&student.student).unwrap();
+    let own_rows = &begun.weights.get("embeddings.word_embeddings.weight").unwrap().data;
+    assert!(own_rows.iter().zip(&narrow.data).all(|(a, b)| (a - b).abs() < 1e-6));
+
+    let refused = |text: String| Plan::new(Recipe::parse(&text).unwrap()).unwrap_err().to_string();
+    assert!(refused(text(99)).contains("from 1 to"), "{}", refused(text(99)));
+    let wide = own.replace("hidden = 6", "hidden = 8");
+    assert!(refused(alone(&wide)).contains("give the student that width"), "{}", refused(alone(&wide)));
+    let without = own.replace(&mixed.display().to_string(), &first.student.display().to_string());
+    assert!(refused(alone(&without)).contains("--second-width"), "{}", refused(alone(&without)));
+}
+
+#[test]
 fn what_raw_text_cannot_give_is_refused() {
     let folder = workshop();
     let guess = pretraining(folder.path(), 4);
