@@ -141,7 +141,6 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, student: &NewStudent, bill: &B
             .chain(held_out_section(student.held_out.as_ref()))
             .chain(notes_section(&plan.notes))
             .collect(),
-        ..Card::default()
     }
 }
 
