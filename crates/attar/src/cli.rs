@@ -6,10 +6,12 @@ pub(crate) mod data;
 pub(crate) mod energy;
 pub(crate) mod glue;
 pub(crate) mod pretrain;
+pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod training;
 mod values;
 pub(crate) mod vocab;
+pub(crate) mod watch;
 
 use std::path::PathBuf;
 
@@ -57,6 +59,10 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Serve models over HTTP, as text-embeddings-inference and OpenAI do, with a page to try them on.
     Serve(Box<serve::ServeArgs>),
+    /// Watch a run as it goes: stage, losses, score, watts, joules, time left.
+    Watch(watch::WatchArgs),
+    /// Show what runs found: one page with charts, the bill, mistakes and provenance.
+    Report(report::ReportArgs),
     /// Show what a model directory holds.
     Inspect(InspectArgs),
     /// Quantize a model to int8 and int4, as far as its score allows.

@@ -64,6 +64,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => commands::predict::run(&args, threads),
         Command::Embed(args) => commands::embed::run(&args, threads),
         Command::Serve(args) => commands::serve::run(&args, threads),
+        Command::Watch(args) => commands::watch::run(&args),
+        Command::Report(args) => commands::report::run(&args, threads),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Quantize(args) => commands::quantize::run(&args),
         Command::Vocab(command) => commands::vocab::run(&command),

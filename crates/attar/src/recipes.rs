@@ -11,8 +11,8 @@ use attar_distill::data::LabeledData;
 use attar_distill::model_directory;
 use attar_distill::objectives::{Attention, Embedding, Gold, Hidden, LayerMap, Objective, Relation, Semantics};
 use attar_distill::recipe::{
-    CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySource, EnergySpec, HeadStart, MoreSpec, Recipe,
-    StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
+    CardSpec, CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EnergySource, EnergySpec, HeadStart, MoreSpec,
+    Recipe, StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
 use attar_distill::rules::{self, Effort, Facts, Init};
 use attar_model::{Bundle, EncoderConfig, Size};
@@ -232,6 +232,7 @@ impl Common<'_> {
             more: MoreSpec::default(),
             checkpoint: checkpoint(self.training),
             energy: self.energy.clone(),
+            card: card(self.training),
         })
     }
 
@@ -415,6 +416,12 @@ fn device(name: &str) -> anyhow::Result<DeviceChoice> {
 /// One of the words that a recipe knows.
 fn word<T: serde::de::DeserializeOwned>(flag: &str, word: &str) -> anyhow::Result<T> {
     serde_json::from_value(word.into()).map_err(|e| anyhow::anyhow!("{flag}: {e}"))
+}
+
+/// What the flags say for the student's card.
+fn card(training: &TrainingArgs) -> CardSpec {
+    let TrainingArgs { license, language, hub_data, .. } = training;
+    CardSpec { license: license.clone(), languages: language.clone(), datasets: hub_data.clone() }
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<Recipe> {

@@ -28,8 +28,7 @@
 //! - [`strubell`] recomputes the table of 2019 beside its printed cells.
 //! - [`licenses()`] names every embedded figure's source, year and license.
 //!
-//! Two features, both on by default: `plots` draws reports as SVG, `prometheus` writes totals as
-//! cumulative counters in OpenMetrics text.
+//! One feature, on by default: `prometheus` writes totals as cumulative counters in OpenMetrics text.
 //!
 //! Rules that hold throughout:
 //! - Nothing is zero because it is unknown, and a bill lists what it excludes.

@@ -29,12 +29,10 @@ mod json;
 mod latex;
 mod markdown;
 mod overlap;
-#[cfg(feature = "plots")]
 mod profile;
 mod ratio;
 mod share;
 mod statement;
-#[cfg(feature = "plots")]
 mod svg;
 mod tables;
 

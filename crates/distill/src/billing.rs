@@ -36,7 +36,7 @@ pub fn source(spec: &EnergySpec) -> Result<SourceChoice, Error> {
 ///
 /// # Errors
 /// If a region, preset or currency is unknown, or a number is out of range.
-pub(crate) fn rates(spec: &EnergySpec) -> Result<(Grid, Tariff), Error> {
+pub fn rates(spec: &EnergySpec) -> Result<(Grid, Tariff), Error> {
     source(spec)?;
     let grid = match &spec.region {
         Some(region) => Grid::for_region(region).map_err(Error::energy)?,

@@ -14,7 +14,7 @@ use crate::row_record::{self, RowRecord};
 use crate::run_directory::{ExportedStudent, Manifest, RunDirectory};
 use crate::scores::HeldOutLoss;
 use crate::train::{NewStudent, Trained};
-use crate::{Error, card_parts, model_directory};
+use crate::{Error, card_parts, card_sections, model_directory};
 
 /// Writes the student of a finished run and, unless the recipe keeps them, removes its checkpoints. A student that was
 /// exported before is left unchanged.
@@ -112,6 +112,9 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, student: &NewStudent, bill: &B
     Card {
         title: name.into(),
         summary: format!("An encoder {kind} on {trained_on} with attar {}.", env!("CARGO_PKG_VERSION")),
+        license: plan.recipe.card.license.clone(),
+        language: plan.recipe.card.languages.clone(),
+        datasets: plan.recipe.card.datasets.clone(),
         library_name: Some("transformers".into()),
         pipeline_tag: Some(purpose.pipeline.into()),
         tags: ["attar".into(), kind.into()].into(),
@@ -127,7 +130,7 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, student: &NewStudent, bill: &B
             source: Some(format!("attar, {}", bill.total.method.map_or("not read".into(), |m| m.to_string()))),
             training_type: Some(if plan.labeled.is_some() { "fine-tuning" } else { "pre-training" }.into()),
             geographical_location: Some(bill.grid.region.clone()),
-            hardware_used: None,
+            hardware_used: Some(attar_meter::Host::local().facts().cpu.name).filter(|name| !name.is_empty()),
         }),
         sizes,
         usage: vec![Snippet { title: purpose.title.into(), language: "sh".into(), code: (purpose.command)(name) }],
@@ -136,8 +139,11 @@ fn card(plan: &Plan, name: &str, bundle: &Bundle, student: &NewStudent, bill: &B
             "Energy is given with its 90 % interval in `attar.json`. The bill leaves out: {}.",
             bill.exclusions.join("; ")
         )),
-        sections: held_out_section(student.held_out.as_ref()).into_iter().chain(notes_section(&plan.notes)).collect(),
-        ..Card::default()
+        sections: card_sections::of(plan, kind)
+            .into_iter()
+            .chain(held_out_section(student.held_out.as_ref()))
+            .chain(notes_section(&plan.notes))
+            .collect(),
     }
 }
 

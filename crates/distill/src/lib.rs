@@ -55,6 +55,7 @@ pub mod baseline;
 pub mod begin;
 mod billing;
 mod card_parts;
+mod card_sections;
 mod corpus_data;
 pub mod data;
 pub mod device;
@@ -82,7 +83,7 @@ pub mod suite;
 pub mod train;
 mod word_tokens;
 
-pub use billing::source as energy_source;
+pub use billing::{rates as energy_rates, source as energy_source};
 pub use error::{Cause, Error};
 pub use export::{bundle, export, tokenizer_files};
 pub use row_record::{Overlap, ROWS_KEY, RowRecord};

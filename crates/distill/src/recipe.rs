@@ -55,6 +55,9 @@ pub struct Recipe {
     /// How energy is read and billed.
     #[serde(default)]
     pub energy: EnergySpec,
+    /// What the student's card says that no file can tell.
+    #[serde(default, skip_serializing_if = "CardSpec::is_empty")]
+    pub card: CardSpec,
 }
 
 /// A compute device.
@@ -307,6 +310,28 @@ impl MoreSpec {
     /// True if there are no rows beside the labeled ones.
     pub fn is_empty(&self) -> bool {
         self.unlabeled.is_empty() && self.noisy_copies == 0
+    }
+}
+
+/// What a card says that no file can tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CardSpec {
+    /// The license of the student, by the hub's identifier, like `apache-2.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Languages of the texts as ISO 639 codes, like `en`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// The data sets by their identifiers on the hub, like `nyu-mll/glue`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<String>,
+}
+
+impl CardSpec {
+    /// True if nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == CardSpec::default()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The directory of a run: everything that one execution made.
 //!
-//! `recipe.toml` (resolved), `manifest.json` (hashes, versions, machine), `events.jsonl`,
-//! `ledger.jsonl`, `checkpoints/` until the run has ended, `student/`, and `result.json` once it is written.
+//! `recipe.toml` (resolved), `manifest.json` (hashes, versions, machine), `events.jsonl`, `events.out.tfevents.attar`
+//! (its curves for TensorBoard), `ledger.jsonl`, `checkpoints/` until the run has ended, `student/`, and `result.json` once it is
+//! written.
 //! While a process is at work there is a `.lock` ([`RunLock`]).
 
 use std::path::{Path, PathBuf};

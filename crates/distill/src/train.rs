@@ -8,6 +8,7 @@ mod sealed;
 mod stage_loss;
 mod store;
 mod teacher;
+mod tensorboard;
 mod trace_cache;
 mod trainer;
 

@@ -154,6 +154,15 @@ pub(crate) struct TrainingArgs {
     /// Where to compute: cpu, cuda, rocm, metal, vulkan or webgpu.
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
+    /// License of the model for its card, by the hub's identifier, as in apache-2.0 (default: none is named).
+    #[arg(long, value_name = "ID", hide_short_help = true, help_heading = "Card")]
+    pub(crate) license: Option<String>,
+    /// Languages of the texts for the model's card, as ISO 639 codes such as en.
+    #[arg(long, value_delimiter = ',', value_name = "CODE,…", hide_short_help = true, help_heading = "Card")]
+    pub(crate) language: Vec<String>,
+    /// Identifiers on the hub of the data sets, for the model's card, as in nyu-mll/glue.
+    #[arg(long, value_delimiter = ',', value_name = "ID,…", hide_short_help = true, help_heading = "Card")]
+    pub(crate) hub_data: Vec<String>,
 }
 
 /// How energy is read and billed.

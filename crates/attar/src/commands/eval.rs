@@ -156,14 +156,27 @@ pub(crate) fn compare(
     energy: Option<&EnergySpec>,
     seed: u64,
 ) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
-    let truth = Truth::of(data).with_context(|| format!("{} has rows without labels", data.name))?;
     let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
-    let streams = Streams::new(seed);
     let mut notes = Vec::new();
     let mut answers: Vec<Answers> = Vec::new();
     for contender in &mut *contenders {
         answers.push(contender.answers(data, &texts, &mut notes)?);
     }
+    Ok((compare_answers(contenders, &answers, data, metrics, energy, seed)?, notes))
+}
+
+/// The same where the models have answered already.
+pub(crate) fn compare_answers(
+    contenders: &mut [Contender],
+    answers: &[Answers],
+    data: &Dataset,
+    metrics: &[Metric],
+    energy: Option<&EnergySpec>,
+    seed: u64,
+) -> anyhow::Result<Vec<Row>> {
+    let truth = Truth::of(data).with_context(|| format!("{} has rows without labels", data.name))?;
+    let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
+    let streams = Streams::new(seed);
     let mut speeds = match energy {
         Some(energy) => speeds(contenders, data, &texts, energy)?.into_iter().map(Some).collect(),
         None => vec![None; contenders.len()],
@@ -184,7 +197,7 @@ pub(crate) fn compare(
             speed: speeds[index].take(),
         });
     }
-    Ok((rows, notes))
+    Ok(rows)
 }
 
 /// The table of a comparison.
@@ -273,7 +286,17 @@ impl Contender {
         texts: &[Text<'_>],
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Answers> {
-        let logits = match self {
+        Ok(Answers::from_logits(&self.logits(data, texts, notes)?, &data.target))
+    }
+
+    /// A number for each class of the data, text by text; or a score.
+    pub(crate) fn logits(
+        &mut self,
+        data: &Dataset,
+        texts: &[Text<'_>],
+        notes: &mut Vec<String>,
+    ) -> anyhow::Result<Vec<Vec<f32>>> {
+        Ok(match self {
             Contender::Encoder { name, session, .. } => {
                 let head = &session.config().head;
                 let order = labels::classes(name, head, &data.target, ClassOrder::Stated, notes)?;
@@ -295,8 +318,7 @@ impl Contender {
             }
             Contender::Frozen { baseline, .. } => baseline.predict(texts)?,
             Contender::Baseline(baseline) => data.examples.iter().map(|example| baseline.predict(example)).collect(),
-        };
-        Ok(Answers::from_logits(&logits, &data.target))
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use attar_distill::baseline::NgramBaseline;
 use attar_distill::data::LabeledData;
 use attar_distill::objectives::{Gold, Objective, Semantics, Soft};
 use attar_distill::recipe::{
-    CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EmbeddingStart, EnergySpec, MoreSpec, Recipe,
+    CardSpec, CheckpointSpec, ClassifierChoice, DataSpec, DeviceChoice, EmbeddingStart, EnergySpec, MoreSpec, Recipe,
     StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
 use attar_distill::{ExportedStudent, RunLock, model_directory};
@@ -145,6 +145,7 @@ fn recipe(
         more: MoreSpec::default(),
         checkpoint: CheckpointSpec::default(),
         energy: EnergySpec::default(),
+        card: CardSpec::default(),
     }
 }
 

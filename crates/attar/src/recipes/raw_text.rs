@@ -12,7 +12,7 @@ use attar_distill::recipe::{
 use attar_distill::rules;
 use attar_model::Bundle;
 
-use super::{begun, checkpoint, device, effort, energy, flags, read};
+use super::{begun, card, checkpoint, device, effort, energy, flags, read};
 use crate::cli::DistillArgs;
 use crate::cli::data::CorpusArgs;
 use crate::cli::pretrain::{NewShapeArgs, PretrainArgs};
@@ -126,5 +126,6 @@ fn recipe(
         more: MoreSpec::default(),
         checkpoint: checkpoint(training),
         energy: energy(energy_args)?,
+        card: card(training),
     })
 }

@@ -52,5 +52,8 @@ fn training(seed: u64) -> TrainingArgs {
         keep_checkpoints: false,
         seed,
         device: "cpu".into(),
+        license: None,
+        language: Vec::new(),
+        hub_data: Vec::new(),
     }
 }

@@ -6,9 +6,10 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
+    ("attar-chart", &[]),
     ("attar-meter", &[]),
-    ("attar-bill", &["attar-meter"]),
+    ("attar-bill", &["attar-chart", "attar-meter"]),
     ("attar-kernels", &[]),
     ("attar-text", &[]),
     ("attar-testing", &[]),
@@ -16,6 +17,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
     ("attar-distill", &["attar-bill", "attar-kernels", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
     ("attar-serve", &["attar-bill", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
+    ("attar-report", &["attar-bill", "attar-chart", "attar-meter", "attar-text"]),
     (
         "attar",
         &[
@@ -24,6 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "attar-kernels",
             "attar-meter",
             "attar-model",
+            "attar-report",
             "attar-runtime",
             "attar-serve",
             "attar-text",
@@ -32,13 +35,12 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 10] = [
+const KEPT_TO: [(&str, &[&str]); 9] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
     ("nvml-wrapper", &["attar-meter"]),
     ("perf-event2", &["attar-meter"]),
-    ("plotters", &["attar-bill"]),
     ("prometheus-client", &["attar-bill", "attar-serve"]),
     ("tokio", &["attar-serve"]),
     ("tower-http", &["attar-serve"]),

@@ -1,55 +1,40 @@
-//! Power over time as a picture.
+//! Mean power over time as a picture.
 
+use attar_chart::{Axis, Chart, Frame, shortened};
 use attar_meter::CONFIDENCE;
 use attar_meter::display::{self, Scale};
-use plotters::coord::Shift;
-use plotters::prelude::{
-    ChartBuilder, DrawingArea, IntoDrawingArea, IntoFont, PathElement, RGBColor, Rectangle, SVGBackend, Text,
-};
-use plotters::style::{BLACK, Color, ShapeStyle, WHITE};
 
 use super::Report;
 use super::profile::{PlotSpan, Profile};
 
-/// Size in pixels.
-const SIZE: (u32, u32) = (960, 420);
-const LEGEND: u32 = 220;
+/// Size in pixels, without the legend.
+const SIZE: [f64; 2] = [760.0, 340.0];
 /// About two for each pixel of the plot's width would not be seen.
 const MOST_SPANS: usize = 350;
-/// Told apart by people who see few colors too (Okabe and Ito, Color Universal Design, 2008).
-const COLORS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-    RGBColor(240, 228, 66),
-];
-const OTHERS: RGBColor = RGBColor(160, 160, 160);
-const GAP: RGBColor = RGBColor(200, 0, 0);
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// Phases with a color of their own; the others share the next.
+const COLORS: usize = attar_chart::SERIES - 1;
 
 impl Report {
-    /// Mean power over time as SVG, stacked by phase, so that the area is the energy, with the
+    /// Mean power over time as an SVG file, stacked by phase, so that the area is the energy, with the
     /// interval of the sum and the gaps. Thousands of windows are merged to what can be seen; no
     /// energy is lost by that. The same report always gives the same bytes. Where no energy was
     /// read, the picture says so.
     pub fn svg(&self) -> String {
-        let mut out = String::new();
-        let profile = Profile::of(&self.windows, COLORS.len(), MOST_SPANS);
-        let drawn = match self.nothing_to_draw(&profile) {
-            Some(reason) => notice(&mut out, &self.name, reason),
-            None => plot(&mut out, &self.name, &profile),
-        };
-        if drawn.is_err() {
-            // Drawing into memory does not fail; if it does, a picture must still be one.
-            out.clear();
-            _ = notice(&mut out, &self.name, "the plot could not be drawn");
+        self.power_chart().standalone()
+    }
+
+    /// The same picture as a chart, for a page of several.
+    pub fn power_chart(&self) -> Chart {
+        let profile = Profile::of(&self.windows, COLORS, MOST_SPANS);
+        match self.nothing_to_draw(&profile) {
+            Some(reason) => empty(&self.name, reason),
+            None => chart(&self.name, &profile),
         }
-        out
+    }
+
+    /// Why there is no power to show, where there is none.
+    pub fn lacks_power(&self) -> Option<&'static str> {
+        self.nothing_to_draw(&Profile::of(&self.windows, COLORS, MOST_SPANS))
     }
 
     fn nothing_to_draw(&self, profile: &Profile) -> Option<&'static str> {
@@ -64,117 +49,78 @@ impl Report {
     }
 }
 
-fn notice(out: &mut String, name: &str, reason: &str) -> Drawn {
-    let root = SVGBackend::with_string(out, SIZE).into_drawing_area();
-    root.fill(&WHITE)?;
-    label(&root, name, (20, 20), 16)?;
-    label(&root, reason, (20, 60), 14)?;
-    root.present()?;
-    Ok(())
-}
-
-fn plot(out: &mut String, name: &str, profile: &Profile) -> Drawn {
-    let root = SVGBackend::with_string(out, SIZE).into_drawing_area();
-    root.fill(&WHITE)?;
-    let (left, right) = root.split_horizontally(SIZE.0 - LEGEND);
-    let (time, power) = (unit(profile.length, display::SECONDS, " s"), unit(profile.highest(), display::WATTS, " W"));
-    // An axis needs some length; what is smaller still lies on the zero line.
-    let across = (profile.length / time.divisor).max(1e-3);
-    let up = (profile.highest() / power.divisor * 1.08).max(1e-3);
-
-    let mut chart = ChartBuilder::on(&left)
-        .margin(10)
-        .caption(shortened(name, 60), ("sans-serif", 16))
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(0.0..across, 0.0..up)?;
+/// A frame without marks that says why.
+fn empty(name: &str, reason: &str) -> Chart {
+    let (x, y) = (Axis::linear("time on the meter (s)", 0.0, 1.0), Axis::linear("mean power (W)", 0.0, 1.0));
+    let mut chart = Chart::new(frame(name, reason.to_owned(), x, y));
+    chart.name_shades(reason);
     chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .max_light_lines(0)
-        .x_desc(format!("time on the meter ({})", time.suffix.trim()))
-        .y_desc(format!("mean power ({})", power.suffix.trim()))
-        .x_label_formatter(&|x| tick(*x))
-        .y_label_formatter(&|y| tick(*y))
-        .draw()?;
-
-    let x = |seconds: f64| seconds / time.divisor;
-    let y = |span: &PlotSpan, joules: f64| joules / span.seconds() / power.divisor;
-    for span in profile.spans.iter().filter(|span| span.known) {
-        let mut below = 0.0;
-        for (slot, joules) in span.joules.iter().enumerate().filter(|(_, joules)| **joules > 0.0) {
-            let corners = [(x(span.start), y(span, below)), (x(span.end), y(span, below + joules))];
-            chart.draw_series([Rectangle::new(corners, color(profile, slot).filled())])?;
-            below += joules;
-        }
-        let band = [(x(span.start), y(span, span.low)), (x(span.end), y(span, span.high))];
-        chart.draw_series([Rectangle::new(band, BLACK.mix(0.15).filled())])?;
-        let value = y(span, below);
-        chart.draw_series([PathElement::new([(x(span.start), value), (x(span.end), value)], BLACK.mix(0.8))])?;
-    }
-    for span in profile.spans.iter().filter(|span| span.gap) {
-        let corners = [(x(span.start), up * 0.975), (x(span.end), up)];
-        // The outline keeps a short gap visible.
-        chart.draw_series([Rectangle::new(corners, GAP.filled()), Rectangle::new(corners, GAP)])?;
-    }
-    chart.draw_series(
-        profile.restarts.iter().map(|at| PathElement::new([(x(*at), 0.0), (x(*at), up)], BLACK.mix(0.5))),
-    )?;
-    legend(&right, profile)?;
-    root.present()?;
-    Ok(())
 }
 
-/// A box and a name for everything that is in the plot.
-fn legend(area: &Area<'_>, profile: &Profile) -> Drawn {
-    let mut entries: Vec<(ShapeStyle, String)> = profile
-        .series
+fn frame(name: &str, description: String, x: Axis, y: Axis) -> Frame {
+    Frame { title: shortened(name, 60), description, width: SIZE[0], height: SIZE[1], x, y }
+}
+
+fn chart(name: &str, profile: &Profile) -> Chart {
+    let (time, power) = (unit(profile.length, display::SECONDS, " s"), unit(profile.highest(), display::WATTS, " W"));
+    let x = Axis::linear(format!("time on the meter ({})", time.suffix.trim()), 0.0, profile.length / time.divisor);
+    let highest = profile.highest() / power.divisor;
+    let up = Axis::linear(format!("mean power ({})", power.suffix.trim()), 0.0, highest * 1.08).bounds()[1];
+    let y = Axis::linear(format!("mean power ({})", power.suffix.trim()), 0.0, up);
+    let description = format!(
+        "Mean power over {}, stacked by phase; with its interval it stays below {}.",
+        time.write(profile.length),
+        power.write(profile.highest())
+    );
+    let mut chart = Chart::new(frame(name, description, x, y));
+
+    let across = |span: &PlotSpan| [span.start / time.divisor, span.end / time.divisor];
+    let height = |span: &PlotSpan, joules: f64| joules / span.seconds() / power.divisor;
+    let known = || profile.spans.iter().filter(|span| span.known);
+    for (slot, phase) in profile.series.iter().enumerate() {
+        let block = |span: &PlotSpan| {
+            let below: f64 = span.joules[..slot].iter().sum();
+            let [left, right] = across(span);
+            [left, right, height(span, below), height(span, below + span.joules[slot])]
+        };
+        let blocks: Vec<[f64; 4]> = known().filter(|span| span.joules[slot] > 0.0).map(block).collect();
+        chart.blocks(slot, &blocks);
+        chart.name_blocks(slot, &shortened(phase, 26));
+    }
+    let shade = |span: &PlotSpan| {
+        let [left, right] = across(span);
+        [left, right, height(span, span.low), height(span, span.high)]
+    };
+    chart.shades(&known().map(shade).collect::<Vec<_>>());
+    let edge = |span: &PlotSpan| {
+        let [left, right] = across(span);
+        [left, right, height(span, span.joules.iter().sum())]
+    };
+    chart.edges(&known().map(edge).collect::<Vec<_>>());
+    chart.name_shades(&format!("{:.0} % interval of the sum", 100.0 * CONFIDENCE));
+    let gaps: Vec<[f64; 4]> = profile
+        .spans
         .iter()
-        .enumerate()
-        .map(|(slot, name)| (color(profile, slot).filled(), shortened(name, 26)))
+        .filter(|span| span.gap)
+        .map(|span| {
+            let [left, right] = across(span);
+            [left, right, up * 0.975, up]
+        })
         .collect();
-    entries.push((BLACK.mix(0.15).filled(), format!("{:.0} % interval of the sum", 100.0 * CONFIDENCE)));
-    if profile.spans.iter().any(|span| span.gap) {
-        entries.push((GAP.filled(), "gap".to_owned()));
+    if !gaps.is_empty() {
+        chart.alarms(&gaps);
+        chart.name_alarms("gap");
+    }
+    for at in &profile.restarts {
+        chart.upright(at / time.divisor);
     }
     if !profile.restarts.is_empty() {
-        entries.push((BLACK.mix(0.5).filled(), "another meter begins".to_owned()));
+        chart.name_uprights("another meter begins");
     }
-    for ((style, name), top) in entries.iter().zip((40..).step_by(20)) {
-        area.draw(&Rectangle::new([(4, top), (18, top + 12)], *style))?;
-        label(area, name, (24, top), 12)?;
-    }
-    Ok(())
-}
-
-fn label(area: &Area<'_>, text: &str, at: (i32, i32), size: u32) -> Drawn {
-    area.draw(&Text::new(shortened(text, 100), at, ("sans-serif", size).into_font()))?;
-    Ok(())
-}
-
-fn color(profile: &Profile, slot: usize) -> RGBColor {
-    debug_assert!(slot < profile.series.len(), "a series without a name");
-    COLORS.get(slot).copied().unwrap_or(OTHERS)
+    chart
 }
 
 /// The unit in which the largest number of an axis reads well.
 fn unit(largest: f64, scales: display::Scales, fallback: &str) -> Scale {
     if largest > 0.0 { display::scale(largest, scales) } else { Scale { divisor: 1.0, suffix: fallback.to_owned() } }
-}
-
-/// Names come from files: no control characters, and no longer than there is room.
-fn shortened(text: &str, most: usize) -> String {
-    let visible = |c: char| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c };
-    let mut short: String = text.chars().map(visible).take(most).collect();
-    if text.chars().nth(most).is_some() {
-        short.pop();
-        short.push('…');
-    }
-    short
-}
-
-/// At most four places after the point, and no zeros at the end.
-fn tick(number: f64) -> String {
-    let text = format!("{number:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

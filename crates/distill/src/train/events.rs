@@ -136,7 +136,7 @@ impl Observer for () {
 }
 
 /// Updates between two that are logged.
-const LOG_EVERY: usize = 10;
+pub(super) const LOG_EVERY: usize = 10;
 
 /// The log of a run: a JSON object a line, appended.
 #[derive(Debug)]

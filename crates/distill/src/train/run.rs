@@ -14,6 +14,7 @@ use super::Teacher;
 use super::checkpoint::{Best, Checkpoint, State};
 use super::events::{Event, EventLog, Observer, Step};
 use super::store::Store;
+use super::tensorboard::{self, TensorBoard};
 use super::trace_cache::TracesUsed;
 use super::trainer::{Trainer, phase};
 use crate::begin::{Begun, PHASE, begin, shrunk};
@@ -70,10 +71,17 @@ pub fn train(plan: &Plan, directory: &RunDirectory, observer: &mut dyn Observer)
     }
     let ledger = Ledger::append_to(directory.ledger()).map_err(Error::energy)?;
     let log = EventLog::append_to(&directory.events())?;
+    let steps = plan.stages.iter().map(|stage| stage.steps).collect();
+    let curves = TensorBoard::append_to(&directory.path().join(tensorboard::FILE), steps)?;
     let budget = plan.recipe.teacher.as_ref().map_or(0, |teacher| teacher.trace_cache);
     let traces = (budget > 0).then(|| directory.traces(budget));
-    let store =
-        Store::Directory { checkpoints: directory.checkpoints(), keep: plan.recipe.checkpoint.keep, log, traces };
+    let store = Store::Directory {
+        checkpoints: directory.checkpoints(),
+        keep: plan.recipe.checkpoint.keep,
+        log,
+        curves,
+        traces,
+    };
     let mut student = Run::start(plan, store, observer, Some(ledger))?.finish(Some(directory.student()))?;
     // The ledger holds what the meter knows, and parts of the run before a resumption.
     let windows = Ledger::read(directory.ledger()).map_err(Error::energy)?.windows;

@@ -6,6 +6,7 @@ use attar_model::Weights;
 
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::events::{Event, EventLog};
+use super::tensorboard::TensorBoard;
 use super::trace_cache::TraceFolder;
 use crate::Error;
 
@@ -17,6 +18,8 @@ pub(super) enum Store {
         /// Checkpoints that are kept.
         keep: usize,
         log: EventLog,
+        /// The same numbers for TensorBoard.
+        curves: TensorBoard,
         /// Traces of the teacher, where they are kept.
         traces: Option<TraceFolder>,
     },
@@ -76,7 +79,10 @@ impl Store {
     /// Appends an event to the log, where there is one.
     pub(super) fn log(&mut self, event: &Event) -> Result<(), Error> {
         match self {
-            Store::Directory { log, .. } => log.write(event),
+            Store::Directory { log, curves, .. } => {
+                curves.write(event)?;
+                log.write(event)
+            }
             Store::Memory { .. } => Ok(()),
         }
     }

@@ -1,0 +1,157 @@
+//! `attar report`: what runs found, as a page, as Markdown or as data.
+
+mod answers;
+mod attention;
+mod break_even;
+mod curves;
+mod facts;
+mod run_files;
+mod suite;
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use attar_bill::Bill;
+use attar_distill::energy_rates;
+use attar_distill::model_directory::{self, STUDENT, TEACHER};
+use attar_model::atomic::write_file;
+use attar_report::{EnergyReport, Report, Run};
+
+use crate::cli::report::{ReportArgs, ReportFormat};
+use crate::{console, tables};
+
+use run_files::RunFiles;
+
+/// The file of a page, unless another is named.
+const PAGE: &str = "report.html";
+
+pub(crate) fn run(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let report = gather(args, threads)?;
+    let text = match args.format {
+        ReportFormat::Html => report.html(),
+        ReportFormat::Md => report.markdown(),
+        ReportFormat::Json => format!("{:#}\n", report.json()),
+        ReportFormat::Cyclonedx => inventory(&report, Run::cyclonedx)?,
+        ReportFormat::Boamps => inventory(&report, Run::boamps)?,
+    };
+    let page = (args.format == ReportFormat::Html).then(|| Path::new(PAGE));
+    match args.out.as_deref().or(page) {
+        Some(path) => {
+            write_file(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+            console::say(format!("{} ({})", path.display(), tables::bytes(text.len() as u64)))?;
+        }
+        None => console::say(text.trim_end_matches('\n'))?,
+    }
+    Ok(())
+}
+
+/// What an inventory asks of a run: with the version of attar and the time.
+type ListRun = fn(&Run, &str, &str) -> Result<serde_json::Value, String>;
+
+/// The only run as an inventory has it.
+fn inventory(report: &Report, list: ListRun) -> anyhow::Result<String> {
+    let [run] = &report.runs[..] else { bail!("an inventory is of one run: name one, and no suite") };
+    Ok(format!("{:#}\n", list(run, &report.attar, &report.time).map_err(anyhow::Error::msg)?))
+}
+
+/// Everything that the paths hold.
+fn gather(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<Report> {
+    let (mut runs, mut suites) = (Vec::new(), Vec::new());
+    for (place, path) in args.runs.iter().enumerate() {
+        ensure!(!args.runs[..place].contains(path), "{} is given twice", path.display());
+        if let Some(suite) = suite::read(path)? {
+            suites.push(suite);
+        } else if let Some(files) = RunFiles::find(path)? {
+            runs.push(of_run(&files, args, threads)?);
+        } else if path.exists() {
+            bail!(
+                "{} is neither a run nor a suite: it holds no manifest.json and no suite.json; give a folder that \
+                 `attar finetune`, `distill`, `pretrain`, `quickstart` or `glue` made",
+                path.display()
+            );
+        } else {
+            bail!("{} does not exist; give the folder of a run", path.display());
+        }
+    }
+    let title =
+        args.title.clone().unwrap_or_else(|| args.runs.iter().map(|path| called(path)).collect::<Vec<_>>().join(", "));
+    let (attar, time) =
+        (env!("CARGO_PKG_VERSION").into(), jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    Ok(Report { title, attar, time, runs, suites })
+}
+
+/// What a path is called in a title: a run called `student` or `teacher` says little without its folder.
+fn called(path: &Path) -> String {
+    let name = model_directory::name(path);
+    let above = path.parent().and_then(Path::file_name).map(|above| above.to_string_lossy().into_owned());
+    match above {
+        Some(above) if [STUDENT, TEACHER].contains(&name.as_str()) => format!("{above}/{name}"),
+        _ => name,
+    }
+}
+
+/// What the folder of a run holds and what its models answer.
+fn of_run(files: &RunFiles, args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<Run> {
+    let mut run = Run {
+        name: files.name.clone(),
+        summary: Vec::new(),
+        data: None,
+        models: Vec::new(),
+        stages: curves::read(&files.folder)?,
+        energy: None,
+        break_even: None,
+        calibration: None,
+        mistakes: Vec::new(),
+        attention: None,
+        provenance: Vec::new(),
+        recipe: files.recipe_text.clone(),
+        inventory: facts::inventory(files)?,
+        left_out: Vec::new(),
+    };
+    if run.stages.iter().all(|stage| stage.losses.is_empty()) {
+        run.leave_out(
+            "Loss curves",
+            "events.jsonl has no update, which is written down every tenth time; a longer run has some",
+        );
+    }
+    if files.outcome.is_none() {
+        run.leave_out(
+            "The end of the run",
+            "there is no result.json: the run has not ended; the same command resumes it",
+        );
+    }
+    match energy(files) {
+        Ok(report) => run.energy = Some(EnergyReport(report)),
+        Err(error) => run.leave_out("Energy", format!("{error:#}")),
+    }
+    match &files.recipe {
+        Ok(recipe) if args.no_predictions => {
+            answers::stored(&mut run, files, Some(recipe))?;
+            let why = "no model was to answer (--no-predictions)";
+            for what in [
+                "Int8 student, n-grams and frozen encoder",
+                "Time and energy of a text",
+                "Calibration, mistakes and attention",
+            ] {
+                run.leave_out(what, why);
+            }
+        }
+        Ok(recipe) => answers::compute(&mut run, files, recipe, args, threads)?,
+        Err(error) => {
+            answers::stored(&mut run, files, None)?;
+            run.leave_out("Predictions", format!("the recipe cannot be read: {error:#}"));
+        }
+    }
+    break_even::add(&mut run);
+    run.provenance = facts::provenance(files, run.energy.as_ref());
+    run.summary = facts::summary(&run, files);
+    Ok(run)
+}
+
+/// The ledger of a run, billed as its recipe says.
+fn energy(files: &RunFiles) -> anyhow::Result<attar_bill::report::Report> {
+    let spec = files.recipe.as_ref().map(|recipe| recipe.energy.clone()).unwrap_or_default();
+    let (grid, tariff) = energy_rates(&spec)?;
+    let report = attar_bill::report::Report::read(&[&files.folder], |totals| Bill::new(totals, &grid, &tariff))?;
+    Ok(report.named(files.name.clone()))
+}

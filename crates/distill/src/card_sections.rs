@@ -1,0 +1,68 @@
+//! What a card says of a student beside its numbers: what it is for, where it ends, how it was made.
+
+use attar_model::Head;
+use attar_model::card::Section;
+use sha2::{Digest, Sha256};
+
+use crate::objectives::Objective;
+use crate::plan::Plan;
+use crate::run_directory::hexadecimal;
+
+/// The sections of a student that was `distilled`, `fine-tuned` or `trained`.
+pub(crate) fn of(plan: &Plan, kind: &str) -> Vec<Section> {
+    let section = |title: &str, text: String| Section { title: title.into(), text };
+    vec![
+        section("Intended use", intended_use(plan)),
+        section("Limits", limits(plan)),
+        section("Recipe", recipe(plan, kind)),
+    ]
+}
+
+fn intended_use(plan: &Plan) -> String {
+    let data = &plan.facts[0].name;
+    match (&plan.labeled, &plan.student.config.head) {
+        (Some(rows), _) => match rows.train.target.labels() {
+            Some(labels) => format!("To sort texts like those of {data} into {} classes.", labels.len()),
+            None => format!("To score texts like those of {data} by a number."),
+        },
+        (None, Head::None) => "To turn texts into vectors, or as an encoder to fine-tune.".into(),
+        (None, _) => format!("As an encoder to fine-tune on texts like those of {data}."),
+    }
+}
+
+fn limits(plan: &Plan) -> String {
+    let mut all = vec![format!("Texts longer than {} tokens are cut.", plan.max_tokens)];
+    if plan.labeled.is_some() {
+        all.push(format!(
+            "Its scores are those of {} held-out rows; on texts of another kind they may be lower, and nothing was measured there.",
+            plan.facts[1].rows
+        ));
+        all.push("It was not examined for bias, and repeats what the labels and its teacher have of it.".into());
+    }
+    if plan.recipe.card.license.is_none() {
+        all.push("No license was named: ask whoever made it before you use it.".into());
+    }
+    all.iter().map(|line| format!("- {line}\n")).collect()
+}
+
+/// Each stage in a line, without the paths of the machine that it ran on.
+fn recipe(plan: &Plan, kind: &str) -> String {
+    let stages = plan.stages.iter().map(|stage| {
+        let spec = &stage.spec;
+        let objectives: Vec<&str> = spec.objectives.iter().map(Objective::name).collect();
+        format!(
+            "- {}: {} updates of {} rows at a rate of {}, for {}\n",
+            if spec.name.is_empty() { "stage" } else { &spec.name },
+            stage.steps,
+            spec.batch_rows * spec.accumulate,
+            spec.rate,
+            objectives.join(", ")
+        )
+    });
+    let hash = hexadecimal(&Sha256::digest(plan.recipe.to_toml()));
+    format!(
+        "Seed {}, {kind} in these stages:\n\n{}\nThe recipe has SHA-256 `{hash}`; `attar.json` has the hashes of data and models.",
+        plan.recipe.seed,
+        stages.collect::<String>()
+    )
+}

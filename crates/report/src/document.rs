@@ -1,0 +1,70 @@
+//! What a report shows, before it has a form.
+
+/// A part of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Block {
+    /// A heading: 1 is the title.
+    Heading(u8, String),
+    /// Sentences.
+    Paragraph(String),
+    /// The sentences that matter most.
+    Lead(String),
+    /// A line for each.
+    List(Vec<String>),
+    /// A table.
+    Table(Table),
+    /// Charts side by side.
+    Figures(Vec<Figure>),
+    /// Text as it stands.
+    Code(String),
+    /// Something that is not there, and why.
+    LeftOut(String, String),
+}
+
+/// Rows and columns of text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    /// What it is about.
+    pub(crate) caption: String,
+    /// The column headings.
+    pub(crate) head: Vec<String>,
+    /// The cells, row by row; the first of each names the row.
+    pub(crate) rows: Vec<Vec<Cell>>,
+}
+
+/// A cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cell {
+    /// What stands in it.
+    pub(crate) text: String,
+    /// How dark it is, from 0 to 1.
+    pub(crate) shade: Option<f64>,
+}
+
+/// A chart with what it shows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Figure {
+    /// What it shows.
+    pub(crate) caption: String,
+    /// The picture.
+    pub(crate) svg: String,
+    /// Whether it takes the whole width.
+    pub(crate) is_wide: bool,
+}
+
+impl Table {
+    /// A table whose cells have no shades.
+    pub(crate) fn new(caption: &str, head: &[&str], rows: Vec<Vec<String>>) -> Table {
+        Table {
+            caption: caption.into(),
+            head: head.iter().map(|head| (*head).into()).collect(),
+            rows: rows.into_iter().map(|row| row.into_iter().map(Cell::from).collect()).collect(),
+        }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Cell {
+        Cell { text, shade: None }
+    }
+}
