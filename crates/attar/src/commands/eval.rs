@@ -286,7 +286,16 @@ impl Contender {
         texts: &[Text<'_>],
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Answers> {
-        Ok(Answers::from_logits(&self.logits(data, texts, notes)?, &data.target))
+        match self {
+            Contender::Encoder { name, session, .. } if tags_words(session) => {
+                let order = labels::classes(name, &session.config().head, &data.target, ClassOrder::Stated, notes)?;
+                let mut bar = counting(texts.len(), name);
+                let answers = word_tags(session, data, order, |done| bar.inc(done as u64));
+                bar.finish_and_clear();
+                Ok(answers?)
+            }
+            _ => Ok(Answers::from_logits(&self.logits(data, texts, notes)?, &data.target)),
+        }
     }
 
     /// A number for each class of the data, text by text; or a score.
@@ -300,12 +309,6 @@ impl Contender {
             Contender::Encoder { name, session, .. } => {
                 let head = &session.config().head;
                 let order = labels::classes(name, head, &data.target, ClassOrder::Stated, notes)?;
-                if tags_words(session) {
-                    let mut bar = counting(texts.len(), name);
-                    let answers = word_tags(session, data, order, |done| bar.inc(done as u64));
-                    bar.finish_and_clear();
-                    return Ok(answers?);
-                }
                 let mut bar = counting(texts.len(), name);
                 let mut logits = session.logits(texts, |done| bar.inc(done as u64))?;
                 bar.finish_and_clear();

@@ -143,6 +143,9 @@ fn held_out(files: &RunFiles, recipe: &Recipe) -> Result<LabeledData, String> {
     if matches!(recipe.data, DataSpec::Corpus { .. }) {
         return Err("the run learned from raw text, which has no labels".into());
     }
+    if matches!(recipe.data, DataSpec::Tagged { .. }) {
+        return Err("a report predicts whole texts, and here words have tags: `attar eval` scores them".into());
+    }
     let data = LabeledData::load(&recipe.data, &Streams::new(recipe.seed)).map_err(|e| e.to_string())?;
     if data.dev.content_hash() != files.manifest.dev.sha256 {
         return Err(format!(
