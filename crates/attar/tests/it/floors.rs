@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("attar-meter", &[]),
     ("attar-bill", &["attar-meter"]),
     ("attar-kernels", &[]),
@@ -15,12 +15,14 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("attar-model", &[]),
     ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
     ("attar-distill", &["attar-bill", "attar-kernels", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
+    ("attar-export", &["attar-model", "attar-runtime"]),
     ("attar-serve", &["attar-bill", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
     (
         "attar",
         &[
             "attar-bill",
             "attar-distill",
+            "attar-export",
             "attar-kernels",
             "attar-meter",
             "attar-model",
@@ -32,13 +34,14 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 10] = [
+const KEPT_TO: [(&str, &[&str]); 11] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
     ("nvml-wrapper", &["attar-meter"]),
     ("perf-event2", &["attar-meter"]),
     ("plotters", &["attar-bill"]),
+    ("prost", &["attar-export"]),
     ("prometheus-client", &["attar-bill", "attar-serve"]),
     ("tokio", &["attar-serve"]),
     ("tower-http", &["attar-serve"]),
