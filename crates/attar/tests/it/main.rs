@@ -23,4 +23,5 @@ mod serve;
 mod several_labels;
 mod shell;
 mod streaming;
+mod unix_tools;
 mod vocab;
