@@ -4,6 +4,7 @@ pub(crate) mod augment;
 pub(crate) mod bench;
 pub(crate) mod data;
 pub(crate) mod energy;
+pub(crate) mod export;
 pub(crate) mod glue;
 pub(crate) mod pretrain;
 pub(crate) mod report;
@@ -53,7 +54,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Score models side by side on labeled text.
     Eval(EvalArgs),
-    /// Classify or score texts.
+    /// Classify or score texts, tag their words, or find answers in them.
+    #[command(visible_alias = "tag")]
     Predict(PredictArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Quantize a model to int8 and int4, as far as its score allows.
     Quantize(QuantizeArgs),
+    /// Write a model as files of other programs: ONNX, Hugging Face, GGUF.
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Train, trim and compare WordPiece vocabularies.
     #[command(subcommand)]
     Vocab(vocab::VocabCommand),
@@ -220,10 +225,11 @@ pub(crate) struct PredictArgs {
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// Classify the rows of this file instead (TSV, CSV or JSONL); its columns are kept and the answers added.
+    /// Answer the rows of this file instead (TSV, CSV or JSONL; - for standard input, with `--format`); its columns are kept
+    /// and the answers added.
     #[arg(long, value_name = "FILE", conflicts_with = "texts")]
     pub(crate) data: Option<PathBuf>,
-    /// File for the answered rows, instead of standard output.
+    /// File for the answered rows, instead of standard output; a `.jsonl` file gets objects whatever came in.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) out: Option<PathBuf>,
     /// Column of the text in the file: a name, or a number from 1.
@@ -265,11 +271,24 @@ pub(crate) struct EmbedArgs {
     /// Put this before each text, in place of the model's default prompt; an empty one puts none.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt_text: Option<String>,
+    /// Turn the rows of this file into vectors instead (TSV, CSV or JSONL; - for standard input, with `--format`); its
+    /// columns are kept and a vector added.
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    pub(crate) data: Option<PathBuf>,
+    /// File for the vectors, instead of standard output: `.npy` for an array of numpy with a row for each text, and of
+    /// `--data` also one in its own form, or `.jsonl`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Column of the text in the file: a name, or a number from 1.
+    #[arg(long, default_value = "text", value_name = "COLUMN", requires = "data")]
+    pub(crate) text: String,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
     /// What to do about a text that cannot be answered, as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,
     /// Print a line of JSON for each text, with the text.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["data", "out"])]
     pub(crate) json: bool,
 }
 

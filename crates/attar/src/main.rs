@@ -68,6 +68,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => commands::report::run(&args, threads),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Quantize(args) => commands::quantize::run(&args),
+        Command::Export(command) => commands::export::run(&command),
         Command::Vocab(command) => commands::vocab::run(&command),
         Command::Bench(args) => commands::bench::run(&args, cli.threads.as_ref()),
         Command::FirstAnswer(args) => commands::bench::first_answer(&args, cli.threads.as_ref()),

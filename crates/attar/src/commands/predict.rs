@@ -2,7 +2,6 @@
 
 mod files;
 mod lines;
-mod records;
 mod words;
 
 use std::path::Path;
@@ -54,32 +53,43 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
     if args.labels.is_some() && !matches!(session.config().head, Head::Classification { .. }) {
         bail!("--labels names the classes of a text, and this model has none: leave it out");
     }
-    if args.data.is_none() {
-        let pair = args.pair.as_deref();
-        let mut texts = Texts::new(&args.texts);
-        match session.config().head {
-            Head::TokenClassification { .. } => {
-                ensure!(pair.is_none(), "this model tags the words of single texts: leave --pair out");
-                return words::tag(&mut session, &mut texts, args);
-            }
-            Head::QuestionAnswering => return words::answer(&mut session, &mut texts, args),
-            _ => {}
+    let pair = args.pair.as_deref();
+    match session.config().head {
+        Head::TokenClassification { .. } => {
+            ensure!(pair.is_none(), "this model tags the words of single texts: leave --pair out");
+            return match &args.data {
+                Some(data) => files::run(&mut session, None, data, args),
+                None => words::tag(&mut session, &mut Texts::new(&args.texts), args),
+            };
         }
-        if pair.is_some() {
-            ensure!(
-                args.texts.len() == 1,
-                "--pair goes with a single text, got {}",
-                match args.texts.len() {
-                    0 => "none".to_string(),
-                    texts => format!("{texts} texts"),
+        Head::QuestionAnswering => {
+            return match &args.data {
+                Some(data) => {
+                    ensure!(
+                        pair.is_some(),
+                        "this model answers questions: give the column of the text to look for answers in as --pair"
+                    );
+                    files::run(&mut session, None, data, args)
                 }
-            );
+                None => words::answer(&mut session, &mut Texts::new(&args.texts), args),
+            };
         }
+        _ => {}
+    }
+    if args.data.is_none() && pair.is_some() {
+        ensure!(
+            args.texts.len() == 1,
+            "--pair goes with a single text, got {}",
+            match args.texts.len() {
+                0 => "none".to_string(),
+                texts => format!("{texts} texts"),
+            }
+        );
     }
     let target = named(&args.model, session.target()?, args.labels.as_deref())?;
     engine::check_pairs(&args.model, args.pair.is_some(), "give the second text (with --data its column) as --pair")?;
     match &args.data {
-        Some(data) => files::run(&mut session, &target, data, args),
+        Some(data) => files::run(&mut session, Some(&target), data, args),
         None => lines::run(&mut session, &target, args),
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("attar-chart", &[]),
     ("attar-meter", &[]),
     ("attar-bill", &["attar-chart", "attar-meter"]),
@@ -16,6 +16,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("attar-model", &[]),
     ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
     ("attar-distill", &["attar-bill", "attar-kernels", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
+    ("attar-export", &["attar-model", "attar-runtime"]),
     ("attar-serve", &["attar-bill", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
     ("attar-report", &["attar-bill", "attar-chart", "attar-meter", "attar-text"]),
     (
@@ -23,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
         &[
             "attar-bill",
             "attar-distill",
+            "attar-export",
             "attar-kernels",
             "attar-meter",
             "attar-model",
@@ -35,12 +37,13 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 9] = [
+const KEPT_TO: [(&str, &[&str]); 10] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
     ("nvml-wrapper", &["attar-meter"]),
     ("perf-event2", &["attar-meter"]),
+    ("prost", &["attar-distill", "attar-export"]),
     ("prometheus-client", &["attar-bill", "attar-serve"]),
     ("tokio", &["attar-serve"]),
     ("tower-http", &["attar-serve"]),

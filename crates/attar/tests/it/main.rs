@@ -26,5 +26,6 @@ mod several_labels;
 mod shell;
 mod streaming;
 mod tags;
+mod unix_tools;
 mod vocab;
 mod watch;

@@ -5,7 +5,9 @@ use std::path::Path;
 #[test]
 fn examples_are_those_of_the_documentation() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for name in ["bill", "chart", "distill", "kernels", "meter", "model", "runtime", "serve", "testing", "text"] {
+    for name in
+        ["bill", "chart", "distill", "export", "kernels", "meter", "model", "runtime", "serve", "testing", "text"]
+    {
         let read = |path: &str| std::fs::read_to_string(crates.join(name).join(path)).unwrap();
         let (readme, source) = (read("README.md"), read("src/lib.rs"));
         let [_, example, _] = readme.split("```rust\n").flat_map(|part| part.split("\n```")).collect::<Vec<_>>()[..]

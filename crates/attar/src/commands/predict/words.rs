@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use ::console::{Alignment, pad_str};
-use attar_runtime::Session;
+use attar_runtime::{Entity, Session};
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
@@ -23,7 +23,7 @@ struct Tagged<'a> {
 
 /// Some words of a text.
 #[derive(Serialize)]
-struct Part<'a> {
+pub(super) struct Part<'a> {
     text: &'a str,
     label: String,
     probability: f32,
@@ -74,7 +74,7 @@ pub(super) fn tag(session: &mut Session, texts: &mut Texts<'_>, args: &PredictAr
                     return write_tag(out, ["–", "–", "–", &format!("({unit} {place}: {problem})")]);
                 }
             };
-            let entities = Places::new(text).parts(entities.iter().map(|e| (&e.bytes, e.kind.clone(), e.probability)));
+            let entities = entity_parts(text, &entities);
             if args.json {
                 let words = tags.iter().map(|tag| (&tag.bytes, labels[tag.class].clone(), tag.probability));
                 let words = Places::new(text).parts(words);
@@ -91,6 +91,11 @@ pub(super) fn tag(session: &mut Session, texts: &mut Texts<'_>, args: &PredictAr
             Ok(())
         },
     )
+}
+
+/// What is named in a text, with places in characters.
+pub(super) fn entity_parts<'a>(text: &'a str, entities: &[Entity]) -> Vec<Part<'a>> {
+    Places::new(text).parts(entities.iter().map(|e| (&e.bytes, e.kind.clone(), e.probability)))
 }
 
 pub(super) fn answer(session: &mut Session, texts: &mut Texts<'_>, args: &PredictArgs) -> anyhow::Result<()> {

@@ -1,0 +1,204 @@
+//! Where answered rows go: standard output or a file, in the form that its name says.
+
+use std::fs::File;
+use std::io::{BufWriter, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use attar_runtime::Text;
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use super::npy::NpyFile;
+use super::places::values;
+use super::records::Record;
+use super::{Answers, Form, RowFile, write};
+use crate::commands::part_file;
+
+/// The answered rows of a file.
+pub(super) struct Output {
+    /// How the input's rows are written.
+    form: Form,
+    /// The names of the input's columns.
+    header: Option<Vec<String>>,
+    /// The names of the columns that are added.
+    added: &'static [&'static str],
+    kind: Kind,
+}
+
+enum Kind {
+    /// Rows in their own form.
+    Own(To),
+    /// Separated values as objects.
+    Objects(To),
+    Npy(NpyFile),
+}
+
+enum To {
+    Standard(BufWriter<StdoutLock<'static>>),
+    /// Beside its place until it is complete, so that an incomplete file is never read as the result.
+    File {
+        part: NamedTempFile,
+        writer: BufWriter<File>,
+        place: PathBuf,
+    },
+}
+
+impl Output {
+    pub(super) fn new(
+        file: RowFile<'_>,
+        form: Form,
+        header: Option<Vec<String>>,
+        added: &'static [&'static str],
+    ) -> anyhow::Result<Output> {
+        let kind = match file.out {
+            None => Kind::Own(To::Standard(BufWriter::new(std::io::stdout().lock()))),
+            Some(out) => {
+                let is_same = matches!((file.data.canonicalize(), out.canonicalize()), (Ok(a), Ok(b)) if a == b);
+                ensure!(!is_same, "{} is read and cannot be written too: name another --out", out.display());
+                let extension = out.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+                match (extension.as_deref(), form) {
+                    (Some("npy"), _) => Kind::Npy(NpyFile::new(out)?),
+                    (Some("jsonl" | "ndjson"), Form::Separated { .. }) => Kind::Objects(To::file(out)?),
+                    (Some("csv" | "tsv" | "tab"), Form::Json) => bail!(
+                        "{}: objects have no columns to write as a table: name a .jsonl file as --out",
+                        out.display()
+                    ),
+                    _ => Kind::Own(To::file(out)?),
+                }
+            }
+        };
+        Ok(Output { form, header, added, kind })
+    }
+
+    /// The form of the rows, if they are written as they are.
+    pub(super) fn form(&self) -> Option<Form> {
+        matches!(self.kind, Kind::Own(_)).then_some(self.form)
+    }
+
+    /// A row with nothing in it.
+    pub(super) fn blank(&mut self, record: &Record) -> anyhow::Result<()> {
+        match &mut self.kind {
+            Kind::Own(to) => Ok(to.write_all(&record.raw)?),
+            Kind::Objects(_) | Kind::Npy(_) => Ok(()),
+        }
+    }
+
+    /// The names of the columns. A file that was answered before would have two of the same name.
+    pub(super) fn header(&mut self, record: &Record) -> anyhow::Result<()> {
+        let header = self.header.as_deref().unwrap_or_default();
+        if !matches!(self.kind, Kind::Npy(_))
+            && let Some(name) = self.added.iter().find(|name| header.iter().any(|column| column == *name))
+        {
+            bail!("line {}: there is a column `{name}` already: remove or rename it", record.line);
+        }
+        match &mut self.kind {
+            Kind::Own(to) => {
+                Ok(write::row(to, record, self.form, self.added.iter().map(|name| (*name, Value::from(*name))))?)
+            }
+            Kind::Objects(_) | Kind::Npy(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn answered<A: Answers>(
+        &mut self,
+        record: &Record,
+        answers: &A,
+        text: Text<'_>,
+        answer: &A::Answer,
+    ) -> anyhow::Result<()> {
+        let added = |form: Form| self.added.iter().copied().zip(answers.values(text, answer, form));
+        match &mut self.kind {
+            Kind::Own(to) => Ok(write::row(to, record, self.form, added(self.form))?),
+            Kind::Objects(to) => {
+                let values = columns(record, self.form)?;
+                Ok(write::object(to, values, self.header.as_deref(), added(Form::Json))?)
+            }
+            Kind::Npy(file) => match answers.vector(answer) {
+                Some(vector) => file.push(vector),
+                None => {
+                    bail!(".npy files hold vectors, and these answers are none: name a .csv or .jsonl file as --out")
+                }
+            },
+        }
+    }
+
+    /// A row with nothing in the columns that are added; objects go through as they are, and vectors are no numbers.
+    pub(super) fn unanswered(&mut self, record: &Record) -> anyhow::Result<()> {
+        match (&mut self.kind, self.form) {
+            (Kind::Own(to), Form::Json) => Ok(to.write_all(&record.raw)?),
+            (Kind::Own(to), Form::Separated { .. }) => {
+                Ok(write::row(to, record, self.form, self.added.iter().map(|name| (*name, Value::from(""))))?)
+            }
+            (Kind::Objects(to), _) => {
+                // What cannot be read as columns cannot be written as an object, but its line is counted.
+                let values = columns(record, self.form).unwrap_or_default();
+                let added = self.added.iter().map(|name| (*name, Value::Null));
+                Ok(write::object(to, values, self.header.as_deref(), added)?)
+            }
+            (Kind::Npy(file), _) => file.push_missing(),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+        match &mut self.kind {
+            Kind::Own(to) | Kind::Objects(to) => Ok(to.flush()?),
+            Kind::Npy(_) => Ok(()),
+        }
+    }
+
+    /// Puts a complete file into its place.
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        match self.kind {
+            Kind::Own(to) | Kind::Objects(to) => to.finish(),
+            Kind::Npy(file) => file.finish(),
+        }
+    }
+}
+
+fn columns(record: &Record, form: Form) -> anyhow::Result<Vec<String>> {
+    match form {
+        Form::Separated { by, quoted } => {
+            let body = record.parts().0;
+            values(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body), by, quoted)
+        }
+        Form::Json => Ok(Vec::new()),
+    }
+}
+
+impl To {
+    fn file(place: &Path) -> anyhow::Result<To> {
+        let unwritable = || format!("{} cannot be written", place.display());
+        let part = part_file::beside(place).with_context(unwritable)?;
+        let writer = BufWriter::new(part.as_file().try_clone().with_context(unwritable)?);
+        Ok(To::File { part, writer, place: place.to_owned() })
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            To::Standard(mut writer) => Ok(writer.flush()?),
+            To::File { part, mut writer, place } => {
+                let unwritable = || format!("{} cannot be written", place.display());
+                writer.flush().with_context(unwritable)?;
+                part.persist(&place).with_context(unwritable)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for To {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            To::Standard(writer) => writer.write(bytes),
+            To::File { writer, .. } => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            To::Standard(writer) => writer.flush(),
+            To::File { writer, .. } => writer.flush(),
+        }
+    }
+}
