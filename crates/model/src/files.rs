@@ -15,8 +15,8 @@ const TEXT_LIMIT: u64 = 64 << 20;
 
 /// Where the files of a model are read: a folder, or a [single file](crate::single_file), which holds a folder.
 ///
-/// Everything that reads models reads them from here, so that both are read by the same code. Paths in errors are those in the folder, or
-/// begin with the path of the single file.
+/// Everything that reads models reads them from here, so that both are read by the same code. Paths in errors are
+/// those in the folder, or begin with the path of the single file.
 ///
 /// ```no_run
 /// use attar_model::{Bundle, ModelFiles, ReadWeights};
@@ -33,11 +33,12 @@ pub struct ModelFiles<'a> {
 }
 
 impl ModelFiles<'static> {
-    /// The files of a path: those of a folder, of which nothing is read yet, or of a single file, which is read whole and checked.
+    /// The files of a path: those of a folder, of which nothing is read yet, or of a single file, which is read whole
+    /// and checked.
     ///
     /// # Errors
-    /// For a file: if it cannot be read, and [`Error::SingleFile`] if it is damaged or no such file. Whatever else is wrong
-    /// with the path is an error of those who read from it.
+    /// For a file: if it cannot be read, and [`Error::SingleFile`] if it is damaged or no such file. Whatever else is
+    /// wrong with the path is an error of those who read from it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if path.is_file() {
             return ModelFiles::from_bytes(path, fs::read(path).map_err(|source| failed(path, source))?);

@@ -2,8 +2,8 @@
 
 use attar_model::Target;
 
-/// The probability of each label, `[K]`, by the logits of a text, computed in double precision: the softmax over classes, the sigmoid of
-/// each label where a text may have several. A regression's number is what it is.
+/// The probability of each label, `[K]`, by the logits of a text, computed in double precision: the softmax over
+/// classes, the sigmoid of each label where a text may have several. A regression's number is what it is.
 pub fn probabilities(target: &Target, logits: &[f32]) -> Vec<f64> {
     match target {
         Target::Regression => logits.iter().map(|&logit| logit.into()).collect(),
@@ -17,8 +17,9 @@ pub fn probabilities(target: &Target, logits: &[f32]) -> Vec<f64> {
     }
 }
 
-/// How sure a model is of its answer to a text, from 0 to 1: the probability of the most probable class, or, where a text may have several labels, the
-/// probability of the very labels that are more likely than not, each by itself. `None` for a regression.
+/// How sure a model is of its answer to a text, from 0 to 1: the probability of the most probable class, or, where a
+/// text may have several labels, the probability of the very labels that are more likely than not, each by itself.
+/// `None` for a regression.
 pub fn confidence(target: &Target, logits: &[f32]) -> Option<f64> {
     let probabilities = probabilities(target, logits).into_iter();
     match target {

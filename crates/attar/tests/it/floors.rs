@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("attar-meter", &[]),
     ("attar-bill", &["attar-meter"]),
     ("attar-kernels", &[]),
@@ -16,6 +16,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("attar-runtime", &["attar-kernels", "attar-model", "attar-text"]),
     ("attar-distill", &["attar-bill", "attar-kernels", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
     ("attar-serve", &["attar-bill", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
+    ("attar-wasm", &["attar-model", "attar-runtime"]),
     (
         "attar",
         &[
@@ -32,7 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 10] = [
+const KEPT_TO: [(&str, &[&str]); 11] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
@@ -43,6 +44,7 @@ const KEPT_TO: [(&str, &[&str]); 10] = [
     ("tokio", &["attar-serve"]),
     ("tower-http", &["attar-serve"]),
     ("schemars", &["attar-serve"]),
+    ("wasm-bindgen", &["attar-wasm"]),
 ];
 
 #[test]

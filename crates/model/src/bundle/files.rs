@@ -12,8 +12,8 @@ use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALI
 use crate::{hf_config, safetensors_file};
 
 impl Bundle {
-    /// The files of the directory with a choice of weights, the small ones first; a name that ends in `/` is a folder with nothing in it. The
-    /// directory is for errors.
+    /// The files of the directory with a choice of weights, the small ones first; a name that ends in `/` is a folder
+    /// with nothing in it. The directory is for errors.
     pub(crate) fn files(&self, dir: &Path, choice: WriteWeights) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let config = hf_config::emit(&self.config)
             .map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;

@@ -58,8 +58,8 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// An archive of these files in their order, stored; a name that ends in `/` is a folder. Times are left out, so that the same files give
-/// the same bytes.
+/// An archive of these files in their order, stored; a name that ends in `/` is a folder. Times are left out, so that
+/// the same files give the same bytes.
 pub(super) fn write(files: Vec<(String, Vec<u8>)>) -> Result<Vec<u8>, SingleFileError> {
     let damaged = |source| SingleFileError::Zip { source };
     let options = SimpleFileOptions::default()

@@ -39,8 +39,8 @@ impl Tokenizer {
         })
     }
 
-    /// As [`Tokenizer::from_dir`], with files that are in memory or elsewhere: `read` returns the content of one by its name, `None` if
-    /// there is none. The folder is for errors.
+    /// As [`Tokenizer::from_dir`], with files that are in memory or elsewhere: `read` returns the content of one by
+    /// its name, `None` if there is none. The folder is for errors.
     ///
     /// # Errors
     /// As [`Tokenizer::from_dir`], and those of `read`.
