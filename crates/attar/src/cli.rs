@@ -2,6 +2,7 @@
 
 pub(crate) mod augment;
 pub(crate) mod bench;
+pub(crate) mod contract;
 pub(crate) mod data;
 pub(crate) mod energy;
 pub(crate) mod glue;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Serve models over HTTP, as text-embeddings-inference and OpenAI do, with a page to try them on.
     Serve(Box<serve::ServeArgs>),
+    /// Find the confidence above which a student may answer in its teacher's place.
+    Contract(Box<contract::ContractArgs>),
     /// Show what a model directory holds.
     Inspect(InspectArgs),
     /// Quantize a model to int8 and int4, as far as its score allows.

@@ -55,6 +55,7 @@ pub mod baseline;
 pub mod begin;
 mod billing;
 mod card_parts;
+pub mod contract;
 mod corpus_data;
 pub mod data;
 pub mod device;

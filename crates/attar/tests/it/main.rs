@@ -22,5 +22,6 @@ mod real_data;
 mod serve;
 mod several_labels;
 mod shell;
+mod single_file;
 mod streaming;
 mod vocab;
