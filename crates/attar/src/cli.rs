@@ -2,6 +2,7 @@
 
 pub(crate) mod augment;
 pub(crate) mod bench;
+pub(crate) mod contract;
 pub(crate) mod data;
 pub(crate) mod energy;
 pub(crate) mod export;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Serve models over HTTP, as text-embeddings-inference and OpenAI do, with a page to try them on.
     Serve(Box<serve::ServeArgs>),
+    /// Find the confidence above which a student may answer in its teacher's place.
+    Contract(Box<contract::ContractArgs>),
     /// Watch a run as it goes: stage, losses, score, watts, joules, time left.
     Watch(watch::WatchArgs),
     /// Show what runs found: one page with charts, the bill, mistakes and provenance.

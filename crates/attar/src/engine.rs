@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use attar_distill::model_directory;
-use attar_model::quantized::QUANTIZED_FILE;
+use attar_model::ModelFiles;
 use attar_runtime::{Options, Pinning, Precision, Session};
 
 use crate::cli::EngineArgs;
@@ -16,13 +16,13 @@ pub(crate) fn defaults() -> EngineArgs {
 
 /// The model that a path means, with its head.
 pub(crate) fn open(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
-    let dir = model_directory::existing(path)?;
+    let dir = model_directory::answering(path)?;
     told(Session::load(&dir, &options(&dir, args, threads))?)
 }
 
 /// The model that a path means, without a head: for vectors.
 pub(crate) fn open_headless(path: &Path, args: &EngineArgs, threads: Option<usize>) -> anyhow::Result<Session> {
-    let dir = model_directory::existing(path)?;
+    let dir = model_directory::answering(path)?;
     told(Session::load_headless(&dir, &options(&dir, args, threads))?)
 }
 
@@ -66,7 +66,8 @@ pub(crate) fn options(dir: &Path, args: &EngineArgs, threads: Option<usize>) -> 
 fn precision(dir: &Path, args: &EngineArgs) -> Precision {
     match args.precision {
         Some(precision) => precision.precision(),
-        None if dir.join(QUANTIZED_FILE).exists() => Precision::Int8,
+        // What cannot be read at all is told by those who load it.
+        None if ModelFiles::open(dir).and_then(|files| files.has_quantized()).unwrap_or(false) => Precision::Int8,
         None => Precision::F32,
     }
 }

@@ -47,7 +47,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => cli.threads.as_ref().map(Threads::one).transpose()?,
     };
     // The runtime starts threads of its own.
-    let runs_alone = matches!(cli.command, Command::Predict(_) | Command::Embed(_) | Command::Serve(_));
+    let runs_alone =
+        matches!(cli.command, Command::Predict(_) | Command::Embed(_) | Command::Contract(_) | Command::Serve(_));
     if let Some(threads) = threads.filter(|_| !runs_alone) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().context("the threads could not be started")?;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => commands::predict::run(&args, threads),
         Command::Embed(args) => commands::embed::run(&args, threads),
         Command::Serve(args) => commands::serve::run(&args, threads),
+        Command::Contract(args) => commands::contract::run(&args, threads),
         Command::Watch(args) => commands::watch::run(&args),
         Command::Report(args) => commands::report::run(&args, threads),
         Command::Inspect(args) => commands::inspect::run(&args),

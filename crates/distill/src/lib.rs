@@ -56,6 +56,7 @@ pub mod begin;
 mod billing;
 mod card_parts;
 mod card_sections;
+pub mod contract;
 mod corpus_data;
 pub mod data;
 pub mod device;

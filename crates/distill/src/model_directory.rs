@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use attar_model::checkpoint::WEIGHTS_FILES;
 use attar_model::quantized::QUANTIZED_FILE;
-use attar_model::{Bundle, TOKENIZER_FILES};
+use attar_model::{Bundle, ModelFiles, TOKENIZER_FILES, single_file};
 
 use crate::Error;
 
@@ -38,7 +38,11 @@ pub fn existing(path: &Path) -> Result<PathBuf, Error> {
         Err(Error::RunFile { path: path.to_path_buf(), problem: problem.into(), way_out })
     };
     if path.is_file() {
-        return refused("this is a file, and a model is a folder", "name the folder that holds it".into());
+        let way_out = match single_file::is_archive(path) {
+            true => "unpack it (it is a zip archive) and name the folder".into(),
+            false => "name the folder that holds it".into(),
+        };
+        return refused("this is a file, and a model is a folder", way_out);
     }
     if path.exists() {
         return Ok(locate(path));
@@ -56,10 +60,21 @@ pub fn existing(path: &Path) -> Result<PathBuf, Error> {
     )
 }
 
-/// What a model is called: its folder, or that of its run.
+/// As [`existing`], for a model that only has to answer: it may be in a single file.
+///
+/// # Errors
+/// As [`existing`].
+pub fn answering(path: &Path) -> Result<PathBuf, Error> {
+    if single_file::is_archive(path) { Ok(path.into()) } else { existing(path) }
+}
+
+/// What a model is called: its folder, or that of its run; a single file without what follows its dot.
 pub fn name(path: &Path) -> String {
     let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match own(path) {
+        Some(file) if single_file::is_archive(path) => {
+            path.file_stem().map_or(file, |stem| stem.to_string_lossy().into_owned())
+        }
         // A run's student is better known by its run; a run may be called so itself.
         Some(student) if student == STUDENT && path.join("config.json").exists() => {
             path.parent().and_then(own).unwrap_or(student)
@@ -80,6 +95,9 @@ pub fn shipped_bytes(dir: &Path, quantized: bool) -> Result<u64, Error> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(0),
         Err(source) => Err(Error::Io { path, source }),
     };
+    if dir.is_file() {
+        return length(dir.into());
+    }
     let mut bytes = length(dir.join("config.json"))?;
     for name in TOKENIZER_FILES {
         bytes += length(dir.join(name))?;
@@ -116,14 +134,7 @@ fn weights_bytes(path: &Path, length: impl Fn(PathBuf) -> Result<u64, Error>) ->
 /// # Errors
 /// If `attar.json` cannot be read or is not JSON.
 pub fn has_learned_pairs(dir: &Path) -> Result<Option<bool>, Error> {
-    let path = dir.join("attar.json");
-    let failed = |source| Error::Io { path: path.clone(), source };
-    let text = match std::fs::read(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(failed)?,
-    };
-    let made: serde_json::Value = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
-    Ok(made[PAIRS_KEY].as_bool())
+    Ok(ModelFiles::open(dir)?.provenance()?.and_then(|made| made[PAIRS_KEY].as_bool()))
 }
 
 /// Reads the model that a path means.

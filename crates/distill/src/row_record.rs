@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use attar_model::Bundle;
+use attar_model::{Bundle, ModelFiles};
 use attar_text::labeled::{Dataset, Example};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -63,14 +63,10 @@ impl RowRecord {
     /// # Errors
     /// If `attar.json` cannot be read or is not what attar writes.
     pub fn read(dir: &Path) -> Result<Option<RowRecord>, Error> {
-        let path = dir.join("attar.json");
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Io { path, source }),
-        };
-        let provenance = serde_json::from_slice(&text).map_err(|e| damaged(&path, e))?;
-        RowRecord::in_provenance(&path, &provenance)
+        match ModelFiles::open(dir)?.provenance()? {
+            Some(provenance) => RowRecord::in_provenance(&dir.join("attar.json"), &provenance),
+            None => Ok(None),
+        }
     }
 
     /// The record that a model in memory carries; `None` where it says nothing of rows.
@@ -120,7 +116,7 @@ fn damaged(path: &Path, error: serde_json::Error) -> Error {
 }
 
 /// A row by its texts.
-fn hash(example: &Example) -> u64 {
+pub(crate) fn hash(example: &Example) -> u64 {
     let mut hash = Sha256::new();
     hash.update((example.text.len() as u64).to_le_bytes());
     hash.update(&example.text);

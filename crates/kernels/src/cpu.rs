@@ -3,7 +3,11 @@
 use std::fmt;
 
 use crate::isa::Isa;
-use crate::isa::scalar::Scalar;
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown", target_feature = "simd128")))]
+use crate::isa::scalar::Scalar as PlainLoops;
+// A module that is downloaded holds every kernel once, and [`Cpu::all`] has no plain loops there.
+#[cfg(all(target_arch = "wasm32", target_os = "unknown", target_feature = "simd128"))]
+use crate::isa::simd128::Simd128 as PlainLoops;
 
 /// A set of vector instructions that the running processor has.
 ///
@@ -105,7 +109,7 @@ impl Cpu {
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.level {
-            Level::Scalar => kernel.run(Scalar),
+            Level::Scalar => kernel.run(PlainLoops),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { crate::isa::avx2::enter(kernel) },
             #[cfg(target_arch = "x86_64")]
@@ -138,7 +142,11 @@ impl fmt::Display for Cpu {
 
 /// Slowest first.
 fn available() -> Vec<Level> {
-    std::iter::once((Level::Scalar, true)).chain(vectors()).filter_map(|(level, has)| has.then_some(level)).collect()
+    let is_download = cfg!(all(target_arch = "wasm32", target_os = "unknown", target_feature = "simd128"));
+    std::iter::once((Level::Scalar, !is_download))
+        .chain(vectors())
+        .filter_map(|(level, has)| has.then_some(level))
+        .collect()
 }
 
 /// Levels with vector instructions, and whether the processor has them.

@@ -1,5 +1,7 @@
 //! A self-contained model directory: the result of a distillation, or its teacher.
 
+mod files;
+
 use std::fs;
 use std::path::Path;
 
@@ -9,13 +11,12 @@ use crate::atomic::{WriteMode, write_dir};
 use crate::checkpoint::{self, Loaded};
 use crate::config::{ClassifierInput, EncoderConfig, Head};
 use crate::error::Error;
-use crate::family_names::family_name;
+use crate::files::ModelFiles;
 use crate::fingerprint::fingerprint;
 use crate::quantized::{QUANTIZED_FILE, QuantizedError, QuantizedWeights};
-use crate::sentence_transformers::{self, CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, Pooling, Projection, Prompts};
+use crate::sentence_transformers::{self, Pooling, Projection, Prompts};
 use crate::weights::{Tensor, Weights};
 use crate::weights_file::WeightsFile;
-use crate::{files, hf_config, safetensors_file};
 
 /// File of word embeddings for a narrower model, and the name of its tensor.
 const NARROW_EMBEDDINGS: &str = "narrow_embeddings.safetensors";
@@ -141,7 +142,15 @@ impl Bundle {
     /// [`Error::Quantized`] if they were made from other weights than those beside them,
     /// [`Error::SentenceTransformers`] if its pooling is not supported.
     pub fn read_with(dir: &Path, choice: ReadWeights) -> Result<Self, Error> {
-        Self::read_as(dir, choice, |config| config)
+        Self::read_from(&ModelFiles::open(dir)?, choice)
+    }
+
+    /// As [`read_with`](Self::read_with), from files that may be in memory.
+    ///
+    /// # Errors
+    /// As [`read_with`](Self::read_with).
+    pub fn read_from(files: &ModelFiles<'_>, choice: ReadWeights) -> Result<Self, Error> {
+        Self::read_as(files, choice, |config| config)
     }
 
     /// As [`read`](Self::read), without the head, whose tensors are left where they are: the start of a model for
@@ -150,7 +159,15 @@ impl Bundle {
     /// # Errors
     /// As [`read_with`](Self::read_with).
     pub fn read_headless(dir: &Path) -> Result<Self, Error> {
-        Self::read_as(dir, ReadWeights::F32, |config| config.with_head(Head::None))
+        Self::read_headless_from(&ModelFiles::open(dir)?)
+    }
+
+    /// As [`read_headless`](Self::read_headless), from files that may be in memory.
+    ///
+    /// # Errors
+    /// As [`read_with`](Self::read_with).
+    pub fn read_headless_from(files: &ModelFiles<'_>) -> Result<Self, Error> {
+        Self::read_as(files, ReadWeights::F32, |config| config.with_head(Head::None))
     }
 
     /// The configuration of a directory that [`read`](Self::read) takes.
@@ -158,7 +175,8 @@ impl Bundle {
     /// # Errors
     /// As [`checkpoint::read_config`], and [`Error::SentenceTransformers`].
     pub fn read_config(dir: &Path) -> Result<EncoderConfig, Error> {
-        own_config(&sentence_transformers::read(dir)?)
+        let files = ModelFiles::open(dir)?;
+        own_config(&files, &sentence_transformers::read(&files)?)
     }
 
     /// The pooling of a sentence encoder's directory, if it is one.
@@ -166,7 +184,7 @@ impl Bundle {
     /// # Errors
     /// [`Error::SentenceTransformers`] if its pooling is not supported.
     pub fn read_pooling(dir: &Path) -> Result<Option<Pooling>, Error> {
-        Ok(sentence_transformers::read(dir)?.pooling)
+        Ok(sentence_transformers::read(&ModelFiles::open(dir)?)?.pooling)
     }
 
     /// The narrow word embeddings beside a model, if there are some.
@@ -182,12 +200,13 @@ impl Bundle {
     }
 
     fn read_as(
-        dir: &Path,
+        files: &ModelFiles<'_>,
         choice: ReadWeights,
         head: impl FnOnce(EncoderConfig) -> EncoderConfig,
     ) -> Result<Self, Error> {
-        let found = sentence_transformers::read(dir)?;
-        let config = own_config(&found)?;
+        let dir = files.root();
+        let found = sentence_transformers::read(files)?;
+        let config = own_config(files, &found)?;
         if found.classifier && !reads_mean(&config) {
             return Err(Error::SentenceTransformers {
                 path: dir.join("modules.json"),
@@ -195,11 +214,12 @@ impl Bundle {
                 way_out: "restore config.json, or use a model of Transformer, Pooling and Normalize alone",
             });
         }
-        let ReadModel { config, weights, quantized, notes } = read_weights(&found.transformer, head(config), choice)?;
+        let ReadModel { config, weights, quantized, notes } =
+            read_weights(files, &found.transformer, head(config), choice)?;
         check_projections(dir, &config, &found.projections)?;
         let mut tokenizer_files = Vec::new();
         for name in TOKENIZER_FILES {
-            if let Some(bytes) = files::read_optional(&found.transformer.join(name))? {
+            if let Some(bytes) = files.read_optional(&found.transformer.join(name))? {
                 tokenizer_files.push((name.to_string(), bytes));
             }
         }
@@ -218,8 +238,8 @@ impl Bundle {
             prompts: found.prompts,
             notes,
             narrow_embeddings: None,
-            provenance: files::read_optional_json(&dir.join("attar.json"))?,
-            card: files::read_optional_text(&dir.join("README.md"))?,
+            provenance: files.provenance()?,
+            card: files.read_optional_text(&dir.join("README.md"))?,
         })
     }
 
@@ -242,68 +262,16 @@ impl Bundle {
     /// to be written and there are none, [`Error::FileName`] if a tokenizer file has an unusable name,
     /// [`Error::NotAModel`], otherwise as [`write_dir`].
     pub fn write_with(&self, dir: &Path, mode: WriteMode, choice: WriteWeights) -> Result<(), Error> {
-        let config = hf_config::emit(&self.config)
-            .map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;
-        let quantized = self.quantized_bytes(dir, choice)?;
-        if choice == WriteWeights::All {
-            self.weights
-                .check(&self.config)
-                .map_err(|source| Error::Weights { path: dir.join("model.safetensors"), source: source.into() })?;
-        }
-        self.check_tokenizer_names()?;
+        let files = self.files(dir, choice)?;
         if mode == WriteMode::Replace {
             refuse_foreign(dir)?;
         }
-
         write_dir(dir, mode, |dir| {
-            write_json(&dir.join("config.json"), &config)?;
-            if choice == WriteWeights::All {
-                let named = self.weights.iter().map(|(name, tensor)| (family_name(&self.config, name), tensor));
-                write_plain(&dir.join("model.safetensors"), &safetensors_file::to_bytes(named))?;
+            for (name, bytes) in &files {
+                let path = dir.join(name);
+                if name.ends_with('/') { make_dir(&path)? } else { write_plain(&path, bytes)? }
             }
-            if let Some(bytes) = &quantized {
-                write_plain(&dir.join(QUANTIZED_FILE), bytes)?;
-            }
-            for (name, bytes) in &self.tokenizer_files {
-                write_plain(&dir.join(name), bytes)?;
-            }
-            let classifier = (choice == WriteWeights::All && self.pooling.is_some() && reads_mean(&self.config))
-                .then(|| self.config.outputs());
-            let modules = sentence_transformers::files(
-                self.config.hidden,
-                self.pooling,
-                &self.projections,
-                classifier,
-                self.max_tokens,
-                &self.prompts,
-            );
-            for (path, content) in modules {
-                write_json(&dir.join(path), &content)?;
-            }
-            for (number, projection) in self.projections.iter().enumerate().filter(|_| self.pooling.is_some()) {
-                let path = dir.join(sentence_transformers::folder(number)).join(Projection::WEIGHTS);
-                write_plain(&path, &safetensors_file::to_bytes(projection.named()))?;
-            }
-            if classifier.is_some() {
-                let named = ["weight", "bias"].into_iter().filter_map(|part| {
-                    Some((format!("linear.{part}"), self.weights.get(&format!("classifier.{part}"))?))
-                });
-                write_plain(&dir.join(CLASSIFIER_WEIGHTS), &safetensors_file::to_bytes(named))?;
-            }
-            let normalizes = self.projections.iter().any(|projection| projection.normalized_input);
-            if self.pooling.is_some_and(|pooling| pooling.normalize || normalizes) {
-                make_dir(&dir.join(NORMALIZE))?;
-            }
-            if let Some(narrow) = &self.narrow_embeddings {
-                write_plain(&dir.join(NARROW_EMBEDDINGS), &safetensors_file::to_bytes([(NARROW_TENSOR, narrow)]))?;
-            }
-            if let Some(provenance) = &self.provenance {
-                write_json(&dir.join("attar.json"), provenance)?;
-            }
-            match &self.card {
-                Some(card) => write_plain(&dir.join("README.md"), card.as_bytes()),
-                None => Ok(()),
-            }
+            Ok(())
         })
     }
 
@@ -317,58 +285,14 @@ impl Bundle {
     pub fn tokenizer_file(&self, name: &str) -> Option<&[u8]> {
         self.tokenizer_files.iter().find(|(its, _)| its == name).map(|(_, bytes)| bytes.as_slice())
     }
-
-    /// The quantized file, if there is to be one, made from the weights beside it.
-    fn quantized_bytes(&self, dir: &Path, choice: WriteWeights) -> Result<Option<Vec<u8>>, Error> {
-        let Some(quantized) = &self.quantized else {
-            return match choice {
-                WriteWeights::All => Ok(None),
-                WriteWeights::Quantized => Err(Error::NoQuantized { dir: dir.into() }),
-            };
-        };
-        let wrong = |source: QuantizedError| Error::Quantized { path: dir.join(QUANTIZED_FILE), source: source.into() };
-        if choice == WriteWeights::All && self.fingerprint() != quantized.source() {
-            let (expected, got) = (self.fingerprint(), quantized.source().into());
-            return Err(wrong(QuantizedError::Stale { expected, got }));
-        }
-        quantized.to_bytes(&self.config).map(Some).map_err(wrong)
-    }
-
-    /// Checks that each name is plain, unique, and not that of another file.
-    fn check_tokenizer_names(&self) -> Result<(), Error> {
-        const TAKEN: [&str; 13] = [
-            "config.json",
-            "model.safetensors",
-            QUANTIZED_FILE,
-            "modules.json",
-            "1_Pooling",
-            NORMALIZE,
-            CLASSIFIER,
-            "sentence_bert_config.json",
-            "config_sentence_transformers.json",
-            "attar.json",
-            "README.md",
-            "model.safetensors.index.json",
-            NARROW_EMBEDDINGS,
-        ];
-        let mut names: Vec<&str> = self.tokenizer_files.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        let is_plain = |name: &str| crate::shards::is_below(name) && !name.contains(['/', '\\']);
-        let bad = names.iter().find(|name| !is_plain(name) || TAKEN.contains(name));
-        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| &pair[0]);
-        match bad.or(twice) {
-            Some(name) => Err(Error::FileName { name: name.to_string() }),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The configuration of a directory. A sentence encoder keeps the class that it was made from in its file, often that of
 /// a masked language model, and not its head.
-fn own_config(found: &sentence_transformers::Found) -> Result<EncoderConfig, Error> {
-    let config = checkpoint::read_config(&found.transformer)?;
+fn own_config(files: &ModelFiles<'_>, found: &sentence_transformers::Found) -> Result<EncoderConfig, Error> {
+    let config = checkpoint::config_of(files, &found.transformer)?;
     let is_encoder = found.pooling.is_some() && config.head.has_masked_lm();
-    let lacks_head = is_encoder && checkpoint::lacks_head(&found.transformer, &config)?;
+    let lacks_head = is_encoder && checkpoint::lacks_head(files, &found.transformer, &config)?;
     Ok(if lacks_head { config.with_head(Head::None) } else { config })
 }
 
@@ -417,35 +341,41 @@ struct ReadModel {
 }
 
 /// The weights of a directory.
-fn read_weights(dir: &Path, config: EncoderConfig, choice: ReadWeights) -> Result<ReadModel, Error> {
+fn read_weights(
+    files: &ModelFiles<'_>,
+    dir: &Path,
+    config: EncoderConfig,
+    choice: ReadWeights,
+) -> Result<ReadModel, Error> {
     let path = dir.join(QUANTIZED_FILE);
-    let has_quantized = choice != ReadWeights::F32 && path.exists();
+    let has_quantized = choice != ReadWeights::F32 && files.exists(&path);
     let only_quantized = match choice {
         ReadWeights::All | ReadWeights::F32 => false,
         ReadWeights::Quantized if !has_quantized => return Err(Error::NoQuantized { dir: dir.into() }),
         ReadWeights::Quantized | ReadWeights::QuantizedOrF32 => has_quantized,
     };
     if only_quantized {
-        let quantized = QuantizedWeights::read(&path, &config)?;
-        if checkpoint::has_weights(dir) {
-            let (expected, got) = (checkpoint::fingerprint(dir, &config)?, quantized.source().to_owned());
+        let quantized = QuantizedWeights::read_from(files, &path, &config)?;
+        if checkpoint::has_weights(files, dir) {
+            let (expected, got) = (checkpoint::fingerprint(files, dir, &config)?, quantized.source().to_owned());
             if expected != got {
                 return Err(Error::Quantized { path, source: QuantizedError::Stale { expected, got }.into() });
             }
         }
         return Ok(ReadModel { config, weights: Weights::new(), quantized: Some(quantized), notes: Vec::new() });
     }
-    if !checkpoint::has_weights(dir) && path.exists() {
-        let quantized = QuantizedWeights::read(&path, &config)?;
+    if !checkpoint::has_weights(files, dir) && files.exists(&path) {
+        let quantized = QuantizedWeights::read_from(files, &path, &config)?;
         let weights = quantized.dequantize();
         let quantized = has_quantized.then_some(quantized);
         return Ok(ReadModel { config, weights, quantized, notes: Vec::new() });
     }
-    let Loaded { config, weights, missing, unexpected, other_heads, .. } = checkpoint::load_unhashed(dir, config)?;
+    let Loaded { config, weights, missing, unexpected, other_heads, .. } =
+        checkpoint::load_unhashed(files, dir, config)?;
     if !missing.is_empty() {
         return Err(Error::Incomplete { dir: dir.into(), missing, unexpected });
     }
-    let mut quantized = if has_quantized { Some(QuantizedWeights::read(&path, &config)?) } else { None };
+    let mut quantized = if has_quantized { Some(QuantizedWeights::read_from(files, &path, &config)?) } else { None };
     let unused: Vec<String> = unexpected.into_iter().chain(other_heads).collect();
     let mut notes: Vec<String> = unused_note(&unused).into_iter().collect();
     if quantized.as_ref().is_some_and(|quantized| quantized.source() != fingerprint(&config, &weights)) {
@@ -482,9 +412,4 @@ fn write_plain(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 fn make_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|source| Error::Write { path: path.into(), source })
-}
-
-fn write_json(path: &Path, value: &Value) -> Result<(), Error> {
-    // The alternate form of a JSON value is indented by two blanks.
-    write_plain(path, format!("{value:#}\n").as_bytes())
 }

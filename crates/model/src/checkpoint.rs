@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::config::{EncoderConfig, Head};
 use crate::error::Error;
 use crate::family_names::{Meaning, Names, family_name};
-use crate::files::read_optional_json;
+use crate::files::{FileReader, ModelFiles};
 use crate::fingerprint::Fingerprint;
 use crate::finite::check_finite;
 use crate::hf_config;
@@ -69,20 +68,21 @@ pub struct Source {
 /// [`Error`] naming the file and what is wrong in it: no or unusable configuration, no weights, a broken file, a
 /// tensor of another shape, an encoder tensor that is missing. Missing tensors of pooler and head are no error.
 pub fn load(dir: &Path) -> Result<Loaded, Error> {
-    load_config(dir, read_config(dir)?, Hashing::Sha256)
+    let files = ModelFiles::folder(dir);
+    load_config(&files, dir, read_config(dir)?, Hashing::Sha256)
 }
 
 /// As [`load`], without hashes: [`Loaded::sources`] stays empty. Hashing takes longer than reading, and needs
 /// memory for the whole file in addition to its tensors.
-pub(crate) fn load_unhashed(dir: &Path, config: EncoderConfig) -> Result<Loaded, Error> {
-    load_config(dir, config, Hashing::None)
+pub(crate) fn load_unhashed(files: &ModelFiles<'_>, dir: &Path, config: EncoderConfig) -> Result<Loaded, Error> {
+    load_config(files, dir, config, Hashing::None)
 }
 
 /// [`fingerprint`](crate::fingerprint()) of a directory's weights under a configuration, with a tensor in memory at a
 /// time where the format allows it.
-pub(crate) fn fingerprint(dir: &Path, config: &EncoderConfig) -> Result<String, Error> {
+pub(crate) fn fingerprint(files: &ModelFiles<'_>, dir: &Path, config: &EncoderConfig) -> Result<String, Error> {
     let path = dir.join(WEIGHTS_FILES[0]);
-    if let Some(mut stream) = if path.exists() { TensorStream::open(&path)? } else { None } {
+    if let Some(mut stream) = if files.exists(&path) { TensorStream::open(files, &path)? } else { None } {
         let names = stream.tensors().iter().map(|(name, _)| name.clone()).collect();
         let wanted = TensorMapping::of(config, &path, names)?.wanted;
         let by_canonical: BTreeMap<String, String> =
@@ -100,20 +100,22 @@ pub(crate) fn fingerprint(dir: &Path, config: &EncoderConfig) -> Result<String, 
         }
         return Ok(hash.finish());
     }
-    let Loaded { config, weights, .. } = load_unhashed(dir, config.clone())?;
+    let Loaded { config, weights, .. } = load_unhashed(files, dir, config.clone())?;
     Ok(crate::fingerprint(&config, &weights))
 }
 
 /// Whether the directory holds one of [`WEIGHTS_FILES`].
-pub(crate) fn has_weights(dir: &Path) -> bool {
-    WEIGHTS_FILES.iter().any(|name| dir.join(name).exists())
+pub(crate) fn has_weights(files: &ModelFiles<'_>, dir: &Path) -> bool {
+    WEIGHTS_FILES.iter().any(|name| files.exists(&dir.join(name)))
 }
 
 /// Whether a directory's `model.safetensors` holds an encoder and nothing of the configuration's head; false for other
 /// formats, which have to be read whole for that.
-pub(crate) fn lacks_head(dir: &Path, config: &EncoderConfig) -> Result<bool, Error> {
+pub(crate) fn lacks_head(files: &ModelFiles<'_>, dir: &Path, config: &EncoderConfig) -> Result<bool, Error> {
     let path = dir.join(WEIGHTS_FILES[0]);
-    let Some(stream) = (if path.exists() { TensorStream::open(&path)? } else { None }) else { return Ok(false) };
+    let Some(stream) = (if files.exists(&path) { TensorStream::open(files, &path)? } else { None }) else {
+        return Ok(false);
+    };
     let names = Names::of(config);
     let is_of_head = |name: &str| match names.meaning(name) {
         Meaning::Tensor(tensor) => !is_encoder(&tensor),
@@ -130,7 +132,7 @@ pub(crate) fn lacks_head(dir: &Path, config: &EncoderConfig) -> Result<bool, Err
 pub fn load_as(dir: &Path, head: Head) -> Result<Loaded, Error> {
     let config = read_config(dir)?.with_head(head);
     config.validate().map_err(|source| Error::Config { path: dir.join("config.json"), source: source.into() })?;
-    load_config(dir, config, Hashing::Sha256)
+    load_config(&ModelFiles::folder(dir), dir, config, Hashing::Sha256)
 }
 
 /// Reads `config.json` of a model directory.
@@ -138,8 +140,13 @@ pub fn load_as(dir: &Path, head: Head) -> Result<Loaded, Error> {
 /// # Errors
 /// [`Error::NoConfig`], [`Error::Config`], or as reading files can fail.
 pub fn read_config(dir: &Path) -> Result<EncoderConfig, Error> {
+    config_of(&ModelFiles::folder(dir), dir)
+}
+
+/// As [`read_config`], of a folder among these files.
+pub(crate) fn config_of(files: &ModelFiles<'_>, dir: &Path) -> Result<EncoderConfig, Error> {
     let path = dir.join("config.json");
-    match read_optional_json(&path)? {
+    match files.read_optional_json(&path)? {
         Some(json) => hf_config::parse(json).map_err(|source| Error::Config { path, source: source.into() }),
         None => Err(Error::NoConfig { dir: dir.into() }),
     }
@@ -152,18 +159,23 @@ enum Hashing {
     None,
 }
 
-fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Result<Loaded, Error> {
-    let found = WEIGHTS_FILES.iter().map(|name| dir.join(name)).find(|path| path.exists());
+fn load_config(
+    files: &ModelFiles<'_>,
+    dir: &Path,
+    mut config: EncoderConfig,
+    hashing: Hashing,
+) -> Result<Loaded, Error> {
+    let found = WEIGHTS_FILES.iter().map(|name| dir.join(name)).find(|path| files.exists(path));
     let Some(path) = found else {
         return Err(Error::NoWeights { dir: dir.into(), looked_for: &WEIGHTS_FILES });
     };
     let is_index = path.extension().is_some_and(|extension| extension == "json");
-    let (files, names): (Vec<CheckpointFile>, Vec<String>) = if is_index {
-        let shards = read_index(&path)?;
+    let (parts, names): (Vec<CheckpointFile<'_>>, Vec<String>) = if is_index {
+        let shards = read_index(files, &path)?;
         let names = shards.values().flatten().cloned().collect();
-        (shard_files(&path, shards)?, names)
+        (shard_files(files, &path, shards)?, names)
     } else {
-        let file = OpenFile::open(&path, hashing)?;
+        let file = OpenFile::open(files, &path, hashing)?;
         let names = file.tensors().iter().map(|(name, _)| name.clone()).collect();
         (vec![CheckpointFile::Whole(file)], names)
     };
@@ -174,8 +186,8 @@ fn load_config(dir: &Path, mut config: EncoderConfig, hashing: Hashing) -> Resul
     let mapping = TensorMapping::of(&config, &path, names)?;
     let mut reading =
         Reading { hashing, tensors: BTreeMap::new(), unexpected: mapping.unexpected.clone(), sources: Vec::new() };
-    for file in files {
-        reading.read(file, &mapping.wanted)?;
+    for part in parts {
+        reading.read(files, part, &mapping.wanted)?;
     }
 
     let Reading { mut tensors, unexpected, sources, .. } = reading;
@@ -197,16 +209,16 @@ fn has_pooler(config: &EncoderConfig, names: &[String]) -> bool {
 }
 
 /// A file of a checkpoint: already open, or a shard that is opened later, so that only one is in memory.
-enum CheckpointFile {
-    Whole(OpenFile),
+enum CheckpointFile<'a> {
+    Whole(OpenFile<'a>),
     Shard { path: PathBuf, tensors: Vec<String> },
 }
 
-fn shard_files(index: &Path, shards: Shards) -> Result<Vec<CheckpointFile>, Error> {
+fn shard_files<'a>(files: &ModelFiles<'_>, index: &Path, shards: Shards) -> Result<Vec<CheckpointFile<'a>>, Error> {
     let dir = index.parent().unwrap_or(Path::new("."));
     let file = |(shard, tensors): (String, Vec<String>)| {
         let path = dir.join(&shard);
-        if path.exists() {
+        if files.exists(&path) {
             Ok(CheckpointFile::Shard { path, tensors })
         } else {
             Err(Error::NoShard { path: index.into(), shard })
@@ -282,7 +294,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn read(&mut self, file: CheckpointFile, wanted: &BTreeMap<String, (String, Vec<usize>)>) -> Result<(), Error> {
+    fn read(
+        &mut self,
+        files: &ModelFiles<'_>,
+        file: CheckpointFile<'_>,
+        wanted: &BTreeMap<String, (String, Vec<usize>)>,
+    ) -> Result<(), Error> {
         let file = match file {
             CheckpointFile::Whole(mut file) => {
                 let names = file.tensors().iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
@@ -290,7 +307,7 @@ impl Reading {
                 file
             }
             CheckpointFile::Shard { path, tensors } => {
-                let mut file = OpenFile::open(&path, self.hashing)?;
+                let mut file = OpenFile::open(files, &path, self.hashing)?;
                 let unexpected = file.tensors().iter().filter(|(name, _)| tensors.binary_search(name).is_err());
                 self.unexpected.extend(unexpected.map(|(name, _)| name.clone()));
                 self.decode(&mut file, tensors, wanted)?;
@@ -310,7 +327,7 @@ impl Reading {
     /// Decodes the wanted tensors of a file.
     fn decode(
         &mut self,
-        file: &mut OpenFile,
+        file: &mut OpenFile<'_>,
         names: Vec<String>,
         wanted: &BTreeMap<String, (String, Vec<usize>)>,
     ) -> Result<(), Error> {
@@ -339,21 +356,21 @@ impl Reading {
 }
 
 /// A weights file: in memory, as PyTorch's format and hashes require, or on disk.
-enum OpenFile {
+enum OpenFile<'a> {
     Whole(Box<WeightsFile>),
-    Stream(Box<TensorStream<File>>),
+    Stream(Box<TensorStream<FileReader<'a>>>),
 }
 
-impl OpenFile {
-    fn open(path: &Path, hashing: Hashing) -> Result<Self, Error> {
+impl<'a> OpenFile<'a> {
+    fn open(files: &'a ModelFiles<'_>, path: &Path, hashing: Hashing) -> Result<Self, Error> {
         let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
         if is_safetensors
             && hashing == Hashing::None
-            && let Some(stream) = TensorStream::open(path)?
+            && let Some(stream) = TensorStream::open(files, path)?
         {
             return Ok(OpenFile::Stream(Box::new(stream)));
         }
-        Ok(OpenFile::Whole(Box::new(WeightsFile::read(path)?)))
+        Ok(OpenFile::Whole(Box::new(WeightsFile::read_from(files, path)?)))
     }
 
     fn path(&self) -> &Path {
@@ -376,7 +393,7 @@ impl OpenFile {
 
     /// Checks that tensors of these shapes do not take far more memory than the file is long. Only PyTorch's tensors
     /// can share numbers.
-    fn check_size<'a>(&self, shapes: impl Iterator<Item = &'a Vec<usize>>) -> Result<(), Error> {
+    fn check_size<'s>(&self, shapes: impl Iterator<Item = &'s Vec<usize>>) -> Result<(), Error> {
         let OpenFile::Whole(file) = self else { return Ok(()) };
         file.check_size(shapes.map(Vec::as_slice))
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::config::ConfigError;
 use crate::quantized::{QUANTIZED_FILE, QuantizedError};
 use crate::safetensors_file::SafetensorsError;
+use crate::single_file::SingleFileError;
 use crate::torch_file::TorchError;
 use crate::weights::WeightsError;
 
@@ -101,6 +102,14 @@ pub enum Error {
     LfsPointer {
         /// The file.
         path: PathBuf,
+    },
+    /// A model in one file is damaged, or no such file.
+    #[error("cannot read {} as a model in one file", path.display())]
+    SingleFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<SingleFileError>,
     },
     /// A safetensors file is broken.
     #[error("cannot read {} as safetensors", path.display())]

@@ -41,6 +41,7 @@
 //!   missing.
 //! - [`Bundle`]: a finished model with tokenizer, pooling, provenance and [`card`].
 //! - [`quantized`]: the same model as small integers with scales, in a file of its own.
+//! - [`single_file`]: a bundle in one file, and [`ModelFiles`], through which a folder and such a file are read alike.
 //! - [`keep_pieces`]: the same model with a trimmed vocabulary.
 //! - [`Size`] and [`flops`]: its size, and the cost of a text.
 //! - [`atomic`]: writing files and directories completely or not at all.
@@ -68,6 +69,7 @@ mod relative_positions;
 pub mod safetensors_file;
 mod sentence_transformers;
 mod shards;
+pub mod single_file;
 mod size;
 mod stored;
 mod tensor_stream;
@@ -80,6 +82,7 @@ pub use bundle::{Bundle, ReadWeights, TOKENIZER_FILES, WriteWeights};
 pub use config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family, Head, PoolerActivation, Target};
 pub use error::Error;
 pub use family_names::family_name;
+pub use files::ModelFiles;
 pub use fingerprint::fingerprint;
 pub use finite::first_not_finite;
 pub use names::expected_shapes;

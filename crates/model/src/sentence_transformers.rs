@@ -16,7 +16,7 @@ pub use prompts::Prompts;
 pub(crate) use write::{CLASSIFIER, CLASSIFIER_WEIGHTS, NORMALIZE, files, folder};
 
 use crate::error::Error;
-use crate::files::{describe, read_optional_json};
+use crate::files::{ModelFiles, describe};
 
 /// How the hidden states of the last layer become one vector for the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +81,13 @@ pub(crate) struct Found {
 }
 
 /// Reads the library's files, as far as they exist: those of the directory, or of the one whose Transformer it is.
-pub(crate) fn read(dir: &Path) -> Result<Found, Error> {
-    let outer = outer_directory(dir)?.unwrap_or_else(|| dir.to_path_buf());
-    let mut found = match read_optional_json(&outer.join("modules.json"))? {
-        Some(modules) => read::modules(&outer, &modules)?,
+pub(crate) fn read(files: &ModelFiles<'_>) -> Result<Found, Error> {
+    let dir = files.root();
+    // What lies around a single file is no part of it.
+    let outer = if files.is_folder() { outer_directory(files)? } else { None };
+    let outer = outer.unwrap_or_else(|| dir.to_path_buf());
+    let mut found = match files.read_optional_json(&outer.join("modules.json"))? {
+        Some(modules) => read::modules(files, &outer, &modules)?,
         None => Found {
             transformer: dir.to_path_buf(),
             pooling: None,
@@ -94,11 +97,11 @@ pub(crate) fn read(dir: &Path) -> Result<Found, Error> {
             max_tokens: None,
         },
     };
-    let prompts = Prompts::read(&outer.join("config_sentence_transformers.json"))?;
+    let prompts = Prompts::read(files, &outer.join("config_sentence_transformers.json"))?;
     found.prompts = Prompts { pooled: found.prompts.pooled, ..prompts };
     for name in TRANSFORMER_CONFIGS {
         if found.max_tokens.is_none() {
-            found.max_tokens = read::max_tokens(&found.transformer.join(name))?;
+            found.max_tokens = read::max_tokens(files, &found.transformer.join(name))?;
         }
     }
     Ok(found)
@@ -110,21 +113,27 @@ pub(crate) fn read(dir: &Path) -> Result<Found, Error> {
 /// # Errors
 /// [`Error::SentenceTransformers`] or [`Error::JsonKey`] if `modules.json` names none, or as reading files can fail.
 pub fn encoder_directory(dir: &Path) -> Result<PathBuf, Error> {
-    match read_optional_json(&dir.join("modules.json"))? {
-        Some(modules) => read::transformer(dir, &modules),
-        None => Ok(dir.to_path_buf()),
+    transformer_of(&ModelFiles::folder(dir))
+}
+
+/// As [`encoder_directory`], of a folder or a single file.
+pub(crate) fn transformer_of(files: &ModelFiles<'_>) -> Result<PathBuf, Error> {
+    match files.read_optional_json(&files.root().join("modules.json"))? {
+        Some(modules) => read::transformer(files.root(), &modules),
+        None => Ok(files.root().to_path_buf()),
     }
 }
 
 /// The directory whose `modules.json` names this one as the folder of its Transformer. Pooling and what follows stand
 /// there, and belong to the model whichever of the two is named.
-fn outer_directory(dir: &Path) -> Result<Option<PathBuf>, Error> {
+fn outer_directory(files: &ModelFiles<'_>) -> Result<Option<PathBuf>, Error> {
+    let dir = files.root();
     if dir.join("modules.json").exists() {
         return Ok(None);
     }
     let Ok(full) = dir.canonicalize() else { return Ok(None) };
     let Some(outer) = full.parent() else { return Ok(None) };
-    let Some(modules) = read_optional_json(&outer.join("modules.json"))? else { return Ok(None) };
+    let Some(modules) = files.read_optional_json(&outer.join("modules.json"))? else { return Ok(None) };
     let is_inner = read::transformer(outer, &modules).is_ok_and(|inner| inner == full);
     Ok(is_inner.then(|| outer.to_path_buf()))
 }
@@ -147,6 +156,10 @@ mod tests {
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
     use std::fs;
+
+    fn read(dir: &Path) -> Result<Found, Error> {
+        super::read(&ModelFiles::folder(dir))
+    }
 
     fn bare(dir: &Path) -> Found {
         let transformer = dir.to_path_buf();

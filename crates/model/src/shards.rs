@@ -6,15 +6,15 @@ use std::path::{Component, Path};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::files::{describe, read_optional_json};
+use crate::files::{ModelFiles, describe};
 
 /// Which tensors each shard holds, by file name; both sorted.
 pub(crate) type Shards = BTreeMap<String, Vec<String>>;
 
 /// Reads an index: `{"weight_map": {"tensor": "file", …}}`. A shard is a file beside the index or below it.
-pub(crate) fn read_index(path: &Path) -> Result<Shards, Error> {
+pub(crate) fn read_index(files: &ModelFiles<'_>, path: &Path) -> Result<Shards, Error> {
     let wrong = |key: &str, expected, got| Error::JsonKey { path: path.into(), key: key.into(), expected, got };
-    let index = read_optional_json(path)?.unwrap_or(Value::Null);
+    let index = files.read_optional_json(path)?.unwrap_or(Value::Null);
     let map = match index.get("weight_map") {
         Some(Value::Object(map)) if !map.is_empty() => map,
         Some(other) => return Err(wrong("weight_map", "an object with a file for each tensor", describe(other))),

@@ -4,17 +4,17 @@
 //! it page by page. Here only a block of the file is in memory at any time.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 
 use crate::error::Error;
+use crate::files::{self, FileReader, ModelFiles};
 use crate::safetensors_file::{Header, LENGTH_BYTES, SafetensorsError, header_length, parse_header};
 use crate::stored::{ElementType, StoredTensor, find};
+use crate::torch_file;
 use crate::weights::Tensor;
-use crate::{files, torch_file};
 
 /// An open file, its header read.
 pub(crate) struct TensorStream<R> {
@@ -30,12 +30,12 @@ pub(crate) struct TensorStream<R> {
 /// Bytes read at a time: they stay in the cache, and no element straddles two blocks.
 const BLOCK: usize = 1 << 16;
 
-impl TensorStream<File> {
+impl<'a> TensorStream<FileReader<'a>> {
     /// Opens a file. `None` if it is one of PyTorch's, whatever its name.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>, Error> {
-        let length = files::regular_length(path)?;
+    pub(crate) fn open(files: &'a ModelFiles<'_>, path: &Path) -> Result<Option<Self>, Error> {
+        let (reader, length) = files.reader(path)?;
         let failed = |source| Error::Read { path: path.into(), source };
-        let mut reader = BufReader::with_capacity(BLOCK, File::open(path).map_err(failed)?);
+        let mut reader = BufReader::with_capacity(BLOCK, reader);
         if torch_file::is_torch(reader.fill_buf().map_err(failed)?) {
             return Ok(None);
         }
@@ -218,7 +218,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("model.safetensors");
         std::fs::write(&path, &bytes).unwrap();
-        let mut stream = TensorStream::open(&path).unwrap().unwrap();
+        let files = ModelFiles::folder(dir.path());
+        let mut stream = TensorStream::open(&files, &path).unwrap().unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(150_000).unwrap();
         let stored = stream.tensor("a").unwrap().clone();
         assert!(matches!(stream.floats(&stored), Err(Error::Read { path: its, .. }) if its == path));

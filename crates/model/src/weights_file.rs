@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::Error;
+use crate::files::ModelFiles;
 use crate::finite::check_finite;
 use crate::hash::Sha256Hex;
 use crate::stored::{ElementType, StoredTensor, find};
@@ -42,7 +43,11 @@ impl WeightsFile {
     /// # Errors
     /// [`Error::Read`] and its like if the file cannot be read, otherwise as [`from_bytes`](Self::from_bytes).
     pub fn read(path: &Path) -> Result<Self, Error> {
-        Self::from_bytes(path, files::read(path)?)
+        Self::read_from(&ModelFiles::folder(Path::new("")), path)
+    }
+
+    pub(crate) fn read_from(files: &ModelFiles<'_>, path: &Path) -> Result<Self, Error> {
+        Self::from_bytes(path, files.read(path)?)
     }
 
     /// As [`read`](Self::read), for bytes that are in memory. The path is for errors, and a name that ends in

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use attar_kernels::Pinning;
 use attar_model::{
-    Bundle, EncoderConfig, Head, Pooling, PoolingMode, Projection, Prompts, Target, encoder_directory, first_not_finite,
+    Bundle, EncoderConfig, Head, ModelFiles, Pooling, PoolingMode, Projection, Prompts, Target, first_not_finite,
 };
 use attar_text::tokenizer::{EncodeError, Encodings, Limit, Tokenizer};
 
@@ -79,12 +79,20 @@ struct TextLocation {
 }
 
 impl Session {
-    /// Reads a model directory.
+    /// Reads a model directory, or a model in a single file.
     ///
     /// # Errors
     /// If there is none, it is damaged, or its tokenizer has more tokens than its embedding table has rows.
     pub fn load(dir: &Path, options: &Options) -> Result<Session, Error> {
-        Session::new(dir, Bundle::read_with(dir, options.precision.reads())?, options)
+        Session::load_from(&ModelFiles::open(dir)?, options)
+    }
+
+    /// As [`Session::load`], from files that may be in memory.
+    ///
+    /// # Errors
+    /// As [`Session::load`].
+    pub fn load_from(files: &ModelFiles<'_>, options: &Options) -> Result<Session, Error> {
+        Session::new(files, Bundle::read_from(files, options.precision.reads())?, options)
     }
 
     /// As [`Session::load`], without the head, which may be missing: for vectors.
@@ -92,19 +100,28 @@ impl Session {
     /// # Errors
     /// As [`Session::load`].
     pub fn load_headless(dir: &Path, options: &Options) -> Result<Session, Error> {
-        let mut bundle = match Bundle::read_with(dir, options.precision.reads()) {
-            Err(attar_model::Error::Incomplete { .. }) => Bundle::read_headless(dir)?,
+        Session::load_headless_from(&ModelFiles::open(dir)?, options)
+    }
+
+    /// As [`Session::load_headless`], from files that may be in memory.
+    ///
+    /// # Errors
+    /// As [`Session::load`].
+    pub fn load_headless_from(files: &ModelFiles<'_>, options: &Options) -> Result<Session, Error> {
+        let mut bundle = match Bundle::read_from(files, options.precision.reads()) {
+            Err(attar_model::Error::Incomplete { .. }) => Bundle::read_headless_from(files)?,
             read => read?,
         };
         bundle.config = bundle.config.with_head(Head::None);
-        Session::new(dir, bundle, options)
+        Session::new(files, bundle, options)
     }
 
-    fn new(dir: &Path, mut bundle: Bundle, options: &Options) -> Result<Session, Error> {
-        let tokenizer = Tokenizer::from_dir(&encoder_directory(dir)?)?;
+    fn new(files: &ModelFiles<'_>, mut bundle: Bundle, options: &Options) -> Result<Session, Error> {
+        let file = |name: &str| Ok(bundle.tokenizer_file(name).map(<[u8]>::to_vec));
+        let tokenizer = Tokenizer::from_files(&files.encoder_directory()?, file)?;
         let (rows, tokens) = (bundle.config.vocabulary, tokenizer.vocabulary_size());
         if tokens > rows {
-            return Err(Error::Vocabulary { dir: dir.into(), tokens, rows });
+            return Err(Error::Vocabulary { dir: files.root().into(), tokens, rows });
         }
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(bundle.max_tokens.map_or(positions, |max| max.min(positions)));
@@ -189,6 +206,11 @@ impl Session {
                 way_out: "fine-tune it first (`attar finetune`)",
             }),
         }
+    }
+
+    /// Numbers of a vector that [`Session::embed`] gives.
+    pub fn dimensions(&self) -> usize {
+        self.vectors.projections.last().map_or(self.config().hidden, Projection::outputs)
     }
 
     /// How token states become a vector, unless the caller says otherwise.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use attar_runtime::confidence;
 use attar_text::tokenizer::Encoding;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
+use crate::cascade::{self, Cascade, Drift};
 use crate::encode::{Source, Truncation, encode};
 use crate::engine::{Job, Material, Outcome, Task};
 use crate::error::{ErrorType, Refusal};
+use crate::event::Event;
 use crate::metrics::Timing;
 use crate::server::Server;
 
@@ -74,6 +77,66 @@ impl Call {
             (Material::Sequences(encodings), tokens)
         };
         self.run(task, encodings.into_iter().map(material).collect()).await
+    }
+
+    /// Logits of each input, by the bundle that was asked; where it is the student of a cascade and not sure, by its
+    /// teacher, in the order of the student's labels.
+    pub(crate) async fn logits(
+        &mut self,
+        sources: Vec<Source>,
+        truncation: Truncation,
+    ) -> Result<Vec<Vec<f32>>, Refusal> {
+        let server = Arc::clone(&self.server);
+        let Some((watched, teacher)) = server.cascade(&self.bundle) else {
+            return Ok(self
+                .compute(Task::Logits, sources, truncation)
+                .await?
+                .into_iter()
+                .map(Outcome::numbers)
+                .collect());
+        };
+        let student = Arc::clone(&self.bundle);
+        let target = student.target()?;
+        let own = self.compute(Task::Logits, sources.clone(), truncation).await?;
+        let mut logits: Vec<Vec<f32>> = own.into_iter().map(Outcome::numbers).collect();
+        let is_sure = |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= watched.terms.threshold);
+        // Each with whether it is only asked to compare.
+        let asked: Vec<(usize, bool)> = logits
+            .iter()
+            .enumerate()
+            .filter_map(|(input, row)| match is_sure(row) {
+                true => watched.is_audited().then_some((input, true)),
+                false => Some((input, false)),
+            })
+            .collect();
+        let unsure = asked.iter().filter(|(_, is_audit)| !is_audit).count();
+        server.metrics.cascaded(&student.name, &student.name, logits.len() - unsure);
+        server.metrics.cascaded(&student.name, &teacher.name, unsure);
+        if asked.is_empty() {
+            return Ok(logits);
+        }
+        // A bundle that was read again may have other labels; then the student answers alone.
+        let Ok(order) = cascade::order(&student, &teacher) else { return Ok(logits) };
+        let again = asked.iter().map(|&(input, _)| sources[input].clone()).collect();
+        self.bundle = teacher;
+        let theirs = self.compute(Task::Logits, again, truncation).await;
+        self.bundle = Arc::clone(&student);
+        for (&(input, is_audit), outcome) in asked.iter().zip(theirs?) {
+            let row = outcome.numbers();
+            let row: Vec<f32> = order.iter().map(|&place| row[place]).collect();
+            if !is_audit {
+                logits[input] = row;
+                continue;
+            }
+            let agrees = cascade::same_answer(target, &logits[input], &row);
+            server.metrics.audited(&student.name, agrees);
+            if let Some(drift) = watched.audited(agrees) {
+                let Cascade { student, teacher, agree, .. } = watched.terms.clone();
+                let Drift { audits, agreed } = drift;
+                (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: agree });
+            }
+        }
+        Ok(logits)
     }
 
     /// The sequences of each input.

@@ -55,6 +55,16 @@ pub(crate) enum Outcome {
     Span(Option<Span>),
 }
 
+impl Outcome {
+    /// The numbers of an outcome that has some.
+    pub(crate) fn numbers(self) -> Vec<f32> {
+        match self {
+            Outcome::Numbers(numbers) => numbers,
+            Outcome::Rows(_) | Outcome::Tags(..) | Outcome::Span(_) => Vec::new(),
+        }
+    }
+}
+
 /// An outcome, and where its time went.
 #[derive(Debug)]
 pub(crate) struct Done {

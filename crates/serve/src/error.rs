@@ -15,7 +15,8 @@ pub enum ErrorType {
     Backend,
     /// Too many texts wait, or a key asks too often (429).
     Overloaded,
-    /// The request asks for more than is allowed or for what does not exist (413; 400, 404 or 422 where it has another form).
+    /// The request asks for more than is allowed or for what does not exist (413; 400, 404 or 422 where it has another
+    /// form).
     Validation,
     /// A text cannot be tokenized (422).
     Tokenizer,
@@ -144,6 +145,18 @@ pub enum ServeError {
     Name {
         /// The name.
         name: String,
+    },
+    /// Two bundles that cannot answer together.
+    #[error(
+        "`{student}` and `{teacher}` make no cascade: {problem}; name two served bundles with the same labels, as in STUDENT=TEACHER"
+    )]
+    Cascade {
+        /// The bundle that is asked.
+        student: String,
+        /// The bundle that answers where it is not sure.
+        teacher: String,
+        /// What is wrong with them.
+        problem: String,
     },
     /// An origin that no browser sends.
     #[error("`{origin}` is not the origin of a page: expected one such as https://example.org, or *")]

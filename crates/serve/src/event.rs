@@ -50,6 +50,19 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// A student in a cascade agrees with its teacher less than was agreed.
+    Drift {
+        /// The student.
+        student: String,
+        /// Its teacher.
+        teacher: String,
+        /// Answers that were asked of both so far.
+        audits: u64,
+        /// Those that were the same.
+        agreed: u64,
+        /// The share that was agreed.
+        expected: f64,
+    },
     /// Something about a bundle that its operator should know.
     Note {
         /// The bundle.

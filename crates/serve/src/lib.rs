@@ -24,6 +24,7 @@
 //!   a file of `routes` for each kind of question.
 //! - `call`: a request on its way; `encode`: from its texts to ids. `batch`: [`BatchPolicy`], which of the texts that wait
 //!   are computed together. `engine`: the thread that computes them. `bundle`: what requests need of a model directory.
+//! - `cascade`: [`Cascade`], a student that answers for its teacher where it is sure.
 //! - `metrics` and `energy`: counters, joules and grams. `event`: [`Event`], what the operator is told. `document`: the
 //!   interface in OpenAPI, from the types. `page`: what a browser shows.
 //! - `counters`: [`serve_counters`], a page of counters and nothing else.
@@ -36,6 +37,7 @@
 mod batch;
 mod bundle;
 mod call;
+mod cascade;
 mod counters;
 mod document;
 mod encode;
@@ -54,6 +56,7 @@ mod signals;
 
 pub use batch::BatchPolicy;
 pub use bundle::NamedBundle;
+pub use cascade::Cascade;
 pub use counters::serve_counters;
 pub use error::{ErrorResponse, ErrorType, ServeError};
 pub use event::{Event, EventHandler};

@@ -38,6 +38,8 @@ pub(crate) struct Metrics {
     texts: Family<Labels, Counter>,
     tokens: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
+    cascade: Family<Labels, Counter>,
+    audits: Family<Labels, Counter>,
 }
 
 /// Where the time of a request went.
@@ -79,6 +81,8 @@ impl Metrics {
             texts: Family::default(),
             tokens: Family::default(),
             reloads: Family::default(),
+            cascade: Family::default(),
+            audits: Family::default(),
         };
         registry.register(
             "te_request_count",
@@ -111,6 +115,10 @@ impl Metrics {
         registry.register("attar_texts", "Inputs computed, by bundle", metrics.texts.clone());
         registry.register("attar_tokens", "Tokens computed, by bundle", metrics.tokens.clone());
         registry.register("attar_reloads", "Bundles read again, by outcome", metrics.reloads.clone());
+        let help = "Inputs of a cascade, by who answered them";
+        registry.register("attar_cascade_inputs", help, metrics.cascade.clone());
+        let help = "Answers of a cascade's student that its teacher was asked too, by whether both said the same";
+        registry.register("attar_cascade_audits", help, metrics.audits.clone());
         Metrics { registry, ..metrics }
     }
 
@@ -166,6 +174,18 @@ impl Metrics {
     pub(crate) fn reloaded(&self, bundle: &str, is_taken: bool) {
         let outcome = if is_taken { "taken" } else { "refused" };
         self.reloads.get_or_create(&vec![("bundle", bundle.to_owned()), ("outcome", outcome.to_owned())]).inc();
+    }
+
+    /// Inputs of a cascade were answered by one of its bundles.
+    pub(crate) fn cascaded(&self, student: &str, answered_by: &str, inputs: usize) {
+        let labels = vec![("student", student.to_owned()), ("answered_by", answered_by.to_owned())];
+        self.cascade.get_or_create(&labels).inc_by(inputs as u64);
+    }
+
+    /// An answer of a cascade's student was held against its teacher's.
+    pub(crate) fn audited(&self, student: &str, agrees: bool) {
+        let labels = vec![("student", student.to_owned()), ("agrees", agrees.to_string())];
+        self.audits.get_or_create(&labels).inc();
     }
 
     /// Inputs computed of a bundle so far.

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::batch::BatchPolicy;
 use crate::bundle::{Bundle, NamedBundle, check_name};
+use crate::cascade::{self, Cascade, Watched};
 use crate::energy::Energy;
 use crate::engine::Engine;
 use crate::error::{ErrorType, Refusal, ServeError};
@@ -25,6 +26,8 @@ use crate::signals::{Hangups, shutdown};
 pub struct ServeOptions {
     /// The bundles; the first is the one that requests without a name mean.
     pub bundles: Vec<NamedBundle>,
+    /// Bundles that answer together; none by default.
+    pub cascades: Vec<Cascade>,
     /// Batches and the queue before them.
     pub batches: BatchPolicy,
     /// What a request may ask for.
@@ -44,6 +47,7 @@ impl ServeOptions {
     pub fn new(bundles: Vec<NamedBundle>) -> ServeOptions {
         ServeOptions {
             bundles,
+            cascades: Vec::new(),
             batches: BatchPolicy::default(),
             limits: RequestLimits::default(),
             auto_truncate: true,
@@ -88,6 +92,7 @@ pub enum Listening {
 pub struct Server {
     named: Vec<NamedBundle>,
     loaded: RwLock<Vec<Arc<Bundle>>>,
+    cascades: Vec<Watched>,
     pub(crate) engine: Engine,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) batches: BatchPolicy,
@@ -145,6 +150,8 @@ impl Server {
         let energy = Energy::new(meter, factors, options.energy_interval);
         let metrics = Arc::new(Metrics::new(energy.last()));
         let loaded = named.iter().map(Bundle::load).collect::<Result<Vec<_>, _>>()?;
+        let bundles: Vec<Arc<Bundle>> = loaded.iter().map(|(bundle, _)| Arc::clone(bundle)).collect();
+        options.cascades.iter().try_for_each(|terms| cascade::check(terms, &bundles))?;
         let engine = Engine::start(options.batches, Arc::clone(&metrics), energy)
             .map_err(|source| ServeError::System { what: "the thread that computes could not be started", source })?;
         let on_event = EventHandlerBox(on_event);
@@ -159,6 +166,7 @@ impl Server {
         Ok(Server {
             named,
             loaded,
+            cascades: options.cascades.into_iter().map(Watched::new).collect(),
             engine,
             metrics,
             batches: options.batches,
@@ -277,8 +285,8 @@ impl Server {
         })
     }
 
-    /// The bundle of a name, or the default one without a name. Where there is one bundle, it is meant whatever its clients
-    /// call it.
+    /// The bundle of a name, or the default one without a name. Where there is one bundle, it is meant whatever its
+    /// clients call it.
     pub(crate) fn bundle_or_default(&self, name: Option<&str>) -> Result<Arc<Bundle>, Refusal> {
         let loaded = self.bundles();
         match (name, &loaded[..]) {
@@ -286,6 +294,12 @@ impl Server {
             (_, [first, ..]) => Ok(Arc::clone(first)),
             (_, []) => Err(Refusal::new(ErrorType::Unhealthy, "there is no bundle here")),
         }
+    }
+
+    /// The cascade that a bundle begins, and its teacher.
+    pub(crate) fn cascade(&self, student: &Bundle) -> Option<(&Watched, Arc<Bundle>)> {
+        let watched = self.cascades.iter().find(|cascade| cascade.terms.student == student.name)?;
+        Some((watched, self.bundle(&watched.terms.teacher).ok()?))
     }
 
     /// Reads all bundles again, one after the other; each that cannot be read keeps its former state. What was accepted

@@ -43,10 +43,18 @@ impl Vocabulary {
     /// # Errors
     /// A file that cannot be read, is not UTF-8, is empty or holds a token twice; each names the file.
     pub fn from_file(path: &Path) -> Result<Self, VocabularyError> {
+        let failed =
+            |source| VocabularyError::InFile { path: path.to_owned(), source: Box::new(VocabularyError::Io(source)) };
+        Self::from_bytes(path, &files::read(path, files::MOST_TOKENIZER_BYTES).map_err(failed)?)
+    }
+
+    /// As [`Vocabulary::from_file`], for bytes that are in memory; the path is for errors.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::from_file`].
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, VocabularyError> {
         let in_file = |source| VocabularyError::InFile { path: path.to_owned(), source: Box::new(source) };
-        let bytes =
-            files::read(path, files::MOST_TOKENIZER_BYTES).map_err(|source| in_file(VocabularyError::Io(source)))?;
-        let tokens = files::lines(&bytes)
+        let tokens = files::lines(bytes)
             .enumerate()
             .map(|(index, line)| match std::str::from_utf8(line) {
                 Ok(token) => Ok(token.to_owned()),

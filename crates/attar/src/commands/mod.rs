@@ -5,6 +5,7 @@ pub(crate) mod augment;
 pub(crate) mod bench;
 mod bounded;
 pub(crate) mod completions;
+pub(crate) mod contract;
 pub(crate) mod distill;
 pub(crate) mod embed;
 pub(crate) mod energy;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use attar_distill::contract::{self, Contract};
 use attar_distill::model_directory;
 use attar_meter::{Host, Ledger, Meter, SystemClock};
+use attar_runtime::Precision;
 use attar_serve::{
-    BatchPolicy, Event, EventHandler, Keys, Listening, NamedBundle, RequestLimits, ServeOptions, Server,
+    BatchPolicy, Cascade, Event, EventHandler, Keys, Listening, NamedBundle, RequestLimits, ServeOptions, Server,
 };
 
 use super::energy::setup;
@@ -21,11 +23,13 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &ServeArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let factors = setup::placed(&args.place)?;
     let bundles = args.bundles.iter().map(|word| bundle(word, args, threads)).collect::<anyhow::Result<Vec<_>>>()?;
+    let cascades = args.cascade.iter().map(|word| cascade(word, &bundles, args)).collect::<anyhow::Result<Vec<_>>>()?;
     let keys = args.access.api_key_file.as_deref().map(keys).transpose()?;
     // Before bundles are loaded, so that a busy address is said at once.
     let listening = listening(args)?;
     let LimitArgs { timeout, max_body, max_wait, auto_truncate, .. } = args.limits;
     let options = ServeOptions {
+        cascades,
         batches: BatchPolicy {
             max_tokens: args.limits.max_batch_tokens as usize,
             max_wait,
@@ -66,9 +70,34 @@ fn bundle(word: &str, args: &ServeArgs, threads: Option<usize>) -> anyhow::Resul
         Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
         None => (model_directory::name(Path::new(word)), PathBuf::from(word)),
     };
-    let dir = model_directory::existing(&path)?;
+    let dir = model_directory::answering(&path)?;
     let options = engine::options(&dir, &args.engine, threads);
     Ok(NamedBundle { name, dir, options })
+}
+
+/// Two bundles by their names, with the contract that lies beside the student.
+fn cascade(word: &str, bundles: &[NamedBundle], args: &ServeArgs) -> anyhow::Result<Cascade> {
+    let Some((student, teacher)) = word.split_once('=') else {
+        anyhow::bail!("--cascade {word}: expected STUDENT=TEACHER, the names of two served bundles");
+    };
+    anyhow::ensure!(
+        (0.0..=1.0).contains(&args.cascade_audit),
+        "--cascade-audit is {}: give a share from 0 to 1",
+        args.cascade_audit
+    );
+    let Some(bundle) = bundles.iter().find(|bundle| bundle.name == student) else {
+        let known: Vec<&str> = bundles.iter().map(|bundle| bundle.name.as_str()).collect();
+        anyhow::bail!("--cascade {word}: no bundle is named `{student}`; there are {}", known.join(", "));
+    };
+    let identity = contract::identity(&bundle.dir, bundle.options.precision == Precision::Int8)?;
+    let contract = Contract::read(&contract::path_of(&bundle.dir), &identity)?;
+    Ok(Cascade {
+        student: student.into(),
+        teacher: teacher.into(),
+        threshold: contract.agreed.threshold,
+        agree: contract.terms.agree,
+        audit: args.cascade_audit,
+    })
 }
 
 fn keys(path: &Path) -> anyhow::Result<Keys> {
@@ -121,6 +150,11 @@ fn event_handler(log: LogArg) -> EventHandler {
             Event::ReloadRefused { bundle, error } => {
                 console::warning(format!("{bundle} stays as it was, because its folder cannot be served: {error}"));
             }
+            Event::Drift { student, teacher, audits, agreed, expected } => console::warning(format!(
+                "{student} agreed with {teacher} on {agreed} of {audits} answers that were asked of both, and {:.1} % were agreed: \
+                 texts have changed; make the contract again on newer rows, or distill on them",
+                100.0 * expected
+            )),
             Event::Note { bundle, text } => console::note(format!("{bundle}: {text}")),
             Event::Stopping => console::note("stopping; what was accepted is answered first"),
             _ => {}

@@ -6,7 +6,7 @@ use std::path::Path;
 use attar_distill::recipe::Recipe;
 use attar_meter::{Ledger, Totals};
 use attar_model::quantized::QuantizedWeights;
-use attar_model::{Bundle, EncoderConfig, WeightsFile, hf_config};
+use attar_model::{Bundle, EncoderConfig, ModelFiles, ReadWeights, WeightsFile, hf_config};
 use attar_text::corpus::Corpus;
 use attar_text::labeled::{LabeledSpec, TargetSpec, read};
 use attar_text::table::{Format, Header, Quoting, TableSpec, TextEncoding};
@@ -88,6 +88,16 @@ fn quantized_weights() {
         fs::write(&path, bytes).unwrap();
         if let Ok(weights) = QuantizedWeights::read(&path, &config) {
             weights.dequantize().check(&config).unwrap();
+        }
+    });
+}
+
+#[test]
+fn single_files() {
+    attack("single_file", &["fuzz/seeds/single_file"], |bytes, _| {
+        let Ok(files) = ModelFiles::from_bytes(Path::new("a.attar"), bytes) else { return };
+        if let Ok(bundle) = Bundle::read_from(&files, ReadWeights::All) {
+            bundle.config.validate().unwrap();
         }
     });
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::json;
 
 /// What each crate of ours may import of ours.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("attar-chart", &[]),
     ("attar-meter", &[]),
     ("attar-bill", &["attar-chart", "attar-meter"]),
@@ -19,6 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("attar-export", &["attar-model", "attar-runtime"]),
     ("attar-serve", &["attar-bill", "attar-meter", "attar-model", "attar-runtime", "attar-text"]),
     ("attar-report", &["attar-bill", "attar-chart", "attar-meter", "attar-text"]),
+    ("attar-wasm", &["attar-model", "attar-runtime"]),
     (
         "attar",
         &[
@@ -37,7 +38,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 10] = [
+const KEPT_TO: [(&str, &[&str]); 11] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
@@ -48,6 +49,7 @@ const KEPT_TO: [(&str, &[&str]); 10] = [
     ("tokio", &["attar-serve"]),
     ("tower-http", &["attar-serve"]),
     ("schemars", &["attar-serve"]),
+    ("wasm-bindgen", &["attar-wasm"]),
 ];
 
 #[test]

@@ -24,6 +24,7 @@ mod report;
 mod serve;
 mod several_labels;
 mod shell;
+mod single_file;
 mod streaming;
 mod tags;
 mod unix_tools;

@@ -161,3 +161,26 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn a_cascade_answers_by_its_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("small.attar");
+    let teacher = workshop().join("teacher/student");
+    attar_model::single_file::write(&teacher, &file, attar_model::single_file::Precision::F32).unwrap();
+    let file = file.display().to_string();
+    let both = [&format!("small={file}"), "large=teacher"];
+    let error = fail(workshop(), &[&["serve", "--port", "0", "--cascade", "small=large"][..], &both].concat());
+    assert!(error.contains("small.contract.json") && error.contains("attar contract"), "{error}");
+    let identity = attar_distill::contract::identity(file.as_ref(), false).unwrap();
+    let counts = json!({ "rows": 400, "covered": 300, "agreed": 300 });
+    let agreed = json!({ "threshold": 0.99, "found": counts, "tested": counts, "at_least": 0.99 });
+    let contract = json!({ "version": 1, "teacher": "large", "student": identity, "agreed": agreed,
+                           "terms": { "agree": 0.99, "confidence": 0.95 } });
+    write(folder.path(), "small.contract.json", &contract.to_string());
+    let server = Running::new(&[&both[..], &["--cascade", "small=large"]].concat());
+    let answer = server.post("/predict", &json!({ "inputs": "turn on the lights" }));
+    assert_eq!(answer, server.post("/models/large/predict", &json!({ "inputs": "turn on the lights" })));
+    let error = fail(workshop(), &[&["serve", "--port", "0", "--cascade", "other=large"][..], &both].concat());
+    assert!(error.contains("there are small, large"), "{error}");
+}

@@ -264,7 +264,10 @@ impl Destination {
 ///
 /// # Safety
 /// `rows` rows of `columns` floats can be read and written.
-#[inline(always)]
+// Where instructions are chosen when compiling, one copy serves tiles of every shape: a module to be downloaded is
+// that much smaller.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 unsafe fn apply_to_tile<I: Isa, F: math::Function>(isa: I, to: *mut f32, stride: usize, rows: usize, columns: usize) {
     for r in 0..rows {
         let mut c = 0;

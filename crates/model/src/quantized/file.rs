@@ -16,6 +16,7 @@ use super::{QuantizedTensor, QuantizedWeights};
 use crate::config::EncoderConfig;
 use crate::error::Error;
 use crate::family_names::family_name;
+use crate::files::ModelFiles;
 use crate::finite::check_finite;
 use crate::names::expected_shapes;
 use crate::stored::{ElementType, StoredTensor};
@@ -53,7 +54,11 @@ impl QuantizedWeights {
     /// [`Error::Quantized`] naming what is wrong with the contents, [`Error::Safetensors`] if the file is broken, or
     /// as reading files can fail.
     pub fn read(path: &Path, config: &EncoderConfig) -> Result<Self, Error> {
-        match TensorStream::open(path)? {
+        Self::read_from(&ModelFiles::folder(Path::new("")), path, config)
+    }
+
+    pub(crate) fn read_from(files: &ModelFiles<'_>, path: &Path, config: &EncoderConfig) -> Result<Self, Error> {
+        match TensorStream::open(files, path)? {
             Some(stream) => read(stream, config),
             None => Err(Error::Quantized { path: path.into(), source: QuantizedError::Format { got: None }.into() }),
         }

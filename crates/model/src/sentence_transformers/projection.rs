@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{describe, read_optional_json, unsupported};
+use super::{describe, unsupported};
 use crate::error::Error;
+use crate::files::ModelFiles;
 use crate::weights::Tensor;
 use crate::weights_file::WeightsFile;
 
@@ -47,9 +48,9 @@ impl Projection {
         self.weight.shape.first().copied().unwrap_or(0)
     }
 
-    pub(super) fn read(folder: &Path, normalized_input: bool) -> Result<Self, Error> {
+    pub(super) fn read(files: &ModelFiles<'_>, folder: &Path, normalized_input: bool) -> Result<Self, Error> {
         let path = folder.join("config.json");
-        let config = read_optional_json(&path)?.unwrap_or_default();
+        let config = files.read_optional_json(&path)?.unwrap_or_default();
         let count = |key: &str| {
             let wrong = || Error::JsonKey {
                 path: path.clone(),
@@ -73,7 +74,8 @@ impl Projection {
                 }
             };
         let weights = [Self::WEIGHTS, "pytorch_model.bin"].map(|name| folder.join(name));
-        let weights = WeightsFile::read(weights.iter().find(|path| path.exists()).unwrap_or(&weights[0]))?;
+        let present = weights.iter().find(|path| files.exists(path));
+        let weights = WeightsFile::read_from(files, present.unwrap_or(&weights[0]))?;
         let tensor = |name: &str, expected: &[usize]| {
             let tensor = weights.finite_floats(name)?;
             if tensor.shape != expected {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{describe, read_optional_json};
+use super::describe;
 use crate::error::Error;
+use crate::files::ModelFiles;
 
 /// What can be put before a text, and how its tokens count.
 ///
@@ -34,8 +35,8 @@ impl Prompts {
     }
 
     /// Those of `config_sentence_transformers.json`, whose tokens are pooled.
-    pub(super) fn read(path: &Path) -> Result<Prompts, Error> {
-        let config = read_optional_json(path)?.unwrap_or_default();
+    pub(super) fn read(files: &ModelFiles<'_>, path: &Path) -> Result<Prompts, Error> {
+        let config = files.read_optional_json(path)?.unwrap_or_default();
         let wrong = |key: &str, expected, got: &Value| Error::JsonKey {
             path: path.into(),
             key: key.into(),

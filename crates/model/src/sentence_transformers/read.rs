@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Found, Pooling, PoolingMode, Projection, Prompts, describe, read_optional_json, unsupported};
+use super::{Found, Pooling, PoolingMode, Projection, Prompts, describe, unsupported};
 use crate::error::Error;
+use crate::files::ModelFiles;
 use crate::sentence_transformers::CLASSIFIER;
 use crate::shards::is_below;
 
@@ -50,7 +51,7 @@ pub(super) fn transformer(dir: &Path, modules: &Value) -> Result<PathBuf, Error>
 }
 
 /// What the modules are, as far as they are a Transformer, one pooling, dense layers and normalizations.
-pub(super) fn modules(dir: &Path, modules: &Value) -> Result<Found, Error> {
+pub(super) fn modules(files: &ModelFiles<'_>, dir: &Path, modules: &Value) -> Result<Found, Error> {
     let path = dir.join("modules.json");
     let (mut transformer, mut mode) = (None, None);
     let (mut projections, mut classifier) = (Vec::new(), false);
@@ -61,13 +62,13 @@ pub(super) fn modules(dir: &Path, modules: &Value) -> Result<Found, Error> {
         match class {
             "Transformer" if transformer.is_none() && mode.is_none() => transformer = Some(folder),
             "Pooling" if transformer.is_some() && mode.is_none() => {
-                let (found, pools_prompt) = pooling_mode(&folder.join("config.json"))?;
+                let (found, pools_prompt) = pooling_mode(files, &folder.join("config.json"))?;
                 (mode, prompts.pooled) = (Some(found), pools_prompt);
             }
             "Normalize" if mode.is_some() => normalize = true,
             "Dense" if mode.is_some() && is_classifier && projections.is_empty() => classifier = true,
             "Dense" if mode.is_some() && !classifier => {
-                projections.push(Projection::read(&folder, std::mem::take(&mut normalize))?);
+                projections.push(Projection::read(files, &folder, std::mem::take(&mut normalize))?);
             }
             "Transformer" | "Pooling" | "Normalize" | "Dense" => {
                 let way_out = "use a Transformer, then one Pooling, then perhaps Dense and Normalize";
@@ -87,10 +88,10 @@ pub(super) fn modules(dir: &Path, modules: &Value) -> Result<Found, Error> {
 }
 
 /// The pooling mode, one flag for each mode or, in newer versions, its name; and whether a prompt is pooled too.
-fn pooling_mode(path: &Path) -> Result<(PoolingMode, bool), Error> {
+fn pooling_mode(files: &ModelFiles<'_>, path: &Path) -> Result<(PoolingMode, bool), Error> {
     let wrong = |expected, got: String| Error::JsonKey { path: path.into(), key: "pooling_mode".into(), expected, got };
     let expected = "a mode, as a name or as a flag";
-    let Some(config) = read_optional_json(path)? else { return Err(wrong(expected, "no such file".into())) };
+    let Some(config) = files.read_optional_json(path)? else { return Err(wrong(expected, "no such file".into())) };
     let Some(keys) = config.as_object() else { return Err(wrong(expected, describe(&config))) };
     let pools_prompt = keys.get("include_prompt").is_none_or(|include| *include != false);
     let named = match keys.get("pooling_mode") {
@@ -110,8 +111,8 @@ fn pooling_mode(path: &Path) -> Result<(PoolingMode, bool), Error> {
     })
 }
 
-pub(super) fn max_tokens(path: &Path) -> Result<Option<usize>, Error> {
-    let Some(config) = read_optional_json(path)? else { return Ok(None) };
+pub(super) fn max_tokens(files: &ModelFiles<'_>, path: &Path) -> Result<Option<usize>, Error> {
+    let Some(config) = files.read_optional_json(path)? else { return Ok(None) };
     if config["do_lower_case"] == true {
         let way_out = "let the tokenizer lower the case, and set do_lower_case to false";
         return Err(unsupported(path, "lowering the case before the tokenizer", way_out));

@@ -12,5 +12,6 @@ mod published;
 mod quantize;
 mod quantized;
 mod round_trip;
+mod single_file;
 mod size;
 mod teacher;

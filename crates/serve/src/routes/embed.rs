@@ -112,7 +112,7 @@ pub(crate) async fn vectors(
         let truncation = Truncation { truncates: truncation.truncates && !cuts_prompt, ..truncation };
         let outcomes = call.compute(Task::Vectors(pooling, skipped), sources, truncation).await?;
         for (place, outcome) in places.into_iter().zip(outcomes) {
-            vectors[place] = numbers(outcome);
+            vectors[place] = outcome.numbers();
         }
     }
     if let Some(dimensions) = dimensions {
@@ -131,14 +131,6 @@ pub(crate) async fn vectors(
         }
     }
     Ok(vectors)
-}
-
-/// The numbers of an outcome that has some.
-pub(crate) fn numbers(outcome: Outcome) -> Vec<f32> {
-    match outcome {
-        Outcome::Numbers(numbers) => numbers,
-        Outcome::Rows(_) | Outcome::Tags(..) | Outcome::Span(_) => Vec::new(),
-    }
 }
 
 /// What `/embed_all` is asked.

@@ -1,13 +1,12 @@
 //! `/predict`: classes of texts and of pairs, with their probabilities.
 
 use attar_model::Target;
+use attar_runtime::probabilities;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embed::numbers;
 use crate::call::Call;
 use crate::encode::{Source, Truncation, TruncationDirection};
-use crate::engine::Task;
 use crate::error::{ErrorType, Refusal};
 use crate::route::Route;
 
@@ -90,9 +89,9 @@ impl Route for Predict {
             return Err(Refusal::new(ErrorType::Backend, said));
         }
         let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
-        let outcomes = call.compute(Task::Logits, sources, truncation).await?;
+        let logits = call.logits(sources, truncation).await?;
         let mut all: Vec<Vec<Prediction>> =
-            outcomes.into_iter().map(|outcome| predictions(&target, numbers(outcome), request.raw_scores)).collect();
+            logits.into_iter().map(|logits| predictions(&target, logits, request.raw_scores)).collect();
         Ok(match (is_batch, all.pop()) {
             (false, Some(only)) => PredictResponse::Single(only),
             (_, last) => PredictResponse::Batch(all.into_iter().chain(last).collect()),
@@ -106,8 +105,9 @@ fn predictions(target: &Target, logits: Vec<f32>, raw_scores: bool) -> Vec<Predi
     let (labels, scores): (&[String], Vec<f32>) = match target {
         Target::Regression => (std::slice::from_ref(&number), logits),
         Target::Labels(labels) | Target::MultiLabel(labels) if raw_scores => (labels, logits),
-        Target::MultiLabel(labels) => (labels, logits.into_iter().map(sigmoid).collect()),
-        Target::Labels(labels) => (labels, softmax(&logits)),
+        Target::Labels(labels) | Target::MultiLabel(labels) => {
+            (labels, probabilities(target, &logits).into_iter().map(|probability| probability as f32).collect())
+        }
     };
     let mut all: Vec<Prediction> =
         labels.iter().zip(scores).map(|(label, score)| Prediction { score, label: label.clone() }).collect();
@@ -118,13 +118,6 @@ fn predictions(target: &Target, logits: Vec<f32>, raw_scores: bool) -> Vec<Predi
 /// The probability of a logit alone.
 pub(crate) fn sigmoid(logit: f32) -> f32 {
     (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
-}
-
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    exponentials.into_iter().map(|x| (x / sum) as f32).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use attar_model::Target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embed::numbers;
 use super::predict::sigmoid;
 use crate::call::Call;
 use crate::encode::{Source, Truncation, TruncationDirection};
@@ -64,7 +63,7 @@ impl Route for Rerank {
         let mut ranks = Vec::with_capacity(outcomes.len());
         for (index, (outcome, text)) in outcomes.into_iter().zip(request.texts).enumerate() {
             let lost = || Refusal::new(ErrorType::Backend, "the bundle gave no score");
-            let score = *numbers(outcome).first().ok_or_else(lost)?;
+            let score = *outcome.numbers().first().ok_or_else(lost)?;
             let score = if request.raw_scores { score } else { sigmoid(score) };
             ranks.push(Rank { index, text: request.return_text.then_some(text), score });
         }

@@ -9,6 +9,15 @@ use crate::vocabulary::VocabularyError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
+    /// Only the library could read it, and this program was made without it.
+    #[error(
+        "{} is not of BERT's own kind, and this program reads no other: use a model with a `tokenizer.json` of WordPiece, as students of \
+         attar have", path.display()
+    )]
+    NoLibrary {
+        /// The file.
+        path: PathBuf,
+    },
     /// Neither of the two files a tokenizer is read from.
     #[error("{}: neither tokenizer.json nor vocab.txt is here{}", dir.display(), merges_hint(.has_merges))]
     NoFiles {

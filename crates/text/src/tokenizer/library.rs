@@ -11,6 +11,9 @@ use super::guard::guarded;
 use super::located::{LocatedEncoding, TokenPlace, Windows};
 use super::{EncodeError, Encoding, Limit, Tokenizer, TokenizerError, Truncation, load};
 
+/// Whether tokenizers of every kind are read, and every text. Without it an optimizing compiler leaves the library out.
+pub(super) const HAS_LIBRARY: bool = cfg!(feature = "library");
+
 /// What encodes, and what is known about it.
 #[derive(Debug, Clone)]
 pub(super) struct TokenizerBackend {
@@ -81,6 +84,9 @@ impl TokenizerBackend {
     }
 
     fn library(&self) -> Result<&tokenizers::Tokenizer, &str> {
+        if !HAS_LIBRARY {
+            return Err("this program was made without the library that could read it");
+        }
         let made = self.library.made.get_or_init(|| {
             let mut inner = load::parse(&self.library.source)?;
             bare(&mut inner);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::added::Files;
 use super::bert::Bert;
 use super::guard::guarded;
-use super::library::TokenizerBackend;
+use super::library::{HAS_LIBRARY, TokenizerBackend};
 use super::metadata::{self, SpecialNames};
 use super::wordpiece::{self, Accents, Extra, WordPieceOptions};
 use super::{Tokenizer, TokenizerError, added, components, settings, validate};
@@ -29,12 +29,35 @@ impl Tokenizer {
     /// missing, `tokenizer.json` and `tokenizer_config.json` that contradict each other, or a class or setting whose
     /// way of cutting text cannot be repeated.
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
+        Self::from_files(dir, |name| {
+            let path = dir.join(name);
+            match files::read(&path, files::MOST_TOKENIZER_BYTES) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(source) => Err(TokenizerError::Io { path, source }),
+            }
+        })
+    }
+
+    /// As [`Tokenizer::from_dir`], with files that are in memory or elsewhere: `read` returns the content of one by
+    /// its name, `None` if there is none. The folder is for errors.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_dir`], and those of `read`.
+    pub fn from_files(
+        dir: &Path,
+        read: impl Fn(&str) -> Result<Option<Vec<u8>>, TokenizerError>,
+    ) -> Result<Self, TokenizerError> {
+        let object = |name: &str| match read(name)? {
+            Some(text) => parse_object(&dir.join(name), &text).map(Some),
+            None => Ok(None),
+        };
         let config_path = dir.join("tokenizer_config.json");
-        let config = read_object(&config_path)?;
+        let config = object("tokenizer_config.json")?;
         let (has_config, mut config) = (config.is_some(), config.unwrap_or_default());
-        let mut special_tokens_map = read_object(&dir.join("special_tokens_map.json"))?.unwrap_or_default();
+        let mut special_tokens_map = object("special_tokens_map.json")?.unwrap_or_default();
         let added_path = dir.join("added_tokens.json");
-        let added_tokens = read_object(&added_path)?;
+        let added_tokens = object("added_tokens.json")?;
         let files = Files {
             config_path: &config_path,
             config: &config,
@@ -42,8 +65,8 @@ impl Tokenizer {
             added_path: &added_path,
             added_tokens: added_tokens.as_ref(),
         };
-        let path = dir.join("tokenizer.json");
-        if let Some(text) = read_if_present(&path)? {
+        if let Some(text) = read("tokenizer.json")? {
+            let path = dir.join("tokenizer.json");
             settings::check_class(&config_path, &config, true)?;
             let parts = TokenizerBackend::from_json(&path, text)?;
             validate::check_agreement(&config_path, &config, parts.normalizer.as_ref())?;
@@ -53,17 +76,20 @@ impl Tokenizer {
             }
             return Ok(Self::assemble(parts, config, special_tokens_map));
         }
-        let path = dir.join("vocab.txt");
-        if !path.exists() {
-            let has_merges = dir.join("vocab.json").exists() && dir.join("merges.txt").exists();
+        let Some(vocabulary) = read("vocab.txt")? else {
+            let has_merges = read("vocab.json")?.is_some() && read("merges.txt")?.is_some();
             return Err(TokenizerError::NoFiles { dir: dir.to_owned(), has_merges });
+        };
+        if !HAS_LIBRARY {
+            return Err(TokenizerError::NoLibrary { path: dir.join("vocab.txt") });
         }
         settings::check_class(&config_path, &config, false)?;
         settings::check_vocabulary_settings(&config_path, &config)?;
         let options = options(&config_path, &config)?;
         let names = SpecialNames::from_files(&config, &special_tokens_map);
         let extra = Extra::of(&files)?;
-        wordpiece::build(&Vocabulary::from_file(&path)?, options, &names, config, special_tokens_map, extra)
+        let vocabulary = Vocabulary::from_bytes(&dir.join("vocab.txt"), &vocabulary)?;
+        wordpiece::build(&vocabulary, options, &names, config, special_tokens_map, extra)
     }
 
     /// Reads a tokenizer from the content of a `tokenizer.json` alone.
@@ -85,6 +111,9 @@ impl TokenizerBackend {
         if let Some(parsed) = Bert::from_json(&text) {
             return Ok(Self::deferred(parsed, text));
         }
+        if !HAS_LIBRARY {
+            return Err(TokenizerError::NoLibrary { path: path.to_owned() });
+        }
         validate::check(path, &text)?;
         let growth = components::check(path, &text)?;
         let inner = parse(&text).map_err(|reason| TokenizerError::Json { path: path.to_owned(), reason })?;
@@ -99,6 +128,9 @@ impl TokenizerBackend {
         listed.retain(|listed| !listed.has_part || self.id(&listed.token.content).is_some());
         if listed.is_empty() {
             return Ok(self);
+        }
+        if !HAS_LIBRARY {
+            return Err(TokenizerError::NoLibrary { path: files.stating().to_owned() });
         }
         let mut inner = self.whole()?;
         added::add(&mut inner, listed, files.stating())?;
@@ -136,19 +168,10 @@ pub(super) fn flag(path: &Path, config: &Map<String, Value>, key: &str) -> Resul
     }
 }
 
-fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
-    let Some(text) = read_if_present(path)? else { return Ok(None) };
+fn parse_object(path: &Path, text: &[u8]) -> Result<Map<String, Value>, TokenizerError> {
     let not_object = |e: serde_json::Error| TokenizerError::Json {
         path: path.to_owned(),
         reason: format!("expected a JSON object: {e}"),
     };
-    serde_json::from_slice(&text).map(Some).map_err(not_object)
-}
-
-fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, TokenizerError> {
-    match files::read(path, files::MOST_TOKENIZER_BYTES) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),
-    }
+    serde_json::from_slice(text).map_err(not_object)
 }

@@ -11,11 +11,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::normalizers::BertNormalizer;
-use tokenizers::{
-    AddedToken, DecoderWrapper, NormalizerWrapper, PaddingParams, PostProcessorWrapper, PreTokenizerWrapper,
-    TruncationParams,
-};
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::{AddedToken, PaddingParams, PostProcessorWrapper, TruncationParams};
 
 use super::super::components::LONGEST_WORD;
 use super::super::guard::guarded;
@@ -40,11 +39,12 @@ impl Bert {
         if file.version != VERSION || !is_usual {
             return None;
         }
-        let NormalizerWrapper::BertNormalizer(normalizer) = part(file.normalizer)?? else { return None };
-        let PreTokenizerWrapper::BertPreTokenizer(_) = part(file.pre_tokenizer)?? else { return None };
+        // By the very types: the library's own choice among all there are would bring all of them into a program.
+        let normalizer: BertNormalizer = part(file.normalizer)??;
+        part::<BertPreTokenizer>(file.pre_tokenizer)??;
         part::<TruncationParams>(file.truncation)?;
         part::<PaddingParams>(file.padding)?;
-        part::<DecoderWrapper>(file.decoder)?;
+        part::<WordPieceDecoder>(file.decoder)?;
         let processor = part(file.post_processor)?.unwrap_or_default();
         if validate::template_problem(&processor).is_some() {
             return None;

@@ -1,0 +1,182 @@
+//! `attar contract`: above which confidence a student may answer in its teacher's place.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use attar_distill::contract::{self, Agreed, Contract, Cost, Halves, Judged, Saving, Terms};
+use attar_distill::labels::{self, ClassOrder};
+use attar_distill::model_directory;
+use attar_distill::recipe::EnergySpec;
+use attar_distill::score::Answers;
+use attar_runtime::{Precision, Session, Text, confidence};
+use attar_text::labeled::{Dataset, Example};
+
+use crate::cli::contract::ContractArgs;
+use crate::held_out::divide;
+use crate::progress::counting;
+use crate::speed::{Answer, Speed, measure};
+use crate::{console, engine, recipes, rows, tables};
+
+/// Texts of the sample that speed is measured on.
+const SPEED_TEXTS: usize = 256;
+
+pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let terms = Terms::new(args.agree, args.confidence)?;
+    ensure!(args.scoring.metric.is_none(), "a contract counts equal answers: leave --metric out");
+    let energy = recipes::energy(&args.energy)?;
+    let open = |path: &Path| -> anyhow::Result<Session> {
+        let about = || format!("{} cannot be part of a contract", path.display());
+        let mut session = engine::open(path, &args.engine, threads).with_context(about)?;
+        if let Some(max_tokens) = args.scoring.max_tokens {
+            session.truncate_to(max_tokens);
+        }
+        session.target().with_context(about)?;
+        Ok(session)
+    };
+    let (mut teacher, mut student) = (open(&args.teacher)?, open(&args.student)?);
+    let (data, _) = rows::labeled(&args.data, &args.scoring, Some(&teacher.config().head))?;
+    let models = [args.teacher.clone(), args.student.clone()];
+    models.iter().try_for_each(|model| rows::check_pairs(model, &data))?;
+    // A named part of a known data set is used as it is.
+    let data = if args.data.is_dir() { data } else { divide(data, &models, args.scoring.all_rows)?.scored };
+    let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
+
+    let judged = judge(&mut teacher, &mut student, args, &data, &texts)?;
+    let halves = Halves::of(&data);
+    let half = |rows: &[usize]| rows.iter().map(|&row| judged[row]).collect::<Vec<_>>();
+    let (found, tested) = (half(&halves.found), half(&halves.tested));
+    let Some(agreed) = contract::find(&found, &tested, terms) else { return none(&judged, tested.len(), terms) };
+    let saving = match args.no_speed {
+        true => None,
+        false => Some(saving(&mut teacher, &mut student, &texts, &energy, agreed)?),
+    };
+    let path = model_directory::answering(&args.student)?;
+    let quantized = engine::options(&path, &args.engine, threads).precision == Precision::Int8;
+    let contract = Contract {
+        version: Contract::VERSION,
+        teacher: model_directory::name(&args.teacher),
+        student: contract::identity(&path, quantized)?,
+        terms,
+        agreed,
+        saving,
+    };
+    let out = args.out.clone().unwrap_or_else(|| contract::path_of(&path));
+    contract.write(&out)?;
+    if args.json {
+        return console::json(&contract);
+    }
+    console::say(render(&contract, &model_directory::name(&args.student), &data.name))?;
+    console::note(format!("written to {}", out.display()));
+    Ok(())
+}
+
+/// What the student says of each row beside what the teacher says.
+fn judge(
+    teacher: &mut Session,
+    student: &mut Session,
+    args: &ContractArgs,
+    data: &Dataset,
+    texts: &[Text<'_>],
+) -> anyhow::Result<Vec<Judged>> {
+    let mut notes = Vec::new();
+    let mut logits = |session: &mut Session, path: &Path| -> anyhow::Result<(Vec<Vec<f32>>, Answers)> {
+        let name = model_directory::name(path);
+        let order = labels::classes(&name, &session.config().head, &data.target, ClassOrder::Stated, &mut notes)?;
+        let mut bar = counting(texts.len(), &name);
+        let logits = session.logits(texts, |done| bar.inc(done as u64))?;
+        bar.finish_and_clear();
+        let ordered: Vec<Vec<f32>> = match order {
+            Some(order) => logits.iter().map(|row| order.iter().map(|&class| row[class]).collect()).collect(),
+            None => logits.clone(),
+        };
+        let answers = Answers::from_logits(&ordered, &data.target);
+        Ok((logits, answers))
+    };
+    let (_, theirs) = logits(teacher, &args.teacher)?;
+    let (logits, own) = logits(student, &args.student)?;
+    notes.iter().for_each(console::note);
+    let target = student.target()?;
+    let agrees: Vec<bool> = match (&own, &theirs) {
+        (Answers::Classes(own), Answers::Classes(theirs)) => own.iter().zip(theirs).map(|(a, b)| a == b).collect(),
+        (Answers::LabelSets(own), Answers::LabelSets(theirs)) => own.iter().zip(theirs).map(|(a, b)| a == b).collect(),
+        _ => bail!("a contract is about classes, and these models give scores: there is no equal answer to count"),
+    };
+    let row =
+        |(logits, agrees): (&Vec<f32>, bool)| Judged { confidence: confidence(target, logits).unwrap_or(0.0), agrees };
+    Ok(logits.iter().zip(agrees).map(row).collect())
+}
+
+/// There is no contract: why, and what would help.
+fn none(judged: &[Judged], tested: usize, terms: Terms) -> anyhow::Result<()> {
+    let agreed = judged.iter().filter(|row| row.agrees).count() as f64 / judged.len().max(1) as f64;
+    let least = contract::least_rows(terms.agree, terms.confidence);
+    let few = if tested < 2 * least {
+        format!(
+            "; it takes {least} rows of which all agree to know so much, and {tested} were there to test by: give more rows"
+        )
+    } else {
+        String::from("; ask for a smaller share (--agree), or distill longer")
+    };
+    bail!(
+        "no confidence of the student assures {} % of the teacher's answers (it agrees on {:.2} % of all rows){few}",
+        100.0 * terms.agree,
+        100.0 * agreed
+    )
+}
+
+fn saving(
+    teacher: &mut Session,
+    student: &mut Session,
+    texts: &[Text<'_>],
+    energy: &EnergySpec,
+    agreed: Agreed,
+) -> anyhow::Result<Saving> {
+    let sample: Vec<Text<'_>> = texts.iter().step_by(texts.len().div_ceil(SPEED_TEXTS).max(1)).copied().collect();
+    let mut models: Vec<Answer<'_>> = Vec::new();
+    for session in [teacher, student] {
+        let sample = &sample;
+        models.push(Box::new(move || {
+            session.logits(sample, |_| {})?;
+            Ok(())
+        }));
+    }
+    let mut bar = counting(5 * models.len(), "timing, in turns");
+    let speeds = measure(&mut models, sample.len(), energy, || bar.inc(1))?;
+    bar.finish_and_clear();
+    let cost = |speed: &Speed| Cost::new(speed.micros, speed.joules_per_thousand, energy);
+    Ok(Saving::new(cost(&speeds[0])?, cost(&speeds[1])?, agreed.coverage()))
+}
+
+fn render(contract: &Contract, student: &str, data: &str) -> String {
+    let Contract { terms, agreed, teacher, .. } = contract;
+    let tested = agreed.tested;
+    let mut text = format!(
+        "{student} answers for {teacher} where its confidence is at least {:.4}:\n\
+         {:.1} % of {data} ({} of {} rows that took no part in finding this)\n\
+         of which {} answers, {:.2} %, are the teacher's: at least {:.2} % with {} % confidence",
+        agreed.threshold,
+        100.0 * agreed.coverage(),
+        tables::count(tested.covered as u64),
+        tables::count(tested.rows as u64),
+        tables::count(tested.agreed as u64),
+        100.0 * tested.agreed as f64 / tested.covered.max(1) as f64,
+        100.0 * agreed.at_least,
+        100.0 * terms.confidence,
+    );
+    let Some(saving) = &contract.saving else { return text };
+    let mut table = tables::table(&["1,000 texts", "ms", "J [90 %]", "electricity or machine"]);
+    let dash = || "–".to_string();
+    for (name, cost) in [("teacher", saving.teacher), ("student", saving.student), ("contract", saving.contract)] {
+        table.add_row([
+            name.to_string(),
+            format!("{:.1}", cost.milliseconds),
+            cost.joules.map_or_else(dash, |joules| joules.to_string()),
+            cost.money.map_or_else(dash, |money| money.to_string()),
+        ]);
+    }
+    text += &format!("\n\n{table}\n{:.0} % of the teacher's time is saved", 100.0 * saving.time_saved);
+    if let Some(share) = saving.energy_saved {
+        text += &format!(", {:.0} % of its energy", 100.0 * share);
+    }
+    text
+}

@@ -1,0 +1,46 @@
+//! What can be wrong with a model in one file.
+
+/// Why bytes are not a model in one file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SingleFileError {
+    /// Not an archive at all.
+    #[error("it is no archive: name a file that `attar export single` wrote, or the folder of a model")]
+    NotAnArchive,
+    /// The archive is damaged, or too long to be written.
+    #[error("the archive is damaged: make or download it again")]
+    Zip {
+        /// What is wrong with it.
+        source: zip::result::ZipError,
+    },
+    /// An entry is compressed or encrypted.
+    #[error(
+        "its entry `{entry}` is not stored as it is: pack it with `attar export single`, or without compression (`zip -0`)"
+    )]
+    Compressed {
+        /// The entry.
+        entry: String,
+    },
+    /// An entry lies outside the file.
+    #[error("its entry `{entry}` lies outside the file: make or download it again")]
+    Outside {
+        /// The entry.
+        entry: String,
+    },
+    /// The bytes of an entry are not those that were written.
+    #[error("its entry `{entry}` is damaged (checksum {got:08x}, expected {expected:08x}): make or download it again")]
+    Checksum {
+        /// The entry.
+        entry: String,
+        /// The checksum in the archive.
+        expected: u32,
+        /// That of the bytes.
+        got: u32,
+    },
+    /// Two entries of one name.
+    #[error("it holds `{entry}` twice: make it again")]
+    Twice {
+        /// The entry.
+        entry: String,
+    },
+}

@@ -1,0 +1,170 @@
+//! A student that answers first, and its teacher where the student is not sure.
+//!
+//! Which confidence is sure enough is agreed beforehand (`attar contract`). Whether that still holds for what is asked
+//! now is watched: of the answers that the student gives alone, one in so many is asked of its teacher too, when it
+//! has been given, and what both say is counted.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use attar_model::Target;
+
+use crate::bundle::Bundle;
+use crate::error::ServeError;
+
+/// Audits after which a drift is told at the earliest, and between two that are told.
+const LEAST_AUDITS: u64 = 100;
+
+/// Two bundles of a server that answer together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cascade {
+    /// The bundle that is asked.
+    pub student: String,
+    /// The bundle that answers where the student is not sure.
+    pub teacher: String,
+    /// The student answers where its confidence ([`attar_runtime::confidence`]) is at least this.
+    pub threshold: f64,
+    /// Share of its answers that were agreed to be the teacher's.
+    pub agree: f64,
+    /// Share of its answers that are asked of the teacher too, from 0 to 1.
+    pub audit: f64,
+}
+
+/// A cascade while it is served.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) terms: Cascade,
+    /// Answers of the student alone so far.
+    sure: AtomicU64,
+    audits: AtomicU64,
+    agreed: AtomicU64,
+}
+
+/// What was seen since the server began, when the student's answers are not any more what was agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Drift {
+    pub(crate) audits: u64,
+    pub(crate) agreed: u64,
+}
+
+impl Watched {
+    pub(crate) fn new(terms: Cascade) -> Watched {
+        Watched { terms, sure: AtomicU64::new(0), audits: AtomicU64::new(0), agreed: AtomicU64::new(0) }
+    }
+
+    /// Whether one more answer of the student is to be audited: evenly, so that the share is kept in any stretch.
+    pub(crate) fn is_audited(&self) -> bool {
+        let before = self.sure.fetch_add(1, Ordering::Relaxed) as f64;
+        (before * self.terms.audit).floor() < ((before + 1.0) * self.terms.audit).floor()
+    }
+
+    /// Counts an audit. A drift is told where so few agree that with the agreed share it would be rarer than once in a
+    /// thousand.
+    pub(crate) fn audited(&self, agrees: bool) -> Option<Drift> {
+        let agreed = self.agreed.fetch_add(agrees.into(), Ordering::Relaxed) + u64::from(agrees);
+        let audits = self.audits.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_looked_at = audits.is_multiple_of(LEAST_AUDITS);
+        (is_looked_at && has_drifted(audits, agreed, self.terms.agree)).then_some(Drift { audits, agreed })
+    }
+}
+
+/// By Hoeffding's inequality in its sharp form: the probability of a share of at most `agreed / audits` is at most
+/// `exp(-audits · KL(agreed / audits, agree))` where the true share is `agree`.
+fn has_drifted(audits: u64, agreed: u64, agree: f64) -> bool {
+    const RARE: f64 = 1e-3;
+    let share = agreed as f64 / audits as f64;
+    if share >= agree {
+        return false;
+    }
+    let part = |p: f64, q: f64| if p == 0.0 { 0.0 } else { p * (p / q).ln() };
+    let divergence = part(share, agree) + part(1.0 - share, 1.0 - agree);
+    (-(audits as f64) * divergence).exp() < RARE
+}
+
+/// Refuses a cascade of bundles that are not there or do not answer alike.
+pub(crate) fn check(terms: &Cascade, bundles: &[std::sync::Arc<Bundle>]) -> Result<(), ServeError> {
+    let refused = |problem: String| ServeError::Cascade {
+        student: terms.student.clone(),
+        teacher: terms.teacher.clone(),
+        problem,
+    };
+    let find = |name: &str| {
+        let known = bundles.iter().find(|bundle| bundle.name == name);
+        known.ok_or_else(|| refused(format!("no bundle is named `{name}`")))
+    };
+    let (student, teacher) = (find(&terms.student)?, find(&terms.teacher)?);
+    if student.id == teacher.id {
+        return Err(refused("a bundle cannot stand in for itself".into()));
+    }
+    order(student, teacher).map(|_| ()).map_err(refused)
+}
+
+/// For each label of the student its place among the teacher's.
+pub(crate) fn order(student: &Bundle, teacher: &Bundle) -> Result<Vec<usize>, String> {
+    let labels = |bundle: &Bundle| match bundle.target() {
+        Ok(Target::Labels(labels)) => Ok((false, labels.clone())),
+        Ok(Target::MultiLabel(labels)) => Ok((true, labels.clone())),
+        _ => Err(format!("`{}` has no classes", bundle.name)),
+    };
+    let ((own_kind, own), (their_kind, theirs)) = (labels(student)?, labels(teacher)?);
+    if student.compares || teacher.compares || own_kind != their_kind || own.len() != theirs.len() {
+        return Err("they do not answer the same question".into());
+    }
+    let places: HashMap<&str, usize> = theirs.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+    let place =
+        |name: &String| places.get(name.as_str()).copied().ok_or_else(|| format!("the teacher has no label `{name}`"));
+    own.iter().map(place).collect()
+}
+
+/// Whether two rows of logits mean the same answer.
+pub(crate) fn same_answer(target: &Target, a: &[f32], b: &[f32]) -> bool {
+    match target {
+        Target::MultiLabel(_) => a.iter().zip(b).all(|(a, b)| (*a > 0.0) == (*b > 0.0)),
+        _ => largest(a) == largest(b),
+    }
+}
+
+/// The first of the largest.
+fn largest(row: &[f32]) -> usize {
+    (0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(audit: f64) -> Watched {
+        let (student, teacher) = ("small".to_owned(), "large".to_owned());
+        Watched::new(Cascade { student, teacher, threshold: 0.9, agree: 0.99, audit })
+    }
+
+    #[test]
+    fn a_share_of_answers_is_audited() {
+        for (audit, expected) in [(0.0, 0), (0.01, 10), (0.25, 250), (1.0, 1000)] {
+            let watched = watched(audit);
+            assert_eq!((0..1000).filter(|_| watched.is_audited()).count(), expected, "{audit}");
+        }
+    }
+
+    #[test]
+    fn drift_is_told_when_chance_cannot_explain_it() {
+        // 99 of 100 is as agreed.
+        let steady = watched(1.0);
+        assert!((0..10_000).all(|audit| steady.audited(audit % 100 != 0).is_none()));
+        // 90 of 100 is not.
+        let drifting = watched(1.0);
+        let told: Vec<Drift> = (0..300).filter_map(|audit| drifting.audited(audit % 10 != 0)).collect();
+        assert_eq!(told[0], Drift { audits: 100, agreed: 90 });
+        assert_eq!(told.len(), 3);
+        assert!(!has_drifted(100, 98, 0.99), "two in a hundred happen");
+        assert!(has_drifted(100, 0, 0.99));
+    }
+
+    #[test]
+    fn answers_are_compared_and_not_logits() {
+        let classes = Target::Labels(vec!["a".into(), "b".into()]);
+        assert!(same_answer(&classes, &[1.0, 2.0], &[-3.0, 0.0]) && !same_answer(&classes, &[1.0, 2.0], &[1.0, 0.0]));
+        let several = Target::MultiLabel(vec!["a".into(), "b".into()]);
+        assert!(same_answer(&several, &[1.0, -2.0], &[3.0, -0.1]) && !same_answer(&several, &[1.0, 2.0], &[1.0, -2.0]));
+    }
+}

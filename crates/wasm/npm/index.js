@@ -1,0 +1,171 @@
+// Models on the machine of whoever asks: `const model = await load("student.attar")`. See index.d.ts.
+
+import { LocalModel, prepare } from "./model.js";
+
+/** Loads a model, in a worker where there are such. */
+export async function load(source, { onProgress, signal, worker = typeof Worker !== "undefined", engine } = {}) {
+  const bytes = await read(source, onProgress, signal);
+  if (!worker) {
+    await prepare(engine);
+    return new Model(new Here(new LocalModel(bytes)));
+  }
+  const there = new There();
+  try {
+    // A view of a part must not give the rest away.
+    const whole = bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+    there.info = await there.call("load", [whole, engine?.toString()], [whole]);
+  } catch (error) {
+    there.end();
+    throw error;
+  }
+  return new Model(there);
+}
+
+export class Model {
+  #place;
+
+  constructor(place) {
+    this.#place = place;
+    this.info = Object.freeze(place.info);
+  }
+
+  get labels() {
+    return this.info.labels;
+  }
+
+  async predict(texts, pairs) {
+    return this.#each("predict", texts, pairs);
+  }
+
+  async logits(texts, pairs) {
+    return this.#each("logits", texts, pairs);
+  }
+
+  async embed(texts) {
+    return this.#each("embed", texts);
+  }
+
+  async tag(texts) {
+    return this.#each("tag", texts);
+  }
+
+  async answer(question, context) {
+    return this.#place.call("answer", [string(question, "question"), string(context, "context")]);
+  }
+
+  async tokenize(text, pair) {
+    return this.#place.call("tokenize", [string(text, "text"), pair === undefined ? undefined : string(pair, "pair")]);
+  }
+
+  dispose() {
+    this.#place.end();
+  }
+
+  /** The answers to a list of texts, or the one to a text. */
+  async #each(call, texts, pairs) {
+    const isList = Array.isArray(texts);
+    const values = [strings(texts, "text")];
+    if (call === "predict" || call === "logits") values.push(pairs === undefined ? [] : strings(pairs, "pair"));
+    const answers = await this.#place.call(call, values);
+    return isList ? answers : answers[0];
+  }
+}
+
+/** A model in this thread. */
+class Here {
+  #model;
+
+  constructor(model) {
+    this.#model = model;
+    this.info = model.info;
+  }
+
+  async call(name, values) {
+    return this.#model[name](...values);
+  }
+
+  end() {
+    this.#model.dispose();
+  }
+}
+
+/** A model in a worker. */
+class There {
+  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  #waiting = new Map();
+  #last = 0;
+  #ended;
+
+  constructor() {
+    this.#worker.addEventListener("message", ({ data: { id, value, error } }) => {
+      const { resolve, reject } = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      error === undefined ? resolve(value) : reject(new Error(error));
+    });
+    this.#worker.addEventListener("error", (event) => {
+      this.#stop(new Error(`the worker could not start: ${event.message ?? "worker.js, model.js, engine.js and engine.wasm lie beside index.js"}`));
+    });
+  }
+
+  call(name, values, transfer = []) {
+    if (this.#ended) return Promise.reject(this.#ended);
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, call: name, values }, transfer);
+    });
+  }
+
+  end() {
+    this.#stop(new Error("the model was disposed of: load it again"));
+  }
+
+  #stop(why) {
+    this.#ended ??= why;
+    this.#worker.terminate();
+    for (const { reject } of this.#waiting.values()) reject(why);
+    this.#waiting.clear();
+  }
+}
+
+/** The bytes of a source, whatever it is. */
+async function read(source, onProgress, signal) {
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (typeof Blob !== "undefined" && source instanceof Blob) source = new Response(source.stream(), { headers: { "content-length": source.size } });
+  const response = source instanceof Response ? source : await fetch(source, { signal });
+  if (!response.ok) throw new Error(`${response.url || source}: the server answered ${response.status} ${response.statusText}`.trim());
+  // Of a packed transfer the header tells the packed length.
+  const stated = response.headers.get("content-encoding") ? null : Number(response.headers.get("content-length"));
+  const total = stated || undefined;
+  const parts = [];
+  let loaded = 0;
+  for await (const part of chunks(response.body)) {
+    signal?.throwIfAborted();
+    parts.push(part);
+    loaded += part.length;
+    onProgress?.({ loaded, total });
+  }
+  const bytes = new Uint8Array(loaded);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+async function* chunks(stream) {
+  const reader = stream.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+}
+
+function strings(texts, what) {
+  return (Array.isArray(texts) ? texts : [texts]).map((text) => string(text, what));
+}
+
+function string(text, what) {
+  if (typeof text !== "string") throw new TypeError(`a ${what} is a string, got ${text === null ? "null" : typeof text}`);
+  // Half a surrogate pair is no text; it becomes what every encoder makes of it.
+  return text.toWellFormed?.() ?? text;
+}
