@@ -19,7 +19,7 @@ use crate::model_directory::{SMALL, STUDENT, TEACHER};
 use crate::plan::Plan;
 use crate::run_lock::RunLock;
 use crate::scores::{HeldOutLoss, Scores};
-use crate::train::{Checkpoints, TraceFolder, TracesUsed};
+use crate::train::{CURVES_FILE, Checkpoints, TraceFolder, TracesUsed};
 
 /// The folder of the checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
@@ -189,7 +189,7 @@ impl RunDirectory {
             Err(source) => return Err(Error::Io { path: run.manifest(), source }),
         }
         // Only now is it certain that the folder is this run's.
-        remove_leftovers(&run.path, |name| [RECIPE, MANIFEST, RESULT, STUDENT, SMALL].contains(&name))?;
+        remove_leftovers(&run.path, |name| [RECIPE, MANIFEST, RESULT, STUDENT, SMALL, CURVES_FILE].contains(&name))?;
         run.checkpoints().remove_leftovers()?;
         Ok(run)
     }

@@ -17,6 +17,7 @@ pub use events::{Event, EventLog, Observer, Step};
 pub use run::{NewStudent, Trained, train, train_in_memory};
 pub use stage_loss::{Loss, StageLoss};
 pub use teacher::Teacher;
+pub(crate) use tensorboard::FILE as CURVES_FILE;
 pub(crate) use trace_cache::TraceFolder;
 pub use trace_cache::TracesUsed;
 pub(crate) use trainer::with_labels;

@@ -62,7 +62,10 @@ fn gather(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<Report> {
         if let Some(suite) = suite::read(path)? {
             suites.push(suite);
         } else if let Some(files) = RunFiles::find(path)? {
-            runs.push(of_run(&files, args, threads)?);
+            let run = of_run(&files, args, threads)?;
+            // Beside others a run needs a name that tells it apart.
+            let name = if args.runs.len() > 1 { called(path) } else { run.name.clone() };
+            runs.push(Run { name, ..run });
         } else if path.exists() {
             bail!(
                 "{} is neither a run nor a suite: it holds no manifest.json and no suite.json; give a folder that \
@@ -139,7 +142,7 @@ fn of_run(files: &RunFiles, args: &ReportArgs, threads: Option<usize>) -> anyhow
         Ok(recipe) => answers::compute(&mut run, files, recipe, args, threads)?,
         Err(error) => {
             answers::stored(&mut run, files, None)?;
-            run.leave_out("Predictions", format!("the recipe cannot be read: {error:#}"));
+            run.leave_out("Predictions", format!("the recipe cannot be read: {error}"));
         }
     }
     break_even::add(&mut run);

@@ -4,6 +4,7 @@
 //! `pip install tensorboard huggingface_hub jsonschema "cyclonedx-python-lib[json-validation]"`. Without the variable they say that
 //! they are left out.
 
+use std::io::Write;
 use std::process::Command;
 
 use serde_json::Value;
@@ -16,7 +17,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/readers.
 fn python() -> Option<String> {
     let python = std::env::var("ATTAR_PYTHON").ok();
     if python.is_none() {
-        eprintln!("left out: ATTAR_PYTHON names no Python with the readers");
+        _ = writeln!(std::io::stderr(), "left out: ATTAR_PYTHON names no Python with the readers");
     }
     python
 }

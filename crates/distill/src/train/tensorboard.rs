@@ -19,7 +19,7 @@ use crate::Error;
 use message::{Content, Entry, Summary, Value};
 
 /// Name of the file; TensorBoard looks for `tfevents` in it.
-pub(super) const FILE: &str = "events.out.tfevents.attar";
+pub(crate) const FILE: &str = "events.out.tfevents.attar";
 /// What the first record says.
 const VERSION: &str = "brain.Event:2";
 

@@ -80,7 +80,7 @@ pub(super) fn stored(run: &mut Run, files: &RunFiles, recipe: Option<&Recipe>) -
     }
     let kept = scores.teacher.as_ref().and_then(|teacher| teacher.retention);
     let difference = scores.teacher.as_ref().map(|teacher| teacher.difference);
-    let made = model(ModelKind::Student, student_name(run), files.student())?;
+    let made = model(ModelKind::Student, student_name(run, recipe), files.student())?;
     let (scores, classes) = (scores.student.clone(), scores.classes.clone());
     run.models.push(Model { scores, classes, kept, difference, ..made });
     Ok(())
@@ -185,10 +185,12 @@ fn open(
         (None, None) => run.leave_out("Teacher", "the run has none"),
     }
     if let Some(dir) = files.student() {
-        models.push(ModelKind::Student, encoder(&dir, student_name(run))?);
+        models.push(ModelKind::Student, encoder(&dir, student_name(run, Some(recipe)))?);
     }
     match files.small() {
-        Some(dir) => models.push(ModelKind::Quantized, encoder(&dir, format!("{}, int8", student_name(run)))?),
+        Some(dir) => {
+            models.push(ModelKind::Quantized, encoder(&dir, format!("{}, int8", student_name(run, Some(recipe))))?)
+        }
         None => run.leave_out(
             "Int8 student",
             "the run has no folder `small`; `attar distill` makes one, as `attar quantize` does",
@@ -236,8 +238,10 @@ fn teacher_name(recipe: &Recipe) -> String {
     }
 }
 
-fn student_name(run: &Run) -> String {
-    if run.name == "student" { "student".into() } else { format!("student ({})", run.name) }
+/// What the model of a run is called: one without a teacher is no student.
+fn student_name(run: &Run, recipe: Option<&Recipe>) -> String {
+    let has_teacher = recipe.is_none_or(|recipe| recipe.teacher.is_some());
+    if run.name == "student" || !has_teacher { run.name.clone() } else { format!("student ({})", run.name) }
 }
 
 fn model(kind: ModelKind, row: Row, kept: Option<f64>) -> Model {
