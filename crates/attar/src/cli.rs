@@ -72,7 +72,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Quantize a model to int8 and int4, as far as its score allows.
     Quantize(QuantizeArgs),
-    /// Write a model as files of other programs: ONNX, Hugging Face, GGUF.
+    /// Write a model as files of other programs: ONNX, Hugging Face, GGUF, one file.
     #[command(subcommand)]
     Export(export::ExportCommand),
     /// Train, trim and compare WordPiece vocabularies.

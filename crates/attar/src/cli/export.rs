@@ -14,6 +14,8 @@ pub(crate) enum ExportCommand {
     Hf(HfArgs),
     /// A sentence encoder for llama.cpp, in its layout of BERT.
     Gguf(GgufArgs),
+    /// One file with weights, tokenizer, labels and card, which attar's commands, its server and its browser package read.
+    Single(SingleArgs),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +58,18 @@ pub(crate) struct GgufArgs {
     /// How matrices are stored.
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: FloatArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SingleArgs {
+    /// Model directory or folder of a run.
+    pub(crate) model: PathBuf,
+    /// File.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Which weights it holds (default: the quantized ones where the model has some).
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionArg>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,7 @@
 mod gguf;
 mod hf;
 mod onnx;
+mod single;
 
 use attar_export::hf::FloatType;
 
@@ -13,6 +14,7 @@ pub(crate) fn run(command: &ExportCommand) -> anyhow::Result<()> {
         ExportCommand::Onnx(args) => onnx::run(args),
         ExportCommand::Hf(args) => hf::run(args),
         ExportCommand::Gguf(args) => gguf::run(args),
+        ExportCommand::Single(args) => single::run(args),
     }
 }
 

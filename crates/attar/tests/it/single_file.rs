@@ -36,6 +36,14 @@ fn a_single_file_answers_like_its_folder() {
             .map(|model| succeed(folder.path(), &[&[command, model][..], &texts].concat()));
         assert_eq!(file, whole, "{command}");
     }
+    // The command writes the same bytes; what the model does not have is refused.
+    let model = teacher().display().to_string();
+    succeed(folder.path(), &["export", "single", &model, "--out", "by-command.attar"]);
+    let [one, other] =
+        ["intents.attar", "by-command.attar"].map(|name| std::fs::read(folder.path().join(name)).unwrap());
+    assert!(one == other, "{} and {} bytes", one.len(), other.len());
+    let error = fail(folder.path(), &["export", "single", &model, "--out", "x.attar", "--precision", "int8"]);
+    assert!(error.contains("quantize"), "{error}");
     write(folder.path(), "notes.txt", "hello\n");
     let error = fail(folder.path(), &["predict", "notes.txt", "a"]);
     assert!(error.contains("this is a file, and a model is a folder"), "{error}");
