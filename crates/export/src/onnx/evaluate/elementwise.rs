@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn erf_is_that_of_tables() {
-        for (x, expected) in [(0.0, 0.0), (0.5, 0.520_499_9), (-1.0, -0.842_700_8), (2.5, 0.999_593_05), (7.0, 1.0)] {
+        for (x, expected) in [(0.0, 0.0), (0.5, 0.520_499_9), (-1.0, -0.842_700_8), (2.5, 0.999_593_1), (7.0, 1.0)] {
             assert!((erf(x) - expected).abs() < 1e-7, "{x}: {}", erf(x));
         }
         assert!(erf(f32::NAN).is_nan());
