@@ -82,9 +82,8 @@ mod tests {
     use super::*;
 
     fn cost(milliseconds: f64, joules: f64) -> Cost {
-        let joules = Some(Estimate::exact(Joules::new(joules).unwrap()));
-        let money = Money::new(joules.unwrap().value().get() * 1e-7, "EUR".parse().unwrap()).ok();
-        Cost { milliseconds, joules, money }
+        let money = Money::new(joules * 1e-7, "EUR".parse().unwrap()).ok();
+        Cost { milliseconds, joules: Some(Estimate::exact(Joules::new(joules).unwrap())), money }
     }
 
     #[test]
