@@ -246,7 +246,7 @@ pub(crate) struct PredictArgs {
     /// Names of the classes in the model's order, for a model that has none of its own.
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     pub(crate) labels: Option<Vec<String>>,
-    /// What to do about a text that cannot be answered, as one that is not UTF-8.
+    /// What to do about a text that cannot be answered, such as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,
     /// Print a line of JSON for each text; rows of a file are answered in the file's own form.
@@ -287,7 +287,7 @@ pub(crate) struct EmbedArgs {
     pub(crate) text: String,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
-    /// What to do about a text that cannot be answered, as one that is not UTF-8.
+    /// What to do about a text that cannot be answered, such as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,
     /// Print a line of JSON for each text, with the text.
@@ -298,7 +298,7 @@ pub(crate) struct EmbedArgs {
 /// What one text without an answer means for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnErrorArg {
-    /// End there, with the answers so far.
+    /// End there: standard output has the answers so far, a file of `--out` is not written.
     Stop,
     /// Say so in its place and go on.
     Skip,

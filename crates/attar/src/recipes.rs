@@ -366,6 +366,12 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         });
     }
     if args.label.tagged || crate::rows::is_tagged(&path) {
+        let other = [args.regression.is_some(), args.label.multi_label.is_some(), args.label.label_file.is_some()];
+        anyhow::ensure!(
+            other == [false; 3],
+            "{}: words have tags here: leave --regression, --multi-label and --label-file out",
+            path.display()
+        );
         return Ok(DataSpec::Tagged {
             train: path,
             dev: args.dev.clone(),

@@ -110,7 +110,8 @@ fn bounds(numbers: impl IntoIterator<Item = f64>) -> [f64; 2] {
     if low <= high { [low, high] } else { [0.0, 1.0] }
 }
 
-/// `1,250`, `2.5M`, `0.05`, `1e-6`: short, and no zeros at the end.
+/// `1250`, `2.5M`, `0.05`, `1e-6`: short, since ticks are round and no zeros stand at the end, with digits enough for ticks
+/// that lie close together.
 fn written(number: f64) -> String {
     let trimmed = |text: String| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
@@ -119,12 +120,16 @@ fn written(number: f64) -> String {
     let size = number.abs();
     match size {
         _ if size < 1e-15 => "0".into(),
-        ..1e-4 => format!("{number:e}"),
-        ..1e4 => trimmed(format!("{number:.4}")),
-        ..1e6 => format!("{}k", trimmed(format!("{:.3}", number / 1e3))),
-        ..1e9 => format!("{}M", trimmed(format!("{:.3}", number / 1e6))),
-        ..1e12 => format!("{}G", trimmed(format!("{:.3}", number / 1e9))),
-        _ => format!("{number:.0e}"),
+        ..1e-4 | 1e12.. => {
+            let text = format!("{number:.5e}");
+            let (digits, power) = text.split_once('e').unwrap_or((text.as_str(), "0"));
+            format!("{}e{power}", trimmed(digits.to_owned()))
+        }
+        ..1e4 => trimmed(format!("{number:.8}")),
+        ..1e6 => format!("{}k", trimmed(format!("{:.6}", number / 1e3))),
+        ..1e9 => format!("{}M", trimmed(format!("{:.6}", number / 1e6))),
+        ..1e12 => format!("{}G", trimmed(format!("{:.6}", number / 1e9))),
+        _ => number.to_string(),
     }
 }
 
@@ -140,6 +145,8 @@ mod tests {
         assert_eq!(texts(&Axis::linear("", 0.92, 1.0), 4), ["0.92", "0.94", "0.96", "0.98", "1"]);
         assert_eq!(texts(&Axis::log("", 1e5, 1e8), 6), ["100k", "1M", "10M", "100M"]);
         assert_eq!(texts(&Axis::log("", 30.0, 200.0), 8), ["30", "50", "70", "100", "200"]);
+        assert_eq!(texts(&Axis::linear("", 1e-4, 2e-4), 2), ["0.0001", "0.00015", "0.0002"]);
+        assert_eq!([3.0000000000000004e-5, 1.5e12, 1250.0, -2e-6].map(written), ["3e-5", "1.5e12", "1250", "-2e-6"]);
     }
 
     #[test]
@@ -154,6 +161,12 @@ mod tests {
         assert!(Axis::log_around("", [0.0, -1.0]).place(0.5).is_some());
     }
 
+    /// Whether no two ticks are written the same.
+    fn are_distinct(ticks: &[(f64, String)]) -> bool {
+        let texts: std::collections::BTreeSet<&str> = ticks.iter().map(|(_, text)| text.as_str()).collect();
+        texts.len() == ticks.len()
+    }
+
     proptest! {
         #[test]
         fn there_are_few_ticks_and_all_lie_on_the_axis(low in -1e9..1e9f64, length in 1e-6..1e9f64, most in 2usize..12) {
@@ -163,12 +176,17 @@ mod tests {
             let [low, high] = axis.bounds();
             let room = 1e-9 * (low.abs() + high.abs());
             prop_assert!(ticks.iter().all(|(tick, _)| (low - room..=high + room).contains(tick)), "{ticks:?}");
+            // Far from 0 close ticks differ in digits that nobody would read.
+            if length > 1e-3 * low.abs().max(high.abs()) {
+                prop_assert!(are_distinct(&ticks), "{ticks:?}");
+            }
         }
 
         #[test]
         fn ratios_have_few_ticks_too(low in -9.0..9.0f64, decades in 0.1..14.0f64, most in 3usize..12) {
             let axis = Axis::log("", 10f64.powf(low), 10f64.powf(low + decades));
-            prop_assert!(axis.ticks(most).len() <= most + 2, "{:?}", axis.ticks(most));
+            let ticks = axis.ticks(most);
+            prop_assert!(ticks.len() <= most + 2 && are_distinct(&ticks), "{ticks:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use attar_model::Head;
 use attar_model::card::Section;
+use attar_text::labeled::Target;
 use sha2::{Digest, Sha256};
 
 use crate::objectives::Objective;
@@ -21,12 +22,19 @@ pub(crate) fn of(plan: &Plan, kind: &str) -> Vec<Section> {
 fn intended_use(plan: &Plan) -> String {
     let data = &plan.facts[0].name;
     match (&plan.labeled, &plan.student.config.head) {
-        (Some(rows), _) => match rows.train.target.labels() {
-            Some(labels) => format!("To sort texts like those of {data} into {} classes.", labels.len()),
-            None => format!("To score texts like those of {data} by a number."),
-        },
+        (Some(rows), _) => use_of(&rows.train.target, data),
         (None, Head::None) => "To turn texts into vectors, or as an encoder to fine-tune.".into(),
         (None, _) => format!("As an encoder to fine-tune on texts like those of {data}."),
+    }
+}
+
+/// What a model of labeled rows is for.
+fn use_of(target: &Target, data: &str) -> String {
+    match target {
+        Target::Classes(labels) => format!("To sort texts like those of {data} into {} classes.", labels.len()),
+        Target::MultiLabel(labels) => format!("To give texts like those of {data} any of {} labels.", labels.len()),
+        Target::Regression { .. } => format!("To score texts like those of {data} by a number."),
+        Target::Tags(labels) => format!("To tag the words of texts like those of {data} with {} tags.", labels.len()),
     }
 }
 
@@ -65,4 +73,20 @@ fn recipe(plan: &Plan, kind: &str) -> String {
         plan.recipe.seed,
         stages.collect::<String>()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use attar_text::labeled::LabelSet;
+
+    use super::*;
+
+    #[test]
+    fn the_use_is_that_of_the_target() {
+        let labels = || LabelSet { names: vec!["a".into(), "b".into()] };
+        let tags = use_of(&Target::Tags(labels()), "news");
+        assert_eq!(tags, "To tag the words of texts like those of news with 2 tags.");
+        let several = use_of(&Target::MultiLabel(labels()), "news");
+        assert_eq!(several, "To give texts like those of news any of 2 labels.");
+    }
 }

@@ -57,7 +57,7 @@ impl Halves {
     }
 }
 
-/// What a contract calls its student: the hash of configuration and weights in the precision that they answer in.
+/// What a contract calls a model: the hash of configuration and weights in the precision that they answer in.
 ///
 /// # Errors
 /// If the model cannot be read.
@@ -66,6 +66,8 @@ pub fn identity(model: &Path, quantized: bool) -> Result<String, Error> {
     let bundle = Bundle::read_with(model, choice)?;
     Ok(match &bundle.quantized {
         Some(weights) => weights.fingerprint(&bundle.config),
+        // Quantized when it is loaded.
+        None if quantized => format!("int8 of {}", bundle.fingerprint()),
         None => bundle.fingerprint(),
     })
 }
@@ -81,9 +83,9 @@ pub fn path_of(student: &Path) -> PathBuf {
 pub struct Contract {
     /// Version of this form.
     pub version: u32,
-    /// What the teacher was called.
+    /// SHA-256 of the teacher's configuration and weights, in the precision that it answered in.
     pub teacher: String,
-    /// SHA-256 of the student's configuration and weights, in the precision that it answered in.
+    /// The same of the student.
     pub student: String,
     /// What was asked for.
     pub terms: Terms,
@@ -98,11 +100,11 @@ impl Contract {
     /// The version that is written.
     pub const VERSION: u32 = 1;
 
-    /// Reads the contract of a student, which has to be this very student.
+    /// Reads the contract of a student with its teacher, which have to be these very models ([`identity`]).
     ///
     /// # Errors
     /// If there is none, it is damaged, of another version or of other weights.
-    pub fn read(path: &Path, identity: &str) -> Result<Contract, Error> {
+    pub fn read(path: &Path, student: &str, teacher: &str) -> Result<Contract, Error> {
         let wrong =
             |problem: String, way_out: &str| Error::RunFile { path: path.into(), problem, way_out: way_out.into() };
         let again = "make it again (`attar contract`)";
@@ -115,8 +117,11 @@ impl Contract {
         if contract.version != Contract::VERSION {
             return Err(wrong(format!("version {}, expected {}", contract.version, Contract::VERSION), again));
         }
-        if contract.student != identity {
-            return Err(wrong("it was made for other weights than those of its student".into(), again));
+        for (who, found, expected) in [("student", &contract.student, student), ("teacher", &contract.teacher, teacher)]
+        {
+            if found != expected {
+                return Err(wrong(format!("it was made for other weights than those of the {who}"), again));
+            }
         }
         Ok(contract)
     }
@@ -144,17 +149,19 @@ mod tests {
         let terms = Terms::new(0.99, 0.95).unwrap();
         let contract = Contract {
             version: Contract::VERSION,
-            teacher: "teacher".into(),
+            teacher: "xyz".into(),
             student: "abc".into(),
             terms,
             agreed: find(&sure, &sure, terms).unwrap(),
             saving: None,
         };
-        let told = |identity| Contract::read(&path, identity).map_err(|e| e.to_string());
+        let told = |student| Contract::read(&path, student, "xyz").map_err(|e| e.to_string());
         assert!(told("abc").unwrap_err().contains("attar contract"));
         contract.write(&path).unwrap();
         assert_eq!(told("abc"), Ok(contract.clone()));
-        assert!(told("abd").unwrap_err().contains("other weights"));
+        assert!(told("abd").unwrap_err().contains("other weights than those of the student"));
+        let other = Contract::read(&path, "abc", "xyy").unwrap_err().to_string();
+        assert!(other.contains("other weights than those of the teacher"), "{other}");
         Contract { version: 2, ..contract }.write(&path).unwrap();
         assert!(told("abc").unwrap_err().contains("version 2, expected 1"));
         std::fs::write(&path, "{}").unwrap();

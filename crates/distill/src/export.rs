@@ -189,10 +189,20 @@ impl Purpose {
                 title: "Fine-tune it",
                 command: |name| format!("attar finetune {name} --data rows.csv"),
             },
-            Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => Purpose {
+            Head::Classification { .. } => Purpose {
                 pipeline: "text-classification",
                 title: "Classify a text",
                 command: |name| format!("attar predict {name} \"some text\""),
+            },
+            Head::TokenClassification { .. } => Purpose {
+                pipeline: "token-classification",
+                title: "Tag the words of a text",
+                command: |name| format!("attar tag {name} \"some text\""),
+            },
+            Head::QuestionAnswering => Purpose {
+                pipeline: "question-answering",
+                title: "Find the answer to a question in a text",
+                command: |name| format!("attar predict {name} \"a question\" --pair \"some text\""),
             },
         }
     }
@@ -216,4 +226,17 @@ fn notes_section(notes: &[String]) -> Vec<Section> {
     }
     let text = notes.iter().map(|note| format!("- {note}\n")).collect();
     vec![Section { title: "Notes".into(), text }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tagger_is_for_words() {
+        let purpose = Purpose::of(&Head::TokenClassification { labels: vec!["O".into()] });
+        assert_eq!((purpose.pipeline, purpose.title), ("token-classification", "Tag the words of a text"));
+        assert_eq!((purpose.command)("run"), "attar tag run \"some text\"");
+        assert_eq!(Purpose::of(&Head::QuestionAnswering).pipeline, "question-answering");
+    }
 }

@@ -35,6 +35,11 @@ impl WordTokens {
         Ok((encoded.into_iter().map(|located| located.encoding).collect(), WordTokens { rows, outside }))
     }
 
+    /// The number of the tag that words without a token are taken to have.
+    pub(crate) fn outside(&self) -> usize {
+        self.outside
+    }
+
     /// The first row without a word that has a token.
     pub(crate) fn first_without(&self) -> Option<usize> {
         self.rows.iter().position(|words| words.iter().all(Option::is_none))

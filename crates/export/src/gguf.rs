@@ -48,7 +48,8 @@ pub fn export(bundle: &Bundle, name: &str, floats: FloatType) -> Result<Vec<u8>,
     writer.set("general.name", Value::Text(name.into()));
     writer.set("general.file_type", Value::U32(u32::from(floats == FloatType::F16)));
     writer.set("bert.block_count", count(config.layers));
-    writer.set("bert.context_length", count(bundle.max_tokens.unwrap_or(usize::MAX).min(config.usable_positions())));
+    // llama.cpp reads as many rows of the position table, and refuses the file where there are more or fewer.
+    writer.set("bert.context_length", count(config.positions));
     writer.set("bert.embedding_length", count(config.hidden));
     writer.set("bert.feed_forward_length", count(config.feed_forward));
     writer.set("bert.attention.head_count", count(config.heads));

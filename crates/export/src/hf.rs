@@ -1,5 +1,5 @@
-//! A model as a directory of Hugging Face alone: what `transformers` and sentence-transformers load, without attar's own
-//! files.
+//! A model as a directory of Hugging Face alone: what `transformers` and sentence-transformers load. Of attar's own files it
+//! has `attar.json` alone, which the card points to.
 //!
 //! A bundle is such a directory already. This writes one from what is shipped in small integers too, in 16-bit floats if
 //! wanted, with vectors where attar's head has no class of theirs, and says what they do with it.
@@ -31,7 +31,7 @@ pub enum FloatType {
 /// than it, [`Error::Model`] if the directory exists or cannot be written.
 pub fn write(bundle: &Bundle, dir: &Path, floats: FloatType) -> Result<Vec<String>, Error> {
     let mut notes = Vec::new();
-    let mut bundle = Bundle { quantized: None, provenance: None, notes: Vec::new(), ..bundle.clone() };
+    let mut bundle = Bundle { quantized: None, notes: Vec::new(), ..bundle.clone() };
     match (&bundle.config.head, bundle.config.classifier_input) {
         (Head::Classification { .. }, ClassifierInput::Mean) => {
             // The mean is what the library's own classifier stands on; without a pooling nothing would read it.
@@ -95,9 +95,8 @@ pub fn write(bundle: &Bundle, dir: &Path, floats: FloatType) -> Result<Vec<Strin
         way_out: "export in f32",
     })?;
     // The same directory, its weights replaced before anybody sees it.
-    let whole = Bundle { weights: bundle.weights.clone(), ..bundle.clone() };
     write_dir(dir, WriteMode::New, |dir| -> Result<(), Error> {
-        whole.write(dir, WriteMode::New)?;
+        bundle.write(dir, WriteMode::New)?;
         let path = dir.join("model.safetensors");
         std::fs::write(&path, &bytes).map_err(|source| attar_model::Error::Write { path: path.clone(), source })?;
         // What cannot be read back was not written.

@@ -1,7 +1,8 @@
 //! A model in one file: to send, to serve, to load in a browser.
 //!
 //! The file is a zip archive whose entries are the files of a [`Bundle`]'s folder, stored as they are: unpacked, it is a
-//! model directory that `transformers` loads, and every tool that opens archives shows what is inside. Nothing is
+//! model directory again (with f32 weights `transformers` loads it, with int8 ones attar alone does), and every tool that opens
+//! archives shows what is inside. Nothing is
 //! compressed, because weights do not shrink, and what is stored can be read where it lies. Each entry has a checksum,
 //! and a damaged file is refused as a whole. The same bundle always gives the same bytes.
 //!

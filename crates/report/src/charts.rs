@@ -10,7 +10,7 @@ use crate::run::ModelKind;
 pub(crate) use break_even::break_even;
 pub(crate) use calibration::reliability;
 pub(crate) use curves::{losses, scores};
-pub(crate) use pareto::{Cost, Dot, pareto};
+pub(crate) use pareto::{Cost, Dot, Scale, pareto};
 
 /// Size of a chart of which several stand side by side, in pixels.
 const SMALL: [f64; 2] = [400.0, 270.0];

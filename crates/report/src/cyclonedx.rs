@@ -25,7 +25,7 @@ pub(crate) fn bill_of_materials(run: &Run, facts: &Inventory, attar: &str, time:
                 "approach": { "type": if facts.is_labeled { "supervised" } else { "self-supervised" } },
                 "task": in_words(&facts.task),
                 "architectureFamily": "transformer",
-                "modelArchitecture": "BERT",
+                "modelArchitecture": facts.architecture,
                 "datasets": [{ "ref": "data" }],
                 "inputs": [{ "format": "text" }],
             },
@@ -49,11 +49,16 @@ pub(crate) fn bill_of_materials(run: &Run, facts: &Inventory, attar: &str, time:
     if let Some(license) = &facts.license {
         model["licenses"] = json!([{ "license": { "name": license } }]);
     }
+    let unit = if facts.is_labeled { "rows" } else { "sequences" };
     let mut components = vec![json!({
         "type": "data",
         "bom-ref": "data",
         "name": facts.data,
-        "data": [{ "type": "dataset", "name": facts.data, "description": format!("{} rows to learn from", facts.rows) }],
+        "data": [{
+            "type": "dataset",
+            "name": facts.data,
+            "description": format!("{} {unit} to learn from", facts.rows),
+        }],
         "properties": [property("attar:sha256-of-rows", facts.data_sha256.clone())],
     })];
     let mut needs = vec!["data"];
@@ -79,7 +84,8 @@ pub(crate) fn bill_of_materials(run: &Run, facts: &Inventory, attar: &str, time:
 fn making(run: &Run, facts: &Inventory) -> Result<Value, String> {
     let report = &run.energy.as_ref().ok_or("the run's ledger is missing, so its energy is not known")?.0;
     let bill = report.bill();
-    let energy = bill.total.facility_kwh.ok_or("no energy was read while the run was made")?;
+    // The machine's alone, as for the texts below: what the building adds is in the emissions.
+    let energy = bill.total.energy_kwh.ok_or("no energy was read while the run was made")?;
     let activity = if facts.is_labeled { "fine-tuning" } else { "training" };
     let mut entry = consumption(activity, energy, &bill.grid.region);
     if let Some(carbon) = bill.total.carbon_g {

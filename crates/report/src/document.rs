@@ -1,5 +1,7 @@
 //! What a report shows, before it has a form.
 
+use attar_chart::Chart;
+
 /// A part of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Block {
@@ -9,6 +11,8 @@ pub(crate) enum Block {
     Paragraph(String),
     /// The sentences that matter most.
     Lead(String),
+    /// How the pictures that follow are read: said where they are shown.
+    Hint(String),
     /// A line for each.
     List(Vec<String>),
     /// A table.
@@ -46,10 +50,19 @@ pub(crate) struct Cell {
 pub(crate) struct Figure {
     /// What it shows.
     pub(crate) caption: String,
+    /// The same and its main numbers in sentences, for where there is no picture.
+    pub(crate) description: String,
     /// The picture.
     pub(crate) svg: String,
     /// Whether it takes the whole width.
     pub(crate) is_wide: bool,
+}
+
+impl Figure {
+    /// A chart under this caption.
+    pub(crate) fn of(chart: &Chart, caption: String, is_wide: bool) -> Figure {
+        Figure { caption, description: chart.frame().description.clone(), svg: chart.inline(), is_wide }
+    }
 }
 
 impl Table {

@@ -48,7 +48,7 @@ fn write(out: &mut String, block: &Block, sections: &mut usize) {
             writeln!(out, "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{}</h2>", escaped(text))
         }
         Block::Heading(level, text) => writeln!(out, "<h{level}>{}</h{level}>", escaped(text)),
-        Block::Paragraph(text) => writeln!(out, "<p>{}</p>", escaped(text)),
+        Block::Paragraph(text) | Block::Hint(text) => writeln!(out, "<p>{}</p>", escaped(text)),
         Block::Lead(text) => writeln!(out, "<p class=\"lead\">{}</p>", escaped(text)),
         Block::List(items) => {
             let items: String = items.iter().map(|item| format!("<li>{}</li>\n", escaped(item))).collect();

@@ -16,6 +16,8 @@ pub struct Inventory {
     pub base: Option<String>,
     /// SHA-256 of its configuration and weights.
     pub fingerprint: Option<String>,
+    /// The architecture of its encoder, as its authors write it: `BERT`.
+    pub architecture: String,
     /// Its number of parameters.
     pub parameters: Option<usize>,
     /// Its layers.

@@ -1,8 +1,8 @@
-//! What runs found, for people and for programs: one [`Report`], shown as a page, as Markdown, as as JSON, and as what inventories of
-//! models ask for.
+//! What runs found, for people and for programs: one [`Report`], shown as a page, as Markdown, as JSON, and as what inventories
+//! of models ask for.
 //!
 //! A report is plain data: whoever makes it has read the run's files and computed what had to be ([`Run`]). What it shows
-//! is decided once, as a list of blocks ([`document`](Report::html)), so that page and Markdown cannot disagree. What a
+//! is decided once, as a list of blocks, so that page and Markdown cannot disagree. What a
 //! run lacks stands in [`Run::left_out`] with its reason, and is shown.
 //!
 //! The page is one file: no script, nothing from the network, colors for dark mode and for paper, charts of
@@ -25,6 +25,6 @@ mod style;
 pub use inventory::Inventory;
 pub use report::{REPORT_SCHEMA, Report, Suite, SuiteLine};
 pub use run::{
-    Attention, Bin, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, LeftOut, Mistake, Model, ModelKind, Run,
-    RunData, Speed, Stage, TokenAttention,
+    Attention, Bin, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, LeftOut, MOST_TOKENS, Mistake, Model,
+    ModelKind, Run, RunData, Speed, Stage, TokenAttention,
 };

@@ -1,4 +1,4 @@
-//! A report as Markdown, without its charts.
+//! A report as Markdown, with sentences in place of its charts.
 
 use std::fmt::Write;
 
@@ -27,8 +27,15 @@ pub(crate) fn text(blocks: &[Block]) -> String {
                 write_table(&mut out, table);
                 Ok(())
             }
-            // The page has the pictures, and the tables have their numbers.
-            Block::Figures(_) => Ok(()),
+            // The page has the pictures; a section of nothing else would be empty without what they show.
+            Block::Figures(figures) => {
+                let figures: String = figures
+                    .iter()
+                    .map(|figure| format!("- {}: {}\n", plain(&figure.caption), plain(&figure.description)))
+                    .collect();
+                writeln!(out, "{figures}")
+            }
+            Block::Hint(_) => Ok(()),
         };
     }
     out
@@ -53,7 +60,7 @@ fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '!' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '!' | '&' | '$' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -72,9 +79,15 @@ mod tests {
     #[test]
     fn nothing_is_markup() {
         assert_eq!(plain("<b>[a](b)\n*c*"), "\\<b\\>\\[a\\](b) \\*c\\*");
+        // Neither an entity nor a formula.
+        assert_eq!(plain("&lt;$x$"), "\\&lt;\\$x\\$");
         let mut out = String::new();
         write_table(&mut out, &Table::new("t", &["a", "b"], vec![vec!["x|y".into(), "z".into()]]));
         assert_eq!(out, "t\n\n| a | b |\n|---|---|\n| x\\|y | z |\n\n");
+        let (caption, description) = ("Losses".into(), "From 3 to 1.".into());
+        let figure = crate::document::Figure { caption, description, svg: "<svg/>".into(), is_wide: false };
+        let blocks = [Block::Hint("darker is more".into()), Block::Figures(vec![figure])];
+        assert_eq!(text(&blocks), "- Losses: From 3 to 1.\n\n");
         assert_eq!(text(&[Block::Code("```\nx".into())]), "````\n```\nx\n````\n\n");
     }
 }

@@ -63,7 +63,7 @@ impl Report {
         html::page(&self.title, &self.document())
     }
 
-    /// The same without charts.
+    /// The same with sentences in place of the charts.
     pub fn markdown(&self) -> String {
         markdown::text(&self.document())
     }

@@ -80,8 +80,8 @@ pub struct Model {
     pub difference: Option<Difference>,
     /// Its score over the teacher's.
     pub kept: Option<f64>,
-    /// Bytes of the files that it answers with.
-    pub bytes: u64,
+    /// Bytes of the files that it answers with; of n-grams, of their weights in memory. `None` where its folder is gone.
+    pub bytes: Option<u64>,
     /// Its number of parameters.
     pub parameters: Option<usize>,
     /// FLOPs of its encoder for 128 tokens.
@@ -214,7 +214,10 @@ pub struct Mistake {
     pub teacher: Option<String>,
 }
 
-/// Where two models look on one text.
+/// Most tokens of a text of which attention is shown: more have no room.
+pub const MOST_TOKENS: usize = 24;
+
+/// Where two models look on one text, of which they read the first [`MOST_TOKENS`] tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attention {
     /// The text.

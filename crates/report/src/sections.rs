@@ -13,8 +13,10 @@ use crate::run::Run;
 /// Everything that a report shows, in order.
 pub(crate) fn of(report: &Report) -> Vec<Block> {
     let mut blocks = vec![Block::Heading(1, report.title.clone())];
-    if let [run] = &report.runs[..] {
-        blocks.push(Block::Lead(run.summary.join(" ")));
+    // Beside others a run has a section of its own, which begins with its summary.
+    let is_alone = report.runs.len() == 1 && report.suites.is_empty();
+    if is_alone {
+        blocks.extend(report.runs.iter().map(|run| Block::Lead(run.summary.join(" "))));
     }
     blocks.push(Block::Paragraph(format!("Made by attar {} on {}.", report.attar, report.time)));
     if report.runs.len() > 1 {
@@ -22,7 +24,6 @@ pub(crate) fn of(report: &Report) -> Vec<Block> {
         blocks.extend(verdict::side_by_side(&report.runs));
     }
     report.suites.iter().for_each(|suite| blocks.extend(of_suite(suite)));
-    let is_alone = report.runs.len() == 1 && report.suites.is_empty();
     for run in &report.runs {
         if is_alone {
             blocks.extend(of_run(run));

@@ -5,7 +5,7 @@
 use attar_bill::report::Report as BillReport;
 use attar_bill::{Bill, BreakEven, Errors, Grid, Tariff};
 use attar_meter::source::Component;
-use attar_meter::{ComponentEnergy, Estimate, Joules, LedgerContents, Method, Seconds, Split, Window};
+use attar_meter::{ComponentEnergy, Estimate, Joules, LedgerContents, Method, Pue, Seconds, Split, Window};
 use attar_report::{
     Attention, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, Inventory, Mistake, Model, ModelKind, Report,
     Run, RunData, Speed, Stage, Suite, SuiteLine, TokenAttention,
@@ -13,7 +13,7 @@ use attar_report::{
 use attar_text::metrics::{ClassReport, Confusion, Interval, Metric, Score, Spread};
 
 const HOSTILE: &str =
-    "</title></style><script>alert(1)</script><img src=x onerror=alert(1)> \" ' & ]]> --> \u{0}\u{202e}|`*_";
+    "</title></style><script>alert(1)</script><img src=x onerror=alert(1)> \" ' & ]]> --> \u{0}\u{202e}|`*_ &lt;";
 
 fn joules(value: f64) -> Estimate<Joules> {
     let of = |x: f64| Joules::new(x).unwrap();
@@ -41,7 +41,8 @@ fn window(phase: &str, start: f64) -> Window {
 fn energy(name: &str, windows: usize) -> EnergyReport {
     let windows = (0..windows).map(|at| window(["teacher", "training", HOSTILE][at % 3], 10.0 * at as f64)).collect();
     let contents = LedgerContents { windows, ..LedgerContents::default() };
-    let bill = |totals: &_| Bill::new(totals, &Grid::world(), &Tariff::own_machine());
+    let tariff = Tariff::own_machine().with_pue(Pue::new(1.5).unwrap());
+    let bill = |totals: &_| Bill::new(totals, &Grid::world(), &tariff);
     EnergyReport(BillReport::from_contents(name, &contents, bill).unwrap())
 }
 
@@ -55,7 +56,7 @@ fn model(kind: ModelKind, name: &str, value: f64, bytes: u64) -> Model {
         classes: Some(ClassReport::new(&Confusion::new(&[0, 1, 1, 0], &[0, 1, 0, 0], 2), &names)),
         difference: None,
         kept: Some(0.99),
-        bytes,
+        bytes: Some(bytes),
         parameters: Some(1_000_000),
         flops: None,
         speed: Some(Speed { micros: 50.0, micros_range: [48.0, 55.0], joules_per_thousand: Some(joules(3.0)) }),
@@ -113,6 +114,7 @@ fn run(updates: usize, windows: usize) -> Run {
             task: "text-classification".into(),
             base: Some(HOSTILE.into()),
             fingerprint: Some("ab".into()),
+            architecture: "DistilBERT".into(),
             parameters: Some(1_000_000),
             layers: Some(2),
             data: HOSTILE.into(),
@@ -181,6 +183,7 @@ fn hostile_text_stays_text() {
     let outside_code = markdown.split("\n```").step_by(2).collect::<String>();
     let unescaped = outside_code.replace("\\<", "").replace("\\>", "");
     assert!(!unescaped.contains(['<', '>', '\u{202e}']), "{outside_code}");
+    assert!(!outside_code.replace("\\&", "").contains('&'), "no entity: {outside_code}");
     for table in outside_code.split("\n\n").filter(|block| block.starts_with('|')) {
         let bars = |line: &str| line.replace("\\|", "").matches('|').count();
         let first = bars(table.lines().next().unwrap());
@@ -267,6 +270,39 @@ fn several_runs_and_suites_stand_side_by_side() {
     well_formed(&page);
     assert!(page.contains("Runs side by side") && page.contains("Suite glue") && page.contains("mean score"));
     assert_eq!(page.matches(">Calibration</h3>").count(), 2);
+    // One run beside a suite has its summary once.
+    report.runs.truncate(1);
+    assert_eq!(report.html().matches("class=\"lead\"").count(), 1);
+}
+
+#[test]
+fn a_size_that_is_not_known_is_no_zero() {
+    let mut run = run(20, 3);
+    run.models.truncate(2);
+    run.models[0].bytes = None;
+    let page = report(vec![run.clone()]).html();
+    assert!(!page.contains("0 B<") && !page.contains("Score by size"), "one size alone is no chart");
+    let page = report(vec![run.clone(), run]).html();
+    assert!(page.contains("9.0 MB") && !page.contains("0 B<"));
+}
+
+#[test]
+fn of_errors_less_is_better() {
+    let mut run = run(20, 3);
+    assert!(report(vec![run.clone()]).html().contains("Up and to the left is better"));
+    run.models.iter_mut().for_each(|model| model.scores[0].metric = Metric::MeanSquaredError);
+    let page = report(vec![run]).html();
+    assert!(page.contains("Down and to the left is better"));
+    assert!(page.contains("None is both better and less costly than word n-grams."), "it has the least error");
+}
+
+#[test]
+fn markdown_says_what_the_charts_show() {
+    let markdown = report(vec![run(100, 30)]).markdown();
+    for part in ["- Score by size: 3 models by bytes", "- Watts over time, by phase: ", "- Reliability of "] {
+        assert!(markdown.contains(part), "{part}: {markdown}");
+    }
+    assert!(!markdown.contains("to the left is better") && !markdown.contains("darker is more"));
 }
 
 #[test]
@@ -291,8 +327,17 @@ fn an_inventory_has_the_energy_with_its_units() {
     assert_eq!(making["activity"], "fine-tuning");
     assert_eq!(making["activityEnergyCost"]["unit"], "kWh");
     let kwh = making["activityEnergyCost"]["value"].as_f64().unwrap();
+    // The machine's, as that of the texts, without what the building adds.
     assert!((kwh * 3.6e6 / energy - 1.0).abs() < 1e-12, "{making}");
+    assert_eq!(card["modelParameters"]["modelArchitecture"], "DistilBERT");
     assert_eq!(card["quantitativeAnalysis"]["performanceMetrics"][0]["value"], "0.97");
+    let unlabeled = {
+        let mut run = run.clone();
+        run.inventory.as_mut().unwrap().is_labeled = false;
+        run.cyclonedx("0.1.0", "2026-01-01T00:00:00Z").unwrap().to_string()
+    };
+    assert!(bom.to_string().contains("100 rows to learn from"));
+    assert!(unlabeled.contains("100 sequences to learn from"));
     // What is not known is not said.
     let mut bare = run.clone();
     bare.energy = None;

@@ -100,40 +100,29 @@ impl Call {
         let own = self.compute(Task::Logits, sources.clone(), truncation).await?;
         let mut logits: Vec<Vec<f32>> = own.into_iter().map(Outcome::numbers).collect();
         let is_sure = |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= watched.terms.threshold);
-        // Each with whether it is only asked to compare.
-        let asked: Vec<(usize, bool)> = logits
-            .iter()
-            .enumerate()
-            .filter_map(|(input, row)| match is_sure(row) {
-                true => watched.is_audited().then_some((input, true)),
-                false => Some((input, false)),
-            })
-            .collect();
-        let unsure = asked.iter().filter(|(_, is_audit)| !is_audit).count();
-        server.metrics.cascaded(&student.name, &student.name, logits.len() - unsure);
-        server.metrics.cascaded(&student.name, &teacher.name, unsure);
-        if asked.is_empty() {
-            return Ok(logits);
-        }
+        let unsure: Vec<usize> = (0..logits.len()).filter(|&input| !is_sure(&logits[input])).collect();
+        let audits: Vec<usize> =
+            (0..logits.len()).filter(|&input| is_sure(&logits[input]) && watched.is_audited()).collect();
         // A bundle that was read again may have other labels; then the student answers alone.
-        let Ok(order) = cascade::order(&student, &teacher) else { return Ok(logits) };
-        let again = asked.iter().map(|&(input, _)| sources[input].clone()).collect();
-        self.bundle = teacher;
-        let theirs = self.compute(Task::Logits, again, truncation).await;
-        self.bundle = Arc::clone(&student);
-        for (&(input, is_audit), outcome) in asked.iter().zip(theirs?) {
-            let row = outcome.numbers();
-            let row: Vec<f32> = order.iter().map(|&place| row[place]).collect();
-            if !is_audit {
-                logits[input] = row;
-                continue;
-            }
-            let agrees = cascade::same_answer(target, &logits[input], &row);
-            server.metrics.audited(&student.name, agrees);
-            if let Some(drift) = watched.audited(agrees) {
-                let Cascade { student, teacher, agree, .. } = watched.terms.clone();
-                let Drift { audits, agreed } = drift;
-                (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: agree });
+        let Ok(order) = cascade::order(&student, &teacher) else {
+            server.metrics.cascaded(&student.name, &student.name, logits.len());
+            return Ok(logits);
+        };
+        if !audits.is_empty() {
+            let answered = audits.iter().map(|&input| (sources[input].clone(), logits[input].clone())).collect();
+            let models = [Arc::clone(&student), Arc::clone(&teacher)];
+            tokio::spawn(audit(Arc::clone(&server), models, order.clone(), answered, truncation));
+        }
+        server.metrics.cascaded(&student.name, &student.name, logits.len() - unsure.len());
+        server.metrics.cascaded(&student.name, &teacher.name, unsure.len());
+        if !unsure.is_empty() {
+            let again = unsure.iter().map(|&input| sources[input].clone()).collect();
+            self.bundle = teacher;
+            let theirs = self.compute(Task::Logits, again, truncation).await;
+            self.bundle = Arc::clone(&student);
+            for (&input, outcome) in unsure.iter().zip(theirs?) {
+                let row = outcome.numbers();
+                logits[input] = order.iter().map(|&place| row[place]).collect();
             }
         }
         Ok(logits)
@@ -268,4 +257,30 @@ async fn aside<T: Send + 'static>(is_long: bool, run: impl FnOnce() -> T + Send 
     }
     let lost = |_| Refusal::new(ErrorType::Unhealthy, "tokenizing failed: this is a fault of the server");
     tokio::task::spawn_blocking(run).await.map_err(lost)
+}
+
+/// Asks a cascade's teacher for what its student has answered alone, beside the request that was answered, and counts how often
+/// they agree. Where the teacher has no room for it, nothing is counted.
+async fn audit(
+    server: Arc<Server>,
+    [student, teacher]: [Arc<Bundle>; 2],
+    order: Vec<usize>,
+    answered: Vec<(Source, Vec<f32>)>,
+    truncation: Truncation,
+) {
+    let Some((watched, _)) = server.cascade(&student) else { return };
+    let Ok(target) = student.target() else { return };
+    let (sources, own): (Vec<Source>, Vec<Vec<f32>>) = answered.into_iter().unzip();
+    let mut call = Call::new(Arc::clone(&server), teacher, Instant::now());
+    let Ok(theirs) = call.compute(Task::Logits, sources, truncation).await else { return };
+    for (own, outcome) in own.iter().zip(theirs) {
+        let row = outcome.numbers();
+        let row: Vec<f32> = order.iter().map(|&place| row[place]).collect();
+        let agrees = cascade::same_answer(target, own, &row);
+        server.metrics.audited(&student.name, agrees);
+        if let Some(Drift { audits, agreed }) = watched.audited(agrees) {
+            let Cascade { student, teacher, agree, .. } = watched.terms.clone();
+            (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: agree });
+        }
+    }
 }

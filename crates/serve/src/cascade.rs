@@ -1,11 +1,12 @@
 //! A student that answers first, and its teacher where the student is not sure.
 //!
 //! Which confidence is sure enough is agreed beforehand (`attar contract`). Whether that still holds for what is asked
-//! now is watched: of the answers that the student gives alone, one in so many is asked of its teacher too, when it
-//! has been given, and what both say is counted.
+//! now is watched: of the answers that the student gives alone, one in so many is put to its teacher too, beside the request,
+//! and what both say is counted.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use attar_model::Target;
 
@@ -14,6 +15,8 @@ use crate::error::ServeError;
 
 /// Audits after which a drift is told at the earliest, and between two that are told.
 const LEAST_AUDITS: u64 = 100;
+/// Audits of which the older half is forgotten, so that a change shows however long the server has run.
+const MOST_AUDITS: u64 = 2000;
 
 /// Two bundles of a server that answer together.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,18 +33,24 @@ pub struct Cascade {
     pub audit: f64,
 }
 
+impl Cascade {
+    /// Whether a bundle is its student or its teacher.
+    pub(crate) fn has(&self, bundle: &str) -> bool {
+        self.student == bundle || self.teacher == bundle
+    }
+}
+
 /// A cascade while it is served.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) terms: Cascade,
     /// Answers of the student alone so far.
     sure: AtomicU64,
-    audits: AtomicU64,
-    agreed: AtomicU64,
+    recent: Mutex<Drift>,
 }
 
-/// What was seen since the server began, when the student's answers are not any more what was agreed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The last 1,000 to 2,000 audits, told when the student's answers are not any more what was agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Drift {
     pub(crate) audits: u64,
     pub(crate) agreed: u64,
@@ -49,7 +58,7 @@ pub(crate) struct Drift {
 
 impl Watched {
     pub(crate) fn new(terms: Cascade) -> Watched {
-        Watched { terms, sure: AtomicU64::new(0), audits: AtomicU64::new(0), agreed: AtomicU64::new(0) }
+        Watched { terms, sure: AtomicU64::new(0), recent: Mutex::default() }
     }
 
     /// Whether one more answer of the student is to be audited: evenly, so that the share is kept in any stretch.
@@ -58,20 +67,25 @@ impl Watched {
         (before * self.terms.audit).floor() < ((before + 1.0) * self.terms.audit).floor()
     }
 
-    /// Counts an audit. A drift is told where so few agree that with the agreed share it would be rarer than once in a
-    /// thousand.
+    /// Counts an audit. A drift is told where so few of the recent ones agree that with the agreed share it would happen once in
+    /// a million looks.
     pub(crate) fn audited(&self, agrees: bool) -> Option<Drift> {
-        let agreed = self.agreed.fetch_add(agrees.into(), Ordering::Relaxed) + u64::from(agrees);
-        let audits = self.audits.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_looked_at = audits.is_multiple_of(LEAST_AUDITS);
-        (is_looked_at && has_drifted(audits, agreed, self.terms.agree)).then_some(Drift { audits, agreed })
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.audits += 1;
+        recent.agreed += u64::from(agrees);
+        let seen = *recent;
+        if seen.audits >= MOST_AUDITS {
+            *recent = Drift { audits: seen.audits / 2, agreed: seen.agreed.div_ceil(2) };
+        }
+        let is_looked_at = seen.audits.is_multiple_of(LEAST_AUDITS);
+        (is_looked_at && has_drifted(seen.audits, seen.agreed, self.terms.agree)).then_some(seen)
     }
 }
 
 /// By Hoeffding's inequality in its sharp form: the probability of a share of at most `agreed / audits` is at most
 /// `exp(-audits · KL(agreed / audits, agree))` where the true share is `agree`.
 fn has_drifted(audits: u64, agreed: u64, agree: f64) -> bool {
-    const RARE: f64 = 1e-3;
+    const RARE: f64 = 1e-6;
     let share = agreed as f64 / audits as f64;
     if share >= agree {
         return false;
@@ -97,6 +111,19 @@ pub(crate) fn check(terms: &Cascade, bundles: &[std::sync::Arc<Bundle>]) -> Resu
         return Err(refused("a bundle cannot stand in for itself".into()));
     }
     order(student, teacher).map(|_| ()).map_err(refused)
+}
+
+/// Refuses two cascades with the same student.
+pub(crate) fn refuse_two_teachers(all: &[Cascade]) -> Result<(), ServeError> {
+    let twice = |place: usize| all[..place].iter().any(|before| before.student == all[place].student);
+    match (0..all.len()).find(|&place| twice(place)) {
+        None => Ok(()),
+        Some(place) => Err(ServeError::Cascade {
+            student: all[place].student.clone(),
+            teacher: all[place].teacher.clone(),
+            problem: "it has another teacher already".into(),
+        }),
+    }
 }
 
 /// For each label of the student its place among the teacher's.
@@ -151,6 +178,9 @@ mod tests {
         // 99 of 100 is as agreed.
         let steady = watched(1.0);
         assert!((0..10_000).all(|audit| steady.audited(audit % 100 != 0).is_none()));
+        // A change shows soon however long it went well.
+        let later = (0..1000).position(|audit| steady.audited(audit % 5 != 0).is_some());
+        assert!(later.is_some_and(|audits| audits < 300), "{later:?}");
         // 90 of 100 is not.
         let drifting = watched(1.0);
         let told: Vec<Drift> = (0..300).filter_map(|audit| drifting.audited(audit % 10 != 0)).collect();

@@ -158,6 +158,15 @@ pub enum ServeError {
         /// What is wrong with them.
         problem: String,
     },
+    /// A bundle of a cascade that is to be read again.
+    #[error(
+        "`{bundle}` is part of a cascade, and its contract is about the weights that are served: make the contract again \
+         (`attar contract`) and start the server again"
+    )]
+    Bound {
+        /// The bundle.
+        bundle: String,
+    },
     /// An origin that no browser sends.
     #[error("`{origin}` is not the origin of a page: expected one such as https://example.org, or *")]
     Origin {

@@ -56,7 +56,7 @@ pub enum Event {
         student: String,
         /// Its teacher.
         teacher: String,
-        /// Answers that were asked of both so far.
+        /// Answers that were put to both lately.
         audits: u64,
         /// Those that were the same.
         agreed: u64,

@@ -117,7 +117,7 @@ impl Metrics {
         registry.register("attar_reloads", "Bundles read again, by outcome", metrics.reloads.clone());
         let help = "Inputs of a cascade, by who answered them";
         registry.register("attar_cascade_inputs", help, metrics.cascade.clone());
-        let help = "Answers of a cascade's student that its teacher was asked too, by whether both said the same";
+        let help = "Answers of a cascade's student that were also put to its teacher, by whether both agreed";
         registry.register("attar_cascade_audits", help, metrics.audits.clone());
         Metrics { registry, ..metrics }
     }

@@ -152,6 +152,7 @@ impl Server {
         let loaded = named.iter().map(Bundle::load).collect::<Result<Vec<_>, _>>()?;
         let bundles: Vec<Arc<Bundle>> = loaded.iter().map(|(bundle, _)| Arc::clone(bundle)).collect();
         options.cascades.iter().try_for_each(|terms| cascade::check(terms, &bundles))?;
+        cascade::refuse_two_teachers(&options.cascades)?;
         let engine = Engine::start(options.batches, Arc::clone(&metrics), energy)
             .map_err(|source| ServeError::System { what: "the thread that computes could not be started", source })?;
         let on_event = EventHandlerBox(on_event);
@@ -309,8 +310,13 @@ impl Server {
         let mut outcomes = Vec::new();
         for (index, named) in self.named.iter().enumerate() {
             let to_load = named.clone();
-            let loaded = tokio::task::spawn_blocking(move || Bundle::load(&to_load)).await;
             let bundle = named.name.clone();
+            let is_bound = self.cascades.iter().any(|cascade| cascade.terms.has(&bundle));
+            let loaded = match is_bound {
+                false => tokio::task::spawn_blocking(move || Bundle::load(&to_load)).await,
+                // A contract is about the weights that it was made with.
+                true => Ok(Err(ServeError::Bound { bundle: bundle.clone() })),
+            };
             let error = match loaded {
                 Ok(Ok((fresh, session))) => {
                     self.engine.install(&fresh, session);

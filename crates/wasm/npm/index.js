@@ -5,15 +5,18 @@ import { LocalModel, prepare } from "./model.js";
 /** Loads a model, in a worker where there are such. */
 export async function load(source, { onProgress, signal, worker = typeof Worker !== "undefined", engine } = {}) {
   const bytes = await read(source, onProgress, signal);
+  // Relative to whoever asks, in a worker too.
+  const at = engine && new URL(engine, globalThis.location?.href ?? import.meta.url);
   if (!worker) {
-    await prepare(engine);
+    await prepare(at);
     return new Model(new Here(new LocalModel(bytes)));
   }
   const there = new There();
   try {
-    // A view of a part must not give the rest away.
-    const whole = bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
-    there.info = await there.call("load", [whole, engine?.toString()], [whole]);
+    // What is given to a worker is gone here: bytes of the caller's are copied.
+    const given = source instanceof Uint8Array || source instanceof ArrayBuffer;
+    const whole = given ? bytes.slice().buffer : bytes.buffer;
+    there.info = await there.call("load", [whole, at?.href], [whole]);
   } catch (error) {
     there.end();
     throw error;

@@ -10,7 +10,7 @@ use super::training::EnergyArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct ContractArgs {
-    /// The model that would answer alone: a model directory, the folder of a run, or a single file.
+    /// The model whose answers count: a model directory, the folder of a run, or a single file.
     #[arg(long, value_name = "MODEL")]
     pub(crate) teacher: PathBuf,
     /// The model that answers in its place where it is sure.
@@ -35,7 +35,7 @@ pub(crate) struct ContractArgs {
     pub(crate) no_speed: bool,
     #[command(flatten)]
     pub(crate) energy: EnergyArgs,
-    /// File for the contract (default: contract.json beside the student).
+    /// File for the contract (default: contract.json in the student's folder, or NAME.contract.json beside a single file).
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print the contract as JSON.

@@ -10,7 +10,7 @@ use super::bench::PrecisionArg;
 pub(crate) enum ExportCommand {
     /// A graph of ONNX, with pooling and head inside, checked against the model itself.
     Onnx(OnnxArgs),
-    /// A directory for `transformers` and sentence-transformers alone, without attar's own files.
+    /// A directory for `transformers` and sentence-transformers alone; of attar's own files it has only `attar.json`.
     Hf(HfArgs),
     /// A sentence encoder for llama.cpp, in its layout of BERT.
     Gguf(GgufArgs),

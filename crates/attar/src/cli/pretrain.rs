@@ -63,7 +63,8 @@ pub(crate) struct NewShapeArgs {
     /// Directory with the tokenizer of a new encoder, as `attar vocab train` makes it.
     #[arg(long, value_name = "DIR")]
     pub(crate) tokenizer: Option<PathBuf>,
-    /// Model directory beside whose model stand word embeddings of the new encoder's width, as `--second-width` leaves them.
+    /// Model directory with narrow word embeddings beside its weights, as `--second-width` leaves them, for a new encoder of that
+    /// width.
     #[arg(long, value_name = "DIR", requires = "tokenizer")]
     pub(crate) embeddings: Option<PathBuf>,
     /// Layers (default: 4).

@@ -15,11 +15,11 @@ pub(crate) struct ServeArgs {
     /// Model directories or run folders, served under their own names or as NAME=PATH; the first is the default.
     #[arg(required = true, value_name = "[NAME=]PATH")]
     pub(crate) bundles: Vec<String>,
-    /// Let one served model answer for another where its confidence is that of its contract (`attar contract`), by
-    /// their names.
+    /// Answer with the served model STUDENT where it is as sure as its contract asks (`attar contract`), and with TEACHER
+    /// elsewhere; both by the names they are served under.
     #[arg(long, value_name = "STUDENT=TEACHER")]
     pub(crate) cascade: Vec<String>,
-    /// Share of the student's answers that its teacher is asked too, so that drift is noticed.
+    /// Share of the student's own answers that are also put to the teacher, to notice drift.
     #[arg(long, value_name = "SHARE", default_value_t = 0.01, requires = "cascade")]
     pub(crate) cascade_audit: f64,
     /// Port to listen on; 0 picks a free one.

@@ -23,13 +23,14 @@ const SPEED_TEXTS: usize = 256;
 pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let terms = Terms::new(args.agree, args.confidence)?;
     ensure!(args.scoring.metric.is_none(), "a contract counts equal answers: leave --metric out");
+    ensure!(
+        args.scoring.max_tokens.is_none(),
+        "a server cuts texts at the model's own limit, and so does a contract: leave --max-tokens out"
+    );
     let energy = recipes::energy(&args.energy)?;
     let open = |path: &Path| -> anyhow::Result<Session> {
         let about = || format!("{} cannot be part of a contract", path.display());
-        let mut session = engine::open(path, &args.engine, threads).with_context(about)?;
-        if let Some(max_tokens) = args.scoring.max_tokens {
-            session.truncate_to(max_tokens);
-        }
+        let session = engine::open(path, &args.engine, threads).with_context(about)?;
         session.target().with_context(about)?;
         Ok(session)
     };
@@ -51,11 +52,13 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
         false => Some(saving(&mut teacher, &mut student, &texts, &energy, agreed)?),
     };
     let path = model_directory::answering(&args.student)?;
-    let quantized = engine::options(&path, &args.engine, threads).precision == Precision::Int8;
+    let identity = |path: &Path| {
+        contract::identity(path, engine::options(path, &args.engine, threads).precision == Precision::Int8)
+    };
     let contract = Contract {
         version: Contract::VERSION,
-        teacher: model_directory::name(&args.teacher),
-        student: contract::identity(&path, quantized)?,
+        teacher: identity(&model_directory::answering(&args.teacher)?)?,
+        student: identity(&path)?,
         terms,
         agreed,
         saving,
@@ -65,7 +68,8 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
     if args.json {
         return console::json(&contract);
     }
-    console::say(render(&contract, &model_directory::name(&args.student), &data.name))?;
+    let names = [&args.student, &args.teacher].map(|model| model_directory::name(model));
+    console::say(render(&contract, &names, &data.name))?;
     console::note(format!("written to {}", out.display()));
     Ok(())
 }
@@ -111,17 +115,20 @@ fn none(judged: &[Judged], tested: usize, terms: Terms) -> anyhow::Result<()> {
     let agreed = judged.iter().filter(|row| row.agrees).count() as f64 / judged.len().max(1) as f64;
     let least = contract::least_rows(terms.agree, terms.confidence);
     let few = if tested < 2 * least {
-        format!(
-            "; it takes {least} rows of which all agree to know so much, and {tested} were there to test by: give more rows"
-        )
+        format!("; even if all agree this takes {least} rows, and only {tested} were there to test by: give more rows")
     } else {
         String::from("; ask for a smaller share (--agree), or distill longer")
     };
     bail!(
-        "no confidence of the student assures {} % of the teacher's answers (it agrees on {:.2} % of all rows){few}",
-        100.0 * terms.agree,
+        "at no confidence can the student be shown to give the teacher's answer {} % of the time (over all rows it does {:.2} %){few}",
+        percent(terms.agree),
         100.0 * agreed
     )
+}
+
+/// A share that was given as a number, without the digits that its binary form adds.
+fn percent(share: f64) -> f64 {
+    (1e6 * share).round() / 1e4
 }
 
 fn saving(
@@ -147,8 +154,8 @@ fn saving(
     Ok(Saving::new(cost(&speeds[0])?, cost(&speeds[1])?, agreed.coverage()))
 }
 
-fn render(contract: &Contract, student: &str, data: &str) -> String {
-    let Contract { terms, agreed, teacher, .. } = contract;
+fn render(contract: &Contract, [student, teacher]: &[String; 2], data: &str) -> String {
+    let Contract { terms, agreed, .. } = contract;
     let tested = agreed.tested;
     let mut text = format!(
         "{student} answers for {teacher} where its confidence is at least {:.4}:\n\
@@ -161,7 +168,7 @@ fn render(contract: &Contract, student: &str, data: &str) -> String {
         tables::count(tested.agreed as u64),
         100.0 * tested.agreed as f64 / tested.covered.max(1) as f64,
         100.0 * agreed.at_least,
-        100.0 * terms.confidence,
+        percent(terms.confidence),
     );
     let Some(saving) = &contract.saving else { return text };
     let mut table = tables::table(&["1,000 texts", "ms", "J [90 %]", "electricity or machine"]);
@@ -174,7 +181,10 @@ fn render(contract: &Contract, student: &str, data: &str) -> String {
             cost.money.map_or_else(dash, |money| money.to_string()),
         ]);
     }
-    text += &format!("\n\n{table}\n{:.0} % of the teacher's time is saved", 100.0 * saving.time_saved);
+    text += &match 100.0 * saving.time_saved {
+        saved if saved < 0.0 => format!("\n\n{table}\nit takes {:.0} % more time than the teacher alone", -saved),
+        saved => format!("\n\n{table}\n{saved:.0} % of the teacher's time is saved"),
+    };
     if let Some(share) = saving.energy_saved {
         text += &format!(", {:.0} % of its energy", 100.0 * share);
     }

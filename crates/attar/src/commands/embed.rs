@@ -42,7 +42,7 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
         None => lines(&mut session, args, pooling, None),
         Some(out) => {
             ensure!(
-                out.extension().is_some_and(|extension| extension == "npy"),
+                row_files::extension(out).as_deref() == Some("npy"),
                 "{}: without --data only a .npy file is written: name one, or redirect standard output",
                 out.display()
             );
@@ -120,6 +120,7 @@ fn spaced(vector: &[f32]) -> String {
     let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
     numbers.join(" ")
 }
+
 /// Takes the prompt that the flags name, if they name one.
 fn set_prompt(session: &mut Session, args: &EmbedArgs) -> anyhow::Result<()> {
     let prompt = match (&args.prompt, &args.prompt_text) {

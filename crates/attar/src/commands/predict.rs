@@ -143,7 +143,8 @@ fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logi
     prediction
 }
 
-fn softmax(logits: &[f32]) -> Vec<f64> {
+/// Shares that add up to 1, in double precision.
+pub(crate) fn softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
     let sum: f64 = exponentials.iter().sum();

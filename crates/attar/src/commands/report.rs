@@ -8,7 +8,7 @@ mod facts;
 mod run_files;
 mod suite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use attar_bill::Bill;
@@ -57,15 +57,17 @@ fn inventory(report: &Report, list: ListRun) -> anyhow::Result<String> {
 /// Everything that the paths hold.
 fn gather(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<Report> {
     let (mut runs, mut suites) = (Vec::new(), Vec::new());
+    let names = names(&args.runs);
     for (place, path) in args.runs.iter().enumerate() {
         ensure!(!args.runs[..place].contains(path), "{} is given twice", path.display());
         if let Some(suite) = suite::read(path)? {
             suites.push(suite);
-        } else if let Some(files) = RunFiles::find(path)? {
-            let run = of_run(&files, args, threads)?;
+        } else if let Some(mut files) = RunFiles::find(path)? {
             // Beside others a run needs a name that tells it apart.
-            let name = if args.runs.len() > 1 { called(path) } else { run.name.clone() };
-            runs.push(Run { name, ..run });
+            if args.runs.len() > 1 {
+                files.name.clone_from(&names[place]);
+            }
+            runs.push(of_run(&files, args, threads)?);
         } else if path.exists() {
             bail!(
                 "{} is neither a run nor a suite: it holds no manifest.json and no suite.json; give a folder that \
@@ -76,11 +78,20 @@ fn gather(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<Report> {
             bail!("{} does not exist; give the folder of a run", path.display());
         }
     }
-    let title =
-        args.title.clone().unwrap_or_else(|| args.runs.iter().map(|path| called(path)).collect::<Vec<_>>().join(", "));
+    let title = args.title.clone().unwrap_or_else(|| names.join(", "));
     let (attar, time) =
         (env!("CARGO_PKG_VERSION").into(), jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     Ok(Report { title, attar, time, runs, suites })
+}
+
+/// What paths are called side by side: those that would be called the same by the whole path.
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    let short: Vec<String> = paths.iter().map(|path| called(path)).collect();
+    let is_single = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
+    let name = |(path, name): (&PathBuf, &String)| {
+        if is_single(name) { name.clone() } else { path.display().to_string() }
+    };
+    paths.iter().zip(&short).map(name).collect()
 }
 
 /// What a path is called in a title: a run called `student` or `teacher` says little without its folder.
@@ -112,10 +123,7 @@ fn of_run(files: &RunFiles, args: &ReportArgs, threads: Option<usize>) -> anyhow
         left_out: Vec::new(),
     };
     if run.stages.iter().all(|stage| stage.losses.is_empty()) {
-        run.leave_out(
-            "Loss curves",
-            "events.jsonl has no update, which is written down every tenth time; a longer run has some",
-        );
+        run.leave_out("Loss curves", "events.jsonl has no update: only every tenth is logged; a longer run has some");
     }
     if files.outcome.is_none() {
         run.leave_out(
@@ -157,4 +165,16 @@ fn energy(files: &RunFiles) -> anyhow::Result<attar_bill::report::Report> {
     let (grid, tariff) = energy_rates(&spec)?;
     let report = attar_bill::report::Report::read(&[&files.folder], |totals| Bill::new(totals, &grid, &tariff))?;
     Ok(report.named(files.name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_side_by_side_have_names_of_their_own() {
+        let of = |paths: &[&str]| names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(of(&["a/clinc", "b/clinc", "c/student"]), ["a/clinc", "b/clinc", "c/student"]);
+        assert_eq!(of(&["a/clinc", "b/banking"]), ["clinc", "banking"]);
+    }
 }

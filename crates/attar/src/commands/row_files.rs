@@ -60,6 +60,10 @@ pub(crate) trait Answers {
     fn vector<'a>(&self, _: &'a Self::Answer) -> Option<&'a [f32]> {
         None
     }
+    /// Whether tables hold the answers as JSON.
+    fn are_json(&self) -> bool {
+        false
+    }
     /// Words that the columns may hold unquoted.
     fn words(&self) -> &[String] {
         &[]
@@ -175,8 +179,8 @@ impl<A: Answers> Answering<'_, A> {
         places: &Places,
         output: &mut Output,
     ) -> anyhow::Result<()> {
-        let texts =
-            |record| texts_of(record, places, self.form, self.answers.columns()).map_err(|error| format!("{error:#}"));
+        let added = output.added();
+        let texts = |record| texts_of(record, places, self.form, added).map_err(|error| format!("{error:#}"));
         let all: Vec<(&Record, Option<Result<_, String>>)> =
             turn.iter().map(|record| (record, (!record.is_blank()).then(|| texts(record)))).collect();
         let good: Vec<Text<'_>> = (all.iter())
@@ -220,14 +224,24 @@ impl<A: Answers> Answering<'_, A> {
                 self.answers.words().iter().all(|name| fits(&name)),
                 "a label holds a separator: write the rows as CSV or JSONL"
             );
+            // JSON writes a tab in a text as `\t`, and other separators as they are.
+            ensure!(
+                by == b'\t' || !self.answers.are_json(),
+                "entities hold commas and other marks: write the rows as JSONL, or give --quoting true"
+            );
         }
         Ok(())
     }
 }
 
+/// What stands behind the last dot of a name, in small letters.
+pub(crate) fn extension(path: &Path) -> Option<String> {
+    path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+}
+
 /// By the flags, or else by the extension.
 fn form(file: RowFile<'_>) -> anyhow::Result<Form> {
-    let extension = file.data.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension = extension(file.data);
     let format = match (file.format.format, extension.as_deref()) {
         (Some(format), _) => format,
         (None, Some("csv")) => FormatArg::Csv,

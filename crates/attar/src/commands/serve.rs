@@ -85,12 +85,17 @@ fn cascade(word: &str, bundles: &[NamedBundle], args: &ServeArgs) -> anyhow::Res
         "--cascade-audit is {}: give a share from 0 to 1",
         args.cascade_audit
     );
-    let Some(bundle) = bundles.iter().find(|bundle| bundle.name == student) else {
-        let known: Vec<&str> = bundles.iter().map(|bundle| bundle.name.as_str()).collect();
-        anyhow::bail!("--cascade {word}: no bundle is named `{student}`; there are {}", known.join(", "));
+    let find = |name: &str| {
+        bundles.iter().find(|bundle| bundle.name == name).with_context(|| {
+            let known: Vec<&str> = bundles.iter().map(|bundle| bundle.name.as_str()).collect();
+            format!("--cascade {word}: no bundle is named `{name}`; there are {}", known.join(", "))
+        })
     };
-    let identity = contract::identity(&bundle.dir, bundle.options.precision == Precision::Int8)?;
-    let contract = Contract::read(&contract::path_of(&bundle.dir), &identity)?;
+    let (bundle, of_teacher) = (find(student)?, find(teacher)?);
+    let identity = |bundle: &NamedBundle| {
+        contract::identity(&bundle.dir, bundle.options.precision == Precision::Int8).map_err(anyhow::Error::from)
+    };
+    let contract = Contract::read(&contract::path_of(&bundle.dir), &identity(bundle)?, &identity(of_teacher)?)?;
     Ok(Cascade {
         student: student.into(),
         teacher: teacher.into(),
@@ -151,8 +156,8 @@ fn event_handler(log: LogArg) -> EventHandler {
                 console::warning(format!("{bundle} stays as it was, because its folder cannot be served: {error}"));
             }
             Event::Drift { student, teacher, audits, agreed, expected } => console::warning(format!(
-                "{student} agreed with {teacher} on {agreed} of {audits} answers that were asked of both, and {:.1} % were agreed: \
-                 texts have changed; make the contract again on newer rows, or distill on them",
+                "{student} and {teacher} agreed on {agreed} of the last {audits} answers that were put to both, and the contract \
+                 promises {:.1} %: the texts may have changed; make the contract again on newer rows, or distill on them",
                 100.0 * expected
             )),
             Event::Note { bundle, text } => console::note(format!("{bundle}: {text}")),

@@ -63,6 +63,22 @@ fn objects_and_many_rows() {
 }
 
 #[test]
+fn answered_rows_may_become_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let teacher = workshop().join("teacher").display().to_string();
+    write(folder, "in.jsonl", "{\"text\": \"turn on the lights\"}\n");
+    predict(folder, &["--data", "in.jsonl", "--out", "answered.jsonl"]);
+    succeed(folder, &["embed", &teacher, "--data", "answered.jsonl", "--out", "both.jsonl"]);
+    let both = json(&std::fs::read_to_string(folder.join("both.jsonl")).unwrap());
+    assert!(both["predicted_label"].is_string() && both["vector"].is_array(), "{both}");
+    // A second vector would have the same name, but an array has no names.
+    let again = ["embed", &teacher, "--data", "both.jsonl", "--out"];
+    assert!(fail(folder, &[&again[..], &["again.jsonl"]].concat()).contains("key `vector` already"));
+    succeed(folder, &[&again[..], &["again.npy"]].concat());
+}
+
+#[test]
 fn another_delimiter_is_written_too() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "in.csv", "n;text\n1;turn on the lights\n");
@@ -99,7 +115,7 @@ fn what_cannot_be_answered_is_said_with_its_line() {
     };
     refused("a.csv", "comment\nx\n", &[], &["a.csv", "no column text", "comment", "--text"]);
     refused("again.csv", "text,predicted_label\nx,y\n", &[], &["line 1", "column `predicted_label` already", "rename"]);
-    refused("again.jsonl", "{\"text\": \"x\", \"predicted_score\": 1}\n", &[], &["line 1", "key `predicted_score`"]);
+    refused("again.jsonl", "{\"text\": \"x\", \"predicted_label\": 1}\n", &[], &["line 1", "key `predicted_label`"]);
     refused("b.csv", "text,n\nx,1\n\"y,2\n", &[], &["line 3", "never ends"]);
     refused("c.csv", "n,text\n1,x\n2\n", &[], &["line 3", "expected at least 2", "found 1"]);
     refused("d.jsonl", "{\"text\": \"x\"}\n{\"txt\": \"x\"}\n", &[], &["line 2", "no key text", "txt"]);
@@ -108,6 +124,13 @@ fn what_cannot_be_answered_is_said_with_its_line() {
     refused("h.csv", "text\nx\n", &["--encoding", "latin-1"], &["UTF-8", "iconv"]);
     refused("i.txt", "x\n", &["--format", "lines"], &["TSV, CSV or JSONL"]);
     write(folder, "g.csv", "text\nx\n");
+    // A name that says another separator, and objects that would lose a column.
+    write(folder, "j.tsv", "text\ta\ta\nx\t1\t2\n");
+    let complaint = fail(folder, &["predict", &teacher, "--data", "j.tsv", "--out", "j.csv"]);
+    assert!(complaint.contains("j.csv: rows are written with the separator"), "{complaint}");
+    let complaint = fail(folder, &["predict", &teacher, "--data", "j.tsv", "--out", "j.jsonl"]);
+    assert!(complaint.contains("line 1: two columns are named `a`"), "{complaint}");
+    assert!(!folder.join("j.csv").exists() && !folder.join("j.jsonl").exists());
     let complaint = fail(folder, &["predict", &teacher, "--data", "g.csv", "--out", "g.csv"]);
     assert!(complaint.contains("g.csv") && complaint.contains("another --out"), "{complaint}");
 }

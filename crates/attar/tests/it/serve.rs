@@ -41,14 +41,21 @@ impl Running {
 
     fn post(&self, path: &str, body: &Value) -> Value {
         let body = body.to_string();
-        let head =
-            format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        parsed(&self.ask(&format!("POST {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len()), &body))
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\n"), "")
+    }
+
+    /// The body of a good answer to a request that begins so.
+    fn ask(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.write_all((head + &body).as_bytes()).unwrap();
+        write!(stream, "{head}host: x\r\nconnection: close\r\n\r\n{body}").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-        parsed(text.split_once("\r\n\r\n").unwrap().1)
+        text.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 }
 
@@ -174,13 +181,16 @@ fn a_cascade_answers_by_its_contract() {
     assert!(error.contains("small.contract.json") && error.contains("attar contract"), "{error}");
     let identity = attar_distill::contract::identity(file.as_ref(), false).unwrap();
     let counts = json!({ "rows": 400, "covered": 300, "agreed": 300 });
-    let agreed = json!({ "threshold": 0.99, "found": counts, "tested": counts, "at_least": 0.99 });
-    let contract = json!({ "version": 1, "teacher": "large", "student": identity, "agreed": agreed,
+    // The same model twice: sure of nothing, the student asks.
+    let agreed = json!({ "threshold": 1.0, "found": counts, "tested": counts, "at_least": 0.99 });
+    let contract = json!({ "version": 1, "teacher": identity, "student": identity, "agreed": agreed,
                            "terms": { "agree": 0.99, "confidence": 0.95 } });
     write(folder.path(), "small.contract.json", &contract.to_string());
     let server = Running::new(&[&both[..], &["--cascade", "small=large"]].concat());
     let answer = server.post("/predict", &json!({ "inputs": "turn on the lights" }));
     assert_eq!(answer, server.post("/models/large/predict", &json!({ "inputs": "turn on the lights" })));
+    let counted = server.get("/metrics");
+    assert!(counted.contains("attar_cascade_inputs_total{student=\"small\",answered_by=\"large\"} 1"), "{counted}");
     let error = fail(workshop(), &[&["serve", "--port", "0", "--cascade", "other=large"][..], &both].concat());
     assert!(error.contains("there are small, large"), "{error}");
 }

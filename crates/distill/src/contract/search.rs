@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::Judged;
 use super::bound::{at_least, lower_bound};
 
-/// Thresholds that are tested one after the other.
+/// Steps from the surest threshold that is tested to the lowest, one after the other.
 const STEPS: usize = 16;
+/// Most thresholds that are looked at to find these two.
+const LOOKS: usize = 4096;
 
 /// What is asked of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,7 +22,7 @@ pub struct Terms {
 
 /// A share that is none.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("the {what} of a contract is {got}: give a number between 0 and 1, as 0.99")]
+#[error("the {what} of a contract is {got}: give a number above 0 and below 1, such as 0.99")]
 pub struct TermsError {
     what: &'static str,
     got: f64,
@@ -109,6 +111,8 @@ fn candidates(found: &[Judged], agree: f64, passes: impl Fn(Counts) -> bool) -> 
     let (mut surest, mut lowest): (Option<(f64, usize)>, Option<usize>) = (None, None);
     // Ends of runs of equal confidence: a threshold takes all of a run or none.
     let mut ends = Vec::new();
+    // Each look sums a tail; of very many thresholds evenly spaced ones will do.
+    let step = sorted.len().div_ceil(LOOKS).max(1);
     for (place, row) in sorted.iter().enumerate() {
         agreed += usize::from(row.agrees);
         if sorted.get(place + 1).is_some_and(|next| next.confidence == row.confidence) {
@@ -116,7 +120,7 @@ fn candidates(found: &[Judged], agree: f64, passes: impl Fn(Counts) -> bool) -> 
         }
         let covered = place + 1;
         ends.push(place);
-        if !passes(Counts { rows: found.len(), covered, agreed }) {
+        if !ends.len().is_multiple_of(step) || !passes(Counts { rows: found.len(), covered, agreed }) {
             continue;
         }
         lowest = Some(place);

@@ -126,8 +126,8 @@ impl PlannedStudent {
         }
     }
 
-    /// Its weights without the pieces of the first vocabulary, narrow embeddings lifted and besides as they are, where it has learned a second one, whose special tokens get
-    /// the rows that the first one's have learned.
+    /// Its weights without the first vocabulary's pieces. Narrow embeddings are lifted, and kept beside as they are; special tokens
+    /// get the rows that the first vocabulary's have learned.
     pub(crate) fn written_weights(&self, mut weights: Weights) -> Weights {
         let Some(first) = &self.first_vocabulary else { return weights };
         if first.second_width.is_some() {

@@ -1,6 +1,6 @@
 //! The text of a plan: labeled rows, or a corpus.
 
-use attar_text::labeled::{Dataset, Example};
+use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Limit, Tokenizer};
 
@@ -11,7 +11,6 @@ use crate::corpus_data::{CorpusData, CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
 use crate::run_directory::DataFacts;
-use crate::word_tokens::WordTokens;
 
 /// What a plan learns from, before it is token ids.
 pub(super) enum TextData {
@@ -137,7 +136,7 @@ impl TextData {
                 note_truncation(&train, data.max_tokens, notes);
                 let encode_dev = |tokenizer| EncodedRows::of_target(dev, tokenizer, limit, reading, target);
                 let dev = encode_dev(tokenizer)?;
-                note_cut_words(&dev, notes);
+                note_cut_words(&dev, target, notes);
                 Ok(EncodedTexts {
                     train,
                     aligned,
@@ -183,12 +182,15 @@ fn note_truncation(texts: &EncodedRows, max_tokens: usize, notes: &mut Vec<Strin
     }
 }
 
-/// Words past the limit get no tag, which lowers the score.
-fn note_cut_words(dev: &EncodedRows, notes: &mut Vec<String>) {
-    let cut = dev.words().map_or(0, WordTokens::cut);
+/// Words without a token get no tag, which lowers the score.
+fn note_cut_words(dev: &EncodedRows, target: &Target, notes: &mut Vec<String>) {
+    let Some(words) = dev.words() else { return };
+    let cut = words.cut();
+    let name = target.labels().and_then(|labels| labels.name(words.outside() as u32)).unwrap_or_default();
     if cut > 0 {
         notes.push(format!(
-            "{cut} words of the rows to score by lie past the limit and count as tagged O; raise `max-tokens`"
+            "{cut} words of the rows to score by have no token (they lie past the limit, or the tokenizer drops them) and are \
+             scored as if tagged {name}; raise `max-tokens`"
         ));
     }
 }

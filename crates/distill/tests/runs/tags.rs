@@ -109,7 +109,7 @@ fn words_past_the_limit_are_told_and_count_as_outside() {
     prepare(folder);
     let short = recipe(folder, TAGS, 5, &(student(folder) + &stage("gold", 20)));
     let (plan, exported) = run(&short, &folder.join("short"));
-    let note = plan.notes().iter().find(|note| note.contains("lie past the limit")).unwrap();
+    let note = plan.notes().iter().find(|note| note.contains("they lie past the limit")).unwrap();
     assert!(note.contains("raise `max-tokens`"), "{note}");
     // "we saw" and the first piece of the name are left: its tag is learned, that of a name of two words is not.
     let classes = &exported.scores.as_ref().unwrap().classes.as_ref().unwrap().classes;

@@ -108,6 +108,29 @@ fn keys_and_tensors_are_those_of_the_layout() {
 }
 
 #[test]
+fn the_context_is_as_long_as_the_table_of_positions() {
+    let mut bundle = encoder();
+    // A model that reads less than it could has the whole table all the same, and llama.cpp compares the two.
+    bundle.max_tokens = Some(8);
+    let bytes = gguf::export(&bundle, "tiny", FloatType::F32).unwrap();
+    let mut reader = Reader(&bytes);
+    reader.take::<8>();
+    let (tensors, keys) = (reader.count(), reader.count());
+    let keys: std::collections::BTreeMap<String, String> = (0..keys).map(|_| (reader.text(), reader.value())).collect();
+    let mut rows = None;
+    for _ in 0..tensors {
+        let name = reader.text();
+        let dimensions = u32::from_le_bytes(reader.take());
+        let shape: Vec<usize> = (0..dimensions).map(|_| reader.count()).collect();
+        reader.take::<12>();
+        if name == "position_embd.weight" {
+            rows = shape.last().copied();
+        }
+    }
+    assert_eq!(rows.map(|rows| rows.to_string()).as_ref(), Some(&keys["bert.context_length"]));
+}
+
+#[test]
 fn what_the_layout_lacks_is_refused() {
     let refused = |bundle: &Bundle, part: &str| {
         let error = gguf::export(bundle, "tiny", FloatType::F32).unwrap_err().to_string();

@@ -30,7 +30,8 @@ fn a_classifier_is_as_it_was() {
     bundle.provenance = Some(serde_json::json!({"seed": 1}));
     let (read, files, notes) = written(&bundle, FloatType::F32);
     assert_eq!((&read.config, &read.weights), (&bundle.config, &bundle.weights));
-    assert_eq!(files, ["config.json", "model.safetensors"]);
+    // The card points to the hashes and scores in the first.
+    assert_eq!(files, ["attar.json", "config.json", "model.safetensors"]);
     assert!(notes[0].contains("RobertaForSequenceClassification"), "{notes:?}");
 }
 

@@ -27,7 +27,11 @@ impl<'a> Archive<'a> {
         let damaged = |source| SingleFileError::Zip { source };
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let mut archive = ZipArchive::with_config(config, Cursor::new(&bytes[..])).map_err(damaged)?;
+        if archive.has_duplicate_names() {
+            return Err(SingleFileError::Twice);
+        }
         let mut entries = BTreeMap::new();
+        let mut held = 0_usize;
         for number in 0..archive.len() {
             let file = archive.by_index_raw(number).map_err(damaged)?;
             let entry = String::from_utf8_lossy(file.name_raw()).into_owned();
@@ -41,12 +45,17 @@ impl<'a> Archive<'a> {
             let Some((range, content)) = range.and_then(|range| Some((range.clone(), bytes.get(range)?))) else {
                 return Err(SingleFileError::Outside { entry });
             };
+            // Entries that share bytes would cost their sum many times over.
+            held = held.saturating_add(content.len());
+            if held > bytes.len() {
+                return Err(SingleFileError::Overlap { entry });
+            }
             let (expected, got) = (file.crc32(), crc32fast::hash(content));
             if expected != got {
                 return Err(SingleFileError::Checksum { entry, expected, got });
             }
-            if entries.insert(entry.clone(), range).is_some() {
-                return Err(SingleFileError::Twice { entry });
+            if entries.insert(entry, range).is_some() {
+                return Err(SingleFileError::Twice);
             }
         }
         Ok(Archive { bytes, entries })
@@ -61,7 +70,7 @@ impl<'a> Archive<'a> {
 /// An archive of these files in their order, stored; a name that ends in `/` is a folder. Times are left out, so that
 /// the same files give the same bytes.
 pub(super) fn write(files: Vec<(String, Vec<u8>)>) -> Result<Vec<u8>, SingleFileError> {
-    let damaged = |source| SingleFileError::Zip { source };
+    let unwritable = |source| SingleFileError::Unwritable { source };
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
@@ -70,11 +79,11 @@ pub(super) fn write(files: Vec<(String, Vec<u8>)>) -> Result<Vec<u8>, SingleFile
     let mut archive = ZipWriter::new(Cursor::new(Vec::with_capacity(length)));
     for (name, bytes) in files {
         if name.ends_with('/') {
-            archive.add_directory(name, options.unix_permissions(0o755)).map_err(damaged)?;
+            archive.add_directory(name, options.unix_permissions(0o755)).map_err(unwritable)?;
             continue;
         }
-        archive.start_file(name, options).map_err(damaged)?;
-        archive.write_all(&bytes).map_err(|source| damaged(source.into()))?;
+        archive.start_file(name, options.large_file(bytes.len() as u64 >= u64::from(u32::MAX))).map_err(unwritable)?;
+        archive.write_all(&bytes).map_err(|source| unwritable(source.into()))?;
     }
-    Ok(archive.finish().map_err(damaged)?.into_inner())
+    Ok(archive.finish().map_err(unwritable)?.into_inner())
 }

@@ -7,10 +7,16 @@ pub enum SingleFileError {
     /// Not an archive at all.
     #[error("it is no archive: name a file that `attar export single` wrote, or the folder of a model")]
     NotAnArchive,
-    /// The archive is damaged, or too long to be written.
+    /// The archive is damaged.
     #[error("the archive is damaged: make or download it again")]
     Zip {
         /// What is wrong with it.
+        source: zip::result::ZipError,
+    },
+    /// The archive cannot be made.
+    #[error("the model cannot be written as one file: keep its folder")]
+    Unwritable {
+        /// Why.
         source: zip::result::ZipError,
     },
     /// An entry is compressed or encrypted.
@@ -37,10 +43,13 @@ pub enum SingleFileError {
         /// That of the bytes.
         got: u32,
     },
-    /// Two entries of one name.
-    #[error("it holds `{entry}` twice: make it again")]
-    Twice {
+    /// Entries that share bytes.
+    #[error("its entry `{entry}` overlaps another: make or download it again")]
+    Overlap {
         /// The entry.
         entry: String,
     },
+    /// Two entries of one name.
+    #[error("it holds two entries of one name: make it again")]
+    Twice,
 }

@@ -58,7 +58,8 @@ pub(crate) fn break_even(facts: &BreakEvenFacts) -> Option<Figure> {
     }
     if let Some(even) = even {
         chart.upright(even);
+        chart.name_uprights("paid back");
     }
     let caption = "Energy of so many texts, with the student and its making or with the teacher alone".into();
-    Some(Figure { caption, svg: chart.inline(), is_wide: true })
+    Some(Figure::of(&chart, caption, true))
 }

@@ -30,7 +30,7 @@ pub(crate) fn reliability(calibration: &Calibration) -> Figure {
         chart.point(0, Range::exact(bin.probability), interval(bin));
     }
     chart.name_points(0, "right answers [95 %]");
-    Figure { caption, svg: chart.inline(), is_wide: false }
+    Figure::of(&chart, caption, false)
 }
 
 /// Wilson's interval of a share.

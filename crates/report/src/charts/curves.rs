@@ -1,6 +1,7 @@
 //! Numbers over updates.
 
 use attar_chart::{Axis, Chart, Frame, thinned};
+use attar_text::metrics::Metric;
 
 use super::{POINTS, SMALL};
 use crate::document::Figure;
@@ -8,6 +9,8 @@ use crate::run::Stage;
 
 /// How much larger the largest loss of a stage may be than the smallest on an axis of equal distances.
 const LINEAR: f64 = 20.0;
+/// Most points of a curve that are marked.
+const MARKS: usize = 60;
 
 /// The losses of a stage; `None` if none was logged.
 pub(crate) fn losses(stage: &Stage) -> Option<Figure> {
@@ -42,14 +45,17 @@ pub(crate) fn losses(stage: &Stage) -> Option<Figure> {
         chart.line(series, &thinned(&curve.points, POINTS));
         chart.name_line(series, &curve.name);
     }
-    Some(Figure { caption, svg: chart.inline(), is_wide: false })
+    Some(Figure::of(&chart, caption, false))
 }
 
 /// The score of a stage on held-out rows; `None` if there is none.
 pub(crate) fn scores(stage: &Stage) -> Option<Figure> {
     let curve = stage.scores.as_ref().filter(|curve| !curve.points.is_empty())?;
     let last = curve.points.last()?;
-    let best = curve.points.iter().map(|[_, score]| *score).fold(f64::NEG_INFINITY, f64::max);
+    // Of errors the least is the best.
+    let is_error = Metric::from_name(&curve.name).is_ok_and(|metric| !metric.higher_is_better());
+    let numbers = curve.points.iter().map(|[_, score]| *score);
+    let best = if is_error { numbers.fold(f64::INFINITY, f64::min) } else { numbers.fold(f64::NEG_INFINITY, f64::max) };
     let caption = format!("{} on held-out rows, stage {}", curve.name, stage.name);
     let mut chart = Chart::new(Frame {
         title: caption.clone(),
@@ -66,8 +72,39 @@ pub(crate) fn scores(stage: &Stage) -> Option<Figure> {
     });
     let points = thinned(&curve.points, POINTS);
     chart.line(0, &points);
-    for [update, score] in points.iter().take(60) {
-        chart.point(0, attar_chart::Range::exact(*update), attar_chart::Range::exact(*score));
+    // More marks would hide the curve.
+    if points.len() <= MARKS {
+        for [update, score] in &points {
+            chart.point(0, attar_chart::Range::exact(*update), attar_chart::Range::exact(*score));
+        }
     }
-    Some(Figure { caption, svg: chart.inline(), is_wide: false })
+    Some(Figure::of(&chart, caption, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Curve;
+
+    #[test]
+    fn the_best_of_errors_is_the_least() {
+        let described = |name: &str| {
+            let curve = Curve { name: name.into(), points: vec![[10.0, 0.5], [20.0, 0.25], [30.0, 0.75]] };
+            scores(&Stage { steps: 30, scores: Some(curve), ..Stage::default() }).unwrap().description
+        };
+        let error = described(Metric::MeanSquaredError.name());
+        assert!(error.contains("the best 0.2500, the last 0.7500"), "{error}");
+        assert!(described("accuracy").contains("the best 0.7500"));
+    }
+
+    #[test]
+    fn every_update_has_a_mark_or_none_has() {
+        let marks = |updates: usize| {
+            let points = (0..updates).map(|at| [at as f64, at as f64]).collect();
+            let curve = Curve { name: "accuracy".into(), points };
+            let figure = scores(&Stage { scores: Some(curve), ..Stage::default() }).unwrap();
+            figure.svg.matches("class=\"mark").count()
+        };
+        assert_eq!([marks(MARKS), marks(MARKS + 1)], [MARKS, 0]);
+    }
 }

@@ -13,6 +13,17 @@ pub(crate) enum Cost {
     Joules,
 }
 
+/// What the scores of a chart are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale<'a> {
+    /// What they are called.
+    pub(crate) metric: &'a str,
+    /// Whether more is better; of errors less is.
+    pub(crate) is_more_better: bool,
+    /// What their bars are, in the plural.
+    pub(crate) bars: &'a str,
+}
+
 /// A model in the chart.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dot {
@@ -25,7 +36,7 @@ pub(crate) struct Dot {
 impl Cost {
     fn axis(self) -> &'static str {
         match self {
-            Cost::Bytes => "bytes on disk",
+            Cost::Bytes => "bytes",
             Cost::Micros => "microseconds a text",
             Cost::Joules => "joules for 1,000 texts",
         }
@@ -42,20 +53,21 @@ impl Cost {
 
 /// The chart; `None` for fewer than two models. The dotted line is the frontier: no model is both better and less costly
 /// than those at its corners.
-pub(crate) fn pareto(cost: Cost, metric: &str, dots: &[Dot]) -> Option<Figure> {
+pub(crate) fn pareto(cost: Cost, scale: Scale<'_>, dots: &[Dot]) -> Option<Figure> {
     if dots.len() < 2 {
         return None;
     }
     let costs = dots.iter().flat_map(|dot| [dot.cost.low, dot.cost.value, dot.cost.high]);
     let scores = dots.iter().flat_map(|dot| [dot.score.low, dot.score.value, dot.score.high]);
-    let front = frontier(dots);
+    let (front, metric) = (frontier(dots, scale.is_more_better), scale.metric);
     let named: Vec<&str> = front.iter().map(|dot| dot.name.as_str()).collect();
     let mut chart = Chart::new(Frame {
         title: format!("{}: {metric}", cost.caption()),
         description: format!(
-            "{} models by {} and {metric}, with intervals. None is both better and less costly than {}.",
+            "{} models by {} and {metric}, with {}. None is both better and less costly than {}.",
             dots.len(),
             cost.axis(),
+            scale.bars,
             named.join(", ")
         ),
         width: SMALL[0],
@@ -79,18 +91,19 @@ pub(crate) fn pareto(cost: Cost, metric: &str, dots: &[Dot]) -> Option<Figure> {
         chart.name_points(dot.series, &dot.name);
         chart.point(dot.series, dot.cost, dot.score);
     }
-    Some(Figure { caption: cost.caption().into(), svg: chart.inline(), is_wide: false })
+    Some(Figure::of(&chart, cost.caption().into(), false))
 }
 
 /// The models that no other beats in both, from the least costly on.
-fn frontier(dots: &[Dot]) -> Vec<&Dot> {
+fn frontier(dots: &[Dot], is_more_better: bool) -> Vec<&Dot> {
+    let worth = |dot: &Dot| if is_more_better { dot.score.value } else { -dot.score.value };
     let mut sorted: Vec<&Dot> =
         dots.iter().filter(|dot| dot.cost.value.is_finite() && dot.score.value.is_finite()).collect();
-    sorted.sort_by(|a, b| a.cost.value.total_cmp(&b.cost.value).then(b.score.value.total_cmp(&a.score.value)));
+    sorted.sort_by(|a, b| a.cost.value.total_cmp(&b.cost.value).then(worth(b).total_cmp(&worth(a))));
     let mut best = f64::NEG_INFINITY;
     sorted.retain(|dot| {
-        let is_better = dot.score.value > best;
-        best = best.max(dot.score.value);
+        let is_better = worth(dot) > best;
+        best = best.max(worth(dot));
         is_better
     });
     sorted
@@ -108,9 +121,14 @@ mod tests {
     fn the_frontier_has_no_model_that_another_beats() {
         let dots =
             [dot("teacher", 90.0, 0.98), dot("worse", 95.0, 0.97), dot("small", 8.0, 0.97), dot("counted", 9.0, 0.9)];
-        let names: Vec<&str> = frontier(&dots).iter().map(|dot| dot.name.as_str()).collect();
-        assert_eq!(names, ["small", "teacher"]);
-        assert!(pareto(Cost::Bytes, "accuracy", &dots[..1]).is_none());
-        assert!(pareto(Cost::Bytes, "accuracy", &dots).unwrap().svg.contains("counted"));
+        let names = |is_more_better| -> Vec<&str> {
+            frontier(&dots, is_more_better).iter().map(|dot| dot.name.as_str()).collect()
+        };
+        assert_eq!(names(true), ["small", "teacher"]);
+        // Of errors the least is the best.
+        assert_eq!(names(false), ["small", "counted"]);
+        let scale = Scale { metric: "accuracy", is_more_better: true, bars: "intervals" };
+        assert!(pareto(Cost::Bytes, scale, &dots[..1]).is_none());
+        assert!(pareto(Cost::Bytes, scale, &dots).unwrap().svg.contains("counted"));
     }
 }

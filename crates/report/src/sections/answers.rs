@@ -6,7 +6,7 @@ use attar_text::metrics::{ClassReport, ClassScores};
 use crate::charts::reliability;
 use crate::document::{Block, Cell, Figure, Table};
 use crate::numbers::{UNKNOWN, count, or_unknown, percent};
-use crate::run::{Attention, ModelKind, Run, TokenAttention};
+use crate::run::{Attention, MOST_TOKENS, ModelKind, Run, TokenAttention};
 
 /// Most classes of a table: of more the worst are shown.
 const CLASSES: usize = 30;
@@ -38,10 +38,10 @@ pub(super) fn of(run: &Run) -> Vec<Block> {
     if let Some(attention) = &run.attention {
         blocks.push(Block::Heading(2, "Where it looks".into()));
         blocks.push(Block::Paragraph(format!(
-            "Attention of the last layer, the mean over its heads, on: “{}”. The token of a row looks at the tokens of the columns; \
-             darker is more.",
+            "Attention of the last layer, the mean over its heads, on: “{}”; of longer texts the first {MOST_TOKENS} tokens.",
             attar_chart::shortened(&attention.text, TEXT)
         )));
+        blocks.push(Block::Hint("The token of a row looks at the tokens of the columns; darker is more.".into()));
         blocks.push(Block::Figures(heat_maps(attention)));
     }
     blocks
@@ -112,14 +112,15 @@ fn mistakes(run: &Run) -> Block {
 fn heat_maps(attention: &Attention) -> Vec<Figure> {
     let map = |of: &TokenAttention| {
         let caption = format!("{}, layer {}, {} heads", of.model, of.layer, of.heads);
+        let description = description(of);
         let svg = heat_map(&HeatMap {
             title: format!("Attention of {caption}"),
-            description: description(of),
+            description: description.clone(),
             rows: of.tokens.clone(),
             columns: of.tokens.clone(),
             values: of.shares.clone(),
         });
-        Figure { caption, svg, is_wide: false }
+        Figure { caption, description, svg, is_wide: false }
     };
     attention.teacher.iter().chain([&attention.student]).map(map).collect()
 }

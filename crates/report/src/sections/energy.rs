@@ -12,11 +12,10 @@ pub(super) fn of(run: &Run) -> Vec<Block> {
         blocks.push(Block::Heading(2, "Energy of the making".into()));
         match report.lacks_power() {
             Some(reason) => blocks.push(Block::LeftOut("Power over time".into(), reason.into())),
-            None => blocks.push(Block::Figures(vec![Figure {
-                caption: "Watts over time, by phase".into(),
-                svg: report.power_chart().inline(),
-                is_wide: true,
-            }])),
+            None => {
+                let figure = Figure::of(&report.power_chart(), "Watts over time, by phase".into(), true);
+                blocks.push(Block::Figures(vec![figure]));
+            }
         }
         blocks.push(Block::Heading(2, "The bill".into()));
         blocks.extend(report.tables().into_iter().map(|table| {

@@ -1,8 +1,9 @@
 //! Models side by side.
 
 use attar_chart::Range;
+use attar_text::metrics::Metric;
 
-use crate::charts::{Cost, Dot, pareto, series};
+use crate::charts::{Cost, Dot, Scale, pareto, series};
 use crate::document::{Block, Table};
 use crate::numbers::{UNKNOWN, bytes, count, or_unknown, percent, score};
 use crate::report::Suite;
@@ -10,7 +11,8 @@ use crate::run::{Model, ModelKind, Run};
 
 /// The verdict of a run: what each model is worth and what it takes.
 pub(super) fn of(run: &Run) -> Vec<Block> {
-    let Some(metric) = metric(run) else { return Vec::new() };
+    let Some(decides) = metric(run) else { return Vec::new() };
+    let metric = decides.name();
     let mut blocks = vec![Block::Heading(2, "Verdict".into())];
     let data = run.data.as_ref();
     let on = data.map_or_else(String::new, |data| format!(" on {} rows of {}", count(data.rows as u64), data.name));
@@ -32,14 +34,15 @@ pub(super) fn of(run: &Run) -> Vec<Block> {
     }
     let dots = |cost: Cost| run.models.iter().filter_map(|model| dot(model, cost)).collect::<Vec<_>>();
     let costs = [Cost::Bytes, Cost::Micros, Cost::Joules];
-    let figures: Vec<_> = costs.into_iter().filter_map(|cost| pareto(cost, metric, &dots(cost))).collect();
+    let scale = Scale { metric, is_more_better: decides.higher_is_better(), bars: "intervals" };
+    let figures: Vec<_> = costs.into_iter().filter_map(|cost| pareto(cost, scale, &dots(cost))).collect();
     if !figures.is_empty() {
         blocks.push(Block::Heading(2, "Score against cost".into()));
-        blocks.push(Block::Paragraph(
-            "Up and to the left is better. Bars are intervals: 95 % of scores, 90 % of energy, the fastest and the slowest round of \
-             times. No model is both better and less costly than those at the corners of the dotted line."
-                .into(),
-        ));
+        let better = if scale.is_more_better { "Up" } else { "Down" };
+        blocks.push(Block::Hint(format!(
+            "{better} and to the left is better. Bars are intervals: 95 % of scores, 90 % of energy, the fastest and the slowest \
+             round of times. No model is both better and less costly than those at the corners of the dotted line."
+        )));
         blocks.push(Block::Figures(figures));
     }
     blocks
@@ -57,7 +60,7 @@ pub(super) fn side_by_side(runs: &[Run]) -> Vec<Block> {
                 .map_or_else(|| UNKNOWN.into(), |score| score.metric.name().into()),
             or_unknown(student.and_then(|model| model.scores.first()), score),
             or_unknown(student.and_then(|model| model.kept), percent),
-            or_unknown(student.map(|model| model.bytes), bytes),
+            or_unknown(student.and_then(|model| model.bytes), bytes),
             or_unknown(student.and_then(|model| model.speed.as_ref()), |speed| format!("{:.1}", speed.micros)),
             or_unknown(energy, |energy| energy.to_string()),
         ]
@@ -81,12 +84,14 @@ pub(super) fn suite_charts(suite: &Suite) -> Vec<Block> {
             Some(Dot { series: number, name: line.model.clone(), cost: Range::exact(cost), score })
         })
         .collect();
-    pareto(Cost::Bytes, "mean score", &dots).into_iter().map(|figure| Block::Figures(vec![figure])).collect()
+    // Of all metrics of suites more is better.
+    let scale = Scale { metric: "mean score", is_more_better: true, bars: "standard deviations over seeds" };
+    pareto(Cost::Bytes, scale, &dots).into_iter().map(|figure| Block::Figures(vec![figure])).collect()
 }
 
-/// The name of the metric that decides.
-pub(super) fn metric(run: &Run) -> Option<&'static str> {
-    Some(run.models.first()?.scores.first()?.metric.name())
+/// The metric that decides.
+fn metric(run: &Run) -> Option<Metric> {
+    Some(run.models.first()?.scores.first()?.metric)
 }
 
 fn row(model: &Model) -> Vec<String> {
@@ -96,7 +101,7 @@ fn row(model: &Model) -> Vec<String> {
         or_unknown(model.scores.first(), score),
         or_unknown(model.kept, percent),
         or_unknown(difference, |(value, i)| format!("{value:+.4} [{:+.4}, {:+.4}]", i.low, i.high)),
-        bytes(model.bytes),
+        or_unknown(model.bytes, bytes),
         or_unknown(model.parameters, |parameters| count(parameters as u64)),
         or_unknown(model.speed.as_ref(), |speed| format!("{:.1}", speed.micros)),
         or_unknown(model.speed.as_ref().and_then(|speed| speed.joules_per_thousand), |joules| joules.to_string()),
@@ -115,7 +120,7 @@ fn dot(model: &Model, cost: Cost) -> Option<Dot> {
     let value = first.value?;
     let score = first.interval.map_or(Range::exact(value), |i| Range { value, low: i.low, high: i.high });
     let cost = match cost {
-        Cost::Bytes => Range::exact(model.bytes as f64),
+        Cost::Bytes => Range::exact(model.bytes? as f64),
         Cost::Micros => {
             let speed = model.speed.as_ref()?;
             Range { value: speed.micros, low: speed.micros_range[0], high: speed.micros_range[1] }

@@ -85,11 +85,12 @@ fn audits_do_not_change_answers_and_tell_drift() {
     for _ in 0..5 {
         assert_eq!(server.post("/predict", &asked).ok(), by_student);
     }
-    let text = server.get("/metrics").body;
+    // They are made beside the requests.
     let audits = |agrees: bool| {
+        let text = server.get("/metrics").body;
         counted(&text, &format!("attar_cascade_audits_total{{student=\"intents\",agrees=\"{agrees}\"}}"))
     };
-    assert_eq!(audits(true) + audits(false), 200.0, "{text}");
+    wait_for(|| audits(true) + audits(false) == 200.0);
     assert!(audits(false) > 25.0);
     wait_for(|| server.events.lock().unwrap().iter().any(|event| matches!(event, Event::Drift { .. })));
     let events = server.events.lock().unwrap();
@@ -100,9 +101,13 @@ fn audits_do_not_change_answers_and_tell_drift() {
 
 #[test]
 fn bundles_that_do_not_answer_alike_are_refused() {
-    let refused = |bundles: Vec<NamedBundle>, student: &str, teacher: &str| {
-        let (student, teacher) = (student.to_owned(), teacher.to_owned());
-        let cascades = vec![Cascade { student, teacher, ..terms(0.5, 0.0) }];
+    let refused_all = |bundles: Vec<NamedBundle>, pairs: &[[&str; 2]]| {
+        let cascade = |[student, teacher]: &[&str; 2]| Cascade {
+            student: (*student).to_owned(),
+            teacher: (*teacher).to_owned(),
+            ..terms(0.5, 0.0)
+        };
+        let cascades = pairs.iter().map(cascade).collect();
         let options = ServeOptions { cascades, ..ServeOptions::new(bundles) };
         let factors = attar_bill::Factors::new(attar_bill::Grid::world(), attar_bill::Tariff::own_machine());
         match attar_serve::Server::new(options, meter(), factors, std::sync::Arc::new(|_: &Event| ())) {
@@ -110,9 +115,27 @@ fn bundles_that_do_not_answer_alike_are_refused() {
             other => panic!("{other:?}"),
         }
     };
+    let refused = |bundles: Vec<NamedBundle>, student: &str, teacher: &str| refused_all(bundles, &[[student, teacher]]);
     let both = || vec![bundle("intents"), bundle("topics"), bundle("vectors")];
     assert!(refused(both(), "intents", "other").contains("no bundle is named `other`"));
     assert!(refused(both(), "intents", "intents").contains("itself"));
     assert!(refused(both(), "intents", "topics").contains("same question"));
     assert!(refused(both(), "vectors", "intents").contains("no classes"));
+    let folder = tempfile::tempdir().unwrap();
+    let three = vec![bundle("intents"), teacher(folder.path())];
+    let twice = refused_all(three, &[["intents", "teacher"], ["intents", "teacher"]]);
+    assert!(twice.contains("another teacher already"), "{twice}");
+}
+
+#[test]
+fn what_a_contract_is_about_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundles = vec![bundle("intents"), teacher(folder.path()), bundle("topics")];
+    let server = Running::new(bundles, |options| options.cascades = vec![terms(0.5, 0.0)]);
+    server.ask("POST", "/admin/reload", &[], b"");
+    wait_for(|| {
+        let events = server.events.lock().unwrap();
+        events.iter().filter(|event| matches!(event, Event::ReloadRefused { .. })).count() == 2
+            && events.iter().any(|event| matches!(event, Event::Reloaded { bundle } if bundle == "topics"))
+    });
 }

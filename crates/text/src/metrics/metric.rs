@@ -171,7 +171,6 @@ impl Metric {
             Self::MacroF1 => Ok(counts.macro_f1()),
             Self::WeightedF1 => Ok(counts.weighted_f1()),
             Self::SubsetAccuracy => Ok(counts.subset_accuracy()),
-            Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
             _ => Err(MetricError::NotOfSets { metric: self }),
         }
     }
@@ -198,7 +197,6 @@ impl Metric {
             Self::PearsonSpearmanMean => Ok(mean(pearson(truth, predicted), spearman(truth, predicted))),
             Self::MeanSquaredError => Ok(mean_squared_error(truth, predicted)),
             Self::MeanAbsoluteError => Ok(mean_absolute_error(truth, predicted)),
-            Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }

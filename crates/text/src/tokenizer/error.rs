@@ -11,8 +11,8 @@ use crate::vocabulary::VocabularyError;
 pub enum TokenizerError {
     /// Only the library could read it, and this program was made without it.
     #[error(
-        "{} is not of BERT's own kind, and this program reads no other: use a model with a `tokenizer.json` of WordPiece, as students of \
-         attar have", path.display()
+        "{} cannot be read here: this program reads a `tokenizer.json` of BERT's kind (WordPiece) alone; save the tokenizer as \
+         `tokenizer.json` and make the file again", path.display()
     )]
     NoLibrary {
         /// The file.

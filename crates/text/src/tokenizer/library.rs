@@ -85,7 +85,7 @@ impl TokenizerBackend {
 
     fn library(&self) -> Result<&tokenizers::Tokenizer, &str> {
         if !HAS_LIBRARY {
-            return Err("this program was made without the library that could read it");
+            return Err("the text has a character that only the full program can split into tokens: leave it out");
         }
         let made = self.library.made.get_or_init(|| {
             let mut inner = load::parse(&self.library.source)?;

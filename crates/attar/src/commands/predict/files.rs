@@ -94,6 +94,10 @@ impl Answers for Tags {
         vec![if form == Form::Json { list } else { list.to_string().into() }]
     }
 
+    fn are_json(&self) -> bool {
+        true
+    }
+
     fn words(&self) -> &[String] {
         &self.0
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attar_distill::baseline::{FrozenBaseline, NgramBaseline};
 use attar_distill::data::LabeledData;
-use attar_distill::model_directory;
+use attar_distill::model_directory::{self, STUDENT};
 use attar_distill::recipe::{DataSpec, Recipe, StudentSpec};
 use attar_distill::retention;
 use attar_distill::score::Answers;
@@ -13,11 +13,12 @@ use attar_runtime::Text;
 use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::random::Streams;
 
-use super::attention::{self, softmax};
+use super::attention;
 use super::facts::size_of;
 use super::run_files::RunFiles;
 use crate::cli::report::ReportArgs;
 use crate::commands::eval::{Contender, Row, compare_answers};
+use crate::commands::predict::softmax;
 use crate::{console, engine};
 
 /// Mistakes that are shown.
@@ -59,7 +60,7 @@ pub(super) fn stored(run: &mut Run, files: &RunFiles, recipe: Option<&Recipe>) -
     let model = |kind, name: String, dir: Option<PathBuf>| -> anyhow::Result<Model> {
         let size = dir.map(|dir| size_of(&dir, false)).transpose()?;
         let (scores, classes) = (Vec::new(), None);
-        let (bytes, parameters) = (size.map_or(0, |(bytes, _)| bytes), size.map(|(_, parameters)| parameters));
+        let (bytes, parameters) = size.unzip();
         Ok(Model {
             kind,
             name,
@@ -191,10 +192,7 @@ fn open(
         Some(dir) => {
             models.push(ModelKind::Quantized, encoder(&dir, format!("{}, int8", student_name(run, Some(recipe))))?)
         }
-        None => run.leave_out(
-            "Int8 student",
-            "the run has no folder `small`; `attar distill` makes one, as `attar quantize` does",
-        ),
+        None => run.leave_out("Int8 student", "the run has no folder `small`; `attar distill` makes one"),
     }
     let streams = Streams::new(args.seed);
     models.push(ModelKind::Ngrams, Contender::Baseline(Box::new(NgramBaseline::train(&data.train, &streams)?)));
@@ -241,7 +239,9 @@ fn teacher_name(recipe: &Recipe) -> String {
 /// What the model of a run is called: one without a teacher is no student.
 fn student_name(run: &Run, recipe: Option<&Recipe>) -> String {
     let has_teacher = recipe.is_none_or(|recipe| recipe.teacher.is_some());
-    if run.name == "student" || !has_teacher { run.name.clone() } else { format!("student ({})", run.name) }
+    // Beside others its folder stands before it.
+    let says_student = run.name.rsplit('/').next() == Some(STUDENT);
+    if says_student || !has_teacher { run.name.clone() } else { format!("student ({})", run.name) }
 }
 
 fn model(kind: ModelKind, row: Row, kept: Option<f64>) -> Model {
@@ -257,7 +257,7 @@ fn model(kind: ModelKind, row: Row, kept: Option<f64>) -> Model {
         classes: row.classes,
         difference: row.difference,
         kept,
-        bytes: row.bytes,
+        bytes: Some(row.bytes),
         parameters: row.parameters,
         flops: row.flops,
         speed,

@@ -1,10 +1,9 @@
 //! Where a model looks.
 
-use attar_report::TokenAttention;
+use attar_report::{MOST_TOKENS, TokenAttention};
 use attar_runtime::{Input, LayerBuffers, Session, TraceBuffers};
 
-/// Most tokens of a text of which attention is shown: more have no room.
-pub(super) const MOST_TOKENS: usize = 24;
+use crate::commands::predict::softmax;
 
 /// The last layer's attention on a text, the mean over its heads; of long texts the beginning.
 pub(super) fn of(name: &str, session: &mut Session, text: &str) -> anyhow::Result<TokenAttention> {
@@ -29,12 +28,4 @@ pub(super) fn of(name: &str, session: &mut Session, text: &str) -> anyhow::Resul
         }
     }
     Ok(TokenAttention { model: name.into(), layer: layers, heads, tokens, shares })
-}
-
-/// Shares that add up to 1, in double precision.
-pub(super) fn softmax(logits: &[f32]) -> Vec<f64> {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - most).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    weights.into_iter().map(|weight| weight / sum).collect()
 }

@@ -3,7 +3,7 @@
 use attar_distill::DataFacts;
 use attar_distill::model_directory;
 use attar_distill::recipe::{DataSpec, StudentSpec};
-use attar_model::{Bundle, Size};
+use attar_model::{Bundle, Family, Head, Size};
 use attar_report::{EnergyReport, Fact, Inventory, ModelKind, Run};
 
 use super::run_files::RunFiles;
@@ -54,6 +54,8 @@ fn what(run: &Run, files: &RunFiles) -> Option<String> {
     let parameters = files.outcome.as_ref().map(|outcome| outcome.parameters);
     let size = parameters.map_or_else(String::new, |count| format!(" of {} parameters", tables::count(count as u64)));
     let rows = tables::count(manifest.train.rows as u64);
+    let is_raw = recipe.is_some_and(|recipe| matches!(recipe.data, DataSpec::Corpus { .. }));
+    let unit = if is_raw { "sequences" } else { "rows" };
     let stages = if stages == 1 { "1 stage".into() } else { format!("{stages} stages") };
     let updates = if updates > 0.0 {
         format!(", in {stages} and about {} updates", tables::count(updates as u64))
@@ -61,7 +63,7 @@ fn what(run: &Run, files: &RunFiles) -> Option<String> {
         String::new()
     };
     Some(format!(
-        "{} is an encoder{size}, {} on {rows} rows of {}{updates}.",
+        "{} is an encoder{size}, {} on {rows} {unit} of {}{updates}.",
         run.name,
         teacher.unwrap_or_else(|| "trained".into()),
         manifest.train.name
@@ -78,15 +80,22 @@ fn how_good(run: &Run) -> Option<String> {
         tables::score(score)
     );
     if let Some(teacher) = run.model(ModelKind::Teacher) {
-        let bytes = student.bytes as f64 / teacher.bytes.max(1) as f64;
-        let kept = student.kept.map_or_else(String::new, |kept| format!("{:.1} % of its teacher's, ", 100.0 * kept));
-        text += &format!(": {kept}in {:.0} % of the bytes", 100.0 * bytes);
+        let mut costs = Vec::new();
+        if let (Some(own), Some(theirs)) = (student.bytes, teacher.bytes) {
+            costs.push(format!("{:.0} % of the bytes", 100.0 * own as f64 / theirs.max(1) as f64));
+        }
         if let (Some(own), Some(theirs)) = (&student.speed, &teacher.speed) {
-            text += &format!(" and {:.0} % of the time", 100.0 * own.micros / theirs.micros);
+            costs.push(format!("{:.0} % of the time", 100.0 * own.micros / theirs.micros));
+        }
+        let kept = student.kept.map(|kept| format!("{:.1} % of its teacher's", 100.0 * kept));
+        let costs = (!costs.is_empty()).then(|| format!("in {}", costs.join(" and ")));
+        let parts: Vec<String> = kept.into_iter().chain(costs).collect();
+        if !parts.is_empty() {
+            text += &format!(": {}", parts.join(", "));
         }
     }
-    if let Some(small) = run.model(ModelKind::Quantized) {
-        text += &format!("; in small integers it takes {}", tables::bytes(small.bytes));
+    if let Some(bytes) = run.model(ModelKind::Quantized).and_then(|small| small.bytes) {
+        text += &format!("; in small integers it takes {}", tables::bytes(bytes));
     }
     Some(text + ".")
 }
@@ -123,7 +132,8 @@ pub(super) fn inventory(files: &RunFiles) -> anyhow::Result<Option<Inventory>> {
     let train = &files.manifest.train;
     Ok(Some(Inventory {
         license: recipe.and_then(|recipe| recipe.card.license.clone()),
-        task: if is_labeled { "text-classification" } else { "feature-extraction" }.into(),
+        task: task(&config.head).into(),
+        architecture: architecture(config.family).into(),
         base,
         fingerprint: files.outcome.as_ref().map(|outcome| outcome.fingerprint.clone()),
         parameters: files.outcome.as_ref().map(|outcome| outcome.parameters),
@@ -135,8 +145,87 @@ pub(super) fn inventory(files: &RunFiles) -> anyhow::Result<Option<Inventory>> {
     }))
 }
 
+/// What a model with this head is for, in the words of the hub.
+fn task(head: &Head) -> &'static str {
+    match head {
+        Head::None => "feature-extraction",
+        Head::MaskedLm | Head::Pretraining => "fill-mask",
+        Head::Classification { .. } => "text-classification",
+        Head::TokenClassification { .. } => "token-classification",
+        Head::QuestionAnswering => "question-answering",
+    }
+}
+
+/// A family as its authors write it.
+fn architecture(family: Family) -> &'static str {
+    match family {
+        Family::Bert => "BERT",
+        Family::DistilBert => "DistilBERT",
+        Family::Roberta => "RoBERTa",
+        Family::MpNet => "MPNet",
+    }
+}
+
 /// Parameters and files of a model directory.
 pub(super) fn size_of(dir: &std::path::Path, quantized: bool) -> anyhow::Result<(u64, usize)> {
     let config = Bundle::read_config(dir)?;
     Ok((model_directory::shipped_bytes(dir, quantized)?, Size::of(&config).parameters()))
+}
+
+#[cfg(test)]
+mod tests {
+    use attar_report::Model;
+    use attar_text::metrics::{Metric, Score};
+
+    use super::*;
+
+    fn model(kind: ModelKind, bytes: Option<u64>) -> Model {
+        Model {
+            kind,
+            name: "a model".into(),
+            scores: vec![Score { metric: Metric::Accuracy, value: Some(0.9), interval: None, rows: 100 }],
+            classes: None,
+            difference: None,
+            kept: Some(0.95),
+            bytes,
+            parameters: None,
+            flops: None,
+            speed: None,
+        }
+    }
+
+    #[test]
+    fn a_size_that_is_not_known_is_not_said() {
+        let said = |teacher: Option<u64>, student: Option<u64>| {
+            let run = Run {
+                name: "run".into(),
+                summary: Vec::new(),
+                data: None,
+                models: vec![model(ModelKind::Teacher, teacher), model(ModelKind::Student, student)],
+                stages: Vec::new(),
+                energy: None,
+                break_even: None,
+                calibration: None,
+                mistakes: Vec::new(),
+                attention: None,
+                provenance: Vec::new(),
+                recipe: None,
+                inventory: None,
+                left_out: Vec::new(),
+            };
+            how_good(&run).unwrap()
+        };
+        let whole = said(Some(200), Some(20));
+        assert!(whole.ends_with(": 95.0 % of its teacher's, in 10 % of the bytes."), "{whole}");
+        for (teacher, student) in [(None, Some(20)), (Some(200), None)] {
+            let part = said(teacher, student);
+            assert!(part.ends_with(": 95.0 % of its teacher's."), "{part}");
+        }
+    }
+
+    #[test]
+    fn the_task_is_that_of_the_head() {
+        assert_eq!(task(&Head::TokenClassification { labels: Vec::new() }), "token-classification");
+        assert_eq!(task(&Head::None), "feature-extraction");
+    }
 }

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 use super::npy::NpyFile;
 use super::places::values;
 use super::records::Record;
-use super::{Answers, Form, RowFile, write};
+use super::{Answers, Form, RowFile, extension, write};
 use crate::commands::part_file;
 
 /// The answered rows of a file.
@@ -56,10 +56,21 @@ impl Output {
             Some(out) => {
                 let is_same = matches!((file.data.canonicalize(), out.canonicalize()), (Ok(a), Ok(b)) if a == b);
                 ensure!(!is_same, "{} is read and cannot be written too: name another --out", out.display());
-                let extension = out.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+                let [extension, own] = [out, file.data].map(extension);
                 match (extension.as_deref(), form) {
                     (Some("npy"), _) => Kind::Npy(NpyFile::new(out)?),
                     (Some("jsonl" | "ndjson"), Form::Separated { .. }) => Kind::Objects(To::file(out)?),
+                    // The name would say another separator than the rows have.
+                    (Some("csv"), Form::Separated { by: b'\t', .. })
+                    | (Some("tsv" | "tab"), Form::Separated { by: b',', .. })
+                        if own != extension =>
+                    {
+                        bail!(
+                            "{}: rows are written with the separator they were read with: name a file of the same kind as \
+                             --out, or a .jsonl file",
+                            out.display()
+                        )
+                    }
                     (Some("csv" | "tsv" | "tab"), Form::Json) => bail!(
                         "{}: objects have no columns to write as a table: name a .jsonl file as --out",
                         out.display()
@@ -74,6 +85,11 @@ impl Output {
     /// The form of the rows, if they are written as they are.
     pub(super) fn form(&self) -> Option<Form> {
         matches!(self.kind, Kind::Own(_)).then_some(self.form)
+    }
+
+    /// The names that objects must not have already: those of the answers. An array has no names.
+    pub(super) fn added(&self) -> &'static [&'static str] {
+        if matches!(self.kind, Kind::Npy(_)) { &[] } else { self.added }
     }
 
     /// A row with nothing in it.
@@ -91,6 +107,15 @@ impl Output {
             && let Some(name) = self.added.iter().find(|name| header.iter().any(|column| column == *name))
         {
             bail!("line {}: there is a column `{name}` already: remove or rename it", record.line);
+        }
+        let twice = header.iter().enumerate().find(|(place, name)| header[..*place].contains(name));
+        if matches!(self.kind, Kind::Objects(_))
+            && let Some((_, twice)) = twice
+        {
+            bail!(
+                "line {}: two columns are named `{twice}`: rename one, since an object has one value for each name",
+                record.line
+            );
         }
         match &mut self.kind {
             Kind::Own(to) => {
@@ -180,6 +205,8 @@ impl To {
             To::File { part, mut writer, place } => {
                 let unwritable = || format!("{} cannot be written", place.display());
                 writer.flush().with_context(unwritable)?;
+                // Else a crash of the machine could leave the name without the rows.
+                part.as_file().sync_all().with_context(unwritable)?;
                 part.persist(&place).with_context(unwritable)?;
                 Ok(())
             }

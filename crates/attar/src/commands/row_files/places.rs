@@ -7,10 +7,6 @@ use serde_json::Value;
 use super::records::Record;
 use super::{Form, RowFile};
 
-/// Keys that a row has after `predict` has answered it: a second answer beside the first would be taken for it.
-const PREDICTED: [&str; 5] =
-    ["predicted_label", "predicted_labels", "predicted_probabilities", "predicted_probability", "predicted_score"];
-
 /// Where the texts of a row are.
 #[derive(Debug)]
 pub(super) enum Places {
@@ -72,7 +68,7 @@ pub(super) fn texts_of(
         (Places::Keys(text, pair), _) => {
             let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
             let object: serde_json::Map<String, Value> = serde_json::from_slice(body).context("expected an object")?;
-            if let Some(key) = PREDICTED.iter().chain(added).find(|key| object.contains_key(**key)) {
+            if let Some(key) = added.iter().find(|key| object.contains_key(**key)) {
                 bail!("there is a key `{key}` already: remove or rename it");
             }
             let take = |key: &String| match object.get(key) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use attar_text::metrics::Metric;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -76,7 +77,7 @@ pub(super) struct Progress {
     pub(super) step: usize,
     /// The losses of the stage in the order of its updates: the sum first, then each objective.
     pub(super) losses: BTreeMap<String, Vec<f64>>,
-    /// The last score, and the best one of the run.
+    /// The last score, and the best one of the stage.
     pub(super) score: Option<(String, f64, f64)>,
     pub(super) watts: Option<Read>,
     pub(super) joules: Option<Read>,
@@ -103,6 +104,10 @@ impl Progress {
         match event {
             Logged::Began {} => self.began = Some(time),
             Logged::Stage { stage, name, steps, done } => {
+                // Another stage may have another metric.
+                if stage != self.stage {
+                    self.score = None;
+                }
                 (self.stage, self.name, self.steps, self.step) = (stage, name, steps, done);
                 self.since = Some((done, time));
                 self.losses.clear();
@@ -118,7 +123,9 @@ impl Progress {
             }
             Logged::Evaluated { score } => {
                 if let Some(value) = score.value {
-                    let best = self.score.as_ref().map_or(value, |(_, _, best)| best.max(value));
+                    let is_error = Metric::from_name(&score.metric).is_ok_and(|metric| !metric.higher_is_better());
+                    let better: fn(f64, f64) -> f64 = if is_error { f64::min } else { f64::max };
+                    let best = self.score.as_ref().map_or(value, |(_, _, best)| better(*best, value));
                     self.score = Some((score.metric, value, best));
                 }
             }
@@ -172,14 +179,21 @@ mod tests {
         assert_eq!((progress.elapsed(), progress.left()), (Some(11.0), Some(30.0)));
         assert_eq!((progress.speed, progress.joules.unwrap().value, progress.watts), (1000.0, 5.0, None));
         assert_eq!(progress.losses.keys().collect::<Vec<_>>(), ["  hidden", "loss"]);
-        let score = |value| {
+        let score = |metric: &str, value: f64| {
             format!(
-                "\"event\":\"evaluated\",\"stage\":0,\"step\":10,\"best\":true,\"score\":{{\"metric\":\"accuracy\",\"value\":{value}}}"
+                "\"event\":\"evaluated\",\"stage\":0,\"step\":10,\"best\":true,\"score\":{{\"metric\":\"{metric}\",\"value\":{value}}}"
             )
         };
-        progress.take(&at(12, &score(0.9)));
-        progress.take(&at(13, &score(0.8)));
+        progress.take(&at(12, &score("accuracy", 0.9)));
+        progress.take(&at(13, &score("accuracy", 0.8)));
         assert_eq!(progress.score, Some(("accuracy".into(), 0.8, 0.9)));
+        // The next stage has a metric of its own, of which less is better.
+        progress.take(&at(13, "\"event\":\"stage\",\"stage\":1,\"name\":\"scores\",\"steps\":40,\"done\":0"));
+        assert_eq!(progress.score, None);
+        let error = Metric::MeanSquaredError.name();
+        progress.take(&at(13, &score(error, 0.25)));
+        progress.take(&at(13, &score(error, 0.5)));
+        assert_eq!(progress.score, Some((error.into(), 0.5, 0.25)));
         assert!(!progress.has_ended());
         progress.take(&at(14, "\"event\":\"finished\",\"student\":null"));
         assert!(progress.has_ended());
