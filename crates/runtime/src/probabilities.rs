@@ -48,7 +48,8 @@ mod tests {
             assert!(found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-7));
         };
         let names = || vec!["no".to_owned(), "yes".to_owned()];
-        close(probabilities(&Target::Labels(names()), &[1000.0, 1000.0 + 3f32.ln()]), &[0.25, 0.75]);
+        close(probabilities(&Target::Labels(names()), &[0.0, 3f32.ln()]), &[0.25, 0.75]);
+        close(probabilities(&Target::Labels(names()), &[1000.0, 1000.0]), &[0.5, 0.5]);
         close(probabilities(&Target::MultiLabel(names()), &[2.0, 0.0]), &[0.880_797_078, 0.5]);
         close(probabilities(&Target::Regression, &[2.5]), &[2.5]);
     }

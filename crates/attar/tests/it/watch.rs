@@ -1,6 +1,6 @@
 //! `attar watch`: a run that has ended, and one that goes on.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use crate::common::{attar, fail, succeed, workshop, write};
@@ -39,11 +39,13 @@ fn events_are_followed_as_they_are_written() {
 #[test]
 fn a_signal_ends_the_view() {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), "events.jsonl", "");
+    let written = std::fs::read_to_string(workshop().join("teacher/events.jsonl")).unwrap();
+    write(folder.path(), "events.jsonl", &written[..written.len() / 2]);
     let mut watching = attar(folder.path(), &["watch", "."]).stdout(Stdio::piped()).spawn().unwrap();
-    // Until it listens the signal would end it too, as any program.
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    std::process::Command::new("kill").args(["-INT", &watching.id().to_string()]).status().unwrap();
+    // Its first line tells that it listens. The other signal may be ignored, as it is of a test in the background.
+    let mut line = String::new();
+    BufReader::new(watching.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    std::process::Command::new("kill").args(["-TERM", &watching.id().to_string()]).status().unwrap();
     let status = watching.wait().unwrap();
-    assert!(status.success(), "{status}");
+    assert!(status.success(), "{status}: {line}");
 }
