@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Distill(Box<DistillArgs>),
     /// Train an encoder on raw text: it guesses pieces that are hidden from it (masked language modeling).
     Pretrain(pretrain::PretrainArgs),
-    /// Make new rows of training rows by other words, for a teacher to label.
+    /// Make new training rows by replacing words, for a teacher to label.
     Augment(augment::AugmentArgs),
     /// Make and score teachers and students of many tasks by several seeds: GLUE, or any known data sets.
     Glue(Box<glue::GlueArgs>),

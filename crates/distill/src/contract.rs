@@ -1,7 +1,7 @@
-//! A contract between a teacher and its student: above which confidence the student may answer in the teacher's place.
+//! A contract between a teacher and its student: from which confidence on the student may answer in the teacher's place.
 //!
 //! Most texts are easy, and of those a student says what its teacher would say. How sure it has to be for that is
-//! found on one half of some rows that neither was trained on ([`Halves`]), and tested on the other: the share of
+//! found on one half of some rows that neither was trained on ([`Split`]), and tested on the other: the share of
 //! answers that agree is then at least what was asked for, with the confidence that was asked for, by the exact bound
 //! of the binomial distribution ([`lower_bound`]). [`find`] does both.
 //!
@@ -20,14 +20,14 @@ use crate::Error;
 
 pub use bound::{least_rows, lower_bound};
 pub use saving::{Cost, Saving};
-pub use search::{Agreed, Counts, Terms, TermsError, find};
+pub use search::{Counts, Requirements, RequirementsError, Threshold, find};
 
 /// The file of a contract in the folder of its student.
 pub const CONTRACT_FILE: &str = "contract.json";
 
-/// What the student says of a row beside what the teacher says.
+/// A student's answer to a row held against its teacher's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
+pub struct Comparison {
     /// How sure the student is: [`attar_runtime::confidence`].
     pub confidence: f64,
     /// Whether both say the same.
@@ -37,23 +37,23 @@ pub struct Judged {
 /// Rows in two halves by their texts, so that rows with the same texts are in the same half, and the same row is in
 /// the same half in every file.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Halves {
+pub struct Split {
     /// Rows to find a threshold by.
-    pub found: Vec<usize>,
+    pub selection: Vec<usize>,
     /// Rows to test it by.
-    pub tested: Vec<usize>,
+    pub test: Vec<usize>,
 }
 
-impl Halves {
+impl Split {
     /// The halves of these rows.
-    pub fn of(data: &attar_text::labeled::Dataset) -> Halves {
-        let mut halves = Halves::default();
+    pub fn of(data: &attar_text::labeled::Dataset) -> Split {
+        let mut split = Split::default();
         for (row, example) in data.examples.iter().enumerate() {
             // The lowest bit: records of rows keep the smallest hashes, and so know nothing of it.
-            let is_tested = crate::row_record::hash(example) & 1 == 1;
-            if is_tested { &mut halves.tested } else { &mut halves.found }.push(row);
+            let is_test = crate::row_record::hash(example) & 1 == 1;
+            if is_test { &mut split.test } else { &mut split.selection }.push(row);
         }
-        halves
+        split
     }
 }
 
@@ -83,14 +83,14 @@ pub fn path_of(student: &Path) -> PathBuf {
 pub struct Contract {
     /// Version of this form.
     pub version: u32,
-    /// SHA-256 of the teacher's configuration and weights, in the precision that it answered in.
+    /// Fingerprint of the teacher ([`identity`]).
     pub teacher: String,
     /// The same of the student.
     pub student: String,
     /// What was asked for.
-    pub terms: Terms,
-    /// What holds.
-    pub agreed: Agreed,
+    pub requirements: Requirements,
+    /// The threshold that holds.
+    pub threshold: Threshold,
     /// What a text costs and what is saved; none where it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saving: Option<Saving>,
@@ -145,14 +145,14 @@ mod tests {
     fn a_contract_is_that_of_its_student() {
         let folder = tempfile::tempdir().unwrap();
         let path = path_of(folder.path());
-        let sure = vec![Judged { confidence: 0.9, agrees: true }; 400];
-        let terms = Terms::new(0.99, 0.95).unwrap();
+        let sure = vec![Comparison { confidence: 0.9, agrees: true }; 400];
+        let requirements = Requirements::new(0.99, 0.95).unwrap();
         let contract = Contract {
             version: Contract::VERSION,
             teacher: "xyz".into(),
             student: "abc".into(),
-            terms,
-            agreed: find(&sure, &sure, terms).unwrap(),
+            requirements,
+            threshold: find(&sure, &sure, requirements).unwrap(),
             saving: None,
         };
         let told = |student| Contract::read(&path, student, "xyz").map_err(|e| e.to_string());
@@ -179,10 +179,10 @@ mod tests {
             sha256: String::new(),
             path: None,
         };
-        let Halves { found, tested } = Halves::of(&data);
-        assert_eq!(found.len() + tested.len(), 4000);
+        let Split { selection, test } = Split::of(&data);
+        assert_eq!(selection.len() + test.len(), 4000);
         // Four standard deviations of 2,000 tosses, twice each.
-        assert!((1820..=2180).contains(&found.len()), "{}", found.len());
-        assert!(found.iter().all(|row| found.binary_search(&((row + 2000) % 4000)).is_ok()));
+        assert!((1820..=2180).contains(&selection.len()), "{}", selection.len());
+        assert!(selection.iter().all(|row| selection.binary_search(&((row + 2000) % 4000)).is_ok()));
     }
 }

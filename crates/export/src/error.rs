@@ -46,7 +46,7 @@ pub enum Error {
         allowed: f64,
     },
     /// Something that the format cannot express.
-    #[error("{format} has no room for {what}: {way_out}")]
+    #[error("{format} does not support {what}: {way_out}")]
     Unsupported {
         /// The format.
         format: &'static str,
@@ -54,6 +54,14 @@ pub enum Error {
         what: String,
         /// What to do instead.
         way_out: &'static str,
+    },
+    /// A number that half precision cannot hold.
+    #[error("`{name}` contains {number}, too large for a 16-bit float: export in f32")]
+    TooLargeForHalf {
+        /// The tensor.
+        name: String,
+        /// The number.
+        number: f32,
     },
     /// The model could not be read or written.
     #[error(transparent)]

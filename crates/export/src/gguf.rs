@@ -64,11 +64,9 @@ pub fn export(bundle: &Bundle, name: &str, floats: FloatType) -> Result<Vec<u8>,
     };
     let put = |writer: &mut Writer, from: &str, to: &str, half: bool| -> Result<(), Error> {
         let tensor: &Tensor = tensor(from);
-        writer.tensor(to, tensor, half && floats == FloatType::F16).map_err(|number| Error::Unsupported {
-            format: "a 16-bit float",
-            what: format!("{number} of `{from}`"),
-            way_out: "export in f32",
-        })
+        writer
+            .tensor(to, tensor, half && floats == FloatType::F16)
+            .map_err(|number| Error::TooLargeForHalf { name: from.into(), number })
     };
     put(&mut writer, "embeddings.word_embeddings.weight", "token_embd.weight", true)?;
     // These two stay in 32 bits: rows of them are added to each other.
@@ -93,12 +91,12 @@ pub fn export(bundle: &Bundle, name: &str, floats: FloatType) -> Result<Vec<u8>,
 fn check(bundle: &Bundle) -> Result<u32, Error> {
     let config = &bundle.config;
     let no = |what: String, way_out| Err(Error::Unsupported { format: FORMAT, what, way_out });
-    const GRAPH: &str = "export it as a graph of ONNX, which has room for it";
+    const GRAPH: &str = "export it as an ONNX graph, which supports it";
     if config.family != Family::Bert {
         return no(format!("an encoder of the family {:?}", config.family), GRAPH);
     }
     if config.head != Head::None && !config.encodes_pairs_separately() {
-        return no("a head of this kind: it gives vectors alone".into(), GRAPH);
+        return no("models with a head (it gives vectors alone)".into(), GRAPH);
     }
     if config.activation == Activation::Relu {
         return no("ReLU between the dense layers".into(), GRAPH);

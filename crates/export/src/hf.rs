@@ -79,11 +79,7 @@ pub fn write(bundle: &Bundle, dir: &Path, floats: FloatType) -> Result<Vec<Strin
         });
     }
     if let Some((name, number)) = first_beyond(&bundle.weights) {
-        return Err(Error::Unsupported {
-            format: "a 16-bit float",
-            what: format!("{number} of `{name}`"),
-            way_out: "export in f32",
-        });
+        return Err(Error::TooLargeForHalf { name: name.to_owned(), number });
     }
     bundle.config.extra.insert("torch_dtype".into(), "float16".into());
     let named: Vec<(String, Half<'_>)> =

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::inventory::Inventory;
 
 /// What is known of one run. Lists may be empty; what is missing stands in `left_out`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Run {
     /// Its name: that of its folder.
     pub name: String,

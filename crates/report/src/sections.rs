@@ -66,7 +66,7 @@ fn of_suite(suite: &Suite) -> Vec<Block> {
                 or_unknown(line.joules_per_thousand, |joules| format!("{joules:.3}")),
             ]
         };
-        let head = ["task", "model", "metric", "score", "kept", "size", "µs a text", "J for 1,000 texts"];
+        let head = ["task", "model", "metric", "score", "retained", "bytes", "µs/text", "J/1,000 texts"];
         Block::Table(Table::new(caption, &head, lines.iter().map(row).collect()))
     };
     let mut blocks = vec![Block::Heading(2, format!("Suite {}", suite.name))];

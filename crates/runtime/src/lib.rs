@@ -65,6 +65,6 @@ pub use error::{Error, InputError};
 pub use options::Options;
 pub use output::Output;
 pub use precision::Precision;
-pub use probabilities::{confidence, probabilities};
+pub use probabilities::{confidence, probabilities, softmax};
 pub use session::{Entity, Session, Span, Tag, Text};
 pub use trace::{LayerBuffers, RelationBuffers, TraceBuffers};

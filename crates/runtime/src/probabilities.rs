@@ -8,13 +8,16 @@ pub fn probabilities(target: &Target, logits: &[f32]) -> Vec<f64> {
     match target {
         Target::Regression => logits.iter().map(|&logit| logit.into()).collect(),
         Target::MultiLabel(_) => logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp())).collect(),
-        Target::Labels(_) => {
-            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
-            let sum: f64 = exponentials.iter().sum();
-            exponentials.into_iter().map(|x| x / sum).collect()
-        }
+        Target::Labels(_) => softmax(logits),
     }
+}
+
+/// Shares that add up to 1, computed in double precision. `-inf` has a share of 0.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.into_iter().map(|x| x / sum).collect()
 }
 
 /// How sure a model is of its answer to a text, from 0 to 1: the probability of the most probable class, or, where a

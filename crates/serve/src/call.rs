@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
-use crate::cascade::{self, Cascade, Drift};
+use crate::cascade::{self, AuditCounts, Cascade};
 use crate::encode::{Source, Truncation, encode};
 use crate::engine::{Job, Material, Outcome, Task};
 use crate::error::{ErrorType, Refusal};
@@ -99,7 +99,7 @@ impl Call {
         let target = student.target()?;
         let own = self.compute(Task::Logits, sources.clone(), truncation).await?;
         let mut logits: Vec<Vec<f32>> = own.into_iter().map(Outcome::numbers).collect();
-        let is_sure = |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= watched.terms.threshold);
+        let is_sure = |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= watched.config.threshold);
         let unsure: Vec<usize> = (0..logits.len()).filter(|&input| !is_sure(&logits[input])).collect();
         let audits: Vec<usize> =
             (0..logits.len()).filter(|&input| is_sure(&logits[input]) && watched.is_audited()).collect();
@@ -278,9 +278,9 @@ async fn audit(
         let row: Vec<f32> = order.iter().map(|&place| row[place]).collect();
         let agrees = cascade::same_answer(target, own, &row);
         server.metrics.audited(&student.name, agrees);
-        if let Some(Drift { audits, agreed }) = watched.audited(agrees) {
-            let Cascade { student, teacher, agree, .. } = watched.terms.clone();
-            (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: agree });
+        if let Some(AuditCounts { audits, agreed }) = watched.audited(agrees) {
+            let Cascade { student, teacher, promised, .. } = watched.config.clone();
+            (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: promised });
         }
     }
 }

@@ -27,10 +27,10 @@ pub struct Cascade {
     pub teacher: String,
     /// The student answers where its confidence ([`attar_runtime::confidence`]) is at least this.
     pub threshold: f64,
-    /// Share of its answers that were agreed to be the teacher's.
-    pub agree: f64,
+    /// Share of its answers that the contract promises to be the teacher's.
+    pub promised: f64,
     /// Share of its answers that are asked of the teacher too, from 0 to 1.
-    pub audit: f64,
+    pub audit_share: f64,
 }
 
 impl Cascade {
@@ -42,43 +42,43 @@ impl Cascade {
 
 /// A cascade while it is served.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) terms: Cascade,
+pub(crate) struct ActiveCascade {
+    pub(crate) config: Cascade,
     /// Answers of the student alone so far.
-    sure: AtomicU64,
-    recent: Mutex<Drift>,
+    student_answers: AtomicU64,
+    recent: Mutex<AuditCounts>,
 }
 
-/// The last 1,000 to 2,000 audits, told when the student's answers are not any more what was agreed.
+/// Counts over at most the last 2,000 audits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Drift {
+pub(crate) struct AuditCounts {
     pub(crate) audits: u64,
     pub(crate) agreed: u64,
 }
 
-impl Watched {
-    pub(crate) fn new(terms: Cascade) -> Watched {
-        Watched { terms, sure: AtomicU64::new(0), recent: Mutex::default() }
+impl ActiveCascade {
+    pub(crate) fn new(config: Cascade) -> ActiveCascade {
+        ActiveCascade { config, student_answers: AtomicU64::new(0), recent: Mutex::default() }
     }
 
     /// Whether one more answer of the student is to be audited: evenly, so that the share is kept in any stretch.
     pub(crate) fn is_audited(&self) -> bool {
-        let before = self.sure.fetch_add(1, Ordering::Relaxed) as f64;
-        (before * self.terms.audit).floor() < ((before + 1.0) * self.terms.audit).floor()
+        let before = self.student_answers.fetch_add(1, Ordering::Relaxed) as f64;
+        (before * self.config.audit_share).floor() < ((before + 1.0) * self.config.audit_share).floor()
     }
 
     /// Counts an audit. A drift is told where so few of the recent ones agree that with the agreed share it would happen once in
     /// a million looks.
-    pub(crate) fn audited(&self, agrees: bool) -> Option<Drift> {
+    pub(crate) fn audited(&self, agrees: bool) -> Option<AuditCounts> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.audits += 1;
         recent.agreed += u64::from(agrees);
         let seen = *recent;
         if seen.audits >= MOST_AUDITS {
-            *recent = Drift { audits: seen.audits / 2, agreed: seen.agreed.div_ceil(2) };
+            *recent = AuditCounts { audits: seen.audits / 2, agreed: seen.agreed.div_ceil(2) };
         }
         let is_looked_at = seen.audits.is_multiple_of(LEAST_AUDITS);
-        (is_looked_at && has_drifted(seen.audits, seen.agreed, self.terms.agree)).then_some(seen)
+        (is_looked_at && has_drifted(seen.audits, seen.agreed, self.config.promised)).then_some(seen)
     }
 }
 
@@ -160,31 +160,31 @@ fn largest(row: &[f32]) -> usize {
 mod tests {
     use super::*;
 
-    fn watched(audit: f64) -> Watched {
+    fn active(audit_share: f64) -> ActiveCascade {
         let (student, teacher) = ("small".to_owned(), "large".to_owned());
-        Watched::new(Cascade { student, teacher, threshold: 0.9, agree: 0.99, audit })
+        ActiveCascade::new(Cascade { student, teacher, threshold: 0.9, promised: 0.99, audit_share })
     }
 
     #[test]
     fn a_share_of_answers_is_audited() {
         for (audit, expected) in [(0.0, 0), (0.01, 10), (0.25, 250), (1.0, 1000)] {
-            let watched = watched(audit);
-            assert_eq!((0..1000).filter(|_| watched.is_audited()).count(), expected, "{audit}");
+            let active = active(audit);
+            assert_eq!((0..1000).filter(|_| active.is_audited()).count(), expected, "{audit}");
         }
     }
 
     #[test]
     fn drift_is_told_when_chance_cannot_explain_it() {
         // 99 of 100 is as agreed.
-        let steady = watched(1.0);
+        let steady = active(1.0);
         assert!((0..10_000).all(|audit| steady.audited(audit % 100 != 0).is_none()));
         // A change shows soon however long it went well.
         let later = (0..1000).position(|audit| steady.audited(audit % 5 != 0).is_some());
         assert!(later.is_some_and(|audits| audits < 300), "{later:?}");
         // 90 of 100 is not.
-        let drifting = watched(1.0);
-        let told: Vec<Drift> = (0..300).filter_map(|audit| drifting.audited(audit % 10 != 0)).collect();
-        assert_eq!(told[0], Drift { audits: 100, agreed: 90 });
+        let drifting = active(1.0);
+        let told: Vec<AuditCounts> = (0..300).filter_map(|audit| drifting.audited(audit % 10 != 0)).collect();
+        assert_eq!(told[0], AuditCounts { audits: 100, agreed: 90 });
         assert_eq!(told.len(), 3);
         assert!(!has_drifted(100, 98, 0.99), "two in a hundred happen");
         assert!(has_drifted(100, 0, 0.99));

@@ -50,7 +50,7 @@ pub enum Event {
         /// Why.
         error: String,
     },
-    /// A student in a cascade agrees with its teacher less than was agreed.
+    /// A student in a cascade agrees with its teacher less than its contract promises.
     Drift {
         /// The student.
         student: String,
@@ -60,7 +60,7 @@ pub enum Event {
         audits: u64,
         /// Those that were the same.
         agreed: u64,
-        /// The share that was agreed.
+        /// The share that the contract promises.
         expected: f64,
     },
     /// Something about a bundle that its operator should know.

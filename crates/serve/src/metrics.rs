@@ -184,7 +184,7 @@ impl Metrics {
 
     /// An answer of a cascade's student was held against its teacher's.
     pub(crate) fn audited(&self, student: &str, agrees: bool) {
-        let labels = vec![("student", student.to_owned()), ("agrees", agrees.to_string())];
+        let labels = vec![("student", student.to_owned()), ("agreed", agrees.to_string())];
         self.audits.get_or_create(&labels).inc();
     }
 

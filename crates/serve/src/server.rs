@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::batch::BatchPolicy;
 use crate::bundle::{Bundle, NamedBundle, check_name};
-use crate::cascade::{self, Cascade, Watched};
+use crate::cascade::{self, ActiveCascade, Cascade};
 use crate::energy::Energy;
 use crate::engine::Engine;
 use crate::error::{ErrorType, Refusal, ServeError};
@@ -92,7 +92,7 @@ pub enum Listening {
 pub struct Server {
     named: Vec<NamedBundle>,
     loaded: RwLock<Vec<Arc<Bundle>>>,
-    cascades: Vec<Watched>,
+    cascades: Vec<ActiveCascade>,
     pub(crate) engine: Engine,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) batches: BatchPolicy,
@@ -167,7 +167,7 @@ impl Server {
         Ok(Server {
             named,
             loaded,
-            cascades: options.cascades.into_iter().map(Watched::new).collect(),
+            cascades: options.cascades.into_iter().map(ActiveCascade::new).collect(),
             engine,
             metrics,
             batches: options.batches,
@@ -298,9 +298,9 @@ impl Server {
     }
 
     /// The cascade that a bundle begins, and its teacher.
-    pub(crate) fn cascade(&self, student: &Bundle) -> Option<(&Watched, Arc<Bundle>)> {
-        let watched = self.cascades.iter().find(|cascade| cascade.terms.student == student.name)?;
-        Some((watched, self.bundle(&watched.terms.teacher).ok()?))
+    pub(crate) fn cascade(&self, student: &Bundle) -> Option<(&ActiveCascade, Arc<Bundle>)> {
+        let watched = self.cascades.iter().find(|cascade| cascade.config.student == student.name)?;
+        Some((watched, self.bundle(&watched.config.teacher).ok()?))
     }
 
     /// Reads all bundles again, one after the other; each that cannot be read keeps its former state. What was accepted
@@ -311,7 +311,7 @@ impl Server {
         for (index, named) in self.named.iter().enumerate() {
             let to_load = named.clone();
             let bundle = named.name.clone();
-            let is_bound = self.cascades.iter().any(|cascade| cascade.terms.has(&bundle));
+            let is_bound = self.cascades.iter().any(|cascade| cascade.config.has(&bundle));
             let loaded = match is_bound {
                 false => tokio::task::spawn_blocking(move || Bundle::load(&to_load)).await,
                 // A contract is about the weights that it was made with.

@@ -56,7 +56,7 @@ async function begin(source, name) {
   const [does, example] = TASKS[model.info.task];
   const { layers, hidden, precision, labels } = model.info;
   say(`${name}: ${does}${labels.length ? ` (${labels.length} labels)` : ""}, ${layers} layers of ${hidden}, ${precision}. Ready after ${seconds.toFixed(2)} s.`);
-  const isPair = model.info.takesPairs || model.info.task === "embed";
+  const isPair = model.info.requiresPairs || model.info.task === "embed";
   at("second-box").hidden = !isPair;
   at("second-label").textContent = model.info.task === "answer" ? "Text to look for the answer in" : "Text to compare with";
   if (isPair && !at("second").value) {
@@ -96,12 +96,12 @@ async function show() {
 }
 
 async function answer(text, second) {
-  const { task, takesPairs } = model.info;
+  const { task, requiresPairs } = model.info;
   const started = performance.now();
   const found = await {
-    classify: () => model.predict(text, takesPairs ? second : undefined),
+    classify: () => model.predict(text, requiresPairs ? second : undefined),
     "multi-label": () => model.predict(text),
-    score: () => model.predict(text, takesPairs ? second : undefined),
+    score: () => model.predict(text, requiresPairs ? second : undefined),
     tag: () => model.tag(text),
     answer: () => model.answer(text, second),
     embed: () => model.embed([text, second]),

@@ -1,10 +1,10 @@
-/** What a model is read from: an address, a response, a file of the visitor's, or bytes. */
+/** What a model is read from: a URL, a Request, a Response, a File or other Blob, or bytes. */
 export type ModelSource = string | URL | Request | Response | Blob | ArrayBuffer | Uint8Array;
 
 export interface LoadOptions {
-  /** Called while bytes come in; `total` is there where the server tells it. */
+  /** Called as bytes arrive; `total` is set if the server sends the size. */
   onProgress?: (progress: { loaded: number; total?: number }) => void;
-  /** Ends the loading. */
+  /** Cancels the loading. */
   signal?: AbortSignal;
   /** Whether the model computes in a worker of its own, so that a page stays responsive; by default where there are workers. */
   worker?: boolean;
@@ -12,11 +12,11 @@ export interface LoadOptions {
   engine?: string | URL;
 }
 
-export interface Info {
+export interface ModelInfo {
   /** What the model does. */
   task: "classify" | "multi-label" | "score" | "tag" | "answer" | "embed";
-  /** Whether it takes two texts at a time, and no single one. */
-  takesPairs: boolean;
+  /** Whether it only accepts two texts at a time. */
+  requiresPairs: boolean;
   labels: string[];
   layers: number;
   hidden: number;
@@ -56,7 +56,7 @@ export interface Span {
   noAnswer: number;
 }
 
-export interface Encoded {
+export interface Tokenization {
   ids: number[];
   types: number[];
   tokens: string[];
@@ -66,24 +66,24 @@ export interface Encoded {
 /** A model. A list of texts is answered by a list; many texts at a time are faster than one after the other. */
 export class Model {
   private constructor();
-  readonly info: Readonly<Info>;
+  readonly info: Readonly<ModelInfo>;
   readonly labels: string[];
   /** Labels with their probabilities, the most probable first. `pairs` are second texts, one for each. */
   predict(text: string, pair?: string): Promise<LabelScore[]>;
   predict(texts: string[], pairs?: string[]): Promise<LabelScore[][]>;
-  /** What the head gives, in the order of `labels`. */
+  /** Raw scores of the head, in the order of `labels`. */
   logits(text: string, pair?: string): Promise<Float32Array>;
   logits(texts: string[], pairs?: string[]): Promise<Float32Array[]>;
   /** Vectors. */
   embed(text: string): Promise<Float32Array>;
   embed(texts: string[]): Promise<Float32Array[]>;
-  /** What words name. */
+  /** Entities in a text. */
   tag(text: string): Promise<Entity[]>;
   tag(texts: string[]): Promise<Entity[][]>;
   /** The words of a context that answer a question; null where it has no words. */
   answer(question: string, context: string): Promise<Span | null>;
   /** A text as the model reads it. */
-  tokenize(text: string, pair?: string): Promise<Encoded>;
+  tokenize(text: string, pair?: string): Promise<Tokenization>;
   /** Ends the worker and frees the memory. */
   dispose(): void;
 }

@@ -1,35 +1,35 @@
-// Models on the machine of whoever asks: `const model = await load("student.attar")`. See index.d.ts.
+// Models on the user's own machine: `const model = await load("student.attar")`. See index.d.ts.
 
 import { LocalModel, prepare } from "./model.js";
 
-/** Loads a model, in a worker where there are such. */
+/** Loads a model, in a worker where workers exist. */
 export async function load(source, { onProgress, signal, worker = typeof Worker !== "undefined", engine } = {}) {
   const bytes = await read(source, onProgress, signal);
-  // Relative to whoever asks, in a worker too.
+  // Relative to the page, in a worker too.
   const at = engine && new URL(engine, globalThis.location?.href ?? import.meta.url);
   if (!worker) {
     await prepare(at);
-    return new Model(new Here(new LocalModel(bytes)));
+    return new Model(new LocalBackend(new LocalModel(bytes)));
   }
-  const there = new There();
+  const backend = new WorkerBackend();
   try {
-    // What is given to a worker is gone here: bytes of the caller's are copied.
+    // A buffer transferred to a worker is lost here: the caller's own bytes are copied first.
     const given = source instanceof Uint8Array || source instanceof ArrayBuffer;
     const whole = given ? bytes.slice().buffer : bytes.buffer;
-    there.info = await there.call("load", [whole, at?.href], [whole]);
+    backend.info = await backend.call("load", [whole, at?.href], [whole]);
   } catch (error) {
-    there.end();
+    backend.end();
     throw error;
   }
-  return new Model(there);
+  return new Model(backend);
 }
 
 export class Model {
-  #place;
+  #backend;
 
-  constructor(place) {
-    this.#place = place;
-    this.info = Object.freeze(place.info);
+  constructor(backend) {
+    this.#backend = backend;
+    this.info = Object.freeze(backend.info);
   }
 
   get labels() {
@@ -53,15 +53,15 @@ export class Model {
   }
 
   async answer(question, context) {
-    return this.#place.call("answer", [string(question, "question"), string(context, "context")]);
+    return this.#backend.call("answer", [string(question, "question"), string(context, "context")]);
   }
 
   async tokenize(text, pair) {
-    return this.#place.call("tokenize", [string(text, "text"), pair === undefined ? undefined : string(pair, "pair")]);
+    return this.#backend.call("tokenize", [string(text, "text"), pair === undefined ? undefined : string(pair, "pair")]);
   }
 
   dispose() {
-    this.#place.end();
+    this.#backend.end();
   }
 
   /** The answers to a list of texts, or the one to a text. */
@@ -69,13 +69,13 @@ export class Model {
     const isList = Array.isArray(texts);
     const values = [strings(texts, "text")];
     if (call === "predict" || call === "logits") values.push(pairs === undefined ? [] : strings(pairs, "pair"));
-    const answers = await this.#place.call(call, values);
+    const answers = await this.#backend.call(call, values);
     return isList ? answers : answers[0];
   }
 }
 
 /** A model in this thread. */
-class Here {
+class LocalBackend {
   #model;
 
   constructor(model) {
@@ -93,7 +93,7 @@ class Here {
 }
 
 /** A model in a worker. */
-class There {
+class WorkerBackend {
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   #waiting = new Map();
   #last = 0;
@@ -138,7 +138,7 @@ async function read(source, onProgress, signal) {
   if (typeof Blob !== "undefined" && source instanceof Blob) source = new Response(source.stream(), { headers: { "content-length": source.size } });
   const response = source instanceof Response ? source : await fetch(source, { signal });
   if (!response.ok) throw new Error(`${response.url || source}: the server answered ${response.status} ${response.statusText}`.trim());
-  // Of a packed transfer the header tells the packed length.
+  // With a content encoding the header gives the compressed length.
   const stated = response.headers.get("content-encoding") ? null : Number(response.headers.get("content-length"));
   const total = stated || undefined;
   const parts = [];

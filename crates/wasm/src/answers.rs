@@ -13,7 +13,7 @@ pub struct LabelScore {
 
 /// Words that name something.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EntityFound {
+pub struct Entity {
     /// Their label.
     pub label: String,
     /// Mean of the probabilities of the words.
@@ -28,7 +28,7 @@ pub struct EntityFound {
 
 /// Words of a context that answer a question.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SpanFound {
+pub struct Span {
     /// The words.
     pub text: String,
     /// Where they begin in the context, in UTF-16 units.
@@ -44,7 +44,7 @@ pub struct SpanFound {
 
 /// A text as a model reads it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Encoded {
+pub struct Tokenization {
     /// Ids of the tokens, special ones included.
     pub ids: Vec<u32>,
     /// 0 for tokens of the first text, 1 for those of the second where the model tells them apart.
@@ -58,11 +58,11 @@ pub struct Encoded {
 /// What a model is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Info {
+pub struct ModelInfo {
     /// What it does: `classify`, `multi-label`, `score`, `tag`, `answer` or `embed`.
     pub task: &'static str,
     /// Whether it takes two texts at a time, and no single one.
-    pub takes_pairs: bool,
+    pub requires_pairs: bool,
     /// Labels by id; none where it has none.
     pub labels: Vec<String>,
     /// Layers.

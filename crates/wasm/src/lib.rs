@@ -22,5 +22,5 @@ mod bindings;
 mod model;
 mod utf16;
 
-pub use answers::{Encoded, EntityFound, Info, LabelScore, SpanFound};
+pub use answers::{Entity, LabelScore, ModelInfo, Span, Tokenization};
 pub use model::Model;

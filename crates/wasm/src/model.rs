@@ -5,7 +5,7 @@ use std::path::Path;
 use attar_model::{Head, ModelFiles, Target};
 use attar_runtime::{Error, Options, Precision, Session, Text, probabilities};
 
-use crate::answers::{Encoded, EntityFound, Info, LabelScore, SpanFound};
+use crate::answers::{Entity, LabelScore, ModelInfo, Span, Tokenization};
 use crate::utf16;
 
 /// What errors call the file.
@@ -31,7 +31,7 @@ impl Model {
     }
 
     /// What the model is.
-    pub fn info(&mut self) -> Info {
+    pub fn info(&mut self) -> ModelInfo {
         let bytes = self.session.encoder().weight_bytes();
         let session = &self.session;
         let config = session.config();
@@ -39,7 +39,7 @@ impl Model {
             Head::Classification { target: Target::Regression } => Vec::new(),
             head => head.labels().to_vec(),
         };
-        Info {
+        ModelInfo {
             task: match &config.head {
                 Head::Classification { target: Target::Labels(_) } => "classify",
                 Head::Classification { target: Target::MultiLabel(_) } => "multi-label",
@@ -48,7 +48,7 @@ impl Model {
                 Head::QuestionAnswering => "answer",
                 Head::None | Head::MaskedLm | Head::Pretraining => "embed",
             },
-            takes_pairs: session.compares() || config.head == Head::QuestionAnswering,
+            requires_pairs: session.compares() || config.head == Head::QuestionAnswering,
             labels,
             layers: config.layers,
             hidden: config.hidden,
@@ -116,12 +116,12 @@ impl Model {
     ///
     /// # Errors
     /// If the model does not tag, or a text cannot be encoded.
-    pub fn tag(&mut self, texts: &[&str]) -> Result<Vec<Vec<EntityFound>>, Error> {
+    pub fn tag(&mut self, texts: &[&str]) -> Result<Vec<Vec<Entity>>, Error> {
         let tags = self.session.tag(texts, |_| ())?;
         let found = |(text, tags): (&&str, Vec<_>)| {
             let entities = self.session.entities(&tags).into_iter().map(|entity| {
                 let place = utf16::range(text, &entity.bytes);
-                EntityFound {
+                Entity {
                     label: entity.kind,
                     score: entity.probability,
                     text: text[entity.bytes].to_owned(),
@@ -138,11 +138,11 @@ impl Model {
     ///
     /// # Errors
     /// If the model does not answer questions, or a text cannot be encoded.
-    pub fn answer(&mut self, question: &str, context: &str) -> Result<Option<SpanFound>, Error> {
+    pub fn answer(&mut self, question: &str, context: &str) -> Result<Option<Span>, Error> {
         let span = self.session.answer(&[(question, context)], |_| ())?.pop().flatten();
         Ok(span.map(|span| {
             let place = utf16::range(context, &span.bytes);
-            SpanFound {
+            Span {
                 text: context[span.bytes].to_owned(),
                 start: place.start,
                 end: place.end,
@@ -156,14 +156,14 @@ impl Model {
     ///
     /// # Errors
     /// If a text cannot be encoded.
-    pub fn tokenize(&self, text: &str, pair: Option<&str>) -> Result<Encoded, Error> {
+    pub fn tokenize(&self, text: &str, pair: Option<&str>) -> Result<Tokenization, Error> {
         let (tokenizer, limit) = (self.session.tokenizer(), self.session.limit());
         let encoding = tokenizer.encode(text, pair, limit)?;
         let more = attar_runtime::Limit { max_tokens: limit.max_tokens.saturating_add(1), ..limit };
         let truncated =
             encoding.len() == limit.max_tokens && tokenizer.encode(text, pair, more)?.len() > encoding.len();
         let tokens = encoding.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
-        Ok(Encoded { ids: encoding.ids, types: encoding.types, tokens, truncated })
+        Ok(Tokenization { ids: encoding.ids, types: encoding.types, tokens, truncated })
     }
 }
 

@@ -24,10 +24,10 @@ pub(crate) struct ContractArgs {
     pub(crate) scoring: ScoringArgs,
     /// Share of the student's answers that have to be the teacher's.
     #[arg(long, default_value_t = 0.99, value_name = "SHARE")]
-    pub(crate) agree: f64,
-    /// Probability that this share is really reached.
-    #[arg(long, default_value_t = 0.95, value_name = "SHARE")]
-    pub(crate) confidence: f64,
+    pub(crate) min_agreement: f64,
+    /// Confidence level of the lower bound on that share.
+    #[arg(long, default_value_t = 0.95, value_name = "LEVEL")]
+    pub(crate) confidence_level: f64,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
     /// Leave out the measurement of speed and energy.

@@ -8,7 +8,7 @@ use super::bench::PrecisionArg;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExportCommand {
-    /// A graph of ONNX, with pooling and head inside, checked against the model itself.
+    /// An ONNX graph, with pooling and head inside, checked against the model itself.
     Onnx(OnnxArgs),
     /// A directory for `transformers` and sentence-transformers alone; of attar's own files it has only `attar.json`.
     Hf(HfArgs),
@@ -25,7 +25,7 @@ pub(crate) struct OnnxArgs {
     /// File (`.onnx`), or a new folder that gets the tokenizer and the configuration too.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) out: PathBuf,
-    /// Precision of the dense layers: f32, or int8 with scales for activations found while the graph runs.
+    /// Precision of the dense layers: f32, or int8 with dynamic activation scales.
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: PrecisionArg,
     /// Version of ONNX's operators, 17 to 22.

@@ -9,16 +9,16 @@ pub(crate) struct ReportArgs {
     /// Folders of runs, of a quickstart, or of a suite (`attar glue`).
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// File to write (default: report.html for a page; other forms go to standard output).
+    /// File to write (default: report.html for a page; other formats go to standard output).
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Form of the report.
+    /// Format of the report.
     #[arg(long, value_enum, default_value = "html")]
     pub(crate) format: ReportFormat,
     /// Title (default: the names of the runs).
     #[arg(long)]
     pub(crate) title: Option<String>,
-    /// Let no model answer: scores as the run wrote them down, and no calibration, mistakes or attention.
+    /// Run no model: scores as the run wrote them down, and no calibration, mistakes or attention.
     #[arg(long, conflicts_with_all = ["no_speed", "encoder", "sentence"])]
     pub(crate) no_predictions: bool,
     /// Leave out the measurement of speed and energy.
@@ -40,7 +40,7 @@ pub(crate) struct ReportArgs {
 pub(crate) enum ReportFormat {
     /// A page of one file, without script and without network.
     Html,
-    /// Markdown, without the charts.
+    /// Markdown, with a sentence in place of each chart.
     Md,
     /// Everything as data.
     Json,

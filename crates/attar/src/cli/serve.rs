@@ -12,7 +12,7 @@ use super::values::{bytes, seconds, waiting};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Model directories or run folders, served under their own names or as NAME=PATH; the first is the default.
+    /// Model directories, run folders or single files, served under their own names or as NAME=PATH; the first is the default.
     #[arg(required = true, value_name = "[NAME=]PATH")]
     pub(crate) bundles: Vec<String>,
     /// Answer with the served model STUDENT where it is as sure as its contract asks (`attar contract`), and with TEACHER
@@ -21,7 +21,7 @@ pub(crate) struct ServeArgs {
     pub(crate) cascade: Vec<String>,
     /// Share of the student's own answers that are also put to the teacher, to notice drift.
     #[arg(long, value_name = "SHARE", default_value_t = 0.01, requires = "cascade")]
-    pub(crate) cascade_audit: f64,
+    pub(crate) cascade_audit_share: f64,
     /// Port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 8080)]
     pub(crate) port: u16,

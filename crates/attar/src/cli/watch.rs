@@ -9,13 +9,13 @@ use super::values::seconds;
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// Folder of a run: one that goes on, or one that has ended.
+    /// Folder of a run, running or finished.
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// Time between two looks: 1s, 500ms.
+    /// Refresh interval: 1s, 500ms.
     #[arg(long, value_parser = seconds, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
-    /// Show what there is and end, even if the run goes on.
+    /// Show the current state and exit, even if the run is still going.
     #[arg(long)]
     pub(crate) once: bool,
 }

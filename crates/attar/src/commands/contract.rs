@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use attar_distill::contract::{self, Agreed, Contract, Cost, Halves, Judged, Saving, Terms};
+use attar_distill::contract::{self, Comparison, Contract, Cost, Requirements, Saving, Split, Threshold};
 use attar_distill::labels::{self, ClassOrder};
 use attar_distill::model_directory;
 use attar_distill::recipe::EnergySpec;
@@ -21,7 +21,7 @@ use crate::{console, engine, recipes, rows, tables};
 const SPEED_TEXTS: usize = 256;
 
 pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result<()> {
-    let terms = Terms::new(args.agree, args.confidence)?;
+    let requirements = Requirements::new(args.min_agreement, args.confidence_level)?;
     ensure!(args.scoring.metric.is_none(), "a contract counts equal answers: leave --metric out");
     ensure!(
         args.scoring.max_tokens.is_none(),
@@ -42,14 +42,16 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
     let data = if args.data.is_dir() { data } else { divide(data, &models, args.scoring.all_rows)?.scored };
     let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
 
-    let judged = judge(&mut teacher, &mut student, args, &data, &texts)?;
-    let halves = Halves::of(&data);
-    let half = |rows: &[usize]| rows.iter().map(|&row| judged[row]).collect::<Vec<_>>();
-    let (found, tested) = (half(&halves.found), half(&halves.tested));
-    let Some(agreed) = contract::find(&found, &tested, terms) else { return none(&judged, tested.len(), terms) };
+    let compared = compare(&mut teacher, &mut student, args, &data, &texts)?;
+    let split = Split::of(&data);
+    let part = |rows: &[usize]| rows.iter().map(|&row| compared[row]).collect::<Vec<_>>();
+    let (selection, test) = (part(&split.selection), part(&split.test));
+    let Some(threshold) = contract::find(&selection, &test, requirements) else {
+        return none(&compared, test.len(), requirements);
+    };
     let saving = match args.no_speed {
         true => None,
-        false => Some(saving(&mut teacher, &mut student, &texts, &energy, agreed)?),
+        false => Some(saving(&mut teacher, &mut student, &texts, &energy, threshold)?),
     };
     let path = model_directory::answering(&args.student)?;
     let identity = |path: &Path| {
@@ -59,8 +61,8 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
         version: Contract::VERSION,
         teacher: identity(&model_directory::answering(&args.teacher)?)?,
         student: identity(&path)?,
-        terms,
-        agreed,
+        requirements,
+        threshold,
         saving,
     };
     let out = args.out.clone().unwrap_or_else(|| contract::path_of(&path));
@@ -75,13 +77,13 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
 }
 
 /// What the student says of each row beside what the teacher says.
-fn judge(
+fn compare(
     teacher: &mut Session,
     student: &mut Session,
     args: &ContractArgs,
     data: &Dataset,
     texts: &[Text<'_>],
-) -> anyhow::Result<Vec<Judged>> {
+) -> anyhow::Result<Vec<Comparison>> {
     let mut notes = Vec::new();
     let mut logits = |session: &mut Session, path: &Path| -> anyhow::Result<(Vec<Vec<f32>>, Answers)> {
         let name = model_directory::name(path);
@@ -105,23 +107,27 @@ fn judge(
         (Answers::LabelSets(own), Answers::LabelSets(theirs)) => own.iter().zip(theirs).map(|(a, b)| a == b).collect(),
         _ => bail!("a contract is about classes, and these models give scores: there is no equal answer to count"),
     };
-    let row =
-        |(logits, agrees): (&Vec<f32>, bool)| Judged { confidence: confidence(target, logits).unwrap_or(0.0), agrees };
+    let row = |(logits, agrees): (&Vec<f32>, bool)| Comparison {
+        confidence: confidence(target, logits).unwrap_or(0.0),
+        agrees,
+    };
     Ok(logits.iter().zip(agrees).map(row).collect())
 }
 
 /// There is no contract: why, and what would help.
-fn none(judged: &[Judged], tested: usize, terms: Terms) -> anyhow::Result<()> {
-    let agreed = judged.iter().filter(|row| row.agrees).count() as f64 / judged.len().max(1) as f64;
-    let least = contract::least_rows(terms.agree, terms.confidence);
-    let few = if tested < 2 * least {
-        format!("; even if all agree this takes {least} rows, and only {tested} were there to test by: give more rows")
+fn none(compared: &[Comparison], test_rows: usize, requirements: Requirements) -> anyhow::Result<()> {
+    let agreed = compared.iter().filter(|row| row.agrees).count() as f64 / compared.len().max(1) as f64;
+    let least = contract::least_rows(requirements.min_agreement, requirements.confidence_level);
+    let few = if test_rows < 2 * least {
+        format!(
+            "; the rows to test by are {test_rows}, and at least {least} of them have to be confident and agree: give more rows"
+        )
     } else {
-        String::from("; ask for a smaller share (--agree), or distill longer")
+        String::from("; ask for a smaller share (--min-agreement), or distill longer")
     };
     bail!(
         "at no confidence can the student be shown to give the teacher's answer {} % of the time (over all rows it does {:.2} %){few}",
-        percent(terms.agree),
+        percent(requirements.min_agreement),
         100.0 * agreed
     )
 }
@@ -136,7 +142,7 @@ fn saving(
     student: &mut Session,
     texts: &[Text<'_>],
     energy: &EnergySpec,
-    agreed: Agreed,
+    threshold: Threshold,
 ) -> anyhow::Result<Saving> {
     let sample: Vec<Text<'_>> = texts.iter().step_by(texts.len().div_ceil(SPEED_TEXTS).max(1)).copied().collect();
     let mut models: Vec<Answer<'_>> = Vec::new();
@@ -151,24 +157,24 @@ fn saving(
     let speeds = measure(&mut models, sample.len(), energy, || bar.inc(1))?;
     bar.finish_and_clear();
     let cost = |speed: &Speed| Cost::new(speed.micros, speed.joules_per_thousand, energy);
-    Ok(Saving::new(cost(&speeds[0])?, cost(&speeds[1])?, agreed.coverage()))
+    Ok(Saving::new(cost(&speeds[0])?, cost(&speeds[1])?, threshold.coverage()))
 }
 
 fn render(contract: &Contract, [student, teacher]: &[String; 2], data: &str) -> String {
-    let Contract { terms, agreed, .. } = contract;
-    let tested = agreed.tested;
+    let Contract { requirements, threshold, .. } = contract;
+    let test = threshold.test;
     let mut text = format!(
         "{student} answers for {teacher} where its confidence is at least {:.4}:\n\
          {:.1} % of {data} ({} of {} rows that took no part in finding this)\n\
          of which {} answers, {:.2} %, are the teacher's: at least {:.2} % with {} % confidence",
-        agreed.threshold,
-        100.0 * agreed.coverage(),
-        tables::count(tested.covered as u64),
-        tables::count(tested.rows as u64),
-        tables::count(tested.agreed as u64),
-        100.0 * tested.agreed as f64 / tested.covered.max(1) as f64,
-        100.0 * agreed.at_least,
-        percent(terms.confidence),
+        threshold.confidence,
+        100.0 * threshold.coverage(),
+        tables::count(test.covered as u64),
+        tables::count(test.rows as u64),
+        tables::count(test.agreeing as u64),
+        100.0 * test.agreeing as f64 / test.covered.max(1) as f64,
+        100.0 * threshold.agreement_lower_bound,
+        percent(requirements.confidence_level),
     );
     let Some(saving) = &contract.saving else { return text };
     let mut table = tables::table(&["1,000 texts", "ms", "J [90 %]", "electricity or machine"]);

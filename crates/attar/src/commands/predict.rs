@@ -10,6 +10,7 @@ use anyhow::{bail, ensure};
 use attar_distill::labels::{self, ClassOrder};
 use attar_distill::model_directory;
 use attar_model::{Head, Target};
+use attar_runtime::probabilities;
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
@@ -129,26 +130,18 @@ fn prediction<'a>(text: &'a str, pair: Option<&'a str>, target: &'a Target, logi
     match target {
         Target::Regression => prediction.score = logits.first().map(|&score| f64::from(score)),
         Target::MultiLabel(names) => {
-            let probabilities = logits.iter().map(|&logit| 1.0 / (1.0 + (-f64::from(logit)).exp()));
+            let probabilities = probabilities(target, logits);
             prediction.probabilities = names.iter().map(String::as_str).zip(probabilities).collect();
             prediction.labels = Some(prediction.likely().map(|(name, _)| name).collect());
         }
         Target::Labels(names) => {
-            let probabilities = softmax(logits);
+            let probabilities = probabilities(target, logits);
             let best = (0..names.len()).rev().max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
             prediction.label = best.map(|class| names[class].as_str());
             prediction.probabilities = names.iter().map(String::as_str).zip(probabilities).collect();
         }
     }
     prediction
-}
-
-/// Shares that add up to 1, in double precision.
-pub(crate) fn softmax(logits: &[f32]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    exponentials.into_iter().map(|x| x / sum).collect()
 }
 
 #[cfg(test)]

@@ -108,19 +108,10 @@ fn called(path: &Path) -> String {
 fn of_run(files: &RunFiles, args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<Run> {
     let mut run = Run {
         name: files.name.clone(),
-        summary: Vec::new(),
-        data: None,
-        models: Vec::new(),
         stages: curves::read(&files.folder)?,
-        energy: None,
-        break_even: None,
-        calibration: None,
-        mistakes: Vec::new(),
-        attention: None,
-        provenance: Vec::new(),
         recipe: files.recipe_text.clone(),
         inventory: facts::inventory(files)?,
-        left_out: Vec::new(),
+        ..Run::default()
     };
     if run.stages.iter().all(|stage| stage.losses.is_empty()) {
         run.leave_out("Loss curves", "events.jsonl has no update: only every tenth is logged; a longer run has some");

@@ -81,9 +81,9 @@ fn cascade(word: &str, bundles: &[NamedBundle], args: &ServeArgs) -> anyhow::Res
         anyhow::bail!("--cascade {word}: expected STUDENT=TEACHER, the names of two served bundles");
     };
     anyhow::ensure!(
-        (0.0..=1.0).contains(&args.cascade_audit),
-        "--cascade-audit is {}: give a share from 0 to 1",
-        args.cascade_audit
+        (0.0..=1.0).contains(&args.cascade_audit_share),
+        "--cascade-audit-share is {}: give a share from 0 to 1",
+        args.cascade_audit_share
     );
     let find = |name: &str| {
         bundles.iter().find(|bundle| bundle.name == name).with_context(|| {
@@ -99,9 +99,9 @@ fn cascade(word: &str, bundles: &[NamedBundle], args: &ServeArgs) -> anyhow::Res
     Ok(Cascade {
         student: student.into(),
         teacher: teacher.into(),
-        threshold: contract.agreed.threshold,
-        agree: contract.terms.agree,
-        audit: args.cascade_audit,
+        threshold: contract.threshold.confidence,
+        promised: contract.requirements.min_agreement,
+        audit_share: args.cascade_audit_share,
     })
 }
 

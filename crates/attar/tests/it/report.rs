@@ -96,9 +96,16 @@ fn a_page_is_one_file_and_hostile_rows_stay_text() {
     let page = std::fs::read_to_string(made().join("page.html")).unwrap();
     assert!(page.len() < 1_000_000 && page.starts_with("<!DOCTYPE html>"), "{} bytes", page.len());
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
-    for part in
-        ["Verdict", "Score against cost", "Training", "The bill", "By class", "Calibration", "Where it looks", "Recipe"]
-    {
+    for part in [
+        "Models compared",
+        "Score against cost",
+        "Training",
+        "The bill",
+        "By class",
+        "Calibration",
+        "Attention",
+        "Recipe",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     let markdown = report(&["--no-speed", "--format", "md"]);

@@ -180,11 +180,11 @@ fn a_cascade_answers_by_its_contract() {
     let error = fail(workshop(), &[&["serve", "--port", "0", "--cascade", "small=large"][..], &both].concat());
     assert!(error.contains("small.contract.json") && error.contains("attar contract"), "{error}");
     let identity = attar_distill::contract::identity(file.as_ref(), false).unwrap();
-    let counts = json!({ "rows": 400, "covered": 300, "agreed": 300 });
+    let counts = json!({ "rows": 400, "covered": 300, "agreeing": 300 });
     // The same model twice: sure of nothing, the student asks.
-    let agreed = json!({ "threshold": 1.0, "found": counts, "tested": counts, "at_least": 0.99 });
-    let contract = json!({ "version": 1, "teacher": identity, "student": identity, "agreed": agreed,
-                           "terms": { "agree": 0.99, "confidence": 0.95 } });
+    let threshold = json!({ "confidence": 1.0, "selection": counts, "test": counts, "agreement_lower_bound": 0.99 });
+    let contract = json!({ "version": 1, "teacher": identity, "student": identity, "threshold": threshold,
+                           "requirements": { "min_agreement": 0.99, "confidence_level": 0.95 } });
     write(folder.path(), "small.contract.json", &contract.to_string());
     let server = Running::new(&[&both[..], &["--cascade", "small=large"]].concat());
     let answer = server.post("/predict", &json!({ "inputs": "turn on the lights" }));

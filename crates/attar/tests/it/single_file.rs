@@ -66,14 +66,14 @@ fn a_student_that_always_agrees_answers_everything() {
         succeed(folder.path(), &words.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let found = json(&run(&["--energy", "fixed", "--watts", "10", "--price", "0.3", "--json"]));
-    let tested = &found["agreed"]["tested"];
+    let tested = &found["threshold"]["test"];
     let [all, covered] = ["rows", "covered"].map(|key| tested[key].as_u64().unwrap());
     // Down to the least sure of the rows that the threshold was found by.
     assert!(covered <= all && covered + 20 > all, "{tested}");
-    assert_eq!(tested["agreed"], covered);
-    let rows = found["agreed"]["found"]["rows"].as_u64().unwrap() + tested["rows"].as_u64().unwrap();
+    assert_eq!(tested["agreeing"], covered);
+    let rows = found["threshold"]["selection"]["rows"].as_u64().unwrap() + tested["rows"].as_u64().unwrap();
     assert_eq!(rows, 900);
-    assert!(found["agreed"]["at_least"].as_f64().unwrap() >= 0.99);
+    assert!(found["threshold"]["agreement_lower_bound"].as_f64().unwrap() >= 0.99);
     // The same model twice saves nothing but the second asking.
     let saving = &found["saving"];
     let [whole, alone] = ["contract", "student"].map(|who| saving[who]["milliseconds"].as_f64().unwrap());
@@ -84,11 +84,13 @@ fn a_student_that_always_agrees_answers_everything() {
     let shown = run(&["--no-speed"]);
     assert!(shown.contains("100.00 %, are the teacher's") && shown.contains("with 95 % confidence"), "{shown}");
 
-    let error = fail(folder.path(), &contract(&["--agree", "99"]).iter().map(String::as_str).collect::<Vec<_>>());
+    let error =
+        fail(folder.path(), &contract(&["--min-agreement", "99"]).iter().map(String::as_str).collect::<Vec<_>>());
     assert!(error.contains("above 0 and below 1"), "{error}");
     // So few rows cannot show so much.
-    let error = fail(folder.path(), &contract(&["--agree", "0.9999"]).iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(error.contains("this takes 29956 rows"), "{error}");
+    let error =
+        fail(folder.path(), &contract(&["--min-agreement", "0.9999"]).iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(error.contains("at least 29956 of them"), "{error}");
 }
 
 #[test]
@@ -111,6 +113,6 @@ fn a_student_that_knows_nothing_gets_no_contract() {
         folder.path(),
         &["contract", "--teacher", &teacher, "--student", "student", "--data", "rows.tsv", "--all-rows", "--no-speed"],
     );
-    assert!(error.contains("the teacher's answer 99 % of the time") && error.contains("--agree"), "{error}");
+    assert!(error.contains("the teacher's answer 99 % of the time") && error.contains("--min-agreement"), "{error}");
     assert!(!folder.path().join("student/contract.json").exists());
 }

@@ -20,7 +20,7 @@ pub fn lower_bound(agreed: usize, rows: usize, confidence: f64) -> f64 {
         if middle <= low || middle >= high {
             return low;
         }
-        if at_least(agreed, rows, middle) <= 1.0 - confidence { low = middle } else { high = middle }
+        if upper_tail(agreed, rows, middle) <= 1.0 - confidence { low = middle } else { high = middle }
     }
 }
 
@@ -35,7 +35,7 @@ pub fn least_rows(agree: f64, confidence: f64) -> usize {
 ///
 /// Terms are added in the order of their exponents, from all rows agreeing on down; each follows from the one before,
 /// and the sum is held in units of its largest term, so that nothing underflows. Relative error about `rows · 2⁻⁵²`.
-pub(super) fn at_least(agreed: usize, rows: usize, share: f64) -> f64 {
+pub(super) fn upper_tail(agreed: usize, rows: usize, share: f64) -> f64 {
     if agreed == 0 {
         return 1.0;
     }
@@ -69,7 +69,7 @@ mod tests {
         for rows in 1..=60 {
             for agreed in 0..=rows {
                 for share in [0.01, 0.3, 0.5, 0.9, 0.99] {
-                    let (got, expected) = (at_least(agreed, rows, share), brute(agreed, rows, share));
+                    let (got, expected) = (upper_tail(agreed, rows, share), brute(agreed, rows, share));
                     assert!(
                         (got - expected).abs() <= 1e-12 * expected.max(1e-3),
                         "{agreed}/{rows} {share}: {got} {expected}"
@@ -85,7 +85,7 @@ mod tests {
             [(10, 10, 0.95), (9, 10, 0.95), (1, 40, 0.9), (990, 1000, 0.95), (5000, 5003, 0.99)]
         {
             let bound = lower_bound(agreed, rows, confidence);
-            assert!((at_least(agreed, rows, bound) - (1.0 - confidence)).abs() < 1e-9);
+            assert!((upper_tail(agreed, rows, bound) - (1.0 - confidence)).abs() < 1e-9);
         }
         // All agree: the root of the risk.
         assert!((lower_bound(299, 299, 0.95) - 0.05f64.powf(1.0 / 299.0)).abs() < 1e-14);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Judged;
-use super::bound::{at_least, lower_bound};
+use super::Comparison;
+use super::bound::{lower_bound, upper_tail};
 
 /// Steps from the surest threshold that is tested to the lowest, one after the other.
 const STEPS: usize = 16;
@@ -13,33 +13,33 @@ const LOOKS: usize = 4096;
 /// What is asked of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Terms {
+pub struct Requirements {
     /// Share of the student's answers that have to be the teacher's.
-    pub agree: f64,
-    /// Probability that the share is really reached, over all rows that might have been drawn.
-    pub confidence: f64,
+    pub min_agreement: f64,
+    /// Confidence level of the lower bound on that share.
+    pub confidence_level: f64,
 }
 
-/// A share that is none.
+/// A requirement that is not between 0 and 1.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("the {what} of a contract is {got}: give a number above 0 and below 1, such as 0.99")]
-pub struct TermsError {
+pub struct RequirementsError {
     what: &'static str,
     got: f64,
 }
 
-impl Terms {
+impl Requirements {
     /// Checks what was asked for.
     ///
     /// # Errors
     /// If a share is not strictly between 0 and 1.
-    pub fn new(agree: f64, confidence: f64) -> Result<Terms, TermsError> {
-        for (what, got) in [("share of agreement", agree), ("confidence", confidence)] {
+    pub fn new(min_agreement: f64, confidence_level: f64) -> Result<Requirements, RequirementsError> {
+        for (what, got) in [("agreement", min_agreement), ("confidence level", confidence_level)] {
             if !(0.0 < got && got < 1.0) {
-                return Err(TermsError { what, got });
+                return Err(RequirementsError { what, got });
             }
         }
-        Ok(Terms { agree, confidence })
+        Ok(Requirements { min_agreement, confidence_level })
     }
 }
 
@@ -52,79 +52,84 @@ pub struct Counts {
     /// Those that the student answers.
     pub covered: usize,
     /// Those of them that the teacher answers alike.
-    pub agreed: usize,
+    pub agreeing: usize,
 }
 
-/// A threshold that holds.
+/// A confidence from which on the student may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Agreed {
+pub struct Threshold {
     /// The student answers where its confidence is at least this.
-    pub threshold: f64,
+    pub confidence: f64,
     /// The rows that it was found by.
-    pub found: Counts,
+    pub selection: Counts,
     /// The rows that it was tested by, which took no part in finding it.
-    pub tested: Counts,
+    pub test: Counts,
     /// The share of agreement is at least this, with the confidence of the terms, by the tested rows.
-    pub at_least: f64,
+    pub agreement_lower_bound: f64,
 }
 
-impl Agreed {
+impl Threshold {
     /// Share of the tested rows that the student answers.
     pub fn coverage(&self) -> f64 {
-        self.tested.covered as f64 / self.tested.rows.max(1) as f64
+        self.test.covered as f64 / self.test.rows.max(1) as f64
     }
 }
 
-/// The lowest threshold that `found` suggests and `tested` confirms; `None` if there is none.
+/// The lowest threshold that `selection` suggests and `test` confirms; `None` if there is none.
 ///
 /// On the rows to find by, every threshold is looked at whose agreement is by the bound what is asked for: the surest
 /// of them and the lowest span the thresholds that are tested, from the surest down, on the other rows, until one does
 /// not pass. The order is fixed before those rows are looked at, so all that pass hold together with the confidence
 /// asked for (a fixed-sequence test), and the last of them is the contract.
-pub fn find(found: &[Judged], tested: &[Judged], terms: Terms) -> Option<Agreed> {
-    let risk = 1.0 - terms.confidence;
+pub fn find(selection: &[Comparison], test: &[Comparison], requirements: Requirements) -> Option<Threshold> {
+    let risk = 1.0 - requirements.confidence_level;
     let passes = |counts: Counts| {
         // A share below what is asked for has no bound above it.
-        counts.agreed as f64 >= terms.agree * counts.covered as f64
+        counts.agreeing as f64 >= requirements.min_agreement * counts.covered as f64
             && counts.covered > 0
-            && at_least(counts.agreed, counts.covered, terms.agree) <= risk
+            && upper_tail(counts.agreeing, counts.covered, requirements.min_agreement) <= risk
     };
-    let candidates = candidates(found, terms.agree, passes);
+    let candidates = candidates(selection, requirements.min_agreement, passes);
     let mut last = None;
-    for threshold in candidates {
-        let counts = count(tested, threshold);
+    for confidence in candidates {
+        let counts = count(test, confidence);
         if !passes(counts) {
             break;
         }
-        let at_least = lower_bound(counts.agreed, counts.covered, terms.confidence);
-        last = Some(Agreed { threshold, found: count(found, threshold), tested: counts, at_least });
+        let agreement_lower_bound = lower_bound(counts.agreeing, counts.covered, requirements.confidence_level);
+        last = Some(Threshold {
+            confidence,
+            selection: count(selection, confidence),
+            test: counts,
+            agreement_lower_bound,
+        });
     }
     last
 }
 
 /// Thresholds from the surest to the lowest that passes.
-fn candidates(found: &[Judged], agree: f64, passes: impl Fn(Counts) -> bool) -> Vec<f64> {
-    let mut sorted: Vec<Judged> = found.iter().filter(|row| row.confidence.is_finite()).copied().collect();
+fn candidates(selection: &[Comparison], min_agreement: f64, passes: impl Fn(Counts) -> bool) -> Vec<f64> {
+    let mut sorted: Vec<Comparison> = selection.iter().filter(|row| row.confidence.is_finite()).copied().collect();
     sorted.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-    let mut agreed = 0;
+    let mut agreeing = 0;
     let (mut surest, mut lowest): (Option<(f64, usize)>, Option<usize>) = (None, None);
     // Ends of runs of equal confidence: a threshold takes all of a run or none.
     let mut ends = Vec::new();
     // Each look sums a tail; of very many thresholds evenly spaced ones will do.
     let step = sorted.len().div_ceil(LOOKS).max(1);
     for (place, row) in sorted.iter().enumerate() {
-        agreed += usize::from(row.agrees);
+        agreeing += usize::from(row.agrees);
         if sorted.get(place + 1).is_some_and(|next| next.confidence == row.confidence) {
             continue;
         }
         let covered = place + 1;
         ends.push(place);
-        if !ends.len().is_multiple_of(step) || !passes(Counts { rows: found.len(), covered, agreed }) {
+        if !ends.len().is_multiple_of(step) || !passes(Counts { rows: selection.len(), covered, agreeing }) {
             continue;
         }
         lowest = Some(place);
-        let doubt = at_least(agreed, covered, agree);
+        let doubt = upper_tail(agreeing, covered, min_agreement);
         if surest.is_none_or(|(least, _)| doubt <= least) {
             surest = Some((doubt, place));
         }
@@ -138,16 +143,16 @@ fn candidates(found: &[Judged], agree: f64, passes: impl Fn(Counts) -> bool) -> 
     all
 }
 
-fn count(rows: &[Judged], threshold: f64) -> Counts {
+fn count(rows: &[Comparison], threshold: f64) -> Counts {
     let covered = rows.iter().filter(|row| row.confidence >= threshold);
-    Counts { rows: rows.len(), covered: covered.clone().count(), agreed: covered.filter(|row| row.agrees).count() }
+    Counts { rows: rows.len(), covered: covered.clone().count(), agreeing: covered.filter(|row| row.agrees).count() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { agree: 0.99, confidence: 0.95 };
+    const REQUIREMENTS: Requirements = Requirements { min_agreement: 0.99, confidence_level: 0.95 };
 
     /// A source of numbers between 0 and 1.
     fn numbers(seed: u64) -> impl FnMut() -> f64 {
@@ -161,11 +166,11 @@ mod tests {
     }
 
     /// A student that is often sure, and disagrees half as often as it doubts.
-    fn rows(count: usize, mut next: impl FnMut() -> f64) -> Vec<Judged> {
+    fn rows(count: usize, mut next: impl FnMut() -> f64) -> Vec<Comparison> {
         (0..count)
             .map(|_| {
                 let doubt = next().powi(2);
-                Judged { confidence: 1.0 - doubt, agrees: next() >= 0.5 * doubt }
+                Comparison { confidence: 1.0 - doubt, agrees: next() >= 0.5 * doubt }
             })
             .collect()
     }
@@ -178,29 +183,35 @@ mod tests {
     #[test]
     fn a_threshold_is_found_and_reported_as_it_is() {
         let (found, tested) = (rows(4000, numbers(1)), rows(4000, numbers(2)));
-        let terms = Terms { agree: 0.95, ..TERMS };
-        let agreed = find(&found, &tested, terms).unwrap();
-        assert_eq!(agreed.found, count(&found, agreed.threshold));
-        assert_eq!(agreed.tested, count(&tested, agreed.threshold));
-        assert!(agreed.at_least >= terms.agree);
-        assert_eq!(agreed.at_least, lower_bound(agreed.tested.agreed, agreed.tested.covered, TERMS.confidence));
+        let requirements = Requirements { min_agreement: 0.95, ..REQUIREMENTS };
+        let threshold = find(&found, &tested, requirements).unwrap();
+        assert_eq!(threshold.selection, count(&found, threshold.confidence));
+        assert_eq!(threshold.test, count(&tested, threshold.confidence));
+        assert!(threshold.agreement_lower_bound >= requirements.min_agreement);
+        assert_eq!(
+            threshold.agreement_lower_bound,
+            lower_bound(threshold.test.agreeing, threshold.test.covered, REQUIREMENTS.confidence_level)
+        );
         // 0.95 is reached at a threshold of 0.7; a bound stays above it, and not by much.
-        assert!(truth(agreed.threshold) >= terms.agree && agreed.threshold < 0.85, "{agreed:?}");
-        assert!((agreed.coverage() - (1.0 - agreed.threshold).sqrt()).abs() < 0.03, "{agreed:?}");
+        assert!(
+            truth(threshold.confidence) >= requirements.min_agreement && threshold.confidence < 0.85,
+            "{threshold:?}"
+        );
+        assert!((threshold.coverage() - (1.0 - threshold.confidence).sqrt()).abs() < 0.03, "{threshold:?}");
     }
 
     #[test]
     fn a_contract_is_kept_as_often_as_it_says() {
         // The probability of a contract that does not hold is at most 5 %: of 1,000 runs 50, and three standard
         // deviations.
-        let terms = Terms { agree: 0.95, ..TERMS };
+        let requirements = Requirements { min_agreement: 0.95, ..REQUIREMENTS };
         let (mut made, mut broken) = (0, 0);
         for seed in 0..1000 {
             let next = &mut numbers(seed);
             let (found, tested) = (rows(1500, &mut *next), rows(1500, &mut *next));
-            if let Some(agreed) = find(&found, &tested, terms) {
+            if let Some(threshold) = find(&found, &tested, requirements) {
                 made += 1;
-                broken += usize::from(truth(agreed.threshold) < terms.agree);
+                broken += usize::from(truth(threshold.confidence) < requirements.min_agreement);
             }
         }
         assert!(made > 300, "{made} contracts");
@@ -211,33 +222,34 @@ mod tests {
     fn nothing_is_promised_that_does_not_hold() {
         // A student that is as often wrong when it is sure.
         let mut next = numbers(7);
-        let mut coin = |count: usize| -> Vec<Judged> {
-            (0..count).map(|_| Judged { confidence: next(), agrees: next() < 0.97 }).collect()
+        let mut coin = |count: usize| -> Vec<Comparison> {
+            (0..count).map(|_| Comparison { confidence: next(), agrees: next() < 0.97 }).collect()
         };
         let (found, tested) = (coin(5000), coin(5000));
-        assert_eq!(find(&found, &tested, TERMS), None);
+        assert_eq!(find(&found, &tested, REQUIREMENTS), None);
         // Too few rows to know, though all agree.
-        let sure = vec![Judged { confidence: 0.9, agrees: true }; 298];
-        assert_eq!(find(&sure, &sure, TERMS), None);
-        let sure = vec![Judged { confidence: 0.9, agrees: true }; 299];
-        assert_eq!(find(&sure, &sure, TERMS).unwrap().threshold, 0.9);
-        assert_eq!(find(&[], &[], TERMS), None);
+        let sure = vec![Comparison { confidence: 0.9, agrees: true }; 298];
+        assert_eq!(find(&sure, &sure, REQUIREMENTS), None);
+        let sure = vec![Comparison { confidence: 0.9, agrees: true }; 299];
+        assert_eq!(find(&sure, &sure, REQUIREMENTS).unwrap().confidence, 0.9);
+        assert_eq!(find(&[], &[], REQUIREMENTS), None);
     }
 
     #[test]
     fn what_is_found_by_luck_does_not_pass_the_test() {
-        let sure = vec![Judged { confidence: 0.9, agrees: true }; 1000];
-        let other: Vec<Judged> = (0..1000).map(|row| Judged { confidence: 0.9, agrees: row % 50 != 0 }).collect();
-        assert_eq!(find(&sure, &other, TERMS), None);
-        assert!(find(&sure, &sure, TERMS).is_some());
+        let sure = vec![Comparison { confidence: 0.9, agrees: true }; 1000];
+        let other: Vec<Comparison> =
+            (0..1000).map(|row| Comparison { confidence: 0.9, agrees: row % 50 != 0 }).collect();
+        assert_eq!(find(&sure, &other, REQUIREMENTS), None);
+        assert!(find(&sure, &sure, REQUIREMENTS).is_some());
     }
 
     #[test]
-    fn terms_are_shares() {
-        assert_eq!(Terms::new(0.99, 0.95), Ok(TERMS));
+    fn requirements_are_shares() {
+        assert_eq!(Requirements::new(0.99, 0.95), Ok(REQUIREMENTS));
         for (agree, confidence) in [(1.0, 0.95), (0.0, 0.95), (0.99, 1.0), (0.99, f64::NAN), (-1.0, 0.5)] {
-            assert!(Terms::new(agree, confidence).is_err());
+            assert!(Requirements::new(agree, confidence).is_err());
         }
-        assert!(Terms::new(99.0, 0.95).unwrap_err().to_string().contains("0.99"));
+        assert!(Requirements::new(99.0, 0.95).unwrap_err().to_string().contains("0.99"));
     }
 }

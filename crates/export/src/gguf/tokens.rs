@@ -29,14 +29,14 @@ impl Tokens {
         let file = file.ok_or_else(|| {
             no("a model without tokenizer.json", "save its tokenizer with `transformers`' AutoTokenizer first")
         })?;
-        const GRAPH: &str = "export it as a graph of ONNX and keep its tokenizer";
+        const GRAPH: &str = "export it as an ONNX graph and keep its tokenizer";
         let (model, normalizer) = (&file["model"], &file["normalizer"]);
         let is_word_piece = model["type"] == "WordPiece" && model["continuing_subword_prefix"] == "##";
         let Some(vocabulary) = model["vocab"].as_object().filter(|_| is_word_piece) else {
-            return Err(no("another tokenizer than WordPiece", GRAPH));
+            return Err(no("tokenizers other than WordPiece", GRAPH));
         };
         if normalizer["lowercase"] != true {
-            return Err(no("a vocabulary that tells upper from lower case", GRAPH));
+            return Err(no("cased vocabularies", GRAPH));
         }
         let added: Vec<(&str, u64)> = file["added_tokens"].as_array().map_or(Vec::new(), |all| {
             all.iter().filter_map(|token| Some((token["content"].as_str()?, token["id"].as_u64()?))).collect()

@@ -134,7 +134,7 @@ fn the_context_is_as_long_as_the_table_of_positions() {
 fn what_the_layout_lacks_is_refused() {
     let refused = |bundle: &Bundle, part: &str| {
         let error = gguf::export(bundle, "tiny", FloatType::F32).unwrap_err().to_string();
-        assert!(error.contains("has no room for") && error.contains(part), "{error}");
+        assert!(error.contains("does not support") && error.contains(part), "{error}");
     };
     refused(&bundle(config(Family::Roberta, Head::None)), "Roberta");
     refused(&bundle(config(Family::Bert, labels(Target::Labels))), "a head of this kind");

@@ -24,11 +24,11 @@ impl<'a> Archive<'a> {
         if !bytes.starts_with(&super::SIGNATURE) {
             return Err(SingleFileError::NotAnArchive);
         }
-        let damaged = |source| SingleFileError::Zip { source };
+        let damaged = |source| SingleFileError::Damaged { source };
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let mut archive = ZipArchive::with_config(config, Cursor::new(&bytes[..])).map_err(damaged)?;
         if archive.has_duplicate_names() {
-            return Err(SingleFileError::Twice);
+            return Err(SingleFileError::DuplicateEntry);
         }
         let mut entries = BTreeMap::new();
         let mut held = 0_usize;
@@ -37,13 +37,13 @@ impl<'a> Archive<'a> {
             let entry = String::from_utf8_lossy(file.name_raw()).into_owned();
             let is_stored = file.compression() == CompressionMethod::Stored && !file.encrypted();
             if !is_stored || file.size() != file.compressed_size() {
-                return Err(SingleFileError::Compressed { entry });
+                return Err(SingleFileError::NotStored { entry });
             }
             let start = file.data_start().and_then(|start| usize::try_from(start).ok());
             let length = usize::try_from(file.size()).ok();
             let range = start.zip(length).and_then(|(start, length)| Some(start..start.checked_add(length)?));
             let Some((range, content)) = range.and_then(|range| Some((range.clone(), bytes.get(range)?))) else {
-                return Err(SingleFileError::Outside { entry });
+                return Err(SingleFileError::OutOfBounds { entry });
             };
             // Entries that share bytes would cost their sum many times over.
             held = held.saturating_add(content.len());
@@ -55,7 +55,7 @@ impl<'a> Archive<'a> {
                 return Err(SingleFileError::Checksum { entry, expected, got });
             }
             if entries.insert(entry, range).is_some() {
-                return Err(SingleFileError::Twice);
+                return Err(SingleFileError::DuplicateEntry);
             }
         }
         Ok(Archive { bytes, entries })

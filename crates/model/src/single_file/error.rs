@@ -5,11 +5,11 @@
 #[non_exhaustive]
 pub enum SingleFileError {
     /// Not an archive at all.
-    #[error("it is no archive: name a file that `attar export single` wrote, or the folder of a model")]
+    #[error("this is not a zip archive: name a file that `attar export single` wrote, or the folder of a model")]
     NotAnArchive,
     /// The archive is damaged.
     #[error("the archive is damaged: make or download it again")]
-    Zip {
+    Damaged {
         /// What is wrong with it.
         source: zip::result::ZipError,
     },
@@ -21,15 +21,15 @@ pub enum SingleFileError {
     },
     /// An entry is compressed or encrypted.
     #[error(
-        "its entry `{entry}` is not stored as it is: pack it with `attar export single`, or without compression (`zip -0`)"
+        "its entry `{entry}` is compressed or encrypted: pack it with `attar export single`, or without compression (`zip -0`)"
     )]
-    Compressed {
+    NotStored {
         /// The entry.
         entry: String,
     },
     /// An entry lies outside the file.
     #[error("its entry `{entry}` lies outside the file: make or download it again")]
-    Outside {
+    OutOfBounds {
         /// The entry.
         entry: String,
     },
@@ -50,6 +50,6 @@ pub enum SingleFileError {
         entry: String,
     },
     /// Two entries of one name.
-    #[error("it holds two entries of one name: make it again")]
-    Twice,
+    #[error("two entries have the same name: make it again")]
+    DuplicateEntry,
 }

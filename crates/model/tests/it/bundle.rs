@@ -9,18 +9,10 @@ use attar_model::{
 };
 use serde_json::json;
 
-use crate::common::{assert_same_bits, bin_dirs, model_dirs};
+use crate::common::{assert_same_bits, bin_dirs, model_dirs, tiny};
 
 fn bundle() -> Bundle {
-    let config = EncoderConfig {
-        layers: 1,
-        hidden: 6,
-        heads: 2,
-        feed_forward: 8,
-        vocabulary: 11,
-        positions: 7,
-        ..EncoderConfig::bert_base()
-    };
+    let config = tiny(1);
     let weights: Weights =
         expected_shapes(&config).into_iter().map(|(name, shape)| (name, Tensor::zeros(shape))).collect();
     Bundle {

@@ -11,19 +11,7 @@ use attar_model::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::{assert_same_bits, chain};
-
-fn tiny() -> EncoderConfig {
-    EncoderConfig {
-        layers: 2,
-        hidden: 6,
-        heads: 2,
-        feed_forward: 8,
-        vocabulary: 11,
-        positions: 7,
-        ..EncoderConfig::bert_base()
-    }
-}
+use crate::common::{assert_same_bits, chain, tiny};
 
 /// Weights whose every number is different.
 fn numbered(config: &EncoderConfig) -> Weights {
@@ -61,7 +49,7 @@ fn classifier() -> Head {
 
 #[test]
 fn any_prefix_and_the_old_names_are_read() {
-    let config = tiny().with_head(Head::Pretraining);
+    let config = tiny(2).with_head(Head::Pretraining);
     let weights = numbered(&config);
     let renamed = |rename: fn(&str) -> String| -> BTreeMap<String, Tensor> {
         named(&config, &weights).into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect()
@@ -83,10 +71,10 @@ fn every_family_and_head_is_written_and_read() {
     let mut checked = 0;
     for family in Family::ALL {
         let base = match family {
-            Family::Bert => tiny(),
-            Family::DistilBert => EncoderConfig { types: 0, classifier_dropout: Some(0.2), ..tiny() },
-            Family::Roberta => EncoderConfig { types: 1, pad_id: 1, ..tiny() },
-            Family::MpNet => EncoderConfig { types: 0, pad_id: 1, ..tiny() },
+            Family::Bert => tiny(2),
+            Family::DistilBert => EncoderConfig { types: 0, classifier_dropout: Some(0.2), ..tiny(2) },
+            Family::Roberta => EncoderConfig { types: 1, pad_id: 1, ..tiny(2) },
+            Family::MpNet => EncoderConfig { types: 0, pad_id: 1, ..tiny(2) },
         };
         for head in [
             Head::None,
@@ -111,7 +99,7 @@ fn every_family_and_head_is_written_and_read() {
 
 #[test]
 fn leftovers_are_ignored_and_strangers_reported() {
-    let config = tiny().with_head(classifier());
+    let config = tiny(2).with_head(classifier());
     let mut tensors = named(&config, &numbered(&config));
     for name in ["fit_dense.weight", "fit_denses.0.bias", "cls.predictions.bias", "bert.embeddings.position_ids"] {
         tensors.insert(name.into(), Tensor::zeros(vec![3]));
@@ -131,7 +119,7 @@ fn leftovers_are_ignored_and_strangers_reported() {
 #[test]
 fn a_tensor_kept_only_under_its_second_name_is_found() {
     // Savers that drop shared tensors keep the alphabetically first name, which may be the decoder's.
-    let config = tiny().with_head(Head::MaskedLm);
+    let config = tiny(2).with_head(Head::MaskedLm);
     let weights = numbered(&config);
     let mut tensors = named(&config, &weights);
     for (first, second) in [
@@ -148,7 +136,7 @@ fn a_tensor_kept_only_under_its_second_name_is_found() {
 
 #[test]
 fn a_bare_encoder_loaded_under_a_head_lists_what_it_lacks() {
-    let config = tiny();
+    let config = tiny(2);
     let dir = directory(&config, &named(&config, &numbered(&config)));
     let loaded = checkpoint::load_as(dir.path(), classifier()).unwrap();
     assert_eq!(loaded.missing, ["classifier.weight", "classifier.bias"]);
@@ -166,17 +154,17 @@ fn a_bare_encoder_loaded_under_a_head_lists_what_it_lacks() {
 
 #[test]
 fn a_bare_encoder_without_pooler_is_complete() {
-    let config = EncoderConfig { pooler: false, ..tiny() };
+    let config = EncoderConfig { pooler: false, ..tiny(2) };
     let dir = directory(&config, &named(&config, &numbered(&config)));
     // The file of another tool does not say that there is none.
-    write_config(dir.path(), &tiny());
+    write_config(dir.path(), &tiny(2));
     let loaded = checkpoint::load(dir.path()).unwrap();
     assert!(loaded.missing.is_empty() && !loaded.config.pooler);
 }
 
 #[test]
 fn shards_are_put_together() {
-    let config = tiny().with_head(classifier());
+    let config = tiny(2).with_head(classifier());
     let weights = numbered(&config);
     let tensors = named(&config, &weights);
     let dir = tempfile::tempdir().unwrap();
@@ -234,21 +222,21 @@ fn shards_are_put_together() {
 
 #[test]
 fn weights_of_another_model_are_refused() {
-    let config = tiny();
+    let config = tiny(2);
     let tensors = named(&config, &numbered(&config));
     for (changed, text) in [
         (
-            EncoderConfig { vocabulary: 12, ..tiny() },
+            EncoderConfig { vocabulary: 12, ..tiny(2) },
             "tensor `embeddings.word_embeddings.weight` has shape [11, 6], config.json says [12, 6]",
         ),
         (
-            EncoderConfig { layers: 3, ..tiny() },
+            EncoderConfig { layers: 3, ..tiny(2) },
             "lacks 16 encoder tensors, the first is `encoder.layer.2.attention.self.query.weight`; \
              it holds names like `embeddings.LayerNorm.bias`",
         ),
-        (EncoderConfig { family: Family::Roberta, pad_id: 1, ..tiny() }.with_head(classifier()), ""),
+        (EncoderConfig { family: Family::Roberta, pad_id: 1, ..tiny(2) }.with_head(classifier()), ""),
         (
-            EncoderConfig { family: Family::DistilBert, types: 0, pooler: false, ..tiny() },
+            EncoderConfig { family: Family::DistilBert, types: 0, pooler: false, ..tiny(2) },
             "the first is `transformer.layer.0.attention.q_lin.weight`",
         ),
     ] {
@@ -271,7 +259,7 @@ fn weights_of_another_model_are_refused() {
 
 #[test]
 fn two_names_for_one_tensor_are_refused() {
-    let config = tiny();
+    let config = tiny(2);
     let mut tensors = named(&config, &numbered(&config));
     tensors.insert("bert.embeddings.LayerNorm.gamma".into(), Tensor::zeros(vec![6]));
     let error = checkpoint::load(directory(&config, &tensors).path()).unwrap_err().to_string();
@@ -284,7 +272,7 @@ fn an_incomplete_directory_says_what_was_looked_for() {
     let dir = tempfile::tempdir().unwrap();
     let error = checkpoint::load(dir.path()).unwrap_err();
     assert!(matches!(error, Error::NoConfig { .. }));
-    write_config(dir.path(), &tiny());
+    write_config(dir.path(), &tiny(2));
     let error = checkpoint::load(dir.path()).unwrap_err().to_string();
     let text = "looked for model.safetensors, model.safetensors.index.json, pytorch_model.bin, \
                 pytorch_model.bin.index.json";

@@ -1,7 +1,7 @@
 //! Shared by the tests: where the fixture models are, and how weights are compared.
 use std::path::{Path, PathBuf};
 
-use attar_model::{Tensor, Weights};
+use attar_model::{EncoderConfig, Tensor, Weights};
 use attar_testing::{FixtureModel, fixture_models, fixtures};
 use serde_json::Value;
 
@@ -22,6 +22,19 @@ pub(crate) fn bin_dirs() -> Vec<(String, PathBuf, FixtureModel)> {
         .collect();
     assert!(!all.is_empty(), "no model has a pytorch_model.bin beside it");
     all
+}
+
+/// An encoder of few numbers.
+pub(crate) fn tiny(layers: usize) -> EncoderConfig {
+    EncoderConfig {
+        layers,
+        hidden: 6,
+        heads: 2,
+        feed_forward: 8,
+        vocabulary: 11,
+        positions: 7,
+        ..EncoderConfig::bert_base()
+    }
 }
 
 pub(crate) fn config_json(dir: &Path) -> Value {

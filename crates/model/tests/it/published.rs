@@ -13,19 +13,10 @@ use attar_model::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::chain;
+use crate::common::{chain, tiny};
 
 fn config() -> EncoderConfig {
-    EncoderConfig {
-        layers: 1,
-        hidden: 6,
-        heads: 2,
-        feed_forward: 8,
-        vocabulary: 11,
-        positions: 7,
-        ..EncoderConfig::bert_base()
-    }
-    .with_head(Head::Classification { target: Target::Labels(vec!["no".into(), "yes".into()]) })
+    tiny(1).with_head(Head::Classification { target: Target::Labels(vec!["no".into(), "yes".into()]) })
 }
 
 /// Numbers that differ from place to place and from seed to seed.

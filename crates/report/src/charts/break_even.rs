@@ -38,9 +38,9 @@ pub(crate) fn break_even(facts: &BreakEvenFacts) -> Option<Figure> {
     let with = curve([making, facts.making.low().get(), facts.making.high().get()], &student.1);
     let all = || without.iter().chain(&with).flat_map(|[_, value, low, high]| [*value, *low, *high]);
     let mut chart = Chart::new(Frame {
-        title: "When the making is paid back".into(),
+        title: "Break-even".into(),
         description: format!(
-            "Energy in joules over the number of texts, for {} and for {} with its making: {}.",
+            "Energy in joules over the number of texts, for {} and for {} with its training: {}.",
             teacher.0, student.0, facts.verdict
         ),
         width: 760.0,
@@ -50,7 +50,7 @@ pub(crate) fn break_even(facts: &BreakEvenFacts) -> Option<Figure> {
     });
     let (incumbent, replacement) = (series(ModelKind::Teacher), series(ModelKind::Student));
     for (number, curve, name) in
-        [(incumbent, &without, teacher.0.clone()), (replacement, &with, format!("{} and its making", student.0))]
+        [(incumbent, &without, teacher.0.clone()), (replacement, &with, format!("{} and its training", student.0))]
     {
         chart.band(number, &curve.iter().map(|[texts, _, low, high]| [*texts, *low, *high]).collect::<Vec<_>>());
         chart.line(number, &curve.iter().map(|[texts, value, ..]| [*texts, *value]).collect::<Vec<_>>());
@@ -58,8 +58,8 @@ pub(crate) fn break_even(facts: &BreakEvenFacts) -> Option<Figure> {
     }
     if let Some(even) = even {
         chart.upright(even);
-        chart.name_uprights("paid back");
+        chart.name_uprights("break-even");
     }
-    let caption = "Energy of so many texts, with the student and its making or with the teacher alone".into();
+    let caption = "Energy of so many texts, with the student and its training, or with the teacher alone".into();
     Some(Figure::of(&chart, caption, true))
 }

@@ -17,7 +17,7 @@ pub(crate) fn reliability(calibration: &Calibration) -> Figure {
     let mut chart = Chart::new(Frame {
         title: caption.clone(),
         description: format!(
-            "{rows} rows in {} groups by the probability of the answer; on the dotted diagonal they would be as often right as said.",
+            "{rows} rows in {} groups by the probability of the answer; on the dotted diagonal accuracy would equal probability.",
             calibration.bins.len()
         ),
         width: 400.0,

@@ -22,7 +22,7 @@ pub(crate) fn losses(stage: &Stage) -> Option<Figure> {
         return None;
     }
     let y = match low > 0.0 && high / low > LINEAR {
-        true => Axis::log_around("loss, by ratios", numbers()),
+        true => Axis::log_around("loss (log scale)", numbers()),
         false => Axis::linear("loss", 0.0, 1.05 * high),
     };
     let ends: Vec<String> = stage

@@ -26,7 +26,7 @@ pub(super) fn of(run: &Run) -> Vec<Block> {
         blocks.push(Block::Heading(2, "Calibration".into()));
         let error = or_unknown(calibration.error, |error| format!("{error:.4}"));
         blocks.push(Block::Paragraph(format!(
-            "The expected calibration error of {} is {error}: by so much, on average, what it says and what is true differ.",
+            "The expected calibration error of {} is {error}: the average gap between its stated probability and its accuracy.",
             calibration.model
         )));
         blocks.push(Block::Figures(vec![reliability(calibration)]));
@@ -36,7 +36,7 @@ pub(super) fn of(run: &Run) -> Vec<Block> {
         blocks.push(mistakes(run));
     }
     if let Some(attention) = &run.attention {
-        blocks.push(Block::Heading(2, "Where it looks".into()));
+        blocks.push(Block::Heading(2, "Attention".into()));
         blocks.push(Block::Paragraph(format!(
             "Attention of the last layer, the mean over its heads, on: “{}”; of longer texts the first {MOST_TOKENS} tokens.",
             attar_chart::shortened(&attention.text, TEXT)
@@ -105,7 +105,7 @@ fn mistakes(run: &Run) -> Block {
             mistake.teacher.clone().unwrap_or_else(|| UNKNOWN.into()),
         ]
     });
-    let head = ["text", "true class", "student's answer", "called it", "teacher's answer"];
+    let head = ["text", "true class", "student's answer", "probability", "teacher's answer"];
     Block::Table(Table::new("Wrong answers of the student, the most confident first", &head, rows.collect()))
 }
 

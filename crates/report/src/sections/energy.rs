@@ -1,4 +1,4 @@
-//! What the making drew, what that is worth, and when it is paid back.
+//! What training drew, what that is worth, and the break-even.
 
 use attar_bill::equivalents;
 
@@ -9,7 +9,7 @@ use crate::run::{EnergyReport, Run};
 pub(super) fn of(run: &Run) -> Vec<Block> {
     let mut blocks = Vec::new();
     if let Some(EnergyReport(report)) = &run.energy {
-        blocks.push(Block::Heading(2, "Energy of the making".into()));
+        blocks.push(Block::Heading(2, "Energy of training".into()));
         match report.lacks_power() {
             Some(reason) => blocks.push(Block::LeftOut("Power over time".into(), reason.into())),
             None => {
@@ -36,15 +36,15 @@ pub(super) fn of(run: &Run) -> Vec<Block> {
             .map(|one| format!("{one} ({}, {})", one.source, one.year))
             .collect();
         if !like.is_empty() {
-            blocks.push(Block::Paragraph("As much CO2e as:".into()));
+            blocks.push(Block::Paragraph("Equivalent CO2e:".into()));
             blocks.push(Block::List(like));
         }
         blocks.push(Block::List(report.statement()));
     }
     if let Some(facts) = &run.break_even {
-        blocks.push(Block::Heading(2, "When the making is paid back".into()));
+        blocks.push(Block::Heading(2, "Break-even".into()));
         blocks.push(Block::Paragraph(format!(
-            "Making it took {}. A text costs {} with {} and {} with {}: the making is paid back {}.",
+            "Training took {}. A text costs {} with {} and {} with {}: break-even {}.",
             facts.making, facts.incumbent.1, facts.incumbent.0, facts.replacement.1, facts.replacement.0, facts.verdict
         )));
         blocks.push(Block::Paragraph(facts.basis.clone()));

@@ -13,18 +13,18 @@ use crate::run::{Model, ModelKind, Run};
 pub(super) fn of(run: &Run) -> Vec<Block> {
     let Some(decides) = metric(run) else { return Vec::new() };
     let metric = decides.name();
-    let mut blocks = vec![Block::Heading(2, "Verdict".into())];
+    let mut blocks = vec![Block::Heading(2, "Models compared".into())];
     let data = run.data.as_ref();
     let on = data.map_or_else(String::new, |data| format!(" on {} rows of {}", count(data.rows as u64), data.name));
     let head = [
         "model",
         &format!("{metric} [95\u{a0}%]"),
-        "kept",
-        "less the first [95\u{a0}%]",
-        "size",
+        "retained",
+        "minus the first [95\u{a0}%]",
+        "bytes",
         "parameters",
-        "µs a text",
-        "J for 1,000 texts [90\u{a0}%]",
+        "µs/text",
+        "J/1,000 texts [90\u{a0}%]",
     ];
     let rows = run.models.iter().map(row).collect();
     blocks.push(Block::Table(Table::new(&format!("Models{on}"), &head, rows)));
@@ -65,7 +65,7 @@ pub(super) fn side_by_side(runs: &[Run]) -> Vec<Block> {
             or_unknown(energy, |energy| energy.to_string()),
         ]
     };
-    let head = ["run", "metric", "score [95\u{a0}%]", "kept", "size", "µs a text", "energy of the making [90\u{a0}%]"];
+    let head = ["run", "metric", "score [95\u{a0}%]", "retained", "bytes", "µs/text", "energy of training [90\u{a0}%]"];
     vec![Block::Table(Table::new("What each run made", &head, runs.iter().map(row).collect()))]
 }
 

@@ -264,10 +264,7 @@ fn entities(labels: &[String], tags: &[Tag]) -> Vec<Entity> {
 }
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f32> = logits.iter().map(|&x| (x - largest).exp()).collect();
-    let sum: f32 = exponentials.iter().sum();
-    exponentials.into_iter().map(|x| x / sum).collect()
+    crate::softmax(logits).into_iter().map(|share| share as f32).collect()
 }
 
 /// The first of the largest numbers.

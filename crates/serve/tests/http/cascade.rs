@@ -21,8 +21,8 @@ fn teacher(folder: &std::path::Path) -> NamedBundle {
     NamedBundle { name: "teacher".into(), dir: folder.into(), options: options() }
 }
 
-fn terms(threshold: f64, audit: f64) -> Cascade {
-    Cascade { student: "intents".into(), teacher: "teacher".into(), threshold, agree: 0.99, audit }
+fn terms(threshold: f64, audit_share: f64) -> Cascade {
+    Cascade { student: "intents".into(), teacher: "teacher".into(), threshold, promised: 0.99, audit_share }
 }
 
 /// Labels by their scores, as the route gives them.
@@ -88,7 +88,7 @@ fn audits_do_not_change_answers_and_tell_drift() {
     // They are made beside the requests.
     let audits = |agrees: bool| {
         let text = server.get("/metrics").body;
-        counted(&text, &format!("attar_cascade_audits_total{{student=\"intents\",agrees=\"{agrees}\"}}"))
+        counted(&text, &format!("attar_cascade_audits_total{{student=\"intents\",agreed=\"{agrees}\"}}"))
     };
     wait_for(|| audits(true) + audits(false) == 200.0);
     assert!(audits(false) > 25.0);

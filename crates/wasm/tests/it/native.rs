@@ -41,7 +41,7 @@ fn labels_come_with_their_probabilities() {
         let mut model = model(name);
         let info = model.info();
         assert_eq!(
-            (info.task, info.takes_pairs, &info.labels[..]),
+            (info.task, info.requires_pairs, &info.labels[..]),
             ("classify", false, &["no", "yes", "perhaps"].map(String::from)[..])
         );
         assert_eq!(info.precision, if name.ends_with("int8") { "int8" } else { "f32" });
@@ -70,7 +70,7 @@ fn labels_come_with_their_probabilities() {
 #[test]
 fn pairs_that_are_compared_need_both() {
     let mut alike = model("alike");
-    assert!(alike.info().takes_pairs);
+    assert!(alike.info().requires_pairs);
     let [same, other] =
         [("a cat", "a cat"), ("a cat", "12 trains")].map(|(a, b)| alike.predict(&[a], Some(&[b])).unwrap()[0][0].score);
     assert_ne!(same, other);

@@ -30,7 +30,7 @@ fn prepare(folder: &Path) {
         };
         match info.task {
             "classify" | "multi-label" | "score" => {
-                if !info.takes_pairs {
+                if !info.requires_pairs {
                     ask("predict", json!([some]), json!(model.predict(some, None).unwrap()));
                     ask("logits", json!([some]), json!(model.logits(some, None).unwrap()));
                 }

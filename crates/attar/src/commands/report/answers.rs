@@ -9,7 +9,7 @@ use attar_distill::recipe::{DataSpec, Recipe, StudentSpec};
 use attar_distill::retention;
 use attar_distill::score::Answers;
 use attar_report::{Attention, Calibration, Mistake, Model, ModelKind, Run, RunData, Speed};
-use attar_runtime::Text;
+use attar_runtime::{Text, softmax};
 use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::random::Streams;
 
@@ -18,7 +18,6 @@ use super::facts::size_of;
 use super::run_files::RunFiles;
 use crate::cli::report::ReportArgs;
 use crate::commands::eval::{Contender, Row, compare_answers};
-use crate::commands::predict::softmax;
 use crate::{console, engine};
 
 /// Mistakes that are shown.

@@ -1,9 +1,7 @@
 //! Where a model looks.
 
 use attar_report::{MOST_TOKENS, TokenAttention};
-use attar_runtime::{Input, LayerBuffers, Session, TraceBuffers};
-
-use crate::commands::predict::softmax;
+use attar_runtime::{Input, LayerBuffers, Session, TraceBuffers, softmax};
 
 /// The last layer's attention on a text, the mean over its heads; of long texts the beginning.
 pub(super) fn of(name: &str, session: &mut Session, text: &str) -> anyhow::Result<TokenAttention> {

@@ -197,22 +197,8 @@ mod tests {
     #[test]
     fn a_size_that_is_not_known_is_not_said() {
         let said = |teacher: Option<u64>, student: Option<u64>| {
-            let run = Run {
-                name: "run".into(),
-                summary: Vec::new(),
-                data: None,
-                models: vec![model(ModelKind::Teacher, teacher), model(ModelKind::Student, student)],
-                stages: Vec::new(),
-                energy: None,
-                break_even: None,
-                calibration: None,
-                mistakes: Vec::new(),
-                attention: None,
-                provenance: Vec::new(),
-                recipe: None,
-                inventory: None,
-                left_out: Vec::new(),
-            };
+            let models = vec![model(ModelKind::Teacher, teacher), model(ModelKind::Student, student)];
+            let run = Run { models, ..Run::default() };
             how_good(&run).unwrap()
         };
         let whole = said(Some(200), Some(20));
