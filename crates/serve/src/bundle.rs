@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use attar_model::{Head, Pooling, PoolingMode, Target};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::tokenizer::Tokenizer;
 
+use crate::cascade::ActiveCascade;
 use crate::error::{ErrorType, Refusal, ServeError};
 
 /// A model directory, the name it is served by, and how it is run.
@@ -32,6 +33,8 @@ pub(crate) struct Bundle {
     /// Most tokens of an input.
     pub(crate) max_tokens: usize,
     pub(crate) head: Head,
+    /// What its classifier chooses between; empty without one.
+    pub(crate) labels: Vec<Arc<str>>,
     pub(crate) pooling: Pooling,
     /// Whether the head compares two texts, each a sequence of its own.
     pub(crate) compares: bool,
@@ -44,6 +47,8 @@ pub(crate) struct Bundle {
     pub(crate) default_prompt: Option<String>,
     /// Notes for the operator.
     pub(crate) notes: Vec<String>,
+    /// The cascade that it begins; set before anybody asks.
+    pub(crate) cascade: OnceLock<ActiveCascade>,
 }
 
 /// A text to put before others.
@@ -67,12 +72,18 @@ impl Bundle {
             Ok((name, Prompt { text, skipped }))
         };
         let prompts = known.named.into_iter().map(prompt).collect::<Result<_, _>>().map_err(refused)?;
+        let head = session.config().head.clone();
+        let labels = match &head {
+            Head::Classification { target } => shared_labels(target),
+            _ => Vec::new(),
+        };
         let bundle = Bundle {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: named.name.clone(),
             tokenizer: session.shared_tokenizer(),
             max_tokens: session.limit().max_tokens,
-            head: session.config().head.clone(),
+            head,
+            labels,
             pooling: session.pooling(),
             compares: session.compares(),
             precision: named.options.precision,
@@ -80,6 +91,7 @@ impl Bundle {
             prompts,
             default_prompt: known.default,
             notes: session.notes().to_vec(),
+            cascade: OnceLock::new(),
         };
         Ok((Arc::new(bundle), session))
     }
@@ -126,6 +138,16 @@ impl Bundle {
             let said = format!("the bundle `{own}` has no prompt `{name}` (available: {known}): use one of these, or leave `prompt_name` out");
             Refusal::new(ErrorType::Validation, said).with_status(axum::http::StatusCode::UNPROCESSABLE_ENTITY)
         })
+    }
+}
+
+/// Names of the numbers that a classifier gives.
+pub(crate) fn shared_labels(target: &Target) -> Vec<Arc<str>> {
+    match target {
+        Target::Labels(labels) | Target::MultiLabel(labels) => {
+            labels.iter().map(|label| label.as_str().into()).collect()
+        }
+        Target::Regression => vec!["score".into()],
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
-use crate::cascade::{self, AuditCounts, Cascade};
+use crate::cascade::{self, AuditCounts, Cascade, Terms};
 use crate::encode::{Source, Truncation, encode};
 use crate::engine::{Job, Material, Outcome, Task};
 use crate::error::{ErrorType, Refusal};
@@ -71,6 +71,9 @@ impl Call {
         sources: Vec<Source>,
         truncation: Truncation,
     ) -> Result<Vec<Outcome>, Refusal> {
+        if let Some(inputs) = self.server.metrics.inputs().of(task) {
+            inputs.begun(sources.len());
+        }
         let encodings = self.encode(sources, truncation).await?;
         let material = |encodings: Vec<Encoding>| {
             let tokens = encodings.iter().map(Encoding::len).sum();
@@ -87,42 +90,34 @@ impl Call {
         truncation: Truncation,
     ) -> Result<Vec<Vec<f32>>, Refusal> {
         let server = Arc::clone(&self.server);
-        let Some((watched, teacher)) = server.cascade(&self.bundle) else {
-            return Ok(self
-                .compute(Task::Logits, sources, truncation)
-                .await?
-                .into_iter()
-                .map(Outcome::numbers)
-                .collect());
-        };
         let student = Arc::clone(&self.bundle);
+        let Some(active) = student.cascade.get() else {
+            let outcomes = self.compute(Task::Logits, sources, truncation).await?;
+            return Ok(outcomes.into_iter().map(Outcome::numbers).collect());
+        };
+        let teacher = &active.teacher;
         let target = student.target()?;
         let own = self.compute(Task::Logits, sources.clone(), truncation).await?;
         let mut logits: Vec<Vec<f32>> = own.into_iter().map(Outcome::numbers).collect();
-        let is_sure = |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= watched.config.threshold);
+        let is_sure =
+            |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= active.config.terms.threshold);
         let unsure: Vec<usize> = (0..logits.len()).filter(|&input| !is_sure(&logits[input])).collect();
         let audits: Vec<usize> =
-            (0..logits.len()).filter(|&input| is_sure(&logits[input]) && watched.is_audited()).collect();
-        // A bundle that was read again may have other labels; then the student answers alone.
-        let Ok(order) = cascade::order(&student, &teacher) else {
-            server.metrics.cascaded(&student.name, &student.name, logits.len());
-            return Ok(logits);
-        };
+            (0..logits.len()).filter(|&input| is_sure(&logits[input]) && active.is_audited()).collect();
         if !audits.is_empty() {
             let answered = audits.iter().map(|&input| (sources[input].clone(), logits[input].clone())).collect();
-            let models = [Arc::clone(&student), Arc::clone(&teacher)];
-            tokio::spawn(audit(Arc::clone(&server), models, order.clone(), answered, truncation));
+            tokio::spawn(audit(Arc::clone(&server), Arc::clone(&student), answered, truncation));
         }
         server.metrics.cascaded(&student.name, &student.name, logits.len() - unsure.len());
         server.metrics.cascaded(&student.name, &teacher.name, unsure.len());
         if !unsure.is_empty() {
             let again = unsure.iter().map(|&input| sources[input].clone()).collect();
-            self.bundle = teacher;
+            self.bundle = Arc::clone(teacher);
             let theirs = self.compute(Task::Logits, again, truncation).await;
             self.bundle = Arc::clone(&student);
             for (&input, outcome) in unsure.iter().zip(theirs?) {
                 let row = outcome.numbers();
-                logits[input] = order.iter().map(|&place| row[place]).collect();
+                logits[input] = active.order.iter().map(|&place| row[place]).collect();
             }
         }
         Ok(logits)
@@ -182,6 +177,7 @@ impl Call {
     /// Has materials computed, each with its tokens, and waits for all.
     pub(crate) async fn run(&mut self, task: Task, materials: Vec<(Material, usize)>) -> Result<Vec<Outcome>, Refusal> {
         let count = materials.len() as u32;
+        let (begin, tokenization) = (Instant::now(), self.tokenization / count.max(1));
         let (jobs, answers): (Vec<Job>, Vec<_>) = materials
             .into_iter()
             .map(|(material, tokens)| {
@@ -189,19 +185,23 @@ impl Call {
                 (Job { bundle: Arc::clone(&self.bundle), material, tokens, reply }, answer)
             })
             .unzip();
-        self.server.engine.accept(task, jobs)?;
-        let deadline = self.begin + self.server.limits.timeout;
+        let server = Arc::clone(&self.server);
+        server.engine.accept(task, jobs)?;
+        let deadline = self.begin + server.limits.timeout;
         let mut outcomes = Vec::with_capacity(answers.len());
         for answer in answers {
             let answered = tokio::time::timeout_at(deadline.into(), answer).await.map_err(|_| {
-                let said =
-                    format!("no answer within {:?}: the server is busy, come back later", self.server.limits.timeout);
+                let said = format!("no answer within {:?}: the server is busy, come back later", server.limits.timeout);
                 Refusal::new(ErrorType::Timeout, said)
             })?;
             let lost = |_| Refusal::new(ErrorType::Unhealthy, "the computation was lost: restart the server");
             let done = answered.map_err(lost)??;
             self.queue += done.queue / count;
             self.inference += done.inference / count;
+            if let Some(inputs) = server.metrics.inputs().of(task) {
+                let total = tokenization + begin.elapsed();
+                inputs.computed(Timing { total, tokenization, queue: done.queue, inference: done.inference });
+            }
             outcomes.push(done.outcome);
         }
         Ok(outcomes)
@@ -261,25 +261,19 @@ async fn aside<T: Send + 'static>(is_long: bool, run: impl FnOnce() -> T + Send 
 
 /// Asks a cascade's teacher for what its student has answered alone, beside the request that was answered, and counts how often
 /// they agree. Where the teacher has no room for it, nothing is counted.
-async fn audit(
-    server: Arc<Server>,
-    [student, teacher]: [Arc<Bundle>; 2],
-    order: Vec<usize>,
-    answered: Vec<(Source, Vec<f32>)>,
-    truncation: Truncation,
-) {
-    let Some((watched, _)) = server.cascade(&student) else { return };
+async fn audit(server: Arc<Server>, student: Arc<Bundle>, answered: Vec<(Source, Vec<f32>)>, truncation: Truncation) {
+    let Some(active) = student.cascade.get() else { return };
     let Ok(target) = student.target() else { return };
     let (sources, own): (Vec<Source>, Vec<Vec<f32>>) = answered.into_iter().unzip();
-    let mut call = Call::new(Arc::clone(&server), teacher, Instant::now());
+    let mut call = Call::new(Arc::clone(&server), Arc::clone(&active.teacher), Instant::now());
     let Ok(theirs) = call.compute(Task::Logits, sources, truncation).await else { return };
     for (own, outcome) in own.iter().zip(theirs) {
         let row = outcome.numbers();
-        let row: Vec<f32> = order.iter().map(|&place| row[place]).collect();
+        let row: Vec<f32> = active.order.iter().map(|&place| row[place]).collect();
         let agrees = cascade::same_answer(target, own, &row);
         server.metrics.audited(&student.name, agrees);
-        if let Some(AuditCounts { audits, agreed }) = watched.audited(agrees) {
-            let Cascade { student, teacher, promised, .. } = watched.config.clone();
+        if let Some(AuditCounts { audits, agreed }) = active.audited(agrees) {
+            let Cascade { student, teacher, terms: Terms { promised, .. }, .. } = active.config.clone();
             (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: promised });
         }
     }

@@ -147,9 +147,7 @@ pub enum ServeError {
         name: String,
     },
     /// Two bundles that cannot answer together.
-    #[error(
-        "`{student}` and `{teacher}` make no cascade: {problem}; name two served bundles with the same labels, as in STUDENT=TEACHER"
-    )]
+    #[error("`{student}` and `{teacher}` make no cascade: {problem}")]
     Cascade {
         /// The bundle that is asked.
         student: String,
@@ -157,15 +155,6 @@ pub enum ServeError {
         teacher: String,
         /// What is wrong with them.
         problem: String,
-    },
-    /// A bundle of a cascade that is to be read again.
-    #[error(
-        "`{bundle}` is part of a cascade, and its contract is about the weights that are served: make the contract again \
-         (`attar contract`) and start the server again"
-    )]
-    Bound {
-        /// The bundle.
-        bundle: String,
     },
     /// An origin that no browser sends.
     #[error("`{origin}` is not the origin of a page: expected one such as https://example.org, or *")]
@@ -183,6 +172,22 @@ pub enum ServeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A certificate or key that cannot be used.
+    #[error("{} cannot secure connections: {problem}; {expected}", path.display())]
+    Tls {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A certificate, and no code for it.
+    #[error(
+        "this program was built without TLS: build it with `--features tls`, or put a reverse proxy in front of it and leave the \
+         certificate out"
+    )]
+    NoTls,
     /// The system refuses something.
     #[error("{what}: {source}")]
     System {

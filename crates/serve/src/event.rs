@@ -50,6 +50,13 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// The certificate was read again and secures new connections from now on.
+    CertificateReloaded,
+    /// The certificate could not be read again; the former one stays.
+    CertificateRefused {
+        /// Why.
+        error: String,
+    },
     /// A student in a cascade agrees with its teacher less than its contract promises.
     Drift {
         /// The student.

@@ -19,9 +19,10 @@
 //! ```
 //!
 //! # The modules, from a connection to a result
-//! - `limits`: [`Limited`], connections that end when their clients take too long. `server`: [`Server`], what all requests
-//!   share. `routes`: who may ask what; `keys`: [`Keys`]. `route`: from the bytes of a request to the bytes of its answer;
+//! - `limits`: [`Limited`], connections that end when their clients take too long; `tls`: encrypted ones. `server`: [`Server`],
+//!   what all requests share. `routes`: who may ask what; `keys`: [`Keys`]. `route`: from the bytes of a request to the bytes of its answer;
 //!   a file of `routes` for each kind of question.
+//! - `reload`: reading all of it again while it is served.
 //! - `call`: a request on its way; `encode`: from its texts to ids. `batch`: [`BatchPolicy`], which of the texts that wait
 //!   are computed together. `engine`: the thread that computes them. `bundle`: what requests need of a model directory.
 //! - `cascade`: [`Cascade`], a student that answers for its teacher where it is sure.
@@ -49,20 +50,23 @@ mod keys;
 mod limits;
 mod metrics;
 mod page;
+mod reload;
 mod route;
 mod routes;
 mod server;
 mod signals;
+mod tls;
 
 pub use batch::BatchPolicy;
 pub use bundle::NamedBundle;
-pub use cascade::Cascade;
+pub use cascade::{Cascade, RenewTerms, Terms};
 pub use counters::serve_counters;
 pub use error::{ErrorResponse, ErrorType, ServeError};
 pub use event::{Event, EventHandler};
 pub use keys::Keys;
 pub use limits::{Connection, Limited, Limits};
 pub use server::{Listening, RequestLimits, ServeOptions, Server};
+pub use tls::TlsFiles;
 
 /// The document of the interface, as OpenAPI 3.1.
 pub fn openapi() -> serde_json::Value {

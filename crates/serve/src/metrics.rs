@@ -1,5 +1,7 @@
 //! Counters of a server in OpenMetrics text, under the names of text-embeddings-inference where it has one.
 
+mod inputs;
+
 use std::fmt;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::energy::{EnergyReading, LastReading};
 
+use inputs::InputsByKind;
+
 type Labels = Vec<(&'static str, String)>;
 
 /// Everything that is counted.
@@ -26,6 +30,7 @@ pub(crate) struct Metrics {
     count: Family<Labels, Plain>,
     success: Family<Labels, Plain>,
     failure: Family<Labels, Plain>,
+    inputs: InputsByKind,
     duration: Histogram,
     tokenization: Histogram,
     queueing: Histogram,
@@ -38,6 +43,7 @@ pub(crate) struct Metrics {
     texts: Family<Labels, Counter>,
     tokens: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
+    certificate_reloads: Family<Labels, Counter>,
     cascade: Family<Labels, Counter>,
     audits: Family<Labels, Counter>,
 }
@@ -55,13 +61,7 @@ impl Metrics {
     pub(crate) fn new(energy: LastReading) -> Metrics {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(EnergyOfBundles(LastReading::clone(&energy))));
-        // Upper ends, as text-embeddings-inference has them: from 15 microseconds by half as much again.
-        let times = || {
-            Histogram::new((0..35).scan(1e-5, |end, _| {
-                *end *= 1.5;
-                Some(*end)
-            }))
-        };
+        let inputs = InputsByKind::new(&mut registry);
         let powers = |count: i32| Histogram::new((0..count).map(|power| 2.0_f64.powi(power)));
         let metrics = Metrics {
             registry: Registry::default(),
@@ -69,6 +69,7 @@ impl Metrics {
             count: Family::default(),
             success: Family::default(),
             failure: Family::default(),
+            inputs,
             duration: times(),
             tokenization: times(),
             queueing: times(),
@@ -81,6 +82,7 @@ impl Metrics {
             texts: Family::default(),
             tokens: Family::default(),
             reloads: Family::default(),
+            certificate_reloads: Family::default(),
             cascade: Family::default(),
             audits: Family::default(),
         };
@@ -115,6 +117,8 @@ impl Metrics {
         registry.register("attar_texts", "Inputs computed, by bundle", metrics.texts.clone());
         registry.register("attar_tokens", "Tokens computed, by bundle", metrics.tokens.clone());
         registry.register("attar_reloads", "Bundles read again, by outcome", metrics.reloads.clone());
+        let help = "Certificates read again, by outcome";
+        registry.register("attar_certificate_reloads", help, metrics.certificate_reloads.clone());
         let help = "Inputs of a cascade, by who answered them";
         registry.register("attar_cascade_inputs", help, metrics.cascade.clone());
         let help = "Answers of a cascade's student that were also put to its teacher, by whether both agreed";
@@ -156,6 +160,11 @@ impl Metrics {
         self.input_length.observe(tokens as f64);
     }
 
+    /// Counters of single inputs.
+    pub(crate) fn inputs(&self) -> &InputsByKind {
+        &self.inputs
+    }
+
     /// A batch is about to be computed.
     pub(crate) fn batch(&self, bundle: &str, texts: usize, tokens: usize) {
         self.batch_size.observe(texts as f64);
@@ -172,8 +181,12 @@ impl Metrics {
 
     /// A bundle was read again, or refused.
     pub(crate) fn reloaded(&self, bundle: &str, is_taken: bool) {
-        let outcome = if is_taken { "taken" } else { "refused" };
-        self.reloads.get_or_create(&vec![("bundle", bundle.to_owned()), ("outcome", outcome.to_owned())]).inc();
+        self.reloads.get_or_create(&vec![("bundle", bundle.to_owned()), outcome(is_taken)]).inc();
+    }
+
+    /// The certificate was read again, or refused.
+    pub(crate) fn certificate_reloaded(&self, is_taken: bool) {
+        self.certificate_reloads.get_or_create(&vec![outcome(is_taken)]).inc();
     }
 
     /// Inputs of a cascade were answered by one of its bundles.
@@ -207,6 +220,18 @@ impl Metrics {
         out.truncate(out.trim_end().trim_end_matches("# EOF").len());
         out + &counters
     }
+}
+
+/// Seconds. Upper ends as text-embeddings-inference has them: from 15 microseconds by half as much again.
+fn times() -> Histogram {
+    Histogram::new((0..35).scan(1e-5, |end, _| {
+        *end *= 1.5;
+        Some(*end)
+    }))
+}
+
+fn outcome(is_taken: bool) -> (&'static str, String) {
+    ("outcome", if is_taken { "taken" } else { "refused" }.to_owned())
 }
 
 fn method(is_batch: bool) -> Labels {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::batch::BatchPolicy;
 use crate::bundle::{Bundle, NamedBundle, check_name};
-use crate::cascade::{self, ActiveCascade, Cascade};
+use crate::cascade::{self, Cascade};
 use crate::energy::Energy;
 use crate::engine::Engine;
 use crate::error::{ErrorType, Refusal, ServeError};
@@ -20,6 +20,9 @@ use crate::limits::{Limited, Limits};
 use crate::metrics::Metrics;
 use crate::routes;
 use crate::signals::{Hangups, shutdown};
+#[cfg(feature = "tls")]
+use crate::tls::Secured;
+use crate::tls::{Certificate, TlsFiles};
 
 /// How a server is run.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub struct ServeOptions {
     pub keys: Option<Keys>,
     /// Origins whose pages may ask, or `*`; none by default.
     pub cors: Vec<String>,
+    /// The certificate that connections over TCP are encrypted with; none by default.
+    pub tls: Option<TlsFiles>,
     /// Time between two readings of energy.
     pub energy_interval: Duration,
 }
@@ -53,6 +58,7 @@ impl ServeOptions {
             auto_truncate: true,
             keys: None,
             cors: Vec::new(),
+            tls: None,
             energy_interval: Duration::from_secs(1),
         }
     }
@@ -90,9 +96,10 @@ pub enum Listening {
 /// Loaded bundles and everything that requests need of each other.
 #[derive(Debug)]
 pub struct Server {
-    named: Vec<NamedBundle>,
-    loaded: RwLock<Vec<Arc<Bundle>>>,
-    cascades: Vec<ActiveCascade>,
+    pub(crate) named: Vec<NamedBundle>,
+    pub(crate) loaded: RwLock<Vec<Arc<Bundle>>>,
+    pub(crate) cascades: Vec<Cascade>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) engine: Engine,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) batches: BatchPolicy,
@@ -103,7 +110,7 @@ pub struct Server {
     pub(crate) on_event: EventHandlerBox,
     pub(crate) start: Instant,
     /// One reload at a time.
-    reload: tokio::sync::Mutex<()>,
+    pub(crate) reload: tokio::sync::Mutex<()>,
 }
 
 /// A callback that has a debug form.
@@ -129,7 +136,7 @@ impl Server {
     /// `on_event` is called with each event.
     ///
     /// # Errors
-    /// If a bundle cannot be served, two have one name, or an entry of `cors` is no valid origin.
+    /// If a bundle cannot be served, two have one name, the certificate cannot be used, or an entry of `cors` is no valid origin.
     pub fn new(
         options: ServeOptions,
         meter: Meter,
@@ -147,12 +154,13 @@ impl Server {
             return Err(ServeError::NoBundle);
         }
         routes::check_origins(&options.cors)?;
+        let certificate = options.tls.map(Certificate::load).transpose()?.map(Arc::new);
         let energy = Energy::new(meter, factors, options.energy_interval);
         let metrics = Arc::new(Metrics::new(energy.last()));
         let loaded = named.iter().map(Bundle::load).collect::<Result<Vec<_>, _>>()?;
         let bundles: Vec<Arc<Bundle>> = loaded.iter().map(|(bundle, _)| Arc::clone(bundle)).collect();
-        options.cascades.iter().try_for_each(|terms| cascade::check(terms, &bundles))?;
-        cascade::refuse_two_teachers(&options.cascades)?;
+        cascade::check(&options.cascades)?;
+        options.cascades.iter().try_for_each(|cascade| cascade::connect(cascade.clone(), &bundles))?;
         let engine = Engine::start(options.batches, Arc::clone(&metrics), energy)
             .map_err(|source| ServeError::System { what: "the thread that computes could not be started", source })?;
         let on_event = EventHandlerBox(on_event);
@@ -167,7 +175,8 @@ impl Server {
         Ok(Server {
             named,
             loaded,
-            cascades: options.cascades.into_iter().map(ActiveCascade::new).collect(),
+            cascades: options.cascades,
+            certificate,
             engine,
             metrics,
             batches: options.batches,
@@ -181,7 +190,7 @@ impl Server {
         })
     }
 
-    /// Serves until a signal ends the program; SIGHUP reads the bundles again. What was accepted is answered first.
+    /// Serves until a signal ends the program; SIGHUP reads bundles and certificate again. What was accepted is answered first.
     ///
     /// # Errors
     /// If the system refuses an event loop or the listener.
@@ -246,7 +255,16 @@ impl Server {
                 let address = listener.local_addr()?;
                 let app = routes::router(Arc::clone(&self), address.ip().is_loopback());
                 self.tell_listening(&address);
-                axum::serve(Limited::new(listener, limits), app).with_graceful_shutdown(end).await
+                match self.certificate.clone() {
+                    None => axum::serve(Limited::new(listener, limits), app).with_graceful_shutdown(end).await,
+                    #[cfg(feature = "tls")]
+                    Some(certificate) => {
+                        let listener = Limited::new(Secured::new(listener, certificate), limits);
+                        axum::serve(listener, app).with_graceful_shutdown(end).await
+                    }
+                    #[cfg(not(feature = "tls"))]
+                    Some(certificate) => match *certificate {},
+                }
             }
             #[cfg(unix)]
             Listening::Unix(listener) => {
@@ -263,7 +281,8 @@ impl Server {
     }
 
     fn tell_listening(&self, address: &SocketAddr) {
-        self.tell_at(format!("http://{address}"));
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        self.tell_at(format!("{scheme}://{address}"));
     }
 
     fn tell_at(&self, at: String) {
@@ -295,45 +314,5 @@ impl Server {
             (_, [first, ..]) => Ok(Arc::clone(first)),
             (_, []) => Err(Refusal::new(ErrorType::Unhealthy, "there is no bundle here")),
         }
-    }
-
-    /// The cascade that a bundle begins, and its teacher.
-    pub(crate) fn cascade(&self, student: &Bundle) -> Option<(&ActiveCascade, Arc<Bundle>)> {
-        let watched = self.cascades.iter().find(|cascade| cascade.config.student == student.name)?;
-        Some((watched, self.bundle(&watched.config.teacher).ok()?))
-    }
-
-    /// Reads all bundles again, one after the other; each that cannot be read keeps its former state. What was accepted
-    /// before is answered by the weights that it was accepted for.
-    pub(crate) async fn reload_all(self: &Arc<Self>) -> Vec<(String, Option<String>)> {
-        let _alone = self.reload.lock().await;
-        let mut outcomes = Vec::new();
-        for (index, named) in self.named.iter().enumerate() {
-            let to_load = named.clone();
-            let bundle = named.name.clone();
-            let is_bound = self.cascades.iter().any(|cascade| cascade.config.has(&bundle));
-            let loaded = match is_bound {
-                false => tokio::task::spawn_blocking(move || Bundle::load(&to_load)).await,
-                // A contract is about the weights that it was made with.
-                true => Ok(Err(ServeError::Bound { bundle: bundle.clone() })),
-            };
-            let error = match loaded {
-                Ok(Ok((fresh, session))) => {
-                    self.engine.install(&fresh, session);
-                    let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-                    loaded[index] = fresh;
-                    None
-                }
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("loading it failed".to_owned()),
-            };
-            self.metrics.reloaded(&bundle, error.is_none());
-            (self.on_event)(&match &error {
-                None => Event::Reloaded { bundle: bundle.clone() },
-                Some(error) => Event::ReloadRefused { bundle: bundle.clone(), error: error.clone() },
-            });
-            outcomes.push((bundle, error));
-        }
-        outcomes
     }
 }

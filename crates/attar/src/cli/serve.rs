@@ -29,7 +29,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub(crate) host: IpAddr,
     /// Listen on a Unix domain socket at this path instead.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "port"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["host", "port", "tls_cert"])]
     pub(crate) unix_socket: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -86,6 +86,12 @@ pub(crate) struct AccessArgs {
     /// Require API keys, read from a file with one `NAME SHA256_OF_KEY [REQUESTS_PER_MINUTE]` per line.
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
+    /// Encrypt connections with this certificate and its chain (PEM); SIGHUP reads it again.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Origins allowed by CORS, as in `https://example.org`; `*` for all.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) cors: Vec<String>,

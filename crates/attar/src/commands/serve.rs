@@ -10,7 +10,8 @@ use attar_distill::model_directory;
 use attar_meter::{Host, Ledger, Meter, SystemClock};
 use attar_runtime::Precision;
 use attar_serve::{
-    BatchPolicy, Cascade, Event, EventHandler, Keys, Listening, NamedBundle, RequestLimits, ServeOptions, Server,
+    BatchPolicy, Cascade, Event, EventHandler, Keys, Listening, NamedBundle, RenewTerms, RequestLimits, ServeOptions,
+    Server, Terms, TlsFiles,
 };
 
 use super::energy::setup;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &ServeArgs, threads: Option<usize>) -> anyhow::Result<()
     let keys = args.access.api_key_file.as_deref().map(keys).transpose()?;
     // Before bundles are loaded, so that a busy address is said at once.
     let listening = listening(args)?;
+    let tls = args.access.tls_cert.clone().zip(args.access.tls_key.clone());
     let LimitArgs { timeout, max_body, max_wait, auto_truncate, .. } = args.limits;
     let options = ServeOptions {
         cascades,
@@ -44,6 +46,7 @@ pub(crate) fn run(args: &ServeArgs, threads: Option<usize>) -> anyhow::Result<()
         auto_truncate,
         keys,
         cors: args.access.cors.clone(),
+        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         energy_interval: INTERVAL,
         ..ServeOptions::new(bundles)
     };
@@ -91,18 +94,25 @@ fn cascade(word: &str, bundles: &[NamedBundle], args: &ServeArgs) -> anyhow::Res
             format!("--cascade {word}: no bundle is named `{name}`; there are {}", known.join(", "))
         })
     };
-    let (bundle, of_teacher) = (find(student)?, find(teacher)?);
-    let identity = |bundle: &NamedBundle| {
-        contract::identity(&bundle.dir, bundle.options.precision == Precision::Int8).map_err(anyhow::Error::from)
-    };
-    let contract = Contract::read(&contract::path_of(&bundle.dir), &identity(bundle)?, &identity(of_teacher)?)?;
+    let models = [find(student)?.clone(), find(teacher)?.clone()];
+    let terms = terms(&models)?;
+    let renew = RenewTerms(Arc::new(move || self::terms(&models).map_err(|error| format!("{error:#}"))));
     Ok(Cascade {
         student: student.into(),
         teacher: teacher.into(),
-        threshold: contract.threshold.confidence,
-        promised: contract.requirements.min_agreement,
+        terms,
         audit_share: args.cascade_audit_share,
+        renew: Some(renew),
     })
+}
+
+/// What the contract beside a student says, which has to be about these two models as they are on the disk.
+fn terms([student, teacher]: &[NamedBundle; 2]) -> anyhow::Result<Terms> {
+    let identity = |bundle: &NamedBundle| {
+        contract::identity(&bundle.dir, bundle.options.precision == Precision::Int8).map_err(anyhow::Error::from)
+    };
+    let contract = Contract::read(&contract::path_of(&student.dir), &identity(student)?, &identity(teacher)?)?;
+    Ok(Terms { threshold: contract.threshold.confidence, promised: contract.requirements.min_agreement })
 }
 
 fn keys(path: &Path) -> anyhow::Result<Keys> {
@@ -154,6 +164,10 @@ fn event_handler(log: LogArg) -> EventHandler {
             Event::Reloaded { bundle } => console::note(format!("{bundle} was read again")),
             Event::ReloadRefused { bundle, error } => {
                 console::warning(format!("{bundle} stays as it was, because its folder cannot be served: {error}"));
+            }
+            Event::CertificateReloaded => console::note("the certificate was read again"),
+            Event::CertificateRefused { error } => {
+                console::warning(format!("the former certificate stays, because the new one cannot be used: {error}"));
             }
             Event::Drift { student, teacher, audits, agreed, expected } => console::warning(format!(
                 "{student} and {teacher} agreed on {agreed} of the last {audits} answers that were put to both, and the contract \

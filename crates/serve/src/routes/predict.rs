@@ -1,5 +1,7 @@
 //! `/predict`: classes of texts and of pairs, with their probabilities.
 
+use std::sync::Arc;
+
 use attar_model::Target;
 use attar_runtime::probabilities;
 use schemars::JsonSchema;
@@ -60,7 +62,14 @@ pub(crate) struct PredictRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Prediction {
     score: f32,
-    label: String,
+    // An answer names every class, so names are shared and not copied.
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
+    label: Arc<str>,
+}
+
+fn as_text<S: serde::Serializer>(label: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(label)
 }
 
 /// The classes of a text, the most probable first; a list of those where the inputs were one.
@@ -81,7 +90,8 @@ impl Route for Predict {
     type Answer = PredictResponse;
 
     async fn answer(call: &mut Call, request: PredictRequest) -> Result<PredictResponse, Refusal> {
-        let target = call.bundle.target()?.clone();
+        let bundle = Arc::clone(&call.bundle);
+        let target = bundle.target()?;
         let (sources, is_batch) = request.inputs.sources()?;
         call.begin(sources.len(), is_batch)?;
         if call.bundle.compares && sources.iter().any(|source| !matches!(source, Source::Pair(..))) {
@@ -91,7 +101,7 @@ impl Route for Predict {
         let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
         let logits = call.logits(sources, truncation).await?;
         let mut all: Vec<Vec<Prediction>> =
-            logits.into_iter().map(|logits| predictions(&target, logits, request.raw_scores)).collect();
+            logits.into_iter().map(|logits| predictions(target, &bundle.labels, &logits, request.raw_scores)).collect();
         Ok(match (is_batch, all.pop()) {
             (false, Some(only)) => PredictResponse::Single(only),
             (_, last) => PredictResponse::Batch(all.into_iter().chain(last).collect()),
@@ -100,17 +110,15 @@ impl Route for Predict {
 }
 
 /// Labels with their scores, the greatest first. A number is what it is, whatever is asked for.
-fn predictions(target: &Target, logits: Vec<f32>, raw_scores: bool) -> Vec<Prediction> {
-    let number = "score".to_owned();
-    let (labels, scores): (&[String], Vec<f32>) = match target {
-        Target::Regression => (std::slice::from_ref(&number), logits),
-        Target::Labels(labels) | Target::MultiLabel(labels) if raw_scores => (labels, logits),
-        Target::Labels(labels) | Target::MultiLabel(labels) => {
-            (labels, probabilities(target, &logits).into_iter().map(|probability| probability as f32).collect())
+fn predictions(target: &Target, labels: &[Arc<str>], logits: &[f32], raw_scores: bool) -> Vec<Prediction> {
+    let scores = match target {
+        Target::Labels(_) | Target::MultiLabel(_) if !raw_scores => {
+            probabilities(target, logits).into_iter().map(|probability| probability as f32).collect()
         }
+        _ => logits.to_vec(),
     };
     let mut all: Vec<Prediction> =
-        labels.iter().zip(scores).map(|(label, score)| Prediction { score, label: label.clone() }).collect();
+        labels.iter().zip(scores).map(|(label, score)| Prediction { score, label: Arc::clone(label) }).collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score));
     all
 }
@@ -123,12 +131,14 @@ pub(crate) fn sigmoid(logit: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::shared_labels;
 
     #[test]
     fn the_most_probable_class_comes_first() {
         let target = Target::Labels(vec!["no".into(), "yes".into()]);
         let shown = |target: &Target, logits: &[f32], raw| -> Vec<(String, f32)> {
-            predictions(target, logits.to_vec(), raw).into_iter().map(|p| (p.label, p.score)).collect()
+            let labels = shared_labels(target);
+            predictions(target, &labels, logits, raw).into_iter().map(|p| (p.label.to_string(), p.score)).collect()
         };
         let both = shown(&target, &[0.0, 3.0_f32.ln()], false);
         assert_eq!(both[0].0, "yes");

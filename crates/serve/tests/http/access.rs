@@ -9,7 +9,7 @@ use crate::client::{Running, read_answer, request};
 use crate::models::{all, bundle};
 
 // SHA-256 of `secret` and of `other`.
-const KEYS: &str = "ann 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b 2\n\
+pub(crate) const KEYS: &str = "ann 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b 2\n\
                     bob d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa\n";
 const BODY: &[u8] = br#"{"inputs": "Ada"}"#;
 
@@ -107,4 +107,16 @@ fn a_connection_stays_open_for_the_next_request() {
     let mut other = server.connect();
     other.write_all(&request("POST", "/embed", &[], BODY)).unwrap();
     assert_eq!(read_answer(&mut other).status, 200);
+}
+
+#[test]
+#[cfg(not(feature = "tls"))]
+fn a_certificate_without_tls_says_how_to_build_it() {
+    use attar_serve::{Event, ServeOptions, Server, TlsFiles};
+
+    let files = TlsFiles { certificate: "certificate.pem".into(), key: "key.pem".into() };
+    let options = ServeOptions { tls: Some(files), ..ServeOptions::new(vec![bundle("vectors")]) };
+    let factors = attar_bill::Factors::new(attar_bill::Grid::world(), attar_bill::Tariff::own_machine());
+    let refused = Server::new(options, crate::client::meter(), factors, std::sync::Arc::new(|_: &Event| ()));
+    assert!(refused.unwrap_err().to_string().contains("--features tls"));
 }

@@ -1,8 +1,10 @@
 //! A student that answers where it is sure, and its teacher where it is not.
 
+use std::sync::{Arc, Mutex};
+
 use attar_model::{ClassifierInput, Head, Target};
 use attar_runtime::{Text, confidence};
-use attar_serve::{Cascade, Event, NamedBundle, ServeError, ServeOptions};
+use attar_serve::{Cascade, Event, NamedBundle, RenewTerms, ServeError, ServeOptions, Terms};
 use serde_json::{Value, json};
 
 use crate::client::{Running, meter, wait_for};
@@ -15,14 +17,19 @@ fn texts() -> Vec<String> {
 }
 
 /// A model with the labels of `intents` in another order, and other weights.
-fn teacher(folder: &std::path::Path) -> NamedBundle {
+fn write_teacher(folder: &std::path::Path, seed: u32) {
     let labels = ["weather", "lights", "music"].map(str::to_owned).to_vec();
-    write(folder, Head::Classification { target: Target::Labels(labels) }, ClassifierInput::FirstToken, 21);
+    write(folder, Head::Classification { target: Target::Labels(labels) }, ClassifierInput::FirstToken, seed);
+}
+
+fn teacher(folder: &std::path::Path) -> NamedBundle {
+    write_teacher(folder, 21);
     NamedBundle { name: "teacher".into(), dir: folder.into(), options: options() }
 }
 
 fn terms(threshold: f64, audit_share: f64) -> Cascade {
-    Cascade { student: "intents".into(), teacher: "teacher".into(), threshold, promised: 0.99, audit_share }
+    let terms = Terms { threshold, promised: 0.99 };
+    Cascade { student: "intents".into(), teacher: "teacher".into(), terms, audit_share, renew: None }
 }
 
 /// Labels by their scores, as the route gives them.
@@ -125,17 +132,115 @@ fn bundles_that_do_not_answer_alike_are_refused() {
     let three = vec![bundle("intents"), teacher(folder.path())];
     let twice = refused_all(three, &[["intents", "teacher"], ["intents", "teacher"]]);
     assert!(twice.contains("another teacher already"), "{twice}");
+    let three = vec![bundle("intents"), teacher(folder.path())];
+    let circle = refused_all(three, &[["intents", "teacher"], ["teacher", "intents"]]);
+    assert!(circle.contains("itself"), "{circle}");
+}
+
+/// Copies the files of a model over those of another.
+fn replace(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
 
 #[test]
-fn what_a_contract_is_about_is_not_replaced() {
+fn the_models_of_a_cascade_are_replaced_together_with_their_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small, spare] = ["large", "small", "spare"].map(|name| folder.path().join(name));
+    [&large, &small, &spare].iter().for_each(|dir| std::fs::create_dir(dir).unwrap());
+    let teacher = teacher(&large);
+    replace(&bundle("intents").dir, &small);
+    let student = NamedBundle { name: "intents".into(), dir: small.clone(), options: options() };
+    // Sure of nothing: the teacher answers.
+    let now: Arc<Mutex<Result<Terms, String>>> = Arc::new(Mutex::new(Ok(terms(2.0, 0.0).terms)));
+    let renew = {
+        let now = Arc::clone(&now);
+        RenewTerms(Arc::new(move || now.lock().unwrap().clone()))
+    };
+    let cascade = Cascade { renew: Some(renew), ..terms(2.0, 0.0) };
+    let server = Running::new(vec![student, teacher, bundle("topics")], |options| options.cascades = vec![cascade]);
+    let asked = json!({ "inputs": texts().iter().map(|text| [text]).collect::<Vec<_>>() });
+    let ask = || server.post("/predict", &asked).ok();
+    let before = ask();
+    assert_eq!(best(&before), best(&server.post("/models/teacher/predict", &asked).ok()));
+
+    // A contract of other weights: both stay, and what is no part of the cascade is read again.
+    *now.lock().unwrap() = Err("made for other weights".into());
+    write_teacher(&spare, 99);
+    replace(&spare, &large);
+    let answer = server.ask("POST", "/admin/reload", &[], b"");
+    assert_eq!(answer.status, 424, "{answer:?}");
+    let outcome = |answer: &Value, name: &str| {
+        let row = answer.as_array().unwrap().iter().find(|row| row["bundle"] == name).unwrap().clone();
+        (row["outcome"].as_str().unwrap().to_owned(), row["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let (refused, why) = outcome(&answer.json(), "intents");
+    assert!(refused == "refused" && why.contains("made for other weights"), "{why}");
+    assert_eq!(outcome(&answer.json(), "teacher").0, "refused");
+    assert_eq!(outcome(&answer.json(), "topics").0, "taken");
+    assert_eq!(ask(), before);
+
+    // One that fits: both are taken, with its threshold.
+    *now.lock().unwrap() = Ok(Terms { threshold: 2.0, promised: 0.5 });
+    let answer = server.ask("POST", "/admin/reload", &[], b"");
+    assert_eq!((answer.status, outcome(&answer.json(), "teacher").0.as_str()), (200, "taken"), "{answer:?}");
+    let of_new = ask();
+    assert_ne!(of_new, before);
+    assert_eq!(of_new, server.post("/models/teacher/predict", &asked).ok());
+    *now.lock().unwrap() = Ok(Terms { threshold: 0.0, promised: 0.5 });
+    server.ask("POST", "/admin/reload", &[], b"");
+    let alone = Running::new(vec![bundle("intents")], |_| ());
+    assert_eq!(ask(), alone.post("/predict", &asked).ok());
+
+    // One of the two is broken: neither is taken.
+    std::fs::write(large.join("config.json"), "{").unwrap();
+    let answer = server.ask("POST", "/admin/reload", &[], b"").json();
+    assert_eq!((outcome(&answer, "intents").0, outcome(&answer, "teacher").0), ("refused".into(), "refused".into()));
+    assert_eq!(ask(), alone.post("/predict", &asked).ok());
+}
+
+#[test]
+fn without_a_way_to_renew_a_contract_its_models_stay() {
     let folder = tempfile::tempdir().unwrap();
     let bundles = vec![bundle("intents"), teacher(folder.path()), bundle("topics")];
     let server = Running::new(bundles, |options| options.cascades = vec![terms(0.5, 0.0)]);
+    let answer = server.ask("POST", "/admin/reload", &[], b"").json();
+    assert!(answer[0]["error"].as_str().unwrap().contains("start the server again"), "{answer}");
+    let outcomes: Vec<(&str, &str)> = answer
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["bundle"].as_str().unwrap(), row["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(outcomes, [("intents", "refused"), ("teacher", "refused"), ("topics", "taken")]);
+}
+
+/// Every counter that the dashboard and the guide for operators name is there once what it counts has happened.
+#[test]
+fn the_dashboard_and_the_guide_name_counters_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundles = vec![bundle("intents"), teacher(folder.path()), bundle("vectors")];
+    let server = Running::new(bundles, |options| options.cascades = vec![terms(0.0, 1.0)]);
+    server.post("/predict", &json!({ "inputs": "Ada wrote" })).ok();
+    assert_eq!(server.post("/models/vectors/predict", &json!({ "inputs": "a" })).status, 424);
     server.ask("POST", "/admin/reload", &[], b"");
+    let mut text = String::new();
     wait_for(|| {
-        let events = server.events.lock().unwrap();
-        events.iter().filter(|event| matches!(event, Event::ReloadRefused { .. })).count() == 2
-            && events.iter().any(|event| matches!(event, Event::Reloaded { bundle } if bundle == "topics"))
+        server.post("/embed", &json!({ "inputs": vec!["Ada wrote notes on the engine"; 64] })).ok();
+        text = server.get("/metrics").body;
+        text.contains("attar_cascade_audits_total") && text.contains("attar_served_energy_joules_total")
     });
+    // It has a family where there is a certificate.
+    text.push_str("attar_certificate_reloads_total");
+    let mut names = std::collections::BTreeSet::new();
+    for document in [include_str!("../../../../docs/grafana-serve.json"), include_str!("../../../../docs/serve.md")] {
+        let words = document.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        names.extend(words.filter(|word| word.starts_with("te_") || word.starts_with("attar_")));
+    }
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(text.contains(name), "{name} is named and not there:\n{text}");
+    }
 }

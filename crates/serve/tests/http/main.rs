@@ -11,3 +11,5 @@ mod models;
 mod refusals;
 mod requests;
 mod routes;
+#[cfg(feature = "tls")]
+mod tls;

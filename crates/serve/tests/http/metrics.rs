@@ -27,6 +27,13 @@ fn requests_batches_and_refusals_are_counted() {
         (r#"te_request_success{method="single"}"#, 2.0),
         (r#"te_request_failure{err="backend"}"#, 1.0),
         ("te_request_duration_count", 3.0),
+        ("te_embed_count", 3.0),
+        ("te_embed_success", 3.0),
+        ("te_embed_duration_count", 3.0),
+        ("te_embed_tokenization_duration_count", 3.0),
+        ("te_embed_queue_duration_count", 3.0),
+        ("te_embed_inference_duration_count", 3.0),
+        ("te_predict_count", 0.0),
         ("te_request_input_length_count", 4.0),
         ("te_queue_size", 0.0),
         (r#"attar_texts_total{bundle="intents"}"#, 3.0),
@@ -38,6 +45,29 @@ fn requests_batches_and_refusals_are_counted() {
     let tokens = value(text, "te_batch_next_tokens_sum").unwrap();
     assert_eq!(Some(tokens), value(text, "te_request_input_length_sum"));
     assert!(value(text, "te_batch_next_size_sum") == Some(4.0));
+}
+
+#[test]
+fn inputs_are_counted_by_what_is_computed_of_them() {
+    let server = Running::new(all(), |_| ());
+    server.post("/predict", &json!({ "inputs": [["Ada"], ["wrote"]] })).ok();
+    let pairs = json!({ "query": "Ada", "texts": ["wrote", "notes", "never"] });
+    server.post("/models/pairs/rerank", &pairs).ok();
+    // Too long to be computed as it is: it came, and has no result.
+    let long = json!({ "inputs": "Ada wrote notes ".repeat(100), "truncate": false });
+    assert_eq!(server.post("/predict", &long).status, 413);
+    let text = server.get("/metrics").body;
+    for (name, expected) in [
+        ("te_predict_count", 6.0),
+        ("te_predict_success", 5.0),
+        ("te_predict_duration_count", 5.0),
+        ("te_predict_inference_duration_count", 5.0),
+        ("te_embed_count", 0.0),
+    ] {
+        assert_eq!(value(&text, name), Some(expected), "{name} in\n{text}");
+    }
+    let sum = |name: &str| value(&text, &format!("te_predict_{name}_sum")).unwrap();
+    assert!(sum("duration") >= sum("inference_duration") && sum("inference_duration") > 0.0, "{text}");
 }
 
 #[test]
