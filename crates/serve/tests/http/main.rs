@@ -11,5 +11,6 @@ mod models;
 mod refusals;
 mod requests;
 mod routes;
+mod scripts;
 #[cfg(feature = "tls")]
 mod tls;
