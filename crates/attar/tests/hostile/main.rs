@@ -9,6 +9,7 @@
 
 mod mutation;
 mod readers;
+mod requests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use attar_text::table::{Format, Header, Quoting, TableSpec, TextEncoding};
 use attar_text::tokenizer::{Limit, Tokenizer};
 
 use crate::attack;
+use crate::requests::Client;
 
 /// Texts that a tokenizer which was read has to cut.
 const TEXTS: [&str; 4] =
@@ -206,4 +207,11 @@ fn recipes() {
         // Recipes with numbers that are none differ from themselves, so their texts are compared.
         assert_eq!(Recipe::parse(&written).unwrap().to_toml(), written);
     });
+}
+
+#[test]
+fn bodies() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = std::cell::RefCell::new(Client::start(folder.path()));
+    attack("body", &["fuzz/seeds/body"], |bytes, _| client.borrow_mut().ask(bytes));
 }

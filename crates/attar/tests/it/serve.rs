@@ -18,12 +18,17 @@ struct Running {
 
 impl Running {
     fn new(arguments: &[&str]) -> Running {
+        Running::within(workshop(), arguments)
+    }
+
+    /// A server that is started in a folder.
+    fn within(folder: &Path, arguments: &[&str]) -> Running {
         let all = [&["serve", "--port", "0", "--source", "fixed", "--watts", "50"], arguments].concat();
-        let mut child = attar(workshop(), &all).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = attar(folder, &all).stderr(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stderr.take().unwrap());
         let mut running = Running { child, said, address: String::new() };
-        let line = running.line_with("http://");
-        let rest = line.split_once("http://").unwrap().1;
+        let line = running.line_with("://");
+        let rest = line.split_once("://").unwrap().1;
         running.address = rest.split([';', '"']).next().unwrap().to_owned();
         running
     }
@@ -85,31 +90,104 @@ fn answers_are_those_of_predict_and_embed() {
     assert_eq!(given[0], embedded["vector"]);
 }
 
+/// Lines of the blocks of one kind.
+fn lines_of<'a>(document: &'a str, kind: &str) -> Vec<&'a str> {
+    let mut is_inside = false;
+    let mut lines = Vec::new();
+    for line in document.lines() {
+        match line.strip_prefix("```") {
+            Some(fence) => is_inside = fence == kind,
+            None if is_inside => lines.push(line),
+            None => {}
+        }
+    }
+    lines
+}
+
+/// A command of a shell, in a folder.
+#[cfg(unix)]
+fn shell(folder: &Path, command: &str) -> String {
+    let output = Command::new("sh").arg("-c").arg(command).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const TUTORIAL: &str = include_str!("../../../../docs/tutorials/serve.md");
+
 /// All lines of `sh` in the tutorial, at a server with the bundles that it names.
 #[test]
 #[cfg(unix)]
 fn the_tutorial_runs() {
     let server = Running::new(&["student=teacher", "teacher"]);
-    let tutorial = include_str!("../../../../docs/tutorials/serve.md");
-    let mut commands = Vec::new();
-    let mut is_shell = false;
-    for line in tutorial.lines() {
-        match line {
-            "```sh" => is_shell = true,
-            "```" => is_shell = false,
-            _ if is_shell => commands.push(line.replace("localhost:8080", &server.address)),
-            _ => {}
-        }
-    }
+    let commands = lines_of(TUTORIAL, "sh");
     assert!(commands.len() > 8, "{commands:?}");
     for command in commands {
-        assert!(command.contains(&server.address), "{command}");
-        let output = Command::new("sh").arg("-c").arg(command.replace("curl ", "curl -f ")).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        let answer = parsed(&String::from_utf8(output.stdout).unwrap());
+        assert!(command.contains("localhost:8080"), "{command}");
+        let command = command.replace("localhost:8080", &server.address).replace("curl ", "curl -f ");
+        let answer = parsed(&shell(workshop(), &command));
         let is_empty = answer.as_array().is_some_and(Vec::is_empty);
         assert!(!is_empty && answer.get("error").is_none(), "{command}: {answer}");
     }
+}
+
+/// The other commands of the tutorial, but for the quickstart, which makes what they serve; with a certificate where this
+/// program can use one.
+#[test]
+#[cfg(unix)]
+fn the_servers_of_the_tutorial_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = workshop().join("teacher").display().to_string();
+    let mut encrypted = None;
+    for line in lines_of(TUTORIAL, "text") {
+        // The same model under both names.
+        let line = line.replace("runs/quickstart/teacher", &made);
+        let line = line.replace("runs/quickstart/student", &format!("student={made}"));
+        if let Some(arguments) = line.strip_prefix("attar serve ") {
+            let arguments: Vec<&str> = arguments.split(' ').collect();
+            let is_secured = arguments.contains(&"--tls-cert");
+            if is_secured && cfg!(not(feature = "tls")) {
+                let error = fail(folder.path(), &[&["serve", "--port", "0"], &arguments[..]].concat());
+                assert!(error.contains("--features tls"), "{error}");
+                continue;
+            }
+            let server = Running::within(folder.path(), &arguments);
+            encrypted = is_secured.then_some(server);
+        } else if line.starts_with("openssl ") {
+            shell(folder.path(), &line);
+        } else if line.starts_with("curl ") && cfg!(feature = "tls") {
+            let server = encrypted.as_ref().expect("a server with a certificate comes before");
+            let port = server.address.rsplit_once(':').unwrap().1;
+            shell(folder.path(), &line.replace("8080", port).replace("curl ", "curl -f "));
+        }
+    }
+    assert_eq!(encrypted.is_some(), cfg!(feature = "tls"));
+}
+
+/// The commands of the other tutorial that ends at a server.
+#[test]
+#[cfg(unix)]
+fn the_commands_of_the_tutorial_on_browsers_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = workshop().join("teacher").display().to_string();
+    let mut count = 0;
+    for line in lines_of(include_str!("../../../../docs/tutorials/browser.md"), "sh") {
+        let line = line.replace("runs/intents/small", &made);
+        let line = line.strip_prefix("attar ").unwrap_or_else(|| panic!("not a command of attar: {line}"));
+        let arguments: Vec<&str> = line
+            .split('"')
+            .enumerate()
+            .flat_map(|(part, text)| match part % 2 {
+                0 => text.split_whitespace().collect::<Vec<_>>(),
+                _ => vec![text],
+            })
+            .collect();
+        match arguments.split_first() {
+            Some((&"serve", rest)) => drop(Running::within(folder.path(), rest)),
+            _ => _ = succeed(folder.path(), &arguments),
+        }
+        count += 1;
+    }
+    assert_eq!(count, 3);
 }
 
 #[test]
@@ -152,6 +230,7 @@ fn what_cannot_be_served_is_refused_at_once() {
         (&[&teacher, "--api-key-file", "keys"], "line 1 of the keys"),
         (&[&teacher, "--api-key-file", "none"], "cannot read the keys in none"),
         (&[&teacher, "--cors", "example.org"], "not the origin of a page"),
+        (&[&teacher, "--tls-cert", "cert.pem"], "--tls-key"),
     ] {
         let all = [&["serve", "--port", "0", "--source", "off"], arguments].concat();
         let error = fail(folder.path(), &all);
@@ -170,6 +249,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_cascade_answers_by_its_contract() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("small.attar");
@@ -183,14 +263,31 @@ fn a_cascade_answers_by_its_contract() {
     let counts = json!({ "rows": 400, "covered": 300, "agreeing": 300 });
     // The same model twice: sure of nothing, the student asks.
     let threshold = json!({ "confidence": 1.0, "selection": counts, "test": counts, "agreement_lower_bound": 0.99 });
-    let contract = json!({ "version": 1, "teacher": identity, "student": identity, "threshold": threshold,
-                           "requirements": { "min_agreement": 0.99, "confidence_level": 0.95 } });
+    let mut contract = json!({ "version": 1, "teacher": identity, "student": identity, "threshold": threshold,
+                               "requirements": { "min_agreement": 0.99, "confidence_level": 0.95 } });
     write(folder.path(), "small.contract.json", &contract.to_string());
-    let server = Running::new(&[&both[..], &["--cascade", "small=large"]].concat());
+    let mut server = Running::new(&[&both[..], &["--cascade", "small=large"]].concat());
     let answer = server.post("/predict", &json!({ "inputs": "turn on the lights" }));
     assert_eq!(answer, server.post("/models/large/predict", &json!({ "inputs": "turn on the lights" })));
     let counted = server.get("/metrics");
     assert!(counted.contains("attar_cascade_inputs_total{student=\"small\",answered_by=\"large\"} 1"), "{counted}");
+
+    // Read again with a contract by which the student is sure of everything; and not with one of other weights.
+    let hang_up = |server: &Running| {
+        assert!(Command::new("kill").args(["-HUP", &server.child.id().to_string()]).status().unwrap().success());
+    };
+    contract["threshold"]["confidence"] = json!(0.0);
+    write(folder.path(), "small.contract.json", &contract.to_string());
+    hang_up(&server);
+    server.line_with("large was read again");
+    server.post("/predict", &json!({ "inputs": "turn on the lights" }));
+    let counted = server.get("/metrics");
+    assert!(counted.contains("attar_cascade_inputs_total{student=\"small\",answered_by=\"small\"} 1"), "{counted}");
+    contract["teacher"] = json!("another");
+    write(folder.path(), "small.contract.json", &contract.to_string());
+    hang_up(&server);
+    let refused = server.line_with("small stays as it was");
+    assert!(refused.contains("other weights than those of the teacher"), "{refused}");
     let error = fail(workshop(), &[&["serve", "--port", "0", "--cascade", "other=large"][..], &both].concat());
     assert!(error.contains("there are small, large"), "{error}");
 }
