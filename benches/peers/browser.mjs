@@ -1,12 +1,13 @@
-// A student in Chromium: attar beside onnxruntime-web, and transformers.js where it is there, in turns, in one run; text in, logits out.
+// A student in Chromium: attar beside onnxruntime-web and transformers.js, where they are there, in turns, in one run; text in, logits out.
 //
 //     npm install playwright-core onnxruntime-web @huggingface/transformers    (anywhere; NODE_PATH names its node_modules)
 //     benches/peers/browser_onnx.py STUDENT onnx                               (the peers' model, by PyTorch's exporter)
 //     node benches/peers/browser.mjs STUDENT.attar --onnx onnx [--texts FILE] [--rounds 11] [--json FILE]
 //
 // STUDENT.attar is the same student as a single file in int8 (`attar export single`). Every engine runs on one thread of a page of its own, with SIMD,
-// its fastest documented way (onnxruntime-web: WebAssembly, all graph optimizations; f32 and int8). onnxruntime-web brings no tokenizer: it is
-// given attar's ids, so that its time is that of the model alone and attar's is that of the text.
+// its fastest documented way (onnxruntime-web: WebAssembly, all graph optimizations; f32 and int8. transformers.js: its bundle for browsers with
+// its own tokenizer, `q8` on `wasm`). onnxruntime-web brings no tokenizer: it is given attar's ids, so that its time is that of the model alone and
+// the others' is that of the text.
 //
 // A round gives each engine one turn at each kind of work: a text alone (all texts of the file one after the other) and 16 at a time,
 // padded where an engine needs that. Figures are medians over rounds of a turn's time by text. First answer: from the page being empty to the
@@ -47,7 +48,8 @@ const texts = options.texts
   : Array.from({ length: 64 }, (_, i) => ["could you dim the lights in the living room please", "what is the exchange rate between dollars and yen", "i lost my card and need a new one", "play something quiet"][i % 4] + ` ${i}`);
 
 const ort = found("onnxruntime-web");
-const folders = { npm: join(root, "crates/wasm/npm"), models: dirname(positionals[0]), ...(ort && { ort }), ...(options.onnx && { onnx: options.onnx }) };
+const hugging = found("@huggingface/transformers");
+const folders = { npm: join(root, "crates/wasm/npm"), models: dirname(positionals[0]), ...(ort && { ort }), ...(hugging && { hugging }), ...(options.onnx && { onnx: options.onnx }) };
 const site = await serve(folders, { "/": "<!doctype html><title>empty</title>" });
 const model = `/models/${positionals[0].split("/").at(-1)}`;
 
@@ -86,13 +88,34 @@ for (const [name, file] of ort && options.onnx ? [["onnxruntime-web int8", "mode
   };
 }
 
+if (ort && hugging && options.onnx) {
+  engines["transformers.js q8"] = {
+    files: ["hugging/transformers.min.js", "ort/ort-wasm-simd-threaded.asyncify.mjs", "ort/ort-wasm-simd-threaded.asyncify.wasm"],
+    begin: async () => {
+      const { AutoModelForSequenceClassification, AutoTokenizer, env } = await import("/hugging/transformers.min.js");
+      Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: "/onnx/", useBrowserCache: false });
+      Object.assign(env.backends.onnx.wasm, { wasmPaths: "/ort/", numThreads: 1 });
+      const tokenizer = await AutoTokenizer.from_pretrained("transformers");
+      const student = await AutoModelForSequenceClassification.from_pretrained("transformers", { dtype: "q8", device: "wasm" });
+      window.answer = async (texts) => {
+        const { logits } = await student(tokenizer(texts, { padding: true, truncation: true }));
+        const classes = logits.dims[1];
+        return texts.map((_, r) => logits.data.slice(r * classes, (r + 1) * classes));
+      };
+    },
+  };
+}
+
 const browser = await chromium();
 const fresh = async (engine, encoded) => {
   const page = await browser.newPage();
   await page.goto(site.origin);
+  const asked = site.requests.length;
   const first = await page.evaluate(
     `(async () => { const begun = performance.now(); await (${engine.begin})(${JSON.stringify({ model, file: engine.file, encoded })}); const [row] = await window.answer(${JSON.stringify(texts.slice(0, 1))}); return { ms: performance.now() - begun, row: [...row] }; })()`,
   );
+  // The bytes of an engine are those of files that it loads.
+  for (const file of engine.files) assert.ok(site.requests.slice(asked).includes(`/${file}`), `${file} was not loaded`);
   return { page, first };
 };
 

@@ -1,5 +1,5 @@
 """A student that classifies by the mean of its tokens, as ONNX files for browser.mjs: by PyTorch's own exporter, in f32 and quantized to
-int8 by onnxruntime (dynamic, weights by channel).
+int8 by onnxruntime (dynamic, weights by channel). OUT/transformers is the latter as transformers.js reads it.
 
     browser_onnx.py STUDENT OUT
 
@@ -7,6 +7,7 @@ needs torch, transformers, onnx and onnxruntime from PyPI. STUDENT is a model di
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -48,6 +49,11 @@ def main() -> None:
     quantize_dynamic(out / "model.onnx", out / "model.int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
     for name in ["model.onnx", "model.int8.onnx"]:
         print(name, (out / name).stat().st_size, "bytes")
+    layout = out / "transformers"
+    (layout / "onnx").mkdir(parents=True, exist_ok=True)
+    shutil.copy(out / "model.int8.onnx", layout / "onnx/model_quantized.onnx")
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"]:
+        shutil.copy(folder / name, layout)
     config = json.loads((folder / "config.json").read_text())
     print(config["num_hidden_layers"], "layers of", config["hidden_size"])
 

@@ -13,6 +13,7 @@ use crate::finite::check_finite;
 use crate::hf_config;
 use crate::names::{expected_shapes, is_encoder};
 use crate::shards::{Shards, read_index};
+use crate::sorting::sort_by;
 use crate::stored::{ElementType, StoredTensor, find};
 use crate::tensor_stream::TensorStream;
 use crate::weights::{Tensor, Weights};
@@ -267,7 +268,7 @@ impl TensorMapping {
                 Entry::Vacant(free) => _ = free.insert(name),
             }
         }
-        ignored.sort();
+        sort_by(&mut ignored, Ord::cmp);
 
         let shapes = expected_shapes(config);
         let absent = |(name, _): &&(String, Vec<usize>)| is_encoder(name) && !by_canonical.contains_key(name);
@@ -345,7 +346,7 @@ impl Reading {
         }
         file.check_size(wanted.iter().filter(|(name, _)| file.tensor(name).is_some()).map(|(_, (_, shape))| shape))?;
         // In the order of the file, which is the fastest to read.
-        found.sort_unstable();
+        sort_by(&mut found, Ord::cmp);
         for (_, name, canonical) in found {
             let tensor = file.floats(&name)?;
             check_finite(file.path(), &name, &tensor.data)?;

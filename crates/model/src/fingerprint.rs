@@ -2,6 +2,7 @@
 
 use crate::config::{Activation, ClassifierInput, EncoderConfig, Family, Head, Target};
 use crate::hash::Sha256Hex;
+use crate::sorting::sort_by;
 use crate::weights::{Tensor, Weights};
 
 /// SHA-256 over a configuration and its weights, 64 hexadecimal digits.
@@ -11,7 +12,7 @@ use crate::weights::{Tensor, Weights};
 /// from PyTorch's files, whole or in shards, under any of its names, has the same fingerprint.
 pub fn fingerprint(config: &EncoderConfig, weights: &Weights) -> String {
     let mut tensors: Vec<_> = weights.iter().collect();
-    tensors.sort_by_key(|(name, _)| *name);
+    sort_by(&mut tensors, |(left, _), (right, _)| left.cmp(right));
     let mut hash = Fingerprint::new(config, tensors.len());
     for (name, tensor) in tensors {
         hash.tensor(name, tensor);

@@ -71,6 +71,7 @@ mod sentence_transformers;
 mod shards;
 pub mod single_file;
 mod size;
+mod sorting;
 mod stored;
 mod tensor_stream;
 mod torch_file;

@@ -11,6 +11,7 @@ use safetensors::{Dtype, View};
 
 use crate::atomic;
 use crate::error::Error;
+use crate::sorting::sort_by;
 use crate::stored::{ElementType, FileIndex, Storage, StoredTensor};
 use crate::weights::{Tensor, Weights};
 
@@ -126,7 +127,7 @@ pub(crate) fn parse_header(header: &[u8], data: usize) -> Result<Header, Safeten
         let storage = Storage { element, start: data_start + start, count };
         tensors.push((name, StoredTensor::contiguous(storage, info.shape.clone())));
     }
-    tensors.sort_by(|(left, _), (right, _)| left.cmp(right));
+    sort_by(&mut tensors, |(left, _), (right, _)| left.cmp(right));
     Ok(Header { tensors, metadata: header.metadata().clone().unwrap_or_default() })
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::files::{ModelFiles, describe};
+use crate::sorting::sort_by;
 
 /// Which tensors each shard holds, by file name; both sorted.
 pub(crate) type Shards = BTreeMap<String, Vec<String>>;
@@ -30,7 +31,7 @@ pub(crate) fn read_index(files: &ModelFiles<'_>, path: &Path) -> Result<Shards, 
         }
         shards.entry(shard.clone()).or_default().push(tensor.clone());
     }
-    shards.values_mut().for_each(|tensors| tensors.sort());
+    shards.values_mut().for_each(|tensors| sort_by(tensors, Ord::cmp));
     Ok(shards)
 }
 

@@ -19,6 +19,7 @@ use crate::family_names::family_name;
 use crate::files::ModelFiles;
 use crate::finite::check_finite;
 use crate::names::expected_shapes;
+use crate::sorting::sort_by;
 use crate::stored::{ElementType, StoredTensor};
 use crate::tensor_stream::TensorStream;
 use crate::weights::Tensor;
@@ -110,7 +111,7 @@ fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> 
         pieces.push((at, Field::Values, &plan.values));
         pieces.extend(plan.scales.as_ref().map(|scales| (at, Field::Scales, scales)));
     }
-    pieces.sort_by_key(|(.., stored)| stored.start());
+    sort_by(&mut pieces, |(.., left), (.., right)| left.start().cmp(&right.start()));
     let mut values: Vec<Values> = plans.iter().map(|_| Values::Floats(Vec::new())).collect();
     let mut scales: Vec<Vec<f32>> = vec![Vec::new(); plans.len()];
     for (at, field, stored) in pieces {
@@ -251,7 +252,7 @@ fn plan_scales<R: Read + Seek>(
         None => {
             let mut expected: Vec<String> = groups.iter().map(|&group| format!("{:?}", shape_of(group))).collect();
             // Groups as wide as a row are equivalent to the row.
-            expected.sort();
+            sort_by(&mut expected, Ord::cmp);
             expected.dedup();
             let (tensor, got) = (name.into(), scales.shape().to_vec());
             Err(QuantizedError::ScaleShape { tensor, expected: expected.join(" or "), got })

@@ -6,6 +6,7 @@ use super::storage::{Int4Group, Storage};
 use crate::config::EncoderConfig;
 use crate::family_names::family_name;
 use crate::names::expected_shapes;
+use crate::sorting::sort_by;
 
 /// The name of the scales of a tensor.
 pub(super) fn scale_name(tensor: &str) -> String {
@@ -71,7 +72,7 @@ pub(super) fn file_tensors(config: &EncoderConfig, storage: impl Fn(&str) -> Sto
         }
         tensors.push(FileTensor { name, model_tensor, field: Field::Values, dtype, shape });
     }
-    tensors.sort_by(|left, right| (left.dtype, &left.name).cmp(&(right.dtype, &right.name)));
+    sort_by(&mut tensors, |left, right| (left.dtype, &left.name).cmp(&(right.dtype, &right.name)));
     tensors
 }
 

@@ -7,6 +7,11 @@ pub enum TorchError {
     /// Neither container.
     #[error("the file is neither a zip archive nor a PyTorch stream: convert it to safetensors")]
     NotTorch,
+    /// This build reads no PyTorch files.
+    #[error(
+        "PyTorch's files are not read by this build: write the model as safetensors, or in one file with `attar export single`"
+    )]
+    LeftOut,
     /// The zip archive is damaged.
     #[error("the zip archive is damaged: download the file again")]
     Zip {
