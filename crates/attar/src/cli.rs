@@ -345,6 +345,9 @@ pub(crate) struct QuantizeArgs {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) scoring: ScoringArgs,
+    /// File of texts, one a line, to choose scales on where nothing can be scored, as for a model that gives vectors.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) texts: Option<PathBuf>,
     /// Largest loss of score that is accepted, in points of 100.
     #[arg(long, default_value = "0.5", value_name = "POINTS", value_parser = points)]
     pub(crate) max_loss: f64,
@@ -354,7 +357,7 @@ pub(crate) struct QuantizeArgs {
     /// Part to keep in f32; may be given several times.
     #[arg(long, value_name = "PART")]
     pub(crate) keep: Vec<String>,
-    /// Number of texts to choose scales on, drawn from the training rows.
+    /// Number of texts to choose scales on, drawn from the training rows or from `--texts`.
     #[arg(long, default_value = "128", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) calibration_rows: u32,
     /// Write the quantized weights alone: the smallest directory, which only attar reads.

@@ -7,6 +7,7 @@
 mod candidate;
 mod card;
 mod choice;
+mod column_scales;
 mod scored_rows;
 mod search;
 mod units;
@@ -15,6 +16,7 @@ use attar_model::quantized::QuantizedWeights;
 use attar_model::{Bundle, Size};
 use attar_text::metrics::{Difference, Score};
 use attar_text::random::Streams;
+use attar_text::tokenizer::Encodings;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,7 +24,7 @@ use crate::{DataFacts, Error};
 
 use candidate::Candidate;
 use choice::Choice;
-pub use scored_rows::{RowsToScore, ScoredRows, classifier};
+pub use scored_rows::{RowsToScore, ScoredRows, classifier, encode_texts};
 use units::Unit;
 
 /// What is to be done.
@@ -40,6 +42,8 @@ pub struct Options {
     pub keep: Vec<String>,
     /// Whether the weights in f32, which `transformers` reads, will lie beside the integers.
     pub keeps_floats: bool,
+    /// Texts to choose scales on where no rows are scored, as token ids, and where they come from.
+    pub texts: Option<(Encodings, String)>,
     /// Seed of the intervals.
     pub seed: u64,
     /// Threads that compute.
@@ -93,6 +97,8 @@ pub struct Report {
     pub fingerprint: String,
     /// `None` where nothing was scored.
     pub gate: Option<Gate>,
+    /// Where the texts came from that scales were chosen on; `None` where it was by the weights alone.
+    pub calibration: Option<String>,
     /// Each part of the model.
     pub parts: Vec<Part>,
 }
@@ -102,8 +108,6 @@ pub struct Report {
 pub struct Gate {
     /// The rows.
     pub data: DataFacts,
-    /// Where the texts came from that scales were chosen on.
-    pub calibration: String,
     /// Points that may be lost.
     pub max_loss: f64,
     /// Points that were lost in the end.
@@ -162,7 +166,8 @@ impl Why {
     }
 }
 
-/// Quantizes a model; without rows to score, every part, with the scales that leave the smallest error of the weights.
+/// Quantizes a model; without rows to score, every part, with the scales that leave the smallest error of the answers to
+/// [`Options::texts`], or of the weights without those.
 ///
 /// The bundle that is returned has the quantized weights beside the floats, and a card and a record of its own.
 ///
@@ -185,6 +190,10 @@ pub fn quantize(
     let units = Unit::all(&bundle.config);
     let asked = Unit::find(&units, &options.keep)?;
     let candidate = Candidate::new(bundle, options.threads)?;
+    let calibration = match (rows, &options.texts) {
+        (Some(rows), _) => Some(rows.calibration_name.clone()),
+        (None, texts) => texts.as_ref().map(|(_, name)| name.clone()),
+    };
     let mut choice = Choice { candidate, units, asked, options, rows, streams: Streams::new(options.seed) };
     let (parts, gate) = choice.decide(progress)?;
 
@@ -196,6 +205,7 @@ pub fn quantize(
         fingerprint: quantized
             .map_or_else(String::new, |weights: &QuantizedWeights| weights.fingerprint(&bundle.config)),
         gate,
+        calibration,
         parts,
     };
     bundle.card = Some(card::card(&card::Facts {

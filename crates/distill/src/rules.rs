@@ -225,8 +225,13 @@ pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFe
 
 /// About how many bytes a model directory in 8-bit integers has.
 pub fn shipped_bytes(config: &EncoderConfig) -> usize {
-    file_length(config, Storage::int8_matrices) + config.vocabulary * PIECE_TEXT + OTHER_FILES
+    let columns = 2 * (4 * config.hidden + config.feed_forward) + COLUMN_SCALE_ENTRIES;
+    let weights = file_length(config, Storage::int8_matrices) + config.layers * columns;
+    weights + config.vocabulary * PIECE_TEXT + OTHER_FILES
 }
+
+/// Bytes in the header of a weights file for the scales of a layer's columns: five matrices may have some.
+const COLUMN_SCALE_ENTRIES: usize = 5 * 130;
 
 /// Rows of which a student sees its teacher's states, at most; of half as many it sees the answers.
 const ROWS_SEEN: f64 = 40_000.0;

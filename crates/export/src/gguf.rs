@@ -1,6 +1,6 @@
 //! A sentence encoder as a file of llama.cpp, in its layout of BERT.
 //!
-//! What that layout has no room for is refused: other families than BERT, heads, dense layers over the vector, poolings other
+//! What that layout does not support is refused: other families than BERT, heads, dense layers over the vector, poolings other
 //! than the mean, the first token and the last, and tokenizers other than WordPiece that lowers the case.
 //! llama.cpp computes GELU by its tanh approximation, so that vectors differ in the third digit.
 
@@ -87,7 +87,7 @@ pub fn export(bundle: &Bundle, name: &str, floats: FloatType) -> Result<Vec<u8>,
     Ok(writer.finish())
 }
 
-/// Refuses what the layout has no room for. Returns the number of the pooling.
+/// Refuses what the layout does not support. Returns the number of the pooling.
 fn check(bundle: &Bundle) -> Result<u32, Error> {
     let config = &bundle.config;
     let no = |what: String, way_out| Err(Error::Unsupported { format: FORMAT, what, way_out });

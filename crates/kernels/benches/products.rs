@@ -5,7 +5,9 @@
 mod machine;
 mod shared;
 
-use attar_kernels::{Buffer, Epilogue, PackedInt8, PackedMatrix, QuantizedRows, Rows, RowsMut, quantize_rows};
+use attar_kernels::{
+    Buffer, Epilogue, PackedInt8, PackedMatrix, QuantizedRows, QuantizedRowsMut, Rows, RowsMut, quantize_rows,
+};
 
 use machine::Machine;
 use shared::{cpus, fastest, numbers};
@@ -49,7 +51,8 @@ fn line(machine: &Machine, [rows, inputs, outputs]: [usize; 3]) -> String {
     let stride = QuantizedRows::stride(cpu, inputs);
     let (mut q, mut again) = (Buffer::<u8>::zeros(rows * stride), Buffer::<u8>::zeros(rows * stride));
     let (mut scales, mut offsets) = (vec![0.0; rows], vec![0.0; rows]);
-    quantize_rows(cpu, x, &mut q, &mut scales, &mut offsets);
+    let to = QuantizedRowsMut { bytes: &mut q, scales: &mut scales, offsets: &mut offsets, factors: &[] };
+    quantize_rows(cpu, x, to);
     let q = QuantizedRows::new(cpu, &q, inputs, &scales, &offsets);
     let (mut scales, mut offsets) = (scales.clone(), offsets.clone());
     let [mut y1, mut y2, mut y3] = [(); 3].map(|()| Buffer::<f32>::zeros(rows * outputs));
@@ -57,7 +60,10 @@ fn line(machine: &Machine, [rows, inputs, outputs]: [usize; 3]) -> String {
         &mut || packed.apply(x, RowsMut::new(&mut y1, rows, outputs, outputs), Epilogue::Write),
         &mut || packed_bytes.apply(q, RowsMut::new(&mut y2, rows, outputs, outputs), Epilogue::Write),
         &mut || packed_bytes.apply(q, RowsMut::new(&mut y3, rows, outputs, outputs), Epilogue::Gelu),
-        &mut || quantize_rows(cpu, x, &mut again, &mut scales, &mut offsets),
+        &mut || {
+            let to = QuantizedRowsMut { bytes: &mut again, scales: &mut scales, offsets: &mut offsets, factors: &[] };
+            quantize_rows(cpu, x, to);
+        },
     ]);
     let operations = (2 * rows * inputs * outputs) as f64;
     format!(

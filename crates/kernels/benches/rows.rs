@@ -26,20 +26,34 @@ fn line(cpu: Cpu, rows: usize, columns: usize) -> String {
     let x = numbers(rows * columns);
     let (gain, bias) = (vec![1.0; columns], vec![0.0; columns]);
     let norm = Norm { gain: &gain, bias: &bias, epsilon: 1e-12 };
-    let [mut plain, mut both]: [Buffer<f32>; 2] = [(); 2].map(|()| x.iter().copied().collect());
+    let [mut plain, mut both, mut scaled]: [Buffer<f32>; 3] = [(); 3].map(|()| x.iter().copied().collect());
     let bytes = || Buffer::<u8>::zeros(rows * QuantizedRows::stride(cpu, columns));
-    let ([mut b1, mut b2], [mut s1, mut s2]) = ([bytes(), bytes()], [vec![0.0; rows], vec![0.0; rows]]);
-    let [mut o1, mut o2] = [vec![0.0; rows], vec![0.0; rows]];
+    let mut quantized = [(); 4].map(|()| (bytes(), vec![0.0; rows], vec![0.0; rows]));
+    let [a, b, c, d] = &mut quantized;
+    let factors = vec![1.0; columns];
     let times = fastest([
         &mut || layer_norm(cpu, RowsMut::new(&mut plain, rows, columns, columns), norm, None),
         &mut || {
-            let to = QuantizedRowsMut { bytes: &mut b1, scales: &mut s1, offsets: &mut o1 };
-            layer_norm(cpu, RowsMut::new(&mut both, rows, columns, columns), norm, Some(to));
+            layer_norm(cpu, RowsMut::new(&mut both, rows, columns, columns), norm, Some(to(a, &[])));
         },
-        &mut || quantize_rows(cpu, Rows::new(&x, rows, columns, columns), &mut b2, &mut s2, &mut o2),
+        &mut || {
+            layer_norm(cpu, RowsMut::new(&mut scaled, rows, columns, columns), norm, Some(to(b, &factors)));
+        },
+        &mut || quantize_rows(cpu, Rows::new(&x, rows, columns, columns), to(c, &[])),
+        &mut || quantize_rows(cpu, Rows::new(&x, rows, columns, columns), to(d, &factors)),
     ]);
-    let [norm, with_bytes, quantize] = times.map(|time| time * 1e9 / (rows * columns) as f64);
-    format!("{rows} x {columns:4}: layer norm {norm:.3}, and bytes {with_bytes:.3}; quantize {quantize:.3}")
+    let [norm, with_bytes, with_factors, quantize, factors] = times.map(|time| time * 1e9 / (rows * columns) as f64);
+    format!(
+        "{rows} x {columns:4}: layer norm {norm:.3}, and bytes {with_bytes:.3}, by factors {with_factors:.3}; \
+         quantize {quantize:.3}, by factors {factors:.3}"
+    )
+}
+
+fn to<'a>(
+    (bytes, scales, offsets): &'a mut (Buffer<u8>, Vec<f32>, Vec<f32>),
+    factors: &'a [f32],
+) -> QuantizedRowsMut<'a> {
+    QuantizedRowsMut { bytes, scales, offsets, factors }
 }
 
 /// What runs on all threads: feed-forward activations of 400 tokens, and the parameters of TinyBERT's layers.

@@ -75,8 +75,8 @@ pub use cpu::{Cpu, Level};
 pub use embedding::{EmbeddingTable, gather, mean, normalize_length};
 pub use gelu::{GELU_COARSE_ERROR, GELU_ERROR, GELU_SLOPE_ERROR, gelu, gelu_backward};
 pub use math::{GELU_TANH_ERROR, TANH_ERROR};
-pub use matmul::{Epilogue, PackedInt8, PackedMatrix, QuantizedRows, quantize_rows};
-pub use norm::{Norm, QuantizedRowsMut, layer_norm};
+pub use matmul::{Epilogue, PackedInt8, PackedMatrix, QuantizedRows, QuantizedRowsMut, quantize_rows};
+pub use norm::{Norm, layer_norm};
 pub use team::{Pinning, Team};
 
 /// Elements that one thread processes at a time: a few arrays of them fit into a core's second-level cache.

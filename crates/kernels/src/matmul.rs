@@ -7,9 +7,11 @@
 mod epilogue;
 mod float;
 mod integer;
+mod quantized_rows;
 mod tile;
 
 pub use epilogue::Epilogue;
 pub use float::PackedMatrix;
-pub use integer::{PackedInt8, QuantizedRows, quantize_rows};
-pub(crate) use integer::{Scaling, integer_stride};
+pub use integer::PackedInt8;
+pub use quantized_rows::{QuantizedRows, QuantizedRowsMut, quantize_rows};
+pub(crate) use quantized_rows::{RowRange, Scaling, integer_stride, multiplied};

@@ -3,7 +3,7 @@
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
-use crate::matmul::{QuantizedRows, Scaling, integer_stride};
+use crate::matmul::{QuantizedRowsMut, RowRange, Scaling, integer_stride, multiplied};
 
 /// Gain and bias `[H]` of a layer normalization and its epsilon.
 #[derive(Debug, Clone, Copy)]
@@ -14,17 +14,6 @@ pub struct Norm<'a> {
     pub bias: &'a [f32],
     /// Added to the variance, inside the root.
     pub epsilon: f32,
-}
-
-/// As [`QuantizedRows`], to be written.
-#[derive(Debug)]
-pub struct QuantizedRowsMut<'a> {
-    /// Rows, [`QuantizedRows::stride`] apart.
-    pub bytes: &'a mut [u8],
-    /// One for each row.
-    pub scales: &'a mut [f32],
-    /// One for each row.
-    pub offsets: &'a mut [f32],
 }
 
 /// `(x - mean) / √(variance + ε) gain + bias` of each row `[H]` in place (Ba et al. 2016), with the biased variance,
@@ -39,16 +28,19 @@ pub struct QuantizedRowsMut<'a> {
 pub fn layer_norm(cpu: Cpu, x: RowsMut<'_, f32>, norm: Norm<'_>, quantized: Option<QuantizedRowsMut<'_>>) {
     assert_eq!([norm.gain.len(), norm.bias.len()], [x.columns; 2], "gain and bias of each column");
     if let Some(to) = &quantized {
-        assert_eq!([to.scales.len(), to.offsets.len()], [x.rows; 2], "a scale and an offset for each row");
-        let stride = QuantizedRows::stride(cpu, x.columns);
-        assert!(to.bytes.len() >= x.rows * stride, "{} rows of {stride} bytes, got {}", x.rows, to.bytes.len());
+        to.check(cpu, x.rows, x.columns);
     }
-    if x.columns > 0 {
-        cpu.run(LayerNorm { x, norm, quantized });
+    if x.columns == 0 {
+        return;
+    }
+    if quantized.as_ref().is_some_and(|to| !to.factors.is_empty()) {
+        cpu.run(LayerNorm::<true> { x, norm, quantized });
+    } else {
+        cpu.run(LayerNorm::<false> { x, norm, quantized });
     }
 }
 
-struct LayerNorm<'a> {
+struct LayerNorm<'a, const FACTORS: bool> {
     x: RowsMut<'a, f32>,
     norm: Norm<'a>,
     quantized: Option<QuantizedRowsMut<'a>>,
@@ -57,7 +49,7 @@ struct LayerNorm<'a> {
 /// Rows that are processed at a time: the lanes of their sums are reduced in parallel.
 const ROWS_AT_ONCE: usize = Scaling::ROWS;
 
-impl Kernel for LayerNorm<'_> {
+impl<const FACTORS: bool> Kernel for LayerNorm<'_, FACTORS> {
     type Output = ();
 
     #[inline(always)]
@@ -80,16 +72,18 @@ impl Kernel for LayerNorm<'_> {
             for inverse in &mut inverses {
                 *inverse = 1.0 / (*inverse / columns + norm.epsilon).sqrt();
             }
+            let factors = quantized.as_ref().map_or(&[][..], |to| to.factors);
             for r in 0..count {
                 let (mean, inverse) = (isa.splat(means[r]), isa.splat(inverses[r]));
-                (lows[r], highs[r]) = normalize(isa, x.row(first + r), mean, inverse, norm);
+                let range = normalize::<I, FACTORS>(isa, x.row(first + r), mean, inverse, norm, factors);
+                (lows[r], highs[r]) = (range.low, range.high);
             }
             let Some(to) = &mut quantized else { continue };
             let scaling = Scaling::within(isa, &lows, &highs);
             for r in 0..count {
                 let row = first + r;
                 let bytes = &mut to.bytes[row * stride..][..stride];
-                (to.scales[row], to.offsets[row]) = scaling.quantize(isa, r, x.row(row), bytes);
+                (to.scales[row], to.offsets[row]) = scaling.quantize::<I, FACTORS>(isa, r, x.row(row), factors, bytes);
             }
         }
     }
@@ -124,27 +118,34 @@ fn squares_of<I: Isa>(isa: I, row: &[f32], mean: I::F) -> I::F {
     squares
 }
 
-/// Normalizes a row; returns, lane by lane, its smallest and its largest number afterwards.
+/// Normalizes a row; returns the range of its numbers afterwards, multiplied by the factors of their columns.
 #[inline(always)]
-fn normalize<I: Isa>(isa: I, row: &mut [f32], mean: I::F, inverse: I::F, norm: Norm<'_>) -> (I::F, I::F) {
-    let (mut low, mut high) = (isa.splat(f32::INFINITY), isa.splat(f32::NEG_INFINITY));
+fn normalize<I: Isa, const FACTORS: bool>(
+    isa: I,
+    row: &mut [f32],
+    mean: I::F,
+    inverse: I::F,
+    norm: Norm<'_>,
+    factors: &[f32],
+) -> RowRange<I::F> {
+    let mut range = RowRange::new(isa);
     let (gains, biases) = (norm.gain.chunks_exact(I::LANES), norm.bias.chunks_exact(I::LANES));
     let (last_gain, last_bias) = (isa.load_slice(gains.remainder()), isa.load_slice(biases.remainder()));
     let mut whole = row.chunks_exact_mut(I::LANES);
+    let mut at = 0;
     for (x, (gain, bias)) in (&mut whole).zip(gains.zip(biases)) {
         let d = isa.mul(isa.sub(isa.load_slice(x), mean), inverse);
         let y = isa.fma(d, isa.load_slice(gain), isa.load_slice(bias));
         isa.store_slice(x, y);
-        // In this order, so that a NaN does not replace an earlier bound.
-        (low, high) = (isa.min(y, low), isa.max(y, high));
+        range.add(isa, multiplied::<I, FACTORS>(isa, y, factors, at, I::LANES));
+        at += I::LANES;
     }
     let rest = whole.into_remainder();
     if !rest.is_empty() {
         let d = isa.mul(isa.sub(isa.load_slice(rest), mean), inverse);
         let y = isa.fma(d, last_gain, last_bias);
         isa.store_slice(rest, y);
-        low = isa.select_first(rest.len(), isa.min(y, low), low);
-        high = isa.select_first(rest.len(), isa.max(y, high), high);
+        range.add_first(isa, rest.len(), multiplied::<I, FACTORS>(isa, y, factors, at, rest.len()));
     }
-    (low, high)
+    range
 }

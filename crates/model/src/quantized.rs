@@ -2,7 +2,7 @@
 //!
 //! Quantization is symmetric and by rows: a number is `value · scale`, where a row of a matrix (an output of a dense
 //! layer, an entry of an embedding table) has one scale as [`Int8Matrix`], and as [`Int4Matrix`] one or one for each
-//! group of columns. Each tensor has its own [`Storage`], and none has to be quantized.
+//! group of columns. Columns of a dense layer's int8 weight may have scales too, by which its inputs are multiplied. Each tensor has its own [`Storage`], and none has to be quantized.
 //!
 //! ```
 //! use attar_model::quantized::{QuantizedWeights, ScaleChoice, Storage};
@@ -24,8 +24,8 @@
 //!
 //! # The file
 //!
-//! A safetensors file with the metadata `format` = `attar-int8`, `version` = `1` and `source`, the
-//! [`fingerprint`](crate::fingerprint()) of the model it was made from. Tensors have the names of
+//! A safetensors file with the metadata `format` = `attar-int8`, `version` = `1`, or `2` if columns have scales, and
+//! `source`, the [`fingerprint`](crate::fingerprint()) of the model it was made from. Tensors have the names of
 //! `model.safetensors`, and the type says how each is stored:
 //!
 //! | type of `name` | shape of `name` | type and shape of `name.scale` |
@@ -34,6 +34,7 @@
 //! | `I8`, matrices | as in `model.safetensors` | `F32` `[rows]` |
 //! | `U8` (4-bit), embedding tables | `[rows, columns / 2 rounded up]` | `F32` `[rows]`, or `[rows, groups]` for groups of 32 or 64 columns |
 //!
+//! Scales of columns are `name.column_scale`, `F16` `[columns]`, beside `I8` weights of dense layers that have some.
 //! Two 4-bit values lie in a byte, that of the even column in the low bits; see [`Int4Matrix`].
 
 mod error;
@@ -61,6 +62,7 @@ use crate::fingerprint::{fingerprint, hash_config};
 use crate::hash::Sha256Hex;
 use crate::names::expected_shapes;
 use crate::weights::{Tensor, Weights, WeightsError, element_count};
+use storage::is_embedding_table;
 
 /// The name of the file in a bundle.
 pub const QUANTIZED_FILE: &str = "model.int8.safetensors";
@@ -245,6 +247,10 @@ impl QuantizedWeights {
             shape.iter().for_each(|&length| hash.number(length as u64));
             hash.field(&file::value_bytes(tensor));
             hash.field(&file::scale_bytes(tensor));
+            let column_scales = file::column_scale_bytes(tensor);
+            if !column_scales.is_empty() {
+                hash.field(&column_scales);
+            }
         }
         hash.finish()
     }
@@ -257,6 +263,13 @@ fn check_tensor(name: &str, shape: &[usize], tensor: &QuantizedTensor) -> Result
         return Err(QuantizedError::Shape { tensor: name.into(), expected: shape.into(), got });
     }
     if let Some(expected) = tensor.storage().refusal(name) {
+        return Err(QuantizedError::Storage { tensor: name.into(), got: tensor.storage(), expected });
+    }
+    if let QuantizedTensor::Int8(matrix) = tensor
+        && !matrix.column_scales().is_empty()
+        && is_embedding_table(name)
+    {
+        let expected = "its rows are looked up, so its columns can have no scales";
         return Err(QuantizedError::Storage { tensor: name.into(), got: tensor.storage(), expected });
     }
     if let QuantizedTensor::F32(floats) | QuantizedTensor::F16(floats) = tensor

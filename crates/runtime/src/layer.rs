@@ -39,8 +39,7 @@ pub(crate) fn embed(model: &Model, group: Input<'_>, rows: Range<usize>, x: &mut
         };
         gather(*cpu, EmbeddingTable::F32(&embeddings.types), types, RowsMut::new(x, count, h, stride), true);
     }
-    let is_int8 = model.layers.first().is_some_and(|layer| layer.qkv.is_int8());
-    let quantized = is_int8.then(|| scratch.quantized_x.reserve(*cpu, count, h));
+    let quantized = model.layers.first().and_then(|layer| scratch.quantized_x.reserve_for(&layer.qkv, count));
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), embeddings.norm.borrow(), quantized);
 }
 
@@ -76,7 +75,11 @@ pub(crate) fn attend_and_feed_forward(
     if let Some(trace) = &mut trace {
         trace.fill_attention(model, group, qkv, &mut scratch.attention);
     }
-    feed_forward(model, index, count, x, scratch);
+    if let Some(to) = trace.as_mut().and_then(|trace| trace.feed_forward_input.as_deref_mut()) {
+        copy_rows(x, strides(model)[0], to, model.config.hidden);
+    }
+    let activations = trace.as_mut().and_then(|trace| trace.activations.as_deref_mut());
+    feed_forward(model, index, count, x, scratch, activations);
     if let Some(to) = trace.and_then(|trace| trace.hidden.as_deref_mut()) {
         copy_rows(x, strides(model)[0], to, model.config.hidden);
     }
@@ -108,16 +111,21 @@ fn attend(
         attention(*cpu, sequence, config.heads, queries, bias.as_ref(), softmax, to, &mut scratch.attention);
     }
     let context = Rows::new(&scratch.context, count, h, stride);
-    if dense.is_int8() {
-        scratch.quantized.quantize(*cpu, context, count, h);
-    }
+    scratch.quantized.quantize_for(dense, context, count);
     dense.apply(context, &scratch.quantized, 0, count, RowsMut::new(x, count, h, stride), Epilogue::Add);
-    let quantized = inner.is_int8().then(|| scratch.quantized_x.reserve(*cpu, count, h));
+    let quantized = scratch.quantized_x.reserve_for(inner, count);
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), attention_norm.borrow(), quantized);
 }
 
-/// `LayerNorm(outer(act(inner(x))) + x)` of some rows, block by block.
-fn feed_forward(model: &Model, index: usize, count: usize, x: &mut [f32], scratch: &mut ThreadScratch) {
+/// `LayerNorm(outer(act(inner(x))) + x)` of some rows, block by block; `act(inner(x))` is written for a trace too.
+fn feed_forward(
+    model: &Model,
+    index: usize,
+    count: usize,
+    x: &mut [f32],
+    scratch: &mut ThreadScratch,
+    mut activations: Option<&mut [f32]>,
+) {
     let Model { cpu, config, layers, .. } = model;
     let Layer { inner, outer, output_norm, .. } = &layers[index];
     let (h, f, [stride, _]) = (config.hidden, config.feed_forward, strides(model));
@@ -133,14 +141,14 @@ fn feed_forward(model: &Model, index: usize, count: usize, x: &mut [f32], scratc
         let from = Rows::new(&x[first * stride..], rows, h, stride);
         let middle = RowsMut::new(&mut scratch.inner, rows, f, f_stride);
         inner.apply(from, &scratch.quantized_x, first, rows, middle, activation);
-        let middle = Rows::new(&scratch.inner, rows, f, f_stride);
-        if outer.is_int8() {
-            scratch.quantized.quantize(*cpu, middle, rows, f);
+        if let Some(to) = &mut activations {
+            copy_rows(&scratch.inner, f_stride, &mut to[first * f..][..rows * f], f);
         }
+        let middle = Rows::new(&scratch.inner, rows, f, f_stride);
+        scratch.quantized.quantize_for(outer, middle, rows);
         let to = RowsMut::new(&mut x[first * stride..], rows, h, stride);
         outer.apply(middle, &scratch.quantized, 0, rows, to, Epilogue::Add);
     }
-    let next_is_int8 = layers.get(index + 1).is_some_and(|next| next.qkv.is_int8());
-    let quantized = next_is_int8.then(|| scratch.quantized_x.reserve(*cpu, count, h));
+    let quantized = layers.get(index + 1).and_then(|next| scratch.quantized_x.reserve_for(&next.qkv, count));
     layer_norm(*cpu, RowsMut::new(x, count, h, stride), output_norm.borrow(), quantized);
 }

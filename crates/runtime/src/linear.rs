@@ -8,7 +8,11 @@ use attar_kernels::{
 #[derive(Debug)]
 pub(crate) enum Linear {
     F32(PackedMatrix),
-    Int8(PackedInt8),
+    Int8 {
+        weight: PackedInt8,
+        /// What each input is multiplied by before it is quantized, or nothing.
+        factors: Buffer<f32>,
+    },
 }
 
 /// Quantized activations, as wide as the widest layer: memory that is reused from call to call.
@@ -20,8 +24,8 @@ pub(crate) struct QuantizedBuffer {
 }
 
 impl QuantizedBuffer {
-    /// Space for `rows` rows of `columns` columns, to be written.
-    pub(crate) fn reserve(&mut self, cpu: Cpu, rows: usize, columns: usize) -> QuantizedRowsMut<'_> {
+    /// Space for `rows` rows of `columns` columns, to be written, multiplied by these factors or by none.
+    fn reserve<'a>(&'a mut self, cpu: Cpu, rows: usize, columns: usize, factors: &'a [f32]) -> QuantizedRowsMut<'a> {
         self.bytes.reserve(rows * QuantizedRows::stride(cpu, columns));
         self.scales.reserve(rows);
         self.offsets.reserve(rows);
@@ -29,6 +33,7 @@ impl QuantizedBuffer {
             bytes: &mut self.bytes,
             scales: &mut self.scales[..rows],
             offsets: &mut self.offsets[..rows],
+            factors,
         }
     }
 
@@ -45,24 +50,34 @@ impl QuantizedBuffer {
         )
     }
 
-    /// Quantizes `rows` rows into the buffer.
-    pub(crate) fn quantize(&mut self, cpu: Cpu, input: Rows<'_, f32>, rows: usize, columns: usize) {
-        let QuantizedRowsMut { bytes, scales, offsets } = self.reserve(cpu, rows, columns);
-        quantize_rows(cpu, input, bytes, scales, offsets);
+    /// Quantizes the input of a layer, `rows` rows, into the buffer, if that layer is computed in int8.
+    pub(crate) fn quantize_for(&mut self, layer: &Linear, input: Rows<'_, f32>, rows: usize) {
+        if let Linear::Int8 { weight, factors } = layer {
+            let cpu = weight.cpu();
+            quantize_rows(cpu, input, self.reserve(cpu, rows, weight.inputs(), factors));
+        }
+    }
+
+    /// Space for the input of a layer, `rows` rows, if that layer is computed in int8.
+    pub(crate) fn reserve_for<'a>(&'a mut self, layer: &'a Linear, rows: usize) -> Option<QuantizedRowsMut<'a>> {
+        match layer {
+            Linear::Int8 { weight, factors } => Some(self.reserve(weight.cpu(), rows, weight.inputs(), factors)),
+            Linear::F32(_) => None,
+        }
     }
 }
 
 impl Linear {
     /// Whether the layer is computed in int8, and so needs quantized activations.
     pub(crate) fn is_int8(&self) -> bool {
-        matches!(self, Linear::Int8(_))
+        matches!(self, Linear::Int8 { .. })
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Linear::F32(matrix) => matrix.bytes(),
-            Linear::Int8(matrix) => matrix.bytes(),
+            Linear::Int8 { weight, factors } => weight.bytes() + size_of_val(&factors[..]),
         }
     }
 
@@ -78,8 +93,8 @@ impl Linear {
     ) {
         match self {
             Linear::F32(matrix) => matrix.apply(input, output, epilogue),
-            Linear::Int8(matrix) => {
-                matrix.apply(quantized.rows(matrix.cpu(), first, rows, matrix.inputs()), output, epilogue);
+            Linear::Int8 { weight, .. } => {
+                weight.apply(quantized.rows(weight.cpu(), first, rows, weight.inputs()), output, epilogue);
             }
         }
     }

@@ -30,6 +30,10 @@ pub struct LayerBuffers<'a> {
     pub hidden: Option<&'a mut [f32]>,
     /// Queries, keys and values side by side, `[N, 3H]`.
     pub qkv: Option<&'a mut [f32]>,
+    /// What the feed-forward block reads, the normalized output of the attention block: `[N, H]`.
+    pub feed_forward_input: Option<&'a mut [f32]>,
+    /// Activations of the feed-forward block, `[N, F]`.
+    pub activations: Option<&'a mut [f32]>,
     /// Attention scores before the softmax, MPNet's bias included, `[P]`: sequences, heads, queries, keys; `P = A Σ n_b²`.
     pub scores: Option<&'a mut [f32]>,
     /// Relations of queries, of keys and of values (Wang et al. 2021) before their softmax.
@@ -65,6 +69,8 @@ impl<'a> TraceBuffers<'a> {
         for layer in &self.layers {
             expect("hidden states", &layer.hidden, n * h);
             expect("queries, keys and values", &layer.qkv, n * 3 * h);
+            expect("inputs of feed-forward blocks", &layer.feed_forward_input, n * h);
+            expect("activations", &layer.activations, n * config.feed_forward);
             expect("scores", &layer.scores, config.heads * input.pairs());
             if let Some(RelationBuffers { heads, parts }) = &layer.relations {
                 assert!(*heads > 0 && h.is_multiple_of(*heads), "{heads} relation heads of {h} columns");
@@ -84,6 +90,8 @@ impl<'a> TraceBuffers<'a> {
         let layers = self.layers.iter_mut().map(|layer| LayerBuffers {
             hidden: front(&mut layer.hidden, n * h),
             qkv: front(&mut layer.qkv, n * 3 * h),
+            feed_forward_input: front(&mut layer.feed_forward_input, n * h),
+            activations: front(&mut layer.activations, n * config.feed_forward),
             scores: front(&mut layer.scores, config.heads * first.pairs()),
             relations: layer.relations.as_mut().map(|relations| RelationBuffers {
                 heads: relations.heads,

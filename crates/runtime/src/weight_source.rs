@@ -56,7 +56,8 @@ impl<'a> WeightSource<'a> {
             Some(matrices) if inputs <= PackedInt8::MAX_INPUTS => {
                 let values = concatenated(matrices.iter().map(|matrix| Cow::Borrowed(matrix.values())));
                 let scales = concatenated(matrices.iter().map(|matrix| Cow::Borrowed(matrix.scales())));
-                Linear::Int8(PackedInt8::new(self.cpu, &values, &scales, &bias, inputs, outputs))
+                let factors = matrices[0].column_scales().iter().copied().collect();
+                Linear::Int8 { weight: PackedInt8::new(self.cpu, &values, &scales, &bias, inputs, outputs), factors }
             }
             _ => {
                 let weight = self.concatenated(names, "weight");
@@ -66,7 +67,8 @@ impl<'a> WeightSource<'a> {
     }
 
     /// The int8 weights of layers, if all of them are computed in int8. If one of several layers that share a product
-    /// (query, key and value) is stored in floats, all are computed in floats, so that it stays exact.
+    /// (query, key and value) is stored in floats, all are computed in floats, so that it stays exact; and so are those
+    /// whose columns have different scales, for they read the same quantized rows.
     fn int8_matrices(&self, names: &[String]) -> Option<Vec<Cow<'a, Int8Matrix>>> {
         if self.precision == Precision::F32 {
             return None;
@@ -77,7 +79,9 @@ impl<'a> WeightSource<'a> {
             // Weights are finite and layers have two dimensions, so this succeeds.
             BundleTensor::Floats(tensor) => Int8Matrix::quantize(tensor, ScaleChoice::MaxAbs).ok().map(Cow::Owned),
         };
-        names.iter().map(int8).collect()
+        let matrices: Vec<_> = names.iter().map(int8).collect::<Option<_>>()?;
+        let column_scales = matrices[0].column_scales();
+        matrices.iter().all(|matrix| matrix.column_scales() == column_scales).then_some(matrices)
     }
 
     fn concatenated(&self, names: &[String], part: &str) -> Cow<'a, [f32]> {

@@ -157,6 +157,45 @@ fn traces_match_the_fixtures() {
     }
 }
 
+/// What a feed-forward block reads and what its activations are lead to the layer's output, which the fixtures give.
+#[test]
+fn traces_of_feed_forward_blocks_fit_their_outputs() {
+    for (name, bundle, batch, _) in models() {
+        for (cpu, threads) in Cpu::all().into_iter().map(|cpu| (cpu, 1)).chain([(Cpu::detect(), 2)]) {
+            let mut encoder = Encoder::from_bundle(&bundle, &options(cpu, Precision::F32, threads)).unwrap();
+            let config = encoder.config().clone();
+            let (n, h, f) = (batch.input().tokens(), config.hidden, config.feed_forward);
+            let mut traced = vec![[vec![0.0; n * h], vec![0.0; n * f], vec![0.0; n * h]]; config.layers];
+            let layers = traced.iter_mut().map(|[input, activations, hidden]| LayerBuffers {
+                feed_forward_input: Some(input),
+                activations: Some(activations),
+                hidden: Some(hidden),
+                ..LayerBuffers::default()
+            });
+            let buffers = TraceBuffers { layers: layers.collect(), ..TraceBuffers::default() };
+            encoder.trace(batch.input(), buffers).unwrap();
+            for (index, [input, activations, hidden]) in traced.iter().enumerate() {
+                let part =
+                    |part: &str| wide(&bundle.weights.get(&format!("encoder.layer.{index}.{part}")).unwrap().data);
+                let (weight, bias) = (part("output.dense.weight"), part("output.dense.bias"));
+                let (gain, shift) = (part("output.LayerNorm.weight"), part("output.LayerNorm.bias"));
+                let mut expected = Vec::with_capacity(n * h);
+                for (activations, input) in activations.chunks(f).zip(input.chunks(h)) {
+                    let sums = weight.chunks(f).zip(&bias).zip(input).map(|((row, bias), x)| {
+                        row.iter().zip(activations).map(|(w, &a)| w * f64::from(a)).sum::<f64>() + bias + f64::from(*x)
+                    });
+                    let sums: Vec<f64> = sums.collect();
+                    let mean = sums.iter().sum::<f64>() / h as f64;
+                    let variance = sums.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / h as f64;
+                    let deviation = (variance + config.layer_norm_eps).sqrt();
+                    expected.extend((0..h).map(|c| (sums[c] - mean) / deviation * gain[c] + shift[c]));
+                }
+                assert_close(&format!("{name} on {cpu}, layer {index}"), &wide(hidden), &expected, STATES);
+            }
+        }
+    }
+}
+
 /// A row gives the same bits by itself and in a batch, with one thread and with several.
 #[test]
 fn batch_and_threads_do_not_change_a_bit() {

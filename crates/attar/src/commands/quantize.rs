@@ -6,14 +6,15 @@ use anyhow::ensure;
 use attar_distill::data::LabeledData;
 use attar_distill::model_directory;
 use attar_distill::quantize::{
-    Embeddings, Options, Progress, Report, RowsToScore, ScoredRows, Why, classifier, quantize,
+    Embeddings, Options, Progress, Report, RowsToScore, ScoredRows, Why, classifier, encode_texts, quantize,
 };
 use attar_model::atomic::WriteMode;
 use attar_model::quantized::QUANTIZED_FILE;
 use attar_model::{Bundle, WriteWeights};
 use attar_text::labeled::Dataset;
 use attar_text::random::Streams;
-use attar_text::tokenizer::Tokenizer;
+use attar_text::tokenizer::{Encodings, Tokenizer};
+use attar_text::unlabeled::{self, UnlabeledSpec};
 use serde::Serialize;
 
 use crate::cli::data::SplitArg;
@@ -86,6 +87,7 @@ pub(crate) fn ship(run: &Path, out: &Path, data: LabeledData) -> anyhow::Result<
             embeddings: Embeddings::Auto,
             keep: Vec::new(),
             keeps_floats: false,
+            texts: None,
             seed: SEED,
             threads: rayon::current_num_threads(),
         };
@@ -109,13 +111,14 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
     let bundle = Bundle::read(&directory)?;
     bundle.notes.iter().for_each(console::note);
     let mut notes = Vec::new();
-    let rows = match &args.data {
-        Some(path) => Some(scored_rows(path, args, &directory, &bundle, &mut notes)?),
-        None => {
+    let (mut rows, mut texts) = (None, None);
+    match (&args.data, &args.texts) {
+        (Some(path), _) => rows = Some(scored_rows(path, args, &directory, &bundle, &mut notes)?),
+        (None, Some(path)) => texts = Some(calibration_texts(path, args, &directory, &bundle)?),
+        (None, None) => {
             notes.push("nothing was scored: give rows with --data, and parts that hurt will be found".into());
-            None
         }
-    };
+    }
     let options = Options {
         name: model_directory::name(&args.out),
         source: model_directory::name(&args.model),
@@ -128,6 +131,7 @@ fn make(args: &QuantizeArgs) -> anyhow::Result<Report> {
         },
         keep: args.keep.clone(),
         keeps_floats: !args.without_f32,
+        texts,
         seed: args.seed,
         threads: rayon::current_num_threads(),
     };
@@ -165,6 +169,21 @@ fn show() -> impl FnMut(Progress) {
             });
         }
     }
+}
+
+/// Some of the lines of `--texts`, as token ids, and what they are called.
+fn calibration_texts(
+    path: &Path,
+    args: &QuantizeArgs,
+    directory: &Path,
+    bundle: &Bundle,
+) -> anyhow::Result<(Encodings, String)> {
+    let spec = UnlabeledSpec { most: args.calibration_rows as usize, ..UnlabeledSpec::new(path) };
+    let texts = unlabeled::read(&spec, &[], &Streams::new(args.seed))?;
+    let tokenizer = Tokenizer::from_dir(directory)?;
+    let name = path.display().to_string();
+    let encodings = encode_texts(bundle, &tokenizer, args.scoring.max_tokens, &name, &texts.examples)?;
+    Ok((encodings, format!("{} of {} texts of {name}", texts.examples.len(), texts.rows)))
 }
 
 /// Everything that `--data` names.
@@ -248,9 +267,14 @@ fn print(directory: &str, report: &Report) -> std::io::Result<()> {
                     )
                 }
             ))?;
-            console::say(format!("scales chosen on {}", gate.calibration))?;
+        }
+        None if report.calibration.is_some() => {
+            console::say("not scored: errors are those of the answers to the texts")?
         }
         None => console::say("not scored: errors are those of the weights alone")?,
+    }
+    if let Some(texts) = &report.calibration {
+        console::say(format!("scales chosen on {texts}"))?;
     }
     console::say(format!(
         "\n{}: {QUANTIZED_FILE} {}, {:.1} times smaller than {} as f32",

@@ -152,6 +152,59 @@ fn without_data_nothing_is_gated_and_that_is_said() {
     assert!(shown.contains("made from the weights beside it"), "{shown}");
 }
 
+/// An input that is always large, which takes the levels of all others: what some columns of trained models are.
+#[test]
+fn scales_of_columns_save_a_layer_with_an_outlier() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut bundle = Bundle::read(&workshop().join("teacher/student")).unwrap();
+    let layer = "encoder.layer.1.attention.output";
+    bundle.weights.get_mut(&format!("{layer}.LayerNorm.bias")).unwrap().data[3] += 500.0;
+    let weight = bundle.weights.get_mut("encoder.layer.1.intermediate.dense.weight").unwrap();
+    let inputs = weight.shape[1];
+    for row in weight.data.chunks_exact_mut(inputs) {
+        row[3] *= 0.001;
+    }
+    bundle.write(&folder.join("outlier"), WriteMode::New).unwrap();
+    let texts: Vec<String> = (0..20).map(|number| format!("lights {number} on in the kitchen\n")).collect();
+    write(folder, "texts.txt", &texts.concat());
+    let quantize = |out: &str, more: &[&str]| {
+        json(&succeed(folder, &[&["quantize", "outlier", "--out", out, "--json"][..], more].concat()))
+    };
+    let report = quantize("scaled", &["--texts", "texts.txt"]);
+    assert_eq!(
+        part(&report, "encoder.layer.1.intermediate.dense")["scales"].as_str().map(|s| s.contains("columns")),
+        Some(true)
+    );
+    assert!(report["calibration"].as_str().unwrap().starts_with("20 of 20 texts of texts.txt"), "{report}");
+    assert!(report["gate"].is_null() && quantize("plain", &[])["calibration"].is_null());
+    let bundle = Bundle::read(&folder.join("scaled")).unwrap();
+    let matrix = bundle.quantized.as_ref().unwrap().int8("encoder.layer.1.intermediate.dense.weight").unwrap();
+    assert_eq!(matrix.column_scales().len(), inputs);
+
+    // What it is for: the answers come nearer.
+    let rows: Vec<Text<'_>> = texts.iter().map(|text| (text.trim(), None)).collect();
+    let logits = |path: &str, precision| {
+        let mut session = Session::load(&folder.join(path), &Options::new(precision, 1)).unwrap();
+        session.logits(&rows, |_| ()).unwrap().concat()
+    };
+    let exact = logits("outlier", Precision::F32);
+    let error = |path: &str| {
+        let got = logits(path, Precision::Int8);
+        exact.iter().zip(&got).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    let (plain, scaled) = (error("plain"), error("scaled"));
+    assert!(scaled < 0.5 * plain, "{scaled} of {plain}");
+    // And the graph for other programs computes the same.
+    succeed(folder, &["export", "onnx", "scaled", "--precision", "int8", "--out", "graph"]);
+
+    let refused = fail(folder, &["quantize", "outlier", "--out", "x", "--texts", "nowhere.txt"]);
+    assert!(refused.contains("nowhere.txt"), "{refused}");
+    write(folder, "rows.tsv", "text\tlabel\na\tb\n");
+    let both = ["quantize", "outlier", "--out", "x", "--texts", "texts.txt", "--data", "rows.tsv"];
+    assert!(fail(folder, &both).contains("cannot be used with"));
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,10 +1,13 @@
 //! A model whose parts are quantized and restored, and what that does to its answers.
 
+use std::collections::BTreeMap;
+
 use attar_model::quantized::{Int4Matrix, Int8Matrix, QuantizedTensor, QuantizedWeights, ScaleChoice, Storage};
-use attar_model::{Bundle, Head, Pooling, PoolingMode};
+use attar_model::{Bundle, Head, Pooling, PoolingMode, Tensor};
 use attar_runtime::{Encoder, Input, Options, Output, Precision};
 use attar_text::tokenizer::Encodings;
 
+use super::column_scales::{column_scales, input_magnitudes};
 use super::units::{Form, Unit};
 use crate::Error;
 
@@ -12,21 +15,35 @@ use crate::Error;
 pub(super) struct Candidate {
     pub(super) bundle: Bundle,
     threads: usize,
+    /// Scales of columns, by the name of the unit, of those units that can have some.
+    column_scales: BTreeMap<String, Vec<f32>>,
 }
 
 impl Candidate {
     pub(super) fn new(mut bundle: Bundle, threads: usize) -> Result<Candidate, Error> {
         bundle.quantized =
             Some(QuantizedWeights::quantize(&bundle.config, &bundle.weights, ScaleChoice::MaxAbs, |_| Storage::F32)?);
-        Ok(Candidate { bundle, threads })
+        Ok(Candidate { bundle, threads, column_scales: BTreeMap::new() })
+    }
+
+    /// Chooses scales of columns by what the model computes for these texts.
+    pub(super) fn scale_columns(&mut self, units: &[Unit], texts: &Encodings) -> Result<(), Error> {
+        let magnitudes = input_magnitudes(&self.bundle, self.threads, texts)?;
+        for unit in units {
+            let Some(inputs) = magnitudes.get(&unit.name) else { continue };
+            let weights: Vec<&Tensor> = unit.weights.iter().filter_map(|name| self.bundle.weights.get(name)).collect();
+            self.column_scales.insert(unit.name.clone(), column_scales(&weights, inputs));
+        }
+        Ok(())
     }
 
     /// Stores a unit in that form, or as floats.
     pub(super) fn store(&mut self, unit: &Unit, form: Option<Form>) -> Result<(), Error> {
         let Bundle { weights, quantized, .. } = &mut self.bundle;
+        let column_scales = self.column_scales.get(&unit.name);
         for name in &unit.weights {
             if let (Some(tensor), Some(quantized)) = (weights.get(name), quantized.as_mut()) {
-                quantized.replace(name, stored(tensor, form)?)?;
+                quantized.replace(name, stored(tensor, form, column_scales)?)?;
             }
         }
         Ok(())
@@ -66,8 +83,7 @@ impl Candidate {
         texts: Option<(&Encodings, &[f32])>,
     ) -> Result<(Form, f64), Error> {
         let mut best: Option<(Form, f64)> = None;
-        for scales in [ScaleChoice::MaxAbs, ScaleChoice::LeastSquares] {
-            let form = Form { storage, scales };
+        for form in self.forms(unit, storage) {
             let error = match texts {
                 Some((texts, exact)) => {
                     self.store(unit, Some(form))?;
@@ -82,14 +98,23 @@ impl Candidate {
             }
         }
         self.store(unit, None)?;
-        // Never empty: there are two rules.
-        Ok(best.unwrap_or((Form { storage, scales: ScaleChoice::MaxAbs }, f64::INFINITY)))
+        let plain = Form { storage, scales: ScaleChoice::MaxAbs, has_column_scales: false };
+        // Never empty: there are two ways.
+        Ok(best.unwrap_or((plain, f64::INFINITY)))
+    }
+
+    /// The ways to choose scales for a unit. Where columns can have scales they have: what they save shows in the texts
+    /// that lose most, which are too few among those at hand to decide by.
+    fn forms(&self, unit: &Unit, storage: Storage) -> [Form; 2] {
+        let has_column_scales = storage == Storage::Int8 && self.column_scales.contains_key(&unit.name);
+        [ScaleChoice::MaxAbs, ScaleChoice::LeastSquares].map(|scales| Form { storage, scales, has_column_scales })
     }
 
     fn error_of_weights(&self, unit: &Unit, form: Form) -> Result<f64, Error> {
         let (mut error, mut whole) = (0.0, 0.0);
         for tensor in unit.weights.iter().filter_map(|name| self.bundle.weights.get(name)) {
-            let got = stored(tensor, Some(form))?.dequantize();
+            let column_scales = self.column_scales.get(&unit.name);
+            let got = stored(tensor, Some(form), column_scales)?.dequantize();
             error += squares(tensor.data.iter().zip(&got.data).map(|(a, b)| f64::from(*a) - f64::from(*b)));
             whole += squares(tensor.data.iter().map(|&a| f64::from(a)));
         }
@@ -115,11 +140,15 @@ fn pair_scores(
     Ok((vectors.chunks_exact(2 * width).map(score).collect(), 1))
 }
 
-fn stored(tensor: &attar_model::Tensor, form: Option<Form>) -> Result<QuantizedTensor, Error> {
+fn stored(tensor: &Tensor, form: Option<Form>, column_scales: Option<&Vec<f32>>) -> Result<QuantizedTensor, Error> {
     Ok(match form {
         None => QuantizedTensor::F32(tensor.clone()),
-        Some(Form { storage: Storage::Int4(group), scales }) => {
+        Some(Form { storage: Storage::Int4(group), scales, .. }) => {
             QuantizedTensor::Int4(Int4Matrix::quantize(tensor, group, scales)?)
+        }
+        Some(Form { scales, has_column_scales: true, .. }) => {
+            let column_scales = column_scales.cloned().unwrap_or_default();
+            QuantizedTensor::Int8(Int8Matrix::quantize_columns(tensor, column_scales, scales)?)
         }
         Some(Form { scales, .. }) => QuantizedTensor::Int8(Int8Matrix::quantize(tensor, scales)?),
     })

@@ -35,11 +35,15 @@ type Decision = (Vec<Part>, Option<Gate>);
 impl Choice<'_> {
     /// Leaves the weights as they are to be written.
     pub(super) fn decide(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<Decision, Error> {
-        let exact = match self.rows {
-            Some(data) => Some((&data.calibration, self.candidate.outputs(Precision::F32, &data.calibration)?.0)),
-            None => None,
+        let texts = match self.rows {
+            Some(rows) => Some(&rows.calibration),
+            None => self.options.texts.as_ref().map(|(texts, _)| texts),
         };
-        let texts = exact.as_ref().map(|(texts, exact)| (*texts, &exact[..]));
+        let exact = texts.map(|texts| self.candidate.outputs(Precision::F32, texts)).transpose()?;
+        let texts = texts.zip(exact.as_ref().map(|(exact, _)| &exact[..]));
+        if let Some((texts, _)) = texts {
+            self.candidate.scale_columns(&self.units, texts)?;
+        }
 
         let (mut forms, mut parts, mut int4) = (Vec::new(), Vec::new(), None);
         for (place, unit) in self.units.iter().enumerate() {
@@ -73,7 +77,7 @@ impl Choice<'_> {
         }
         for ((part, unit), form) in parts.iter_mut().zip(&self.units).zip(&forms) {
             part.kept_as = self.candidate.storage(unit).to_string();
-            part.scales = form.map(|form| name_of(form.scales));
+            part.scales = form.map(name_of);
         }
         Ok((parts, gate))
     }
@@ -185,7 +189,6 @@ impl<'a> Reference<'a> {
         };
         Ok(Gate {
             data: DataFacts { name: rows.dev.name.clone(), rows: rows.dev.len(), sha256: rows.dev.content_hash() },
-            calibration: rows.calibration_name.clone(),
             max_loss: options.max_loss,
             loss,
             loss_without_floats,

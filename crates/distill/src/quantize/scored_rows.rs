@@ -1,7 +1,7 @@
 //! The rows that a quantized model is scored on, and the texts that its scales are chosen on.
 
 use attar_model::{Bundle, Head};
-use attar_text::labeled::{Dataset, Target};
+use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
@@ -68,22 +68,13 @@ impl ScoredRows {
             Error::refused(&dev.name, "a label on every row", "rows without", out)
         })?;
         let (calibration, calibration_name) = calibration(&dev, train, calibration_rows, streams, notes);
-        let (table, tokens) = (bundle.config.vocabulary, tokenizer.vocabulary_size());
-        if tokens > table {
-            let out = "use the tokenizer that belongs to the model";
-            let expected = format!("a vocabulary of at most {table} tokens, the rows of its embedding table");
-            return Err(Error::refused(model, expected, format!("{tokens} tokens"), out));
-        }
-        let most = [bundle.max_tokens, max_tokens].into_iter().flatten().min();
-        let positions = bundle.config.usable_positions();
-        let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
-        let is_apart = bundle.config.encodes_pairs_separately();
-        let dev_texts = encode(&dev, tokenizer, limit, is_apart)?;
+        let reader = Reader::new(bundle, tokenizer, max_tokens, &model)?;
+        let dev_texts = reader.encode(&dev.name, &dev.examples)?;
         let words = match &dev.target {
-            Target::Tags(_) => Some(WordTokens::encode(&dev.examples, tokenizer, limit, &dev.target)?.1),
+            Target::Tags(_) => Some(WordTokens::encode(&dev.examples, tokenizer, reader.limit, &dev.target)?.1),
             Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => None,
         };
-        let calibration = encode(&calibration, tokenizer, limit, is_apart)?;
+        let calibration = reader.encode(&calibration.name, &calibration.examples)?;
         Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, words, order })
     }
 
@@ -156,21 +147,62 @@ fn calibration(
     (drawn, name)
 }
 
-/// Rows as token ids; `is_apart` makes two sequences of a pair.
-fn encode(data: &Dataset, tokenizer: &Tokenizer, limit: Limit, is_apart: bool) -> Result<Encodings, Error> {
-    let mut encodings = Encodings::default();
-    for (row, example) in data.examples.iter().enumerate() {
-        let texts = match (&example.pair, is_apart) {
-            (Some(pair), true) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
-            (None, true) => {
-                let place = format!("row {row} of {}", data.name);
-                return Err(Error::refused(place, "two texts, which the model compares", "one", "name --pair"));
-            }
-            (pair, false) => vec![(example.text.as_str(), pair.as_deref())],
-        };
-        for (text, pair) in texts {
-            encodings.push(tokenizer, text, pair, limit)?;
+/// Texts as token ids of a model, of which `max_tokens` are read at most. `name` is what errors call the texts.
+///
+/// # Errors
+/// If the model's table is smaller than the tokenizer's vocabulary, or the model compares two texts and there is one.
+pub fn encode_texts(
+    bundle: &Bundle,
+    tokenizer: &Tokenizer,
+    max_tokens: Option<usize>,
+    name: &str,
+    texts: &[Example],
+) -> Result<Encodings, Error> {
+    Reader::new(bundle, tokenizer, max_tokens, "the model")?.encode(name, texts)
+}
+
+/// How a model reads texts.
+struct Reader<'a> {
+    tokenizer: &'a Tokenizer,
+    limit: Limit,
+    /// Whether the two texts of a pair are two sequences.
+    is_apart: bool,
+}
+
+impl Reader<'_> {
+    fn new<'a>(
+        bundle: &Bundle,
+        tokenizer: &'a Tokenizer,
+        max_tokens: Option<usize>,
+        model: &str,
+    ) -> Result<Reader<'a>, Error> {
+        let (table, tokens) = (bundle.config.vocabulary, tokenizer.vocabulary_size());
+        if tokens > table {
+            let out = "use the tokenizer that belongs to the model";
+            let expected = format!("a vocabulary of at most {table} tokens, the rows of its embedding table");
+            return Err(Error::refused(model, expected, format!("{tokens} tokens"), out));
         }
+        let most = [bundle.max_tokens, max_tokens].into_iter().flatten().min();
+        let positions = bundle.config.usable_positions();
+        let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
+        Ok(Reader { tokenizer, limit, is_apart: bundle.config.encodes_pairs_separately() })
     }
-    Ok(encodings)
+
+    fn encode(&self, name: &str, rows: &[Example]) -> Result<Encodings, Error> {
+        let mut encodings = Encodings::default();
+        for (row, example) in rows.iter().enumerate() {
+            let texts = match (&example.pair, self.is_apart) {
+                (Some(pair), true) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
+                (None, true) => {
+                    let place = format!("row {row} of {name}");
+                    return Err(Error::refused(place, "two texts, which the model compares", "one", "name --pair"));
+                }
+                (pair, false) => vec![(example.text.as_str(), pair.as_deref())],
+            };
+            for (text, pair) in texts {
+                encodings.push(self.tokenizer, text, pair, self.limit)?;
+            }
+        }
+        Ok(encodings)
+    }
 }

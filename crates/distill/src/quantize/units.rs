@@ -22,6 +22,8 @@ pub(super) struct Unit {
 pub(super) struct Form {
     pub(super) storage: Storage,
     pub(super) scales: ScaleChoice,
+    /// Whether columns have scales of their own.
+    pub(super) has_column_scales: bool,
 }
 
 impl Unit {
@@ -71,10 +73,12 @@ impl Unit {
 }
 
 /// What a way to choose scales is called.
-pub(super) fn name_of(scales: ScaleChoice) -> &'static str {
-    match scales {
-        ScaleChoice::MaxAbs => "max-abs",
-        ScaleChoice::LeastSquares => "least-squares",
+pub(super) fn name_of(form: Form) -> &'static str {
+    match (form.scales, form.has_column_scales) {
+        (ScaleChoice::MaxAbs, false) => "max-abs",
+        (ScaleChoice::MaxAbs, true) => "max-abs, columns scaled",
+        (ScaleChoice::LeastSquares, false) => "least-squares",
+        (ScaleChoice::LeastSquares, true) => "least-squares, columns scaled",
     }
 }
 

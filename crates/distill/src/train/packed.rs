@@ -70,7 +70,7 @@ impl PackedTeacher {
                     hidden: requested(&mut layer.hidden),
                     qkv: requested(&mut layer.qkv),
                     scores: requested(&mut layer.scores),
-                    relations: None,
+                    ..LayerBuffers::default()
                 })
                 .collect(),
             pooled: requested(&mut pooled),

@@ -103,13 +103,16 @@ impl<'a> Build<'a> {
                 Int8Matrix::quantize(tensor, ScaleChoice::MaxAbs).ok().map(Cow::Owned)
             }
         };
-        names.iter().map(layer).collect()
+        let matrices: Vec<_> = names.iter().map(layer).collect::<Option<_>>()?;
+        // As `attar` itself: layers that share a product read the same quantized rows.
+        let column_scales = matrices[0].column_scales();
+        matrices.iter().all(|matrix| matrix.column_scales() == column_scales).then_some(matrices)
     }
 
     /// Layers of equal shape as one product of 8-bit integers.
     ///
     /// With rows `x ≈ scale · q + center` and weights `w ≈ s · v`, of which a column is an output,
-    /// `x W ≈ scale · s · (q V) + center · Σ s v`.
+    /// `x W ≈ scale · s · (q V) + center · Σ s v`. Where inputs have scales of their own, `x` is multiplied by them first.
     fn int8(
         &mut self,
         x: &str,
@@ -135,8 +138,15 @@ impl<'a> Build<'a> {
         }
         let scales: Vec<f32> = matrices.iter().flat_map(|matrix| matrix.scales().iter().copied()).collect();
         let bias: Vec<f32> = names.iter().flat_map(|name| self.numbers(&format!("{name}.bias")).into_owned()).collect();
-        let QuantizedRows { levels, scale, center } = self.quantized(x);
         let name = &names[0];
+        let column_scales = matrices[0].column_scales();
+        let x = if column_scales.is_empty() {
+            x.to_owned()
+        } else {
+            let factors = self.graph.floats(&format!("{name}.weight.column_scales"), &[inputs], column_scales);
+            self.graph.apply("Mul", &[x, &factors], &format!("{to}.scaled"), &[])
+        };
+        let QuantizedRows { levels, scale, center } = self.quantized(&x);
         let zero = self.zero();
         let values = self.graph.unsigned(&format!("{name}.weight.values"), &[inputs, all], values);
         let scales = self.graph.floats(&format!("{name}.weight.scales"), &[all], &scales);

@@ -137,14 +137,14 @@ fn what_the_layout_lacks_is_refused() {
         assert!(error.contains("does not support") && error.contains(part), "{error}");
     };
     refused(&bundle(config(Family::Roberta, Head::None)), "Roberta");
-    refused(&bundle(config(Family::Bert, labels(Target::Labels))), "a head of this kind");
+    refused(&bundle(config(Family::Bert, labels(Target::Labels))), "models with a head");
     let mut max = encoder();
     max.pooling = Some(Pooling { mode: PoolingMode::Max, normalize: false });
-    refused(&max, "pooling Max");
+    refused(&max, "the pooling Max");
     let mut cased = encoder();
     let file = &mut cased.tokenizer_files[0].1;
     *file = String::from_utf8(file.clone()).unwrap().replace("\"lowercase\":true", "\"lowercase\":false").into_bytes();
-    refused(&cased, "upper from lower");
+    refused(&cased, "cased vocabularies");
     cased.tokenizer_files.clear();
-    refused(&cased, "without tokenizer.json");
+    refused(&cased, "a model without tokenizer.json");
 }

@@ -1,8 +1,8 @@
 //! Products in floats and in bytes, quantization, and what becomes of the sums.
 
 use attar_kernels::{
-    Cpu, Epilogue, GELU_COARSE_ERROR, GELU_ERROR, GELU_TANH_ERROR, PackedInt8, PackedMatrix, QuantizedRows, Rows,
-    TANH_ERROR, quantize_rows, reference,
+    Cpu, Epilogue, GELU_COARSE_ERROR, GELU_ERROR, GELU_TANH_ERROR, PackedInt8, PackedMatrix, QuantizedRows,
+    QuantizedRowsMut, Rows, TANH_ERROR, quantize_rows, reference,
 };
 use proptest::prelude::*;
 
@@ -125,7 +125,8 @@ impl Quantized {
         // What is beyond the columns of a row may hold anything.
         let bytes = vec![255; rows * QuantizedRows::stride(cpu, columns)];
         let mut rows = Quantized { bytes, scales: vec![f32::NAN; rows], offsets: vec![f32::NAN; rows], columns, cpu };
-        quantize_rows(cpu, x, &mut rows.bytes, &mut rows.scales, &mut rows.offsets);
+        let Quantized { bytes, scales, offsets, .. } = &mut rows;
+        quantize_rows(cpu, x, QuantizedRowsMut { bytes, scales, offsets, factors: &[] });
         rows
     }
 

@@ -37,12 +37,26 @@ fn check_layer_norm(kind: Kind, [rows, columns]: [usize; 2], gap: usize, epsilon
         let stride = QuantizedRows::stride(cpu, columns);
         let [mut with, mut after] = [(); 2].map(|()| (vec![0; rows * stride], vec![0.0; rows], vec![0.0; rows]));
         let mut both = Guarded::new(&x, rows, columns, columns + gap);
-        let to = QuantizedRowsMut { bytes: &mut with.0, scales: &mut with.1, offsets: &mut with.2 };
-        layer_norm(cpu, both.view(), norm, Some(to));
+        layer_norm(cpu, both.view(), norm, Some(to(&mut with, &[])));
         assert_eq!(both.values(&what), got, "{what}");
-        quantize_rows(cpu, plain.read(), &mut after.0, &mut after.1, &mut after.2);
+        quantize_rows(cpu, plain.read(), to(&mut after, &[]));
         assert_eq!(with, after, "{what}");
+        // With factors: the same numbers again, and the bytes of their products.
+        let factors: Vec<f32> = gain.iter().map(|gain| 0.01 + gain.abs()).collect();
+        let mut again = Guarded::new(&x, rows, columns, columns + gap);
+        layer_norm(cpu, again.view(), norm, Some(to(&mut with, &factors)));
+        assert_eq!(again.values(&what), got, "{what}");
+        quantize_rows(cpu, again.read(), to(&mut after, &factors));
+        assert_eq!(with, after, "{what}, factors");
+        let products: Vec<f32> = got.iter().zip(factors.iter().cycle()).map(|(x, factor)| x * factor).collect();
+        quantize_rows(cpu, Guarded::new(&products, rows, columns, columns).read(), to(&mut after, &[]));
+        assert_eq!(with, after, "{what}, products");
     }
+}
+
+/// Bytes, scales and offsets, to be written.
+fn to<'a>((bytes, scales, offsets): &'a mut (Vec<u8>, Vec<f32>, Vec<f32>), factors: &'a [f32]) -> QuantizedRowsMut<'a> {
+    QuantizedRowsMut { bytes, scales, offsets, factors }
 }
 
 #[test]
@@ -66,7 +80,7 @@ fn nan_stays_in_its_row() {
             let mut y = Guarded::new(&x, 3, 19, 19);
             let stride = QuantizedRows::stride(cpu, 19);
             let (mut bytes, mut scales, mut offsets) = (vec![0; 3 * stride], [0.0; 3], [0.0; 3]);
-            let to = QuantizedRowsMut { bytes: &mut bytes, scales: &mut scales, offsets: &mut offsets };
+            let to = QuantizedRowsMut { bytes: &mut bytes, scales: &mut scales, offsets: &mut offsets, factors: &[] };
             layer_norm(cpu, y.view(), Norm { gain: &[1.0; 19], bias: &[0.0; 19], epsilon: 1e-12 }, Some(to));
             let y = y.values("NaN");
             assert!(y.iter().enumerate().all(|(i, y)| y.is_nan() == (19..38).contains(&i)), "{cpu} {y:?}");

@@ -1,5 +1,7 @@
 //! Errors of quantized weights.
 
+use half::f16;
+
 use super::storage::Storage;
 use crate::weights::{Tensor, WeightsError, element_count};
 
@@ -41,6 +43,16 @@ pub enum MatrixError {
         /// The scale.
         value: f32,
     },
+    /// The scale of a column is no positive 16-bit float.
+    #[error(
+        "the scale of column {at} is {value}, expected a positive 16-bit float: the file is damaged, quantize again"
+    )]
+    ColumnScale {
+        /// The column.
+        at: usize,
+        /// The scale.
+        value: f32,
+    },
     /// A value is the lowest of its type, which has no negative and never results from quantizing.
     #[error("row {row}, column {column} is {value}, expected at least {lowest}: the file is damaged, quantize again")]
     Value {
@@ -74,7 +86,9 @@ pub enum QuantizedError {
         got: Option<String>,
     },
     /// The file is of another version of the format.
-    #[error("the metadata says version {got:?}, this attar reads \"1\": quantize again, or use the attar it is from")]
+    #[error(
+        "the metadata says version {got:?}, this attar reads \"1\" and \"2\": quantize again, or use the attar it is from"
+    )]
     Version {
         /// What it says.
         got: Option<String>,
@@ -214,6 +228,14 @@ impl MatrixError {
     pub(super) fn check_scales(scales: &[f32]) -> Result<(), Self> {
         match scales.iter().position(|&scale| !(scale >= 0.0 && scale.is_finite())) {
             Some(at) => Err(MatrixError::Scale { at, value: scales[at] }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn check_column_scales(scales: &[f32]) -> Result<(), Self> {
+        let is_valid = |scale: f32| scale > 0.0 && scale.is_finite() && f16::from_f32(scale).to_f32() == scale;
+        match scales.iter().position(|&scale| !is_valid(scale)) {
+            Some(at) => Err(MatrixError::ColumnScale { at, value: scales[at] }),
             None => Ok(()),
         }
     }

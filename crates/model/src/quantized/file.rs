@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::error::QuantizedError;
 use super::int4::Int4Matrix;
 use super::int8::Int8Matrix;
-use super::layout::{FORMAT, Field, VERSION, file_tensors, header, int4_scale_shape, scale_name};
+use super::layout::{FORMAT, Field, VERSIONS, column_scale_name, file_tensors, header, int4_scale_shape, scale_name};
 use super::storage::{Int4Group, Storage, is_embedding_table, is_matrix};
 use super::{QuantizedTensor, QuantizedWeights};
 use crate::config::EncoderConfig;
@@ -26,7 +26,7 @@ use crate::weights::Tensor;
 
 impl QuantizedWeights {
     /// The bytes of the file: always the same for the same weights, in length
-    /// [`file_length`](super::file_length).
+    /// [`file_length`](super::file_length) where no columns have scales.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -35,12 +35,14 @@ impl QuantizedWeights {
         let tensors: Vec<&QuantizedTensor> =
             expected_shapes(config).iter().filter_map(|(name, _)| self.get(name)).collect();
         let storage = |name: &str| self.get(name).map_or(Storage::F32, QuantizedTensor::storage);
-        let file_tensors = file_tensors(config, storage);
+        let has_column_scales = |name: &str| self.int8(name).is_some_and(|matrix| !matrix.column_scales().is_empty());
+        let file_tensors = file_tensors(config, storage, has_column_scales);
         let mut bytes = header(&file_tensors, self.source());
         for stored in &file_tensors {
             bytes.extend_from_slice(&match stored.field {
                 Field::Values => value_bytes(tensors[stored.model_tensor]),
                 Field::Scales => scale_bytes(tensors[stored.model_tensor]),
+                Field::ColumnScales => column_scale_bytes(tensors[stored.model_tensor]),
             });
         }
         Ok(bytes)
@@ -78,9 +80,7 @@ impl QuantizedWeights {
 pub(super) fn value_bytes(tensor: &QuantizedTensor) -> Cow<'_, [u8]> {
     match tensor {
         QuantizedTensor::F32(tensor) => float_bytes(&tensor.data),
-        QuantizedTensor::F16(tensor) => {
-            tensor.data.iter().flat_map(|&number| f16::from_f32(number).to_le_bytes()).collect()
-        }
+        QuantizedTensor::F16(tensor) => half_bytes(&tensor.data),
         QuantizedTensor::Int8(matrix) => matrix.values().iter().map(|&value| value.cast_unsigned()).collect(),
         QuantizedTensor::Int4(matrix) => Cow::Borrowed(matrix.packed()),
     }
@@ -93,6 +93,18 @@ pub(super) fn scale_bytes(tensor: &QuantizedTensor) -> Cow<'_, [u8]> {
         QuantizedTensor::Int8(matrix) => float_bytes(matrix.scales()),
         QuantizedTensor::Int4(matrix) => float_bytes(matrix.scales()),
     }
+}
+
+/// The scales of a tensor's columns, as they are stored: nothing if there are none.
+pub(super) fn column_scale_bytes(tensor: &QuantizedTensor) -> Cow<'_, [u8]> {
+    match tensor {
+        QuantizedTensor::Int8(matrix) => half_bytes(matrix.column_scales()),
+        _ => Cow::Borrowed(&[]),
+    }
+}
+
+fn half_bytes(numbers: &[f32]) -> Cow<'static, [u8]> {
+    numbers.iter().flat_map(|&number| f16::from_f32(number).to_le_bytes()).collect()
 }
 
 fn float_bytes(numbers: &[f32]) -> Cow<'static, [u8]> {
@@ -110,13 +122,15 @@ fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> 
     for (at, plan) in plans.iter().enumerate() {
         pieces.push((at, Field::Values, &plan.values));
         pieces.extend(plan.scales.as_ref().map(|scales| (at, Field::Scales, scales)));
+        pieces.extend(plan.column_scales.as_ref().map(|scales| (at, Field::ColumnScales, scales)));
     }
     sort_by(&mut pieces, |(.., left), (.., right)| left.start().cmp(&right.start()));
     let mut values: Vec<Values> = plans.iter().map(|_| Values::Floats(Vec::new())).collect();
-    let mut scales: Vec<Vec<f32>> = vec![Vec::new(); plans.len()];
+    let [mut scales, mut column_scales] = [(); 2].map(|()| vec![Vec::new(); plans.len()]);
     for (at, field, stored) in pieces {
         match (field, stored.element_type()) {
             (Field::Scales, _) => scales[at] = stream.floats(stored)?.unwrap_or_default(),
+            (Field::ColumnScales, _) => column_scales[at] = stream.floats(stored)?.unwrap_or_default(),
             (Field::Values, ElementType::I8) => values[at] = Values::Int8(stream.bytes(stored, u8::cast_signed)?),
             (Field::Values, ElementType::U8) => values[at] = Values::Int4(stream.bytes(stored, |byte| byte)?),
             (Field::Values, _) => values[at] = Values::Floats(stream.floats(stored)?.unwrap_or_default()),
@@ -124,7 +138,7 @@ fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> 
     }
 
     let mut tensors = IndexMap::with_capacity(plans.len());
-    for ((plan, values), scales) in plans.into_iter().zip(values).zip(scales) {
+    for (((plan, values), scales), column_scales) in plans.into_iter().zip(values).zip(scales).zip(column_scales) {
         let damaged = |source| wrong(QuantizedError::Matrix { tensor: plan.name.clone(), source });
         let tensor = match values {
             Values::Floats(data) => {
@@ -135,7 +149,9 @@ fn read<R: Read + Seek>(mut stream: TensorStream<R>, config: &EncoderConfig) -> 
             }
             // Both are planned for matrices only.
             Values::Int8(values) => {
-                QuantizedTensor::Int8(Int8Matrix::new(plan.shape[0], plan.shape[1], values, scales).map_err(damaged)?)
+                let matrix = Int8Matrix::new(plan.shape[0], plan.shape[1], values, scales);
+                let matrix = matrix.and_then(|matrix| matrix.with_column_scales(column_scales));
+                QuantizedTensor::Int8(matrix.map_err(damaged)?)
             }
             Values::Int4(packed) => QuantizedTensor::Int4(
                 Int4Matrix::new(plan.shape[0], plan.shape[1], plan.group, packed, scales).map_err(damaged)?,
@@ -160,7 +176,7 @@ fn read_metadata<R: Read + Seek>(stream: &TensorStream<R>) -> Result<String, Qua
     if text("format") != Some(FORMAT) {
         return Err(QuantizedError::Format { got: quoted(text("format")) });
     }
-    if text("version") != Some(VERSION) {
+    if !text("version").is_some_and(|version| VERSIONS.contains(&version)) {
         return Err(QuantizedError::Version { got: quoted(text("version")) });
     }
     let is_hash = |text: &&str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -179,7 +195,22 @@ struct PlannedTensor {
     shape: Vec<usize>,
     values: StoredTensor,
     scales: Option<StoredTensor>,
+    column_scales: Option<StoredTensor>,
     group: Int4Group,
+}
+
+impl PlannedTensor {
+    /// Tensors of the file that it consists of.
+    fn pieces(&self) -> usize {
+        1 + usize::from(self.scales.is_some()) + usize::from(self.column_scales.is_some())
+    }
+
+    /// Whether a tensor of the file belongs to it.
+    fn has_piece(&self, name: &str) -> bool {
+        name == self.name
+            || self.scales.is_some() && name == scale_name(&self.name)
+            || self.column_scales.is_some() && name == column_scale_name(&self.name)
+    }
 }
 
 /// Finds all tensors and checks their types and shapes.
@@ -218,18 +249,34 @@ fn plan_tensors<R: Read + Seek>(
             }
             _ => (None, Int4Group::Row),
         };
-        plans.push(PlannedTensor { canonical, name, shape, values, scales, group });
+        let has_columns = element == ElementType::I8 && !is_embedding_table(&canonical);
+        let column_scales = if has_columns { plan_column_scales(stream, &name, shape[1])? } else { None };
+        plans.push(PlannedTensor { canonical, name, shape, values, scales, column_scales, group });
     }
-    let planned = plans.len() + plans.iter().filter(|plan| plan.scales.is_some()).count();
-    if stream.tensors().len() > planned {
-        let is_known = |name: &str| {
-            plans.iter().any(|plan| plan.name == name || plan.scales.is_some() && scale_name(&plan.name) == name)
-        };
+    if stream.tensors().len() > plans.iter().map(PlannedTensor::pieces).sum() {
+        let is_known = |name: &str| plans.iter().any(|plan| plan.has_piece(name));
         if let Some((name, _)) = stream.tensors().iter().find(|(name, _)| !is_known(name)) {
             return Err(QuantizedError::Unexpected { tensor: name.chars().take(200).collect() });
         }
     }
     Ok(plans)
+}
+
+/// Finds the scales of the columns of a matrix, if they have some.
+fn plan_column_scales<R: Read + Seek>(
+    stream: &TensorStream<R>,
+    name: &str,
+    columns: usize,
+) -> Result<Option<StoredTensor>, QuantizedError> {
+    let tensor = column_scale_name(name);
+    let Some(scales) = stream.tensor(&tensor).cloned() else { return Ok(None) };
+    if scales.element_type() != ElementType::F16 {
+        return Err(QuantizedError::Element { tensor, expected: "f16", got: scales.element_type().name() });
+    }
+    if scales.shape() != [columns] {
+        return Err(QuantizedError::Shape { tensor, expected: vec![columns], got: scales.shape().to_vec() });
+    }
+    Ok(Some(scales))
 }
 
 /// Finds the scales of a matrix and which columns share one.

@@ -13,6 +13,11 @@ pub(super) fn scale_name(tensor: &str) -> String {
     format!("{tensor}.scale")
 }
 
+/// The name of the scales of a tensor's columns.
+pub(super) fn column_scale_name(tensor: &str) -> String {
+    format!("{tensor}.column_scale")
+}
+
 /// A tensor of the file.
 pub(super) struct FileTensor {
     /// Its name in the file.
@@ -24,11 +29,12 @@ pub(super) struct FileTensor {
     shape: Vec<usize>,
 }
 
-/// Whether a tensor of the file has the values or the scales of its tensor.
+/// What a tensor of the file has of its tensor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     Values,
     Scales,
+    ColumnScales,
 }
 
 /// Element types in the order of the file: the widest first, so that all tensors are aligned to their width.
@@ -51,8 +57,13 @@ impl FileTensor {
     }
 }
 
-/// The tensors of a file in their order.
-pub(super) fn file_tensors(config: &EncoderConfig, storage: impl Fn(&str) -> Storage) -> Vec<FileTensor> {
+/// The tensors of a file in their order, given for each canonical name how it is stored and whether its columns have
+/// scales.
+pub(super) fn file_tensors(
+    config: &EncoderConfig,
+    storage: impl Fn(&str) -> Storage,
+    has_column_scales: impl Fn(&str) -> bool,
+) -> Vec<FileTensor> {
     let mut tensors = Vec::new();
     for (model_tensor, (canonical, shape)) in expected_shapes(config).into_iter().enumerate() {
         let name = family_name(config, &canonical);
@@ -69,6 +80,11 @@ pub(super) fn file_tensors(config: &EncoderConfig, storage: impl Fn(&str) -> Sto
         if let Some(shape) = scales {
             let (field, dtype) = (Field::Scales, Dtype::F32);
             tensors.push(FileTensor { name: scale_name(&name), model_tensor, field, dtype, shape });
+        }
+        if has_column_scales(&canonical) {
+            let name = column_scale_name(&name);
+            let (field, dtype, shape) = (Field::ColumnScales, Dtype::F16, vec![columns]);
+            tensors.push(FileTensor { name, model_tensor, field, dtype, shape });
         }
         tensors.push(FileTensor { name, model_tensor, field: Field::Values, dtype, shape });
     }
@@ -87,7 +103,9 @@ pub(super) fn int4_scale_shape(rows: usize, columns: usize, group: Int4Group) ->
 /// The start of a file of these tensors, up to the first value.
 pub(super) fn header(tensors: &[FileTensor], source: &str) -> Vec<u8> {
     let mut header = Map::new();
-    header.insert("__metadata__".into(), json!({"format": FORMAT, "version": VERSION, "source": source}));
+    let has_column_scales = tensors.iter().any(|tensor| tensor.field == Field::ColumnScales);
+    let version = VERSIONS[usize::from(has_column_scales)];
+    header.insert("__metadata__".into(), json!({"format": FORMAT, "version": version, "source": source}));
     let mut start = 0;
     for tensor in tensors {
         let end = start + tensor.bytes();
@@ -110,10 +128,11 @@ pub(super) fn header(tensors: &[FileTensor], source: &str) -> Vec<u8> {
 }
 
 pub(super) const FORMAT: &str = "attar-int8";
-pub(super) const VERSION: &str = "1";
+/// Without scales of columns, and with some.
+pub(super) const VERSIONS: [&str; 2] = ["1", "2"];
 
 /// Length in bytes of the file of a model of this configuration, each tensor stored as the function says for its
-/// canonical name.
+/// canonical name, and no scales of columns.
 ///
 /// ```
 /// use attar_model::{EncoderConfig, quantized};
@@ -134,7 +153,7 @@ pub fn file_length(config: &EncoderConfig, storage: impl Fn(&str) -> Storage) ->
         }
         storage
     };
-    let tensors = file_tensors(config, storage);
+    let tensors = file_tensors(config, storage, |_| false);
     // Every source has the length of a hash.
     header(&tensors, &"0".repeat(64)).len() + tensors.iter().map(FileTensor::bytes).sum::<usize>()
 }

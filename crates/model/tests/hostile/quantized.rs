@@ -127,7 +127,7 @@ fn other_kinds_of_file_are_told() {
     };
     assert!(matches!(with_metadata(set("format", "pt")), Q::Format { got: Some(got) } if got == "pt"));
     assert!(matches!(with_metadata(|metadata| metadata.clear()), Q::Format { got: None }));
-    assert!(matches!(with_metadata(set("version", "2")), Q::Version { got: Some(got) } if got == "2"));
+    assert!(matches!(with_metadata(set("version", "3")), Q::Version { got: Some(got) } if got == "3"));
     assert!(matches!(with_metadata(|metadata| _ = metadata.shift_remove("version")), Q::Version { got: None }));
     assert!(matches!(with_metadata(set("source", "abc")), Q::Source { got: Some(_) }));
     let upper = |metadata: &mut Map<String, Value>| _ = metadata.insert("source".into(), "F".repeat(64).into());

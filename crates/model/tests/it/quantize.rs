@@ -171,6 +171,37 @@ fn what_is_no_matrix_of_finite_numbers_is_refused() {
 }
 
 #[test]
+fn columns_with_scales_come_back_within_half_a_step_of_their_own() {
+    let tensor = Tensor::new(vec![2, 3], vec![0.5, 40.0, -0.02, -1.0, 3.0, 0.01]);
+    let column_scales = vec![1.0, 32.0, 0.015625];
+    let matrix = Int8Matrix::quantize_columns(&tensor, column_scales.clone(), ScaleChoice::MaxAbs).unwrap();
+    assert_eq!(matrix.column_scales(), column_scales);
+    let back = matrix.dequantize();
+    let plain = Int8Matrix::quantize(&tensor, ScaleChoice::MaxAbs).unwrap().dequantize();
+    for row in 0..2 {
+        let (_, scale) = matrix.row(row);
+        for column in 0..3 {
+            let at = row * 3 + column;
+            let step = scale * column_scales[column];
+            assert!((back.data[at] - tensor.data[at]).abs() <= 0.501 * step, "{at}: {} of {}", back.data[at], step);
+        }
+    }
+    // One scale a row has no level left for the last column.
+    assert_eq!([plain.data[2], plain.data[5]], [0.0; 2]);
+    assert!(back.data[2] < -0.015 && back.data[5] > 0.005, "{back:?}");
+
+    let with =
+        |scales: &[f32]| Int8Matrix::new(1, 2, vec![1, 2], vec![1.0]).unwrap().with_column_scales(scales.to_vec());
+    assert!(with(&[]).is_ok() && with(&[0.5, 2.0]).is_ok());
+    assert!(matches!(with(&[1.0; 3]), Err(MatrixError::Length { got: 3, .. })));
+    for bad in [0.0, -1.0, f32::NAN, f32::INFINITY, 0.1, 1e6] {
+        assert!(matches!(with(&[1.0, bad]), Err(MatrixError::ColumnScale { at: 1, .. })), "{bad}");
+        let quantized = Int8Matrix::quantize_columns(&tensor, vec![1.0, bad, 1.0], ScaleChoice::MaxAbs);
+        assert!(matches!(quantized, Err(MatrixError::ColumnScale { at: 1, .. })), "{bad}");
+    }
+}
+
+#[test]
 fn parts_that_make_no_matrix_are_refused() {
     let int8 = |values: &[i8], scales: &[f32]| Int8Matrix::new(2, 2, values.to_vec(), scales.to_vec());
     assert!(int8(&[1, -127, 127, 0], &[0.0, 2.0]).is_ok());

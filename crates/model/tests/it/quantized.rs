@@ -113,6 +113,49 @@ fn the_file_is_safetensors_with_documented_names_and_types() {
 }
 
 #[test]
+fn columns_with_scales_have_them_in_the_file() {
+    let config = config();
+    let plain = quantize(&config, mixed);
+    let mut scaled = plain.clone();
+    let name = "encoder.layer.1.intermediate.dense.weight";
+    let scales: Vec<f32> = (0..75u8).map(|column| 0.5 + f32::from(column) / 64.0).collect();
+    let matrix = |name: &str| {
+        let scaled = plain.int8(name).unwrap().clone().with_column_scales(scales.clone());
+        QuantizedTensor::Int8(scaled.unwrap())
+    };
+    scaled.replace(name, matrix(name)).unwrap();
+    assert_ne!(scaled.fingerprint(&config), plain.fingerprint(&config));
+    let bytes = scaled.to_bytes(&config).unwrap();
+    let again = QuantizedWeights::from_bytes(Path::new("x"), &bytes, &config).unwrap();
+    assert_eq!(again, scaled);
+    let text = String::from_utf8_lossy(&bytes[8..120]).into_owned();
+    assert!(text.starts_with(r#"{"__metadata__":{"format":"attar-int8","version":"2","source":""#), "{text}");
+
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("model.safetensors");
+    fs::write(&path, &bytes).unwrap();
+    let file = WeightsFile::read(&path).unwrap();
+    let tensor = file.tensor(&format!("bert.{name}.column_scale")).unwrap();
+    assert_eq!((tensor.element_type().name(), tensor.shape()), ("f16", &[75][..]));
+
+    // A table is looked up by rows.
+    let types = "embeddings.token_type_embeddings.weight";
+    let mut table = quantize(&config, Storage::int8_matrices);
+    let refused = table.replace(types, {
+        let scaled = table.int8(types).unwrap().clone().with_column_scales(scales.clone());
+        QuantizedTensor::Int8(scaled.unwrap())
+    });
+    assert!(matches!(refused, Err(QuantizedError::Storage { tensor, .. }) if tensor == types));
+    // And one that was put into a file is no tensor of it.
+    let renamed = [&b"intermediate.dense.weight.column"[..], b"intermediate.dense.weight.colomn"];
+    let at = bytes.windows(renamed[0].len()).position(|part| part == renamed[0]).unwrap();
+    let mut other = bytes.clone();
+    other[at..at + renamed[1].len()].copy_from_slice(renamed[1]);
+    let error = QuantizedWeights::from_bytes(Path::new("x"), &other, &config).unwrap_err();
+    assert!(crate::common::chain(&error).contains("colomn_scale"), "{}", crate::common::chain(&error));
+}
+
+#[test]
 fn every_tensor_is_as_near_as_its_storage_allows() {
     let config = config();
     let (weights, quantized) = (weights(&config), quantize(&config, mixed));
