@@ -11,6 +11,7 @@ mod finished;
 mod floors;
 mod glue;
 mod held_out;
+mod hub;
 mod kill;
 mod pair_readings;
 mod predict_files;
