@@ -14,6 +14,7 @@ mod held_out;
 mod hub;
 mod kill;
 mod pair_readings;
+mod parquet;
 mod predict_files;
 mod published;
 mod quantize;
