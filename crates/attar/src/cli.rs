@@ -4,6 +4,8 @@ pub(crate) mod augment;
 pub(crate) mod bench;
 pub(crate) mod contract;
 pub(crate) mod data;
+#[cfg(test)]
+mod documented;
 pub(crate) mod energy;
 pub(crate) mod export;
 pub(crate) mod glue;

@@ -29,6 +29,7 @@ mod shell;
 mod single_file;
 mod streaming;
 mod tags;
+mod tutorials;
 mod unix_tools;
 mod vocab;
 mod watch;
