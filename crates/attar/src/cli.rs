@@ -4,9 +4,12 @@ pub(crate) mod augment;
 pub(crate) mod bench;
 pub(crate) mod contract;
 pub(crate) mod data;
+#[cfg(test)]
+mod documented;
 pub(crate) mod energy;
 pub(crate) mod export;
 pub(crate) mod glue;
+mod models;
 pub(crate) mod pretrain;
 pub(crate) mod report;
 pub(crate) mod serve;
@@ -25,7 +28,12 @@ use values::{bytes_or_none, points};
 
 /// Distill BERT-class models into students of a few megabytes, and report what that cost.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "A model directory may also be given as hf:OWNER/NAME or hf:OWNER/NAME@REVISION, a model of the Hugging Face hub."
+)]
 pub(crate) struct Cli {
     /// Number of threads (default: one for each processor). `bench` takes several, as in 1,2.
     #[arg(long, global = true, value_name = "N")]
@@ -51,6 +59,8 @@ pub(crate) enum Command {
     Augment(augment::AugmentArgs),
     /// Make and score teachers and students of many tasks by several seeds: GLUE, or any known data sets.
     Glue(Box<glue::GlueArgs>),
+    /// Fetch a model of the Hugging Face hub into the cache that it shares with Python, and print its directory.
+    Pull(PullArgs),
     /// Estimate what a recipe will cost before it runs: sizes, FLOPs, time, energy.
     Plan(PlanArgs),
     /// Score models side by side on labeled text.
@@ -171,6 +181,13 @@ pub(crate) struct DistillArgs {
     pub(crate) energy: EnergyArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    /// Model of the hub, `main` where no branch, tag or commit is given.
+    #[arg(value_name = "OWNER/NAME[@REVISION]")]
+    pub(crate) model: String,
 }
 
 #[derive(Debug, Args)]

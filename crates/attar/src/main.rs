@@ -6,6 +6,7 @@ mod commands;
 mod console;
 mod engine;
 mod held_out;
+mod hub;
 mod progress;
 mod recipes;
 mod rows;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     let threads = match &cli.command {
         // Takes several numbers.
         Command::Bench(_) | Command::FirstAnswer(_) => None,
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().context("the threads could not be started")?;
     }
+    cli.command.locate_models()?;
     match cli.command {
         Command::Quickstart(args) => commands::quickstart::run(&args),
         Command::Finetune(args) => commands::finetune::run(&args),
@@ -60,6 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Distill(args) => commands::distill::run(&args),
         Command::Augment(args) => commands::augment::run(&args),
         Command::Glue(args) => commands::glue::run(&args, threads),
+        Command::Pull(args) => commands::pull::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Eval(args) => commands::eval::run(&args, threads),
         Command::Predict(args) => commands::predict::run(&args, threads),

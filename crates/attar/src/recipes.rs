@@ -27,8 +27,8 @@ use crate::cli::training::{
     ClassArgs, ClassifierArg, EffortArg, EnergyArgs, InitArg, MoreArgs, QualityArgs, ShapeArgs, TrainingArgs,
 };
 use crate::cli::{DistillArgs, FinetuneArgs};
-use crate::console;
 use crate::progress::waiting;
+use crate::{console, hub};
 
 pub(crate) use raw_text::{general, pretrain};
 
@@ -430,6 +430,9 @@ fn card(training: &TrainingArgs) -> CardSpec {
     CardSpec { license: license.clone(), languages: language.clone(), datasets: hub_data.clone() }
 }
 
+/// Reads a recipe; models of the hub that it names are fetched.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Recipe> {
-    Ok(Recipe::read(file)?)
+    let mut recipe = Recipe::read(file)?;
+    hub::locate_all(recipe.models())?;
+    Ok(recipe)
 }

@@ -1,5 +1,7 @@
 //! An axis: which numbers it shows, and where.
 
+use crate::text::shortened;
+
 /// How numbers are laid out along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AxisScale {
@@ -16,6 +18,8 @@ pub struct Axis {
     low: f64,
     high: f64,
     scale: AxisScale,
+    /// What stands at 1, 2 and so on in place of numbers.
+    names: Vec<String>,
 }
 
 impl Axis {
@@ -24,7 +28,13 @@ impl Axis {
         let (low, high) = if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
         // An axis needs some length.
         let high = if high > low { high } else { low + (low.abs() * 1e-3).max(1e-3) };
-        Axis { label: label.into(), low, high, scale: AxisScale::Linear }
+        Axis { label: label.into(), low, high, scale: AxisScale::Linear, names: Vec::new() }
+    }
+
+    /// An axis of things that have names in place of numbers: the first lies at 1, the next at 2.
+    pub fn named(label: impl Into<String>, names: Vec<String>) -> Axis {
+        let axis = Axis::linear(label, 0.5, names.len().max(1) as f64 + 0.5);
+        Axis { names, ..axis }
     }
 
     /// An axis with equal ratios; where a bound is not above 0, it is made so.
@@ -32,7 +42,7 @@ impl Axis {
         let high = if high.is_finite() && high > 0.0 { high } else { 1.0 };
         let low = if low.is_finite() && low > 0.0 { low.min(high) } else { high / 10.0 };
         let (low, high) = if high / low < 1.5 { (low / 1.3, high * 1.3) } else { (low, high) };
-        Axis { label: label.into(), low, high, scale: AxisScale::Log }
+        Axis { label: label.into(), low, high, scale: AxisScale::Log, names: Vec::new() }
     }
 
     /// A linear axis around these numbers, with a little room; those that are not finite do not count.
@@ -70,8 +80,11 @@ impl Axis {
         number.is_finite().then(|| share.clamp(0.0, 1.0))
     }
 
-    /// About `most` round numbers on the axis, with how they are written.
+    /// About `most` round numbers on the axis, with how they are written; all names of an axis that has some.
     pub(crate) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
+        if !self.names.is_empty() {
+            return (1..).map(f64::from).zip(self.names.iter().map(|name| shortened(name, 30))).collect();
+        }
         let numbers = match self.scale {
             AxisScale::Linear => self.linear_ticks(most),
             AxisScale::Log => self.log_ticks(most),
@@ -147,6 +160,14 @@ mod tests {
         assert_eq!(texts(&Axis::log("", 30.0, 200.0), 8), ["30", "50", "70", "100", "200"]);
         assert_eq!(texts(&Axis::linear("", 1e-4, 2e-4), 2), ["0.0001", "0.00015", "0.0002"]);
         assert_eq!([3.0000000000000004e-5, 1.5e12, 1250.0, -2e-6].map(written), ["3e-5", "1.5e12", "1250", "-2e-6"]);
+    }
+
+    #[test]
+    fn names_stand_where_numbers_would() {
+        let axis = Axis::named("task", ["CoLA", "SST-2"].map(str::to_owned).to_vec());
+        assert_eq!(axis.ticks(1), [(1.0, "CoLA".to_owned()), (2.0, "SST-2".to_owned())]);
+        assert_eq!((axis.place(1.0), axis.place(2.0)), (Some(0.25), Some(0.75)));
+        assert!(Axis::named("", Vec::new()).place(1.0).is_some());
     }
 
     #[test]

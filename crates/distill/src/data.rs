@@ -232,6 +232,8 @@ pub fn table(path: &Path, format: TableFormat) -> TableSpec {
             Some(TableKind::Lines) => Format::Lines,
             Some(TableKind::LabelFirst) => Format::LabelFirst,
             Some(TableKind::FastText) => Format::FastText,
+            Some(TableKind::Parquet) => Format::Parquet,
+            Some(TableKind::Arrow) => Format::Arrow,
         },
         header: match format.header {
             None => Header::Auto,

@@ -15,8 +15,15 @@ pub const STUDENT: &str = "student";
 pub const TEACHER: &str = "teacher";
 /// The folder of a run that holds the trained model in small integers.
 pub const SMALL: &str = "small";
+/// What stands before the name of a model of the Hugging Face hub, where a directory is expected.
+pub const HUB_PREFIX: &str = "hf:";
 /// Key in what a model directory says of its making: whether it has learned from pairs of texts.
 pub(crate) const PAIRS_KEY: &str = "pairs";
+
+/// Whether a path is the name of a model of the hub.
+pub fn is_hub_name(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.starts_with(HUB_PREFIX))
+}
 
 /// The model directory that a path means: itself, or the student of a run.
 pub fn locate(path: &Path) -> PathBuf {
@@ -37,6 +44,12 @@ pub fn existing(path: &Path) -> Result<PathBuf, Error> {
     let refused = |problem: &str, way_out: String| {
         Err(Error::RunFile { path: path.to_path_buf(), problem: problem.into(), way_out })
     };
+    if is_hub_name(path) {
+        return refused(
+            "this is a model of the hub, and a directory is read here",
+            "fetch it with `attar pull` and name the directory that it prints".into(),
+        );
+    }
     if path.is_file() {
         let way_out = match single_file::is_archive(path) {
             true => "unpack it (it is a zip archive) and name the folder".into(),
@@ -54,8 +67,8 @@ pub fn existing(path: &Path) -> Result<PathBuf, Error> {
     refused(
         "there is no such folder",
         format!(
-            "download a model (`huggingface-cli download {hub_name} --local-dir {shown}`), or name the folder of one \
-             that `attar finetune` or `attar distill` made"
+            "name a model of the hub as `{HUB_PREFIX}{hub_name}`, or the folder of one that `attar finetune` or `attar \
+             distill` made"
         ),
     )
 }
@@ -68,7 +81,8 @@ pub fn answering(path: &Path) -> Result<PathBuf, Error> {
     if single_file::is_archive(path) { Ok(path.into()) } else { existing(path) }
 }
 
-/// What a model is called: its folder, or that of its run; a single file without what follows its dot.
+/// What a model is called: its folder, or that of its run; its own name in the hub's cache; a single file without what follows
+/// its dot.
 pub fn name(path: &Path) -> String {
     let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     match own(path) {
@@ -79,9 +93,16 @@ pub fn name(path: &Path) -> String {
         Some(student) if student == STUDENT && path.join("config.json").exists() => {
             path.parent().and_then(own).unwrap_or(student)
         }
-        Some(name) => name,
+        Some(commit) => cached_name(path).unwrap_or(commit),
         None => path.display().to_string(),
     }
+}
+
+/// `NAME` of `…/models--OWNER--NAME/snapshots/COMMIT`.
+fn cached_name(path: &Path) -> Option<String> {
+    let snapshots = path.parent().filter(|parent| parent.ends_with("snapshots"))?;
+    let model = snapshots.parent()?.file_name()?.to_str()?.strip_prefix("models--")?;
+    Some(model.split_once("--").map_or(model, |(_, name)| name).to_owned())
 }
 
 /// Bytes of the files that a model directory is used with: weights (in small integers where there are some and
@@ -171,12 +192,9 @@ mod tests {
         assert_eq!(existing(folder.path()).unwrap(), folder.path());
         let complaint = |path: &Path| existing(path).unwrap_err().to_string();
         let missing = complaint(&folder.path().join("model"));
-        assert!(
-            missing.contains("no such folder") && missing.contains("download OWNER/MODEL --local-dir"),
-            "{missing}"
-        );
+        assert!(missing.contains("no such folder") && missing.contains("`hf:OWNER/MODEL`"), "{missing}");
         let named = complaint(Path::new("nobody/nothing"));
-        assert!(named.contains("huggingface-cli download nobody/nothing --local-dir nobody/nothing"), "{named}");
+        assert!(named.contains("`hf:nobody/nothing`"), "{named}");
         std::fs::write(folder.path().join("file"), "").unwrap();
         assert!(complaint(&folder.path().join("file")).contains("a model is a folder"));
     }
@@ -207,6 +225,9 @@ mod tests {
             ("runs/student", "student"),
             ("runs/student/student", "student"),
             ("models/bert", "bert"),
+            ("hub/models--owner--tiny-bert/snapshots/0123abc", "tiny-bert"),
+            ("hub/models--bert/snapshots/0123abc", "bert"),
+            ("mine/snapshots/0123abc", "0123abc"),
         ] {
             assert_eq!(name(&at(path)), expected, "{path}");
         }

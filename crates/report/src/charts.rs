@@ -4,6 +4,7 @@ mod break_even;
 mod calibration;
 mod curves;
 mod pareto;
+mod retained;
 
 use crate::run::ModelKind;
 
@@ -11,6 +12,7 @@ pub(crate) use break_even::break_even;
 pub(crate) use calibration::reliability;
 pub(crate) use curves::{losses, scores};
 pub(crate) use pareto::{Cost, Dot, Scale, pareto};
+pub(crate) use retained::retained;
 
 /// Size of a chart of which several stand side by side, in pixels.
 const SMALL: [f64; 2] = [400.0, 270.0];

@@ -3,11 +3,11 @@
 mod answers;
 mod energy;
 mod making;
+mod suites;
 mod verdict;
 
-use crate::document::{Block, Table};
-use crate::numbers::{UNKNOWN, bytes, or_unknown};
-use crate::report::{Report, Suite, SuiteLine};
+use crate::document::Block;
+use crate::report::Report;
 use crate::run::Run;
 
 /// Everything that a report shows, in order.
@@ -23,7 +23,7 @@ pub(crate) fn of(report: &Report) -> Vec<Block> {
         blocks.push(Block::Heading(2, "Runs side by side".into()));
         blocks.extend(verdict::side_by_side(&report.runs));
     }
-    report.suites.iter().for_each(|suite| blocks.extend(of_suite(suite)));
+    report.suites.iter().for_each(|suite| blocks.extend(suites::of(suite)));
     for run in &report.runs {
         if is_alone {
             blocks.extend(of_run(run));
@@ -49,31 +49,5 @@ fn of_run(run: &Run) -> Vec<Block> {
         blocks.push(Block::Heading(2, "Left out".into()));
         blocks.extend(run.left_out.iter().map(|one| Block::LeftOut(one.what.clone(), one.why.clone())));
     }
-    blocks
-}
-
-fn of_suite(suite: &Suite) -> Vec<Block> {
-    let table = |caption: &str, lines: &[SuiteLine]| {
-        let row = |line: &SuiteLine| {
-            vec![
-                line.task.clone(),
-                line.model.clone(),
-                line.metric.clone().unwrap_or_else(|| UNKNOWN.into()),
-                or_unknown(line.score, |score| format!("{score:.4}")),
-                or_unknown(line.kept, |kept| format!("{:.1} %", 100.0 * kept.mean)),
-                or_unknown(line.bytes, bytes),
-                or_unknown(line.micros, |micros| format!("{micros:.1}")),
-                or_unknown(line.joules_per_thousand, |joules| format!("{joules:.3}")),
-            ]
-        };
-        let head = ["task", "model", "metric", "score", "retained", "bytes", "µs/text", "J/1,000 texts"];
-        Block::Table(Table::new(caption, &head, lines.iter().map(row).collect()))
-    };
-    let mut blocks = vec![Block::Heading(2, format!("Suite {}", suite.name))];
-    if !suite.averages.is_empty() {
-        blocks.push(table("Means over all tasks", &suite.averages));
-    }
-    blocks.extend(verdict::suite_charts(suite));
-    blocks.push(table("Every task: means over seeds, with their standard deviation", &suite.lines));
     blocks
 }

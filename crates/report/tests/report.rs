@@ -276,6 +276,38 @@ fn several_runs_and_suites_stand_side_by_side() {
 }
 
 #[test]
+fn each_task_of_a_suite_has_its_charts() {
+    let line = |task: &str, model: &str, mean: f64, kept: Option<f64>, micros: Option<f64>| SuiteLine {
+        task: task.into(),
+        model: model.into(),
+        metric: Some("accuracy".into()),
+        score: Spread::of(&[mean, mean + 0.01]),
+        kept: kept.and_then(|kept| Spread::of(&[kept, kept + 0.02])),
+        bytes: Some(if model == "teacher" { 90_000_000 } else { 8_000_000 }),
+        micros: micros.and_then(|micros| Spread::of(&[micros])),
+        joules_per_thousand: None,
+    };
+    let lines = vec![
+        line("CoLA", "teacher", 0.5, None, Some(90.0)),
+        line("CoLA", HOSTILE, 0.4, Some(0.8), Some(15.0)),
+        line(HOSTILE, "teacher", 0.9, None, None),
+        line(HOSTILE, HOSTILE, 0.88, Some(0.97), None),
+    ];
+    let suite = Suite { name: "glue".into(), averages: Vec::new(), lines };
+    let mut report = report(Vec::new());
+    report.suites.push(suite);
+    let page = report.html();
+    well_formed(&page);
+    // Of a task whose speed was not measured there is no chart of time.
+    let count = |caption: &str| page.matches(&format!("<figcaption>{caption}</figcaption>")).count();
+    assert_eq!((count("Score by size"), count("Score by time")), (2, 1));
+    assert_eq!(count("Share of the teacher&#39;s score retained") + count("Share of the teacher's score retained"), 1);
+    assert!(page.contains("<h3>CoLA</h3>") && page.contains("81.0 ± 1.4 %"), "{page}");
+    let markdown = report.markdown();
+    assert!(markdown.contains("### CoLA") && markdown.contains("from 81.0 % (CoLA) to 98.0 %"), "{markdown}");
+}
+
+#[test]
 fn a_size_that_is_not_known_is_no_zero() {
     let mut run = run(20, 3);
     run.models.truncate(2);

@@ -34,7 +34,7 @@ pub(crate) fn read_at_most(reader: impl Read, most: u64) -> io::Result<Vec<u8>> 
     if bytes.len() as u64 > most { Err(too_long("more", most)) } else { Ok(bytes) }
 }
 
-fn too_long(found: &str, most: u64) -> io::Error {
+pub(crate) fn too_long(found: &str, most: u64) -> io::Error {
     let what = format!("{found}, and at most {most} are read of such a file; split it");
     io::Error::new(io::ErrorKind::FileTooLarge, what)
 }

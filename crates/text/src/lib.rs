@@ -79,4 +79,5 @@ pub mod vocabulary;
 
 mod compression;
 mod files;
+mod guard;
 mod nearest;

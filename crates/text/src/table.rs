@@ -1,4 +1,5 @@
-//! Rows of text files: tab-separated, comma-separated, JSON lines, plain lines, lines that begin with a label.
+//! Rows of text files: tab-separated, comma-separated, JSON lines, plain lines, lines that begin with a label; with the feature
+//! `parquet` of Parquet and Arrow files too.
 //!
 //! Files may be packed by gzip or zstd, and in UTF-8, UTF-16 or Latin-1. Lines end at `\n` only; one `\r` before it and a byte order mark are dropped, every other
 //! character belongs to the text, and a last line without a line end counts. What may not pass
@@ -6,6 +7,7 @@
 //! never ends, text that is not UTF-8.
 
 mod column;
+mod columnar;
 mod delimiter;
 mod encoding;
 mod error;
@@ -14,12 +16,16 @@ mod labeled_lines;
 mod plain;
 mod quoted;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use column::{Column, ColumnError};
+pub(crate) use columnar::Columnar;
+pub use columnar::as_json_lines;
 pub use encoding::TextEncoding;
 pub(crate) use encoding::contents;
 pub use error::TableError;
+use sha2::{Digest, Sha256};
 
 use crate::files;
 
@@ -52,7 +58,7 @@ pub struct TableSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// By the extension, a last `.gz` or `.zst` left out: `.tsv`, `.txt` and `.tab` are tab-separated, `.csv` comma-separated, `.jsonl`
-    /// and `.ndjson` JSON lines. But `.txt` is [`FastText`](Self::FastText) if it begins with `__label__`, and where labels
+    /// and `.ndjson` JSON lines, `.parquet` and `.pq` Parquet, `.arrow`, `.arrows`, `.feather` and `.ipc` Arrow. But `.txt` is [`FastText`](Self::FastText) if it begins with `__label__`, and where labels
     /// are in a second file, files with other extensions than those of tables are [`Lines`](Self::Lines).
     Auto,
     /// Columns separated by tabs.
@@ -68,6 +74,10 @@ pub enum Format {
     LabelFirst,
     /// `__label__LABEL text`, as fastText has it: columns as of [`LabelFirst`](Self::LabelFirst).
     FastText,
+    /// Apache Parquet: columns of strings, numbers or booleans, and of lists of strings for several labels. A null is an error.
+    Parquet,
+    /// Arrow's own file (Feather) or stream, as [`Parquet`](Self::Parquet).
+    Arrow,
 }
 
 /// Whether the first row names the columns. JSON lines always name theirs.
@@ -114,7 +124,7 @@ pub struct Table {
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The line on which it begins, counted from 1.
+    /// The line on which it begins, counted from 1; in a Parquet or Arrow file the number of the row.
     pub line: usize,
     /// Its values, in the order in which the columns were asked for.
     pub values: Vec<String>,
@@ -145,6 +155,19 @@ impl TableSpec {
 /// # Errors
 /// [`TableError`], which names the file, the line, what was expected and what was found.
 pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
+    let (rows, sha256) = match Columnar::of(spec.format, &spec.path) {
+        Some(kind) => kind.rows(&spec.path, columns, spec.lists.as_ref())?,
+        None => text_rows(spec, columns)?,
+    };
+    if let Some(row) = rows.iter().find(|row| row.values.iter().any(|value| value.len() > files::MOST_TEXT_BYTES)) {
+        let most = files::MOST_TEXT_BYTES;
+        return Err(TableError::LongText { path: spec.path.clone(), line: row.line, most });
+    }
+    Ok(Table { rows, sha256 })
+}
+
+/// The rows of a file of text, and its hash.
+fn text_rows(spec: &TableSpec, columns: &[Column]) -> Result<(Vec<Row>, String), TableError> {
     let (body, sha256) = encoding::contents(&spec.path, spec.encoding)?;
     let format = known_format(spec, &body)?;
     let quoted = match spec.quoting {
@@ -174,11 +197,7 @@ pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
         _ if quoted => quoted::rows(&separated, &body)?,
         _ => plain::rows(&separated, &body)?,
     };
-    if let Some(row) = rows.iter().find(|row| row.values.iter().any(|value| value.len() > files::MOST_TEXT_BYTES)) {
-        let most = files::MOST_TEXT_BYTES;
-        return Err(TableError::LongText { path: spec.path.clone(), line: row.line, most });
-    }
-    Ok(Table { rows, sha256 })
+    Ok((rows, sha256))
 }
 
 /// Whether every column is asked for by name.
@@ -191,7 +210,10 @@ pub(crate) fn by_name(columns: &[Column]) -> bool {
 /// # Errors
 /// As [`read`], of the file and its format.
 pub(crate) fn header_is_open(spec: &TableSpec, columns: &[Column]) -> Result<bool, TableError> {
-    if spec.header != Header::Auto || columns.iter().any(|column| matches!(column, Column::Name(_))) {
+    if spec.header != Header::Auto
+        || Columnar::of(spec.format, &spec.path).is_some()
+        || columns.iter().any(|column| matches!(column, Column::Name(_)))
+    {
         return Ok(false);
     }
     let format = match spec.format {
@@ -199,6 +221,19 @@ pub(crate) fn header_is_open(spec: &TableSpec, columns: &[Column]) -> Result<boo
         format => format,
     };
     Ok(matches!(format, Format::Csv | Format::Tsv))
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+pub(crate) fn sha256(path: &Path) -> Result<String, TableError> {
+    let io = |source| TableError::Io { path: path.to_owned(), source };
+    let (mut file, mut hash) = (files::open(path).map_err(io)?, Sha256::new());
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block).map_err(io)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            read => hash.update(&block[..read]),
+        }
+    }
 }
 
 /// Bytes in hexadecimal, lower case.

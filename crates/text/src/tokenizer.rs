@@ -16,7 +16,6 @@ mod components;
 mod coverage;
 mod encodings;
 mod error;
-mod guard;
 mod library;
 mod load;
 mod located;

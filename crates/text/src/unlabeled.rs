@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use self::sample::Sample;
 use crate::labeled::{Dataset, Example, Label};
 use crate::random::Streams;
-use crate::table::{self, Column, Table, TableError, TableSpec};
+use crate::table::{self, Column, Columnar, Format, Table, TableError, TableSpec};
 
 /// A file of texts, and what is wanted of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,5 +149,5 @@ fn is_table(path: &Path) -> bool {
         path.extension().is_some_and(|found| extensions.iter().any(|extension| found.eq_ignore_ascii_case(extension)))
     };
     let unpacked = if is(path, &["gz", "zst"]) { path.with_extension("") } else { path.to_owned() };
-    is(&unpacked, &["tsv", "tab", "csv", "jsonl", "ndjson"])
+    is(&unpacked, &["tsv", "tab", "csv", "jsonl", "ndjson"]) || Columnar::of(Format::Auto, path).is_some()
 }

@@ -157,6 +157,10 @@ pub(crate) enum FormatArg {
     LabelFirst,
     /// `__label__LABEL text` a line, as columns `label` and `text`.
     FastText,
+    /// Apache Parquet, in programs built with `--features parquet`.
+    Parquet,
+    /// Arrow's own files (Feather) and streams, in programs built with `--features parquet`.
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -190,6 +194,8 @@ impl FormatArgs {
                 FormatArg::Lines => TableKind::Lines,
                 FormatArg::LabelFirst => TableKind::LabelFirst,
                 FormatArg::FastText => TableKind::FastText,
+                FormatArg::Parquet => TableKind::Parquet,
+                FormatArg::Arrow => TableKind::Arrow,
             }),
             header: self.header,
             quoting: self.quoting,

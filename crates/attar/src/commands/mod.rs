@@ -19,6 +19,7 @@ mod part_file;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod pretrain;
+pub(crate) mod pull;
 pub(crate) mod quantize;
 pub(crate) mod quickstart;
 pub(crate) mod report;

@@ -1,16 +1,15 @@
 //! `attar plan`: what a recipe will cost, before it runs.
 
 use attar_distill::plan::{Cost, Memory, Plan, probe};
-use attar_distill::recipe::Recipe;
 use attar_meter::FreeMemory;
 
 use crate::cli::PlanArgs;
 use crate::progress::{counting, waiting};
-use crate::{console, tables};
+use crate::{console, recipes, tables};
 
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let reading = waiting("reading models and data");
-    let plan = Plan::new(Recipe::read(&args.recipe)?)?;
+    let plan = Plan::new(recipes::read(&args.recipe)?)?;
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
     plan.scarce_memory().into_iter().for_each(console::warning);

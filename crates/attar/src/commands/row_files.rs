@@ -1,6 +1,6 @@
 //! A file of rows in, the same rows with answers out: every byte of the input stays, columns are added at the end.
 //!
-//! Rows are TSV, CSV or JSONL, of a file or of standard input. They come out in their own form, as JSONL, or, where the answers
+//! Rows are TSV, CSV or JSONL, of a file or of standard input; those of Parquet and Arrow files become JSONL. They come out in their own form, as JSONL, or, where the answers
 //! are vectors, as an array of numpy. In memory are some thousand at a time, in order.
 
 mod npy;
@@ -16,6 +16,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use attar_distill::recipe::Delimiter;
 use attar_runtime::{Error, Session, Text};
+use attar_text::table::{self, Format};
 use serde_json::Value;
 
 use super::answers::{Tally, answer_turn};
@@ -87,7 +88,7 @@ pub(crate) struct RowFile<'a> {
 
 /// Answers every row of a file.
 pub(crate) fn run<A: Answers>(session: &mut Session, answers: &A, file: RowFile<'_>) -> anyhow::Result<()> {
-    let form = form(file)?;
+    let (form, format) = form(file)?;
     let is_standard_input = file.data == Path::new("-");
     let name = if is_standard_input { "standard input".into() } else { file.data.display().to_string() };
     let about = || name.clone();
@@ -97,6 +98,10 @@ pub(crate) fn run<A: Answers>(session: &mut Session, answers: &A, file: RowFile<
         let mut bar = counting_up("rows");
         let records = |_, rows| bar.inc(rows);
         answering.all(session, BufReader::new(std::io::stdin().lock()), records).with_context(about)?;
+        bar.finish_and_clear();
+    } else if let Some(input) = table::as_json_lines(file.data, format)? {
+        let mut bar = counting_up("rows");
+        answering.all(session, input, |_, rows| bar.inc(rows))?;
         bar.finish_and_clear();
     } else {
         let input = File::open(file.data).with_context(|| format!("{name} cannot be read"))?;
@@ -239,14 +244,16 @@ pub(crate) fn extension(path: &Path) -> Option<String> {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
 }
 
-/// By the flags, or else by the extension.
-fn form(file: RowFile<'_>) -> anyhow::Result<Form> {
+/// How rows are written, by the flags or else by the extension, and the format of the file.
+fn form(file: RowFile<'_>) -> anyhow::Result<(Form, Format)> {
     let extension = extension(file.data);
     let format = match (file.format.format, extension.as_deref()) {
         (Some(format), _) => format,
         (None, Some("csv")) => FormatArg::Csv,
         (None, Some("tsv" | "txt" | "tab")) => FormatArg::Tsv,
         (None, Some("jsonl" | "ndjson")) => FormatArg::Jsonl,
+        (None, Some("parquet" | "pq")) => FormatArg::Parquet,
+        (None, Some("arrow" | "arrows" | "feather" | "ipc")) => FormatArg::Arrow,
         _ if file.data == Path::new("-") => {
             bail!("--data -: standard input has no extension that tells its format: state it with --format")
         }
@@ -261,9 +268,14 @@ fn form(file: RowFile<'_>) -> anyhow::Result<Form> {
         quoted: file.format.quoting.unwrap_or(quoted),
     };
     Ok(match format {
-        FormatArg::Csv => separated(b',', true),
-        FormatArg::Tsv => separated(b'\t', false),
-        FormatArg::Jsonl => Form::Json,
+        FormatArg::Csv => (separated(b',', true), Format::Csv),
+        FormatArg::Tsv => (separated(b'\t', false), Format::Tsv),
+        FormatArg::Jsonl => (Form::Json, Format::Jsonl),
+        FormatArg::Parquet | FormatArg::Arrow if file.data == Path::new("-") => {
+            bail!("--data -: Parquet and Arrow files are not read from a pipe: name the file")
+        }
+        FormatArg::Parquet => (Form::Json, Format::Parquet),
+        FormatArg::Arrow => (Form::Json, Format::Arrow),
         FormatArg::Lines | FormatArg::LabelFirst | FormatArg::FastText => {
             bail!("--format: such lines have no room for answers: give a TSV, CSV or JSONL file")
         }

@@ -1,6 +1,8 @@
 //! What reads other people's bytes.
 
 use std::fs;
+#[cfg(feature = "parquet")]
+use std::io::BufRead;
 use std::path::Path;
 
 use attar_distill::recipe::Recipe;
@@ -9,6 +11,8 @@ use attar_model::quantized::QuantizedWeights;
 use attar_model::{Bundle, EncoderConfig, ModelFiles, ReadWeights, WeightsFile, hf_config};
 use attar_text::corpus::Corpus;
 use attar_text::labeled::{LabeledSpec, TargetSpec, read};
+#[cfg(feature = "parquet")]
+use attar_text::table::as_json_lines;
 use attar_text::table::{Format, Header, Quoting, TableSpec, TextEncoding};
 use attar_text::tokenizer::{Limit, Tokenizer};
 
@@ -168,6 +172,27 @@ fn tables() {
         let spec = LabeledSpec { table, text, pair: None, label, target: TargetSpec::Discover };
         if let Ok(loaded) = read(&spec) {
             assert!(loaded.data.len() <= bytes.len());
+        }
+    });
+}
+
+#[test]
+#[cfg(feature = "parquet")]
+fn columns_of_tables() {
+    attack("columnar", &["fuzz/seeds/columnar"], |bytes, folder| {
+        let path = folder.join("table");
+        fs::write(&path, bytes).unwrap();
+        for format in [Format::Parquet, Format::Arrow] {
+            let table = TableSpec { format, ..TableSpec::new(&path) };
+            let [text, label] = ["text", "label"].map(|name| name.parse().unwrap());
+            let spec = LabeledSpec { table, text, pair: None, label: Some(label), target: TargetSpec::Discover };
+            _ = read(&spec);
+            if let Ok(Some(lines)) = as_json_lines(&path, format) {
+                // A small packed file may hold a lot: the first rows will do.
+                lines.lines().map_while(Result::ok).take(10_000).for_each(|line| {
+                    serde_json::from_str::<serde_json::Value>(&line).unwrap();
+                });
+            }
         }
     });
 }

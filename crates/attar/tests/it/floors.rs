@@ -38,17 +38,20 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 11] = [
+const KEPT_TO: [(&str, &[&str]); 14] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
+    ("hf-hub", &["attar"]),
     ("nvml-wrapper", &["attar-meter"]),
+    ("parquet", &["attar-text"]),
     ("perf-event2", &["attar-meter"]),
     ("prost", &["attar-distill", "attar-export"]),
     ("prometheus-client", &["attar-bill", "attar-serve"]),
     ("tokio", &["attar-serve"]),
     ("tower-http", &["attar-serve"]),
     ("schemars", &["attar-serve"]),
+    ("ureq", &["attar"]),
     ("wasm-bindgen", &["attar-wasm"]),
 ];
 

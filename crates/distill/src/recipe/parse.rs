@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{DataSpec, Recipe, StudentSpec, locate};
+use crate::model_directory;
 
 /// Why a recipe was refused.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +88,7 @@ impl Recipe {
     /// If the folder that relative paths start from cannot be told.
     pub fn absolute(&self) -> std::io::Result<Recipe> {
         let mut recipe = self.clone();
-        for path in recipe.paths() {
+        for path in recipe.paths().into_iter().filter(|path| !model_directory::is_hub_name(path)) {
             *path = std::path::absolute(&*path)?;
         }
         Ok(recipe)
@@ -95,9 +96,20 @@ impl Recipe {
 
     /// Takes relative paths from `folder`.
     fn rebase(&mut self, folder: &Path) {
-        for path in self.paths() {
+        for path in self.paths().into_iter().filter(|path| !model_directory::is_hub_name(path)) {
             *path = folder.join(&*path);
         }
+    }
+
+    /// The models that the recipe names: its teacher, and what its student begins with. A program may put directories in place
+    /// of names of the hub.
+    pub fn models(&mut self) -> Vec<&mut PathBuf> {
+        let teacher = self.teacher.as_mut().and_then(|teacher| teacher.path.as_mut());
+        let student = match &mut self.student {
+            StudentSpec::Model { path, .. } => path.as_mut(),
+            StudentSpec::Teacher { .. } | StudentSpec::Shape { .. } => None,
+        };
+        teacher.into_iter().chain(student).collect()
     }
 
     /// Every path that the recipe names.

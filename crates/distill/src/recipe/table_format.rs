@@ -43,6 +43,10 @@ pub enum TableKind {
     LabelFirst,
     /// `__label__LABEL text` a line, as columns `label` and `text`.
     FastText,
+    /// Apache Parquet.
+    Parquet,
+    /// Arrow's own files (Feather) and streams.
+    Arrow,
 }
 
 /// An encoding of text.

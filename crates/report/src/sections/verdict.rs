@@ -6,7 +6,6 @@ use attar_text::metrics::Metric;
 use crate::charts::{Cost, Dot, Scale, pareto, series};
 use crate::document::{Block, Table};
 use crate::numbers::{UNKNOWN, bytes, count, or_unknown, percent, score};
-use crate::report::Suite;
 use crate::run::{Model, ModelKind, Run};
 
 /// The verdict of a run: what each model is worth and what it takes.
@@ -67,26 +66,6 @@ pub(super) fn side_by_side(runs: &[Run]) -> Vec<Block> {
     };
     let head = ["run", "metric", "score [95\u{a0}%]", "retained", "bytes", "µs/text", "energy of training [90\u{a0}%]"];
     vec![Block::Table(Table::new("What each run made", &head, runs.iter().map(row).collect()))]
-}
-
-/// The means of a suite's models by their size.
-pub(super) fn suite_charts(suite: &Suite) -> Vec<Block> {
-    let bytes_of =
-        |model: &str| suite.lines.iter().filter(|line| line.model == model).filter_map(|line| line.bytes).max();
-    let dots: Vec<Dot> = suite
-        .averages
-        .iter()
-        .enumerate()
-        .filter_map(|(number, line)| {
-            let (mean, cost) = (line.score?, bytes_of(&line.model)? as f64);
-            let half = mean.deviation.unwrap_or(0.0);
-            let score = Range { value: mean.mean, low: mean.mean - half, high: mean.mean + half };
-            Some(Dot { series: number, name: line.model.clone(), cost: Range::exact(cost), score })
-        })
-        .collect();
-    // Of all metrics of suites more is better.
-    let scale = Scale { metric: "mean score", is_more_better: true, bars: "standard deviations over seeds" };
-    pareto(Cost::Bytes, scale, &dots).into_iter().map(|figure| Block::Figures(vec![figure])).collect()
 }
 
 /// The metric that decides.

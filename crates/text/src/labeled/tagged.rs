@@ -9,7 +9,7 @@ use super::load::named;
 use super::{DataError, Dataset, Example, Label, LabelSet, Target, WordTag};
 use crate::files;
 use crate::metrics::TagScheme;
-use crate::table::{TableError, TextEncoding, contents};
+use crate::table::{self, Columnar, Format, TableError, TextEncoding, contents};
 
 /// Line that stands between the documents of a CoNLL file.
 const DOCUMENT: &str = "-DOCSTART-";
@@ -30,7 +30,7 @@ struct Sentence {
 /// Two formats are told apart by the first character that is no space. JSON lines have objects with an array of strings `tokens`
 /// (or `words`) and one as long, `tags` (or `ner_tags`, `labels`). Else it is CoNLL's format: a word a line, columns
 /// separated by a tab or else by spaces, the word in the first and the tag in the last one; sentences end at blank lines; lines that
-/// begin with `-DOCSTART-` are skipped. Files may be packed by gzip or zstd.
+/// begin with `-DOCSTART-` are skipped. Parquet and Arrow files have the columns that JSON lines have keys for. Files may be packed by gzip or zstd.
 ///
 /// `names` are the tags in order, and others are refused; without them they are found in the file: `O` first, then by kind
 /// of entity, `B-` before `I-`.
@@ -38,7 +38,10 @@ struct Sentence {
 /// # Errors
 /// [`DataError`]: a file that cannot be read, no sentence, a line of another form, or a tag that is not among `names`.
 pub fn read_tagged(path: &Path, names: Option<&[String]>) -> Result<Dataset, DataError> {
-    let (body, sha256) = contents(path, TextEncoding::Auto)?;
+    let (body, sha256) = match Columnar::of(Format::Auto, path) {
+        Some(kind) => (all_lines(kind, path)?, table::sha256(path)?),
+        None => contents(path, TextEncoding::Auto)?,
+    };
     let is_json = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let sentences = if is_json { json_lines(path, &body)? } else { columns(path, &body)? };
     if sentences.is_empty() {
@@ -54,6 +57,13 @@ pub fn read_tagged(path: &Path, names: Option<&[String]>) -> Result<Dataset, Dat
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let name = name.split('.').next().unwrap_or_default().to_owned();
     Ok(Dataset { examples, target: Target::Tags(labels), name, sha256, path: Some(path.to_owned()) })
+}
+
+/// The rows of a Parquet or Arrow file as JSON lines.
+fn all_lines(kind: Columnar, path: &Path) -> Result<Vec<u8>, DataError> {
+    let lines = kind.lines(path)?;
+    let read = files::read_at_most(lines, files::MOST_TABLE_BYTES);
+    read.map_err(|source| DataError::Io { path: path.to_owned(), source })
 }
 
 fn example(

@@ -18,8 +18,8 @@ pub enum TableError {
     },
     /// An extension that says nothing about the format.
     #[error(
-        "{}: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl or .ndjson; \
-         state the format instead", path.display()
+        "{}: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl, .ndjson, .parquet or \
+         .arrow; state the format instead", path.display()
     )]
     UnknownFormat {
         /// The file.
@@ -167,6 +167,50 @@ pub enum TableError {
         name: String,
         /// Kind of the value there.
         found: &'static str,
+    },
+    /// A Parquet or Arrow file, and a program that was built without these formats.
+    #[error(
+        "{}: this program was built without Parquet and Arrow: build it with `--features parquet`, or save the rows as JSON \
+         lines (in pandas `to_json(..., orient=\"records\", lines=True)`)", path.display()
+    )]
+    LeftOut {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        kind: &'static str,
+    },
+    /// No Parquet or Arrow file, or a damaged one.
+    #[error("{}: cannot be read as {kind} ({reason}); state its format, or write the file again", path.display())]
+    Columnar {
+        /// The file.
+        path: PathBuf,
+        /// The format.
+        kind: &'static str,
+        /// What the library reports.
+        reason: String,
+    },
+    /// A column of a Parquet or Arrow file whose values are no texts.
+    #[error(
+        "{}: expected column {name:?} to hold strings, numbers or booleans (lists of strings for several labels), found \
+         {found}; convert it", path.display()
+    )]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        name: String,
+        /// The type of its values.
+        found: String,
+    },
+    /// A value that is missing.
+    #[error("{}: row {row}: {name:?} is null; drop such rows or fill them", path.display())]
+    Null {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        row: usize,
+        /// The column.
+        name: String,
     },
     /// A text that is not in the encoding stated.
     #[error("{}: not {encoding}; state another encoding", path.display())]

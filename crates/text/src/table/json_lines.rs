@@ -14,6 +14,17 @@ pub(super) fn rows(
     columns: &[Column],
     lists: Option<&Column>,
 ) -> Result<Vec<Row>, TableError> {
+    rows_after(0, path, body, columns, lists)
+}
+
+/// As [`rows`], of a part of a file that so many lines stand before.
+pub(super) fn rows_after(
+    before: usize,
+    path: &Path,
+    body: &[u8],
+    columns: &[Column],
+    lists: Option<&Column>,
+) -> Result<Vec<Row>, TableError> {
     let key = |column| match column {
         &Column::Number(number) => Err(TableError::NumberInJson { path: path.to_owned(), number }),
         Column::Name(name) => Ok(name.as_str()),
@@ -21,7 +32,7 @@ pub(super) fn rows(
     let keys = columns.iter().map(key).collect::<Result<Vec<&str>, _>>()?;
     let mut rows = Vec::new();
     for (index, bytes) in files::lines(body).enumerate() {
-        let line = index + 1;
+        let line = before + index + 1;
         if bytes.trim_ascii().is_empty() {
             continue;
         }

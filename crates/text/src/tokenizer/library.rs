@@ -7,9 +7,9 @@ use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, Trunc
 use tokenizers::{Model, ModelWrapper, NormalizerWrapper, PostProcessor, PostProcessorWrapper};
 
 use super::bert::{Bert, Parsed, Scratch};
-use super::guard::guarded;
 use super::located::{LocatedEncoding, TokenPlace, Windows};
 use super::{EncodeError, Encoding, Limit, Tokenizer, TokenizerError, Truncation, load};
+use crate::guard::guarded;
 
 /// Whether tokenizers of every kind are read, and every text. Without it an optimizing compiler leaves the library out.
 pub(super) const HAS_LIBRARY: bool = cfg!(feature = "library");

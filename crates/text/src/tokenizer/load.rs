@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::added::Files;
 use super::bert::Bert;
-use super::guard::guarded;
 use super::library::{HAS_LIBRARY, TokenizerBackend};
 use super::metadata::{self, SpecialNames};
 use super::wordpiece::{self, Accents, Extra, WordPieceOptions};
 use super::{Tokenizer, TokenizerError, added, components, settings, validate};
 use crate::files;
+use crate::guard::guarded;
 use crate::vocabulary::Vocabulary;
 
 impl Tokenizer {

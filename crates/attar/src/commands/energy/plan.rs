@@ -4,13 +4,12 @@ use anyhow::{Context, bail};
 use attar_bill::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
 use attar_bill::{Grid, GridKind, Tariff};
 use attar_distill::plan::{Cost, Plan};
-use attar_distill::recipe::Recipe;
 use attar_meter::{Estimate, Watts};
 use serde_json::json;
 
 use super::setup;
 use crate::cli::energy::PlanArgs;
-use crate::{console, tables};
+use crate::{console, recipes, tables};
 
 pub(crate) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.preset.as_deref() == Some("list") {
@@ -156,7 +155,7 @@ fn host(args: &PlanArgs) -> anyhow::Result<MachineSpec> {
 fn workload(args: &PlanArgs) -> anyhow::Result<Workload> {
     let flops = match (&args.recipe, args.flops) {
         (Some(file), _) => {
-            let plan = Plan::new(Recipe::read(file)?)?;
+            let plan = Plan::new(recipes::read(file)?)?;
             let cost = Cost::of(&plan);
             Some(cost.stages.iter().map(|stage| stage.teacher_flops + stage.student_flops).sum())
         }

@@ -71,6 +71,10 @@ impl Output {
                             out.display()
                         )
                     }
+                    (Some("parquet" | "pq" | "arrow" | "feather" | "ipc"), _) => bail!(
+                        "{}: Parquet and Arrow files are read and not written: name a .jsonl or .npy file as --out",
+                        out.display()
+                    ),
                     (Some("csv" | "tsv" | "tab"), Form::Json) => bail!(
                         "{}: objects have no columns to write as a table: name a .jsonl file as --out",
                         out.display()

@@ -17,9 +17,9 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{AddedToken, PaddingParams, PostProcessorWrapper, TruncationParams};
 
 use super::super::components::LONGEST_WORD;
-use super::super::guard::guarded;
 use super::super::validate;
 use super::{Bert, BertParts};
+use crate::guard::guarded;
 
 /// What a file states.
 pub(in super::super) struct Parsed {

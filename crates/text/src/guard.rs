@@ -1,4 +1,4 @@
-//! Calls into the `tokenizers` library that may panic.
+//! Calls into libraries that may panic on files that are damaged.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -6,9 +6,9 @@ use std::sync::Once;
 
 /// What `call` returns, or `None` if it panicked; nothing is printed then.
 ///
-/// The library indexes out of range on some files, such as merges shorter than their prefix or damaged tables. What it
+/// `tokenizers` indexes out of range on some files, such as merges shorter than their prefix or damaged tables. What it
 /// holds across calls are caches of finished results, so it can be called again.
-pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
     SILENCED.call_once(|| {
         let hook = take_hook();
         set_hook(Box::new(move |info| {

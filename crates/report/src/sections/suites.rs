@@ -1,0 +1,114 @@
+//! Suites: models over tasks and seeds.
+
+use attar_chart::Range;
+use attar_text::metrics::Spread;
+
+use crate::charts::{Cost, Dot, Scale, pareto, retained};
+use crate::document::{Block, Figure, Table};
+use crate::numbers::{UNKNOWN, bytes, or_unknown};
+use crate::report::{Suite, SuiteLine};
+
+/// What bars are in the charts of suites.
+const BARS: &str = "standard deviations over seeds";
+
+/// A suite: means over all tasks, what each model retains, then task by task.
+pub(super) fn of(suite: &Suite) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading(2, format!("Suite {}", suite.name))];
+    if !suite.averages.is_empty() {
+        blocks.push(table("Means over all tasks", &suite.averages));
+    }
+    let models = models(suite);
+    let means: Vec<Figure> = of_means(suite, &models).into_iter().chain(retained(&suite.lines, &models)).collect();
+    if !means.is_empty() {
+        blocks.push(Block::Hint("Bars are standard deviations over seeds.".into()));
+        blocks.push(Block::Figures(means));
+    }
+    let tasks = distinct(suite.lines.iter().map(|line| line.task.as_str()));
+    for task in tasks {
+        let lines: Vec<&SuiteLine> = suite.lines.iter().filter(|line| line.task == task).collect();
+        let figures: Vec<Figure> =
+            [Cost::Bytes, Cost::Micros].into_iter().filter_map(|cost| of_task(cost, &lines, &models)).collect();
+        if !figures.is_empty() {
+            blocks.push(Block::Heading(3, task.into()));
+            blocks.push(Block::Figures(figures));
+        }
+    }
+    blocks.push(table("Every task: means over seeds, with their standard deviation", &suite.lines));
+    blocks
+}
+
+/// The models in the order in which they first appear: the number of each is its series in all charts.
+fn models(suite: &Suite) -> Vec<&str> {
+    distinct(suite.averages.iter().chain(&suite.lines).map(|line| line.model.as_str()))
+}
+
+/// Each name once.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+fn table(caption: &str, lines: &[SuiteLine]) -> Block {
+    let row = |line: &SuiteLine| {
+        let percent =
+            |kept: Spread| Spread { mean: 100.0 * kept.mean, deviation: kept.deviation.map(|d| 100.0 * d), ..kept };
+        vec![
+            line.task.clone(),
+            line.model.clone(),
+            line.metric.clone().unwrap_or_else(|| UNKNOWN.into()),
+            or_unknown(line.score, |score| format!("{score:.4}")),
+            or_unknown(line.kept, |kept| format!("{:.1} %", percent(kept))),
+            or_unknown(line.bytes, bytes),
+            or_unknown(line.micros, |micros| format!("{micros:.1}")),
+            or_unknown(line.joules_per_thousand, |joules| format!("{joules:.3}")),
+        ]
+    };
+    let head = ["task", "model", "metric", "score", "retained", "bytes", "µs/text", "J/1,000 texts"];
+    Block::Table(Table::new(caption, &head, lines.iter().map(row).collect()))
+}
+
+/// The mean scores by the size of the largest model of a name.
+fn of_means(suite: &Suite, models: &[&str]) -> Option<Figure> {
+    let bytes_of =
+        |model: &str| suite.lines.iter().filter(|line| line.model == model).filter_map(|line| line.bytes).max();
+    let dot = |line: &SuiteLine| {
+        let cost = Range::exact(bytes_of(&line.model)? as f64);
+        Some(Dot { series: series(models, line), name: line.model.clone(), cost, score: range(line.score?) })
+    };
+    let dots: Vec<Dot> = suite.averages.iter().filter_map(dot).collect();
+    pareto(Cost::Bytes, scale("mean score"), &dots)
+}
+
+/// The scores of one task by what they cost.
+fn of_task(cost: Cost, lines: &[&SuiteLine], models: &[&str]) -> Option<Figure> {
+    let metric = lines.iter().find_map(|line| line.metric.as_deref())?;
+    let dot = |line: &&SuiteLine| {
+        let cost = match cost {
+            Cost::Bytes => Range::exact(line.bytes? as f64),
+            Cost::Micros => range(line.micros?),
+            Cost::Joules => range(line.joules_per_thousand?),
+        };
+        Some(Dot { series: series(models, line), name: line.model.clone(), cost, score: range(line.score?) })
+    };
+    pareto(cost, scale(metric), &lines.iter().filter_map(dot).collect::<Vec<_>>())
+}
+
+/// Of all metrics of suites more is better.
+fn scale(metric: &str) -> Scale<'_> {
+    Scale { metric, is_more_better: true, bars: BARS }
+}
+
+fn series(models: &[&str], line: &SuiteLine) -> usize {
+    models.iter().position(|model| *model == line.model).unwrap_or_default()
+}
+
+/// A mean with one standard deviation to each side.
+fn range(spread: Spread) -> Range {
+    let half = spread.deviation.unwrap_or(0.0);
+    Range { value: spread.mean, low: spread.mean - half, high: spread.mean + half }
+}
