@@ -171,8 +171,8 @@ fn json_lines() {
 fn what_is_no_table() {
     assert_eq!(
         refusal("a.json", "{}", &["1"]),
-        "FILE: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl or .ndjson; state the \
-         format instead"
+        "FILE: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl, .ndjson, .parquet or \
+         .arrow; state the format instead"
     );
     assert_eq!(read("a.json", "x\n", &["1"], |spec| spec.format = Format::Tsv).unwrap(), [row(1, &["x"])]);
     for name in ["a.tsv", "a.csv", "a.jsonl"] {
