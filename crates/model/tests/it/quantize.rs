@@ -180,9 +180,8 @@ fn columns_with_scales_come_back_within_half_a_step_of_their_own() {
     let plain = Int8Matrix::quantize(&tensor, ScaleChoice::MaxAbs).unwrap().dequantize();
     for row in 0..2 {
         let (_, scale) = matrix.row(row);
-        for column in 0..3 {
-            let at = row * 3 + column;
-            let step = scale * column_scales[column];
+        for (column, column_scale) in column_scales.iter().enumerate() {
+            let (at, step) = (row * 3 + column, scale * column_scale);
             assert!((back.data[at] - tensor.data[at]).abs() <= 0.501 * step, "{at}: {} of {}", back.data[at], step);
         }
     }
