@@ -3,18 +3,18 @@
     pip install numpy tokenizers onnxruntime torch transformers
     python benches/peers/stream.py [--attar PROGRAM] [--lines 100000] [--rounds 3] [--threads 1] [--precision f32]
         [--shape 4x312] [--json FILE]
-    python benches/peers/stream.py --flat 100000,1000000,4000000 [--model BUNDLE]
+    python benches/peers/stream.py --memory-growth 100000,1000000,4000000 [--model BUNDLE]
 
 Lines are sentences of SST-2 (`../shared`, or `--text FILE` with a text a line), repeated until there are enough. The models are a
 classifier with random weights, because speed does not depend on them, and the same as an encoder; the graphs are those of `attar
 export onnx`. Both sides are programs of their own that read the lines from a file and write the same result: a
 label and its probability a line, or an array of numpy. The Python side reads 2,048 lines at a time, sorts them by length, and
 computes padded batches of 32. Sides take turns; a side is one process from its start to its end, model loading
-included. Reported are texts a second by the clock and by processor time, the peak of the resident memory, and the ratios of the
+included. Reported are texts a second by the clock and per CPU second, the peak of the resident memory, and the ratios of the
 medians. Ends with 1 if the two sides disagree: a label on more than one in 1,000 lines in f32 (50 in int8), or a number of a vector by
 more than 1e-3 in f32.
 
-`--flat` runs `attar embed --out` alone over each of these numbers of short lines, and reports the memory.
+`--memory-growth` runs `attar embed --out` alone over each of these numbers of short lines, and reports the memory.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main():
     options = arguments()
     if options.peer:
         return peer(options)
-    if not options.flat:
+    if not options.memory_growth:
         try:
             import numpy  # noqa: F401
             import onnxruntime  # noqa: F401
@@ -60,7 +60,7 @@ def main():
         common.make_model(model, common.SHAPES[options.shape])
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         folder = pathlib.Path(folder)
-        return flat(options, model, folder) if options.flat else compare(options, model, folder)
+        return memory_growth(options, model, folder) if options.memory_growth else compare(options, model, folder)
 
 
 def compare(options, model, folder):
@@ -88,18 +88,18 @@ def compare(options, model, folder):
     return 1 if failures else 0
 
 
-def flat(options, model, folder):
+def memory_growth(options, model, folder):
     """Memory of `attar embed --out` over more and more lines."""
     print(common.machine())
     rows = []
-    for count in options.flat:
+    for count in options.memory_growth:
         lines = folder / "lines.txt"
         write_lines([], count, lines)
         out = folder / "vectors.npy"
-        run = measured([*attar(options), "embed", str(model), "--out", str(out), *precision(options)], lines, folder / "out")
+        run = measured([*attar_args(options), "embed", str(model), "--out", str(out), *precision_args(options)], lines, folder / "out")
         rows.append([f"{count:,}", f"{out.stat().st_size / 1e9:.2f} GB", f"{count / run['cpu']:,.0f}", f"{run['rss'] / 1e6:.1f} MB"])
         out.unlink()
-    common.table(["lines", "array", "texts/s of processor time", "peak memory"], rows)
+    common.table(["lines", "array", "texts per CPU second", "peak memory"], rows)
     return 0
 
 
@@ -150,18 +150,18 @@ def as_encoder(model, out):
     (out / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
 
 
-def attar(options):
+def attar_args(options):
     return [str(options.attar), "--quiet", "--threads", str(options.threads)]
 
 
-def precision(options):
+def precision_args(options):
     return ["--precision", options.precision]
 
 
 def attar_command(options, mode, model, folder):
     if mode == "predict":
-        return [*attar(options), "predict", str(model), "--json", *precision(options)]
-    return [*attar(options), "embed", str(folder / "encoder"), "--out", str(folder / "attar.npy"), *precision(options)]
+        return [*attar_args(options), "predict", str(model), "--json", *precision_args(options)]
+    return [*attar_args(options), "embed", str(folder / "encoder"), "--out", str(folder / "attar.npy"), *precision_args(options)]
 
 
 def peer_command(options, mode, model, graphs, folder):
@@ -186,7 +186,7 @@ def summary(runs, lines):
     median = {key: statistics.median(run[key] for run in runs) for key in ("clock", "cpu", "rss")}
     return {
         "texts/s": lines / median["clock"],
-        "texts/s of processor time": lines / median["cpu"],
+        "texts per CPU second": lines / median["cpu"],
         "peak memory": median["rss"],
         "runs": runs,
     }
@@ -221,16 +221,16 @@ def show(report):
     for mode in filter(report.get, MODES):
         sides = report[mode]
         for name, side in sides.items():
-            numbers = [f"{side['texts/s']:,.0f}", f"{side['texts/s of processor time']:,.0f}", f"{side['peak memory'] / 1e6:.0f} MB"]
+            numbers = [f"{side['texts/s']:,.0f}", f"{side['texts per CPU second']:,.0f}", f"{side['peak memory'] / 1e6:.0f} MB"]
             rows.append([f"{mode}, {name}", *numbers])
         ratio = lambda key: sides["attar"][key] / sides["onnxruntime"][key]  # noqa: E731
         rows.append([
             f"{mode}, attar / onnxruntime",
             f"{ratio('texts/s'):.2f}",
-            f"{ratio('texts/s of processor time'):.2f}",
+            f"{ratio('texts per CPU second'):.2f}",
             f"{ratio('peak memory'):.2f}",
         ])
-    common.table(["", "texts/s", "texts/s of processor time", "peak memory"], rows)
+    common.table(["", "texts/s", "texts per CPU second", "peak memory"], rows)
 
 
 def peer(options):
@@ -311,15 +311,15 @@ def arguments():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("f32", "int8"), default="f32")
     parser.add_argument("--text", type=pathlib.Path, help="a text a line, instead of SST-2")
-    parser.add_argument("--model", type=pathlib.Path, help="a model directory, for --flat")
-    parser.add_argument("--flat", type=lambda text: [int(part) for part in text.split(",")], default=[])
+    parser.add_argument("--model", type=pathlib.Path, help="a model directory, for --memory-growth")
+    parser.add_argument("--memory-growth", metavar="LINES", type=lambda text: [int(part) for part in text.split(",")], default=[])
     parser.add_argument("--work", type=pathlib.Path, default=common.ROOT / "target/bench-models", help="where models are kept")
     parser.add_argument("--json", help="write the figures here")
     for name in ("--peer", "--graph", "--tokenizer", "--out"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.model and not options.flat:
-        parser.error("--model goes with --flat: a comparison makes its own models")
+    if options.model and not options.memory_growth:
+        parser.error("--model goes with --memory-growth: a comparison makes its own models")
     return options
 
 

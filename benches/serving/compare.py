@@ -51,15 +51,22 @@ class Server:
         self.name, self.url, self.turns = name, f"http://127.0.0.1:{port}/predict", []
         command = [str(word) for word in command]
         self.process = subprocess.Popen(command, env=os.environ | environment, start_new_session=True)
+        try:
+            self.wait_until_ready(command)
+        except BaseException:
+            self.end()
+            raise
+
+    def wait_until_ready(self, command):
         for _ in range(600):
             try:
                 self.ask("hello")
                 return
             except OSError:
                 if self.process.poll() is not None:
-                    sys.exit(f"{name} ended: {' '.join(command)}")
+                    sys.exit(f"{self.name} ended: {' '.join(command)}")
                 time.sleep(0.1)
-        sys.exit(f"{name} does not answer")
+        sys.exit(f"{self.name} does not answer")
 
     def ask(self, text):
         body = json.dumps({"inputs": text}).encode()
@@ -68,12 +75,12 @@ class Server:
             return json.load(answer)
 
     def usage(self):
-        """Resident megabytes of all its processes, and seconds that they have been on a processor."""
+        """Megabytes of all its processes, where pages that several share count once (Pss), and seconds that they have been on a processor."""
         memory, processor = 0, 0
         for folder in pathlib.Path("/proc").iterdir():
             try:
                 if folder.name.isdigit() and os.getpgid(int(folder.name)) == self.process.pid:
-                    memory += int((folder / "status").read_text().split("VmRSS:")[1].split()[0])
+                    memory += int((folder / "smaps_rollup").read_text().split("\nPss:")[1].split()[0])
                     # The fields after the name, which is in parentheses.
                     fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
                     processor += int(fields[11]) + int(fields[12])
@@ -87,16 +94,21 @@ class Server:
         _, before = self.usage()
         said = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
         turn = json.loads(said.splitlines()[-1])
-        turn["texts"] = turn["requests"] / turn["seconds"]
+        # wrk counts answers of any status as requests; a time-out is among the errors, but no answer.
+        answered = max(0, turn["requests"] - turn["status_errors"])
+        turn["texts"] = answered / turn["seconds"]
         turn["memory"], after = self.usage()
-        turn["processor"] = 1e3 * (after - before) / max(1, turn["requests"])
+        turn["processor"] = 1e3 * (after - before) / max(1, answered)
         self.turns.append(turn)
 
     def median(self, key):
         return statistics.median(turn[key] for turn in self.turns)
 
     def end(self):
-        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass  # It ended by itself.
         self.process.wait()
 
 
@@ -115,8 +127,10 @@ def servers(options):
 
 def main():
     options = arguments()
-    all_servers = list(servers(options))
+    all_servers = []
     try:
+        for server in servers(options):
+            all_servers.append(server)
         compare(options, all_servers)
     finally:
         for server in all_servers:

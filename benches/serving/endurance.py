@@ -6,12 +6,13 @@
 
 FILE has a text a line. Single texts and lists to `/predict`, `/embed` and `/tokenize`, texts that are too long, bodies that are no JSON, clients
 that leave before their answer, the counters, and a reload (SIGHUP) every ten seconds. Exits 1 if an answer has another status than it
-should, or if memory in the last quarter exceeds that of the second by a tenth.
+should or does not come, if a reload is refused or there was none, or if memory in the last quarter exceeds that of the second by a tenth.
 """
 import argparse
 import asyncio
 import collections
 import json
+import math
 import pathlib
 import random
 import signal
@@ -75,6 +76,10 @@ async def client(session, base, draw, end):
         except TimeoutError:
             counts["left early" if patience < 60 else "no answer"] += 1
             wrong["no answer"] += patience == 60
+        except aiohttp.ClientError as error:
+            wrong[type(error).__name__] += 1
+            # A server that is gone refuses at once: without this, clients would only count that.
+            await asyncio.sleep(0.1)
 
 
 async def reloads(process, end):
@@ -89,7 +94,7 @@ async def minutes(process, end):
         await asyncio.sleep(60)
         minute += 1
         all_memory.append(memory(process.pid))
-        cuts = statistics.quantiles(times, n=100)
+        cuts = statistics.quantiles(times, n=100) if len(times) > 1 else [math.nan] * 99
         print(f"minute {minute}: {all_memory[-1]:.1f} MB, {len(times)} answers, p50 {1e3 * cuts[49]:.1f} ms, p99 {1e3 * cuts[98]:.1f} ms, {sum(wrong.values())} wrong", flush=True)
         times.clear()
     return all_memory
@@ -98,23 +103,29 @@ async def minutes(process, end):
 async def main():
     command = [options.attar, "serve", f"student={options.bundle}", "--port", "0", "--source", "off", "--log", "json"]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    # Notes for a person come before the first event.
-    base = next(json.loads(line)["at"] for line in process.stderr if line.startswith("{"))
-    drained = asyncio.get_running_loop().run_in_executor(None, lambda: collections.Counter(json.loads(line)["event"] for line in process.stderr if line.startswith("{")))
-    end = time.monotonic() + 60 * options.minutes
-    connector = aiohttp.TCPConnector(limit=options.connections)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        clients = [client(session, base, random.Random(seed), end) for seed in range(options.connections)]
-        all_memory, *_ = await asyncio.gather(minutes(process, end), reloads(process, end), *clients)
-    process.send_signal(signal.SIGTERM)
-    code = process.wait(60)
-    events = await drained
+    try:
+        # Notes for a person come before the first event.
+        base = next(json.loads(line)["at"] for line in process.stderr if line.startswith("{"))
+        drained = asyncio.get_running_loop().run_in_executor(None, lambda: collections.Counter(json.loads(line)["event"] for line in process.stderr if line.startswith("{")))
+        end = time.monotonic() + 60 * options.minutes
+        connector = aiohttp.TCPConnector(limit=options.connections)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            clients = [client(session, base, random.Random(seed), end) for seed in range(options.connections)]
+            all_memory, *_ = await asyncio.gather(minutes(process, end), reloads(process, end), *clients)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+        events = await drained
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
     print({" ".join(map(str, key)) if isinstance(key, tuple) else key: count for key, count in counts.items()})
     print(f"reloads {events['reloaded']}, refused {events['reload_refused']}; wrong {dict(wrong)}; ended with {code}")
     quarter = max(1, len(all_memory) // 4)
     second, last = statistics.median(all_memory[quarter : 2 * quarter] or all_memory), statistics.median(all_memory[-quarter:])
     print(f"memory: second quarter {second:.1f} MB, last {last:.1f} MB")
-    return 1 if sum(wrong.values()) or code or last > 1.1 * second else 0
+    reloaded = events["reloaded"] > 0 and events["reload_refused"] == 0
+    return 1 if sum(wrong.values()) or code or not reloaded or last > 1.1 * second else 0
 
 
 sys.exit(asyncio.run(main()))

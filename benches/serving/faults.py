@@ -24,6 +24,8 @@ parser.add_argument("--attar", required=True, type=pathlib.Path)
 parser.add_argument("--bundle", required=True, type=pathlib.Path)
 parser.add_argument("--idle", type=int, default=10_000)
 options = parser.parse_args()
+# The p99 of others beside clients that do wrong may be so many times the quiet one: other work on the machine alone can triple it.
+MOST_TIMES = 10
 
 
 def check(what, holds, detail=""):
@@ -90,17 +92,19 @@ def answer(stream):
     return (int(begin.split()[1]), body) if begin else (0, b"")
 
 
-def latency(server, count=100):
-    times = sorted(server.ask("play some jazz")[2] for _ in range(count))
-    return f"p50 {times[count // 2]:.1f} ms, p99 {times[count * 99 // 100]:.1f} ms"
+class Latency:
+    """Milliseconds of answers to one client."""
+
+    def __init__(self, server, count=100):
+        times = sorted(server.ask("play some jazz")[2] for _ in range(count))
+        self.p50, self.p99 = times[count // 2], times[count * 99 // 100]
+
+    def __str__(self):
+        return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms"
 
 
-def idle_connections(server):
-    before, quiet = memory(server.process.pid), latency(server)
-    streams = [server.connect() for _ in range(options.idle)]
-    # All of them were accepted and none was closed: nothing is there to read.
-    beside = latency(server)
-    now = memory(server.process.pid)
+def closed_among(streams):
+    """How many the server has closed; from the others there is nothing to read."""
     closed = 0
     for stream in streams:
         stream.setblocking(False)
@@ -108,26 +112,28 @@ def idle_connections(server):
             closed += stream.recv(1) == b""
         except BlockingIOError:
             pass
-    detail = f"{quiet} before, {beside} beside them; {closed} closed; {before:.0f} MB before, {now:.0f} MB with them"
-    check(f"{options.idle} idle connections", closed == 0, detail)
-    further = []
-    for _ in range(1500):
-        further.append(server.connect())
-    time.sleep(1)
-    refused = 0
-    for stream in further:
-        stream.setblocking(False)
-        try:
-            refused += stream.recv(1) == b""
-        except BlockingIOError:
-            pass
         except ConnectionResetError:
-            refused += 1
+            closed += 1
+    return closed
+
+
+def idle_connections(server):
+    before, quiet = memory(server.process.pid), Latency(server)
+    streams = [server.connect() for _ in range(options.idle)]
+    beside = Latency(server)
+    now = memory(server.process.pid)
+    closed = closed_among(streams)
+    each = 1024 * (now - before) / max(1, options.idle)
+    detail = f"{quiet} before, {beside} beside them; {closed} closed; {before:.0f} MB before, {now:.0f} MB with them, {each:.0f} kB each"
+    check(f"{options.idle} idle connections", closed == 0 and beside.p99 <= MOST_TIMES * quiet.p99, detail)
+    further = [server.connect() for _ in range(1500)]
+    time.sleep(1)
+    refused = closed_among(further)
     check("1,500 more, past the limit", refused >= 500, f"{refused} closed at once")
     for stream in streams + further:
         stream.close()
     time.sleep(1)
-    check("after they left", server.ask("play some jazz")[0] == 200, f"{latency(server)}; {memory(server.process.pid):.0f} MB")
+    check("after they left", server.ask("play some jazz")[0] == 200, f"{Latency(server)}; {memory(server.process.pid):.0f} MB")
 
 
 def half_closed(server):
@@ -143,29 +149,37 @@ def half_closed(server):
                 status = 0
         key = (("whole" if index % 2 else "half"), status)
         statuses[key] = statuses.get(key, 0) + 1
-    wrong = [key for key in statuses if key[0] == "half" and key[1] == 200]
+    # Half a request is refused or closed. Whoever sends a whole one and says no more may be taken for gone, and is closed or answered.
+    expected = {"half": {0, 400}, "whole": {0, 200}}
+    wrong = [key for key in statuses if key[1] not in expected[key[0]]]
     check("300 half-closed connections", not wrong, ", ".join(f"{who} request, status {status}: {n}" for (who, status), n in sorted(statuses.items())))
-    check("others meanwhile", server.ask("play some jazz")[0] == 200, latency(server))
+    check("others meanwhile", server.ask("play some jazz")[0] == 200, str(Latency(server)))
 
 
 def slow_clients(server):
-    whole = head(body_of("play some jazz"))
+    """Clients whose header never ends: a byte each every 100 ms, until the server closes them after 10 s, twice its --timeout."""
+    quiet = Latency(server)
     streams = [server.connect() for _ in range(200)]
-    begin, sent = time.perf_counter(), 0
-    open_ones = list(streams)
-    # A byte of each every 100 ms: the last would come after more than 10 s, which is twice the time of a request.
-    while open_ones and sent < len(whole) - 1 and time.perf_counter() - begin < 30:
-        for stream in list(open_ones):
-            try:
-                stream.sendall(whole[sent : sent + 1])
-            except OSError:
-                open_ones.remove(stream)
-        sent += sent < 60
-        if sent == 60:
-            time.sleep(0.2)
-        time.sleep(0.1)
-    beside = latency(server)
-    check("200 slow clients", True, f"{200 - len(open_ones)} closed within {time.perf_counter() - begin:.0f} s; others {beside}")
+    for stream in streams:
+        stream.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\nslow: ")
+    open_ones, begin = list(streams), time.perf_counter()
+
+    def drip():
+        while open_ones and time.perf_counter() - begin < 30:
+            for stream in list(open_ones):
+                try:
+                    stream.sendall(b"x")
+                except OSError:
+                    open_ones.remove(stream)
+            time.sleep(0.1)
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    beside, still_open = Latency(server), len(open_ones)
+    dripping.join()
+    took = time.perf_counter() - begin
+    detail = f"{200 - len(open_ones)} closed within {took:.0f} s; others {quiet} before, {beside} beside {still_open} of them"
+    check("200 slow clients", not open_ones and still_open > 0 and beside.p99 <= MOST_TIMES * quiet.p99, detail)
     for stream in streams:
         stream.close()
 
@@ -175,8 +189,6 @@ def swapped(server, served, good):
     statuses, stop = {}, threading.Event()
 
     def load():
-        with_keeping = server.connect()
-        with_keeping.close()
         while not stop.is_set():
             status = server.ask("play some jazz")[0]
             statuses[status] = statuses.get(status, 0) + 1
@@ -192,7 +204,7 @@ def swapped(server, served, good):
         check(f"a broken {file} under load", server.wait_for("reload_refused", turn + 1), "refused, the old bundle stays")
         (served / file).write_bytes(whole)
         server.process.send_signal(signal.SIGHUP)
-        check("the whole one again", server.wait_for("reloaded", turn + 1), "taken")
+        check("the whole one again", server.wait_for("reloaded", turn + 1), "accepted")
     stop.set()
     [thread.join() for thread in threads]
     check("answers meanwhile", set(statuses) == {200}, f"{statuses[200]} answers, all with status 200")

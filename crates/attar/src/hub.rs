@@ -1,4 +1,4 @@
-//! Models of the Hugging Face hub: `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, wherever a model directory is named.
+//! Models of the Hugging Face hub: `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, in place of a model directory.
 
 #[cfg(feature = "hub")]
 mod cache;
@@ -6,6 +6,8 @@ mod cache;
 mod fetch;
 #[cfg(feature = "hub")]
 mod files;
+#[cfg(feature = "hub")]
+mod unchecked;
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +64,7 @@ impl HubModel {
 ///
 /// # Errors
 /// As [`HubModel::parse`] and [`HubModel::fetch`].
-pub(crate) fn located(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+pub(crate) fn resolve(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     let name = path.to_str().filter(|path| path.starts_with(HUB_PREFIX));
     name.map(|name| HubModel::parse(name)?.fetch()).transpose()
 }
@@ -70,10 +72,10 @@ pub(crate) fn located(path: &Path) -> anyhow::Result<Option<PathBuf>> {
 /// Replaces names of the hub by directories.
 ///
 /// # Errors
-/// As [`located`].
+/// As [`resolve`].
 pub(crate) fn locate_all<'a>(paths: impl IntoIterator<Item = &'a mut PathBuf>) -> anyhow::Result<()> {
     for path in paths {
-        if let Some(directory) = located(path)? {
+        if let Some(directory) = resolve(path)? {
             *path = directory;
         }
     }
@@ -94,6 +96,6 @@ mod tests {
         {
             assert_eq!(parsed(name), None, "{name}");
         }
-        assert_eq!(located(Path::new("models/bert")).unwrap(), None);
+        assert_eq!(resolve(Path::new("models/bert")).unwrap(), None);
     }
 }

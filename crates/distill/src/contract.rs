@@ -103,7 +103,7 @@ impl Contract {
     /// Reads the contract of a student with its teacher, which have to be these very models ([`identity`]).
     ///
     /// # Errors
-    /// If there is none, it is damaged, of another version or of other weights.
+    /// If there is none, it is damaged, of another version or of other weights, or a number in it is out of range.
     pub fn read(path: &Path, student: &str, teacher: &str) -> Result<Contract, Error> {
         let wrong =
             |problem: String, way_out: &str| Error::RunFile { path: path.into(), problem, way_out: way_out.into() };
@@ -116,6 +116,12 @@ impl Contract {
             serde_json::from_slice(&text).map_err(|e| wrong(format!("not a contract: {e}"), again))?;
         if contract.version != Contract::VERSION {
             return Err(wrong(format!("version {}, expected {}", contract.version, Contract::VERSION), again));
+        }
+        let Contract { requirements: Requirements { min_agreement, confidence_level }, threshold, .. } = &contract;
+        Requirements::new(*min_agreement, *confidence_level).map_err(|error| wrong(error.to_string(), again))?;
+        if !(0.0..=1.0).contains(&threshold.confidence) {
+            let found = threshold.confidence;
+            return Err(wrong(format!("its threshold is {found}, expected a confidence from 0 to 1"), again));
         }
         for (who, found, expected) in [("student", &contract.student, student), ("teacher", &contract.teacher, teacher)]
         {
@@ -162,6 +168,18 @@ mod tests {
         assert!(told("abd").unwrap_err().contains("other weights than those of the student"));
         let other = Contract::read(&path, "abc", "xyy").unwrap_err().to_string();
         assert!(other.contains("other weights than those of the teacher"), "{other}");
+        for confidence in [1.5, -0.1] {
+            let threshold = Threshold { confidence, ..contract.threshold };
+            Contract { threshold, ..contract.clone() }.write(&path).unwrap();
+            let error = told("abc").unwrap_err();
+            assert!(error.contains(&format!("threshold is {confidence}, expected")), "{error}");
+        }
+        for (min_agreement, confidence_level, named) in [(99.0, 0.95, "agreement"), (0.99, 1.0, "confidence level")] {
+            let requirements = Requirements { min_agreement, confidence_level };
+            Contract { requirements, ..contract.clone() }.write(&path).unwrap();
+            let error = told("abc").unwrap_err();
+            assert!(error.contains(&format!("the {named} of a contract is")) && error.contains("again"), "{error}");
+        }
         Contract { version: 2, ..contract }.write(&path).unwrap();
         assert!(told("abc").unwrap_err().contains("version 2, expected 1"));
         std::fs::write(&path, "{}").unwrap();

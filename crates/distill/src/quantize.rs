@@ -27,7 +27,7 @@ use choice::Choice;
 pub use scored_rows::{RowsToScore, ScoredRows, classifier, encode_texts};
 use units::Unit;
 
-/// What is to be done.
+/// Settings of a quantization.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What cards and errors call the quantized model.
@@ -103,7 +103,7 @@ pub struct Report {
     pub parts: Vec<Part>,
 }
 
-/// What the score was, and what became of it.
+/// Scores before and after, held against the loss that is allowed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gate {
     /// The rows.
@@ -130,7 +130,7 @@ pub struct Part {
     /// Error with this part alone quantized: of the answers to the calibration texts, or of the weights without texts.
     pub error_alone: f64,
     /// How it is stored.
-    pub kept_as: String,
+    pub stored_as: String,
     /// How its scales were chosen.
     pub scales: Option<&'static str>,
     /// Why it is stored otherwise than the rest.
@@ -141,7 +141,7 @@ pub struct Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "&'static str")]
 pub enum Why {
-    /// The user wants it.
+    /// Requested by the user.
     Asked,
     /// The score would fall too far.
     HurtsScore,

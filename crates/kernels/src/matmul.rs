@@ -13,5 +13,5 @@ mod tile;
 pub use epilogue::Epilogue;
 pub use float::PackedMatrix;
 pub use integer::PackedInt8;
+pub(crate) use quantized_rows::{Factors, RowRange, Scaling, integer_stride};
 pub use quantized_rows::{QuantizedRows, QuantizedRowsMut, quantize_rows};
-pub(crate) use quantized_rows::{RowRange, Scaling, integer_stride, multiplied};

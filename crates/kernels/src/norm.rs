@@ -3,7 +3,7 @@
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
-use crate::matmul::{QuantizedRowsMut, RowRange, Scaling, integer_stride, multiplied};
+use crate::matmul::{Factors, QuantizedRowsMut, RowRange, Scaling, integer_stride};
 
 /// Gain and bias `[H]` of a layer normalization and its epsilon.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub fn layer_norm(cpu: Cpu, x: RowsMut<'_, f32>, norm: Norm<'_>, quantized: Opti
     }
 }
 
-struct LayerNorm<'a, const FACTORS: bool> {
+struct LayerNorm<'a, const SCALED: bool> {
     x: RowsMut<'a, f32>,
     norm: Norm<'a>,
     quantized: Option<QuantizedRowsMut<'a>>,
@@ -49,7 +49,7 @@ struct LayerNorm<'a, const FACTORS: bool> {
 /// Rows that are processed at a time: the lanes of their sums are reduced in parallel.
 const ROWS_AT_ONCE: usize = Scaling::ROWS;
 
-impl<const FACTORS: bool> Kernel for LayerNorm<'_, FACTORS> {
+impl<const SCALED: bool> Kernel for LayerNorm<'_, SCALED> {
     type Output = ();
 
     #[inline(always)]
@@ -75,7 +75,7 @@ impl<const FACTORS: bool> Kernel for LayerNorm<'_, FACTORS> {
             let factors = quantized.as_ref().map_or(&[][..], |to| to.factors);
             for r in 0..count {
                 let (mean, inverse) = (isa.splat(means[r]), isa.splat(inverses[r]));
-                let range = normalize::<I, FACTORS>(isa, x.row(first + r), mean, inverse, norm, factors);
+                let range = normalize::<I, SCALED>(isa, x.row(first + r), mean, inverse, norm, factors);
                 (lows[r], highs[r]) = (range.low, range.high);
             }
             let Some(to) = &mut quantized else { continue };
@@ -83,7 +83,7 @@ impl<const FACTORS: bool> Kernel for LayerNorm<'_, FACTORS> {
             for r in 0..count {
                 let row = first + r;
                 let bytes = &mut to.bytes[row * stride..][..stride];
-                (to.scales[row], to.offsets[row]) = scaling.quantize::<I, FACTORS>(isa, r, x.row(row), factors, bytes);
+                (to.scales[row], to.offsets[row]) = scaling.quantize::<I, SCALED>(isa, r, x.row(row), factors, bytes);
             }
         }
     }
@@ -120,7 +120,7 @@ fn squares_of<I: Isa>(isa: I, row: &[f32], mean: I::F) -> I::F {
 
 /// Normalizes a row; returns the range of its numbers afterwards, multiplied by the factors of their columns.
 #[inline(always)]
-fn normalize<I: Isa, const FACTORS: bool>(
+fn normalize<I: Isa, const SCALED: bool>(
     isa: I,
     row: &mut [f32],
     mean: I::F,
@@ -128,24 +128,22 @@ fn normalize<I: Isa, const FACTORS: bool>(
     norm: Norm<'_>,
     factors: &[f32],
 ) -> RowRange<I::F> {
-    let mut range = RowRange::new(isa);
+    let (mut range, mut factors) = (RowRange::new(isa), Factors::<SCALED>::new::<I>(factors));
     let (gains, biases) = (norm.gain.chunks_exact(I::LANES), norm.bias.chunks_exact(I::LANES));
     let (last_gain, last_bias) = (isa.load_slice(gains.remainder()), isa.load_slice(biases.remainder()));
     let mut whole = row.chunks_exact_mut(I::LANES);
-    let mut at = 0;
     for (x, (gain, bias)) in (&mut whole).zip(gains.zip(biases)) {
         let d = isa.mul(isa.sub(isa.load_slice(x), mean), inverse);
         let y = isa.fma(d, isa.load_slice(gain), isa.load_slice(bias));
         isa.store_slice(x, y);
-        range.add(isa, multiplied::<I, FACTORS>(isa, y, factors, at, I::LANES));
-        at += I::LANES;
+        range.add(isa, factors.multiply(isa, y));
     }
     let rest = whole.into_remainder();
     if !rest.is_empty() {
         let d = isa.mul(isa.sub(isa.load_slice(rest), mean), inverse);
         let y = isa.fma(d, last_gain, last_bias);
         isa.store_slice(rest, y);
-        range.add_first(isa, rest.len(), multiplied::<I, FACTORS>(isa, y, factors, at, rest.len()));
+        range.add_first(isa, rest.len(), factors.multiply_rest(isa, y));
     }
     range
 }

@@ -2,7 +2,8 @@
 //!
 //! Quantization is symmetric and by rows: a number is `value · scale`, where a row of a matrix (an output of a dense
 //! layer, an entry of an embedding table) has one scale as [`Int8Matrix`], and as [`Int4Matrix`] one or one for each
-//! group of columns. Columns of a dense layer's int8 weight may have scales too, by which its inputs are multiplied. Each tensor has its own [`Storage`], and none has to be quantized.
+//! group of columns. Columns of a dense layer's int8 weight may have scales too, by which the layer's inputs are
+//! multiplied. Each tensor has its own [`Storage`], and none has to be quantized.
 //!
 //! ```
 //! use attar_model::quantized::{QuantizedWeights, ScaleChoice, Storage};

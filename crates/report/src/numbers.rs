@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use attar_text::metrics::Score;
+use attar_text::metrics::{Score, Spread};
 
 /// Shown for what is not known.
 pub(crate) const UNKNOWN: &str = "–";
@@ -26,6 +26,11 @@ pub(crate) fn bytes(bytes: u64) -> String {
 /// `98.2 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// A share and its deviation in percent.
+pub(crate) fn in_percent(share: Spread) -> Spread {
+    Spread { mean: 100.0 * share.mean, deviation: share.deviation.map(|deviation| 100.0 * deviation), ..share }
 }
 
 /// Thousands apart.

@@ -298,6 +298,7 @@ fn each_task_of_a_suite_has_its_charts() {
     report.suites.push(suite);
     let page = report.html();
     well_formed(&page);
+    assert!(page.contains("Bars are standard deviations over seeds."));
     // Of a task whose speed was not measured there is no chart of time.
     let count = |caption: &str| page.matches(&format!("<figcaption>{caption}</figcaption>")).count();
     assert_eq!((count("Score by size"), count("Score by time")), (2, 1));
@@ -305,6 +306,13 @@ fn each_task_of_a_suite_has_its_charts() {
     assert!(page.contains("<h3>CoLA</h3>") && page.contains("81.0 ± 1.4 %"), "{page}");
     let markdown = report.markdown();
     assert!(markdown.contains("### CoLA") && markdown.contains("from 81.0 % (CoLA) to 98.0 %"), "{markdown}");
+    // Of a single seed nothing is a deviation.
+    let of_one = |spread: &mut Option<Spread>| *spread = spread.and_then(|spread| Spread::of(&[spread.mean]));
+    for line in &mut report.suites[0].lines {
+        [&mut line.score, &mut line.kept, &mut line.micros].into_iter().for_each(of_one);
+    }
+    let page = report.html();
+    assert!(!page.contains("standard deviation") && page.contains("Every task"), "{page}");
 }
 
 #[test]

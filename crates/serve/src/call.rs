@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
-use crate::cascade::{self, AuditCounts, Cascade, Terms};
+use crate::cascade::{self, ActiveCascade, AuditCounts, Cascade, Terms};
 use crate::encode::{Source, Truncation, encode};
 use crate::engine::{Job, Material, Outcome, Task};
 use crate::error::{ErrorType, Refusal};
@@ -33,21 +33,40 @@ pub(crate) struct Call {
     tokenization: Duration,
     queue: Duration,
     inference: Duration,
+    /// Whether a client sent its inputs; a teacher's are those of its student again, and count once.
+    is_of_client: bool,
 }
 
 impl Call {
     pub(crate) fn new(server: Arc<Server>, bundle: Arc<Bundle>, begin: Instant) -> Call {
         let zero = Duration::ZERO;
         let (is_batch, inputs, characters, tokens) = (None, 0, 0, 0);
-        let (tokenization, queue, inference) = (zero, zero, zero);
-        Call { server, bundle, begin, is_batch, inputs, characters, tokens, tokenization, queue, inference }
+        let (tokenization, queue, inference, is_of_client) = (zero, zero, zero, true);
+        Call {
+            server,
+            bundle,
+            begin,
+            is_batch,
+            inputs,
+            characters,
+            tokens,
+            tokenization,
+            queue,
+            inference,
+            is_of_client,
+        }
+    }
+
+    /// A call of a cascade's teacher about inputs that its student has computed.
+    fn of_teacher(server: &Arc<Server>, active: &ActiveCascade, begin: Instant) -> Call {
+        Call { is_of_client: false, ..Call::new(Arc::clone(server), Arc::clone(&active.teacher), begin) }
     }
 
     /// Counts the request, and refuses it if it has no inputs or more than one may have.
     pub(crate) fn begin(&mut self, inputs: usize, is_batch: bool) -> Result<(), Refusal> {
         self.is_batch = Some(is_batch);
         self.inputs = inputs;
-        self.server.metrics.begun(is_batch);
+        self.server.metrics.record_request(is_batch);
         let most = self.server.limits.max_inputs;
         match inputs {
             0 => Err(Refusal::new(ErrorType::Empty, "`inputs` cannot be empty")),
@@ -71,15 +90,38 @@ impl Call {
         sources: Vec<Source>,
         truncation: Truncation,
     ) -> Result<Vec<Outcome>, Refusal> {
-        if let Some(inputs) = self.server.metrics.inputs().of(task) {
-            inputs.begun(sources.len());
-        }
+        self.record_inputs(task, sources.len());
+        let (outcomes, timings): (Vec<_>, Vec<_>) =
+            self.compute_timed(task, sources, truncation).await?.into_iter().unzip();
+        self.record_results(task, &timings);
+        Ok(outcomes)
+    }
+
+    /// The same with the time of each, and not counted.
+    async fn compute_timed(
+        &mut self,
+        task: Task,
+        sources: Vec<Source>,
+        truncation: Truncation,
+    ) -> Result<Vec<(Outcome, Timing)>, Refusal> {
         let encodings = self.encode(sources, truncation).await?;
         let material = |encodings: Vec<Encoding>| {
             let tokens = encodings.iter().map(Encoding::len).sum();
             (Material::Sequences(encodings), tokens)
         };
-        self.run(task, encodings.into_iter().map(material).collect()).await
+        self.run_timed(task, encodings.into_iter().map(material).collect()).await
+    }
+
+    fn record_inputs(&self, task: Task, count: usize) {
+        if let Some(inputs) = self.server.metrics.inputs().of(task) {
+            inputs.record_inputs(count);
+        }
+    }
+
+    fn record_results(&self, task: Task, timings: &[Timing]) {
+        if let Some(inputs) = self.server.metrics.inputs().of(task) {
+            timings.iter().for_each(|&timing| inputs.record_success(timing));
+        }
     }
 
     /// Logits of each input, by the bundle that was asked; where it is the student of a cascade and not sure, by its
@@ -95,32 +137,58 @@ impl Call {
             let outcomes = self.compute(Task::Logits, sources, truncation).await?;
             return Ok(outcomes.into_iter().map(Outcome::numbers).collect());
         };
-        let teacher = &active.teacher;
         let target = student.target()?;
-        let own = self.compute(Task::Logits, sources.clone(), truncation).await?;
-        let mut logits: Vec<Vec<f32>> = own.into_iter().map(Outcome::numbers).collect();
-        let is_sure =
-            |row: &Vec<f32>| confidence(target, row).is_some_and(|sure| sure >= active.config.terms.threshold);
-        let unsure: Vec<usize> = (0..logits.len()).filter(|&input| !is_sure(&logits[input])).collect();
-        let audits: Vec<usize> =
-            (0..logits.len()).filter(|&input| is_sure(&logits[input]) && active.is_audited()).collect();
-        if !audits.is_empty() {
-            let answered = audits.iter().map(|&input| (sources[input].clone(), logits[input].clone())).collect();
-            tokio::spawn(audit(Arc::clone(&server), Arc::clone(&student), answered, truncation));
-        }
-        server.metrics.cascaded(&student.name, &student.name, logits.len() - unsure.len());
-        server.metrics.cascaded(&student.name, &teacher.name, unsure.len());
+        self.record_inputs(Task::Logits, sources.len());
+        let own = self.compute_timed(Task::Logits, sources.clone(), truncation).await?;
+        let (mut logits, mut timings): (Vec<Vec<f32>>, Vec<Timing>) =
+            own.into_iter().map(|(outcome, timing)| (outcome.numbers(), timing)).unzip();
+        let threshold = active.config.terms.threshold;
+        let is_sure: Vec<bool> =
+            logits.iter().map(|row| confidence(target, row).is_some_and(|sure| sure >= threshold)).collect();
+        let unsure: Vec<usize> = (0..logits.len()).filter(|&input| !is_sure[input]).collect();
         if !unsure.is_empty() {
             let again = unsure.iter().map(|&input| sources[input].clone()).collect();
-            self.bundle = Arc::clone(teacher);
-            let theirs = self.compute(Task::Logits, again, truncation).await;
-            self.bundle = Arc::clone(&student);
-            for (&input, outcome) in unsure.iter().zip(theirs?) {
-                let row = outcome.numbers();
-                logits[input] = active.order.iter().map(|&place| row[place]).collect();
+            let mut call = Call::of_teacher(&server, active, self.begin);
+            let theirs = call.teacher_logits(active, again, truncation).await?;
+            for (&input, (row, timing)) in unsure.iter().zip(theirs) {
+                logits[input] = row;
+                timings[input] = timings[input].plus(timing);
             }
+            self.tokenization += call.tokenization;
+            // Means over the inputs of this request.
+            self.queue += call.queue * unsure.len() as u32 / logits.len() as u32;
+            self.inference += call.inference * unsure.len() as u32 / logits.len() as u32;
+        }
+        // Only now are there answers to count.
+        self.record_results(Task::Logits, &timings);
+        server.metrics.record_cascade(&student.name, &student.name, logits.len() - unsure.len());
+        server.metrics.record_cascade(&student.name, &active.teacher.name, unsure.len());
+        let audited: Vec<(Source, Vec<f32>)> = sources
+            .into_iter()
+            .zip(&logits)
+            .zip(is_sure)
+            .filter(|(_, is_sure)| *is_sure && active.is_audited())
+            .map(|((source, row), _)| (source, row.clone()))
+            .collect();
+        if !audited.is_empty() {
+            tokio::spawn(audit(server, Arc::clone(&student), audited, truncation));
         }
         Ok(logits)
+    }
+
+    /// A teacher's logits of each input, in the order of the student's labels, with the time of each.
+    async fn teacher_logits(
+        &mut self,
+        active: &ActiveCascade,
+        sources: Vec<Source>,
+        truncation: Truncation,
+    ) -> Result<Vec<(Vec<f32>, Timing)>, Refusal> {
+        let computed = self.compute_timed(Task::Logits, sources, truncation).await?;
+        let ordered = |(outcome, timing): (Outcome, Timing)| {
+            let row = outcome.numbers();
+            (active.teacher_index.iter().map(|&index| row[index]).collect(), timing)
+        };
+        Ok(computed.into_iter().map(ordered).collect())
     }
 
     /// The sequences of each input.
@@ -139,7 +207,9 @@ impl Call {
         let encodings = encoded.await??;
         for encodings in &encodings {
             let tokens = encodings.iter().map(Encoding::len).sum();
-            self.server.metrics.input(tokens);
+            if self.is_of_client {
+                self.server.metrics.record_input(tokens);
+            }
             self.tokens += tokens;
         }
         self.tokenization += begin.elapsed();
@@ -167,7 +237,7 @@ impl Call {
         });
         let counts = counted.await??;
         for &tokens in &counts {
-            self.server.metrics.input(tokens);
+            self.server.metrics.record_input(tokens);
             self.tokens += tokens;
         }
         self.tokenization += begin.elapsed();
@@ -176,6 +246,15 @@ impl Call {
 
     /// Has materials computed, each with its tokens, and waits for all.
     pub(crate) async fn run(&mut self, task: Task, materials: Vec<(Material, usize)>) -> Result<Vec<Outcome>, Refusal> {
+        Ok(self.run_timed(task, materials).await?.into_iter().map(|(outcome, _)| outcome).collect())
+    }
+
+    /// The same with the time of each.
+    async fn run_timed(
+        &mut self,
+        task: Task,
+        materials: Vec<(Material, usize)>,
+    ) -> Result<Vec<(Outcome, Timing)>, Refusal> {
         let count = materials.len() as u32;
         let (begin, tokenization) = (Instant::now(), self.tokenization / count.max(1));
         let (jobs, answers): (Vec<Job>, Vec<_>) = materials
@@ -198,11 +277,9 @@ impl Call {
             let done = answered.map_err(lost)??;
             self.queue += done.queue / count;
             self.inference += done.inference / count;
-            if let Some(inputs) = server.metrics.inputs().of(task) {
-                let total = tokenization + begin.elapsed();
-                inputs.computed(Timing { total, tokenization, queue: done.queue, inference: done.inference });
-            }
-            outcomes.push(done.outcome);
+            let total = tokenization + begin.elapsed();
+            let timing = Timing { total, tokenization, queue: done.queue, inference: done.inference };
+            outcomes.push((done.outcome, timing));
         }
         Ok(outcomes)
     }
@@ -210,7 +287,7 @@ impl Call {
     /// Counts an answer.
     pub(crate) fn answered(&self) {
         if let Some(is_batch) = self.is_batch {
-            self.server.metrics.answered(is_batch, self.timing());
+            self.server.metrics.record_success(is_batch, self.timing());
         }
     }
 
@@ -265,16 +342,14 @@ async fn audit(server: Arc<Server>, student: Arc<Bundle>, answered: Vec<(Source,
     let Some(active) = student.cascade.get() else { return };
     let Ok(target) = student.target() else { return };
     let (sources, own): (Vec<Source>, Vec<Vec<f32>>) = answered.into_iter().unzip();
-    let mut call = Call::new(Arc::clone(&server), Arc::clone(&active.teacher), Instant::now());
-    let Ok(theirs) = call.compute(Task::Logits, sources, truncation).await else { return };
-    for (own, outcome) in own.iter().zip(theirs) {
-        let row = outcome.numbers();
-        let row: Vec<f32> = active.order.iter().map(|&place| row[place]).collect();
+    let mut call = Call::of_teacher(&server, active, Instant::now());
+    let Ok(theirs) = call.teacher_logits(active, sources, truncation).await else { return };
+    for (own, (row, _)) in own.iter().zip(theirs) {
         let agrees = cascade::same_answer(target, own, &row);
-        server.metrics.audited(&student.name, agrees);
-        if let Some(AuditCounts { audits, agreed }) = active.audited(agrees) {
-            let Cascade { student, teacher, terms: Terms { promised, .. }, .. } = active.config.clone();
-            (server.on_event)(&Event::Drift { student, teacher, audits, agreed, expected: promised });
+        server.metrics.record_audit(&student.name, agrees);
+        if let Some(AuditCounts { audits, agreed }) = active.record_audit(agrees) {
+            let Cascade { student, teacher, terms: Terms { min_agreement, .. }, .. } = active.config.clone();
+            (server.on_event)(&Event::Drift { student, teacher, audits, agreed, min_agreement });
         }
     }
 }

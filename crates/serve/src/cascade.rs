@@ -4,7 +4,7 @@
 //! now is watched: of the answers that the student gives alone, one in so many is put to its teacher too, beside the request,
 //! and what both say is counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use attar_model::Target;
 use crate::bundle::Bundle;
 use crate::error::ServeError;
 
-/// Audits after which a drift is told at the earliest, and between two that are told.
-const LEAST_AUDITS: u64 = 100;
-/// Audits of which the older half is forgotten, so that a change shows however long the server has run.
-const MOST_AUDITS: u64 = 2000;
+/// Drift is tested every this many audits.
+const AUDITS_PER_TEST: u64 = 100;
+/// The latest audits that drift is tested over, so that a change shows however long the server has run.
+const WINDOW: usize = 2000;
 
 /// Two bundles of a server that answer together.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct Cascade {
     /// Share of its answers that are asked of the teacher too, from 0 to 1.
     pub audit_share: f64,
     /// Reads the contract again; without it the models of a cascade are not read again.
-    pub renew: Option<RenewTerms>,
+    pub read_terms: Option<ReadTerms>,
 }
 
 /// What a contract says of where a student may answer.
@@ -40,26 +40,26 @@ pub struct Terms {
     /// The student answers where its confidence ([`attar_runtime::confidence`]) is at least this.
     pub threshold: f64,
     /// Share of its answers that the contract promises to be the teacher's.
-    pub promised: f64,
+    pub min_agreement: f64,
 }
 
 /// Reads the contract of two models again, and says what is wrong where it is not about the models that lie on the disk now.
 #[derive(Clone)]
-pub struct RenewTerms(pub Arc<dyn Fn() -> Result<Terms, String> + Send + Sync>);
+pub struct ReadTerms(pub Arc<dyn Fn() -> Result<Terms, String> + Send + Sync>);
 
-impl fmt::Debug for RenewTerms {
+impl fmt::Debug for ReadTerms {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("RenewTerms")
+        formatter.write_str("ReadTerms")
     }
 }
 
 impl Cascade {
     /// The same with the terms of its contract as it is now.
-    pub(crate) fn renewed(&self) -> Result<Cascade, ServeError> {
-        let Some(renew) = &self.renew else {
+    pub(crate) fn with_current_terms(&self) -> Result<Cascade, ServeError> {
+        let Some(read) = &self.read_terms else {
             return Err(self.refused("the terms of its contract are fixed: start the server again".into()));
         };
-        Ok(Cascade { terms: (renew.0)().map_err(|problem| self.refused(problem))?, ..self.clone() })
+        Ok(Cascade { terms: (read.0)().map_err(|problem| self.refused(problem))?, ..self.clone() })
     }
 
     pub(crate) fn refused(&self, problem: String) -> ServeError {
@@ -73,7 +73,7 @@ pub(crate) struct ActiveCascade {
     pub(crate) config: Cascade,
     pub(crate) teacher: Arc<Bundle>,
     /// For each label of the student its place among the teacher's.
-    pub(crate) order: Vec<usize>,
+    pub(crate) teacher_index: Vec<usize>,
     audits: Audits,
 }
 
@@ -81,13 +81,23 @@ pub(crate) struct ActiveCascade {
 #[derive(Debug)]
 pub(crate) struct Audits {
     share: f64,
-    promised: f64,
+    min_agreement: f64,
     /// Answers of the student alone so far.
     student_answers: AtomicU64,
-    recent: Mutex<AuditCounts>,
+    recent: Mutex<RecentAudits>,
 }
 
-/// Counts over at most the last 2,000 audits.
+/// The latest [`WINDOW`] audits.
+#[derive(Debug, Default)]
+struct RecentAudits {
+    /// Whether both said the same, the oldest first.
+    agrees: VecDeque<bool>,
+    agreed: u64,
+    /// All audits so far.
+    total: u64,
+}
+
+/// Counts over the latest audits, [`WINDOW`] at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct AuditCounts {
     pub(crate) audits: u64,
@@ -101,14 +111,14 @@ impl ActiveCascade {
     }
 
     /// Counts an audit; a drift where there is one.
-    pub(crate) fn audited(&self, agrees: bool) -> Option<AuditCounts> {
-        self.audits.count(agrees)
+    pub(crate) fn record_audit(&self, agrees: bool) -> Option<AuditCounts> {
+        self.audits.record(agrees)
     }
 }
 
 impl Audits {
-    fn new(share: f64, promised: f64) -> Audits {
-        Audits { share, promised, student_answers: AtomicU64::new(0), recent: Mutex::default() }
+    fn new(share: f64, min_agreement: f64) -> Audits {
+        Audits { share, min_agreement, student_answers: AtomicU64::new(0), recent: Mutex::default() }
     }
 
     /// Whether one more answer of the student is to be audited: evenly, so that the share is kept in any stretch.
@@ -117,31 +127,33 @@ impl Audits {
         (before * self.share).floor() < ((before + 1.0) * self.share).floor()
     }
 
-    /// Counts an audit. A drift is told where so few of the recent ones agree that with the agreed share it would happen once in
-    /// a million looks.
-    fn count(&self, agrees: bool) -> Option<AuditCounts> {
+    /// Counts an audit. A drift is told where so few of the latest ones agree that with the agreed share it would happen once in
+    /// a million tests.
+    fn record(&self, agrees: bool) -> Option<AuditCounts> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.audits += 1;
-        recent.agreed += u64::from(agrees);
-        let seen = *recent;
-        if seen.audits >= MOST_AUDITS {
-            *recent = AuditCounts { audits: seen.audits / 2, agreed: seen.agreed.div_ceil(2) };
+        if recent.agrees.len() == WINDOW {
+            let oldest = recent.agrees.pop_front();
+            recent.agreed -= u64::from(oldest == Some(true));
         }
-        let is_looked_at = seen.audits.is_multiple_of(LEAST_AUDITS);
-        (is_looked_at && has_drifted(seen.audits, seen.agreed, self.promised)).then_some(seen)
+        recent.agrees.push_back(agrees);
+        recent.agreed += u64::from(agrees);
+        recent.total += 1;
+        let counts = AuditCounts { audits: recent.agrees.len() as u64, agreed: recent.agreed };
+        let is_tested = recent.total.is_multiple_of(AUDITS_PER_TEST);
+        (is_tested && has_drifted(counts, self.min_agreement)).then_some(counts)
     }
 }
 
 /// By Hoeffding's inequality in its sharp form: the probability of a share of at most `agreed / audits` is at most
-/// `exp(-audits · KL(agreed / audits, agree))` where the true share is `agree`.
-fn has_drifted(audits: u64, agreed: u64, agree: f64) -> bool {
+/// `exp(-audits · KL(agreed / audits, min_agreement))` where the true share is `min_agreement`.
+fn has_drifted(AuditCounts { audits, agreed }: AuditCounts, min_agreement: f64) -> bool {
     const RARE: f64 = 1e-6;
     let share = agreed as f64 / audits as f64;
-    if share >= agree {
+    if share >= min_agreement {
         return false;
     }
     let part = |p: f64, q: f64| if p == 0.0 { 0.0 } else { p * (p / q).ln() };
-    let divergence = part(share, agree) + part(1.0 - share, 1.0 - agree);
+    let divergence = part(share, min_agreement) + part(1.0 - share, 1.0 - min_agreement);
     (-(audits as f64) * divergence).exp() < RARE
 }
 
@@ -154,9 +166,9 @@ pub(crate) fn connect(cascade: Cascade, bundles: &[Arc<Bundle>]) -> Result<(), S
         })
     };
     let (student, teacher) = (find(&cascade.student)?, Arc::clone(find(&cascade.teacher)?));
-    let order = order(student, &teacher).map_err(|problem| cascade.refused(problem))?;
-    let audits = Audits::new(cascade.audit_share, cascade.terms.promised);
-    let active = ActiveCascade { config: cascade, teacher, order, audits };
+    let teacher_index = teacher_index(student, &teacher).map_err(|problem| cascade.refused(problem))?;
+    let audits = Audits::new(cascade.audit_share, cascade.terms.min_agreement);
+    let active = ActiveCascade { config: cascade, teacher, teacher_index, audits };
     student
         .cascade
         .set(active)
@@ -180,7 +192,7 @@ pub(crate) fn check(all: &[Cascade]) -> Result<(), ServeError> {
 }
 
 /// For each label of the student its place among the teacher's.
-fn order(student: &Bundle, teacher: &Bundle) -> Result<Vec<usize>, String> {
+fn teacher_index(student: &Bundle, teacher: &Bundle) -> Result<Vec<usize>, String> {
     let labels = |bundle: &Bundle| match bundle.target() {
         Ok(Target::Labels(labels)) => Ok((false, labels.clone())),
         Ok(Target::MultiLabel(labels)) => Ok((true, labels.clone())),
@@ -217,33 +229,43 @@ fn largest(row: &[f32]) -> usize {
 mod tests {
     use super::*;
 
-    fn active(share: f64) -> Audits {
+    fn audits(share: f64) -> Audits {
         Audits::new(share, 0.99)
     }
 
     #[test]
     fn a_share_of_answers_is_audited() {
-        for (audit, expected) in [(0.0, 0), (0.01, 10), (0.25, 250), (1.0, 1000)] {
-            let active = active(audit);
-            assert_eq!((0..1000).filter(|_| active.is_next()).count(), expected, "{audit}");
+        for (share, expected) in [(0.0, 0), (0.01, 10), (0.25, 250), (1.0, 1000)] {
+            let audits = audits(share);
+            assert_eq!((0..1000).filter(|_| audits.is_next()).count(), expected, "{share}");
         }
     }
 
     #[test]
     fn drift_is_told_when_chance_cannot_explain_it() {
         // 99 of 100 is as agreed.
-        let steady = active(1.0);
-        assert!((0..10_000).all(|audit| steady.count(audit % 100 != 0).is_none()));
+        let steady = audits(1.0);
+        assert!((0..10_000).all(|audit| steady.record(audit % 100 != 0).is_none()));
         // A change shows soon however long it went well.
-        let later = (0..1000).position(|audit| steady.count(audit % 5 != 0).is_some());
+        let later = (0..1000).position(|audit| steady.record(audit % 5 != 0).is_some());
         assert!(later.is_some_and(|audits| audits < 300), "{later:?}");
         // 90 of 100 is not.
-        let drifting = active(1.0);
-        let told: Vec<AuditCounts> = (0..300).filter_map(|audit| drifting.count(audit % 10 != 0)).collect();
+        let drifting = audits(1.0);
+        let told: Vec<AuditCounts> = (0..300).filter_map(|audit| drifting.record(audit % 10 != 0)).collect();
         assert_eq!(told[0], AuditCounts { audits: 100, agreed: 90 });
         assert_eq!(told.len(), 3);
-        assert!(!has_drifted(100, 98, 0.99), "two in a hundred happen");
-        assert!(has_drifted(100, 0, 0.99));
+        assert!(!has_drifted(AuditCounts { audits: 100, agreed: 98 }, 0.99), "two in a hundred happen");
+        assert!(has_drifted(AuditCounts { audits: 100, agreed: 0 }, 0.99));
+    }
+
+    #[test]
+    fn drift_is_tested_over_the_latest_audits_alone() {
+        let audits = audits(1.0);
+        (0..5000).for_each(|_| _ = audits.record(false));
+        let told: Vec<AuditCounts> = (0..WINDOW).filter_map(|_| audits.record(true)).collect();
+        // All but the last 100 of 2,000 agree, and after those all do.
+        assert_eq!(told.last(), Some(&AuditCounts { audits: 2000, agreed: 1900 }));
+        assert!((0..5000).all(|_| audits.record(true).is_none()));
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Engine {
         let offered = state.queue.offer(self.shared.start.elapsed(), &(bundle, task), texts);
         let waiting = state.queue.len();
         drop(state);
-        self.shared.metrics.queue(waiting);
+        self.shared.metrics.record_queue(waiting);
         self.shared.changed.notify_one();
         offered.map_err(|_| {
             let said = format!("{waiting} texts wait already: come back later, or send fewer at a time");
@@ -209,7 +209,7 @@ impl Shared {
             };
             let Some(name) = batch.first().map(|(job, _)| job.bundle.name.clone()) else { continue };
             let tokens = batch.iter().map(|(job, _)| job.tokens).sum();
-            self.metrics.batch(&name, batch.len(), tokens);
+            self.metrics.record_batch(&name, batch.len(), tokens);
             energy.computes(&name);
             let begin = Instant::now();
             let outcomes = catch_unwind(AssertUnwindSafe(|| compute_all(session, task, &batch)));
@@ -247,7 +247,7 @@ impl Shared {
             let is_closing = state.is_closing;
             let skips_waiting = is_closing || state.skips_waiting;
             let next = state.queue.next(self.start.elapsed(), skips_waiting);
-            self.metrics.queue(state.queue.len());
+            self.metrics.record_queue(state.queue.len());
             let patience = match next {
                 Next::Batch(key, batch) => return Some((key, batch)),
                 Next::Empty if is_closing => return None,

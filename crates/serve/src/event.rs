@@ -63,12 +63,12 @@ pub enum Event {
         student: String,
         /// Its teacher.
         teacher: String,
-        /// Answers that were put to both lately.
+        /// The latest answers that were put to both, 2,000 at most.
         audits: u64,
         /// Those that were the same.
         agreed: u64,
         /// The share that the contract promises.
-        expected: f64,
+        min_agreement: f64,
     },
     /// Something about a bundle that its operator should know.
     Note {

@@ -59,7 +59,7 @@ mod tls;
 
 pub use batch::BatchPolicy;
 pub use bundle::NamedBundle;
-pub use cascade::{Cascade, RenewTerms, Terms};
+pub use cascade::{Cascade, ReadTerms, Terms};
 pub use counters::serve_counters;
 pub use error::{ErrorResponse, ErrorType, ServeError};
 pub use event::{Event, EventHandler};

@@ -27,9 +27,9 @@ type Labels = Vec<(&'static str, String)>;
 pub(crate) struct Metrics {
     registry: Registry,
     energy: LastReading,
-    count: Family<Labels, Plain>,
-    success: Family<Labels, Plain>,
-    failure: Family<Labels, Plain>,
+    count: Family<Labels, UnsuffixedCounter>,
+    success: Family<Labels, UnsuffixedCounter>,
+    failure: Family<Labels, UnsuffixedCounter>,
     inputs: InputsByKind,
     duration: Histogram,
     tokenization: Histogram,
@@ -55,6 +55,18 @@ pub(crate) struct Timing {
     pub(crate) tokenization: Duration,
     pub(crate) queue: Duration,
     pub(crate) inference: Duration,
+}
+
+impl Timing {
+    /// The time of two computations, one after the other.
+    pub(crate) fn plus(self, other: Timing) -> Timing {
+        Timing {
+            total: self.total + other.total,
+            tokenization: self.tokenization + other.tokenization,
+            queue: self.queue + other.queue,
+            inference: self.inference + other.inference,
+        }
+    }
 }
 
 impl Metrics {
@@ -127,12 +139,12 @@ impl Metrics {
     }
 
     /// A request with one input or several came.
-    pub(crate) fn begun(&self, is_batch: bool) {
+    pub(crate) fn record_request(&self, is_batch: bool) {
         self.count.get_or_create(&method(is_batch)).0.inc();
     }
 
     /// A request was answered.
-    pub(crate) fn answered(&self, is_batch: bool, timing: Timing) {
+    pub(crate) fn record_success(&self, is_batch: bool, timing: Timing) {
         self.success.get_or_create(&method(is_batch)).0.inc();
         for (histogram, time) in [
             (&self.duration, timing.total),
@@ -145,18 +157,18 @@ impl Metrics {
     }
 
     /// A request was refused.
-    pub(crate) fn refused(&self, kind: &str) {
+    pub(crate) fn record_refusal(&self, kind: &str) {
         self.failure.get_or_create(&vec![("err", kind.to_owned())]).0.inc();
     }
 
     /// A request has its answer, of whatever kind.
-    pub(crate) fn request(&self, route: &str, bundle: &str, status: u16) {
+    pub(crate) fn record_answer(&self, route: &str, bundle: &str, status: u16) {
         let labels = vec![("route", route.to_owned()), ("bundle", bundle.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
     }
 
     /// An input has so many tokens.
-    pub(crate) fn input(&self, tokens: usize) {
+    pub(crate) fn record_input(&self, tokens: usize) {
         self.input_length.observe(tokens as f64);
     }
 
@@ -166,7 +178,7 @@ impl Metrics {
     }
 
     /// A batch is about to be computed.
-    pub(crate) fn batch(&self, bundle: &str, texts: usize, tokens: usize) {
+    pub(crate) fn record_batch(&self, bundle: &str, texts: usize, tokens: usize) {
         self.batch_size.observe(texts as f64);
         self.batch_tokens.observe(tokens as f64);
         let labels = vec![("bundle", bundle.to_owned())];
@@ -175,28 +187,28 @@ impl Metrics {
     }
 
     /// So many inputs wait.
-    pub(crate) fn queue(&self, waiting: usize) {
+    pub(crate) fn record_queue(&self, waiting: usize) {
         self.queue_size.set(waiting as i64);
     }
 
     /// A bundle was read again, or refused.
-    pub(crate) fn reloaded(&self, bundle: &str, is_taken: bool) {
-        self.reloads.get_or_create(&vec![("bundle", bundle.to_owned()), outcome(is_taken)]).inc();
+    pub(crate) fn record_reload(&self, bundle: &str, is_accepted: bool) {
+        self.reloads.get_or_create(&vec![("bundle", bundle.to_owned()), outcome(is_accepted)]).inc();
     }
 
     /// The certificate was read again, or refused.
-    pub(crate) fn certificate_reloaded(&self, is_taken: bool) {
-        self.certificate_reloads.get_or_create(&vec![outcome(is_taken)]).inc();
+    pub(crate) fn record_certificate_reload(&self, is_accepted: bool) {
+        self.certificate_reloads.get_or_create(&vec![outcome(is_accepted)]).inc();
     }
 
     /// Inputs of a cascade were answered by one of its bundles.
-    pub(crate) fn cascaded(&self, student: &str, answered_by: &str, inputs: usize) {
+    pub(crate) fn record_cascade(&self, student: &str, answered_by: &str, inputs: usize) {
         let labels = vec![("student", student.to_owned()), ("answered_by", answered_by.to_owned())];
         self.cascade.get_or_create(&labels).inc_by(inputs as u64);
     }
 
     /// An answer of a cascade's student was held against its teacher's.
-    pub(crate) fn audited(&self, student: &str, agrees: bool) {
+    pub(crate) fn record_audit(&self, student: &str, agrees: bool) {
         let labels = vec![("student", student.to_owned()), ("agreed", agrees.to_string())];
         self.audits.get_or_create(&labels).inc();
     }
@@ -230,8 +242,8 @@ fn times() -> Histogram {
     }))
 }
 
-fn outcome(is_taken: bool) -> (&'static str, String) {
-    ("outcome", if is_taken { "taken" } else { "refused" }.to_owned())
+fn outcome(is_accepted: bool) -> (&'static str, String) {
+    ("outcome", if is_accepted { "accepted" } else { "refused" }.to_owned())
 }
 
 fn method(is_batch: bool) -> Labels {
@@ -241,9 +253,9 @@ fn method(is_batch: bool) -> Labels {
 /// A count without the ending `_total` that OpenMetrics wants of counters, so that a name is the one that dashboards of
 /// text-embeddings-inference ask for.
 #[derive(Debug, Clone, Default)]
-struct Plain(Counter);
+struct UnsuffixedCounter(Counter);
 
-impl EncodeMetric for Plain {
+impl EncodeMetric for UnsuffixedCounter {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         encoder.encode_gauge(&self.0.get())
     }
@@ -253,7 +265,7 @@ impl EncodeMetric for Plain {
     }
 }
 
-impl TypedMetric for Plain {
+impl TypedMetric for UnsuffixedCounter {
     const TYPE: MetricType = MetricType::Unknown;
 }
 

@@ -31,7 +31,7 @@ impl Server {
     /// Reads everything again, one part after the other; each part that cannot be read keeps its former state. What was
     /// accepted before is answered by the weights that it was accepted for.
     pub(crate) async fn reload_all(self: &Arc<Self>) -> Vec<Outcome> {
-        let _alone = self.reload.lock().await;
+        let _guard = self.reload.lock().await;
         let mut outcomes = Vec::new();
         for group in groups(&self.named, &self.cascades) {
             let named: Vec<NamedBundle> = group.iter().map(|&index| self.named[index].clone()).collect();
@@ -47,7 +47,7 @@ impl Server {
                 Err(_) => Some("loading it failed".to_owned()),
             };
             for bundle in names {
-                self.metrics.reloaded(&bundle, error.is_none());
+                self.metrics.record_reload(&bundle, error.is_none());
                 (self.on_event)(&match &error {
                     None => Event::Reloaded { bundle: bundle.clone() },
                     Some(error) => Event::ReloadRefused { bundle: bundle.clone(), error: error.clone() },
@@ -69,7 +69,7 @@ impl Server {
 
     fn reload_certificate(&self) -> Option<Outcome> {
         let error = self.certificate.as_ref()?.reload().err().map(|error| error.to_string());
-        self.metrics.certificate_reloaded(error.is_none());
+        self.metrics.record_certificate_reload(error.is_none());
         (self.on_event)(&match &error {
             None => Event::CertificateReloaded,
             Some(error) => Event::CertificateRefused { error: error.clone() },
@@ -80,22 +80,22 @@ impl Server {
 
 /// Places of bundles that are read again together: those that cascades connect.
 fn groups(named: &[NamedBundle], cascades: &[Cascade]) -> Vec<Vec<usize>> {
-    let mut first: Vec<usize> = (0..named.len()).collect();
+    let mut group_of: Vec<usize> = (0..named.len()).collect();
     let place = |name: &str| named.iter().position(|bundle| bundle.name == name);
     for (student, teacher) in cascades.iter().filter_map(|c| Some((place(&c.student)?, place(&c.teacher)?))) {
-        let (kept, joined) = (first[student].min(first[teacher]), first[student].max(first[teacher]));
-        first.iter_mut().filter(|of| **of == joined).for_each(|of| *of = kept);
+        let (kept, joined) = (group_of[student].min(group_of[teacher]), group_of[student].max(group_of[teacher]));
+        group_of.iter_mut().filter(|group| **group == joined).for_each(|group| *group = kept);
     }
-    let members = |group: usize| (0..named.len()).filter(|&index| first[index] == group).collect::<Vec<_>>();
+    let members = |group: usize| (0..named.len()).filter(|&index| group_of[index] == group).collect::<Vec<_>>();
     (0..named.len()).map(members).filter(|members| !members.is_empty()).collect()
 }
 
 /// Loads bundles that belong together, with the terms of their contracts as they are now.
 fn load(named: &[NamedBundle], cascades: &[Cascade]) -> Result<Vec<(Arc<Bundle>, Session)>, ServeError> {
-    let before = cascades.iter().map(Cascade::renewed).collect::<Result<Vec<_>, _>>()?;
+    let before = cascades.iter().map(Cascade::with_current_terms).collect::<Result<Vec<_>, _>>()?;
     let fresh = named.iter().map(Bundle::load).collect::<Result<Vec<_>, _>>()?;
     // The files may have been replaced while they were read.
-    let after = cascades.iter().map(Cascade::renewed).collect::<Result<Vec<_>, _>>()?;
+    let after = cascades.iter().map(Cascade::with_current_terms).collect::<Result<Vec<_>, _>>()?;
     if let Some((changed, _)) = before.iter().zip(&after).find(|(before, after)| before.terms != after.terms) {
         return Err(changed.refused("its contract changed while it was read: reload again".into()));
     }
@@ -120,9 +120,9 @@ mod tests {
         let cascade = |student: &str, teacher: &str| Cascade {
             student: student.into(),
             teacher: teacher.into(),
-            terms: Terms { threshold: 0.9, promised: 0.99 },
+            terms: Terms { threshold: 0.9, min_agreement: 0.99 },
             audit_share: 0.0,
-            renew: None,
+            read_terms: None,
         };
         let named: Vec<NamedBundle> = ["a", "b", "c", "d", "e"].map(bundle).to_vec();
         assert_eq!(groups(&named, &[]), [[0], [1], [2], [3], [4]]);

@@ -56,13 +56,13 @@ pub(crate) async fn respond<R: Route>(
     let response = match answered {
         Ok(response) => response,
         Err(refusal) => {
-            server.metrics.refused(refusal.kind());
+            server.metrics.record_refusal(refusal.kind());
             refusal.response(R::IS_OPENAI)
         }
     };
     let status = response.status().as_u16();
     let bundle = call.as_ref().map_or_else(String::new, |call| call.bundle.name.clone());
-    server.metrics.request(R::PATH, &bundle, status);
+    server.metrics.record_answer(R::PATH, &bundle, status);
     let timing = call.as_ref().map(Call::timing).unwrap_or_default();
     (server.on_event)(&Event::Request {
         route: R::PATH,

@@ -132,7 +132,7 @@ async fn authorize(State(server): State<Arc<Server>>, mut request: Request, next
             next.run(request).await
         }
         Err(refusal) => {
-            server.metrics.refused(refusal.kind());
+            server.metrics.record_refusal(refusal.kind());
             let is_openai = request.uri().path().ends_with("/embeddings");
             refusal.response(is_openai)
         }

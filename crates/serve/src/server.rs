@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::routes;
 use crate::signals::{Hangups, shutdown};
 #[cfg(feature = "tls")]
-use crate::tls::Secured;
+use crate::tls::TlsListener;
 use crate::tls::{Certificate, TlsFiles};
 
 /// How a server is run.
@@ -259,7 +259,7 @@ impl Server {
                     None => axum::serve(Limited::new(listener, limits), app).with_graceful_shutdown(end).await,
                     #[cfg(feature = "tls")]
                     Some(certificate) => {
-                        let listener = Limited::new(Secured::new(listener, certificate), limits);
+                        let listener = Limited::new(TlsListener::new(listener, certificate), limits);
                         axum::serve(listener, app).with_graceful_shutdown(end).await
                     }
                     #[cfg(not(feature = "tls"))]

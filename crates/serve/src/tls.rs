@@ -15,13 +15,13 @@ pub struct TlsFiles {
 }
 
 #[cfg(feature = "tls")]
-pub(crate) use secured::{Certificate, Secured};
+pub(crate) use enabled::{Certificate, TlsListener};
 
 #[cfg(not(feature = "tls"))]
-pub(crate) use missing::Certificate;
+pub(crate) use disabled::Certificate;
 
 #[cfg(not(feature = "tls"))]
-mod missing {
+mod disabled {
     use super::TlsFiles;
     use crate::error::ServeError;
 
@@ -41,7 +41,7 @@ mod missing {
 }
 
 #[cfg(feature = "tls")]
-mod secured {
+mod enabled {
     use std::fmt::Display;
     use std::io::{self, ErrorKind};
     use std::path::Path;
@@ -53,10 +53,10 @@ mod secured {
     use axum::serve::Listener;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
     use tokio::time::{Instant, Sleep, sleep_until};
-    use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::crypto::ring;
     use tokio_rustls::rustls::pki_types::pem::PemObject;
     use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::rustls::{Error, ServerConfig};
     use tokio_rustls::server::TlsStream;
     use tokio_rustls::{Accept, TlsAcceptor};
 
@@ -64,7 +64,7 @@ mod secured {
     use crate::error::ServeError;
 
     /// From the opening of a connection to the end of its handshake.
-    const HANDSHAKE: Duration = Duration::from_secs(10);
+    const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// The certificate that new connections are secured with.
     #[derive(Debug)]
@@ -109,31 +109,34 @@ mod secured {
             .with_safe_default_protocol_versions()
             .map(|builder| builder.with_no_client_auth())
             .and_then(|builder| builder.with_single_cert(chain, secret));
-        let mut config = config.map_err(wrong(key, "expected the private key of the certificate"))?;
+        let mut config = config.map_err(|error| match error {
+            Error::InvalidCertificate(_) => wrong(certificate, expected)(error),
+            _ => wrong(key, "expected the private key of the certificate")(error),
+        })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
 
     /// A listener whose connections are encrypted.
     #[derive(Debug)]
-    pub(crate) struct Secured<L> {
+    pub(crate) struct TlsListener<L> {
         listener: L,
         certificate: Arc<Certificate>,
     }
 
-    impl<L> Secured<L> {
+    impl<L> TlsListener<L> {
         pub(crate) fn new(listener: L, certificate: Arc<Certificate>) -> Self {
             Self { listener, certificate }
         }
     }
 
-    impl<L: Listener> Listener for Secured<L> {
+    impl<L: Listener> Listener for TlsListener<L> {
         type Io = Stream<L::Io>;
         type Addr = L::Addr;
 
         async fn accept(&mut self) -> (Stream<L::Io>, L::Addr) {
             let (stream, address) = self.listener.accept().await;
-            let deadline = Box::pin(sleep_until(Instant::now() + HANDSHAKE));
+            let deadline = Box::pin(sleep_until(Instant::now() + HANDSHAKE_TIMEOUT));
             let accept = Box::new(self.certificate.acceptor().accept(stream));
             (Stream::Handshake(accept, deadline), address)
         }
@@ -151,7 +154,7 @@ mod secured {
 
     impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         /// The connection once its handshake is over.
-        fn open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<S>>>> {
+        fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<S>>>> {
             if let Stream::Handshake(accept, deadline) = self {
                 if deadline.as_mut().poll(context).is_ready() {
                     return Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the handshake took too long")));
@@ -171,13 +174,13 @@ mod secured {
             context: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            ready!(self.open(context))?.poll_read(context, buffer)
+            ready!(self.poll_handshake(context))?.poll_read(context, buffer)
         }
     }
 
     impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            ready!(self.open(context))?.poll_write(context, bytes)
+            ready!(self.poll_handshake(context))?.poll_write(context, bytes)
         }
 
         fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -191,7 +194,7 @@ mod secured {
         fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
             match &mut *self {
                 Stream::Open(stream) => Pin::new(&mut **stream).poll_shutdown(context),
-                // Nobody to take leave of; the connection closes when it is dropped.
+                // No TLS session yet, so no close_notify; the connection closes when it is dropped.
                 Stream::Handshake(..) => Poll::Ready(Ok(())),
             }
         }

@@ -146,7 +146,30 @@ fn columns_that_are_not_there_or_no_text_are_refused() {
     assert!(refused(&path, &[name("labels")]).contains("lists of strings for several labels"));
     let two = RecordBatch::try_from_iter([("text", strings(|_| "a".into())), ("text", strings(|_| "b".into()))]);
     let path = arrow(folder.path(), "twice.arrow", None, &two.unwrap());
-    assert!(refused(&path, &[name("text")]).contains("both named \"text\""));
+    let expected = "columns 1 and 2 are both named \"text\"; rename one";
+    for column in [name("text"), Column::Number(2)] {
+        let told = refused(&path, &[column]);
+        assert!(told.contains(expected), "{told}");
+    }
+    let told = as_json_lines(&path, Format::Auto).map(|_| ()).unwrap_err().to_string();
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn a_compressed_column_of_more_than_two_gibibytes_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "turn on the lights ".repeat(1000);
+    let batch = RecordBatch::try_from_iter([("text", Arc::new(StringArray::from(vec![text.clone()])) as ArrayRef)]);
+    let path = arrow(folder.path(), "rows.arrow", Some(CompressionType::ZSTD), &batch.unwrap());
+    let mut bytes = std::fs::read(&path).unwrap();
+    // A compressed buffer begins with its length before compression.
+    let length = (text.len() as u64).to_le_bytes();
+    let places: Vec<usize> = (0..bytes.len() - 8).filter(|&place| bytes[place..place + 8] == length).collect();
+    assert_eq!(places.len(), 1);
+    bytes[places[0]..places[0] + 8].copy_from_slice(&(3_u64 << 30).to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let told = refused(&path, &[name("text")]);
+    assert!(told.contains("more than 2 GiB in one batch: write smaller batches"), "{told}");
 }
 
 #[test]

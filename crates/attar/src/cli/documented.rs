@@ -1,4 +1,4 @@
-//! Commands and recipes of the documents: all are such as the program takes.
+//! Commands and recipes of the documents parse: lines of `sh` blocks that begin with `attar `, and blocks of TOML.
 
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ fn documents() -> Vec<PathBuf> {
 }
 
 #[test]
-fn commands_are_such_as_the_program_takes() {
+fn documented_commands_parse() {
     let mut calls = 0;
     for path in documents() {
         let document = std::fs::read_to_string(&path).unwrap();

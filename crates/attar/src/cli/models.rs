@@ -55,7 +55,7 @@ fn locate_bundle(bundle: &mut String) -> anyhow::Result<()> {
         Some((name, path)) => (format!("{name}="), path),
         None => (String::new(), bundle.as_str()),
     };
-    if let Some(directory) = hub::located(path.as_ref())? {
+    if let Some(directory) = hub::resolve(path.as_ref())? {
         *bundle = format!("{name}{}", directory.display());
     }
     Ok(())

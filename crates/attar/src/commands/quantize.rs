@@ -230,12 +230,12 @@ fn refuse_training_rows(bundle: &Bundle, dev: &Dataset) -> anyhow::Result<()> {
 }
 
 fn print(directory: &str, report: &Report) -> std::io::Result<()> {
-    let mut table = tables::table(&["part", "error alone", "kept as", "scales", ""]);
+    let mut table = tables::table(&["part", "error alone", "stored as", "scales", ""]);
     for part in &report.parts {
         table.add_row([
             part.name.clone(),
             format!("{:.2} %", 100.0 * part.error_alone),
-            part.kept_as.clone(),
+            part.stored_as.clone(),
             part.scales.unwrap_or("–").into(),
             part.why.map_or("", Why::as_str).into(),
         ]);

@@ -10,7 +10,7 @@ use attar_distill::model_directory;
 use attar_meter::{Host, Ledger, Meter, SystemClock};
 use attar_runtime::Precision;
 use attar_serve::{
-    BatchPolicy, Cascade, Event, EventHandler, Keys, Listening, NamedBundle, RenewTerms, RequestLimits, ServeOptions,
+    BatchPolicy, Cascade, Event, EventHandler, Keys, Listening, NamedBundle, ReadTerms, RequestLimits, ServeOptions,
     Server, Terms, TlsFiles,
 };
 
@@ -96,13 +96,13 @@ fn cascade(word: &str, bundles: &[NamedBundle], args: &ServeArgs) -> anyhow::Res
     };
     let models = [find(student)?.clone(), find(teacher)?.clone()];
     let terms = terms(&models)?;
-    let renew = RenewTerms(Arc::new(move || self::terms(&models).map_err(|error| format!("{error:#}"))));
+    let read_terms = ReadTerms(Arc::new(move || self::terms(&models).map_err(|error| format!("{error:#}"))));
     Ok(Cascade {
         student: student.into(),
         teacher: teacher.into(),
         terms,
         audit_share: args.cascade_audit_share,
-        renew: Some(renew),
+        read_terms: Some(read_terms),
     })
 }
 
@@ -112,7 +112,7 @@ fn terms([student, teacher]: &[NamedBundle; 2]) -> anyhow::Result<Terms> {
         contract::identity(&bundle.dir, bundle.options.precision == Precision::Int8).map_err(anyhow::Error::from)
     };
     let contract = Contract::read(&contract::path_of(&student.dir), &identity(student)?, &identity(teacher)?)?;
-    Ok(Terms { threshold: contract.threshold.confidence, promised: contract.requirements.min_agreement })
+    Ok(Terms { threshold: contract.threshold.confidence, min_agreement: contract.requirements.min_agreement })
 }
 
 fn keys(path: &Path) -> anyhow::Result<Keys> {
@@ -169,10 +169,10 @@ fn event_handler(log: LogArg) -> EventHandler {
             Event::CertificateRefused { error } => {
                 console::warning(format!("the former certificate stays, because the new one cannot be used: {error}"));
             }
-            Event::Drift { student, teacher, audits, agreed, expected } => console::warning(format!(
+            Event::Drift { student, teacher, audits, agreed, min_agreement } => console::warning(format!(
                 "{student} and {teacher} agreed on {agreed} of the last {audits} answers that were put to both, and the contract \
                  promises {:.1} %: the texts may have changed; make the contract again on newer rows, or distill on them",
-                100.0 * expected
+                100.0 * min_agreement
             )),
             Event::Note { bundle, text } => console::note(format!("{bundle}: {text}")),
             Event::Stopping => console::note("stopping; what was accepted is answered first"),

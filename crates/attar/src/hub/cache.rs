@@ -11,7 +11,7 @@ use super::HubModel;
 const ENDPOINT: &str = "https://huggingface.co";
 
 /// What the environment says about the hub.
-pub(super) struct Home {
+pub(super) struct HubEnvironment {
     pub(super) endpoint: String,
     /// Where models are kept.
     pub(super) cache: Cache,
@@ -19,10 +19,10 @@ pub(super) struct Home {
     pub(super) token: Option<String>,
 }
 
-impl Home {
+impl HubEnvironment {
     /// `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `~/.cache/huggingface/hub`. The token is `HF_TOKEN`, else that of `hf auth
     /// login`.
-    pub(super) fn from_environment() -> anyhow::Result<Home> {
+    pub(super) fn from_environment() -> anyhow::Result<HubEnvironment> {
         let home = match (path("HF_HOME"), path("XDG_CACHE_HOME")) {
             (Some(home), _) => home,
             (None, Some(caches)) => caches.join("huggingface"),
@@ -37,7 +37,7 @@ impl Home {
         let cache = path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE")).unwrap_or_else(|| home.join("hub"));
         let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        Ok(Home { endpoint, cache: Cache::new(std::path::absolute(cache)?), token })
+        Ok(HubEnvironment { endpoint, cache: Cache::new(std::path::absolute(cache)?), token })
     }
 
     pub(super) fn repo(&self, model: &HubModel) -> CacheRepo {
@@ -54,19 +54,17 @@ impl Home {
     }
 }
 
-/// Whether fetching is forbidden.
-pub(super) fn is_offline() -> bool {
-    ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
-        .into_iter()
-        .filter_map(variable)
-        .any(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on"))
+/// The variable that forbids fetching, if one does.
+pub(super) fn offline_variable() -> Option<&'static str> {
+    let is_true = |value: String| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
+    ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find(|name| variable(name).is_some_and(is_true))
 }
 
 /// Puts a stored file in its place in a snapshot: a relative link, or where there are none the file itself.
 ///
 /// # Errors
 /// If the file system refuses.
-pub(super) fn place(stored: &Path, snapshot: &Path, name: &str) -> std::io::Result<()> {
+pub(super) fn link_into_snapshot(stored: &Path, snapshot: &Path, name: &str) -> std::io::Result<()> {
     let place = snapshot.join(name);
     if place.exists() {
         return Ok(());

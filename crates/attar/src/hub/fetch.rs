@@ -1,74 +1,108 @@
 //! Fetching a model: the list of its files, then those that the cache has not.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use hf_hub::api::Progress;
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo, Metadata};
 use hf_hub::{Repo, RepoType};
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
 
 use super::HubModel;
-use super::cache::{self, Home};
-use super::files::wanted;
+use super::cache::{self, HubEnvironment};
+use super::files::files_to_fetch;
+use super::unchecked::{self, is_sha256, sha256};
 use crate::console;
 use crate::progress::{Counting, counting};
 
 /// How often the transfer of a file is taken up again before it fails.
-const RETRIES: usize = 3;
+const RETRIES: u32 = 3;
+/// Milliseconds before a transfer is taken up for the first time; every further wait is twice as long.
+const WAIT: u64 = 300;
+/// What is wrong where the cache's folders or files cannot be made.
+const UNWRITABLE: &str = "the cache cannot be written";
+/// The hash that git has for a file of no bytes, which is the file's ETag.
+const EMPTY_TAG: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+
+/// What the hub says about a model at a revision.
+#[derive(Deserialize)]
+struct Listing {
+    /// The commit.
+    sha: String,
+    siblings: Vec<ListedFile>,
+}
+
+/// A file of a model.
+#[derive(Deserialize)]
+struct ListedFile {
+    rfilename: String,
+    /// Not every server states it.
+    size: Option<u64>,
+}
 
 /// See [`HubModel::fetch`].
 pub(super) fn fetch(model: &HubModel) -> anyhow::Result<PathBuf> {
-    let home = Home::from_environment()?;
+    let home = HubEnvironment::from_environment()?;
     let cache = home.cache.path().display();
-    if cache::is_offline() {
+    let damaged = unchecked::check_marked(&home.repo(model).blob_path(""));
+    for stored in damaged.with_context(|| format!("{}: {cache} cannot be checked", model.id))? {
+        let stored = stored.display();
+        console::warning(format!("{}: {stored} was damaged on its way and has been removed", model.id));
+    }
+    if let Some(variable) = cache::offline_variable() {
         return home.directory(model).with_context(|| {
             format!(
-                "{} at {} is not in the cache {cache}, and HF_HUB_OFFLINE forbids to fetch it: unset that, or name a folder",
+                "{} at {} is not in the cache {cache}, and {variable} forbids to fetch it: unset that, or name a folder",
                 model.id, model.revision
             )
         });
     }
+    // The library is not left to retry: after a failed request it would append the whole file to the part that is there.
     let api = ApiBuilder::from_cache(home.cache.clone())
         .with_endpoint(home.endpoint.clone())
         .with_token(home.token.clone())
         .with_progress(false)
-        .with_retries(RETRIES)
+        .with_retries(0)
         .build()
-        .map_err(|error| explained(model, &error))?;
-    let info = match api.repo(repo(model, &model.revision)).info() {
-        Ok(info) => info,
+        .map_err(|error| explain(model, &error))?;
+    let Listing { sha: commit, siblings } = match list(&api, model) {
+        Ok(listing) => listing,
         Err(error) => {
             // Python's libraries do the same.
-            let Some(directory) = home.directory(model).filter(|_| status(&error).is_none()) else {
-                return Err(explained(model, &error));
+            let is_down = status(&error).is_none_or(|code| code >= 500);
+            let Some(directory) = home.directory(model).filter(|_| is_down) else {
+                return Err(explain(model, &error));
             };
-            console::warning(format!("{}: the hub cannot be reached, so the model in the cache is used", model.id));
+            let why = status(&error).map_or("cannot be reached".into(), |code| format!("answers {code}"));
+            console::warning(format!("{}: the hub {why}, so the model in the cache is used", model.id));
             return Ok(directory);
         }
     };
-    let commit = info.sha;
     ensure!(
         (7..=64).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit()),
         "{}: expected the hub to name a commit in hexadecimal digits, got {commit:?}: check HF_ENDPOINT",
         model.id
     );
-    let names: Vec<String> = info.siblings.into_iter().map(|file| file.rfilename).collect();
-    let wanted = wanted(&names);
+    let is_empty = |name: &str| siblings.iter().any(|file| file.rfilename == name && file.size == Some(0));
+    let names: Vec<String> = siblings.iter().map(|file| file.rfilename.clone()).collect();
+    let files = files_to_fetch(&names);
     ensure!(
-        wanted.contains(&"config.json"),
+        files.contains(&"config.json"),
         "{}: expected a config.json among the model's {} files, found none: it is not a model that attar reads",
         model.id,
         names.len()
     );
     let snapshot = home.repo(model).pointer_path(&commit);
-    let missing: Vec<&str> = wanted.into_iter().filter(|name| !snapshot.join(name).exists()).collect();
+    let missing: Vec<&str> = files.into_iter().filter(|name| !snapshot.join(name).exists()).collect();
     let fetching = Fetching { model, home: &home, api: &api, commit: &commit, snapshot: &snapshot };
-    for (place, name) in missing.iter().enumerate() {
-        let what = format!("{}: {name} ({} of {}), bytes", model.id, place + 1, missing.len());
-        fetching.file(name, &what).with_context(|| format!("{}: {name}", model.id))?;
+    for (index, name) in missing.iter().enumerate() {
+        let what = format!("{}: {name} ({} of {}), bytes", model.id, index + 1, missing.len());
+        let fetched = if is_empty(name) { fetching.empty_file(name) } else { fetching.file(name, &what) };
+        fetched.with_context(|| format!("{}: {name}", model.id))?;
     }
     // The library notes the commit as a reference to itself; a revision that is no commit gets one of its own.
     let folder = snapshot.parent().and_then(Path::parent).unwrap_or(&snapshot);
@@ -82,7 +116,7 @@ pub(super) fn fetch(model: &HubModel) -> anyhow::Result<PathBuf> {
 /// The fetching of one model.
 struct Fetching<'a> {
     model: &'a HubModel,
-    home: &'a Home,
+    home: &'a HubEnvironment,
     api: &'a Api,
     commit: &'a str,
     /// The model's directory in the cache.
@@ -90,27 +124,57 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    /// Fetches a file unless the cache has it from another revision, checks it, and puts it into its place.
+    /// Fetches a file unless the cache has it from another revision, checks it, and links it into the snapshot.
     fn file(&self, name: &str, what: &str) -> anyhow::Result<()> {
         // The branch may move on meanwhile.
         let repo = self.api.repo(repo(self.model, self.commit));
-        let metadata = self.api.metadata(&repo.url(name)).map_err(|error| explained(self.model, &error))?;
+        let metadata = self.api.metadata(&repo.url(name)).map_err(|error| explain(self.model, &error))?;
         let stored = self.stored(&metadata)?;
         if !stored.exists() {
-            let part = stored.with_extension("part");
-            let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0);
-            if length(&part) >= metadata.size() as u64 {
-                // Nothing more can be asked for: it is complete, or no part of this file.
-                fs::rename(&part, &stored)?;
-            } else {
-                let bar = Bar(counting(metadata.size(), what));
-                let fetched = repo.download_with_progress(name, bar);
-                fetched.map_err(|error| explained(self.model, &error))?;
-            }
+            unchecked::mark(&stored).context(UNWRITABLE)?;
+            self.transfer(&repo, name, &stored, metadata.size(), what)?;
             self.check(&stored, &metadata, name)?;
+            unchecked::unmark(&stored);
         }
-        cache::place(&stored, self.snapshot, name).context("the cache cannot be written")?;
-        Ok(())
+        cache::link_into_snapshot(&stored, self.snapshot, name).context(UNWRITABLE)
+    }
+
+    /// Makes a file of no bytes: servers state no length for one when they are asked for its first byte.
+    fn empty_file(&self, name: &str) -> anyhow::Result<()> {
+        let stored = self.blob(EMPTY_TAG)?;
+        File::create(&stored).context(UNWRITABLE)?;
+        cache::link_into_snapshot(&stored, self.snapshot, name).context(UNWRITABLE)
+    }
+
+    /// Brings the bytes of a file into the cache, after those that an earlier transfer left there.
+    fn transfer(&self, repo: &ApiRepo, name: &str, stored: &Path, size: usize, what: &str) -> anyhow::Result<()> {
+        let (part, mut count) = (stored.with_extension("part"), counting(size, what));
+        let mut tries = 0;
+        loop {
+            if fs::metadata(&part).is_ok_and(|metadata| metadata.len() >= size as u64) {
+                // Nothing more can be asked for: it is complete, or no part of this file.
+                return self.complete(&part, stored);
+            }
+            match repo.download_with_progress(name, Bar(&mut count)) {
+                // Where links are not allowed, the library has moved the file into the snapshot.
+                Ok(linked) if !stored.exists() => return fs::rename(linked, stored).context(UNWRITABLE),
+                Ok(_) => return Ok(()),
+                Err(error) if tries < RETRIES && may_pass(&error) => sleep(Duration::from_millis(WAIT << tries)),
+                Err(error) => return Err(explain(self.model, &error)),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Renames a part that has all bytes, as the library does: under its lock, because another program may do so too.
+    fn complete(&self, part: &Path, stored: &Path) -> anyhow::Result<()> {
+        let lock = stored.with_extension("lock");
+        let file = File::create(&lock).context(UNWRITABLE)?;
+        file.try_lock().map_err(|_| explain(self.model, &ApiError::LockAcquisition(lock)))?;
+        if stored.exists() {
+            return Ok(());
+        }
+        fs::rename(part, stored).context(UNWRITABLE)
     }
 
     /// Where the cache keeps the bytes of a file.
@@ -120,9 +184,14 @@ impl Fetching<'_> {
         ensure!(is_plain, "expected the ETag to be a name of letters and digits, got {tag:?}: check HF_ENDPOINT");
         let commit = metadata.commit_hash();
         ensure!(commit == self.commit, "expected commit {}, the hub sent {commit}: try again", self.commit);
+        self.blob(tag)
+    }
+
+    /// The path of the file with this tag, in a folder that exists.
+    fn blob(&self, tag: &str) -> anyhow::Result<PathBuf> {
         let stored = self.home.repo(self.model).blob_path(tag);
         if let Some(folder) = stored.parent() {
-            fs::create_dir_all(folder).context("the cache cannot be written")?;
+            fs::create_dir_all(folder).context(UNWRITABLE)?;
         }
         Ok(stored)
     }
@@ -130,11 +199,10 @@ impl Fetching<'_> {
     /// Compares a file with its hash; one that differs is removed, so that the next try begins anew.
     fn check(&self, stored: &Path, metadata: &Metadata, name: &str) -> anyhow::Result<()> {
         let length = fs::metadata(stored)?.len();
-        // The tag of a large file is the SHA-256 of its bytes, that of a small one the hash of an object of git.
         let tag = metadata.etag();
         let problem = if length != metadata.size() as u64 {
             format!("has {length} bytes, expected {}", metadata.size())
-        } else if tag.len() == 64 {
+        } else if is_sha256(tag) {
             match sha256(stored)? {
                 sum if sum == tag.to_ascii_lowercase() => return Ok(()),
                 sum => format!("has the SHA-256 {sum}, expected {tag}"),
@@ -144,6 +212,7 @@ impl Fetching<'_> {
         };
         let _ = fs::remove_file(self.snapshot.join(name));
         let _ = fs::remove_file(stored);
+        unchecked::unmark(stored);
         bail!("the file {problem}: it was damaged on its way and has been removed; try again")
     }
 }
@@ -152,19 +221,21 @@ fn repo(model: &HubModel, revision: &str) -> Repo {
     Repo::with_revision(model.id.clone(), RepoType::Model, revision.to_owned())
 }
 
-fn sha256(path: &Path) -> std::io::Result<String> {
-    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
-    let mut block = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            read => hash.update(&block[..read]),
-        }
-    }
+/// Asks for the model's commit and files, with their sizes.
+fn list(api: &Api, model: &HubModel) -> Result<Listing, ApiError> {
+    let request = api.repo(repo(model, &model.revision)).info_request().query("blobs", "true");
+    let text = request.call().and_then(|mut response| response.body_mut().read_to_string()).map_err(Box::new)?;
+    Ok(serde_json::from_str(&text).map_err(io::Error::from)?)
+}
+
+/// Whether a transfer that failed so may succeed a little later.
+fn may_pass(error: &ApiError) -> bool {
+    let is_of_transfer = matches!(error, ApiError::RequestError(_) | ApiError::IoError(_));
+    is_of_transfer && status(error).is_none_or(|code| code == 429 || code >= 500)
 }
 
 /// What an error of the hub means, and the way out.
-fn explained(model: &HubModel, error: &ApiError) -> anyhow::Error {
+fn explain(model: &HubModel, error: &ApiError) -> anyhow::Error {
     let HubModel { id, revision } = model;
     match status(error) {
         Some(404) => {
@@ -191,15 +262,14 @@ fn status(error: &ApiError) -> Option<u16> {
             ureq::Error::StatusCode(code) => Some(code),
             _ => None,
         },
-        ApiError::TooManyRetries(error) => status(error),
         _ => None,
     }
 }
 
 /// Shows the bytes of a file as they arrive.
-struct Bar(Counting);
+struct Bar<'a>(&'a mut Counting);
 
-impl Progress for Bar {
+impl Progress for Bar<'_> {
     fn init(&mut self, _: usize, _: &str) {
         // Called again whenever a transfer is taken up.
         self.0.set_position(0);

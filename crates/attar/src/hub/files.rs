@@ -1,7 +1,7 @@
 //! Which files of a model are read.
 
 /// Configuration, tokenizer, poolings and weights: safetensors, or the format of PyTorch in folders that have none.
-pub(super) fn wanted(names: &[String]) -> Vec<&str> {
+pub(super) fn files_to_fetch(names: &[String]) -> Vec<&str> {
     let has_safetensors = |folder: &str| {
         names.iter().map(|name| split(name)).any(|(other, file)| other == folder && is_safetensors(file))
     };
@@ -74,9 +74,9 @@ mod tests {
             "2_Dense/config.json",
             "README.md",
         ];
-        assert_eq!(wanted(&names), expected);
+        assert_eq!(files_to_fetch(&names), expected);
         let shards =
             ["config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"].map(str::to_owned);
-        assert_eq!(wanted(&shards), shards);
+        assert_eq!(files_to_fetch(&shards), shards);
     }
 }

@@ -87,6 +87,12 @@ mod with_hub {
         let away = call(gone, home, &[], &["inspect", "hf:owner/tiny", "--json"]);
         assert!(String::from_utf8_lossy(&away.stderr).contains(warning));
         json(&stdout(&away));
+        // A hub that is overloaded is as good as none.
+        hub.set_fault(Fault::Busy);
+        let busy = call(&hub.address, home, &[], &predict);
+        assert!(String::from_utf8_lossy(&busy.stderr).contains("answers 503, so the model in the cache is used"));
+        assert_eq!(stdout(&busy), expected.trim());
+        hub.set_fault(Fault::None);
         // In a recipe too, where it is kept from becoming a path of the recipe's folder.
         let teacher = format!("{}/teacher", workshop().display());
         let recipe = student_recipe(home, &[(teacher.as_str(), "hf:owner/tiny"), ("epochs = 6", "steps = 1")])
@@ -126,6 +132,60 @@ mod with_hub {
     }
 
     #[test]
+    fn a_kept_part_outlives_a_request_that_fails() {
+        let home = tempfile::tempdir().unwrap();
+        let hub = Hub::start(Fault::Dropped(2));
+        let blobs = home.path().join("cache/hub/models--owner--tiny/blobs");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let half = hub.weights().len() / 2;
+        std::fs::write(blobs.join(format!("{}.part", hash(hub.weights()))), &hub.weights()[..half]).unwrap();
+        let snapshot = stdout(&pull(&hub, home.path()));
+        assert_eq!(hub.ranges(), vec![format!("bytes={half}-"); 3]);
+        assert_eq!(std::fs::read(Path::new(&snapshot).join(WEIGHTS)).unwrap(), hub.weights());
+    }
+
+    #[test]
+    fn a_file_that_was_not_checked_is_checked_the_next_time() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        let hub = Hub::start(Fault::CutOff(100));
+        let stored = home.join("cache/hub/models--owner--tiny/blobs").join(hash(hub.weights()));
+        let mark = stored.with_extension("unchecked");
+        complaint(&pull(&hub, home));
+        assert!(mark.exists());
+        hub.set_fault(Fault::None);
+        let snapshot = stdout(&pull(&hub, home));
+        assert!(!mark.exists());
+        // As an interrupted check leaves it: in the snapshot, with its mark. What is whole is not fetched again.
+        std::fs::write(&mark, "").unwrap();
+        hub.ranges();
+        stdout(&pull(&hub, home));
+        assert!(!mark.exists() && hub.ranges().is_empty());
+        let damaged = [&hub.weights()[1..], &[0]].concat();
+        let removed = |output: &Output| String::from_utf8_lossy(&output.stderr).contains("has been removed");
+        for offline in [&[][..], &[("HF_HUB_OFFLINE", "1")]] {
+            std::fs::write(&stored, &damaged).unwrap();
+            std::fs::write(&mark, "").unwrap();
+            let output = call(&hub.address, home, offline, &["pull", "owner/tiny"]);
+            assert!(removed(&output) && !mark.exists(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(stored.exists(), offline.is_empty());
+        }
+        stdout(&pull(&hub, home));
+        assert_eq!(std::fs::read(Path::new(&snapshot).join(WEIGHTS)).unwrap(), hub.weights());
+    }
+
+    #[test]
+    fn a_file_of_no_bytes_is_one() {
+        let home = tempfile::tempdir().unwrap();
+        let hub = Hub::start(Fault::Empty);
+        let snapshot = stdout(&pull(&hub, home.path()));
+        assert_eq!(std::fs::read(Path::new(&snapshot).join("README.md")).unwrap(), b"");
+        hub.requests();
+        stdout(&pull(&hub, home.path()));
+        assert_eq!(hub.requests().len(), 1);
+    }
+
+    #[test]
     fn damaged_files_are_refused_and_fetched_anew() {
         let home = tempfile::tempdir().unwrap();
         let hub = Hub::start(Fault::Damaged);
@@ -148,9 +208,10 @@ mod with_hub {
         let hub = Hub::start(Fault::None);
         let told = complaint(&call(&hub.address, home, &[], &["pull", "owner/other"]));
         assert!(told.contains("no owner/other at main") && told.contains("spelling"), "{told}");
-        let offline = [("HF_HUB_OFFLINE", "1")];
-        let told = complaint(&call(&hub.address, home, &offline, &["predict", "hf:owner/other", "x"]));
-        assert!(told.contains("not in the cache") && told.contains("HF_HUB_OFFLINE"), "{told}");
+        for variable in ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"] {
+            let told = complaint(&call(&hub.address, home, &[(variable, "1")], &["predict", "hf:owner/other", "x"]));
+            assert!(told.contains("not in the cache") && told.contains(&format!("and {variable} forbids")), "{told}");
+        }
         let told = complaint(&call(&hub.address, home, &[], &["pull", "not a name"]));
         assert!(told.contains("OWNER/NAME"), "{told}");
         let told = complaint(&call(
@@ -161,7 +222,8 @@ mod with_hub {
         ));
         assert!(told.contains("attar pull"), "{told}");
         hub.set_fault(Fault::Busy);
-        let told = complaint(&pull(&hub, home));
+        // A model that the cache has not.
+        let told = complaint(&call(&hub.address, home, &[], &["pull", "owner/other"]));
         assert!(told.contains("503") && told.contains("later"), "{told}");
     }
 

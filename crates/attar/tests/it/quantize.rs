@@ -89,14 +89,14 @@ fn a_layer_that_hurts_stays_exact() {
     assert!(gate["loss"].as_f64().unwrap() <= 35.0 + 1e-9, "{report}");
     let lost = 100.0 * (accuracy(&gate["f32"]) - accuracy(&gate["quantized"]));
     assert!((lost - gate["loss"].as_f64().unwrap()).abs() < 1e-9, "{report}");
-    assert_eq!(part(&report, FRAGILE)["kept_as"], "f32", "{report}");
+    assert_eq!(part(&report, FRAGILE)["stored_as"], "f32", "{report}");
     assert_eq!(part(&report, FRAGILE)["why"], "hurts the score");
-    assert_eq!(part(&report, "encoder.layer.0.attention.self")["kept_as"], "int8", "{report}");
+    assert_eq!(part(&report, "encoder.layer.0.attention.self")["stored_as"], "int8", "{report}");
     // The layer is the worst of all, and no other had to stay.
     let parts = report["parts"].as_array().unwrap();
     let error = |part: &Value| part["error_alone"].as_f64().unwrap();
     assert!(parts.iter().all(|p| error(p) <= error(part(&report, FRAGILE))), "{report}");
-    assert_eq!(parts.iter().filter(|p| p["kept_as"] == "f32").count(), 1, "{report}");
+    assert_eq!(parts.iter().filter(|p| p["stored_as"] == "f32").count(), 1, "{report}");
 
     // The file is what was scored and says so.
     let bundle = Bundle::read(&folder.join("gated")).unwrap();
@@ -109,15 +109,15 @@ fn a_layer_that_hurts_stays_exact() {
     let on_disk = std::fs::metadata(folder.join("gated/model.int8.safetensors")).unwrap().len();
     assert_eq!(report["bytes_quantized"].as_u64(), Some(on_disk));
     let card = bundle.card.unwrap();
-    assert!(card.contains("Quantized from fragile.") && card.contains("## What the making cost"), "{card}");
+    assert!(card.contains("Quantized from fragile.") && card.contains("## What training cost"), "{card}");
     let score = format!("| rows | accuracy | {:.4}", accuracy(&gate["quantized"]));
     assert!(card.contains(score.trim_end_matches('0').trim_end_matches('.')), "{score} is not in {card}");
 
     // Whoever allows any loss gets all of it.
     let any = ["quantize", "fragile", "--out", "any", "--data", "rows.tsv", "--max-loss", "100", "--json"];
     let report = json(&succeed(folder, &any));
-    assert_eq!(part(&report, FRAGILE)["kept_as"], "int8", "{report}");
-    assert_eq!(part(&report, "embeddings.word_embeddings")["kept_as"], "int4", "{report}");
+    assert_eq!(part(&report, FRAGILE)["stored_as"], "int8", "{report}");
+    assert_eq!(part(&report, "embeddings.word_embeddings")["stored_as"], "int4", "{report}");
     let text = quantize("shown", &[]);
     assert!(text.contains("kept in f32") && text.contains(FRAGILE) && text.contains("times smaller"), "{text}");
 }
@@ -144,7 +144,7 @@ fn without_data_nothing_is_gated_and_that_is_said() {
     let kept = ["kept", "--keep", "pooler.dense", "--embeddings", "f32", "--json"];
     let report = json(&succeed(folder, &[&base[..], &kept].concat()));
     for name in ["pooler.dense", "embeddings.word_embeddings", "embeddings.position_embeddings"] {
-        assert_eq!(part(&report, name)["kept_as"], "f32", "{report}");
+        assert_eq!(part(&report, name)["stored_as"], "f32", "{report}");
         assert_eq!(part(&report, name)["why"], "as asked");
     }
     assert!(report["gate"].is_null());

@@ -1,16 +1,19 @@
 //! The exact one-sided bound of a binomial share (Clopper and Pearson, 1934).
 
 /// The share that is not below the true one by more than chance: the largest `p` for which `agreed` or more of `rows`
-/// have a probability of at most `1 - confidence`. Whatever the true share, the bound lies above it with at most that
+/// have a probability of at most `1 - confidence_level`. Whatever the true share, the bound lies above it with at most that
 /// probability. 0 where nothing agreed.
 ///
 /// Solved by bisection to the last bit of a double.
 ///
 /// # Panics
-/// If more agreed than there are, or the confidence is not between 0 and 1.
+/// If more agreed than there are, or the confidence level is not between 0 and 1.
 #[track_caller]
-pub fn lower_bound(agreed: usize, rows: usize, confidence: f64) -> f64 {
-    assert!(agreed <= rows && 0.0 < confidence && confidence < 1.0, "{agreed} of {rows} at {confidence}");
+pub fn lower_bound(agreed: usize, rows: usize, confidence_level: f64) -> f64 {
+    assert!(
+        agreed <= rows && 0.0 < confidence_level && confidence_level < 1.0,
+        "{agreed} of {rows} at {confidence_level}"
+    );
     if agreed == 0 {
         return 0.0;
     }
@@ -20,14 +23,14 @@ pub fn lower_bound(agreed: usize, rows: usize, confidence: f64) -> f64 {
         if middle <= low || middle >= high {
             return low;
         }
-        if upper_tail(agreed, rows, middle) <= 1.0 - confidence { low = middle } else { high = middle }
+        if upper_tail(agreed, rows, middle) <= 1.0 - confidence_level { low = middle } else { high = middle }
     }
 }
 
-/// The fewest rows that can show a share of at least `agree`: so many that all of them agree with a probability of at
-/// most `1 - confidence` where the share is smaller.
-pub fn least_rows(agree: f64, confidence: f64) -> usize {
-    ((1.0 - confidence).ln() / agree.ln()).ceil() as usize
+/// The fewest rows that can show a share of at least `min_agreement`: so many that all of them agree with a probability of at
+/// most `1 - confidence_level` where the share is smaller.
+pub fn least_rows(min_agreement: f64, confidence_level: f64) -> usize {
+    ((1.0 - confidence_level).ln() / min_agreement.ln()).ceil() as usize
 }
 
 /// The probability that `agreed` or more of `rows` agree where each does with probability `share`, strictly between 0
@@ -81,11 +84,11 @@ mod tests {
 
     #[test]
     fn the_bound_is_where_the_tail_is_the_risk() {
-        for (agreed, rows, confidence) in
+        for (agreed, rows, confidence_level) in
             [(10, 10, 0.95), (9, 10, 0.95), (1, 40, 0.9), (990, 1000, 0.95), (5000, 5003, 0.99)]
         {
-            let bound = lower_bound(agreed, rows, confidence);
-            assert!((upper_tail(agreed, rows, bound) - (1.0 - confidence)).abs() < 1e-9);
+            let bound = lower_bound(agreed, rows, confidence_level);
+            assert!((upper_tail(agreed, rows, bound) - (1.0 - confidence_level)).abs() < 1e-9);
         }
         // All agree: the root of the risk.
         assert!((lower_bound(299, 299, 0.95) - 0.05f64.powf(1.0 / 299.0)).abs() < 1e-14);
@@ -97,11 +100,11 @@ mod tests {
 
     #[test]
     fn so_many_rows_are_needed() {
-        for (agree, confidence, expected) in [(0.99, 0.95, 299), (0.9, 0.95, 29), (0.999, 0.99, 4603)] {
-            let rows = least_rows(agree, confidence);
+        for (min_agreement, confidence_level, expected) in [(0.99, 0.95, 299), (0.9, 0.95, 29), (0.999, 0.99, 4603)] {
+            let rows = least_rows(min_agreement, confidence_level);
             assert_eq!(rows, expected);
-            assert!(lower_bound(rows, rows, confidence) >= agree);
-            assert!(lower_bound(rows - 1, rows - 1, confidence) < agree);
+            assert!(lower_bound(rows, rows, confidence_level) >= min_agreement);
+            assert!(lower_bound(rows - 1, rows - 1, confidence_level) < min_agreement);
         }
     }
 }

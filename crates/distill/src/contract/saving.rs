@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn joules_have_a_price_and_so_have_hours() {
+    fn machine_hours_stand_in_for_electricity() {
         let joules = Some(Estimate::exact(Joules::new(7.2e6).unwrap()));
         let priced = |price, machine_hour| {
             let pue = Some("1.5".into());
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_student_is_paid_always_and_the_teacher_for_the_rest() {
+    fn contract_cost_adds_the_teachers_share() {
         let saving = Saving::new(cost(1000.0, 40.0), cost(100.0, 2.0), 0.75);
         assert_eq!(saving.contract.milliseconds, 350.0);
         assert_eq!(saving.contract.joules.unwrap().value().get(), 12.0);

@@ -7,7 +7,7 @@ use super::bound::{lower_bound, upper_tail};
 
 /// Steps from the surest threshold that is tested to the lowest, one after the other.
 const STEPS: usize = 16;
-/// Most thresholds that are looked at to find these two.
+/// Most thresholds that are looked at to find these two; each look sums a tail.
 const LOOKS: usize = 4096;
 
 /// What is asked of a contract.
@@ -65,7 +65,7 @@ pub struct Threshold {
     pub selection: Counts,
     /// The rows that it was tested by, which took no part in finding it.
     pub test: Counts,
-    /// The share of agreement is at least this, with the confidence of the terms, by the tested rows.
+    /// Lower bound on the share of agreement, by the tested rows, at the confidence level of the requirements.
     pub agreement_lower_bound: f64,
 }
 
@@ -84,17 +84,19 @@ impl Threshold {
 /// asked for (a fixed-sequence test), and the last of them is the contract.
 pub fn find(selection: &[Comparison], test: &[Comparison], requirements: Requirements) -> Option<Threshold> {
     let risk = 1.0 - requirements.confidence_level;
-    let passes = |counts: Counts| {
+    // How probable as many agreeing rows are where the share is no more than what is asked for; none where that is too
+    // probable to pass.
+    let passing_tail = |counts: Counts| {
         // A share below what is asked for has no bound above it.
-        counts.agreeing as f64 >= requirements.min_agreement * counts.covered as f64
-            && counts.covered > 0
-            && upper_tail(counts.agreeing, counts.covered, requirements.min_agreement) <= risk
+        let is_possible = counts.agreeing as f64 >= requirements.min_agreement * counts.covered as f64;
+        (counts.covered > 0 && is_possible)
+            .then(|| upper_tail(counts.agreeing, counts.covered, requirements.min_agreement))
+            .filter(|&tail| tail <= risk)
     };
-    let candidates = candidates(selection, requirements.min_agreement, passes);
     let mut last = None;
-    for confidence in candidates {
+    for confidence in candidates(selection, passing_tail) {
         let counts = count(test, confidence);
-        if !passes(counts) {
+        if passing_tail(counts).is_none() {
             break;
         }
         let agreement_lower_bound = lower_bound(counts.agreeing, counts.covered, requirements.confidence_level);
@@ -109,35 +111,32 @@ pub fn find(selection: &[Comparison], test: &[Comparison], requirements: Require
 }
 
 /// Thresholds from the surest to the lowest that passes.
-fn candidates(selection: &[Comparison], min_agreement: f64, passes: impl Fn(Counts) -> bool) -> Vec<f64> {
+fn candidates(selection: &[Comparison], passing_tail: impl Fn(Counts) -> Option<f64>) -> Vec<f64> {
     let mut sorted: Vec<Comparison> = selection.iter().filter(|row| row.confidence.is_finite()).copied().collect();
     sorted.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    // What each threshold covers. Rows of equal confidence are covered together or not at all.
+    let mut ends: Vec<Counts> = Vec::new();
     let mut agreeing = 0;
-    let (mut surest, mut lowest): (Option<(f64, usize)>, Option<usize>) = (None, None);
-    // Ends of runs of equal confidence: a threshold takes all of a run or none.
-    let mut ends = Vec::new();
-    // Each look sums a tail; of very many thresholds evenly spaced ones will do.
-    let step = sorted.len().div_ceil(LOOKS).max(1);
     for (place, row) in sorted.iter().enumerate() {
         agreeing += usize::from(row.agrees);
-        if sorted.get(place + 1).is_some_and(|next| next.confidence == row.confidence) {
-            continue;
-        }
-        let covered = place + 1;
-        ends.push(place);
-        if !ends.len().is_multiple_of(step) || !passes(Counts { rows: selection.len(), covered, agreeing }) {
-            continue;
-        }
-        lowest = Some(place);
-        let doubt = upper_tail(agreeing, covered, min_agreement);
-        if surest.is_none_or(|(least, _)| doubt <= least) {
-            surest = Some((doubt, place));
+        if sorted.get(place + 1).is_none_or(|next| next.confidence != row.confidence) {
+            ends.push(Counts { rows: selection.len(), covered: place + 1, agreeing });
         }
     }
-    let (Some((_, surest)), Some(lowest)) = (surest, lowest) else { return Vec::new() };
+    // Of very many thresholds evenly spaced ones will do; from the lowest on, so that it is always among them.
+    let step = ends.len().div_ceil(LOOKS).max(1);
+    let passing: Vec<(f64, usize)> = ends
+        .iter()
+        .rev()
+        .step_by(step)
+        .filter_map(|&counts| Some((passing_tail(counts)?, counts.covered - 1)))
+        .collect();
+    // Of equal ones the lowest.
+    let surest = passing.iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
+    let (Some(&(_, surest)), Some(&(_, lowest))) = (surest, passing.first()) else { return Vec::new() };
     let mut all: Vec<f64> = (0..=STEPS)
         .map(|step| surest + (lowest - surest) * step / STEPS)
-        .map(|place| sorted[ends[ends.partition_point(|&end| end < place)]].confidence)
+        .map(|place| sorted[ends[ends.partition_point(|end| end.covered <= place)].covered - 1].confidence)
         .collect();
     all.dedup();
     all
@@ -236,6 +235,20 @@ mod tests {
     }
 
     #[test]
+    fn many_rows_of_few_confidences_are_all_looked_at() {
+        let tied = |confidence, agrees, count| vec![Comparison { confidence, agrees }; count];
+        let sure = tied(0.9, true, 5000);
+        let threshold = find(&sure, &sure, REQUIREMENTS).unwrap();
+        assert_eq!((threshold.confidence, threshold.coverage()), (0.9, 1.0));
+        let doubtful = [tied(0.9, true, 5000), tied(0.5, true, 2500), tied(0.5, false, 2500)].concat();
+        assert_eq!(find(&doubtful, &doubtful, REQUIREMENTS).unwrap().confidence, 0.9);
+        // The lowest of more thresholds than are looked at.
+        let distinct: Vec<Comparison> =
+            (1..=3 * LOOKS + 1).map(|row| Comparison { confidence: row as f64 / 1e5, agrees: true }).collect();
+        assert_eq!(find(&distinct, &distinct, REQUIREMENTS).unwrap().confidence, 1e-5);
+    }
+
+    #[test]
     fn what_is_found_by_luck_does_not_pass_the_test() {
         let sure = vec![Comparison { confidence: 0.9, agrees: true }; 1000];
         let other: Vec<Comparison> =
@@ -247,8 +260,9 @@ mod tests {
     #[test]
     fn requirements_are_shares() {
         assert_eq!(Requirements::new(0.99, 0.95), Ok(REQUIREMENTS));
-        for (agree, confidence) in [(1.0, 0.95), (0.0, 0.95), (0.99, 1.0), (0.99, f64::NAN), (-1.0, 0.5)] {
-            assert!(Requirements::new(agree, confidence).is_err());
+        for (min_agreement, confidence_level) in [(1.0, 0.95), (0.0, 0.95), (0.99, 1.0), (0.99, f64::NAN), (-1.0, 0.5)]
+        {
+            assert!(Requirements::new(min_agreement, confidence_level).is_err());
         }
         assert!(Requirements::new(99.0, 0.95).unwrap_err().to_string().contains("0.99"));
     }

@@ -49,13 +49,13 @@ impl Candidate {
         Ok(())
     }
 
-    /// How a unit is stored now: a group as wide as a row is the row.
+    /// How a unit is stored now; int4 in groups as wide as a row is reported as one scale a row.
     pub(super) fn storage(&self, unit: &Unit) -> Storage {
         let first = unit.weights.first().and_then(|name| self.bundle.quantized.as_ref()?.get(name));
         first.map_or(Storage::F32, QuantizedTensor::storage)
     }
 
-    /// What the head answers to texts, or vectors where there is none: rows of the width that comes with them.
+    /// The head's logits for texts, or mean vectors where there is no head; returned with the width of a row.
     pub(super) fn outputs(&self, precision: Precision, texts: &Encodings) -> Result<(Vec<f32>, usize), Error> {
         let mut encoder = Encoder::from_bundle(&self.bundle, &Options::new(precision, self.threads))?;
         if let Some(head) = encoder.cosine() {
@@ -92,7 +92,7 @@ impl Candidate {
                 }
                 None => self.error_of_weights(unit, form)?,
             };
-            // The first of equals clips nothing.
+            // On a tie the first stays: max-abs, which clips nothing.
             if best.is_none_or(|(_, least)| error < least) {
                 best = Some((form, error));
             }
@@ -103,8 +103,8 @@ impl Candidate {
         Ok(best.unwrap_or((plain, f64::INFINITY)))
     }
 
-    /// The ways to choose scales for a unit. Where columns can have scales they have: what they save shows in the texts
-    /// that lose most, which are too few among those at hand to decide by.
+    /// The ways to choose scales for a unit. Columns that can have scales always have them: their gain shows in the texts that
+    /// lose most, and too few of those are among the calibration texts to decide by.
     fn forms(&self, unit: &Unit, storage: Storage) -> [Form; 2] {
         let has_column_scales = storage == Storage::Int8 && self.column_scales.contains_key(&unit.name);
         [ScaleChoice::MaxAbs, ScaleChoice::LeastSquares].map(|scales| Form { storage, scales, has_column_scales })

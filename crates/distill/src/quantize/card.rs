@@ -24,7 +24,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// Sections of a card by attar that also hold for the quantized model.
-const KEPT: [(&str, &str); 2] = [("What it cost", "What the making cost"), ("Notes", "Notes")];
+const KEPT: [(&str, &str); 2] = [("What it cost", "What training cost"), ("Notes", "Notes")];
 
 /// The card as Markdown.
 pub(super) fn card(facts: &Facts<'_>) -> String {
@@ -117,7 +117,7 @@ mod tests {
             "| rows | accuracy | 0.875 | – | 50 |",
             "| 7 MB |",
             "| 28 MB |",
-            "## What the making cost\n\n| 3 kWh |",
+            "## What training cost\n\n| 3 kWh |",
             "- cut",
             "2.5 g CO2e in Norway",
         ] {

@@ -9,8 +9,8 @@ use attar_text::random::Streams;
 
 use super::candidate::Candidate;
 use super::scored_rows::ScoredRows;
-use super::search::keep;
-use super::units::{Form, Unit, WORDS, name_of};
+use super::search::choose_float_units;
+use super::units::{Form, Unit, WORDS, scale_method_name};
 use super::{Embeddings, Gate, Options, Part, Progress, Why};
 use crate::score::Answers;
 use crate::{DataFacts, Error};
@@ -58,7 +58,7 @@ impl Choice<'_> {
             }
             let why = is_asked.then_some(Why::Asked);
             let name = unit.name.clone();
-            parts.push(Part { name, error_alone, kept_as: String::new(), scales: None, why });
+            parts.push(Part { name, error_alone, stored_as: String::new(), scales: None, why });
             progress(Progress::Alone { done: place + 1, of: self.units.len() });
         }
 
@@ -76,8 +76,8 @@ impl Choice<'_> {
             gate = Some(self.search(data, &order, &mut forms, &mut parts, int4, progress)?);
         }
         for ((part, unit), form) in parts.iter_mut().zip(&self.units).zip(&forms) {
-            part.kept_as = self.candidate.storage(unit).to_string();
-            part.scales = form.map(name_of);
+            part.stored_as = self.candidate.storage(unit).to_string();
+            part.scales = form.map(scale_method_name);
         }
         Ok((parts, gate))
     }
@@ -95,7 +95,7 @@ impl Choice<'_> {
     ) -> Result<Gate, Error> {
         let reference = Reference::new(&self.candidate, rows)?;
         // Differences of shares carry the rounding of doubles.
-        let most = self.options.max_loss + 1e-9;
+        let max_loss = self.options.max_loss + 1e-9;
         let mut kept_now = BTreeSet::new();
         let (units, candidate) = (&self.units, &mut self.candidate);
         let mut set = |candidate: &mut Candidate, kept: &BTreeSet<usize>| -> Result<(), Error> {
@@ -106,7 +106,7 @@ impl Choice<'_> {
             Ok(())
         };
         let mut scored = 0;
-        let found = keep(order, most, |kept| {
+        let found = choose_float_units(order, max_loss, |kept| {
             scored += 1;
             progress(Progress::Scoring { count: scored, kept: kept.len(), of: order.len() });
             set(candidate, kept)?;
@@ -115,8 +115,8 @@ impl Choice<'_> {
         let Some(found) = found else {
             return Err(Error::refused(
                 "the score",
-                format!("at most {} points of {} lost", self.options.max_loss, rows.metrics[0]),
-                "more, with every part in f32 that may be",
+                format!("a loss of at most {} points of {}", self.options.max_loss, rows.metrics[0]),
+                "a larger one even with every part in f32 that may be",
                 "leave the word vectors to `--embeddings auto`, or allow more with `--max-loss`",
             ));
         };
@@ -131,7 +131,7 @@ impl Choice<'_> {
             progress(Progress::Int4Words);
             candidate.store(&units[place], Some(form))?;
             let lost = reference.loss(candidate)?;
-            if lost <= most {
+            if lost <= max_loss {
                 (forms[place], loss) = (Some(form), lost);
                 parts[place].error_alone = error;
             } else {

@@ -1,11 +1,10 @@
 //! Scales of the columns of dense layers' weights, by which the inputs of these layers are multiplied before they are
 //! quantized.
 //!
-//! A row of activations has one scale, and columns whose numbers are large leave the others few levels. Dividing a
-//! column's activations by `s = √(r / max |w|)` and multiplying its weights by it shares the difficulty among both
-//! (Xiao et al. 2023, SmoothQuant, equation 4 with α = 0.5). There r is the largest magnitude of the column's
-//! activations; here it is their root mean square, which does not depend on one token of one text. docs/performance.md says
-//! what either is worth.
+//! A row of activations has one scale, and columns of large numbers leave the others few levels. So a column's
+//! activations are multiplied by `c = √(max |w| / r)` and its weights divided by it (the reciprocal of s in Xiao et al.
+//! 2023, SmoothQuant, equation 4 with α = 0.5). In the paper r is the largest magnitude of the column's activations; here
+//! it is their root mean square, which does not depend on one token of one text. docs/performance.md compares both.
 
 use std::collections::BTreeMap;
 
@@ -91,7 +90,7 @@ pub(super) fn column_scales(weights: &[&Tensor], inputs: &[f32]) -> Vec<f32> {
     }
     let floor = |magnitudes: &[f32]| {
         let mean = magnitudes.iter().sum::<f32>() / magnitudes.len().max(1) as f32;
-        // Where all is zero, anything does.
+        // All zero: any floor works.
         if mean > 0.0 { LEAST_MAGNITUDE * mean } else { 1.0 }
     };
     let (least_input, least_weight) = (floor(inputs), floor(&largest));
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_no_text_used_is_not_stretched_without_end() {
+    fn the_scale_of_an_unused_column_is_bounded() {
         let weights = Tensor::new(vec![1, 4], vec![1.0; 4]);
         let scales = column_scales(&[&weights], &[0.0, 1.0, 1.0, 2.0]);
         assert!(scales[0] / scales[1] < 4.0, "{scales:?}");

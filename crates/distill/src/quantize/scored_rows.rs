@@ -134,8 +134,7 @@ fn calibration(
             ));
         }
         let drawn = train.take(rows, streams);
-        let is_new = |&row: &usize| drawn.subset(&[row]).duplicates_with(dev) == 0;
-        let new: Vec<usize> = (0..drawn.len()).filter(is_new).collect();
+        let new = drawn.rows_not_in(dev);
         if !new.is_empty() {
             let name = format!("{} rows of {}", new.len(), train.name);
             return (drawn.subset(&new), name);
@@ -143,7 +142,7 @@ fn calibration(
     }
     let drawn = dev.take(rows, streams);
     let name = format!("{} rows of {}", drawn.len(), dev.name);
-    notes.push(format!("scales are chosen on {name} themselves, for there are no training rows beside them"));
+    notes.push(format!("scales were chosen on {name}, the scored rows themselves: there are no other training rows"));
     (drawn, name)
 }
 
@@ -194,7 +193,7 @@ impl Reader<'_> {
             let texts = match (&example.pair, self.is_apart) {
                 (Some(pair), true) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
                 (None, true) => {
-                    let place = format!("row {row} of {name}");
+                    let place = format!("row {} of {name}", row + 1);
                     return Err(Error::refused(place, "two texts, which the model compares", "one", "name --pair"));
                 }
                 (pair, false) => vec![(example.text.as_str(), pair.as_deref())],

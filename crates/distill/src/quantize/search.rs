@@ -6,7 +6,7 @@ use crate::Error;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct FloatUnits {
     /// The units that stay exact.
     pub(super) units: BTreeSet<usize>,
     /// The loss with these.
@@ -15,25 +15,25 @@ pub(super) struct Kept {
     pub(super) loss_without_floats: f64,
 }
 
-/// Finds few units to keep in floats such that `loss` of them is at most `most`; `None` if not even all of them do.
+/// Finds few units to keep in floats such that `loss` of them is at most `max_loss`; `None` if not even all of them do.
 ///
 /// `order` has the units that may be kept, the one that hurts most first. The shortest beginning of it that is enough
 /// is found by doubling and halving, as if each more kept could only help; then each of it, the least first, is quantized
 /// after all if the score allows. Whatever is returned has been scored.
-pub(super) fn keep(
+pub(super) fn choose_float_units(
     order: &[usize],
-    most: f64,
+    max_loss: f64,
     mut loss: impl FnMut(&BTreeSet<usize>) -> Result<f64, Error>,
-) -> Result<Option<Kept>, Error> {
+) -> Result<Option<FloatUnits>, Error> {
     let first = |count: usize| -> BTreeSet<usize> { order[..count].iter().copied().collect() };
     let loss_without_floats = loss(&first(0))?;
-    if loss_without_floats <= most {
-        return Ok(Some(Kept { units: BTreeSet::new(), loss: loss_without_floats, loss_without_floats }));
+    if loss_without_floats <= max_loss {
+        return Ok(Some(FloatUnits { units: BTreeSet::new(), loss: loss_without_floats, loss_without_floats }));
     }
     let (mut short, mut enough) = (0, 1.min(order.len()));
     let mut found = loop {
         let lost = loss(&first(enough))?;
-        if lost <= most {
+        if lost <= max_loss {
             break lost;
         }
         if enough == order.len() {
@@ -44,7 +44,7 @@ pub(super) fn keep(
     while enough - short > 1 {
         let middle = short.midpoint(enough);
         let lost = loss(&first(middle))?;
-        if lost <= most {
+        if lost <= max_loss {
             (enough, found) = (middle, lost);
         } else {
             short = middle;
@@ -56,20 +56,20 @@ pub(super) fn keep(
         let mut fewer = units.clone();
         fewer.remove(unit);
         let lost = loss(&fewer)?;
-        if lost <= most {
+        if lost <= max_loss {
             (units, found) = (fewer, lost);
         }
     }
-    Ok(Some(Kept { units, loss: found, loss_without_floats }))
+    Ok(Some(FloatUnits { units, loss: found, loss_without_floats }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn search(losses: &[f64], order: &[usize], most: f64) -> (Option<Kept>, usize) {
+    fn search(losses: &[f64], order: &[usize], most: f64) -> (Option<FloatUnits>, usize) {
         let mut scored = 0;
-        let kept = keep(order, most, |kept| {
+        let kept = choose_float_units(order, most, |kept| {
             scored += 1;
             Ok((0..losses.len()).filter(|unit| !kept.contains(unit)).map(|unit| losses[unit]).sum())
         });
@@ -85,7 +85,7 @@ mod tests {
         let kept = kept.unwrap();
         assert_eq!(kept.units, BTreeSet::from([2, 4]));
         assert_eq!((kept.loss, kept.loss_without_floats), (0.25, 5.25));
-        let none = Kept { units: BTreeSet::new(), loss: 5.25, loss_without_floats: 5.25 };
+        let none = FloatUnits { units: BTreeSet::new(), loss: 5.25, loss_without_floats: 5.25 };
         assert_eq!(search(&losses, &[2, 1, 4, 0, 5, 3], 6.0), (Some(none), 1));
         let (all, _) = search(&losses, &[0, 1, 2, 3, 4, 5], 0.0);
         assert_eq!(all.unwrap().units, BTreeSet::from([0, 2, 4, 5]));

@@ -72,8 +72,8 @@ impl Unit {
     }
 }
 
-/// What a way to choose scales is called.
-pub(super) fn name_of(form: Form) -> &'static str {
+/// The name of a way to choose scales, for reports.
+pub(super) fn scale_method_name(form: Form) -> &'static str {
     match (form.scales, form.has_column_scales) {
         (ScaleChoice::MaxAbs, false) => "max-abs",
         (ScaleChoice::MaxAbs, true) => "max-abs, columns scaled",

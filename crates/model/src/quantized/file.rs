@@ -253,6 +253,11 @@ fn plan_tensors<R: Read + Seek>(
         let column_scales = if has_columns { plan_column_scales(stream, &name, shape[1])? } else { None };
         plans.push(PlannedTensor { canonical, name, shape, values, scales, column_scales, group });
     }
+    if let Some(plan) = plans.iter().find(|plan| plan.column_scales.is_some())
+        && stream.metadata("version") == Some(VERSIONS[0])
+    {
+        return Err(QuantizedError::Unexpected { tensor: column_scale_name(&plan.name) });
+    }
     if stream.tensors().len() > plans.iter().map(PlannedTensor::pieces).sum() {
         let is_known = |name: &str| plans.iter().any(|plan| plan.has_piece(name));
         if let Some((name, _)) = stream.tensors().iter().find(|(name, _)| !is_known(name)) {

@@ -146,7 +146,13 @@ fn columns_with_scales_have_them_in_the_file() {
         QuantizedTensor::Int8(scaled.unwrap())
     });
     assert!(matches!(refused, Err(QuantizedError::Storage { tensor, .. }) if tensor == types));
-    // And one that was put into a file is no tensor of it.
+    // Version 1 has no such tensors.
+    let mut old = bytes.clone();
+    let at = bytes.windows(13).position(|part| part == br#""version":"2""#).unwrap();
+    old[at + 11] = b'1';
+    let error = QuantizedWeights::from_bytes(Path::new("x"), &old, &config).unwrap_err();
+    assert!(crate::common::chain(&error).contains("column_scale"), "{}", crate::common::chain(&error));
+    // A tensor of another name is not part of the model.
     let renamed = [&b"intermediate.dense.weight.column"[..], b"intermediate.dense.weight.colomn"];
     let at = bytes.windows(renamed[0].len()).position(|part| part == renamed[0]).unwrap();
     let mut other = bytes.clone();

@@ -2,7 +2,7 @@
 
 use attar_chart::{Axis, Chart, Frame, Range};
 
-use super::SMALL;
+use super::{SMALL, has_bar};
 use crate::document::Figure;
 
 /// What a model is held against.
@@ -60,14 +60,18 @@ pub(crate) fn pareto(cost: Cost, scale: Scale<'_>, dots: &[Dot]) -> Option<Figur
     let costs = dots.iter().flat_map(|dot| [dot.cost.low, dot.cost.value, dot.cost.high]);
     let scores = dots.iter().flat_map(|dot| [dot.score.low, dot.score.value, dot.score.high]);
     let (front, metric) = (frontier(dots, scale.is_more_better), scale.metric);
+    let bars = if dots.iter().any(|dot| has_bar(dot.cost) || has_bar(dot.score)) {
+        format!(", with {}", scale.bars)
+    } else {
+        String::new()
+    };
     let named: Vec<&str> = front.iter().map(|dot| dot.name.as_str()).collect();
     let mut chart = Chart::new(Frame {
         title: format!("{}: {metric}", cost.caption()),
         description: format!(
-            "{} models by {} and {metric}, with {}. None is both better and less costly than {}.",
+            "{} models by {} and {metric}{bars}. None is both better and less costly than {}.",
             dots.len(),
             cost.axis(),
-            scale.bars,
             named.join(", ")
         ),
         width: SMALL[0],
@@ -129,6 +133,12 @@ mod tests {
         assert_eq!(names(false), ["small", "counted"]);
         let scale = Scale { metric: "accuracy", is_more_better: true, bars: "intervals" };
         assert!(pareto(Cost::Bytes, scale, &dots[..1]).is_none());
-        assert!(pareto(Cost::Bytes, scale, &dots).unwrap().svg.contains("counted"));
+        let figure = pareto(Cost::Bytes, scale, &dots).unwrap();
+        assert!(figure.svg.contains("counted"));
+        // Bars are named where there are any.
+        assert!(figure.description.contains("by bytes and accuracy. None"), "{}", figure.description);
+        let wide = Dot { score: Range { value: 0.9, low: 0.8, high: 1.0 }, ..dots[0].clone() };
+        let description = pareto(Cost::Bytes, scale, &[wide, dots[1].clone()]).unwrap().description;
+        assert!(description.contains("accuracy, with intervals. None"), "{description}");
     }
 }

@@ -2,72 +2,65 @@
 
 use attar_chart::{Axis, Chart, Frame, Range};
 
+use super::{DEVIATIONS, distinct, has_bar, with_deviation};
 use crate::document::Figure;
-use crate::numbers::percent;
+use crate::numbers::{in_percent, percent};
 use crate::report::SuiteLine;
 
 /// Width of the chart in pixels.
 const WIDTH: f64 = 820.0;
 /// Heights in pixels: of each model of a task, between two tasks, and of what stands below and above all.
-const MODEL: f64 = 14.0;
-const BETWEEN: f64 = 20.0;
-const FRAME: f64 = 60.0;
+const MODEL_HEIGHT: f64 = 14.0;
+const TASK_GAP: f64 = 20.0;
+const FRAME_HEIGHT: f64 = 60.0;
 
 /// The chart; `None` where no model has a teacher to be held against. `models` number the series.
 pub(crate) fn retained(lines: &[SuiteLine], models: &[&str]) -> Option<Figure> {
-    let lines: Vec<&SuiteLine> =
-        lines.iter().filter(|line| line.kept.is_some_and(|kept| kept.mean.is_finite())).collect();
-    let mut tasks: Vec<&str> = Vec::new();
-    for line in &lines {
-        if !tasks.contains(&line.task.as_str()) {
-            tasks.push(&line.task);
-        }
-    }
+    let share = |line: &SuiteLine| line.kept.filter(|kept| kept.mean.is_finite()).map(in_percent).map(with_deviation);
+    let shares: Vec<(&SuiteLine, Range)> = lines.iter().filter_map(|line| Some((line, share(line)?))).collect();
+    let tasks = distinct(shares.iter().map(|(line, _)| line.task.as_str()));
     if tasks.is_empty() {
         return None;
     }
-    let shown: Vec<&str> =
-        models.iter().copied().filter(|model| lines.iter().any(|line| line.model == *model)).collect();
-    let shares = lines.iter().filter_map(|line| line.kept).map(|kept| {
-        let half = kept.deviation.unwrap_or(0.0);
-        Range { value: 100.0 * kept.mean, low: 100.0 * (kept.mean - half), high: 100.0 * (kept.mean + half) }
-    });
-    let shares: Vec<Range> = shares.collect();
-    let bounds = shares.iter().flat_map(|share| [share.low, share.high]).chain([100.0]);
-    let task_height = BETWEEN + MODEL * shown.len() as f64;
+    let is_shown = |model: &str| shares.iter().any(|(line, _)| line.model == model);
+    let shown: Vec<(usize, &str)> = models.iter().copied().enumerate().filter(|(_, model)| is_shown(model)).collect();
+    let bounds = shares.iter().flat_map(|(_, share)| [share.low, share.high]).chain([100.0]);
+    let task_height = TASK_GAP + MODEL_HEIGHT * shown.len() as f64;
     // The first task stands at the top.
     let names: Vec<String> = tasks.iter().rev().map(|task| (*task).to_owned()).collect();
     let mut chart = Chart::new(Frame {
         title: "Share of the teacher's score that is retained".into(),
-        description: description(&lines, &shown, tasks.len()),
+        description: description(&shares, &shown, tasks.len()),
         width: WIDTH,
-        height: FRAME + task_height * tasks.len() as f64,
+        height: FRAME_HEIGHT + task_height * tasks.len() as f64,
         x: Axis::around("percent of the teacher's score", bounds),
         y: Axis::named("", names),
     });
     chart.upright(100.0);
-    for (line, share) in lines.iter().zip(shares) {
-        let (Some(task), Some(place)) =
-            (tasks.iter().position(|task| *task == line.task), shown.iter().position(|model| *model == line.model))
-        else {
-            continue;
-        };
-        let series = models.iter().position(|model| *model == line.model).unwrap_or_default();
-        let aside = MODEL * ((shown.len() as f64 - 1.0) / 2.0 - place as f64) / task_height;
-        chart.name_points(series, &line.model);
-        chart.point(series, share, Range::exact((tasks.len() - task) as f64 + aside));
+    for (row, &(series, model)) in shown.iter().enumerate() {
+        let offset = MODEL_HEIGHT * ((shown.len() as f64 - 1.0) / 2.0 - row as f64) / task_height;
+        chart.name_points(series, model);
+        for (index, task) in tasks.iter().enumerate() {
+            let place = Range::exact((tasks.len() - index) as f64 + offset);
+            for (_, share) in shares.iter().filter(|(line, _)| line.model == model && line.task == *task) {
+                chart.point(series, *share, place);
+            }
+        }
     }
     chart.name_uprights("the teacher");
     Some(Figure::of(&chart, "Share of the teacher's score retained".into(), true))
 }
 
-/// `4 tasks. student retains from 95.0 % (CoLA) to 99.0 % (SST-2).`
-fn description(lines: &[&SuiteLine], shown: &[&str], tasks: usize) -> String {
-    let mut out =
-        format!("{tasks} {}, with standard deviations over seeds.", if tasks == 1 { "task" } else { "tasks" });
-    for model in shown {
-        let mut own: Vec<(f64, &str)> = (lines.iter().filter(|line| line.model == *model))
-            .filter_map(|line| Some((line.kept?.mean, line.task.as_str())))
+/// `4 tasks, with standard deviations over seeds. student: from 95.0 % (CoLA) to 99.0 % (SST-2).`
+fn description(shares: &[(&SuiteLine, Range)], shown: &[(usize, &str)], tasks: usize) -> String {
+    let mut out = format!("{tasks} {}", if tasks == 1 { "task" } else { "tasks" });
+    if shares.iter().any(|(_, share)| has_bar(*share)) {
+        out += &format!(", with {DEVIATIONS}");
+    }
+    out += ".";
+    for (_, model) in shown {
+        let mut own: Vec<(f64, &str)> = (shares.iter().filter(|(line, _)| line.model == *model))
+            .filter_map(|(line, _)| Some((line.kept?.mean, line.task.as_str())))
             .collect();
         own.sort_by(|a, b| a.0.total_cmp(&b.0));
         if let [(low, first), .., (high, last)] = own[..] {
@@ -114,5 +107,8 @@ mod tests {
         assert_eq!(figure.svg.matches("class=\"mark").count(), 3 + 2, "{}", figure.svg);
         assert!(["CoLA", "SST-2", "the teacher"].iter().all(|name| figure.svg.contains(&format!(">{name}<"))));
         assert!(retained(&lines[..1], &["teacher"]).is_none());
+        // Of one seed there is no deviation.
+        let figure = retained(&lines[3..], &["quantized"]).unwrap();
+        assert_eq!(figure.description, "1 task. quantized: 98.0 % (SST-2).");
     }
 }

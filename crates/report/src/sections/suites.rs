@@ -1,15 +1,11 @@
 //! Suites: models over tasks and seeds.
 
 use attar_chart::Range;
-use attar_text::metrics::Spread;
 
-use crate::charts::{Cost, Dot, Scale, pareto, retained};
+use crate::charts::{Cost, DEVIATIONS, Dot, Scale, distinct, has_bar, pareto, retained, with_deviation};
 use crate::document::{Block, Figure, Table};
-use crate::numbers::{UNKNOWN, bytes, or_unknown};
+use crate::numbers::{UNKNOWN, bytes, in_percent, or_unknown};
 use crate::report::{Suite, SuiteLine};
-
-/// What bars are in the charts of suites.
-const BARS: &str = "standard deviations over seeds";
 
 /// A suite: means over all tasks, what each model retains, then task by task.
 pub(super) fn of(suite: &Suite) -> Vec<Block> {
@@ -20,7 +16,9 @@ pub(super) fn of(suite: &Suite) -> Vec<Block> {
     let models = models(suite);
     let means: Vec<Figure> = of_means(suite, &models).into_iter().chain(retained(&suite.lines, &models)).collect();
     if !means.is_empty() {
-        blocks.push(Block::Hint("Bars are standard deviations over seeds.".into()));
+        if has_deviations(suite) {
+            blocks.push(Block::Hint(format!("Bars are {DEVIATIONS}.")));
+        }
         blocks.push(Block::Figures(means));
     }
     let tasks = distinct(suite.lines.iter().map(|line| line.task.as_str()));
@@ -33,8 +31,19 @@ pub(super) fn of(suite: &Suite) -> Vec<Block> {
             blocks.push(Block::Figures(figures));
         }
     }
-    blocks.push(table("Every task: means over seeds, with their standard deviation", &suite.lines));
+    let caption = match has_deviations(suite) {
+        true => "Every task: means over seeds, with their standard deviation",
+        false => "Every task",
+    };
+    blocks.push(table(caption, &suite.lines));
     blocks
+}
+
+/// Whether anything differs between seeds: of a single one there is no deviation.
+fn has_deviations(suite: &Suite) -> bool {
+    let lines = suite.averages.iter().chain(&suite.lines);
+    let spreads = lines.flat_map(|line| [line.score, line.kept, line.micros, line.joules_per_thousand]);
+    spreads.flatten().any(|spread| has_bar(with_deviation(spread)))
 }
 
 /// The models in the order in which they first appear: the number of each is its series in all charts.
@@ -42,27 +51,14 @@ fn models(suite: &Suite) -> Vec<&str> {
     distinct(suite.averages.iter().chain(&suite.lines).map(|line| line.model.as_str()))
 }
 
-/// Each name once.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut all = Vec::new();
-    for name in names {
-        if !all.contains(&name) {
-            all.push(name);
-        }
-    }
-    all
-}
-
 fn table(caption: &str, lines: &[SuiteLine]) -> Block {
     let row = |line: &SuiteLine| {
-        let percent =
-            |kept: Spread| Spread { mean: 100.0 * kept.mean, deviation: kept.deviation.map(|d| 100.0 * d), ..kept };
         vec![
             line.task.clone(),
             line.model.clone(),
             line.metric.clone().unwrap_or_else(|| UNKNOWN.into()),
             or_unknown(line.score, |score| format!("{score:.4}")),
-            or_unknown(line.kept, |kept| format!("{:.1} %", percent(kept))),
+            or_unknown(line.kept, |kept| format!("{:.1} %", in_percent(kept))),
             or_unknown(line.bytes, bytes),
             or_unknown(line.micros, |micros| format!("{micros:.1}")),
             or_unknown(line.joules_per_thousand, |joules| format!("{joules:.3}")),
@@ -78,7 +74,7 @@ fn of_means(suite: &Suite, models: &[&str]) -> Option<Figure> {
         |model: &str| suite.lines.iter().filter(|line| line.model == model).filter_map(|line| line.bytes).max();
     let dot = |line: &SuiteLine| {
         let cost = Range::exact(bytes_of(&line.model)? as f64);
-        Some(Dot { series: series(models, line), name: line.model.clone(), cost, score: range(line.score?) })
+        Some(Dot { series: series(models, line), name: line.model.clone(), cost, score: with_deviation(line.score?) })
     };
     let dots: Vec<Dot> = suite.averages.iter().filter_map(dot).collect();
     pareto(Cost::Bytes, scale("mean score"), &dots)
@@ -90,25 +86,19 @@ fn of_task(cost: Cost, lines: &[&SuiteLine], models: &[&str]) -> Option<Figure> 
     let dot = |line: &&SuiteLine| {
         let cost = match cost {
             Cost::Bytes => Range::exact(line.bytes? as f64),
-            Cost::Micros => range(line.micros?),
-            Cost::Joules => range(line.joules_per_thousand?),
+            Cost::Micros => with_deviation(line.micros?),
+            Cost::Joules => with_deviation(line.joules_per_thousand?),
         };
-        Some(Dot { series: series(models, line), name: line.model.clone(), cost, score: range(line.score?) })
+        Some(Dot { series: series(models, line), name: line.model.clone(), cost, score: with_deviation(line.score?) })
     };
     pareto(cost, scale(metric), &lines.iter().filter_map(dot).collect::<Vec<_>>())
 }
 
 /// Of all metrics of suites more is better.
 fn scale(metric: &str) -> Scale<'_> {
-    Scale { metric, is_more_better: true, bars: BARS }
+    Scale { metric, is_more_better: true, bars: DEVIATIONS }
 }
 
 fn series(models: &[&str], line: &SuiteLine) -> usize {
     models.iter().position(|model| *model == line.model).unwrap_or_default()
-}
-
-/// A mean with one standard deviation to each side.
-fn range(spread: Spread) -> Range {
-    let half = spread.deviation.unwrap_or(0.0);
-    Range { value: spread.mean, low: spread.mean - half, high: spread.mean + half }
 }

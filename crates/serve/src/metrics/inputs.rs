@@ -3,14 +3,14 @@
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{Plain, Timing, times};
+use super::{Timing, UnsuffixedCounter, times};
 use crate::engine::Task;
 
 /// Inputs of one kind.
 #[derive(Debug)]
 pub(crate) struct Inputs {
-    count: Plain,
-    success: Plain,
+    count: UnsuffixedCounter,
+    success: UnsuffixedCounter,
     duration: Histogram,
     tokenization: Histogram,
     queueing: Histogram,
@@ -20,7 +20,7 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Registers the counters of `kind`, as `embed`.
     fn new(kind: &str, what: &str, registry: &mut Registry) -> Inputs {
-        let (count, success) = (Plain::default(), Plain::default());
+        let (count, success) = (UnsuffixedCounter::default(), UnsuffixedCounter::default());
         registry.register(format!("te_{kind}_count"), format!("Inputs to compute {what} of"), count.clone());
         registry.register(
             format!("te_{kind}_success"),
@@ -43,12 +43,12 @@ impl Inputs {
     }
 
     /// So many inputs came.
-    pub(crate) fn begun(&self, inputs: usize) {
+    pub(crate) fn record_inputs(&self, inputs: usize) {
         self.count.0.inc_by(inputs as u64);
     }
 
     /// One of them has its result.
-    pub(crate) fn computed(&self, timing: Timing) {
+    pub(crate) fn record_success(&self, timing: Timing) {
         self.success.0.inc();
         self.duration.observe(timing.total.as_secs_f64());
         self.tokenization.observe(timing.tokenization.as_secs_f64());

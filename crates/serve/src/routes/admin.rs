@@ -11,7 +11,7 @@ use crate::error::{ErrorType, Refusal};
 use crate::reload::{Outcome, Part};
 use crate::server::Server;
 
-/// Reads bundles and certificate again and says what was taken.
+/// Reads bundles and certificate again and says what was accepted.
 pub(super) async fn reload(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response<Body> {
     // A page of another site may send requests to this machine by its visitor's browser.
     if headers.contains_key(header::ORIGIN) {
@@ -35,7 +35,7 @@ fn row(outcome: Outcome) -> Value {
         Part::Bundle(name) => row.insert("bundle".into(), json!(name)),
         Part::Certificate => row.insert("certificate".into(), json!(true)),
     };
-    row.insert("outcome".into(), json!(if outcome.error.is_none() { "taken" } else { "refused" }));
+    row.insert("outcome".into(), json!(if outcome.error.is_none() { "accepted" } else { "refused" }));
     if let Some(error) = outcome.error {
         row.insert("error".into(), json!(error));
     }

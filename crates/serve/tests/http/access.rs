@@ -59,7 +59,7 @@ fn pages_may_not_act_as_operators() {
     let server = Running::new(vec![bundle("vectors")], |_| ());
     assert_eq!(server.ask("POST", "/admin/reload", &[("origin", "https://example.org")], b"").status, 403);
     let reloaded = server.ask("POST", "/admin/reload", &[], b"").ok();
-    assert_eq!(reloaded, json!([{ "bundle": "vectors", "outcome": "taken" }]));
+    assert_eq!(reloaded, json!([{ "bundle": "vectors", "outcome": "accepted" }]));
 }
 
 #[test]

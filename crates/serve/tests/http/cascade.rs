@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use attar_model::{ClassifierInput, Head, Target};
 use attar_runtime::{Text, confidence};
-use attar_serve::{Cascade, Event, NamedBundle, RenewTerms, ServeError, ServeOptions, Terms};
+use attar_serve::{Cascade, Event, NamedBundle, ReadTerms, ServeError, ServeOptions, Terms};
 use serde_json::{Value, json};
 
 use crate::client::{Running, meter, wait_for};
@@ -28,8 +28,8 @@ fn teacher(folder: &std::path::Path) -> NamedBundle {
 }
 
 fn terms(threshold: f64, audit_share: f64) -> Cascade {
-    let terms = Terms { threshold, promised: 0.99 };
-    Cascade { student: "intents".into(), teacher: "teacher".into(), terms, audit_share, renew: None }
+    let terms = Terms { threshold, min_agreement: 0.99 };
+    Cascade { student: "intents".into(), teacher: "teacher".into(), terms, audit_share, read_terms: None }
 }
 
 /// Labels by their scores, as the route gives them.
@@ -80,6 +80,45 @@ fn who_is_not_sure_asks_the_teacher() {
 }
 
 #[test]
+fn an_input_is_counted_once_whoever_computes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = teacher(folder.path());
+    let asked = json!({ "inputs": texts().iter().map(|text| [text]).collect::<Vec<_>>() });
+    let alone = Running::new(vec![bundle("intents")], |_| ());
+    let tokens = alone.post("/predict", &asked).headers["x-compute-tokens"].clone();
+    // All are put to the teacher too: as audits, or because the student is sure of nothing.
+    for threshold in [0.0, 2.0] {
+        let cascades = vec![terms(threshold, 1.0)];
+        let server = Running::new(vec![bundle("intents"), teacher.clone()], |options| options.cascades = cascades);
+        let answer = server.post("/predict", &asked);
+        assert_eq!(answer.headers["x-compute-tokens"], tokens, "{threshold}");
+        let computed = |text: &str, bundle: &str| counted(text, &format!("attar_texts_total{{bundle=\"{bundle}\"}}"));
+        wait_for(|| computed(&server.get("/metrics").body, "teacher") == 40.0);
+        let text = server.get("/metrics").body;
+        assert_eq!(computed(&text, "intents"), 40.0);
+        let once =
+            ["te_predict_count", "te_predict_success", "te_predict_duration_count", "te_request_input_length_count"];
+        for name in once {
+            assert_eq!(counted(&text, name), 40.0, "{name} at {threshold} in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn answers_that_the_teacher_refuses_are_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = teacher(folder.path());
+    // Fewer tokens than the student takes.
+    std::fs::write(folder.path().join("sentence_bert_config.json"), r#"{"max_seq_length": 4}"#).unwrap();
+    let server = Running::new(vec![bundle("intents"), teacher], |options| options.cascades = vec![terms(2.0, 0.0)]);
+    let asked = json!({ "inputs": "Ada wrote notes on the engine", "truncate": false });
+    assert_eq!(server.post("/predict", &asked).status, 413);
+    let text = server.get("/metrics").body;
+    assert!(!text.contains("attar_cascade_inputs_total{"), "{text}");
+    assert_eq!((counted(&text, "te_predict_count"), counted(&text, "te_predict_success")), (1.0, 0.0), "{text}");
+}
+
+#[test]
 fn audits_do_not_change_answers_and_tell_drift() {
     let folder = tempfile::tempdir().unwrap();
     let teacher = teacher(folder.path());
@@ -102,8 +141,8 @@ fn audits_do_not_change_answers_and_tell_drift() {
     wait_for(|| server.events.lock().unwrap().iter().any(|event| matches!(event, Event::Drift { .. })));
     let events = server.events.lock().unwrap();
     let drift = events.iter().find(|event| matches!(event, Event::Drift { .. })).unwrap();
-    let Event::Drift { student, teacher, audits, expected, .. } = drift else { unreachable!() };
-    assert_eq!((student.as_str(), teacher.as_str(), *audits, *expected), ("intents", "teacher", 100, 0.99));
+    let Event::Drift { student, teacher, audits, min_agreement, .. } = drift else { unreachable!() };
+    assert_eq!((student.as_str(), teacher.as_str(), *audits, *min_agreement), ("intents", "teacher", 100, 0.99));
 }
 
 #[test]
@@ -155,11 +194,11 @@ fn the_models_of_a_cascade_are_replaced_together_with_their_contract() {
     let student = NamedBundle { name: "intents".into(), dir: small.clone(), options: options() };
     // Sure of nothing: the teacher answers.
     let now: Arc<Mutex<Result<Terms, String>>> = Arc::new(Mutex::new(Ok(terms(2.0, 0.0).terms)));
-    let renew = {
+    let read_terms = {
         let now = Arc::clone(&now);
-        RenewTerms(Arc::new(move || now.lock().unwrap().clone()))
+        ReadTerms(Arc::new(move || now.lock().unwrap().clone()))
     };
-    let cascade = Cascade { renew: Some(renew), ..terms(2.0, 0.0) };
+    let cascade = Cascade { read_terms: Some(read_terms), ..terms(2.0, 0.0) };
     let server = Running::new(vec![student, teacher, bundle("topics")], |options| options.cascades = vec![cascade]);
     let asked = json!({ "inputs": texts().iter().map(|text| [text]).collect::<Vec<_>>() });
     let ask = || server.post("/predict", &asked).ok();
@@ -179,22 +218,22 @@ fn the_models_of_a_cascade_are_replaced_together_with_their_contract() {
     let (refused, why) = outcome(&answer.json(), "intents");
     assert!(refused == "refused" && why.contains("made for other weights"), "{why}");
     assert_eq!(outcome(&answer.json(), "teacher").0, "refused");
-    assert_eq!(outcome(&answer.json(), "topics").0, "taken");
+    assert_eq!(outcome(&answer.json(), "topics").0, "accepted");
     assert_eq!(ask(), before);
 
-    // One that fits: both are taken, with its threshold.
-    *now.lock().unwrap() = Ok(Terms { threshold: 2.0, promised: 0.5 });
+    // One that fits: both are accepted, with its threshold.
+    *now.lock().unwrap() = Ok(Terms { threshold: 2.0, min_agreement: 0.5 });
     let answer = server.ask("POST", "/admin/reload", &[], b"");
-    assert_eq!((answer.status, outcome(&answer.json(), "teacher").0.as_str()), (200, "taken"), "{answer:?}");
+    assert_eq!((answer.status, outcome(&answer.json(), "teacher").0.as_str()), (200, "accepted"), "{answer:?}");
     let of_new = ask();
     assert_ne!(of_new, before);
     assert_eq!(of_new, server.post("/models/teacher/predict", &asked).ok());
-    *now.lock().unwrap() = Ok(Terms { threshold: 0.0, promised: 0.5 });
+    *now.lock().unwrap() = Ok(Terms { threshold: 0.0, min_agreement: 0.5 });
     server.ask("POST", "/admin/reload", &[], b"");
     let alone = Running::new(vec![bundle("intents")], |_| ());
     assert_eq!(ask(), alone.post("/predict", &asked).ok());
 
-    // One of the two is broken: neither is taken.
+    // One of the two is broken: neither is accepted.
     std::fs::write(large.join("config.json"), "{").unwrap();
     let answer = server.ask("POST", "/admin/reload", &[], b"").json();
     assert_eq!((outcome(&answer, "intents").0, outcome(&answer, "teacher").0), ("refused".into(), "refused".into()));
@@ -214,7 +253,7 @@ fn without_a_way_to_renew_a_contract_its_models_stay() {
         .iter()
         .map(|row| (row["bundle"].as_str().unwrap(), row["outcome"].as_str().unwrap()))
         .collect();
-    assert_eq!(outcomes, [("intents", "refused"), ("teacher", "refused"), ("topics", "taken")]);
+    assert_eq!(outcomes, [("intents", "refused"), ("teacher", "refused"), ("topics", "accepted")]);
 }
 
 /// Every counter that the dashboard and the guide for operators name is there once what it counts has happened.

@@ -92,7 +92,7 @@ fn answers_are_those_of_an_open_connection() {
 }
 
 #[test]
-fn who_speaks_no_tls_or_nothing_is_closed_and_hinders_nobody() {
+fn plain_and_silent_connections_are_closed() {
     let folder = tempfile::tempdir().unwrap();
     let (files, trusted) = certify(folder.path());
     let server = Running::new(vec![bundle("vectors")], |options| options.tls = Some(files));
@@ -148,7 +148,7 @@ fn a_certificate_is_replaced_and_a_broken_one_is_not() {
     let counted = get(&server, &second, "/metrics").unwrap();
     for line in [
         r#"attar_certificate_reloads_total{outcome="refused"} 3"#,
-        r#"attar_certificate_reloads_total{outcome="taken"} 1"#,
+        r#"attar_certificate_reloads_total{outcome="accepted"} 1"#,
     ] {
         assert!(counted.contains(line), "{line} in\n{counted}");
     }
@@ -173,6 +173,12 @@ fn certificates_that_cannot_be_used_are_refused_at_once() {
     assert!(error.contains("missing.pem") && error.contains("expected a private key"), "{error}");
     let error = refused(TlsFiles { certificate: files.key.clone(), ..files.clone() });
     assert!(error.contains("no certificate in it"), "{error}");
+    // Letters of a certificate around bytes of none.
+    let whole = std::fs::read(&files.certificate).unwrap();
+    std::fs::write(&files.certificate, pem("CERTIFICATE", b"no DER")).unwrap();
+    let error = refused(files.clone());
+    assert!(error.contains("certificate.pem") && error.contains("expected a certificate"), "{error}");
+    std::fs::write(&files.certificate, whole).unwrap();
     // An authority's own key does not fit.
     let other = KeyPair::generate().unwrap();
     let own = CertificateParams::new(vec!["other".into()]).unwrap().self_signed(&other).unwrap();

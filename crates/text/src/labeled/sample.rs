@@ -37,8 +37,13 @@ impl Dataset {
     ///
     /// Case and the number of spaces do not matter; of pairs, both texts must agree.
     pub fn duplicates_with(&self, other: &Self) -> usize {
+        self.len() - self.rows_not_in(other).len()
+    }
+
+    /// The rows of this data set whose texts, compared as by [`duplicates_with`](Self::duplicates_with), are not in another.
+    pub fn rows_not_in(&self, other: &Self) -> Vec<usize> {
         let texts: HashSet<String> = other.examples.iter().map(normalized).collect();
-        self.examples.iter().filter(|example| texts.contains(&normalized(example))).count()
+        (0..self.len()).filter(|&row| !texts.contains(&normalized(&self.examples[row]))).collect()
     }
 
     fn without_examples(&self) -> Self {

@@ -55,6 +55,7 @@ impl Columnar {
         columns: &[Column],
         lists: Option<&Column>,
     ) -> Result<(Vec<Row>, String), TableError> {
+        // The file is read a second time for its hash: the libraries seek in it, so the bytes do not come in their order.
         Ok((rows::read(self, path, columns, lists)?, super::sha256(path)?))
     }
 

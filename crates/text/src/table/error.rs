@@ -101,6 +101,18 @@ pub enum TableError {
         /// Number of the second.
         second: usize,
     },
+    /// A name that two columns of a Parquet or Arrow file have.
+    #[error("{}: columns {first} and {second} are both named {name:?}; rename one of them", path.display())]
+    RepeatedName {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Number of the first such column.
+        first: usize,
+        /// Number of the second.
+        second: usize,
+    },
     /// A name where the first row is not a header.
     #[error(
         "{}: column {name:?} is asked for by name, but the file is read without a header; state that there is one, \

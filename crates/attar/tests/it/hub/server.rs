@@ -19,10 +19,14 @@ pub(super) enum Fault {
     None,
     /// The connection ends in the middle of the weights, this many times.
     CutOff(usize),
+    /// The connection ends before an answer to who asks for the weights, this many times.
+    Dropped(usize),
     /// The weights have another byte than their hash says.
     Damaged,
     /// Every answer is 503.
     Busy,
+    /// There is a `README.md` of no bytes, of whose length no answer tells.
+    Empty,
     /// A name that leads out of the cache.
     Hostile,
 }
@@ -146,6 +150,10 @@ impl State {
             return send(stream, "200 OK", &[kind], body.to_string().as_bytes());
         }
         let file = path.strip_prefix(&format!("/owner/tiny/resolve/{COMMIT}/"));
+        if fault == Fault::Empty && file == Some("README.md") {
+            let more = [("X-Repo-Commit", COMMIT.to_owned()), ("ETag", format!("\"{}\"", small_tag(&[])))];
+            return head(stream, "200 OK", &more, 0);
+        }
         let Some((name, bytes)) = file.and_then(|name| self.files.get_key_value(name)) else {
             return head(stream, "404 Not Found", &[], 0);
         };
@@ -165,9 +173,10 @@ impl State {
 
     /// The model as the hub describes it.
     fn list(&self, fault: Fault) -> Value {
-        let evil = (fault == Fault::Hostile).then_some("../../evil.json");
-        let siblings: Vec<Value> =
-            self.files.keys().map(String::as_str).chain(evil).map(|name| json!({ "rfilename": name })).collect();
+        let evil = (fault == Fault::Hostile).then_some(("../../evil.json", 1));
+        let empty = (fault == Fault::Empty).then_some(("README.md", 0));
+        let files = self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len())).chain(evil).chain(empty);
+        let siblings: Vec<Value> = files.map(|(name, size)| json!({ "rfilename": name, "size": size })).collect();
         json!({ "id": "owner/tiny", "sha": COMMIT, "siblings": siblings })
     }
 
@@ -198,6 +207,10 @@ impl State {
                     // A third of what is left arrives.
                     let first = first(&request);
                     bytes.truncate(first + (whole.len() - first) / 3);
+                }
+                Fault::Dropped(times) if times > 0 => {
+                    *fault = Fault::Dropped(times - 1);
+                    return;
                 }
                 Fault::Damaged => *bytes.last_mut().unwrap() ^= 1,
                 _ => {}

@@ -16,19 +16,19 @@ use crate::guard::guarded;
 use crate::table::TableError;
 
 /// Most rows of a batch.
-const ROWS: usize = 1024;
+const MAX_BATCH_ROWS: usize = 1024;
 /// How an Arrow file begins; a stream begins otherwise.
 const ARROW_FILE: &[u8] = b"ARROW1";
 
 type Source = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
-/// The batches of a file, each of at most [`ROWS`] rows.
+/// The batches of a file, each of at most [`MAX_BATCH_ROWS`] rows.
 pub(super) struct Batches {
     kind: Columnar,
     path: PathBuf,
     source: Source,
     /// Rows of the batch read last that were not handed out yet.
-    left: Option<RecordBatch>,
+    remainder: Option<RecordBatch>,
 }
 
 impl Batches {
@@ -49,22 +49,22 @@ impl Batches {
             Columnar::Arrow => arrow_stream(file, choose, damaged),
         });
         let source = opened.unwrap_or_else(|| Err(unreadable(kind, path)))?;
-        Ok(Batches { kind, path: path.to_owned(), source, left: None })
+        Ok(Batches { kind, path: path.to_owned(), source, remainder: None })
     }
 
     /// The next rows.
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
-        let batch = match self.left.take() {
-            Some(left) => left,
+        let batch = match self.remainder.take() {
+            Some(remainder) => remainder,
             None => match guarded(|| self.source.next()).ok_or_else(|| unreadable(self.kind, &self.path))? {
                 Some(batch) => batch.map_err(|error| damaged(self.kind, &self.path, error))?,
                 None => return Ok(None),
             },
         };
         let rows = batch.num_rows();
-        if rows > ROWS {
-            self.left = Some(batch.slice(ROWS, rows - ROWS));
-            return Ok(Some(batch.slice(0, ROWS)));
+        if rows > MAX_BATCH_ROWS {
+            self.remainder = Some(batch.slice(MAX_BATCH_ROWS, rows - MAX_BATCH_ROWS));
+            return Ok(Some(batch.slice(0, MAX_BATCH_ROWS)));
         }
         Ok(Some(batch))
     }
@@ -87,7 +87,7 @@ fn parquet(
 ) -> Result<Source, TableError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(error.into()))?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), choose(builder.schema())?);
-    let reader = builder.with_projection(mask).with_batch_size(ROWS).build();
+    let reader = builder.with_projection(mask).with_batch_size(MAX_BATCH_ROWS).build();
     Ok(Box::new(reader.map_err(|error| damaged(error.into()))?))
 }
 

@@ -1,6 +1,6 @@
 //! From batches to rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
@@ -23,12 +23,12 @@ pub(super) fn read(
 ) -> Result<Vec<Row>, TableError> {
     let mut names = Vec::new();
     let mut batches = Batches::open(kind, path, |schema| {
-        let places = places(path, schema, columns, lists)?;
-        names = places.iter().map(|&place| Column::Name(schema.field(place).name().clone())).collect();
-        let different: BTreeSet<usize> = places.into_iter().collect();
+        let indices = column_indices(path, schema, columns, lists)?;
+        names = indices.iter().map(|&index| Column::Name(schema.field(index).name().clone())).collect();
+        let different: BTreeSet<usize> = indices.into_iter().collect();
         Ok(different.into_iter().collect())
     })?;
-    let lists = lists.and_then(|lists| columns.iter().position(|column| column == lists)).map(|place| &names[place]);
+    let lists = lists.and_then(|lists| columns.iter().position(|column| column == lists)).map(|index| &names[index]);
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some(batch) = batches.next()? {
         refuse_nulls(path, &batch, rows.len())?;
@@ -46,14 +46,25 @@ pub(super) fn read(
 }
 
 /// Where the columns asked for are; their values have to be what a text or a label can be.
-fn places(path: &Path, schema: &Schema, columns: &[Column], lists: Option<&Column>) -> Result<Vec<usize>, TableError> {
+fn column_indices(
+    path: &Path,
+    schema: &Schema,
+    columns: &[Column],
+    lists: Option<&Column>,
+) -> Result<Vec<usize>, TableError> {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let mut places = Vec::with_capacity(columns.len());
+    let resolve = |column: &Column| match column.resolve(path, Some(&names), names.len()) {
+        Err(TableError::AmbiguousName { path, name, first, second }) => {
+            Err(TableError::RepeatedName { path, name, first, second })
+        }
+        resolved => resolved,
+    };
+    let mut indices = Vec::with_capacity(columns.len());
     for column in columns {
-        let place = column.resolve(path, Some(&names), names.len())?;
-        let field = schema.field(place);
+        let index = resolve(column)?;
+        let field = schema.field(index);
         // Rows are objects, which have one value of a name, so a number does not help where names repeat.
-        Column::Name(field.name().clone()).resolve(path, Some(&names), names.len())?;
+        resolve(&Column::Name(field.name().clone()))?;
         let kind = field.data_type();
         if !(is_value(kind) || lists == Some(column) && is_list(kind)) {
             return Err(TableError::ColumnType {
@@ -62,9 +73,21 @@ fn places(path: &Path, schema: &Schema, columns: &[Column], lists: Option<&Colum
                 found: kind.to_string(),
             });
         }
-        places.push(place);
+        indices.push(index);
     }
-    Ok(places)
+    Ok(indices)
+}
+
+/// Refuses a schema in which two columns have the same name: rows are objects, which have one value of a name.
+fn refuse_repeated_names(path: &Path, schema: &Schema) -> Result<(), TableError> {
+    let mut numbers = BTreeMap::new();
+    for (number, field) in (1..).zip(schema.fields()) {
+        if let Some(first) = numbers.insert(field.name(), number) {
+            let name = field.name().clone();
+            return Err(TableError::RepeatedName { path: path.to_owned(), name, first, second: number });
+        }
+    }
+    Ok(())
 }
 
 /// Whether values are strings, numbers or booleans.
@@ -118,7 +141,10 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(kind: Columnar, path: &Path) -> Result<Lines, TableError> {
-        let batches = Batches::open(kind, path, |schema| Ok((0..schema.fields().len()).collect()))?;
+        let batches = Batches::open(kind, path, |schema| {
+            refuse_repeated_names(path, schema)?;
+            Ok((0..schema.fields().len()).collect())
+        })?;
         Ok(Lines { batches, lines: Vec::new(), read: 0 })
     }
 }

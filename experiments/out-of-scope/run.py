@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Whether the distance of a text from a student's training texts says better than its confidence where it gives its teacher's answer.
+"""Does a text's distance from the student's training texts predict agreement with the teacher better than confidence does?
 
     pip install numpy scikit-learn torch transformers safetensors
-    experiments/reach/run.py TEACHER STUDENT ../shared/data/intents/clinc150/data_full.json
+    experiments/out-of-scope/run.py TEACHER STUDENT ../shared/data/intents/clinc150/data_full.json
 
 TEACHER and STUDENT are f32 model directories of the 150 classes, trained on rows of `train`. A confidence is chosen on `val` at which 99 % of
 the student's answers are its teacher's (0.2 points above, for what a bound costs). A further threshold, on a distance or again on the
 confidence, then takes a share of those texts away, and what is left is counted on `test` and on the rows out of scope.
+
+Writes `mixed.csv` to the current folder: the rows of `test` and the first 500 out of scope, under some label of the models, for `attar contract`.
 """
+import csv
 import json
 import sys
 
@@ -45,12 +48,21 @@ def answers(folder, parts):
     return found, sorted(names.values())
 
 
+def write_mixed(any_label):
+    with open("mixed.csv", "w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["text", "label"])
+        writer.writerows(rows["test"])
+        writer.writerows([text, any_label] for text, _ in rows["oos_test"][:500])
+
+
 def confidence(_, logits):
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (powers / powers.sum(axis=1, keepdims=True)).max(axis=1)
 
 
 own, names = answers(student, ["train", "val", "test", "oos_test"])
+write_mixed(names[0])
 theirs, _ = answers(teacher, ["val", "test", "oos_test"])
 agrees = {part: own[part][1].argmax(1) == theirs[part][1].argmax(1) for part in theirs}
 vectors = own["train"][0]
