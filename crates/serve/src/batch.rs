@@ -2,7 +2,8 @@
 //!
 //! Texts come in the order of their arrival. The oldest decides what is computed next; whatever else waits for the same
 //! work goes along, as far as the budget of tokens allows. A batch begins as soon as its budget is used up or its oldest
-//! text has waited long enough, and never later.
+//! text has waited long enough, and never later. Some texts may yield to others: they are computed when no others wait, and make
+//! room where the queue is full.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -76,14 +77,36 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
         self.waiting.retain(|waiting| is_wanted(&waiting.text));
     }
 
-    /// What is to be done now. With `skips_waiting` no text waits for others.
-    pub(crate) fn next(&mut self, now: Duration, skips_waiting: bool) -> Next<K, T> {
-        let Some(oldest) = self.waiting.front() else { return Next::Empty };
+    /// Takes out as many yielding texts, the oldest first, as make room for `count` others: none where that cannot be.
+    pub(crate) fn make_room(&mut self, count: usize, is_yielding: impl Fn(&T) -> bool) -> Vec<T> {
+        let missing = (self.waiting.len() + count).saturating_sub(self.policy.max_queue);
+        let yielding = self.waiting.iter().filter(|waiting| is_yielding(&waiting.text)).count();
+        // All of them leave an empty queue, which takes a request of any size.
+        let most = if yielding == self.waiting.len() { missing.min(yielding) } else { missing };
+        let mut removed = Vec::new();
+        if yielding >= most {
+            let all = std::mem::take(&mut self.waiting);
+            for waiting in all {
+                match removed.len() < most && is_yielding(&waiting.text) {
+                    true => removed.push(waiting.text),
+                    false => self.waiting.push_back(waiting),
+                }
+            }
+        }
+        removed
+    }
+
+    /// What is to be done now. With `skips_waiting` no text waits for others to come.
+    pub(crate) fn next(&mut self, now: Duration, skips_waiting: bool, is_yielding: impl Fn(&T) -> bool) -> Next<K, T> {
+        let first = self.waiting.iter().find(|waiting| !is_yielding(&waiting.text));
+        let all_yield = first.is_none();
+        let Some(oldest) = first.or(self.waiting.front()) else { return Next::Empty };
         let (work, waited) = (oldest.work.clone(), now.saturating_sub(oldest.since));
         let mut tokens = 0_usize;
         let mut is_full = false;
         let mut chosen = vec![false; self.waiting.len()];
-        for (waiting, chosen) in self.waiting.iter().zip(&mut chosen).filter(|(waiting, _)| waiting.work == work) {
+        let fits = |waiting: &Waiting<K, T>| waiting.work == work && (all_yield || !is_yielding(&waiting.text));
+        for (waiting, chosen) in self.waiting.iter().zip(&mut chosen).filter(|(waiting, _)| fits(waiting)) {
             let with = tokens.saturating_add(waiting.tokens);
             is_full |= with >= self.policy.max_tokens;
             // In order: a long text is not passed by until the short ones behind it stop coming.
@@ -123,6 +146,10 @@ mod tests {
         Queue::new(BatchPolicy { max_tokens, max_wait: ms(max_wait), max_queue })
     }
 
+    fn next<K: PartialEq + Clone, T>(queue: &mut Queue<K, T>, now: Duration, skips_waiting: bool) -> Next<K, T> {
+        queue.next(now, skips_waiting, |_| false)
+    }
+
     fn texts(batch: Next<char, u32>) -> (char, Vec<u32>) {
         match batch {
             Next::Batch(work, batch) => (work, batch.into_iter().map(|(text, _)| text).collect()),
@@ -133,9 +160,9 @@ mod tests {
     #[test]
     fn nothing_waits_where_nobody_has_to() {
         let mut queue = queue(100, 0, 10);
-        assert_eq!(queue.next(ms(0), false), Next::Empty);
+        assert_eq!(next(&mut queue, ms(0), false), Next::Empty);
         queue.offer(ms(0), &'a', vec![(5, 1), (5, 2)]).unwrap();
-        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![1, 2]));
+        assert_eq!(texts(next(&mut queue, ms(0), false)), ('a', vec![1, 2]));
         assert_eq!(queue.len(), 0);
     }
 
@@ -143,14 +170,14 @@ mod tests {
     fn a_batch_waits_for_its_budget_or_its_time() {
         let mut queue = queue(10, 20, 10);
         queue.offer(ms(0), &'a', vec![(4, 1)]).unwrap();
-        assert_eq!(queue.next(ms(5), false), Next::Wait(ms(15)));
+        assert_eq!(next(&mut queue, ms(5), false), Next::Wait(ms(15)));
         queue.offer(ms(6), &'a', vec![(6, 2)]).unwrap();
-        assert_eq!(queue.next(ms(6), false), Next::Batch('a', vec![(1, ms(6)), (2, ms(0))]));
+        assert_eq!(next(&mut queue, ms(6), false), Next::Batch('a', vec![(1, ms(6)), (2, ms(0))]));
         queue.offer(ms(7), &'a', vec![(4, 3)]).unwrap();
-        assert_eq!(texts(queue.next(ms(27), false)), ('a', vec![3]));
+        assert_eq!(texts(next(&mut queue, ms(27), false)), ('a', vec![3]));
         // At the end nobody is waited for.
         queue.offer(ms(30), &'a', vec![(4, 4)]).unwrap();
-        assert_eq!(texts(queue.next(ms(30), true)), ('a', vec![4]));
+        assert_eq!(texts(next(&mut queue, ms(30), true)), ('a', vec![4]));
     }
 
     #[test]
@@ -160,11 +187,32 @@ mod tests {
             queue.offer(ms(0), &work, vec![(tokens, text)]).unwrap();
         }
         // 4 does not overtake 3, which is older and no longer fits.
-        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![1]));
-        assert_eq!(texts(queue.next(ms(0), false)), ('b', vec![2]));
-        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![3, 4]));
+        assert_eq!(texts(next(&mut queue, ms(0), false)), ('a', vec![1]));
+        assert_eq!(texts(next(&mut queue, ms(0), false)), ('b', vec![2]));
+        assert_eq!(texts(next(&mut queue, ms(0), false)), ('a', vec![3, 4]));
         // Longer than any batch: alone.
-        assert_eq!(texts(queue.next(ms(0), false)), ('b', vec![5]));
+        assert_eq!(texts(next(&mut queue, ms(0), false)), ('b', vec![5]));
+    }
+
+    #[test]
+    fn texts_that_yield_come_last_and_make_room() {
+        let is_yielding = |text: &u32| *text >= 10;
+        let mut queue = queue(100, 0, 4);
+        for text in [10, 1, 11, 2] {
+            queue.offer(ms(0), &'a', vec![(1, text)]).unwrap();
+        }
+        // Enough room or none; the oldest go.
+        assert_eq!(queue.make_room(3, is_yielding), vec![]);
+        assert_eq!(queue.make_room(1, is_yielding), vec![10]);
+        queue.offer(ms(1), &'b', vec![(1, 3)]).unwrap();
+        assert_eq!(texts(queue.next(ms(1), false, is_yielding)), ('a', vec![1, 2]));
+        assert_eq!(texts(queue.next(ms(1), false, is_yielding)), ('b', vec![3]));
+        assert_eq!(texts(queue.next(ms(1), false, is_yielding)), ('a', vec![11]));
+        // Where all yield, a request of any size has room.
+        queue.offer(ms(2), &'a', vec![(1, 12), (1, 13)]).unwrap();
+        assert_eq!(queue.make_room(2, is_yielding), vec![]);
+        assert_eq!(queue.make_room(9, is_yielding), vec![12, 13]);
+        assert_eq!(queue.len(), 0);
     }
 
     #[test]
@@ -175,7 +223,7 @@ mod tests {
         assert_eq!(queue.len(), 2);
         queue.keep(|&text| text != 1);
         queue.offer(ms(0), &'a', vec![(1, 3), (1, 4)]).unwrap();
-        assert_eq!(texts(queue.next(ms(0), false)), ('a', vec![2, 3, 4]));
+        assert_eq!(texts(next(&mut queue, ms(0), false)), ('a', vec![2, 3, 4]));
         // A request larger than the queue is not refused forever.
         queue.offer(ms(0), &'a', (0..5).map(|text| (1, text)).collect()).unwrap();
         assert_eq!(queue.len(), 5);
@@ -191,7 +239,7 @@ mod tests {
                 queue.offer(ms(index as u64), &work, vec![(tokens, (index, tokens))]).unwrap();
             }
             let mut seen: Vec<Vec<usize>> = vec![Vec::new(); 3];
-            while let Next::Batch(work, batch) = queue.next(ms(1000), false) {
+            while let Next::Batch(work, batch) = next(&mut queue, ms(1000), false) {
                 let sum: usize = batch.iter().map(|((_, tokens), _)| tokens).sum();
                 let with_tokens = batch.iter().filter(|((_, tokens), _)| *tokens > 0).count();
                 prop_assert!(sum <= max_tokens || with_tokens == 1, "{sum} tokens");

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::bundle::Bundle;
 use crate::cascade::{self, ActiveCascade, AuditCounts, Cascade, Terms};
+use crate::connections::Client;
 use crate::encode::{Source, Truncation, encode};
 use crate::engine::{Job, Material, Outcome, Task};
 use crate::error::{ErrorType, Refusal};
@@ -25,6 +26,7 @@ const LONG: usize = 16 * 1024;
 pub(crate) struct Call {
     server: Arc<Server>,
     pub(crate) bundle: Arc<Bundle>,
+    client: Client,
     begin: Instant,
     is_batch: Option<bool>,
     pub(crate) inputs: usize,
@@ -38,13 +40,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(server: Arc<Server>, bundle: Arc<Bundle>, begin: Instant) -> Call {
+    pub(crate) fn new(server: Arc<Server>, bundle: Arc<Bundle>, client: Client, begin: Instant) -> Call {
         let zero = Duration::ZERO;
         let (is_batch, inputs, characters, tokens) = (None, 0, 0, 0);
         let (tokenization, queue, inference, is_of_client) = (zero, zero, zero, true);
         Call {
             server,
             bundle,
+            client,
             begin,
             is_batch,
             inputs,
@@ -58,8 +61,8 @@ impl Call {
     }
 
     /// A call of a cascade's teacher about inputs that its student has computed.
-    fn of_teacher(server: &Arc<Server>, active: &ActiveCascade, begin: Instant) -> Call {
-        Call { is_of_client: false, ..Call::new(Arc::clone(server), Arc::clone(&active.teacher), begin) }
+    fn of_teacher(server: &Arc<Server>, active: &ActiveCascade, client: Client, begin: Instant) -> Call {
+        Call { is_of_client: false, ..Call::new(Arc::clone(server), Arc::clone(&active.teacher), client, begin) }
     }
 
     /// Counts the request, and refuses it if it has no inputs or more than one may have.
@@ -148,7 +151,7 @@ impl Call {
         let unsure: Vec<usize> = (0..logits.len()).filter(|&input| !is_sure[input]).collect();
         if !unsure.is_empty() {
             let again = unsure.iter().map(|&input| sources[input].clone()).collect();
-            let mut call = Call::of_teacher(&server, active, self.begin);
+            let mut call = Call::of_teacher(&server, active, self.client.clone(), self.begin);
             let theirs = call.teacher_logits(active, again, truncation).await?;
             for (&input, (row, timing)) in unsure.iter().zip(theirs) {
                 logits[input] = row;
@@ -261,7 +264,8 @@ impl Call {
             .into_iter()
             .map(|(material, tokens)| {
                 let (reply, answer) = oneshot::channel();
-                (Job { bundle: Arc::clone(&self.bundle), material, tokens, reply }, answer)
+                let (bundle, client) = (Arc::clone(&self.bundle), self.client.clone());
+                (Job { bundle, client, material, tokens, reply }, answer)
             })
             .unzip();
         let server = Arc::clone(&self.server);
@@ -342,7 +346,7 @@ async fn audit(server: Arc<Server>, student: Arc<Bundle>, answered: Vec<(Source,
     let Some(active) = student.cascade.get() else { return };
     let Ok(target) = student.target() else { return };
     let (sources, own): (Vec<Source>, Vec<Vec<f32>>) = answered.into_iter().unzip();
-    let mut call = Call::of_teacher(&server, active, Instant::now());
+    let mut call = Call::of_teacher(&server, active, Client::default(), Instant::now());
     let Ok(theirs) = call.teacher_logits(active, sources, truncation).await else { return };
     for (own, (row, _)) in own.iter().zip(theirs) {
         let agrees = cascade::same_answer(target, own, &row);

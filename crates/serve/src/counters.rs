@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
+use crate::connections;
 use crate::limits::{Limited, Limits};
 use crate::signals::shutdown;
 
@@ -52,9 +53,8 @@ pub fn serve_counters(
             }
         };
         tokio::select! {
-            served = axum::serve(Limited::new(listener, Limits::default()), app) => served,
+            () = connections::serve(Limited::new(listener, Limits::default()), app, end) => Ok(()),
             () = reading => Ok(()),
-            () = end => Ok(()),
         }
     })
 }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::batch::{BatchPolicy, Next, Queue};
 use crate::bundle::Bundle;
+use crate::connections::Client;
 use crate::energy::Energy;
 use crate::error::{ErrorType, Refusal};
 use crate::metrics::Metrics;
@@ -77,6 +78,7 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) bundle: Arc<Bundle>,
+    pub(crate) client: Client,
     pub(crate) material: Material,
     pub(crate) tokens: usize,
     pub(crate) reply: oneshot::Sender<Result<Done, Refusal>>,
@@ -143,7 +145,8 @@ impl Engine {
         self.shared.changed.notify_one();
     }
 
-    /// Accepts all the texts of a request, or none.
+    /// Accepts all the texts of a request, or none. Where the queue is full, texts of clients that send no more make room for
+    /// those of others.
     ///
     /// # Errors
     /// Overloaded if the queue is full, unhealthy if the thread is no more.
@@ -152,11 +155,18 @@ impl Engine {
         if !self.is_healthy() {
             return Err(Refusal::new(ErrorType::Unhealthy, "the thread that computes has failed: restart the server"));
         }
-        let texts = jobs.into_iter().map(|job| (job.tokens, job)).collect();
+        let texts: Vec<_> = jobs.into_iter().map(|job| (job.tokens, job)).collect();
+        let is_yielding = |job: &Job| job.client.has_ended();
         let mut state = self.shared.state();
+        let removed = match texts.first() {
+            Some((_, job)) if !is_yielding(job) => state.queue.make_room(texts.len(), is_yielding),
+            _ => Vec::new(),
+        };
         let offered = state.queue.offer(self.shared.start.elapsed(), &(bundle, task), texts);
         let waiting = state.queue.len();
         drop(state);
+        let said = "the queue is full, and clients that keep their connection open go first: come back later";
+        refuse(removed, &Refusal::new(ErrorType::Overloaded, said));
         self.shared.metrics.record_queue(waiting);
         self.shared.changed.notify_one();
         offered.map_err(|_| {
@@ -204,7 +214,7 @@ impl Shared {
         while let Some(((id, task), batch)) = self.next(&mut sessions, &mut energy) {
             let Some(Loaded { session, .. }) = sessions.get_mut(&id) else {
                 // Its weights were dropped by a failure.
-                refuse(batch, &Refusal::new(ErrorType::Unhealthy, "the bundle has failed: restart the server"));
+                refuse(jobs(batch), &Refusal::new(ErrorType::Unhealthy, "the bundle has failed: restart the server"));
                 continue;
             };
             let Some(name) = batch.first().map(|(job, _)| job.bundle.name.clone()) else { continue };
@@ -227,7 +237,8 @@ impl Shared {
                 Err(_) => {
                     self.is_healthy.store(false, Ordering::Relaxed);
                     sessions.remove(&id);
-                    refuse(batch, &Refusal::new(ErrorType::Unhealthy, "the computation failed: restart the server"));
+                    let said = "the computation failed: restart the server";
+                    refuse(jobs(batch), &Refusal::new(ErrorType::Unhealthy, said));
                 }
             }
         }
@@ -246,7 +257,7 @@ impl Shared {
             state.queue.keep(|job| !job.reply.is_closed());
             let is_closing = state.is_closing;
             let skips_waiting = is_closing || state.skips_waiting;
-            let next = state.queue.next(self.start.elapsed(), skips_waiting);
+            let next = state.queue.next(self.start.elapsed(), skips_waiting, |job| job.client.has_ended());
             self.metrics.record_queue(state.queue.len());
             let patience = match next {
                 Next::Batch(key, batch) => return Some((key, batch)),
@@ -264,8 +275,12 @@ impl Shared {
     }
 }
 
-fn refuse(batch: Vec<(Job, Duration)>, refusal: &Refusal) {
-    for (job, _) in batch {
+fn jobs(batch: Vec<(Job, Duration)>) -> Vec<Job> {
+    batch.into_iter().map(|(job, _)| job).collect()
+}
+
+fn refuse(jobs: Vec<Job>, refusal: &Refusal) {
+    for job in jobs {
         let _ = job.reply.send(Err(refusal.clone()));
     }
 }

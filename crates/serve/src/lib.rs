@@ -19,8 +19,8 @@
 //! ```
 //!
 //! # The modules, from a connection to a result
-//! - `limits`: [`Limited`], connections that end when their clients take too long; `tls`: encrypted ones. `server`: [`Server`],
-//!   what all requests share. `routes`: who may ask what; `keys`: [`Keys`]. `route`: from the bytes of a request to the bytes of its answer;
+//! - `limits`: [`Limited`], connections that end when their clients take too long; `tls`: encrypted ones; `connections`: requests of
+//!   clients that send no more, or left. `server`: [`Server`], what all requests share. `routes`: who may ask what; `keys`: [`Keys`]. `route`: from the bytes of a request to the bytes of its answer;
 //!   a file of `routes` for each kind of question.
 //! - `reload`: reading all of it again while it is served.
 //! - `call`: a request on its way; `encode`: from its texts to ids. `batch`: [`BatchPolicy`], which of the texts that wait
@@ -39,6 +39,7 @@ mod batch;
 mod bundle;
 mod call;
 mod cascade;
+mod connections;
 mod counters;
 mod document;
 mod encode;

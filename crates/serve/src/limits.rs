@@ -126,7 +126,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let answer = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if answer.is_ready() {
+        // No bytes are no answer: they ask whether the connection still stands.
+        if answer.is_ready() && !bytes.is_empty() {
             self.in_request = false;
             let time = self.limits.idle;
             self.wait(time);

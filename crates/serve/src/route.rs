@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::call::Call;
+use crate::connections::Client;
 use crate::error::{ErrorType, Refusal};
 use crate::event::Event;
 use crate::server::Server;
@@ -85,6 +86,7 @@ async fn answer<R: Route>(
     begin: Instant,
     slot: &mut Option<Call>,
 ) -> Result<Response<Body>, Refusal> {
+    let client = request.extensions().get::<Client>().cloned().unwrap_or_default();
     let bytes = body(request, server.limits.max_body).await?;
     let parsed: R::Request = parse(&bytes)?;
     drop(bytes);
@@ -92,7 +94,7 @@ async fn answer<R: Route>(
         Some(name) => server.bundle(name)?,
         None => server.bundle_or_default(R::bundle(&parsed))?,
     };
-    let call = slot.insert(Call::new(Arc::clone(server), bundle, begin));
+    let call = slot.insert(Call::new(Arc::clone(server), bundle, client, begin));
     let answer = R::answer(call, parsed).await?;
     let text = serde_json::to_vec(&answer)
         .map_err(|_| Refusal::new(ErrorType::Backend, "the answer cannot be written as JSON"))?;

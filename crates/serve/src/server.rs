@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::batch::BatchPolicy;
 use crate::bundle::{Bundle, NamedBundle, check_name};
 use crate::cascade::{self, Cascade};
+use crate::connections;
 use crate::energy::Energy;
 use crate::engine::Engine;
 use crate::error::{ErrorType, Refusal, ServeError};
@@ -248,7 +249,7 @@ impl Server {
                 reloading.reload_all().await;
             }
         });
-        let served = match listening {
+        match listening {
             Listening::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
                 let listener = TcpListener::from_std(listener)?;
@@ -256,11 +257,11 @@ impl Server {
                 let app = routes::router(Arc::clone(&self), address.ip().is_loopback());
                 self.tell_listening(&address);
                 match self.certificate.clone() {
-                    None => axum::serve(Limited::new(listener, limits), app).with_graceful_shutdown(end).await,
+                    None => connections::serve(Limited::new(listener, limits), app, end).await,
                     #[cfg(feature = "tls")]
                     Some(certificate) => {
                         let listener = Limited::new(TlsListener::new(listener, certificate), limits);
-                        axum::serve(listener, app).with_graceful_shutdown(end).await
+                        connections::serve(listener, app, end).await;
                     }
                     #[cfg(not(feature = "tls"))]
                     Some(certificate) => match *certificate {},
@@ -273,11 +274,11 @@ impl Server {
                 let path = listener.local_addr()?.as_pathname().map(|path| path.display().to_string());
                 let app = routes::router(Arc::clone(&self), true);
                 self.tell_at(format!("unix:{}", path.unwrap_or_default()));
-                axum::serve(Limited::new(listener, limits), app).with_graceful_shutdown(end).await
+                connections::serve(Limited::new(listener, limits), app, end).await;
             }
-        };
+        }
         hangups.abort();
-        served
+        Ok(())
     }
 
     fn tell_listening(&self, address: &SocketAddr) {

@@ -38,11 +38,12 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 14] = [
+const KEPT_TO: [(&str, &[&str]); 15] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
     ("hf-hub", &["attar"]),
+    ("hyper", &["attar-serve"]),
     ("nvml-wrapper", &["attar-meter"]),
     ("parquet", &["attar-text"]),
     ("perf-event2", &["attar-meter"]),

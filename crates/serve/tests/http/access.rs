@@ -65,32 +65,14 @@ fn pages_may_not_act_as_operators() {
 #[test]
 #[cfg(unix)]
 fn a_socket_of_the_file_system_is_a_server_too() {
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::sync::Arc;
-
-    use attar_bill::{Factors, Grid, Tariff};
-    use attar_serve::{Listening, ServeOptions, Server};
-
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("attar.sock");
-    let listener = UnixListener::bind(&path).unwrap();
-    let factors = Factors::new(Grid::world(), Tariff::own_machine());
-    let server = Server::new(ServeOptions::new(all()), crate::client::meter(), factors, Arc::new(|_| ())).unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        server
-            .run_until(Listening::Unix(listener), async {
-                _ = stopped.await;
-            })
-            .unwrap();
-    });
-    let mut stream = UnixStream::connect(&path).unwrap();
+    let _server = Running::at(&path, all(), |_| ());
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
     stream.write_all(&request("POST", "/embed", &[], BODY)).unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    drop(stop);
-    thread.join().unwrap();
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 /// A server that runs until it is dropped.
 pub(crate) struct Running {
+    /// Of no meaning where it listens on a Unix socket.
     pub(crate) address: SocketAddr,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
     stop: Mutex<Option<oneshot::Sender<()>>>,
@@ -51,6 +52,28 @@ pub(crate) fn meter() -> Meter {
 
 impl Running {
     pub(crate) fn new(bundles: Vec<NamedBundle>, change: impl FnOnce(&mut ServeOptions)) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        Running::start(address, Listening::Tcp(listener), bundles, change)
+    }
+
+    /// On a socket of the file system.
+    #[cfg(unix)]
+    pub(crate) fn at(
+        path: &std::path::Path,
+        bundles: Vec<NamedBundle>,
+        change: impl FnOnce(&mut ServeOptions),
+    ) -> Running {
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        Running::start(SocketAddr::from(([0; 4], 0)), Listening::Unix(listener), bundles, change)
+    }
+
+    fn start(
+        address: SocketAddr,
+        listening: Listening,
+        bundles: Vec<NamedBundle>,
+        change: impl FnOnce(&mut ServeOptions),
+    ) -> Running {
         let mut options = ServeOptions::new(bundles);
         options.energy_interval = Duration::from_millis(20);
         change(&mut options);
@@ -59,13 +82,11 @@ impl Running {
         let on_event = Arc::new(move |event: &Event| told.lock().unwrap().push(event.clone()));
         let factors = Factors::new(Grid::world(), Tariff::own_machine());
         let server = Server::new(options, meter(), factors, on_event).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let end = async {
             _ = stopped.await;
         };
-        let thread = std::thread::spawn(move || server.run_until(Listening::Tcp(listener), end).unwrap());
+        let thread = std::thread::spawn(move || server.run_until(listening, end).unwrap());
         Running { address, events, stop: Mutex::new(Some(stop)), thread: Some(thread) }
     }
 
@@ -94,6 +115,11 @@ impl Running {
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.ask("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// Texts that wait, as the metrics say it.
+    pub(crate) fn waiting(&self) -> f64 {
+        number(&self.get("/metrics").body, "te_queue_size")
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -140,6 +166,12 @@ pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
         .collect();
     assert_eq!(headers.get("content-length").map(|length| length.parse().unwrap()), Some(body.len()), "{text}");
     Answer { status, headers, body: body.to_owned() }
+}
+
+/// The number that metrics give for a name.
+pub(crate) fn number(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
+    line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
 /// Asks again until it is so; a minute at most.

@@ -1,7 +1,6 @@
 //! Clients that are slow, broken or hostile: clear errors, and no one else notices.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::time::Duration;
 
 use serde_json::json;
@@ -51,27 +50,6 @@ fn bodies_that_are_too_large_are_refused_with_and_without_a_length() {
         .write_all(b"POST /embed HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n{")
         .unwrap();
     assert_eq!(read_answer(&mut stream).status, 413);
-}
-
-#[test]
-fn half_a_connection_is_answered_or_closed_and_hinders_nobody() {
-    let server = Running::new(vec![bundle("vectors")], |_| ());
-    let mut stream = server.connect();
-    stream.write_all(&request("POST", "/embed", &[], br#"{"inputs": "Ada"}"#)).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
-    // Whoever says no more may be taken for gone before the answer is ready.
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200"), "{answer}");
-    // Half a request is none.
-    let mut stream = server.connect();
-    let whole = request("POST", "/embed", &[], br#"{"inputs": "Ada"}"#);
-    stream.write_all(&whole[..whole.len() - 5]).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).unwrap();
-    assert!(!rest.contains("200 OK"), "{rest}");
-    assert_eq!(server.get("/health").status, 200);
 }
 
 #[test]

@@ -12,13 +12,6 @@ use crate::models::{bundle, options, session, write};
 
 const LONG: Duration = Duration::from_secs(300);
 
-/// What the metrics say of the queue.
-fn waiting(server: &Running) -> f64 {
-    let text = server.get("/metrics").body;
-    let line = text.lines().find(|line| line.starts_with("te_queue_size ")).unwrap().to_owned();
-    line.rsplit_once(' ').unwrap().1.parse().unwrap()
-}
-
 #[test]
 fn whoever_comes_too_late_is_told_when_to_come_back() {
     let server = Running::new(vec![bundle("vectors")], |options| {
@@ -28,7 +21,7 @@ fn whoever_comes_too_late_is_told_when_to_come_back() {
     });
     std::thread::scope(|scope| {
         let patient = scope.spawn(|| server.post("/embed", &json!({ "inputs": ["Ada", "wrote"] })));
-        wait_for(|| waiting(&server) == 2.0);
+        wait_for(|| server.waiting() == 2.0);
         let refused = server.post("/embed", &json!({ "inputs": "notes" }));
         assert_eq!((refused.status, refused.json()["error_type"].as_str().unwrap()), (429, "Overloaded"));
         assert_eq!(refused.headers["retry-after"], "1");
@@ -52,7 +45,7 @@ fn an_answer_that_takes_too_long_is_given_up() {
     // Nobody waits for it anymore, so it waits no more.
     wait_for(|| {
         server.post("/embed", &json!({ "inputs": "Ada" }));
-        waiting(&server) <= 1.0
+        server.waiting() <= 1.0
     });
 }
 
@@ -93,7 +86,7 @@ fn ending_drops_nothing_that_was_accepted() {
             })
         })
         .collect();
-    wait_for(|| waiting(&server) == 16.0);
+    wait_for(|| server.waiting() == 16.0);
     server.end();
     for client in clients {
         let answer: Answer = client.join().unwrap();

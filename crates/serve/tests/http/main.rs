@@ -5,6 +5,7 @@ mod access;
 mod cascade;
 mod client;
 mod faults;
+mod half_closed;
 mod load;
 mod metrics;
 mod models;

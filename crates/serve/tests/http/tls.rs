@@ -39,6 +39,7 @@ fn exchange(
     trusted: &CertificateDer<'static>,
     version: &'static SupportedProtocolVersion,
     request: &[u8],
+    ends_input: bool,
 ) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
@@ -50,6 +51,10 @@ fn exchange(
     let client = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     let mut stream = StreamOwned::new(client, server.connect());
     stream.write_all(request)?;
+    if ends_input {
+        stream.conn.send_close_notify();
+        stream.flush()?;
+    }
     let mut text = String::new();
     // A clean end: the server takes leave before it closes.
     stream.read_to_string(&mut text)?;
@@ -57,7 +62,7 @@ fn exchange(
 }
 
 fn get(server: &Running, trusted: &CertificateDer<'static>, path: &str) -> std::io::Result<String> {
-    exchange(server, trusted, &TLS13, &request("GET", path, &[], b""))
+    exchange(server, trusted, &TLS13, &request("GET", path, &[], b""), false)
 }
 
 fn ask(
@@ -65,8 +70,11 @@ fn ask(
     trusted: &CertificateDer<'static>,
     version: &'static SupportedProtocolVersion,
 ) -> std::io::Result<String> {
-    let body = json!({ "inputs": "Ada wrote notes" }).to_string();
-    exchange(server, trusted, version, &request("POST", "/embed", &[], body.as_bytes()))
+    exchange(server, trusted, version, &question(), false)
+}
+
+fn question() -> Vec<u8> {
+    request("POST", "/embed", &[], json!({ "inputs": "Ada wrote notes" }).to_string().as_bytes())
 }
 
 fn body(answer: &str) -> &str {
@@ -82,7 +90,10 @@ fn answers_are_those_of_an_open_connection() {
     let open = Running::new(vec![bundle("vectors")], |_| ());
     let expected = open.post("/embed", &json!({ "inputs": "Ada wrote notes" })).body;
     for version in [&TLS12, &TLS13] {
-        assert_eq!(body(&ask(&server, &trusted, version).unwrap()), expected);
+        for ends_input in [false, true] {
+            let answer = exchange(&server, &trusted, version, &question(), ends_input).unwrap();
+            assert_eq!(body(&answer), expected);
+        }
     }
     let at = server.events.lock().unwrap().iter().find_map(|event| match event {
         Event::Listening { at, .. } => Some(at.clone()),
@@ -121,7 +132,7 @@ fn a_certificate_is_replaced_and_a_broken_one_is_not() {
     body(&ask(&server, &first, &TLS13).unwrap());
     // SIGHUP does the same; this process has other servers that would hear it.
     let reload = |trusted: &CertificateDer<'static>| {
-        exchange(&server, trusted, &TLS13, &request("POST", "/admin/reload", &[], b"")).unwrap()
+        exchange(&server, trusted, &TLS13, &request("POST", "/admin/reload", &[], b""), false).unwrap()
     };
     for (path, broken) in [
         (&files.certificate, "no certificate".to_owned()),
