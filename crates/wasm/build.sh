@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the npm package: npm/engine.wasm and npm/engine.js. Needs the target (`rustup target add wasm32-unknown-unknown`) and the
-# wasm-bindgen of the library's own version (this script says how to get it); wasm-opt of binaryen (npm install -g binaryen) if it is
-# there, which saves a tenth.
+# wasm-bindgen of the library's own version (this script says how to get it). The module is smaller where there are a nightly toolchain
+# with its sources (`rustup component add rust-src --toolchain nightly`) and wasm-opt of binaryen (`npm install -g binaryen`).
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -12,8 +12,19 @@ if [ "$(wasm-bindgen --version 2>/dev/null || true)" != "wasm-bindgen $version" 
   exit 1
 fi
 
-RUSTFLAGS="-C target-feature=+simd128" cargo rustc --locked --package attar-wasm --lib --crate-type cdylib \
-  --profile wasm --target wasm32-unknown-unknown
+build() {
+  cargo "$@" --locked --package attar-wasm --lib --crate-type cdylib --profile wasm --target wasm32-unknown-unknown
+}
+flags="-C target-feature=+simd128"
+# A standard library made for size, without the messages of panics, which no browser shows. The features are of nightly compilers.
+nightly=$(rustc +nightly --print sysroot 2>/dev/null || true)
+if [ -n "$nightly" ] && [ -d "$nightly/lib/rustlib/src/rust/library" ]; then
+  RUSTFLAGS="$flags -Z unstable-options -C panic=immediate-abort" build +nightly rustc \
+    -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
+else
+  echo "no nightly toolchain with rust-src: the module stays larger (rustup component add rust-src --toolchain nightly)" >&2
+  RUSTFLAGS=$flags build rustc
+fi
 
 made=$target/wasm32-unknown-unknown/wasm
 rm -rf "$made/bound"

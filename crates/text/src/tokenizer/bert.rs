@@ -59,7 +59,8 @@ struct BertParts<'a> {
     prefix: &'a str,
     longest_word: usize,
     added: Vec<(&'a tokenizers::AddedToken, u32)>,
-    post_processor: Option<&'a PostProcessorWrapper>,
+    /// As a file states it.
+    post_processor: &'a serde_json::Value,
 }
 
 /// Room that encoding needs besides its result; using it again saves allocating it again.
@@ -88,7 +89,7 @@ impl Bert {
             prefix: &model.continuing_subword_prefix,
             longest_word: model.max_input_chars_per_word,
             added: added.get_added_tokens_decoder().iter().map(|(&id, token)| (token, id)).collect(),
-            post_processor,
+            post_processor: &serde_json::to_value(post_processor).ok()?,
         })
     }
 

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::normalizers::BertNormalizer;
@@ -17,6 +18,7 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{AddedToken, PaddingParams, PostProcessorWrapper, TruncationParams};
 
 use super::super::components::LONGEST_WORD;
+use super::super::library::HAS_LIBRARY;
 use super::super::validate;
 use super::{Bert, BertParts};
 use crate::guard::guarded;
@@ -42,14 +44,18 @@ impl Bert {
         // By the very types: the library's own choice among all there are would bring all of them into a program.
         let normalizer: BertNormalizer = part(file.normalizer)??;
         part::<BertPreTokenizer>(file.pre_tokenizer)??;
-        part::<TruncationParams>(file.truncation)?;
-        part::<PaddingParams>(file.padding)?;
-        part::<WordPieceDecoder>(file.decoder)?;
-        let processor = part(file.post_processor)?.unwrap_or_default();
+        let processor: Value = part(file.post_processor)?.unwrap_or_default();
         if validate::template_problem(&processor).is_some() {
             return None;
         }
-        let post_processor: Option<PostProcessorWrapper> = part(file.post_processor)?;
+        let mut post_processor = None;
+        // What only the library uses it has to be able to read.
+        if HAS_LIBRARY {
+            part::<TruncationParams>(file.truncation)?;
+            part::<PaddingParams>(file.padding)?;
+            part::<WordPieceDecoder>(file.decoder)?;
+            post_processor = part::<PostProcessorWrapper>(file.post_processor)?;
+        }
         let added: Vec<(AddedToken, u32)> = file.added_tokens.into_iter().map(AddedTokenOfFile::into_library).collect();
         let is_there = |id: u32| {
             let mut listed = file.model.vocab.0.iter().map(|(_, id)| *id).chain(added.iter().map(|(_, id)| *id));
@@ -65,7 +71,7 @@ impl Bert {
             prefix: &file.model.continuing_subword_prefix,
             longest_word: file.model.max_input_chars_per_word,
             added: added.iter().map(|(token, id)| (token, *id)).collect(),
-            post_processor: post_processor.as_ref(),
+            post_processor: &processor,
         })?;
         let special = added.iter().filter(|(token, _)| token.special).map(|&(_, id)| id).collect();
         Some(Parsed { bert, normalizer, post_processor, special })

@@ -1,11 +1,6 @@
 //! Where the special tokens of an input stand.
 
-use std::collections::HashMap;
-
-use serde::Deserialize;
-use tokenizers::PostProcessorWrapper;
-use tokenizers::processors::bert::BertProcessing;
-use tokenizers::processors::roberta::RobertaProcessing;
+use serde_json::Value;
 
 /// The layouts of a text alone and of a pair.
 pub(super) struct Templates {
@@ -26,27 +21,32 @@ pub(super) enum TemplatePart {
 }
 
 impl Templates {
-    /// `None` for a post-processor that is no such layout.
-    pub(super) fn new(processor: Option<&PostProcessorWrapper>) -> Option<Self> {
+    /// Those of a post-processor as a file states it; `None` for one that is no such layout.
+    pub(super) fn new(processor: &Value) -> Option<Self> {
         let first = |token_type| TemplatePart::First { token_type };
         let second = |token_type| TemplatePart::Second { token_type };
-        match processor {
-            None => Some(Self::of_parts(vec![first(0)], vec![first(0), second(1)])),
-            Some(PostProcessorWrapper::Bert(BertProcessing { sep, cls })) => {
-                let special = |id, token_type| TemplatePart::Special { ids: vec![id], token_type };
-                let single = || vec![special(cls.1, 0), first(0), special(sep.1, 0)];
-                let pair = single().into_iter().chain([second(1), special(sep.1, 1)]);
-                Some(Self::of_parts(single(), pair.collect()))
+        // A token with its id.
+        let mark = |key: &str, token_type| {
+            let ids = vec![number(processor.get(key)?.get(1)?)?];
+            Some(TemplatePart::Special { ids, token_type })
+        };
+        if processor.is_null() {
+            return Some(Self::of_parts(vec![first(0)], vec![first(0), second(1)]));
+        }
+        match processor.get("type")?.as_str()? {
+            "BertProcessing" => {
+                let single = || Some(vec![mark("cls", 0)?, first(0), mark("sep", 0)?]);
+                let pair = single()?.into_iter().chain([second(1), mark("sep", 1)?]);
+                Some(Self::of_parts(single()?, pair.collect()))
             }
             // What it does besides, to places of tokens that hold a space, does not occur here.
-            Some(PostProcessorWrapper::Roberta(RobertaProcessing { sep, cls, .. })) => {
-                let special = |id| TemplatePart::Special { ids: vec![id], token_type: 0 };
-                let single = || vec![special(cls.1), first(0), special(sep.1)];
-                let second = [special(sep.1), TemplatePart::Second { token_type: 0 }, special(sep.1)];
-                Some(Self::of_parts(single(), single().into_iter().chain(second).collect()))
+            "RobertaProcessing" => {
+                let single = || Some(vec![mark("cls", 0)?, first(0), mark("sep", 0)?]);
+                let pair = single()?.into_iter().chain([mark("sep", 0)?, second(0), mark("sep", 0)?]);
+                Some(Self::of_parts(single()?, pair.collect()))
             }
-            Some(PostProcessorWrapper::Template(template)) => Self::of_file(serde_json::to_value(template).ok()?),
-            Some(_) => None,
+            "TemplateProcessing" => Self::of_template(processor),
+            _ => None,
         }
     }
 
@@ -58,28 +58,28 @@ impl Templates {
         Self { single: Template::new(single), pair: Template::new(pair) }
     }
 
-    fn of_file(value: serde_json::Value) -> Option<Self> {
-        let file: File = serde_json::from_value(value).ok()?;
-        let parts = |pieces: &[Piece]| -> Option<Vec<TemplatePart>> {
-            pieces
-                .iter()
-                .map(|piece| {
-                    Some(match piece {
-                        Piece::Sequence { id: Sequence::A, type_id } => TemplatePart::First { token_type: *type_id },
-                        Piece::Sequence { id: Sequence::B, type_id } => TemplatePart::Second { token_type: *type_id },
-                        Piece::SpecialToken { id, type_id } => TemplatePart::Special {
-                            ids: file.special_tokens.get(id)?.ids.clone(),
-                            token_type: *type_id,
-                        },
-                    })
-                })
-                .collect()
+    fn of_template(processor: &Value) -> Option<Self> {
+        let tokens = processor.get("special_tokens")?;
+        let part = |piece: &Value| {
+            if let Some(sequence) = piece.get("Sequence") {
+                let token_type = number(sequence.get("type_id")?)?;
+                return match sequence.get("id")?.as_str()? {
+                    "A" => Some(TemplatePart::First { token_type }),
+                    "B" => Some(TemplatePart::Second { token_type }),
+                    _ => None,
+                };
+            }
+            let special = piece.get("SpecialToken")?;
+            let ids = tokens.get(special.get("id")?.as_str()?)?.get("ids")?.as_array()?;
+            let ids = ids.iter().map(number).collect::<Option<_>>()?;
+            Some(TemplatePart::Special { ids, token_type: number(special.get("type_id")?)? })
         };
+        let parts = |key: &str| processor.get(key)?.as_array()?.iter().map(part).collect::<Option<Vec<_>>>();
         let texts = |parts: &[TemplatePart]| {
             let firsts = parts.iter().filter(|part| matches!(part, TemplatePart::First { .. })).count();
             (firsts, parts.iter().filter(|part| matches!(part, TemplatePart::Second { .. })).count())
         };
-        let (single, pair) = (parts(&file.single)?, parts(&file.pair)?);
+        let (single, pair) = (parts("single")?, parts("pair")?);
         (texts(&single) == (1, 0) && texts(&pair) == (1, 1)).then(|| Self::of_parts(single, pair))
     }
 }
@@ -114,27 +114,6 @@ impl Template {
     }
 }
 
-/// As the library writes its `TemplateProcessing`, whose fields it keeps to itself.
-#[derive(Deserialize)]
-struct File {
-    single: Vec<Piece>,
-    pair: Vec<Piece>,
-    special_tokens: HashMap<String, SpecialToken>,
-}
-
-#[derive(Deserialize)]
-enum Piece {
-    Sequence { id: Sequence, type_id: u32 },
-    SpecialToken { id: String, type_id: u32 },
-}
-
-#[derive(Deserialize)]
-enum Sequence {
-    A,
-    B,
-}
-
-#[derive(Deserialize)]
-struct SpecialToken {
-    ids: Vec<u32>,
+fn number(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|number| u32::try_from(number).ok())
 }
