@@ -14,13 +14,16 @@
 //! | none, or a cosine of two texts | `last_hidden_state` `[batch, tokens, H]`, and `sentence_embedding` `[batch, H]`: pooled, projected and normalized as the model's files say; without a pooling `pooler_output`, if there is a pooler |
 //!
 //! # Precision
-//! In [`Precision::Int8`] each dense layer of the encoder is a `MatMulInteger`: 8-bit weights with a scale for each output, and
-//! activations rounded to 255 levels between the extremes of each token, as attar's own engine does. Weights of a
-//! [quantized](attar_model::quantized) bundle are those it has; of any other they are quantized by their largest magnitudes.
+//! In [`Precision::Int8`] each dense layer of the encoder is a `MatMulInteger` of 8-bit levels and signed 8-bit weights with a scale for
+//! each output, chosen so that products side by side never exceed 16 bits: the fastest instructions of every processor are
+//! exact. Weights of a [quantized](attar_model::quantized) bundle keep the scales of their columns. Normalized rows and the results of
+//! attention have one scale, found while the graph runs; what the activation function lets through has one for each token.
 //!
-//! Not the pairs of `QuantizeLinear` and `DequantizeLinear` (QDQ), and not one scale for a whole batch: QDQ with fixed scales
-//! needs rows to choose them on and meets others; with scales found while the graph runs, onnxruntime computes it in
-//! floats; and one scale for all tokens loses more of the score than one for each.
+//! So onnxruntime fuses most of what is around a product. One scale for the activations too would lose twice as much; a scale for
+//! each token everywhere, as in attar's own engine, would lose half as much and take a sixth longer. The crate's README has
+//! figures. An answer depends a little on its batch. Not the pairs of `QuantizeLinear` and `DequantizeLinear` (QDQ): with fixed
+//! scales they need rows to choose them on and meet others; with scales found while the graph runs, onnxruntime
+//! computes them in floats.
 //!
 //! # Checks
 //! The bytes are read back and run, operator by operator, on a padded batch; every output is held against
@@ -31,6 +34,7 @@ mod encoder;
 mod evaluate;
 mod graph;
 mod heads;
+mod int8;
 mod metadata;
 mod proto;
 mod verify;

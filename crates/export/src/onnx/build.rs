@@ -8,6 +8,7 @@ use attar_model::{Activation, Bundle, EncoderConfig};
 
 use super::Precision;
 use super::graph::{Attribute, Graph};
+use super::int8::{Input, Levels};
 use super::proto::data_type;
 
 /// A graph in the making, and where its numbers come from.
@@ -16,7 +17,7 @@ pub(crate) struct Build<'a> {
     pub(crate) bundle: &'a Bundle,
     precision: Precision,
     /// Values that were quantized, by the name of what they were made of.
-    quantized: BTreeMap<String, QuantizedRows>,
+    pub(super) quantized: BTreeMap<String, Levels>,
 }
 
 impl<'a> Build<'a> {
@@ -67,34 +68,31 @@ impl<'a> Build<'a> {
     }
 
     /// A layer of the encoder in the precision of the export.
-    pub(crate) fn linear(&mut self, x: &str, name: &str, inputs: usize, outputs: usize, to: &str) -> String {
-        match self.int8_layers(std::slice::from_ref(&name.to_owned())) {
-            Some(matrices) => self.int8(x, &matrices, &[name.to_owned()], inputs, outputs, to),
-            None => self.dense(x, name, inputs, outputs, to),
+    pub(crate) fn linear(&mut self, x: Input<'_>, name: &str, inputs: usize, outputs: usize, to: &str) -> String {
+        match self.int8_layers(&[name]) {
+            Some(matrices) => self.int8(x, &matrices[0], name, to),
+            None => self.dense(x.name(), name, inputs, outputs, to),
         }
     }
 
-    /// Query, key and value. In int8 they are one product.
+    /// Query, key and value. In int8 they read the same quantized rows.
     pub(crate) fn projections(&mut self, x: &str, names: &[String; 3], width: usize, to: [&str; 3]) {
-        match self.int8_layers(names) {
-            Some(matrices) => {
-                let all = self.int8(x, &matrices, names, width, width, &format!("{}.and_others", to[0]));
-                let lengths = self.graph.integers(&format!("{all}.lengths"), &[width as i64; 3]);
-                self.graph.apply_many("Split", &[&all, &lengths], &to, &[Attribute::Integer("axis", -1)]);
-            }
-            None => names.iter().zip(to).for_each(|(name, to)| {
-                self.dense(x, name, width, width, to);
-            }),
+        let matrices = self.int8_layers(&names.each_ref().map(String::as_str));
+        for (index, (name, to)) in names.iter().zip(to).enumerate() {
+            match &matrices {
+                Some(matrices) => self.int8(Input::Normalized(x), &matrices[index], name, to),
+                None => self.dense(x, name, width, width, to),
+            };
         }
     }
 
-    /// The int8 weights of layers that share a product, if all of them are computed in int8.
-    fn int8_layers(&self, names: &[String]) -> Option<Vec<Cow<'a, Int8Matrix>>> {
+    /// The int8 weights of layers that read the same, if all of them are computed in int8.
+    fn int8_layers(&self, names: &[&str]) -> Option<Vec<Cow<'a, Int8Matrix>>> {
         if self.precision == Precision::F32 {
             return None;
         }
         let has_quantized = self.bundle.quantized.is_some();
-        let layer = |name: &String| match self.stored(&format!("{name}.weight")) {
+        let layer = |name: &&str| match self.stored(&format!("{name}.weight")) {
             Stored::Int8(matrix) => Some(matrix),
             // What `attar quantize` keeps in floats is computed in floats.
             Stored::Floats(_) if has_quantized => None,
@@ -104,108 +102,9 @@ impl<'a> Build<'a> {
             }
         };
         let matrices: Vec<_> = names.iter().map(layer).collect::<Option<_>>()?;
-        // As `attar` itself: layers that share a product read the same quantized rows.
+        // As `attar` itself: layers that read the same read the same quantized rows.
         let column_scales = matrices[0].column_scales();
         matrices.iter().all(|matrix| matrix.column_scales() == column_scales).then_some(matrices)
-    }
-
-    /// Layers of equal shape as one product of 8-bit integers.
-    ///
-    /// With rows `x ≈ scale · q + center` and weights `w ≈ s · v`, of which a column is an output,
-    /// `x W ≈ scale · s · (q V) + center · Σ s v`. Where inputs have scales of their own, `x` is multiplied by them first.
-    fn int8(
-        &mut self,
-        x: &str,
-        matrices: &[Cow<'_, Int8Matrix>],
-        names: &[String],
-        inputs: usize,
-        outputs: usize,
-        to: &str,
-    ) -> String {
-        let all = outputs * matrices.len();
-        let mut values = vec![0; inputs * all];
-        let mut sums = Vec::with_capacity(all);
-        for (number, matrix) in matrices.iter().enumerate() {
-            for row in 0..outputs {
-                let (weights, scale) = matrix.row(row);
-                for (column, &value) in weights.iter().enumerate() {
-                    // Unsigned, 128 for 0: some processors add two products of an unsigned and a signed byte in 16 bits,
-                    // which clips them.
-                    values[column * all + number * outputs + row] = value.cast_unsigned() ^ ZERO;
-                }
-                sums.push(weights.iter().map(|&value| i32::from(value)).sum::<i32>() as f32 * scale);
-            }
-        }
-        let scales: Vec<f32> = matrices.iter().flat_map(|matrix| matrix.scales().iter().copied()).collect();
-        let bias: Vec<f32> = names.iter().flat_map(|name| self.numbers(&format!("{name}.bias")).into_owned()).collect();
-        let name = &names[0];
-        let column_scales = matrices[0].column_scales();
-        let x = if column_scales.is_empty() {
-            x.to_owned()
-        } else {
-            let factors = self.graph.floats(&format!("{name}.weight.column_scales"), &[inputs], column_scales);
-            self.graph.apply("Mul", &[x, &factors], &format!("{to}.scaled"), &[])
-        };
-        let QuantizedRows { levels, scale, center } = self.quantized(&x);
-        let zero = self.zero();
-        let values = self.graph.unsigned(&format!("{name}.weight.values"), &[inputs, all], values);
-        let scales = self.graph.floats(&format!("{name}.weight.scales"), &[all], &scales);
-        let sums = self.graph.floats(&format!("{name}.weight.sums"), &[all], &sums);
-        let bias = self.graph.floats(&format!("{name}.bias"), &[all], &bias);
-        let at = |part: &str| format!("{to}.{part}");
-        let product = self.graph.apply("MatMulInteger", &[&levels, &values, &zero, &zero], &at("levels"), &[]);
-        let product = self.as_floats(&product, &at("unscaled"));
-        let product = self.graph.apply("Mul", &[&product, &scale], &at("of_levels"), &[]);
-        let product = self.graph.apply("Mul", &[&product, &scales], &at("product"), &[]);
-        let shift = self.graph.apply("Mul", &[&center, &sums], &at("shift"), &[]);
-        let product = self.graph.apply("Add", &[&product, &shift], &at("shifted"), &[]);
-        self.graph.apply("Add", &[&product, &bias], to, &[])
-    }
-
-    /// The rows of a value as 255 levels between the extremes of each.
-    fn quantized(&mut self, x: &str) -> QuantizedRows {
-        if let Some(known) = self.quantized.get(x) {
-            return known.clone();
-        }
-        let at = |part: &str| format!("{x}.int8.{part}");
-        let [most, least] = [("ReduceMax", "most"), ("ReduceMin", "least")]
-            .map(|(operation, part)| self.extreme(operation, x, &at(part)));
-        let range = self.graph.apply("Sub", &[&most, &least], &at("range"), &[]);
-        let sum = self.graph.apply("Add", &[&most, &least], &at("sum_of_extremes"), &[]);
-        let [step, shortest, half] = [
-            self.number("step_of_range", 1.0 / 254.0),
-            self.number("shortest_step", f32::MIN_POSITIVE * 1e4),
-            self.number("half", 0.5),
-        ];
-        let scale = self.graph.apply("Mul", &[&range, &step], &at("step"), &[]);
-        let scale = self.graph.apply("Max", &[&scale, &shortest], &at("scale"), &[]);
-        let center = self.graph.apply("Mul", &[&sum, &half], &at("center"), &[]);
-        let levels = self.graph.apply("Sub", &[x, &center], &at("centered"), &[]);
-        let levels = self.graph.apply("Div", &[&levels, &scale], &at("scaled"), &[]);
-        let levels = self.graph.apply("Round", &[&levels], &at("rounded"), &[]);
-        let zero = self.number("zero_as_float", f32::from(ZERO));
-        let levels = self.graph.apply("Add", &[&levels, &zero], &at("positive"), &[]);
-        let to = Attribute::Integer("to", i64::from(data_type::UINT8));
-        let levels = self.graph.apply("Cast", &[&levels], &at("levels"), &[to]);
-        let rows = QuantizedRows { levels, scale, center };
-        self.quantized.insert(x.to_owned(), rows.clone());
-        rows
-    }
-
-    /// The largest or smallest number of each row.
-    fn extreme(&mut self, operation: &str, x: &str, to: &str) -> String {
-        // The axes are an attribute before version 18, an input from there on.
-        let keep = Attribute::Integer("keepdims", 1);
-        if self.graph.opset < 18 {
-            return self.graph.apply(operation, &[x], to, &[Attribute::Integers("axes", &[-1]), keep]);
-        }
-        let last = self.list("list_of_last", &[-1]);
-        self.graph.apply(operation, &[x, &last], to, &[keep])
-    }
-
-    /// The level of 0, of activations and weights.
-    fn zero(&mut self) -> String {
-        if self.graph.has("zero") { "zero".to_owned() } else { self.graph.unsigned("zero", &[], vec![ZERO]) }
     }
 
     /// Layer normalization over the last dimension.
@@ -265,17 +164,6 @@ impl<'a> Build<'a> {
     pub(crate) fn as_floats(&mut self, x: &str, to: &str) -> String {
         self.graph.apply("Cast", &[x], to, &[Attribute::Integer("to", i64::from(data_type::FLOAT))])
     }
-}
-
-/// The level of 0.
-const ZERO: u8 = 128;
-
-/// Names of the levels `q` of rows, `[…, inputs]`, and of scale and center, `[…, 1]`: a number is `scale · (q - 128) + center`.
-#[derive(Debug, Clone)]
-struct QuantizedRows {
-    levels: String,
-    scale: String,
-    center: String,
 }
 
 enum Stored<'a> {

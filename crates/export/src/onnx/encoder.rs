@@ -7,6 +7,7 @@ use attar_model::{RELATIVE_BIAS, bias_by_distance};
 
 use super::build::Build;
 use super::graph::{Attribute, Dimension};
+use super::int8::Input;
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
@@ -135,12 +136,12 @@ fn layer(build: &mut Build<'_>, index: usize, x: &str, bias: &str, to: &str) -> 
     let weights = |part: &str| format!("encoder.layer.{index}.{part}");
     let at = |part: &str| format!("layer.{index}.{part}");
     let context = attention(build, index, x, bias);
-    let dense = build.linear(&context, &weights("attention.output.dense"), h, h, &at("attention"));
+    let dense = build.linear(Input::Normalized(&context), &weights("attention.output.dense"), h, h, &at("attention"));
     let sum = build.graph.apply("Add", &[&dense, x], &at("attention.sum"), &[]);
     let middle = build.norm(&sum, &weights("attention.output.LayerNorm"), &at("attention.norm"));
-    let inner = build.linear(&middle, &weights("intermediate.dense"), h, f, &at("inner"));
+    let inner = build.linear(Input::Normalized(&middle), &weights("intermediate.dense"), h, f, &at("inner"));
     let inner = build.activate(config.activation, &inner, &at("inner.activated"));
-    let outer = build.linear(&inner, &weights("output.dense"), f, h, &at("outer"));
+    let outer = build.linear(Input::Activated(&inner), &weights("output.dense"), f, h, &at("outer"));
     let sum = build.graph.apply("Add", &[&outer, &middle], &at("outer.sum"), &[]);
     build.norm(&sum, &weights("output.LayerNorm"), to)
 }

@@ -71,7 +71,6 @@ fn compute(node: &NodeProto, inputs: &[&Value]) -> Result<Vec<Value>, String> {
         ("Add" | "Sub" | "Mul" | "Div" | "Max" | "Equal", [a, b]) => one(elementwise::of_two(operation, a, b)),
         ("Erf", [x]) => one(elementwise::of_one(x, elementwise::erf)),
         ("Tanh", [x]) => one(elementwise::of_one(x, f32::tanh)),
-        ("Round", [x]) => one(elementwise::of_one(x, f32::round_ties_even)),
         ("Sqrt", [x]) => one(elementwise::of_one(x, f32::sqrt)),
         ("Relu", [x]) => one(elementwise::of_one(x, |x| x.max(0.0))),
         ("Cast", [x]) => one(elementwise::cast(x, attribute("to").and_then(|to| to.i))),
@@ -84,6 +83,8 @@ fn compute(node: &NodeProto, inputs: &[&Value]) -> Result<Vec<Value>, String> {
         }
         ("Unsqueeze", [x, axes]) => one(layout::unsqueeze(x, axes)),
         ("Squeeze", [x, axes]) => one(layout::squeeze(x, axes)),
+        ("DynamicQuantizeLinear", [x]) => arithmetic::levels(x),
+        ("Size", [x]) => Ok(vec![Value::integers(&[], vec![x.len() as i64])]),
         ("Shape", [x]) => {
             let shape: Vec<i64> = x.shape.iter().map(|&length| length as i64).collect();
             Ok(vec![Value::integers(&[shape.len()], shape)])

@@ -114,16 +114,22 @@ pub(super) fn running_sums(x: &Value, axis: &Value) -> Result<Value, String> {
 
 /// The product of levels `[…, M, K]` and `[K, N]`, each counted from its level of 0; exact.
 pub(super) fn matmul_of_levels(a: &Value, b: &Value, zero_a: &Value, zero_b: &Value) -> Result<Value, String> {
-    let levels = |value: &Value, zero: &Value| match (&value.numbers, &zero.numbers) {
-        (Numbers::Unsigned(all), Numbers::Unsigned(zero)) if zero.len() == 1 => {
-            Ok(Value::floats(&value.shape, all.iter().map(|&x| f32::from(x) - f32::from(zero[0])).collect()))
-        }
-        _ => Err("expected unsigned bytes with one level of 0".to_string()),
+    let levels = |value: &Value, zero: &Value| {
+        let counted = match (&value.numbers, &zero.numbers) {
+            (Numbers::Unsigned(all), Numbers::Unsigned(zero)) if zero.len() == 1 => {
+                all.iter().map(|&x| f32::from(x) - f32::from(zero[0])).collect()
+            }
+            (Numbers::Signed(all), Numbers::Signed(zero)) if zero.len() == 1 => {
+                all.iter().map(|&x| f32::from(x) - f32::from(zero[0])).collect()
+            }
+            _ => return Err("expected bytes with one level of 0 of their kind".to_string()),
+        };
+        Ok(Value::floats(&value.shape, counted))
     };
     let (a, b) = (levels(a, zero_a)?, levels(b, zero_b)?);
     let rows = a.shape.last().copied().unwrap_or(0);
     // Floats add whole numbers exactly up to 2²⁴; more are added in parts.
-    let part = (1 << 24) / (128 * 128);
+    let part = (1 << 24) / (255 * 255);
     let mut sums: Option<Vec<i64>> = None;
     let mut shape = Vec::new();
     for first in (0..rows).step_by(part) {
@@ -137,6 +143,19 @@ pub(super) fn matmul_of_levels(a: &Value, b: &Value, zero_a: &Value, zero_b: &Va
         });
     }
     Ok(Value::integers(&shape, sums.ok_or("a product of nothing")?))
+}
+
+/// Levels of all numbers, their step and the level of 0, which is one of them.
+pub(super) fn levels(x: &Value) -> Result<Vec<Value>, String> {
+    let all = x.as_floats()?;
+    let [least, most] =
+        [f32::min as fn(f32, f32) -> f32, f32::max].map(|further| all.iter().copied().fold(0.0, further));
+    let scale = if most > least { (most - least) / 255.0 } else { 1.0 };
+    let zero = (-least / scale).round_ties_even().clamp(0.0, 255.0);
+    let level = |&x: &f32| ((x / scale).round_ties_even() + zero).clamp(0.0, 255.0) as u8;
+    let unsigned = |shape: &[usize], data| Value { shape: shape.to_vec(), numbers: Numbers::Unsigned(data) };
+    let levels = unsigned(&x.shape, all.iter().map(level).collect());
+    Ok(vec![levels, Value::floats(&[], vec![scale]), unsigned(&[], vec![zero as u8])])
 }
 
 #[cfg(test)]
@@ -168,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn levels_reach_from_the_least_to_the_most_and_hold_zero() {
+        let all = levels(&Value::floats(&[2, 2], vec![-1.0, 0.0, 0.004, 1.55])).unwrap();
+        assert_eq!(all[0], Value { shape: vec![2, 2], numbers: Numbers::Unsigned(vec![0, 100, 100, 255]) });
+        assert_eq!(all[1], Value::floats(&[], vec![0.01]));
+        assert_eq!(all[2], Value { shape: vec![], numbers: Numbers::Unsigned(vec![100]) });
+        let positive = levels(&Value::floats(&[2], vec![2.0, 5.1])).unwrap();
+        assert_eq!(positive[0].numbers, Numbers::Unsigned(vec![100, 255]));
+        assert_eq!(levels(&Value::floats(&[1], vec![0.0])).unwrap()[1], Value::floats(&[], vec![1.0]));
+    }
+
+    #[test]
     fn products_of_levels_are_exact() {
         let bytes = |shape: &[usize], data: Vec<u8>| Value { shape: shape.to_vec(), numbers: Numbers::Unsigned(data) };
         let zero = bytes(&[], vec![128]);
@@ -180,5 +210,10 @@ mod tests {
         let sum = matmul_of_levels(&long(&[1, count]), &long(&[count, 1]), &zero, &zero).unwrap();
         assert_eq!(sum, Value::integers(&[1, 1], vec![127 * 127 * (count as i64 - 1) + 1]));
         assert!(matmul_of_levels(&a, &b, &zero, &bytes(&[1], vec![])).is_err());
+        // Signed weights.
+        let signed = |shape: &[usize], data| Value { shape: shape.to_vec(), numbers: Numbers::Signed(data) };
+        let sum = matmul_of_levels(&a, &signed(&[2, 1], vec![3, -8]), &zero, &signed(&[], vec![0])).unwrap();
+        assert_eq!(sum, Value::integers(&[1, 2, 1], vec![19, 381]));
+        assert!(matmul_of_levels(&a, &b, &zero, &signed(&[], vec![0])).is_err());
     }
 }

@@ -1,0 +1,233 @@
+//! Layers as products of integers, in the forms that runtimes put their fused ones in the place of.
+//!
+//! Rows are levels `q` of 8 bits and weights signed bytes `v` with a scale `s` for each output: `x W = scale · s · ((q - zero) V)`. Where
+//! inputs have scales of their own, `x` is multiplied by them first. onnxruntime makes one operation of a `MatMulInteger`, its cast, the
+//! product with `scale · s` and the bias, if `scale` is one number.
+//!
+//! So it is where rows are alike, as normalization and the means of attention leave them. What an activation lets through is not:
+//! a few numbers are many times larger than all others, and each token has a scale of its own.
+
+use attar_model::Tensor;
+use attar_model::quantized::Int8Matrix;
+
+use super::build::Build;
+use super::graph::Attribute;
+use super::proto::data_type;
+
+/// What a layer reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input<'a> {
+    /// Normalized rows, or means of such.
+    Normalized(&'a str),
+    /// What an activation function lets through: little below 0, and much above it in few places.
+    Activated(&'a str),
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn name(self) -> &'a str {
+        match self {
+            Input::Normalized(name) | Input::Activated(name) => name,
+        }
+    }
+}
+
+/// Names of the levels of a value, of the level of 0 and of the scale.
+#[derive(Debug, Clone)]
+pub(super) struct Levels {
+    levels: String,
+    zero: String,
+    scale: Scale,
+}
+
+#[derive(Debug, Clone)]
+enum Scale {
+    /// One number.
+    OfAll(String),
+    /// `[…, 1]`.
+    OfRows(String),
+}
+
+/// Levels below 0 of activated rows.
+const BELOW_ZERO: u8 = 16;
+
+impl Build<'_> {
+    /// A layer as a product of integers.
+    pub(super) fn int8(&mut self, x: Input<'_>, matrix: &Int8Matrix, name: &str, to: &str) -> String {
+        let column_scales = matrix.column_scales();
+        let scaled = (!column_scales.is_empty()).then(|| self.scaled(x.name(), column_scales));
+        let levels = match (x, scaled.as_deref()) {
+            (Input::Normalized(name), scaled) => self.levels_of_all(scaled.unwrap_or(name)),
+            (Input::Activated(name), scaled) => self.levels_of_rows(scaled.unwrap_or(name)),
+        };
+        let Levels { levels, zero, scale } = levels;
+        let weights = format!("{name}.weight");
+        let (values, scales) = without_saturation(matrix, self.bundle.weights.get(&weights));
+        let [outputs, inputs] = [matrix.rows(), matrix.columns()];
+        let values = self.graph.bytes(&format!("{weights}.values"), &[inputs, outputs], &values);
+        let scales = self.graph.floats(&format!("{weights}.scales"), &[outputs], &scales);
+        let bias = self.numbers(&format!("{name}.bias"));
+        let bias = self.graph.floats(&format!("{name}.bias"), &[outputs], &bias);
+        let zero_of_weights = match self.graph.has("zero_of_weights") {
+            true => "zero_of_weights".to_owned(),
+            false => self.graph.bytes("zero_of_weights", &[], &[0]),
+        };
+        let at = |part: &str| format!("{to}.{part}");
+        let product = self.graph.apply("MatMulInteger", &[&levels, &values, &zero, &zero_of_weights], &at("sums"), &[]);
+        let product = self.as_floats(&product, &at("unscaled"));
+        let of_all = match &scale {
+            Scale::OfAll(scale) => scale.clone(),
+            Scale::OfRows(_) => self.one_of_input(),
+        };
+        let scales = self.graph.apply("Mul", &[&of_all, &scales], &at("scales"), &[]);
+        let mut product = self.graph.apply("Mul", &[&product, &scales], &at("product"), &[]);
+        if let Scale::OfRows(scale) = &scale {
+            product = self.graph.apply("Mul", &[&product, scale], &at("of_rows"), &[]);
+        }
+        self.graph.apply("Add", &[&product, &bias], to, &[])
+    }
+
+    /// Rows times the scales of columns, once for all layers that read them.
+    fn scaled(&mut self, x: &str, column_scales: &[f32]) -> String {
+        let name = format!("{x}.scaled_columns");
+        if self.graph.has(&name) {
+            return name;
+        }
+        let factors = self.graph.floats(&format!("{x}.column_scales"), &[column_scales.len()], column_scales);
+        self.graph.apply("Mul", &[x, &factors], &name, &[])
+    }
+
+    /// 1, in a way that no optimizer knows beforehand: of a constant number and constant scales it would make one constant, and
+    /// then find no pattern.
+    fn one_of_input(&mut self) -> String {
+        let name = "one_of_input";
+        if self.graph.has(name) {
+            return name.to_owned();
+        }
+        let size = self.graph.apply("Size", &["input_ids"], "size", &[]);
+        let size = self.as_floats(&size, "size.real");
+        self.graph.apply("Div", &[&size, &size], name, &[])
+    }
+
+    /// All rows as levels of one scale.
+    fn levels_of_all(&mut self, x: &str) -> Levels {
+        if let Some(known) = self.quantized.get(x) {
+            return known.clone();
+        }
+        let [levels, scale, zero] = ["levels", "scale", "zero"].map(|part| format!("{x}.int8.{part}"));
+        self.graph.apply_many("DynamicQuantizeLinear", &[x], &[&levels, &scale, &zero], &[]);
+        self.keep(x, Levels { levels, zero, scale: Scale::OfAll(scale) })
+    }
+
+    /// Each row as levels of a scale of its own.
+    fn levels_of_rows(&mut self, x: &str) -> Levels {
+        if let Some(known) = self.quantized.get(x) {
+            return known.clone();
+        }
+        let at = |part: &str| format!("{x}.int8.{part}");
+        let [most, least] = [("ReduceMax", "most"), ("ReduceMin", "least")]
+            .map(|(operation, part)| self.extreme(operation, x, &at(part)));
+        let [above, below, shortest, middle] = [
+            self.number("step_above_zero", 1.0 / f32::from(u8::MAX - BELOW_ZERO)),
+            self.number("step_below_zero", -1.0 / f32::from(BELOW_ZERO)),
+            self.number("shortest_step", f32::MIN_POSITIVE * 1e4),
+            // A cast cuts what is behind the point.
+            self.number("level_of_zero_and_half", f32::from(BELOW_ZERO) + 0.5),
+        ];
+        let above = self.graph.apply("Mul", &[&most, &above], &at("step_above"), &[]);
+        let below = self.graph.apply("Mul", &[&least, &below], &at("step_below"), &[]);
+        let scale = self.graph.apply("Max", &[&above, &below], &at("step"), &[]);
+        let scale = self.graph.apply("Max", &[&scale, &shortest], &at("scale"), &[]);
+        let levels = self.graph.apply("Div", &[x, &scale], &at("scaled"), &[]);
+        let levels = self.graph.apply("Add", &[&levels, &middle], &at("positive"), &[]);
+        let to = Attribute::Integer("to", i64::from(data_type::UINT8));
+        let levels = self.graph.apply("Cast", &[&levels], &at("levels"), &[to]);
+        let zero = match self.graph.has("level_of_zero") {
+            true => "level_of_zero".to_owned(),
+            false => self.graph.unsigned("level_of_zero", &[], vec![BELOW_ZERO]),
+        };
+        self.keep(x, Levels { levels, zero, scale: Scale::OfRows(scale) })
+    }
+
+    fn keep(&mut self, x: &str, levels: Levels) -> Levels {
+        self.quantized.insert(x.to_owned(), levels.clone());
+        levels
+    }
+
+    /// The largest or smallest number of each row.
+    fn extreme(&mut self, operation: &str, x: &str, to: &str) -> String {
+        // The axes are an attribute before version 18, an input from there on.
+        let keep = Attribute::Integer("keepdims", 1);
+        if self.graph.opset < 18 {
+            return self.graph.apply(operation, &[x], to, &[Attribute::Integers("axes", &[-1]), keep]);
+        }
+        let last = self.list("list_of_last", &[-1]);
+        self.graph.apply(operation, &[x, &last], to, &[keep])
+    }
+}
+
+/// Weights as signed bytes `[inputs, outputs]` and the scale of each output, such that the products of levels and of two weights
+/// side by side never exceed 16 bits: `255 · 128 < 2¹⁵`.
+///
+/// Processors without a product of bytes that adds in 32 bits add two in 16 and clip what exceeds them. An output's
+/// scale is as much larger as its largest sum of two weights of one sign asks for, a quarter or so: that costs less of the answer
+/// than a bit for all. `exact` are the weights before they were rounded, `[outputs, inputs]`, where they are known.
+fn without_saturation(matrix: &Int8Matrix, exact: Option<&Tensor>) -> (Vec<i8>, Vec<f32>) {
+    let [outputs, inputs] = [matrix.rows(), matrix.columns()];
+    let (mut values, mut scales) = (vec![0; outputs * inputs], Vec::with_capacity(outputs));
+    for output in 0..outputs {
+        let (rounded, scale) = matrix.row(output);
+        let column_scale = |column: usize| matrix.column_scales().get(column).copied().unwrap_or(1.0);
+        let weight = |column: usize| match exact {
+            Some(exact) => exact.data[output * inputs + column] / column_scale(column),
+            None => f32::from(rounded[column]) * scale,
+        };
+        let row: Vec<f32> = (0..inputs).map(weight).collect();
+        // Both weights are rounded, each by a half at most.
+        let largest = |pair: &[f32]| match pair {
+            &[a, b] if a * b > 0.0 => (a + b).abs(),
+            pair => pair.iter().fold(0.0, |most: f32, x| most.max(x.abs())),
+        };
+        let most = row.chunks(2).map(largest).fold(0.0, f32::max);
+        let scale = if most > 0.0 { most / 127.0 } else { 1.0 };
+        for (column, weight) in row.iter().enumerate() {
+            values[column * outputs + output] = (weight / scale).round() as i8;
+        }
+        scales.push(scale);
+    }
+    (values, scales)
+}
+
+#[cfg(test)]
+mod tests {
+    use attar_model::quantized::ScaleChoice;
+
+    use super::*;
+
+    #[test]
+    fn two_products_side_by_side_fit_in_16_bits() {
+        let number = |i: usize| ((i * 37) % 101) as f32 / 50.0 - 1.0;
+        let tensor = Tensor::new(vec![5, 7], (0..35).map(number).collect());
+        let matrix = Int8Matrix::quantize(&tensor, ScaleChoice::MaxAbs).unwrap();
+        for exact in [Some(&tensor), None] {
+            let (values, scales) = without_saturation(&matrix, exact);
+            for output in 0..5 {
+                let row: Vec<i32> = (0..7).map(|input| i32::from(values[input * 5 + output])).collect();
+                for pair in row.chunks(2) {
+                    // The largest levels of those that add up.
+                    let [most, least] =
+                        [1, -1].map(|sign| 255 * pair.iter().map(|&value| (sign * value).max(0)).sum::<i32>());
+                    assert!(most <= i32::from(i16::MAX) && least <= -i32::from(i16::MIN), "{pair:?}");
+                }
+                // Another scale, the same weights.
+                for (input, value) in row.iter().enumerate() {
+                    let off = (*value as f32 * scales[output] - tensor.data[output * 7 + input]).abs();
+                    assert!(off <= scales[output], "{off} of a step of {}", scales[output]);
+                }
+                assert!(row.iter().any(|value| value.abs() > 60), "{row:?}");
+            }
+        }
+        let zero = Tensor::zeros(vec![1, 3]);
+        let matrix = Int8Matrix::quantize(&zero, ScaleChoice::MaxAbs).unwrap();
+        assert_eq!(without_saturation(&matrix, Some(&zero)), (vec![0; 3], vec![1.0]));
+    }
+}
