@@ -1,10 +1,12 @@
 """A small vocabulary of the student's own: what each part of the method brings.
 
-    python3 experiments/extreme/run.py [--sets sst2,snips] [--rows pruned,mixed] [--sizes full] [--seeds 1] [--steps N]
+    python3 experiments/extreme/run.py [--sets sst2,snips] [--rows pruned,mixed] [--sizes full] [--seeds 1]
+        [--corpus-steps N] [--steps N]
 
 Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the encoder; `attar` in target/release (or
-$ATTAR). What is finished is a line of results.jsonl and is not repeated; what was broken off goes on. `--steps` cuts
-every training to so many updates, to try the script. Ends with the table of README.md. Uses Python's own library alone.
+$ATTAR). What is finished is a line of results.jsonl and is not repeated; what was broken off goes on. `--corpus-steps` cuts
+the trainings on raw text to so many updates, where there is no time for two passes over all of it (hours), and `--steps`
+every training, to try the script. Ends with the table of README.md. Uses Python's own library alone.
 """
 
 import argparse
@@ -66,25 +68,33 @@ def pieces():
     return folder
 
 
+def of_length(name, count):
+    """The name of a training on raw text that has so many updates."""
+    return f"{name}-{count}" if count else name
+
+
 def language_model(count):
     """The encoder with a trained masked-language-model head."""
-    out = RUNS / "language-model"
-    attar(RUNS, "language-model", "pretrain", ENCODER, "--corpus", *TEXT, "--out", out, *cut(count))
+    name = of_length("language-model", count)
+    out = RUNS / name
+    attar(RUNS, name, "pretrain", ENCODER, "--corpus", *TEXT, "--out", out, *cut(count))
     return out
 
 
 def mixed_encoder(count):
     """The encoder after it has learned the small vocabulary beside its own."""
-    out = RUNS / "mixed-encoder"
+    name = of_length("mixed-encoder", count)
+    out = RUNS / name
     base = language_model(count)
     second = ["--second-tokenizer", pieces(), "--corpus", *TEXT]
-    attar(RUNS, "mixed-encoder", "pretrain", base, *second, "--out", out, *cut(count))
+    attar(RUNS, name, "pretrain", base, *second, "--out", out, *cut(count))
     return out
 
 
 def projected_student(direction, count):
     """A student of half the width whose weights were compared with the language model's."""
-    out, recipe = RUNS / f"projected-{direction}", RUNS / f"projected-{direction}.toml"
+    name = of_length(f"projected-{direction}", count)
+    out, recipe = RUNS / name, RUNS / f"{name}.toml"
     length = f"{{ steps = {count} }}" if count else "{ epochs = 1 }"
     files = ", ".join(json.dumps(str(file)) for file in TEXT)
     recipe.write_text(
@@ -99,21 +109,22 @@ rate = 1e-3
 keep = "last"
 """
     )
-    attar(RUNS, f"projected-{direction}", "distill", "--recipe", recipe, "--out", out)
+    attar(RUNS, name, "distill", "--recipe", recipe, "--out", out)
     return out
 
 
-def run(data, size, seed, row, count):
+def run(data, size, seed, row, count, corpus_count):
     one = sets.SETS[data]
     columns = ["--text", "text", "--label", "label", *(["--pair", "pair"] if one.pair else [])]
     train = ["--data", one.folder(size, seed) / "train.csv", *columns, "--seed", seed, *cut(count)]
-    base = RUNS / data / f"{size}-seed-{seed}"
+    base = RUNS / data / of_length(f"{size}-seed-{seed}", count)
     title, general, flags = ROWS[row]
-    encoder = mixed_encoder(count) if general == "mixed" else ENCODER
+    corpus_count = corpus_count if general else 0
+    encoder = mixed_encoder(corpus_count) if general == "mixed" else ENCODER
     teacher = base / ("teacher-mixed" if general == "mixed" else "teacher")
     attar(base, teacher.name, "finetune", encoder, *train, "--out", teacher)
     if general in ("down", "up"):
-        flags = ["--student", projected_student(general, count)]
+        flags = ["--student", projected_student(general, corpus_count)]
     flags = [str(pieces()) if flag == "PIECES" else flag for flag in flags]
     out = base / row
     delivery = attar(base, row, "distill", "--teacher", teacher, *train, *flags, "--out", out)
@@ -122,13 +133,18 @@ def run(data, size, seed, row, count):
     attar(base, "teacher", "finetune", ENCODER, *train, "--out", base / "teacher")
     evaluation = attar(base, f"{row}-eval", "eval", base / "teacher", small, "--data", one.test(), *columns)
     times = json.loads((base / f"{row}.time").read_text())
-    line = {"set": data, "size": size, "seed": seed, "row": row, "title": title, "steps": count}
+    line = {"set": data, "size": size, "seed": seed, "row": row, "title": title, "steps": count, "corpus_steps": corpus_count}
     for index, (role, path) in enumerate((("teacher", base / "teacher" / "student"), ("student", small))):
         line[role] = steps.model(evaluation, None, index) | {"bytes": steps.shipped(path)}
     line["student"]["made"] = steps.made(delivery, times)
     with RESULTS.open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(f"{data} {size} {seed} {row}: {line['student']['scores']}", file=sys.stderr)
+
+
+def after(line):
+    updates = line.get("corpus_steps")
+    return f", {updates} updates of raw text" if updates else ""
 
 
 def table():
@@ -140,7 +156,7 @@ def table():
         score, whole = (line[role]["scores"][metric] for role in ("student", "teacher"))
         made = line["student"]["made"]["seconds"] / 60
         print(
-            f"| {sets.SETS[line['set']].title} | {line['size']}, seed {line['seed']} | {line['title']} | {score:.3f} | "
+            f"| {sets.SETS[line['set']].title} | {line['size']}, seed {line['seed']} | {line['title']}{after(line)} | {score:.3f} | "
             f"{100 * score / whole:.1f} % | {line['student']['bytes'] / 1e6:.2f} MB | {line['student']['micros']:.0f} | {made:.0f} min |"
         )
 
@@ -152,6 +168,7 @@ def main():
     parser.add_argument("--rows", type=words, default=list(ROWS))
     parser.add_argument("--sizes", type=words, default=["full"])
     parser.add_argument("--seeds", type=words, default=["1", "2", "3"])
+    parser.add_argument("--corpus-steps", type=int, default=0)
     parser.add_argument("--steps", type=int, default=0)
     args = parser.parse_args()
     done = {
@@ -166,7 +183,7 @@ def main():
                     if (data, size, seed, row, args.steps) in done:
                         continue
                     try:
-                        run(data, size, seed, row, args.steps)
+                        run(data, size, seed, row, args.steps, args.corpus_steps or args.steps)
                     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
                         failed.append(f"{data} {size} {seed} {row}: {error}")
     table()
