@@ -16,7 +16,7 @@ use attar_distill::optimizer::{AdamW, AdamWOptions, Gradients, Schedule, Schedul
 use attar_distill::train::{StageLoss, Teacher};
 use attar_model::{Tensor as Stored, Weights, checkpoint};
 use attar_testing::{
-    Array, assert_close, assert_close_relative, fixtures, json, max_abs, mpnet_model, relative_norm, tensors,
+    Array, assert_close, assert_close_relative, fixtures, json, max_abs, relative_norm, section_models, tensors,
 };
 use attar_text::batch::Batch;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -73,7 +73,31 @@ fn classification() {
 /// A bias of attention scores by distance, whose table all layers share, with fused operations and composed ones.
 #[test]
 fn relative_bias() {
-    let dir = mpnet_model().dir;
+    for model in section_models("mpnet") {
+        classifier_both_ways(&model.dir);
+    }
+}
+
+/// Embeddings narrower than the states behind a map, with fused operations and composed ones: of a classifier, and of a
+/// masked language model, whose decoder is the narrow table.
+#[test]
+fn factorized_embeddings() {
+    let (mut classifiers, mut language_models) = (0, 0);
+    for model in section_models("electra").into_iter().filter(|model| model.dir.join("grads.safetensors").exists()) {
+        let config = checkpoint::load(&model.dir).unwrap().config;
+        assert!(config.embedding.is_some(), "{} has no map", model.name);
+        if config.head.has_masked_lm() {
+            language_model(&model.dir, &model.dir, &model.dir.join("inputs.safetensors"), "meta.json");
+            language_models += 1;
+        } else {
+            classifier_both_ways(&model.dir);
+            classifiers += 1;
+        }
+    }
+    assert!(classifiers > 0 && language_models > 0, "{classifiers} classifiers, {language_models} language models");
+}
+
+fn classifier_both_ways(dir: &Path) {
     let expected = json(&dir.join("meta.json"));
     let arrays = tensors(&dir.join("inputs.safetensors"));
     for composed in [false, true] {
@@ -94,8 +118,12 @@ fn relative_bias() {
 #[test]
 fn masked_language_model() {
     let dir = fixtures("gradients/mlm");
-    let Model { encoder, parameters } = load(&dir.join("model"));
-    let arrays = tensors(&dir.join("batch.safetensors"));
+    language_model(&dir, &dir.join("model"), &dir.join("batch.safetensors"), "expected.json");
+}
+
+fn language_model(dir: &Path, model: &Path, batch: &Path, expected: &str) {
+    let Model { encoder, parameters } = load(model);
+    let arrays = tensors(batch);
     let batch = batch_of(&arrays);
     // Labels of the real tokens, in ragged order.
     let mask = arrays["attention_mask"].i64();
@@ -108,7 +136,7 @@ fn masked_language_model() {
     let trace = encoder.forward(&leaves, &input, attar_distill::engine::Keep::Output, None);
     let loss = cross_entropy(trace.logits.clone().unwrap().select(0, int(rows)), int(tokens));
     let gradients = Gradients::collect(leaves, input.ids(), loss.backward()).unwrap();
-    let expected = json(&dir.join("expected.json"));
+    let expected = json(&dir.join(expected));
     assert_close_relative("loss", loss.into_scalar::<f32>().into(), expected["loss"].as_f64().unwrap(), 1e-5);
     let weights = gradient_weights(&parameters, gradients);
     compare(&weights, &encoder, &tensors(&dir.join("grads.safetensors")), "mlm");

@@ -10,7 +10,7 @@ pub(crate) use validate::DISTILBERT_LAYER_NORM_EPS;
 
 /// All properties of an encoder besides its weights.
 ///
-/// Dimension letters: H hidden, A heads, D = H / A head width, F feed-forward, V vocabulary, L layers.
+/// Dimension letters: H hidden, E embedding, A heads, D = H / A head width, F feed-forward, V vocabulary, L layers.
 ///
 /// The fields are public so that a student can be described with struct update syntax, which also
 /// allows contradictions: [`validate`](Self::validate) detects them, and every reader and writer of this crate calls
@@ -26,12 +26,14 @@ pub(crate) use validate::DISTILBERT_LAYER_NORM_EPS;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderConfig {
-    /// Which of the four architectures.
+    /// Which of the five architectures.
     pub family: Family,
     /// L, the number of Transformer layers.
     pub layers: usize,
     /// H, the width of a hidden state.
     pub hidden: usize,
+    /// E, the width of the embeddings where it is not H: a linear map then takes them to H. ELECTRA only.
+    pub embedding: Option<usize>,
     /// A, the number of attention heads; divides H.
     pub heads: usize,
     /// F, the inner width of the feed-forward block.
@@ -79,15 +81,24 @@ pub enum Family {
     /// MPNet (Song et al. 2020): positions counted from the padding id, no token types, and a bias of attention scores
     /// by distance, see [`relative_bucket`](crate::relative_bucket).
     MpNet,
+    /// ELECTRA (Clark et al. 2020): embeddings of a width of their own, no pooler, and a classifier whose dense layer ends in
+    /// a GELU.
+    Electra,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Family; 4] = [Family::Bert, Family::DistilBert, Family::Roberta, Family::MpNet];
+    pub const ALL: [Family; 5] = [Family::Bert, Family::DistilBert, Family::Roberta, Family::MpNet, Family::Electra];
 
     /// Whether there is a table of token types.
     pub fn has_token_types(self) -> bool {
-        matches!(self, Family::Bert | Family::Roberta)
+        matches!(self, Family::Bert | Family::Roberta | Family::Electra)
+    }
+
+    /// Whether an encoder without a head can have a pooler; in the others a dense layer over the first token belongs to
+    /// the classifier.
+    pub fn has_bare_pooler(self) -> bool {
+        !matches!(self, Family::DistilBert | Family::Electra)
     }
 
     /// Whether the first token has the position after the padding id, and padding the position of that id.
@@ -119,6 +130,8 @@ pub enum PoolerActivation {
     Tanh,
     /// DistilBERT.
     Relu,
+    /// ELECTRA: the erf GELU.
+    Gelu,
 }
 
 /// The input of a classification head, computed from the last hidden states.
@@ -175,6 +188,7 @@ impl EncoderConfig {
             family: Family::Bert,
             layers: 12,
             hidden: 768,
+            embedding: None,
             heads: 12,
             feed_forward: 3072,
             vocabulary: 30_522,
@@ -197,17 +211,22 @@ impl EncoderConfig {
     /// The same encoder with another head, with the pooler that head needs: a classification head over the first
     /// token has one, one over the mean or a cosine has none.
     ///
-    /// A bare encoder keeps the pooler it has, except in DistilBERT, where only the classifier has one.
+    /// A bare encoder keeps the pooler it has, except in DistilBERT and ELECTRA, where only the classifier has one.
     #[must_use]
     pub fn with_head(mut self, head: Head) -> Self {
         self.pooler = match head {
             Head::Classification { .. } => self.classifier_input == ClassifierInput::FirstToken,
             Head::Pretraining => true,
             Head::TokenClassification { .. } | Head::QuestionAnswering | Head::MaskedLm => false,
-            Head::None => self.pooler && self.family != Family::DistilBert,
+            Head::None => self.pooler && self.family.has_bare_pooler(),
         };
         self.head = head;
         self
+    }
+
+    /// E, the width of the embeddings: H unless they are factorized.
+    pub fn embedding_width(&self) -> usize {
+        self.embedding.unwrap_or(self.hidden)
     }
 
     /// D, the width of one attention head.
@@ -230,15 +249,16 @@ impl EncoderConfig {
         match self.family {
             Family::Bert | Family::Roberta | Family::MpNet => PoolerActivation::Tanh,
             Family::DistilBert => PoolerActivation::Relu,
+            Family::Electra => PoolerActivation::Gelu,
         }
     }
 
     /// The activation inside the masked-language-model head: that of the encoder, but always the erf
-    /// GELU in RoBERTa and MPNet.
+    /// GELU in RoBERTa, MPNet and ELECTRA.
     pub fn masked_lm_activation(&self) -> Activation {
         match self.family {
             Family::Bert | Family::DistilBert => self.activation,
-            Family::Roberta | Family::MpNet => Activation::Gelu,
+            Family::Roberta | Family::MpNet | Family::Electra => Activation::Gelu,
         }
     }
 

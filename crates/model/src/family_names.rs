@@ -1,13 +1,13 @@
 //! Names of tensors in files, by family, and how they map to canonical names.
 //!
-//! A family's files differ in three ways: the names of the parts (DistilBERT, MPNet, RoBERTa's heads), the prefix
+//! A family's files differ in three ways: the names of the parts (DistilBERT, MPNet, RoBERTa's and ELECTRA's heads), the prefix
 //! (`bert.` where a head stands on the encoder, none for a bare one; readers accept both) and age (`gamma` and
 //! `beta` for `weight` and `bias` of a layer normalization).
 
 use std::collections::BTreeMap;
 
 use crate::config::{ClassifierInput, EncoderConfig, Family, Head};
-use crate::names::expected_shapes;
+use crate::names::{EMBEDDING_PROJECTION, expected_shapes};
 
 /// The name a tensor has in the file that `transformers` loads with the class of this configuration.
 ///
@@ -99,7 +99,7 @@ impl Names {
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
 /// How names of heads and poolers begin.
-const HEADS: [&str; 10] = [
+const HEADS: [&str; 13] = [
     "pooler.dense.",
     "classifier.",
     "pre_classifier.",
@@ -110,6 +110,9 @@ const HEADS: [&str; 10] = [
     "vocab_transform.",
     "vocab_layer_norm.",
     "vocab_projector.",
+    "generator_predictions.",
+    "generator_lm_head.",
+    "discriminator_predictions.",
 ];
 
 fn prefix(family: Family) -> &'static str {
@@ -118,12 +121,15 @@ fn prefix(family: Family) -> &'static str {
         Family::DistilBert => "distilbert.",
         Family::Roberta => "roberta.",
         Family::MpNet => "mpnet.",
+        Family::Electra => "electra.",
     }
 }
 
 /// Whether a name without prefix belongs to what the prefix is for.
 fn is_inside_encoder(part: &str) -> bool {
-    ["embeddings.", "encoder.", "transformer.", "pooler."].iter().any(|start| part.starts_with(start))
+    ["embeddings.", EMBEDDING_PROJECTION, "encoder.", "transformer.", "pooler."]
+        .iter()
+        .any(|start| part.starts_with(start))
 }
 
 fn unprefixed(family: Family, name: &str) -> &str {
@@ -154,10 +160,14 @@ fn family_part(config: &EncoderConfig, canonical: &str) -> String {
         Family::MpNet if layer_part.is_some() => {
             layer_part.map_or_else(String::new, |(layer, part)| mpnet_layer_part(layer, part))
         }
-        Family::Roberta | Family::MpNet => match config.head {
+        Family::Roberta | Family::MpNet | Family::Electra => match config.head {
             Head::Classification { .. } => {
                 renamed(&[("pooler.dense.", "classifier.dense."), ("classifier.", "classifier.out_proj.")])
             }
+            _ if config.family == Family::Electra => renamed(&[
+                ("cls.predictions.transform.", "generator_predictions."),
+                ("cls.predictions.", "generator_lm_head."),
+            ]),
             _ => renamed(&[
                 ("cls.predictions.transform.dense.", "lm_head.dense."),
                 ("cls.predictions.transform.LayerNorm.", "lm_head.layer_norm."),
@@ -211,9 +221,10 @@ fn renamed_part(table: &[(&str, &str)], part: &str) -> String {
 /// embedding matrix, and its bias stands under two names.
 fn alias(part: &str) -> Option<&'static str> {
     match part {
-        "cls.predictions.decoder.weight" | "lm_head.decoder.weight" | "vocab_projector.weight" => {
-            Some("embeddings.word_embeddings.weight")
-        }
+        "cls.predictions.decoder.weight"
+        | "lm_head.decoder.weight"
+        | "vocab_projector.weight"
+        | "generator_lm_head.weight" => Some("embeddings.word_embeddings.weight"),
         "cls.predictions.decoder.bias" | "lm_head.decoder.bias" => Some("cls.predictions.bias"),
         _ => None,
     }
@@ -240,7 +251,8 @@ mod tests {
 
     fn config(family: Family, head: Head) -> EncoderConfig {
         let types = if family.has_token_types() { 2 } else { 0 };
-        EncoderConfig { family, types, pad_id: 1, layers: 2, ..EncoderConfig::bert_base() }.with_head(head)
+        let embedding = (family == Family::Electra).then_some(64);
+        EncoderConfig { family, types, embedding, pad_id: 1, layers: 2, ..EncoderConfig::bert_base() }.with_head(head)
     }
 
     fn labels() -> Vec<String> {
@@ -281,7 +293,7 @@ mod tests {
                 }
             }
         }
-        assert!(checked > 18 * 30, "only {checked} names checked");
+        assert!(checked > 23 * 30, "only {checked} names checked");
     }
 
     #[test]
@@ -322,6 +334,19 @@ mod tests {
                 "mpnet.encoder.relative_attention_bias.weight",
             ),
             (Family::DistilBert, classifier(), "pooler.dense.weight", "pre_classifier.weight"),
+            (Family::Electra, classifier(), "pooler.dense.weight", "classifier.dense.weight"),
+            (Family::Electra, classifier(), "classifier.weight", "classifier.out_proj.weight"),
+            (Family::Electra, classifier(), "embeddings_project.bias", "electra.embeddings_project.bias"),
+            (Family::Electra, Head::None, "embeddings_project.weight", "embeddings_project.weight"),
+            (Family::Electra, Head::TokenClassification { labels: labels() }, "classifier.bias", "classifier.bias"),
+            (Family::Electra, Head::QuestionAnswering, "classifier.bias", "qa_outputs.bias"),
+            (Family::Electra, Head::MaskedLm, "cls.predictions.bias", "generator_lm_head.bias"),
+            (
+                Family::Electra,
+                Head::MaskedLm,
+                "cls.predictions.transform.LayerNorm.bias",
+                "generator_predictions.LayerNorm.bias",
+            ),
             (Family::DistilBert, Head::MaskedLm, "cls.predictions.bias", "vocab_projector.bias"),
             (
                 Family::DistilBert,

@@ -71,6 +71,7 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
         family,
         layers,
         hidden,
+        embedding,
         heads,
         feed_forward,
         vocabulary,
@@ -93,9 +94,13 @@ pub(crate) fn hash_config(hash: &mut Sha256Hex, config: &EncoderConfig) {
         Family::DistilBert => b"distilbert",
         Family::Roberta => b"roberta",
         Family::MpNet => b"mpnet",
+        Family::Electra => b"electra",
     });
     for number in [layers, hidden, heads, feed_forward, vocabulary, positions, types] {
         hash.number(*number as u64);
+    }
+    if let Some(width) = embedding {
+        hash.number(*width as u64);
     }
     hash.field(match activation {
         Activation::Gelu => b"gelu",

@@ -1,4 +1,4 @@
-//! Hugging Face's `config.json`, for the four families.
+//! Hugging Face's `config.json`, for the five families.
 //!
 //! [`parse`] takes what `transformers` would take and refuses, with the key and the reason, what attar
 //! does not compute. [`emit`] writes what `transformers` loads. Keys without meaning for attar are kept in
@@ -33,7 +33,7 @@ struct SizeKeys {
 impl SizeKeys {
     fn of(family: Family) -> Self {
         match family {
-            Family::Bert | Family::Roberta | Family::MpNet => SizeKeys {
+            Family::Bert | Family::Roberta | Family::MpNet | Family::Electra => SizeKeys {
                 layers: "num_hidden_layers",
                 hidden: "hidden_size",
                 heads: "num_attention_heads",
@@ -70,8 +70,8 @@ const POOLER: &str = "attar_pooler";
 /// the modules that are written beside it.
 const CLASSIFIER_INPUT: &str = "attar_classifier_input";
 
-/// The classes attar reads: family, kind of head, name.
-const ARCHITECTURES: [(Family, HeadKind, &str); 21] = [
+/// The classes attar reads: family, kind of head, name. Of several for a kind the first is written.
+const ARCHITECTURES: [(Family, HeadKind, &str); 27] = [
     (Family::Bert, HeadKind::None, "BertModel"),
     (Family::Bert, HeadKind::Classification, "BertForSequenceClassification"),
     (Family::Bert, HeadKind::TokenClassification, "BertForTokenClassification"),
@@ -93,10 +93,20 @@ const ARCHITECTURES: [(Family, HeadKind, &str); 21] = [
     (Family::MpNet, HeadKind::TokenClassification, "MPNetForTokenClassification"),
     (Family::MpNet, HeadKind::QuestionAnswering, "MPNetForQuestionAnswering"),
     (Family::MpNet, HeadKind::MaskedLm, "MPNetForMaskedLM"),
+    (Family::Electra, HeadKind::None, "ElectraModel"),
+    // What tells replaced tokens from others in pre-training is of no use afterwards: the encoder is read.
+    (Family::Electra, HeadKind::None, "ElectraForPreTraining"),
+    (Family::Electra, HeadKind::Classification, "ElectraForSequenceClassification"),
+    (Family::Electra, HeadKind::TokenClassification, "ElectraForTokenClassification"),
+    (Family::Electra, HeadKind::QuestionAnswering, "ElectraForQuestionAnswering"),
+    (Family::Electra, HeadKind::MaskedLm, "ElectraForMaskedLM"),
 ];
 
 /// Rows of MPNet's table of biases. The library's code computes with 32, whatever stands here.
 const RELATIVE_BUCKETS_KEY: &str = "relative_attention_num_buckets";
+
+/// Width of ELECTRA's embeddings; the map from them is there if it is not that of the states.
+const EMBEDDING_KEY: &str = "embedding_size";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum HeadKind {
@@ -129,5 +139,6 @@ fn model_type(family: Family) -> &'static str {
         Family::DistilBert => "distilbert",
         Family::Roberta => "roberta",
         Family::MpNet => "mpnet",
+        Family::Electra => "electra",
     }
 }

@@ -31,7 +31,7 @@
 //!
 //! The parts, from the inside out:
 //!
-//! - [`EncoderConfig`]: the sizes and choices, for BERT, DistilBERT, RoBERTa and MPNet; [`hf_config`] reads and
+//! - [`EncoderConfig`]: the sizes and choices, for BERT, DistilBERT, RoBERTa, MPNet and ELECTRA; [`hf_config`] reads and
 //!   writes `config.json`.
 //! - [`Weights`]: tensors by canonical name. [`expected_shapes`] gives their order, which everything that visits
 //!   parameters follows; [`family_name`] gives the name in a family's files.
@@ -86,7 +86,7 @@ pub use family_names::family_name;
 pub use files::ModelFiles;
 pub use fingerprint::fingerprint;
 pub use finite::first_not_finite;
-pub use names::expected_shapes;
+pub use names::{EMBEDDING_PROJECTION, expected_shapes};
 pub use relative_positions::{RELATIVE_BIAS, RELATIVE_BUCKETS, bias_by_distance, relative_bucket};
 pub use sentence_transformers::{Pooling, PoolingMode, Projection, ProjectionActivation, Prompts, encoder_directory};
 pub use size::{Flops, Size, flops};

@@ -2,9 +2,10 @@
 //!
 //! Canonical names are BERT's own without the prefix `bert.`, for all families. In each of them the class logits are
 //! `classifier(act(pooler.dense(h_0)))` unless the configuration says otherwise, so DistilBERT's `pre_classifier` and
-//! RoBERTa's and MPNet's `classifier.dense` are called `pooler.dense` here, and their `classifier.out_proj` is
+//! the `classifier.dense` of RoBERTa, MPNet and ELECTRA are called `pooler.dense` here, and their `classifier.out_proj` is
 //! `classifier`, as are the `qa_outputs` of a question-answering head. MPNet's `attention.attn.q` is
-//! `attention.self.query`, and its one table of biases by distance, which all layers share, stands before the layers.
+//! `attention.self.query`, and its one table of biases by distance, which all layers share, stands before the layers. So does
+//! the map from ELECTRA's embeddings to its states.
 //! A `weight` of a dense layer is `[out, in]`.
 
 use crate::config::{EncoderConfig, Head};
@@ -25,14 +26,17 @@ use crate::relative_positions::{RELATIVE_BIAS, RELATIVE_BUCKETS};
 /// assert_eq!(shapes.len(), 5 + 12 * 16 + 2);
 /// ```
 pub fn expected_shapes(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
-    let h = config.hidden;
+    let (h, e) = (config.hidden, config.embedding_width());
     let mut shapes = Shapes(Vec::new());
-    shapes.push("embeddings.word_embeddings.weight", vec![config.vocabulary, h]);
-    shapes.push("embeddings.position_embeddings.weight", vec![config.positions, h]);
+    shapes.push("embeddings.word_embeddings.weight", vec![config.vocabulary, e]);
+    shapes.push("embeddings.position_embeddings.weight", vec![config.positions, e]);
     if config.family.has_token_types() {
-        shapes.push("embeddings.token_type_embeddings.weight", vec![config.types, h]);
+        shapes.push("embeddings.token_type_embeddings.weight", vec![config.types, e]);
     }
-    shapes.layer_norm("embeddings.LayerNorm", h);
+    shapes.layer_norm("embeddings.LayerNorm", e);
+    if config.embedding.is_some() {
+        shapes.dense(EMBEDDING_PROJECTION, h, e);
+    }
     if config.family.has_relative_bias() {
         shapes.push(RELATIVE_BIAS, vec![RELATIVE_BUCKETS, config.heads]);
     }
@@ -64,10 +68,13 @@ pub fn expected_shapes(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
     shapes.0
 }
 
+/// The dense layer from factorized embeddings, after their normalization, to the width of the hidden states.
+pub const EMBEDDING_PROJECTION: &str = "embeddings_project";
+
 /// Whether this is a tensor of the encoder itself. The others belong to pooler and head and can be newly
 /// initialized.
 pub(crate) fn is_encoder(name: &str) -> bool {
-    name.starts_with("embeddings.") || name.starts_with("encoder.")
+    ["embeddings.", EMBEDDING_PROJECTION, "encoder."].iter().any(|start| name.starts_with(start))
 }
 
 struct Shapes(Vec<(String, Vec<usize>)>);
@@ -88,8 +95,8 @@ impl Shapes {
     }
 
     fn masked_lm(&mut self, config: &EncoderConfig) {
-        self.dense("cls.predictions.transform.dense", config.hidden, config.hidden);
-        self.layer_norm("cls.predictions.transform.LayerNorm", config.hidden);
+        self.dense("cls.predictions.transform.dense", config.embedding_width(), config.hidden);
+        self.layer_norm("cls.predictions.transform.LayerNorm", config.embedding_width());
         self.push("cls.predictions.bias", vec![config.vocabulary]);
     }
 }
@@ -127,6 +134,20 @@ mod tests {
         let shapes = expected_shapes(&config);
         assert!(!shapes.iter().any(|(name, _)| name.contains("token_type")));
         assert_eq!(shapes.last().unwrap().1, [1]);
+    }
+
+    #[test]
+    fn factorized_embeddings_have_their_width_up_to_the_map() {
+        let config = EncoderConfig { family: Family::Electra, embedding: Some(128), ..EncoderConfig::bert_base() };
+        let shapes = expected_shapes(&config.with_head(Head::MaskedLm));
+        let of = |name: &str| shapes.iter().find(|(its, _)| its == name).map(|(_, shape)| shape.clone()).unwrap();
+        assert_eq!(of("embeddings.word_embeddings.weight"), [30_522, 128]);
+        assert_eq!(of("embeddings.LayerNorm.bias"), [128]);
+        assert_eq!(shapes[5], ("embeddings_project.weight".to_string(), vec![768, 128]));
+        assert_eq!(of("encoder.layer.0.attention.self.query.weight"), [768, 768]);
+        // The decoder is the table, so what it reads is as wide.
+        assert_eq!(of("cls.predictions.transform.dense.weight"), [128, 768]);
+        assert!(is_encoder("embeddings_project.bias"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How large an encoder is, and how much arithmetic a text costs.
 
 use crate::config::{EncoderConfig, Head};
-use crate::names::expected_shapes;
+use crate::names::{EMBEDDING_PROJECTION, expected_shapes};
 use crate::relative_positions::RELATIVE_BIAS;
 
 /// Numbers of parameters of an encoder, by group. The groups add up to all there is.
@@ -15,10 +15,12 @@ use crate::relative_positions::RELATIVE_BIAS;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
-    /// The word embedding table, V·H; the decoder of a masked-language-model head shares it.
+    /// The word embedding table, V·E; the decoder of a masked-language-model head shares it.
     pub word_embeddings: usize,
     /// The position and token-type tables, and MPNet's biases by distance.
     pub position_embeddings: usize,
+    /// The map from factorized embeddings to the hidden width, E·H + H; 0 where there is none.
+    pub embedding_projection: usize,
     /// Layer normalizations of embeddings and layers (that of a masked-language-model head counts as head).
     pub layer_norm: usize,
     /// Query, key, value and output projections, with biases.
@@ -56,6 +58,7 @@ impl Size {
     pub fn parameters(&self) -> usize {
         self.word_embeddings
             + self.position_embeddings
+            + self.embedding_projection
             + self.layer_norm
             + self.attention
             + self.feed_forward
@@ -92,6 +95,8 @@ impl Size {
             &mut self.word_embeddings
         } else if name.starts_with("embeddings.") || name == RELATIVE_BIAS {
             &mut self.position_embeddings
+        } else if name.starts_with(EMBEDDING_PROJECTION) {
+            &mut self.embedding_projection
         } else if name.contains(".attention.") {
             &mut self.attention
         } else {
@@ -107,6 +112,8 @@ impl Size {
 /// The numbers are whole, and exact below 2^53.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Flops {
+    /// The map from factorized embeddings to the hidden width.
+    pub embedding_projection: f64,
     /// Query, key, value and output projections.
     pub attention_projections: f64,
     /// The products Q·Kᵀ, which grow with the square of the length.
@@ -122,12 +129,16 @@ pub struct Flops {
 }
 
 impl Flops {
-    /// The layers alone: what papers print.
+    /// The layers, and the map of factorized embeddings: what papers print.
     pub fn encoder(&self) -> f64 {
-        self.attention_projections + self.attention_scores + self.attention_values + self.feed_forward
+        self.embedding_projection
+            + self.attention_projections
+            + self.attention_scores
+            + self.attention_values
+            + self.feed_forward
     }
 
-    /// Layers, pooler and head.
+    /// Encoder, pooler and head.
     pub fn total(&self) -> f64 {
         self.encoder() + self.pooler + self.head
     }
@@ -144,9 +155,10 @@ impl Flops {
 pub fn flops(config: &EncoderConfig, tokens: usize) -> Flops {
     let [l, h, f, v, t] =
         [config.layers, config.hidden, config.feed_forward, config.vocabulary, tokens].map(|n| n as f64);
-    let outputs = config.outputs() as f64;
-    let masked_lm = 2.0 * t * (h * h + h * v);
+    let (e, outputs) = (config.embedding_width() as f64, config.outputs() as f64);
+    let masked_lm = 2.0 * t * (h * e + e * v);
     Flops {
+        embedding_projection: if config.embedding.is_some() { 2.0 * t * e * h } else { 0.0 },
         attention_projections: 2.0 * l * t * 4.0 * h * h,
         attention_scores: 2.0 * l * t * t * h,
         attention_values: 2.0 * l * t * t * h,

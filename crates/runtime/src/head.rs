@@ -6,7 +6,7 @@ use crate::batch::Input;
 use crate::model::{MaskedLm, Model, PackedHead, epilogue};
 use crate::output::Output;
 use crate::pooling::pool;
-use crate::rows::{copy_rows, strides};
+use crate::rows::{copy_rows, strides, whole_lines};
 use crate::scratch::ThreadScratch;
 use crate::trace::TraceBuffers;
 
@@ -55,11 +55,14 @@ pub(crate) fn apply_head(
         }
         (Output::Logits, PackedHead::MaskedLm(head)) => {
             let MaskedLm { transform, norm, decoder, .. } = &**head;
-            scratch.context.reserve(tokens * stride);
-            let to = RowsMut::new(&mut scratch.context, tokens, h, stride);
+            // The decoder is the word embedding table, so what it reads is as wide.
+            let e = model.config.embedding_width();
+            let e_stride = whole_lines(e);
+            scratch.context.reserve(tokens * e_stride);
+            let to = RowsMut::new(&mut scratch.context, tokens, e, e_stride);
             transform.apply(Rows::new(x, tokens, h, stride), to, epilogue(model.config.masked_lm_activation()));
-            layer_norm(model.cpu, RowsMut::new(&mut scratch.context, tokens, h, stride), norm.borrow(), None);
-            decoder.apply(Rows::new(&scratch.context, tokens, h, stride), dense(out, width), Epilogue::Write);
+            layer_norm(model.cpu, RowsMut::new(&mut scratch.context, tokens, e, e_stride), norm.borrow(), None);
+            decoder.apply(Rows::new(&scratch.context, tokens, e, e_stride), dense(out, width), Epilogue::Write);
         }
     }
 }

@@ -5,11 +5,13 @@
 
 use std::ops::Range;
 
-use attar_kernels::{EmbeddingTable, Epilogue, Rows, RowsMut, Softmax, attention, gather, layer_norm};
+use attar_kernels::{
+    EmbeddingTable, Epilogue, QuantizedRowsMut, Rows, RowsMut, Softmax, attention, gather, layer_norm,
+};
 
 use crate::batch::Input;
 use crate::model::{Layer, Model, epilogue};
-use crate::rows::{copy_rows, strides};
+use crate::rows::{copy_rows, strides, whole_lines};
 use crate::scratch::ThreadScratch;
 use crate::trace::LayerBuffers;
 
@@ -18,29 +20,56 @@ const INNER_BYTES: usize = 384 << 10;
 
 /// Embeddings of some rows of a group.
 pub(crate) fn embed(model: &Model, group: Input<'_>, rows: Range<usize>, x: &mut [f32], scratch: &mut ThreadScratch) {
+    let Model { config, embeddings, .. } = model;
+    let (count, h, [stride, _]) = (rows.len(), config.hidden, strides(model));
+    let Some(projection) = &embeddings.projection else {
+        let quantized = model.layers.first().and_then(|layer| scratch.quantized_x.reserve_for(&layer.qkv, count));
+        return normalized_embeddings(model, group, rows, x, stride, &mut scratch.positions, quantized);
+    };
+    let e = config.embedding_width();
+    let e_stride = whole_lines(e);
+    scratch.context.reserve(count * e_stride);
+    let quantized = scratch.quantized.reserve_for(projection, count);
+    normalized_embeddings(model, group, rows, &mut scratch.context, e_stride, &mut scratch.positions, quantized);
+    let narrow = Rows::new(&scratch.context, count, e, e_stride);
+    let to = RowsMut::new(x, count, h, stride);
+    projection.apply(narrow, &scratch.quantized, 0, count, to, Epilogue::Write);
+    if let Some(layer) = model.layers.first() {
+        scratch.quantized_x.quantize_for(&layer.qkv, Rows::new(x, count, h, stride), count);
+    }
+}
+
+/// Sums of word, position and type embeddings of some rows of a group, normalized: `[rows, E]`.
+fn normalized_embeddings(
+    model: &Model,
+    group: Input<'_>,
+    rows: Range<usize>,
+    x: &mut [f32],
+    stride: usize,
+    indices: &mut Vec<u32>,
+    quantized: Option<QuantizedRowsMut<'_>>,
+) {
     let Model { cpu, config, embeddings, .. } = model;
-    let (h, [stride, _]) = (config.hidden, strides(model));
-    let count = rows.len();
-    gather(*cpu, embeddings.words(), &group.ids()[rows.clone()], RowsMut::new(x, count, h, stride), false);
-    scratch.positions.clear();
+    let (count, e) = (rows.len(), config.embedding_width());
+    gather(*cpu, embeddings.words(), &group.ids()[rows.clone()], RowsMut::new(x, count, e, stride), false);
+    indices.clear();
     for span in group.spans() {
         let from = rows.start.max(span.start)..rows.end.min(span.end);
-        scratch.positions.extend(from.map(|row| (row - span.start + config.position_offset()) as u32));
+        indices.extend(from.map(|row| (row - span.start + config.position_offset()) as u32));
     }
     let positions = EmbeddingTable::F32(&embeddings.positions);
-    gather(*cpu, positions, &scratch.positions, RowsMut::new(x, count, h, stride), true);
+    gather(*cpu, positions, indices, RowsMut::new(x, count, e, stride), true);
     if !embeddings.types.is_empty() {
         let types = if group.types().is_empty() {
-            scratch.positions.clear();
-            scratch.positions.resize(count, 0);
-            &scratch.positions
+            indices.clear();
+            indices.resize(count, 0);
+            indices
         } else {
             &group.types()[rows]
         };
-        gather(*cpu, EmbeddingTable::F32(&embeddings.types), types, RowsMut::new(x, count, h, stride), true);
+        gather(*cpu, EmbeddingTable::F32(&embeddings.types), types, RowsMut::new(x, count, e, stride), true);
     }
-    let quantized = model.layers.first().and_then(|layer| scratch.quantized_x.reserve_for(&layer.qkv, count));
-    layer_norm(*cpu, RowsMut::new(x, count, h, stride), embeddings.norm.borrow(), quantized);
+    layer_norm(*cpu, RowsMut::new(x, count, e, stride), embeddings.norm.borrow(), quantized);
 }
 
 /// Queries, keys and values of some rows.

@@ -2,7 +2,8 @@
 
 use attar_kernels::{Cpu, EmbeddingTable, Epilogue, PackedMatrix, RelativeBias};
 use attar_model::{
-    Activation, Bundle, ClassifierInput, EncoderConfig, Head, PoolerActivation, RELATIVE_BIAS, bias_by_distance,
+    Activation, Bundle, ClassifierInput, EMBEDDING_PROJECTION, EncoderConfig, Head, PoolerActivation, RELATIVE_BIAS,
+    bias_by_distance,
 };
 
 use crate::layer_norm::LayerNormWeights;
@@ -30,6 +31,8 @@ pub(crate) struct Embeddings {
     pub(crate) positions: Vec<f32>,
     pub(crate) types: Vec<f32>,
     pub(crate) norm: LayerNormWeights,
+    /// From factorized embeddings, after their normalization, to the hidden width.
+    pub(crate) projection: Option<Linear>,
 }
 
 #[derive(Debug)]
@@ -90,7 +93,7 @@ impl Model {
     pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: WordEmbeddings) -> Model {
         let config = &bundle.config;
         let source = WeightSource::new(cpu, bundle, precision);
-        let h = config.hidden;
+        let (h, e) = (config.hidden, config.embedding_width());
         let layer = |index: usize| {
             let name = |part: &str| format!("encoder.layer.{index}.{part}");
             let projections = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
@@ -121,13 +124,13 @@ impl Model {
                 PackedHead::Tokens(source.matrix("classifier", h, config.outputs()))
             }
             Head::MaskedLm | Head::Pretraining => PackedHead::MaskedLm(Box::new(MaskedLm {
-                transform: source.matrix("cls.predictions.transform.dense", h, h),
+                transform: source.matrix("cls.predictions.transform.dense", h, e),
                 norm: source.norm("cls.predictions.transform.LayerNorm"),
                 decoder: PackedMatrix::new(
                     cpu,
                     &words.numbers(),
                     &source.numbers("cls.predictions.bias"),
-                    h,
+                    e,
                     config.vocabulary,
                 ),
                 next_sentence: (config.head == Head::Pretraining).then(|| source.matrix("cls.seq_relationship", h, 2)),
@@ -142,6 +145,7 @@ impl Model {
                 Vec::new()
             },
             norm: source.norm("embeddings.LayerNorm"),
+            projection: config.embedding.map(|e| source.linear(&[EMBEDDING_PROJECTION.to_owned()], e, h)),
         };
         let bias = config.family.has_relative_bias().then(|| {
             let (heads, longest) = (config.heads, config.usable_positions());
@@ -153,6 +157,7 @@ impl Model {
     /// Bytes of the weights in memory.
     pub(crate) fn bytes(&self) -> usize {
         let tables = (self.embeddings.positions.len() + self.embeddings.types.len()) * 4;
+        let projection = self.embeddings.projection.as_ref().map_or(0, Linear::bytes);
         let layers: usize = self
             .layers
             .iter()
@@ -174,6 +179,7 @@ impl Model {
         let bias = self.bias.as_ref().map_or(0, RelativeBias::bytes);
         self.embeddings.words.bytes()
             + tables
+            + projection
             + bias
             + layers
             + head
@@ -184,6 +190,7 @@ impl Model {
         match self.config.pooler_activation() {
             PoolerActivation::Tanh => Epilogue::Tanh,
             PoolerActivation::Relu => Epilogue::Relu,
+            PoolerActivation::Gelu => Epilogue::Gelu,
         }
     }
 }

@@ -6,7 +6,12 @@ use crate::model::Model;
 /// columns of every row: with a stride of 9 KiB, as BERT-base has it, those of 128 rows would share four sets of the cache.
 pub(crate) fn strides(model: &Model) -> [usize; 2] {
     let h = model.config.hidden;
-    [h.next_multiple_of(LINE), (3 * h).next_multiple_of(LINE) | LINE]
+    [whole_lines(h), whole_lines(3 * h) | LINE]
+}
+
+/// Floats of the whole cache lines that so many floats take.
+pub(crate) fn whole_lines(floats: usize) -> usize {
+    floats.next_multiple_of(LINE)
 }
 
 /// Floats of a cache line.

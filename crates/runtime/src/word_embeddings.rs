@@ -12,7 +12,7 @@ use crate::stored::{BundleTensor, bundle_tensor, missing};
 /// The canonical name of the table.
 pub(crate) const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 
-/// The table `[V, H]` in the precision in which it is stored.
+/// The table `[V, E]` in the precision in which it is stored.
 #[derive(Debug)]
 pub(crate) enum WordEmbeddings {
     F32(Vec<f32>),
@@ -67,7 +67,7 @@ impl WordEmbeddings {
         }
     }
 
-    /// All elements `[V, H]` as floats.
+    /// All elements `[V, E]` as floats.
     pub(crate) fn numbers(&self) -> Cow<'_, [f32]> {
         match self {
             WordEmbeddings::F32(numbers) => Cow::Borrowed(numbers),

@@ -24,7 +24,8 @@ pub fn fixtures(relative: &str) -> PathBuf {
     path
 }
 
-/// A model with inputs and expected outputs: of the `forward` section, as its `index.json` lists it, or of `mpnet`.
+/// A model with inputs and expected outputs: of the `forward` section, as its `index.json` lists it, of `mpnet` or of
+/// `electra`.
 #[derive(Debug, Clone)]
 pub struct FixtureModel {
     /// Name, also that of its directory.
@@ -48,7 +49,7 @@ impl FixtureModel {
     }
 }
 
-/// The models of the `forward` section, at least one, and the one of `mpnet`.
+/// The models of the `forward` section, at least one, and those of `mpnet` and `electra`.
 ///
 /// # Panics
 /// If the fixtures or their index are missing or broken.
@@ -70,25 +71,30 @@ pub fn fixture_models() -> Vec<FixtureModel> {
     };
     let mut models: Vec<FixtureModel> = list(&index).iter().map(model).collect();
     assert!(!models.is_empty(), "{} lists no models", forward.join("index.json").display());
-    models.push(mpnet_model());
+    models.extend(["mpnet", "electra"].into_iter().flat_map(section_models));
     models
 }
 
-/// The small model of the `mpnet` section, which also holds gradients.
+/// The small models of the section `mpnet` or `electra`, in the order of their names and at least one; some hold gradients.
 ///
 /// # Panics
 /// If the fixtures are missing or broken.
 #[track_caller]
-pub fn mpnet_model() -> FixtureModel {
-    let section = fixtures("mpnet");
+pub fn section_models(section: &str) -> Vec<FixtureModel> {
+    let section = fixtures(section);
     let folders = section.read_dir().unwrap_or_else(|e| panic!("{}: {e}", section.display()));
-    let folders = folders.filter_map(|entry| Some(entry.ok()?.path()));
-    // Beside it are sentences of the pretrained model.
-    let dir = folders.into_iter().find(|folder| folder.join("meta.json").exists());
-    let dir = dir.unwrap_or_else(|| panic!("{} holds no model", section.display()));
-    let meta = json(&dir.join("meta.json"));
-    let text = |key: &str| meta[key].as_str().expect("text in the description of a fixture").to_owned();
-    FixtureModel { name: text("name"), architecture: text("architecture"), bins: Vec::new(), dir }
+    // Beside them there may be sentences of a pretrained model.
+    let folders =
+        folders.filter_map(|entry| Some(entry.ok()?.path())).filter(|folder| folder.join("meta.json").exists());
+    let model = |dir: PathBuf| {
+        let meta = json(&dir.join("meta.json"));
+        let text = |key: &str| meta[key].as_str().expect("text in the description of a fixture").to_owned();
+        FixtureModel { name: text("name"), architecture: text("architecture"), bins: Vec::new(), dir }
+    };
+    let mut models: Vec<FixtureModel> = folders.map(model).collect();
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(!models.is_empty(), "{} holds no model", section.display());
+    models
 }
 
 /// A dense array of a fixture file, as 64-bit numbers in row-major order.

@@ -22,5 +22,5 @@ mod fixtures;
 mod shared;
 
 pub use compare::{assert_close, assert_close_relative, max_abs, max_abs_difference, relative_norm};
-pub use fixtures::{Array, FixtureModel, fixture_models, fixtures, json, mpnet_model, tensors};
+pub use fixtures::{Array, FixtureModel, fixture_models, fixtures, json, section_models, tensors};
 pub use shared::{base_teacher, find_shared, shared, teacher};

@@ -21,6 +21,8 @@ struct Inspection {
     labels: Vec<String>,
     layers: usize,
     hidden: usize,
+    /// Width of the embeddings: another one than the hidden width where they are factorized.
+    embedding: usize,
     heads: usize,
     feed_forward: usize,
     vocabulary: usize,
@@ -88,6 +90,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         labels: config.head.labels().to_vec(),
         layers: config.layers,
         hidden: config.hidden,
+        embedding: config.embedding_width(),
         heads: config.heads,
         feed_forward: config.feed_forward,
         vocabulary: config.vocabulary,
@@ -160,8 +163,9 @@ fn find(directory: &Path) -> anyhow::Result<Found> {
 
 fn print(i: &Inspection) -> std::io::Result<()> {
     console::say(&i.directory)?;
+    let embedding = if i.embedding == i.hidden { String::new() } else { format!(" {} embedding,", i.embedding) };
     console::say(format!(
-        "{}, {}: {} layers, {} hidden, {} heads, {} feed-forward, {} tokens, {} positions",
+        "{}, {}: {} layers, {} hidden,{embedding} {} heads, {} feed-forward, {} tokens, {} positions",
         i.family,
         i.head,
         i.layers,
@@ -242,25 +246,34 @@ fn head(head: &Head) -> &'static str {
     }
 }
 
+/// The name of the map of factorized embeddings, which is not told where there is none.
+const MAP: &str = "map of embeddings";
+
 fn groups(size: &Size) -> Vec<(&'static str, usize)> {
-    vec![
+    let mut groups = vec![
         ("word embeddings", size.word_embeddings),
         ("position and type embeddings", size.position_embeddings),
+        (MAP, size.embedding_projection),
         ("attention", size.attention),
         ("feed-forward", size.feed_forward),
         ("layer norms", size.layer_norm),
         ("pooler", size.pooler),
         ("head", size.head),
-    ]
+    ];
+    groups.retain(|&(name, parameters)| name != MAP || parameters > 0);
+    groups
 }
 
 fn parts(flops: &Flops) -> Vec<(&'static str, f64)> {
-    vec![
+    let mut parts = vec![
+        (MAP, flops.embedding_projection),
         ("attention projections", flops.attention_projections),
         ("attention scores", flops.attention_scores),
         ("attention values", flops.attention_values),
         ("feed-forward", flops.feed_forward),
         ("pooler", flops.pooler),
         ("head", flops.head),
-    ]
+    ];
+    parts.retain(|&(name, flops)| name != MAP || flops > 0.0);
+    parts
 }

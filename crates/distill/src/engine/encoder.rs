@@ -1,9 +1,12 @@
-//! The differentiable encoder: embeddings, layers, pooler and heads of BERT, DistilBERT, RoBERTa and MPNet, with a trace
-//! of what objectives compare.
+//! The differentiable encoder: embeddings, layers, pooler and heads of BERT, DistilBERT, RoBERTa, MPNet and ELECTRA, with
+//! a trace of what objectives compare.
 //!
-//! B sequences, N token rows, H hidden, A heads, F feed-forward, V vocabulary, L layers, K labels.
+//! B sequences, N token rows, H hidden, E embedding, A heads, F feed-forward, V vocabulary, L layers, K labels.
 
-use attar_model::{ClassifierInput, EncoderConfig, Family, Head, PoolerActivation, RELATIVE_BIAS, RELATIVE_BUCKETS};
+use attar_model::{
+    Activation, ClassifierInput, EMBEDDING_PROJECTION, EncoderConfig, Family, Head, PoolerActivation, RELATIVE_BIAS,
+    RELATIVE_BUCKETS,
+};
 use burn::tensor::{Tensor, module};
 
 use super::dropout::{Dropout, Site};
@@ -18,7 +21,8 @@ use super::relative_bias::RelativeBias;
 /// What a forward pass leaves for the objectives.
 #[derive(Debug, Clone)]
 pub struct Trace {
-    /// Embeddings after LayerNorm and dropout, `[N, H]`: hidden state 0.
+    /// Embeddings after LayerNorm, dropout and, where they are factorized, the map to the hidden width, `[N, H]`: hidden
+    /// state 0.
     pub embeddings: Tensor<2>,
     /// Of every layer, or of the last one alone if layers were not asked for.
     pub layers: Vec<LayerTrace>,
@@ -82,10 +86,10 @@ pub struct Encoder {
     lift: Option<Lift>,
 }
 
-/// Embeddings of a second vocabulary that are narrower than the encoder and lifted to its width by an affine map.
+/// Embeddings of a second vocabulary that are narrower than the first one's and lifted to their width by an affine map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lift {
-    /// Pieces of the first vocabulary, whose embeddings are as wide as the encoder.
+    /// Pieces of the first vocabulary.
     pub first: usize,
     /// Width of the second one's.
     pub width: usize,
@@ -94,7 +98,7 @@ pub struct Lift {
 impl Lift {
     /// The narrow embeddings, `[V', h]`.
     pub const TABLE: &str = "embeddings.narrow.weight";
-    /// The affine map from `h` to `H`.
+    /// The affine map from `h` to `E`.
     pub const MAP: [&str; 2] = ["embeddings.lift.weight", "embeddings.lift.bias"];
 }
 
@@ -125,23 +129,27 @@ impl Encoder {
     /// The parameters in the order in which [`Encoder::forward`] reads them.
     pub fn slots(&self) -> Vec<Slot> {
         let c = &self.config;
+        let e = c.embedding_width();
         let words = "embeddings.word_embeddings.weight";
         let mut slots = match self.lift {
             Some(Lift { first, width }) => vec![
-                Slot::table(words, first, c.hidden),
+                Slot::table(words, first, e),
                 Slot::table(Lift::TABLE, c.vocabulary - first, width),
-                Slot::linear(Lift::MAP[0], width, c.hidden),
-                Slot::vector(Lift::MAP[1], c.hidden),
+                Slot::linear(Lift::MAP[0], width, e),
+                Slot::vector(Lift::MAP[1], e),
             ],
             // The decoder of a masked-language-model head reads the whole table.
-            None if c.head.has_masked_lm() => vec![Slot::table(words, c.vocabulary, c.hidden)],
-            None => vec![Slot::lookup(words, c.vocabulary, c.hidden)],
+            None if c.head.has_masked_lm() => vec![Slot::table(words, c.vocabulary, e)],
+            None => vec![Slot::lookup(words, c.vocabulary, e)],
         };
-        slots.push(Slot::table("embeddings.position_embeddings.weight", c.positions, c.hidden));
+        slots.push(Slot::table("embeddings.position_embeddings.weight", c.positions, e));
         if c.types > 0 {
-            slots.push(Slot::table("embeddings.token_type_embeddings.weight", c.types, c.hidden));
+            slots.push(Slot::table("embeddings.token_type_embeddings.weight", c.types, e));
         }
-        slots.extend(norm_slots("embeddings.LayerNorm", c.hidden));
+        slots.extend(norm_slots("embeddings.LayerNorm", e));
+        if c.embedding.is_some() {
+            slots.extend(linear_slots(EMBEDDING_PROJECTION, e, c.hidden));
+        }
         if c.family.has_relative_bias() {
             slots.push(Slot::table(RELATIVE_BIAS, RELATIVE_BUCKETS, c.heads));
         }
@@ -168,8 +176,8 @@ impl Encoder {
                 slots.extend(linear_slots("classifier", c.classifier_width(), c.outputs()));
             }
             Head::MaskedLm | Head::Pretraining => {
-                slots.extend(linear_slots("cls.predictions.transform.dense", c.hidden, c.hidden));
-                slots.extend(norm_slots("cls.predictions.transform.LayerNorm", c.hidden));
+                slots.extend(linear_slots("cls.predictions.transform.dense", c.hidden, e));
+                slots.extend(norm_slots("cls.predictions.transform.LayerNorm", e));
                 slots.push(Slot::vector("cls.predictions.bias", c.vocabulary));
                 if c.head == Head::Pretraining {
                     slots.extend(linear_slots("cls.seq_relationship", c.hidden, 2));
@@ -194,7 +202,8 @@ impl Encoder {
         if c.types > 0 {
             x = x + values.look_up(&input.types);
         }
-        let embeddings = apply_dropout(layer_norm(x, &self.norm(&mut values)), site(0, c.hidden_dropout));
+        let normalized = apply_dropout(layer_norm(x, &self.norm(&mut values)), site(0, c.hidden_dropout));
+        let embeddings = if c.embedding.is_some() { linear(normalized, &self.linear(&mut values)) } else { normalized };
 
         let operations = self.implementation.unwrap_or_else(|| Implementation::of(&embeddings));
         let bias = c.family.has_relative_bias();
@@ -224,7 +233,7 @@ impl Encoder {
         trace
     }
 
-    /// The embeddings of all pieces of two vocabularies, `[V + V', H]`.
+    /// The embeddings of all pieces of two vocabularies, `[V + V', E]`.
     fn lifted_table(&self, values: &mut Cursor<'_>) -> Tensor<2> {
         let (first, narrow) = (values.matrix(), values.matrix());
         let map = self.linear(values);
@@ -264,13 +273,14 @@ impl Encoder {
         let c = &self.config;
         if c.pooler {
             let first = input.geometry.first_rows(last);
-            // RoBERTa's and MPNet's classifiers drop their input too; the others drop the pooled vector alone.
-            let first =
-                if matches!(c.family, Family::Roberta | Family::MpNet) { apply_dropout(first, before) } else { first };
+            // The classifiers of RoBERTa, MPNet and ELECTRA drop their input too; the others drop the pooled vector alone.
+            let drops = matches!(c.family, Family::Roberta | Family::MpNet | Family::Electra);
+            let first = if drops { apply_dropout(first, before) } else { first };
             let dense = linear(first, &self.linear(values));
             trace.pooled = Some(match c.pooler_activation() {
                 PoolerActivation::Tanh => dense.tanh(),
                 PoolerActivation::Relu => burn::tensor::activation::relu(dense),
+                PoolerActivation::Gelu => activation(dense, Activation::Gelu),
             });
         }
         match &c.head {

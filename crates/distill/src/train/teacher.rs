@@ -28,7 +28,7 @@ enum Engine {
     /// The tensor engine, on any device.
     Tensors(Values),
     /// The inference engine: CPU only.
-    Packed(PackedTeacher),
+    Packed(Box<PackedTeacher>),
 }
 
 impl Teacher {
@@ -44,7 +44,7 @@ impl Teacher {
     /// If a weight is not finite.
     pub fn packed(bundle: &Bundle, precision: TeacherPrecision, classes: Option<Vec<usize>>) -> Result<Teacher, Error> {
         let encoder = Encoder::new(bundle.config.clone());
-        Ok(Teacher { encoder, engine: Engine::Packed(PackedTeacher::new(bundle, precision)?), classes })
+        Ok(Teacher { encoder, engine: Engine::Packed(Box::new(PackedTeacher::new(bundle, precision)?)), classes })
     }
 
     /// The teacher of a plan, on the plan's device; `None` if nothing reads what it makes of a text.

@@ -1,9 +1,9 @@
 //! The encoder as operations of ONNX: embeddings, layers.
 //!
-//! Shapes: `B` texts, `T` tokens of the longest, `H` hidden, `A` heads, `D = H / A`. Operations stand in the order in
+//! Shapes: `B` texts, `T` tokens of the longest, `H` hidden, `E` embedding, `A` heads, `D = H / A`. Operations stand in the order in
 //! which runtimes look for attention and its parts, so that they put their own fused ones in their place.
 
-use attar_model::{RELATIVE_BIAS, bias_by_distance};
+use attar_model::{EMBEDDING_PROJECTION, RELATIVE_BIAS, bias_by_distance};
 
 use super::build::Build;
 use super::graph::{Attribute, Dimension};
@@ -31,15 +31,15 @@ pub(crate) fn states(build: &mut Build<'_>, last: &str) -> String {
     })
 }
 
-/// `LayerNorm(words + positions + types)`, `[B, T, H]`.
+/// `LayerNorm(words + positions + types)`, through the map of factorized embeddings where there is one, `[B, T, H]`.
 fn embeddings(build: &mut Build<'_>, to: &str) -> String {
     let config = build.config();
-    let h = config.hidden;
+    let (h, e) = (config.hidden, config.embedding_width());
     let words = words(build);
     let positions = positions(build);
     let mut sum = build.graph.apply("Add", &[&words, &positions], "embeddings.with_positions", &[]);
     if config.family.has_token_types() {
-        let table = build.graph.floats(TYPES, &[config.types, h], &build.numbers(TYPES));
+        let table = build.graph.floats(TYPES, &[config.types, e], &build.numbers(TYPES));
         let types = if config.types == 1 {
             // The one row, for every token; nobody has to say so.
             table
@@ -49,20 +49,24 @@ fn embeddings(build: &mut Build<'_>, to: &str) -> String {
         };
         sum = build.graph.apply("Add", &[&sum, &types], "embeddings.with_types", &[]);
     }
-    build.norm(&sum, "embeddings.LayerNorm", to)
+    if config.embedding.is_none() {
+        return build.norm(&sum, "embeddings.LayerNorm", to);
+    }
+    let narrow = build.norm(&sum, "embeddings.LayerNorm", "embeddings.normalized");
+    build.linear(&narrow, EMBEDDING_PROJECTION, e, h, to)
 }
 
 fn words(build: &mut Build<'_>) -> String {
     let config = build.config();
-    let (v, h) = (config.vocabulary, config.hidden);
+    let (v, e) = (config.vocabulary, config.embedding_width());
     match build.int8_table(WORDS) {
         None => {
-            let table = build.graph.floats(WORDS, &[v, h], &build.numbers(WORDS));
+            let table = build.graph.floats(WORDS, &[v, e], &build.numbers(WORDS));
             build.graph.apply("Gather", &[&table, "input_ids"], "embeddings.words", &[])
         }
         // Rows are found as integers and only then become floats.
         Some(matrix) => {
-            let values = build.graph.bytes(&format!("{WORDS}.values"), &[v, h], matrix.values());
+            let values = build.graph.bytes(&format!("{WORDS}.values"), &[v, e], matrix.values());
             let scales = build.graph.floats(&format!("{WORDS}.scales"), &[v, 1], matrix.scales());
             let rows = build.graph.apply("Gather", &[&values, "input_ids"], "embeddings.words.values", &[]);
             let rows = build.as_floats(&rows, "embeddings.words.unscaled");
@@ -72,10 +76,11 @@ fn words(build: &mut Build<'_>) -> String {
     }
 }
 
-/// Vectors of positions: `[T, H]`, or `[B, T, H]` where they are counted by the mask.
+/// Vectors of positions: `[T, E]`, or `[B, T, E]` where they are counted by the mask.
 fn positions(build: &mut Build<'_>) -> String {
     let config = build.config();
-    let table = build.graph.floats(POSITIONS, &[config.positions, config.hidden], &build.numbers(POSITIONS));
+    let shape = [config.positions, config.embedding_width()];
+    let table = build.graph.floats(POSITIONS, &shape, &build.numbers(POSITIONS));
     if config.family.counts_positions_from_padding() {
         // The padding id, and one more with each token that is none.
         let axis = build.graph.integer("embeddings.axis", 1);

@@ -1,7 +1,8 @@
 //! What follows the last states: the results of the graph.
 
 use attar_model::{
-    Bundle, ClassifierInput, Head, PoolerActivation, Pooling, PoolingMode, Projection, ProjectionActivation, Target,
+    Activation, Bundle, ClassifierInput, Head, PoolerActivation, Pooling, PoolingMode, Projection,
+    ProjectionActivation, Target,
 };
 
 use super::build::{Build, transposed};
@@ -94,11 +95,11 @@ fn pooled(build: &mut Build<'_>, states: &str, to: &str) -> String {
     let h = build.config().hidden;
     let first = first_state(build, states);
     let dense = build.dense(&first, "pooler.dense", h, h, &format!("{to}.dense"));
-    let activation = match build.config().pooler_activation() {
-        PoolerActivation::Tanh => "Tanh",
-        PoolerActivation::Relu => "Relu",
-    };
-    build.graph.apply(activation, &[&dense], to, &[])
+    match build.config().pooler_activation() {
+        PoolerActivation::Tanh => build.graph.apply("Tanh", &[&dense], to, &[]),
+        PoolerActivation::Relu => build.activate(Activation::Relu, &dense, to),
+        PoolerActivation::Gelu => build.activate(Activation::Gelu, &dense, to),
+    }
 }
 
 fn first_state(build: &mut Build<'_>, states: &str) -> String {
@@ -109,12 +110,12 @@ fn first_state(build: &mut Build<'_>, states: &str) -> String {
 /// `decoder(LayerNorm(act(transform(h_t))))`, `[B, T, V]`.
 fn masked_lm(build: &mut Build<'_>, states: &str, to: &str) {
     let config = build.config();
-    let (h, v) = (config.hidden, config.vocabulary);
-    let dense = build.dense(states, "cls.predictions.transform.dense", h, h, "transform");
+    let (h, e, v) = (config.hidden, config.embedding_width(), config.vocabulary);
+    let dense = build.dense(states, "cls.predictions.transform.dense", h, e, "transform");
     let active = build.activate(config.masked_lm_activation(), &dense, "transform.activated");
     let normal = build.norm(&active, "cls.predictions.transform.LayerNorm", "transform.norm");
-    let words = transposed(&build.numbers("embeddings.word_embeddings.weight"), v, h);
-    let decoder = build.graph.floats("cls.predictions.decoder.weight", &[h, v], &words);
+    let words = transposed(&build.numbers("embeddings.word_embeddings.weight"), v, e);
+    let decoder = build.graph.floats("cls.predictions.decoder.weight", &[e, v], &words);
     let bias = build.graph.floats("cls.predictions.bias", &[v], &build.numbers("cls.predictions.bias"));
     let product = build.graph.apply("MatMul", &[&normal, &decoder], &format!("{to}.product"), &[]);
     build.graph.apply("Add", &[&product, &bias], to, &[]);

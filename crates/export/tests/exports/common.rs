@@ -9,6 +9,7 @@ pub(crate) fn config(family: Family, head: Head) -> EncoderConfig {
         family,
         layers: 2,
         hidden: 24,
+        embedding: (family == Family::Electra).then_some(10),
         heads: 4,
         feed_forward: 40,
         vocabulary: 50,

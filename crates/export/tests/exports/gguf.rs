@@ -137,6 +137,7 @@ fn what_the_layout_lacks_is_refused() {
         assert!(error.contains("does not support") && error.contains(part), "{error}");
     };
     refused(&bundle(config(Family::Roberta, Head::None)), "Roberta");
+    refused(&bundle(config(Family::Electra, Head::None)), "Electra");
     refused(&bundle(config(Family::Bert, labels(Target::Labels))), "models with a head");
     let mut max = encoder();
     max.pooling = Some(Pooling { mode: PoolingMode::Max, normalize: false });

@@ -27,13 +27,13 @@ pub enum ConfigError {
         got: String,
     },
     /// The model is of another kind.
-    #[error("unknown model_type `{got}`: attar reads bert, distilbert, roberta and mpnet")]
+    #[error("unknown model_type `{got}`: attar reads bert, distilbert, roberta, mpnet and electra")]
     ModelType {
         /// The model type in the file.
         got: String,
     },
     /// Neither `model_type` nor `architectures` nor the keys tell what the model is.
-    #[error("cannot tell the kind of model: add `model_type` (bert, distilbert, roberta or mpnet)")]
+    #[error("cannot tell the kind of model: add `model_type` (bert, distilbert, roberta, mpnet or electra)")]
     NoModelType,
     /// The class named in `architectures` is not supported.
     #[error("unsupported architecture `{got}`: for this model_type attar reads {supported}")]

@@ -16,6 +16,7 @@ impl EncoderConfig {
         for (field, got, limit) in [
             ("layers", self.layers, limit::LAYERS),
             ("hidden", self.hidden, limit::WIDTH),
+            ("embedding", self.embedding_width(), limit::WIDTH),
             ("heads", self.heads, limit::WIDTH),
             ("feed_forward", self.feed_forward, limit::WIDTH),
             ("vocabulary", self.vocabulary, limit::ROWS),
@@ -27,6 +28,16 @@ impl EncoderConfig {
         }
         if !self.hidden.is_multiple_of(self.heads) {
             return Err(ConfigError::Heads { heads: self.heads, hidden: self.hidden });
+        }
+        if self.embedding.is_some() && self.family != Family::Electra {
+            return Err(ConfigError::Contradiction(
+                "only ELECTRA has embeddings of a width of their own: set embedding to None, or family to Electra",
+            ));
+        }
+        if self.embedding == Some(self.hidden) {
+            return Err(ConfigError::Contradiction(
+                "embeddings as wide as the hidden state have no map to it: set embedding to None",
+            ));
         }
         let has_types = self.family.has_token_types();
         if has_types && (self.types == 0 || self.types > limit::WIDTH) {
@@ -76,9 +87,9 @@ impl EncoderConfig {
     fn validate_head(&self) -> Result<(), ConfigError> {
         let contradiction = |text| Err(ConfigError::Contradiction(text));
         match &self.head {
-            Head::None if self.pooler && self.family == Family::DistilBert => {
-                contradiction("DistilBERT has no pooler without a classification head: set pooler to false")
-            }
+            Head::None if self.pooler && !self.family.has_bare_pooler() => contradiction(
+                "DistilBERT and ELECTRA have no pooler without a classification head: set pooler to false",
+            ),
             Head::Classification { .. } if self.classifier_input == ClassifierInput::FirstToken && !self.pooler => {
                 contradiction("a classification head over the first token stands on the pooler: set pooler to true")
             }
@@ -139,7 +150,11 @@ mod tests {
             ("no token types", EncoderConfig { family: Family::DistilBert, pooler: false, ..base() }),
             ("no token types", EncoderConfig { family: Family::MpNet, pad_id: 1, ..base() }),
             ("fixed its padding id", EncoderConfig { family: Family::MpNet, types: 0, ..base() }),
-            ("has no pooler", EncoderConfig { family: Family::DistilBert, types: 0, ..base() }),
+            ("have no pooler", EncoderConfig { family: Family::DistilBert, types: 0, ..base() }),
+            ("have no pooler", EncoderConfig { family: Family::Electra, ..base() }),
+            ("only ELECTRA", EncoderConfig { embedding: Some(64), ..base() }),
+            ("no map", EncoderConfig { family: Family::Electra, pooler: false, embedding: Some(768), ..base() }),
+            ("`embedding` is 0", EncoderConfig { family: Family::Electra, embedding: Some(0), ..base() }),
             ("`hidden_dropout` is 1", EncoderConfig { hidden_dropout: 1.0, ..base() }),
             ("`layer_norm_eps` is NaN", EncoderConfig { layer_norm_eps: f64::NAN, ..base() }),
             ("no pooler beside it", EncoderConfig { head: Head::MaskedLm, ..base() }),

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::labels::{read_target, read_token_labels};
 use super::{
-    ARCHITECTURES, CLASSIFIER_INPUT, DISTILBERT_CLASSIFIER_DROPOUT, HeadKind, POOLER, RELATIVE_BUCKETS_KEY, SizeKeys,
-    model_type,
+    ARCHITECTURES, CLASSIFIER_INPUT, DISTILBERT_CLASSIFIER_DROPOUT, EMBEDDING_KEY, HeadKind, POOLER,
+    RELATIVE_BUCKETS_KEY, SizeKeys, model_type,
 };
 use crate::config::{Activation, ClassifierInput, ConfigError, DISTILBERT_LAYER_NORM_EPS, EncoderConfig, Family, Head};
 use crate::files::describe;
@@ -60,22 +60,27 @@ pub fn parse(json: Value) -> Result<EncoderConfig, ConfigError> {
         HeadKind::MaskedLm => Head::MaskedLm,
         HeadKind::Pretraining => Head::Pretraining,
     };
+    let hidden = keys.size(names.hidden)?;
+    let embedding = match family {
+        Family::Electra => Some(keys.size(EMBEDDING_KEY)?).filter(|&width| width != hidden),
+        Family::Bert | Family::DistilBert | Family::Roberta | Family::MpNet => None,
+    };
     let config = EncoderConfig {
         family,
         layers: keys.size(names.layers)?,
-        hidden: keys.size(names.hidden)?,
+        hidden,
+        embedding,
         heads: keys.size(names.heads)?,
         feed_forward: keys.size(names.feed_forward)?,
         vocabulary: keys.size("vocab_size")?,
         positions: keys.size("max_position_embeddings")?,
-        types: match family {
-            Family::DistilBert | Family::MpNet => 0,
-            Family::Bert | Family::Roberta => keys.optional_size("type_vocab_size")?.unwrap_or(2),
-        },
+        types: if family.has_token_types() { keys.optional_size("type_vocab_size")?.unwrap_or(2) } else { 0 },
         activation: keys.activation(names.activation)?,
         layer_norm_eps: match family {
             Family::DistilBert => DISTILBERT_LAYER_NORM_EPS,
-            Family::Bert | Family::Roberta | Family::MpNet => keys.number("layer_norm_eps")?.unwrap_or(1e-12),
+            Family::Bert | Family::Roberta | Family::MpNet | Family::Electra => {
+                keys.number("layer_norm_eps")?.unwrap_or(1e-12)
+            }
         },
         pad_id: keys.pad_id(family)?,
         hidden_dropout: keys.number(names.hidden_dropout)?.unwrap_or(0.1),
@@ -184,6 +189,7 @@ impl Keys {
                 ("DistilBert", Family::DistilBert),
                 ("Roberta", Family::Roberta),
                 ("MPNet", Family::MpNet),
+                ("Electra", Family::Electra),
                 ("Bert", Family::Bert),
             ];
             return prefixes
@@ -227,7 +233,7 @@ impl Keys {
         match kind {
             HeadKind::Classification | HeadKind::Pretraining => Ok(true),
             HeadKind::TokenClassification | HeadKind::QuestionAnswering | HeadKind::MaskedLm => Ok(false),
-            HeadKind::None if family == Family::DistilBert => Ok(false),
+            HeadKind::None if !family.has_bare_pooler() => Ok(false),
             HeadKind::None => match self.take(POOLER) {
                 None => Ok(true),
                 Some(Value::Bool(pooler)) => Ok(pooler),

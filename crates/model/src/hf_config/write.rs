@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::labels::{MULTI_LABEL, default_label};
-use super::{ARCHITECTURES, CLASSIFIER_INPUT, HeadKind, POOLER, RELATIVE_BUCKETS_KEY, SizeKeys, model_type};
+use super::{
+    ARCHITECTURES, CLASSIFIER_INPUT, EMBEDDING_KEY, HeadKind, POOLER, RELATIVE_BUCKETS_KEY, SizeKeys, model_type,
+};
 use crate::config::{Activation, ClassifierInput, ConfigError, EncoderConfig, Family, Head, Target};
 use crate::relative_positions::RELATIVE_BUCKETS;
 
@@ -42,6 +44,9 @@ pub fn emit(config: &EncoderConfig) -> Result<Value, ConfigError> {
     if config.family != Family::DistilBert {
         own.insert("layer_norm_eps", json!(config.layer_norm_eps));
     }
+    if config.family == Family::Electra {
+        own.insert(EMBEDDING_KEY, json!(config.embedding_width()));
+    }
     if config.family.has_relative_bias() {
         own.insert(RELATIVE_BUCKETS_KEY, json!(RELATIVE_BUCKETS));
     }
@@ -50,7 +55,7 @@ pub fn emit(config: &EncoderConfig) -> Result<Value, ConfigError> {
     } else if let Some(rate) = config.classifier_dropout {
         own.insert(keys.classifier_dropout, json!(rate));
     }
-    if config.head == Head::None && config.family != Family::DistilBert && !config.pooler {
+    if config.head == Head::None && config.family.has_bare_pooler() && !config.pooler {
         own.insert(POOLER, json!(false));
     }
     if matches!(config.head, Head::Classification { .. }) {

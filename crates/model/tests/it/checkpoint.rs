@@ -75,6 +75,7 @@ fn every_family_and_head_is_written_and_read() {
             Family::DistilBert => EncoderConfig { types: 0, classifier_dropout: Some(0.2), ..tiny(2) },
             Family::Roberta => EncoderConfig { types: 1, pad_id: 1, ..tiny(2) },
             Family::MpNet => EncoderConfig { types: 0, pad_id: 1, ..tiny(2) },
+            Family::Electra => EncoderConfig { embedding: Some(4), ..tiny(2) },
         };
         for head in [
             Head::None,
@@ -94,7 +95,26 @@ fn every_family_and_head_is_written_and_read() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 17);
+    assert_eq!(checked, 21);
+}
+
+#[test]
+fn the_head_of_a_discriminator_is_ignored_and_told() {
+    let config = EncoderConfig { family: Family::Electra, pooler: false, embedding: Some(4), ..tiny(2) };
+    let mut tensors: std::collections::BTreeMap<_, _> = named(&config, &numbered(&config))
+        .into_iter()
+        .map(|(name, tensor)| (format!("electra.{name}"), tensor))
+        .collect();
+    for part in ["dense.weight", "dense_prediction.bias"] {
+        tensors.insert(format!("discriminator_predictions.{part}"), Tensor::zeros(vec![3]));
+    }
+    let loaded = checkpoint::load(directory(&config, &tensors).path()).unwrap();
+    assert_same_bits(&loaded.weights, &numbered(&config));
+    assert_eq!(
+        loaded.other_heads,
+        ["discriminator_predictions.dense.weight", "discriminator_predictions.dense_prediction.bias"]
+    );
+    assert!(loaded.unexpected.is_empty() && loaded.missing.is_empty());
 }
 
 #[test]

@@ -30,7 +30,10 @@ fn heads_and_labels_are_those_of_the_fixtures() {
             "SequenceClassification" if count == 1 => Head::Classification { target: Target::Regression },
             "SequenceClassification" => Head::Classification { target: Target::Labels(labels()) },
             "TokenClassification" => Head::TokenClassification { labels: labels() },
+            "QuestionAnswering" => Head::QuestionAnswering,
             "MaskedLM" => Head::MaskedLm,
+            // What tells replaced tokens from others is left out.
+            "PreTraining" if model.architecture.starts_with("Electra") => Head::None,
             "PreTraining" => Head::Pretraining,
             other => panic!("{}: no head is known for {other}", model.name),
         };

@@ -19,6 +19,11 @@ fn json_of(model_type: &str, changes: Value) -> Value {
             "architectures": ["MPNetModel"], "model_type": "mpnet", "vocab_size": 100, "hidden_size": 12,
             "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 34,
         }),
+        "electra" => json!({
+            "architectures": ["ElectraModel"], "model_type": "electra", "vocab_size": 100, "embedding_size": 8,
+            "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20,
+            "max_position_embeddings": 32,
+        }),
         _ => json!({
             "architectures": ["BertModel"], "model_type": "bert", "vocab_size": 100, "hidden_size": 12,
             "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 20, "max_position_embeddings": 32,
@@ -57,6 +62,29 @@ fn defaults_are_those_of_the_class() {
     assert_eq!((mpnet.pad_id, mpnet.position_offset(), mpnet.usable_positions()), (1, 2, 32));
     assert_eq!((mpnet.types, mpnet.pooler, mpnet.layer_norm_eps), (0, true, 1e-12));
     assert_eq!(hf_config::emit(&mpnet).unwrap()["relative_attention_num_buckets"], 32);
+    let electra = hf_config::parse(json_of("electra", json!({}))).unwrap();
+    assert_eq!((electra.types, electra.pad_id, electra.pooler, electra.embedding), (2, 0, false, Some(8)));
+}
+
+#[test]
+fn electras_embeddings_have_a_width_of_their_own() {
+    // What the discriminators that are published have besides, as google/electra-small-discriminator's file lists it.
+    let changes = json!({
+        "architectures": ["ElectraForPreTraining"], "summary_activation": "gelu", "summary_last_dropout": 0.1,
+        "summary_type": "first", "summary_use_proj": true,
+    });
+    let config = hf_config::parse(json_of("electra", changes)).unwrap();
+    assert_eq!((&config.head, config.embedding_width(), config.hidden), (&Head::None, 8, 12));
+    let emitted = hf_config::emit(&config).unwrap();
+    assert_eq!((&emitted["architectures"], &emitted["embedding_size"]), (&json!(["ElectraModel"]), &json!(8)));
+    assert_eq!(emitted["summary_type"], "first");
+    assert_eq!(hf_config::parse(emitted).unwrap(), config);
+    // As wide as the states, they have no map.
+    let base = hf_config::parse(json_of("electra", json!({"embedding_size": 12}))).unwrap();
+    assert_eq!((base.embedding, base.embedding_width()), (None, 12));
+    assert_eq!(hf_config::emit(&base).unwrap()["embedding_size"], 12);
+    let missing = hf_config::parse(json_of("electra", json!({"embedding_size": null}))).unwrap_err().to_string();
+    assert!(missing.contains("`embedding_size` is missing"), "{missing}");
 }
 
 #[test]
@@ -84,6 +112,7 @@ fn a_missing_model_type_is_told_by_the_class() {
         ("distilbert", Family::DistilBert),
         ("roberta", Family::Roberta),
         ("mpnet", Family::MpNet),
+        ("electra", Family::Electra),
     ] {
         let file = json_of(model_type, json!({"model_type": null}));
         assert_eq!(hf_config::parse(file).unwrap().family, family);
@@ -159,7 +188,10 @@ fn labels() {
 #[test]
 fn what_attar_does_not_compute_is_refused() {
     for (changes, text) in [
-        (json!({"model_type": "gpt2"}), "unknown model_type `gpt2`: attar reads bert, distilbert, roberta and mpnet"),
+        (
+            json!({"model_type": "gpt2"}),
+            "unknown model_type `gpt2`: attar reads bert, distilbert, roberta, mpnet and electra",
+        ),
         (json!({"model_type": "xlm-roberta"}), "unknown model_type `xlm-roberta`"),
         (json!({"model_type": 3}), "`model_type` must be a name, got 3"),
         (json!({"model_type": null, "architectures": null, "hidden_size": null}), "cannot tell the kind of model"),

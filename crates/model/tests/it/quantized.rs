@@ -62,8 +62,11 @@ fn quantize(config: &EncoderConfig, storage: fn(&str) -> Storage) -> QuantizedWe
 
 #[test]
 fn what_is_written_is_read_to_the_bit() {
-    for (family, types) in [(Family::Bert, 2), (Family::DistilBert, 0), (Family::Roberta, 1), (Family::MpNet, 0)] {
-        let config = EncoderConfig { family, types, pad_id: 1, ..config() };
+    for (family, types) in
+        [(Family::Bert, 2), (Family::DistilBert, 0), (Family::Roberta, 1), (Family::MpNet, 0), (Family::Electra, 2)]
+    {
+        let embedding = (family == Family::Electra).then_some(5);
+        let config = EncoderConfig { family, types, embedding, pad_id: 1, ..config() };
         for storage in [mixed as fn(&str) -> Storage, Storage::int8_matrices, |_| Storage::F16, |_| Storage::F32] {
             let weights = quantize(&config, storage);
             let bytes = weights.to_bytes(&config).unwrap();

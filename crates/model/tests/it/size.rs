@@ -11,6 +11,10 @@ fn tinybert4() -> EncoderConfig {
     EncoderConfig { feed_forward: 1200, ..bert(4, 312, 12) }
 }
 
+fn electra(hidden: usize, embedding: Option<usize>, heads: usize) -> EncoderConfig {
+    EncoderConfig { family: Family::Electra, pooler: false, embedding, ..bert(12, hidden, heads) }
+}
+
 fn without_pooler(config: EncoderConfig) -> EncoderConfig {
     EncoderConfig { pooler: false, ..config }
 }
@@ -46,6 +50,9 @@ fn parameter_counts() {
         ("DistilBERT6", distilbert6, 66_362_880),
         ("MPNet-base", mpnet.clone(), 109_486_464),
         ("MPNet-base without pooler", without_pooler(mpnet), 108_895_872),
+        // As transformers counts google/electra-small-discriminator's and electra-base-discriminator's encoders.
+        ("ELECTRA-small", electra(256, Some(128), 4), 13_483_008),
+        ("ELECTRA-base", electra(768, None, 12), 108_891_648),
         ("BERT4-PKD", bert(4, 768, 12), 52_779_264),
         ("BERT4-PKD without pooler", without_pooler(bert(4, 768, 12)), 52_188_672),
         ("BERT-Small", bert(4, 512, 8), 28_763_648),
@@ -94,6 +101,10 @@ fn groups_and_bytes() {
     let vectors = size.parameters() - size.in_matrices;
     assert_eq!(size.bytes_int8(), size.in_matrices + 4 * rows + 4 * vectors);
     assert!(size.bytes_int8() * 7 < size.bytes_f32() * 2);
+
+    let electra = Size::of(&electra(256, Some(128), 4));
+    assert_eq!((electra.word_embeddings, electra.position_embeddings), (30_522 * 128, 514 * 128));
+    assert_eq!((electra.embedding_projection, electra.layer_norm), (128 * 256 + 256, 2 * 128 + 12 * 4 * 256));
 
     let head = Size::of(&tinybert4().with_head(Head::MaskedLm));
     assert_eq!((head.head, head.pooler), (312 * 312 + 3 * 312 + 30_522, 0));

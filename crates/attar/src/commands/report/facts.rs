@@ -163,6 +163,7 @@ fn architecture(family: Family) -> &'static str {
         Family::DistilBert => "DistilBERT",
         Family::Roberta => "RoBERTa",
         Family::MpNet => "MPNet",
+        Family::Electra => "ELECTRA",
     }
 }
 

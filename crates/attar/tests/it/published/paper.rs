@@ -1,8 +1,8 @@
 //! A model whose answers can be computed on paper.
 //!
 //! Each piece has a vector of its own of four ones and four minus ones. Its layer attends to all tokens alike, so that a
-//! token's state is its vector and the mean of all, normalized; the feed-forward block adds nothing. All weights are eighths,
-//! so that halves of precision hold them exactly. What is computed here shares no code with what is tested.
+//! token's state is its vector and the mean of all, normalized; the feed-forward block adds nothing. ELECTRA's embeddings are
+//! each vector twice, of which the map takes the first. All weights are eighths, so that halves of precision hold them exactly. What is computed here shares no code with what is tested.
 
 use std::path::{Path, PathBuf};
 
@@ -35,12 +35,13 @@ impl Paper {
             family,
             layers: 1,
             hidden: WIDTH,
+            embedding: (family == Family::Electra).then_some(2 * WIDTH),
             heads: 2,
             feed_forward: 6,
             vocabulary: pieces.len(),
             positions: 24,
             types: match family {
-                Family::Bert => 2,
+                Family::Bert | Family::Electra => 2,
                 Family::Roberta => 1,
                 Family::DistilBert | Family::MpNet => 0,
             },
@@ -109,6 +110,7 @@ impl Paper {
         self.head(&match self.bundle.config.family {
             Family::DistilBert => first.map(|x| x.max(0.0)),
             Family::Bert | Family::Roberta | Family::MpNet => first.map(f64::tanh),
+            Family::Electra => first.map(|x| x * normal_distribution(x)),
         })
     }
 
@@ -117,6 +119,18 @@ impl Paper {
         let logits = self.logits(tokens);
         (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()
     }
+}
+
+/// The part of a normal distribution below `x`, by Simpson's rule from 0.
+fn normal_distribution(x: f64) -> f64 {
+    const STEPS: usize = 200;
+    let density = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let step = x / STEPS as f64;
+    let weighted = |at: usize| {
+        let weight = if at == 0 || at == STEPS { 1.0 } else { 2.0 + 2.0 * (at % 2) as f64 };
+        weight * density(step * at as f64)
+    };
+    0.5 + step / 3.0 * (0..=STEPS).map(weighted).sum::<f64>()
 }
 
 /// Pieces as tokens of the first text.
@@ -190,15 +204,18 @@ fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
         (0..count).map(|at| value(at / columns, at % columns) as f32).collect()
     };
     if part("word_embeddings.weight") {
-        return by_place(|id, column| pattern(id)[column]);
+        return by_place(|id, column| pattern(id)[column % WIDTH]);
     }
     if part("token_type_embeddings.weight") {
-        return by_place(|kind, column| if kind == 1 { SECOND[column] } else { 0.0 });
+        return by_place(|kind, column| if kind == 1 { SECOND[column % WIDTH] } else { 0.0 });
     }
     if part("LayerNorm.weight") {
         return vec![1.0; count];
     }
-    if part("self.value.weight") || part("attention.output.dense.weight") || part("pooler.dense.weight") {
+    if ["self.value.weight", "attention.output.dense.weight", "pooler.dense.weight", "embeddings_project.weight"]
+        .into_iter()
+        .any(part)
+    {
         return by_place(|row, column| if row == column { 1.0 } else { 0.0 });
     }
     if part("classifier.weight") {

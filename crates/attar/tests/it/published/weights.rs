@@ -51,6 +51,36 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 }
 
 #[test]
+fn electras_classifier_and_discriminator() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let paper = Paper::classifier(Family::Electra, &PIECES, &["still", "moving", "gone"]);
+    paper.write_vocabulary(folder, "model", json!({"tokenizer_class": "ElectraTokenizer"}));
+    let pair = [("[CLS]", 0), ("anna", 0), ("[SEP]", 0), ("river", 1), ("[SEP]", 1)];
+    assert_numbers(&answer(folder, &["predict", "model", "Anna", "--pair", "river"]), "logits", &paper.logits(&pair));
+    // As google/electra-small-discriminator is published: the encoder under its prefix, and the head of its pre-training.
+    let as_published = |name: &str, bytes: &[u8]| {
+        let name = name.replace("classifier.dense", "discriminator_predictions.dense");
+        (name.replace("classifier.out_proj", "discriminator_predictions.dense_prediction"), Dtype::F32, bytes.to_vec())
+    };
+    changed(folder, "model", "published", as_published);
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("published/config.json")).unwrap()).unwrap();
+    for key in ["id2label", "label2id", "architectures"] {
+        config.as_object_mut().unwrap().remove(key);
+    }
+    config["architectures"] = json!(["ElectraForPreTraining"]);
+    config["summary_type"] = json!("first");
+    write(folder, "published/config.json", &config.to_string());
+    let states = paper.states(&single(&["[CLS]", "anna", "river", "[SEP]"]));
+    let embed = ["embed", "published", "anna river", "--pooling", "mean"];
+    assert_numbers(&answer(folder, &embed), "vector", &super::paper::mean(&states));
+    let output = crate::common::attar(folder, &embed).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("discriminator_predictions.dense.bias"), "{said}");
+}
+
+#[test]
 fn names_with_a_wrapper_s_prefix() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
