@@ -1,5 +1,6 @@
 //! From flags to recipes.
 
+mod own_pieces;
 mod raw_text;
 pub(crate) mod suite;
 
@@ -68,10 +69,12 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
 }
 
 /// The recipe of `attar distill`: what flags say, and else what the rules make of teacher and data.
-pub(crate) fn distill(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Recipe> {
+///
+/// A vocabulary of the student's own is trained here and written into the folder of the run.
+pub(crate) fn distill(args: &DistillArgs, teacher: &Path, folder: &Path) -> anyhow::Result<Recipe> {
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     let effort = effort(&args.quality);
-    let mut recipe = distill_from(&common, &args.shape, &args.more, args.data.max_tokens, effort, teacher)?;
+    let mut recipe = distill_from(&common, &args.shape, &args.more, effort, teacher, folder)?;
     recipe.teacher.iter_mut().for_each(|teacher| teacher.trace_cache = args.trace_cache as u64);
     if args.gold_only {
         let directory = model_directory::existing(teacher)?;
@@ -97,15 +100,19 @@ fn distill_from(
     common: &Common<'_>,
     shape: &ShapeArgs,
     more_args: &MoreArgs,
-    max_tokens: usize,
     effort: Effort,
     teacher: &Path,
+    folder: &Path,
 ) -> anyhow::Result<Recipe> {
+    let max_tokens = common.rows.max_tokens;
     let directory = model_directory::existing(teacher)?;
     let facts = common.facts(&directory)?;
     let config = Bundle::read_config(&directory)?;
     let (mut student, base) = begun(shape, &config)?;
-    if base.is_none() && shape.tokenizer.is_none() && student.vocabulary().is_none() {
+    if let (Some(files), None) = (&shape.own_pieces, &base) {
+        let given = own_pieces::For { shape, teacher: (&directory, &config), rows: &common.rows, facts, folder };
+        student = own_pieces::student(student, files, &given)?;
+    } else if base.is_none() && shape.tokenizer.is_none() && student.vocabulary().is_none() {
         let within = |bytes| rules::vocabulary_within(&student, &config, max_tokens, bytes);
         let pieces = match shape.max_bytes {
             Some(bytes) => within(bytes).context("--max-bytes")?,
@@ -154,32 +161,44 @@ fn begun(args: &ShapeArgs, teacher: &EncoderConfig) -> anyhow::Result<(StudentSp
 /// A student with the sizes that were given.
 fn shaped(student: StudentSpec, args: &ShapeArgs, teacher: &EncoderConfig) -> anyhow::Result<StudentSpec> {
     Ok(match student {
-        StudentSpec::Teacher { layers, hidden, heads, feed_forward, vocabulary, embeddings, .. } => {
-            StudentSpec::Teacher {
-                layers: match args.layers {
-                    Some(count) => {
-                        anyhow::ensure!(
-                            (1..=teacher.layers).contains(&count),
-                            "--layers: a student from its teacher has 1 to {} layers, got {count}; `--init random` may have more",
-                            teacher.layers
-                        );
-                        (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect()
-                    }
-                    None => layers,
-                },
-                hidden: args.hidden.or(hidden),
-                heads: args.heads.or(heads),
-                feed_forward: args.feed_forward.or(feed_forward),
-                tokenizer: args.tokenizer.clone(),
-                embeddings,
-                vocabulary: args.vocabulary.or(vocabulary),
-            }
-        }
-        StudentSpec::Shape { layers, hidden, heads, feed_forward, embeddings, classifier, vocabulary, .. } => {
+        StudentSpec::Teacher {
+            layers, hidden, embedding_width, heads, feed_forward, vocabulary, embeddings, ..
+        } => StudentSpec::Teacher {
+            layers: match args.layers {
+                Some(count) => {
+                    anyhow::ensure!(
+                        (1..=teacher.layers).contains(&count),
+                        "--layers: a student from its teacher has 1 to {} layers, got {count}; `--init random` may have more",
+                        teacher.layers
+                    );
+                    (1..=count).map(|layer| (layer * teacher.layers).div_ceil(count)).collect()
+                }
+                None => layers,
+            },
+            hidden: args.hidden.or(hidden),
+            embedding_width: args.embedding_width.or(embedding_width),
+            heads: args.heads.or(heads),
+            feed_forward: args.feed_forward.or(feed_forward),
+            tokenizer: args.tokenizer.clone(),
+            embeddings,
+            vocabulary: args.vocabulary.or(vocabulary),
+        },
+        StudentSpec::Shape {
+            layers,
+            hidden,
+            embedding_width,
+            heads,
+            feed_forward,
+            embeddings,
+            classifier,
+            vocabulary,
+            ..
+        } => {
             let width = args.hidden.unwrap_or(hidden);
             StudentSpec::Shape {
                 layers: args.layers.unwrap_or(layers),
                 hidden: width,
+                embedding_width: args.embedding_width.or(embedding_width),
                 heads: args.heads.unwrap_or(heads),
                 feed_forward: args.feed_forward.unwrap_or(if args.hidden.is_some() { 4 * width } else { feed_forward }),
                 tokenizer: args.tokenizer.clone(),

@@ -1,6 +1,7 @@
 //! What a student is before its first update: given, with a linear classifier over what its encoder gives, or cut out
-//! of its teacher.
+//! of its teacher, with factorized embeddings if it has them.
 
+mod factorized;
 mod frozen;
 mod importance;
 mod principal;

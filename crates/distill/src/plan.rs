@@ -43,6 +43,7 @@ pub use probe::{Estimate, probe};
 pub use second_vocabulary::FirstVocabulary;
 use stage::LargestBatch;
 pub use stage::PlannedStage;
+pub(crate) use student::head as head_of;
 pub use student::{Beginning, PlannedStudent, initialize_missing};
 use student::{StudentSources, Wanted};
 pub use teacher::PlannedTeacher;
@@ -337,7 +338,7 @@ fn labeled_data(
 /// What the student's head has to answer.
 fn head(recipe: &Recipe, labeled: Option<&LabeledData>) -> Head {
     match labeled {
-        Some(data) => student::head(&data.train.target),
+        Some(data) => head_of(&data.train.target),
         None if recipe.stages.iter().flat_map(|stage| &stage.objectives).any(|term| term.masking().is_some()) => {
             Head::MaskedLm
         }

@@ -1,9 +1,10 @@
 //! The default recipe: the rules by which rate, length, head, shape and vocabulary follow the data. `experiments/defaults` says on which sets they were chosen and what they gave.
 
+mod own_pieces;
 mod raw_text;
 
-use attar_model::EncoderConfig;
 use attar_model::quantized::{Storage, file_length};
+use attar_model::{EncoderConfig, Family};
 use attar_text::labeled::{Example, Target};
 use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
 
@@ -12,6 +13,7 @@ use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
 use crate::recipe::{EmbeddingStart, KeepWeights, StageLength, StageSpec, StudentSpec};
 
+pub use own_pieces::{OwnPieces, PiecesRead, WithinBytes, own_pieces_within};
 pub use raw_text::{general, masked_lm};
 
 /// How much time a recipe may take for its quality.
@@ -138,6 +140,7 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
         Init::Random => StudentSpec::Shape {
             layers: count,
             hidden: teacher.hidden,
+            embedding_width: None,
             heads: teacher.heads,
             feed_forward,
             tokenizer: None,
@@ -148,6 +151,7 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
         Init::Layers | Init::Pruned => StudentSpec::Teacher {
             layers,
             hidden: None,
+            embedding_width: None,
             heads: None,
             feed_forward: (feed_forward < teacher.feed_forward).then_some(feed_forward),
             tokenizer: None,
@@ -167,26 +171,34 @@ pub fn vocabulary_within(
     max_tokens: usize,
     bytes: usize,
 ) -> Result<Option<usize>, TooFewBytes> {
-    let shape = match spec {
-        StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => EncoderConfig {
-            layers: layers.len(),
-            hidden: hidden.unwrap_or(teacher.hidden),
-            heads: heads.unwrap_or(teacher.heads),
-            feed_forward: feed_forward.unwrap_or(teacher.feed_forward),
-            ..teacher.clone()
-        },
-        StudentSpec::Shape { layers, hidden, heads, feed_forward, .. } => EncoderConfig {
-            layers: *layers,
-            hidden: *hidden,
-            heads: *heads,
-            feed_forward: *feed_forward,
-            ..teacher.clone()
-        },
-        // It has its own.
-        StudentSpec::Model { .. } => return Ok(None),
-    };
-    let pieces = pieces_within(&EncoderConfig { positions: max_tokens, ..shape }, bytes)?;
+    let Some(shape) = shape_of(spec, teacher, max_tokens) else { return Ok(None) };
+    let pieces = pieces_within(&shape, bytes)?;
     Ok((pieces < teacher.vocabulary).then_some(pieces))
+}
+
+/// The shape of a student with its teacher's pieces; `None` of a model that has its own.
+fn shape_of(spec: &StudentSpec, teacher: &EncoderConfig, positions: usize) -> Option<EncoderConfig> {
+    let (layers, [hidden, heads, feed_forward], embedding) = match spec {
+        StudentSpec::Model { .. } => return None,
+        StudentSpec::Teacher { layers, hidden, embedding_width, heads, feed_forward, .. } => (
+            layers.len(),
+            [
+                hidden.unwrap_or(teacher.hidden),
+                heads.unwrap_or(teacher.heads),
+                feed_forward.unwrap_or(teacher.feed_forward),
+            ],
+            embedding_width.or(teacher.embedding),
+        ),
+        StudentSpec::Shape { layers, hidden, embedding_width, heads, feed_forward, .. } => {
+            (*layers, [*hidden, *heads, *feed_forward], *embedding_width)
+        }
+    };
+    let shape = EncoderConfig { layers, hidden, embedding, heads, feed_forward, positions, ..teacher.clone() };
+    Some(match embedding {
+        Some(_) => EncoderConfig { family: Family::Electra, types: teacher.types.max(1), ..shape }
+            .with_head(teacher.head.clone()),
+        None => shape,
+    })
 }
 
 /// Bytes of a word piece in `tokenizer.json` and `vocab.txt`, as BERT's vocabulary has them on average.
@@ -199,10 +211,19 @@ const FEWEST_PIECES: usize = 2_000;
 
 /// A size in which a shape has no room even for the fewest word pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{bytes} bytes have no room for {FEWEST_PIECES} word pieces, with which this shape has about {needed}")]
+#[error(
+    "{bytes} bytes have no room for {pieces} word pieces, with which {hidden} hidden columns and embeddings of {embedding} take \
+     about {needed}"
+)]
 pub struct TooFewBytes {
     /// What was asked for.
     pub bytes: usize,
+    /// The fewest pieces.
+    pub pieces: usize,
+    /// H of the shape, the smallest where several were looked at.
+    pub hidden: usize,
+    /// E of the shape.
+    pub embedding: usize,
     /// What the shape needs with the fewest pieces.
     pub needed: usize,
 }
@@ -214,20 +235,28 @@ pub struct TooFewBytes {
 pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFewBytes> {
     let with = |vocabulary| shipped_bytes(&EncoderConfig { vocabulary, pad_id: 0, ..shape.clone() });
     // An 8-bit row, its scale, and the piece's own letters.
-    let piece = shape.hidden + 4 + PIECE_TEXT;
+    let piece = shape.embedding_width() + 4 + PIECE_TEXT;
     let mut pieces = bytes.saturating_sub(with(1)) / piece + 1;
     // The file aligns its tensors, so the estimate is off by a piece or two.
     while pieces > 0 && with(pieces) > bytes {
         pieces -= 1;
     }
-    if pieces < FEWEST_PIECES { Err(TooFewBytes { bytes, needed: with(FEWEST_PIECES) }) } else { Ok(pieces) }
+    if pieces >= FEWEST_PIECES {
+        return Ok(pieces);
+    }
+    let (hidden, embedding) = (shape.hidden, shape.embedding_width());
+    Err(TooFewBytes { bytes, pieces: FEWEST_PIECES, hidden, embedding, needed: with(FEWEST_PIECES) })
 }
 
 /// About how many bytes a model directory in 8-bit integers has.
 pub fn shipped_bytes(config: &EncoderConfig) -> usize {
+    weight_bytes(config) + config.vocabulary * PIECE_TEXT + OTHER_FILES
+}
+
+/// About how many bytes a weights file in 8-bit integers has.
+fn weight_bytes(config: &EncoderConfig) -> usize {
     let columns = 2 * (4 * config.hidden + config.feed_forward) + COLUMN_SCALE_ENTRIES;
-    let weights = file_length(config, Storage::int8_matrices) + config.layers * columns;
-    weights + config.vocabulary * PIECE_TEXT + OTHER_FILES
+    file_length(config, Storage::int8_matrices) + config.layers * columns
 }
 
 /// Bytes in the header of a weights file for the scales of a layer's columns: five matrices may have some.
@@ -360,6 +389,7 @@ mod tests {
             layers,
             feed_forward,
             hidden: Some(192),
+            embedding_width: None,
             heads: None,
             tokenizer: None,
             embeddings: EmbeddingStart::Mean,

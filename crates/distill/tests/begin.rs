@@ -9,7 +9,7 @@ use attar_distill::recipe::Recipe;
 use attar_distill::train::{Event, Observer, train};
 use attar_distill::{RunDirectory, export};
 use attar_model::atomic::WriteMode;
-use attar_model::{Bundle, ClassifierInput, EncoderConfig, Pooling, PoolingMode, Weights};
+use attar_model::{Bundle, ClassifierInput, EncoderConfig, Family, Pooling, PoolingMode, Weights};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::layout::Split;
 use attar_text::random::Streams;
@@ -100,29 +100,33 @@ fn a_head_begins_as_the_linear_model_over_the_frozen_encoder() {
     assert_eq!(kept.config.head, begun.config.head);
 }
 
+/// The recipe of a student of one layer of this teacher.
+fn distillation(teacher: &Path, student: &str, objective: &str) -> String {
+    format!(
+        r#"
+        data = {{ kind = "embedded", rows = 300, dev-rows = 150, max-tokens = 24 }}
+        teacher = {{ path = "{}" }}
+        student = {{ {student} }}
+        more = {{ noisy-copies = 2 }}
+        energy = {{ source = "off" }}
+        [[stage]]
+        name = "states"
+        length = {{ steps = 30 }}
+        rate = 1e-3
+        objective = [{objective}, {{ kind = "soft" }}]
+        "#,
+        teacher.display()
+    )
+}
+
 #[test]
 fn a_student_is_cut_out_of_its_teacher() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     encoder(&path("encoder"));
     run(&finetune(&path("encoder"), "frozen", "1e-3"), &path("teacher"));
-    let student = |from: &str, objective: &str| {
-        format!(
-            r#"
-            data = {{ kind = "embedded", rows = 300, dev-rows = 150, max-tokens = 24 }}
-            teacher = {{ path = "{}" }}
-            student = {{ from = "teacher", {from} }}
-            more = {{ noisy-copies = 2 }}
-            energy = {{ source = "off" }}
-            [[stage]]
-            name = "states"
-            length = {{ steps = 30 }}
-            rate = 1e-3
-            objective = [{objective}, {{ kind = "soft" }}]
-            "#,
-            path("teacher").display()
-        )
-    };
+    let student =
+        |from: &str, objective: &str| distillation(&path("teacher"), &format!("from = \"teacher\", {from}"), objective);
     let hidden = "{ kind = \"hidden\", map = [[1, 2]] }";
     for (name, from, shape) in [
         ("layers", "layers = [2]", (48, 4, 96)),
@@ -154,5 +158,93 @@ fn a_student_is_cut_out_of_its_teacher() {
     ] {
         let error = Plan::new(Recipe::parse(&student(from, hidden)).unwrap()).unwrap_err().to_string();
         assert!(error.contains(problem), "{from}: {error}");
+    }
+}
+
+/// Of a teacher whose embeddings are as wide as its states, of one whose embeddings are factorized, and of a new shape.
+#[test]
+fn embeddings_are_factorized() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    encoder(&path("encoder"));
+    run(&finetune(&path("encoder"), "frozen", "1e-3"), &path("teacher"));
+    let hidden = "{ kind = \"hidden\", map = [[1, 2]] }";
+    let first = "{ kind = \"hidden\", map = [[1, 1]] }";
+    let small = "feed-forward = 40, vocabulary = 300";
+    for (name, teacher, student, objective, (width, embedding)) in [
+        ("factorized", "teacher", "from = \"teacher\", layers = [2], embedding-width = 40".into(), hidden, (48, 40)),
+        (
+            "narrow",
+            "teacher",
+            format!("from = \"teacher\", layers = [2], hidden = 24, heads = 2, embedding-width = 10, {small}"),
+            hidden,
+            (24, 10),
+        ),
+        // As its teacher has them, in fewer columns, and before narrower states.
+        ("kept", "factorized", "from = \"teacher\", layers = [1]".into(), first, (48, 40)),
+        (
+            "again",
+            "factorized",
+            format!("from = \"teacher\", layers = [1], embedding-width = 9, {small}"),
+            first,
+            (48, 9),
+        ),
+        (
+            "before",
+            "factorized",
+            format!("from = \"teacher\", layers = [1], hidden = 44, heads = 4, {small}"),
+            first,
+            (44, 40),
+        ),
+        (
+            "shape",
+            "teacher",
+            "from = \"shape\", layers = 1, hidden = 48, heads = 4, feed-forward = 64, embedding-width = 12".into(),
+            hidden,
+            (48, 12),
+        ),
+    ] {
+        let (plan, scores) = run(&distillation(&path(teacher), &student, objective), &path(name));
+        let config = &plan.student().config;
+        assert_eq!(
+            (config.family, config.hidden, config.embedding),
+            (Family::Electra, width, Some(embedding)),
+            "{name}"
+        );
+        let most = *plan.labeled().unwrap().dev.class_counts().iter().max().unwrap() as f64
+            / plan.labeled().unwrap().dev.len() as f64;
+        // Of random tables, which vary alike in all directions, most of the width is needed; a new shape knows nothing.
+        if name == "factorized" {
+            assert!(scores.0.last().unwrap().1 > most + 0.1, "{name}: {:?}, the largest class has {most}", scores.0);
+        }
+        let written = Bundle::read(&path(name).join("student")).unwrap();
+        assert_eq!(written.config.embedding, Some(embedding));
+        assert_eq!(written.weights.get("embeddings_project.weight").unwrap().shape, [width, embedding]);
+        for precision in [Precision::F32, Precision::Int8] {
+            let mut session = Session::load(&path(name).join("student"), &Options::all_threads(precision)).unwrap();
+            let logits = session.logits(&[("turn on the lights", None)], |_| ()).unwrap();
+            assert_eq!(logits[0].len(), config.outputs());
+        }
+    }
+    // What a teacher of the same shape has is taken as it is.
+    let taken = Plan::new(
+        Recipe::parse(&distillation(&path("factorized"), "from = \"teacher\", layers = [1]", first)).unwrap(),
+    );
+    let taken = taken.unwrap();
+    let theirs = Bundle::read(&path("factorized").join("student")).unwrap().weights;
+    for name in ["embeddings.word_embeddings.weight", "embeddings_project.weight", "embeddings_project.bias"] {
+        assert_eq!(taken.student().weights.get(name), theirs.get(name), "{name}");
+    }
+    for (student, problem) in [
+        ("from = \"teacher\", layers = [1], embedding-width = 48", "below the hidden width of 48"),
+        ("from = \"teacher\", layers = [1], embedding-width = 1", "`embedding-width`"),
+        (
+            "from = \"shape\", layers = 1, hidden = 24, heads = 2, feed-forward = 8, embedding-width = 30",
+            "below the hidden width of 24",
+        ),
+    ] {
+        let recipe = Recipe::parse(&distillation(&path("teacher"), student, hidden)).unwrap();
+        let error = Plan::new(recipe).unwrap_err().to_string();
+        assert!(error.contains(problem), "{student}: {error}");
     }
 }

@@ -38,6 +38,18 @@ fn the_same_text_gives_the_same_bytes() {
     assert_eq!(first.to_json().unwrap(), backwards.to_json().unwrap());
 }
 
+/// So that one training tells what every smaller vocabulary would be.
+#[test]
+fn the_first_pieces_are_those_of_a_smaller_vocabulary() {
+    let whole = train_wordpiece(texts(), TrainOptions::new(300)).unwrap();
+    for size in [120, 200, 299] {
+        let smaller = train_wordpiece(texts(), TrainOptions::new(size)).unwrap();
+        let kept: Vec<u32> = (0..smaller.vocabulary_size() as u32).collect();
+        let first = whole.trimmed(&kept).unwrap().tokenizer;
+        assert_eq!(vocabulary(&first), vocabulary(&smaller), "{size}");
+    }
+}
+
 /// Hash maps are seeded per process, so one process alone would prove little.
 #[test]
 fn another_process_gives_the_same_bytes() {

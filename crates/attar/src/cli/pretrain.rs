@@ -73,6 +73,9 @@ pub(crate) struct NewShapeArgs {
     /// Hidden width, a multiple of the heads (default: 312).
     #[arg(long)]
     pub(crate) hidden: Option<usize>,
+    /// Width of the embeddings, below the hidden width: a linear map takes them there (default: the hidden width).
+    #[arg(long, value_name = "N")]
+    pub(crate) embedding_width: Option<usize>,
     /// Attention heads (default: 12).
     #[arg(long)]
     pub(crate) heads: Option<usize>,

@@ -67,7 +67,8 @@ pub(crate) struct ShapeArgs {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["init", "layers", "hidden", "heads", "feed_forward", "tokenizer", "vocabulary", "max_bytes"]
+        conflicts_with_all = ["init", "layers", "hidden", "embedding_width", "heads", "feed_forward", "tokenizer", "own_pieces", "vocabulary",
+            "max_bytes"]
     )]
     pub(crate) student: Option<PathBuf>,
     /// What the student's weights start from.
@@ -83,6 +84,10 @@ pub(crate) struct ShapeArgs {
     /// A multiple of its heads.
     #[arg(long)]
     pub(crate) hidden: Option<usize>,
+    /// Width of the student's embeddings, below its hidden width: a linear map takes them there, and each word piece takes that
+    /// much less (default: the hidden width).
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) embedding_width: Option<usize>,
     /// Attention heads of the student (default: as many as the teacher's).
     #[arg(long, hide_short_help = true)]
     pub(crate) heads: Option<usize>,
@@ -94,6 +99,10 @@ pub(crate) struct ShapeArgs {
     /// compared word by word (default: the student has a part of the teacher's pieces).
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) tokenizer: Option<PathBuf>,
+    /// Train a vocabulary of the student's own on these texts, a text a line (without a file: on the rows of the data); its
+    /// size, and widths that are not given, follow from `--max-bytes`.
+    #[arg(long, value_name = "FILE", num_args = 0.., conflicts_with_all = ["tokenizer", "corpus"], hide_short_help = true)]
+    pub(crate) own_pieces: Option<Vec<PathBuf>>,
     /// Word pieces that the student keeps (default: as many as its size allows).
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) vocabulary: Option<usize>,
@@ -105,9 +114,22 @@ pub(crate) struct ShapeArgs {
 impl ShapeArgs {
     /// Whether no flag of a shape was given.
     pub(crate) fn is_default(&self) -> bool {
-        let ShapeArgs { student, init, layers, hidden, heads, feed_forward, tokenizer, vocabulary, max_bytes } = self;
-        let numbers = [layers, hidden, heads, feed_forward, vocabulary, max_bytes];
-        *init == InitArg::Pruned && student.is_none() && tokenizer.is_none() && numbers.iter().all(|n| n.is_none())
+        let ShapeArgs {
+            student,
+            init,
+            layers,
+            hidden,
+            embedding_width,
+            heads,
+            feed_forward,
+            tokenizer,
+            own_pieces,
+            vocabulary,
+            max_bytes,
+        } = self;
+        let numbers = [layers, hidden, embedding_width, heads, feed_forward, vocabulary, max_bytes];
+        let names = [student.is_none(), tokenizer.is_none(), own_pieces.is_none()];
+        *init == InitArg::Pruned && names == [true; 3] && numbers.iter().all(|n| n.is_none())
     }
 }
 

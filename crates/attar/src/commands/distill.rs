@@ -45,7 +45,7 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     );
     if args.run.print_recipe {
         return match has_teacher {
-            true => training::run("distill", planned(args, given, args.quality.within)?, &args.run),
+            true => training::run("distill", planned(args, given, &out, args.quality.within)?, &args.run),
             false => print_both(args, given, &out),
         };
     }
@@ -81,20 +81,20 @@ struct Made {
 fn make(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Path) -> anyhow::Result<Made> {
     let lock = RunLock::take(out)?;
     if has_teacher {
-        let (student, small) = train_and_ship(planned(args, given, args.quality.within)?, lock)?;
+        let (student, small) = train_and_ship(planned(args, given, out, args.quality.within)?, lock)?;
         return Ok(Made { teacher: None, student, small });
     }
     // Each has half of the time.
     let within = args.quality.within.map(|time| time / 2);
     let teacher = make_teacher(args, given, out, within)?;
     let folder = out.join(model_directory::TEACHER);
-    let (student, small) = train_and_ship(planned(args, &folder, within)?, lock)?;
+    let (student, small) = train_and_ship(planned(args, &folder, out, within)?, lock)?;
     Ok(Made { teacher: Some(teacher), student, small })
 }
 
 /// The recipe of a student, as long as the time allows.
-fn planned(args: &DistillArgs, teacher: &Path, within: Option<Duration>) -> anyhow::Result<Recipe> {
-    training::within(recipes::distill(args, teacher)?, within)
+fn planned(args: &DistillArgs, teacher: &Path, out: &Path, within: Option<Duration>) -> anyhow::Result<Recipe> {
+    training::within(recipes::distill(args, teacher, out)?, within)
 }
 
 /// Trains a student of labeled rows and writes it beside in small integers. The folder is held until both are written.
@@ -118,7 +118,7 @@ fn print_both(args: &DistillArgs, encoder: &Path, out: &Path) -> anyhow::Result<
     let folder = out.join(model_directory::TEACHER);
     let teacher = recipes::teacher(args, encoder)?;
     // The student's follows from the encoder's shape, which the teacher has too.
-    let mut student = recipes::distill(args, encoder)?;
+    let mut student = recipes::distill(args, encoder, out)?;
     student.teacher.iter_mut().for_each(|teacher| teacher.path = Some(folder.clone()));
     console::say(format!("# The teacher, made first in {}:\n{}", folder.display(), teacher.absolute()?.to_toml()))?;
     console::say(format!("# The student:\n{}", student.absolute()?.to_toml()))?;

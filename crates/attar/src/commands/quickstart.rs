@@ -90,6 +90,7 @@ fn teacher(seed: u64, data: DataSpec, tokenizer: &Path) -> Recipe {
     let shape = StudentSpec::Shape {
         layers: 3,
         hidden: 96,
+        embedding_width: None,
         heads: 4,
         feed_forward: 384,
         tokenizer: Some(tokenizer.to_path_buf()),
@@ -107,6 +108,7 @@ fn student(seed: u64, data: DataSpec, teacher: &Path) -> Recipe {
     let shape = StudentSpec::Teacher {
         layers: vec![2, 3],
         hidden: Some(48),
+        embedding_width: None,
         heads: Some(4),
         feed_forward: Some(192),
         tokenizer: None,

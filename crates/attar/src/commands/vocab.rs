@@ -29,7 +29,7 @@ const LINES_PER_UPDATE: u64 = 4096;
 
 /// Gives the lines of files to `look`, with progress in kilobytes. A read error takes precedence over the result of
 /// `look`, which has then seen a part of the lines.
-fn over_lines<T, E>(
+pub(crate) fn over_lines<T, E>(
     files: &[PathBuf],
     what: &str,
     look: impl FnOnce(&mut dyn Iterator<Item = String>) -> Result<T, E>,

@@ -28,10 +28,10 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
     }
     let student = match (&args.model, &args.shape.tokenizer) {
         (Some(model), _) => {
-            let NewShapeArgs { layers, hidden, heads, feed_forward, .. } = args.shape;
+            let NewShapeArgs { layers, hidden, embedding_width, heads, feed_forward, .. } = args.shape;
             anyhow::ensure!(
-                [layers, hidden, heads, feed_forward].iter().all(Option::is_none),
-                "--layers, --hidden, --heads and --feed-forward shape a new encoder (--tokenizer): {} keeps its own",
+                [layers, hidden, embedding_width, heads, feed_forward].iter().all(Option::is_none),
+                "--layers, --hidden, --embedding-width, --heads and --feed-forward shape a new encoder (--tokenizer): {} keeps its own",
                 model.display()
             );
             model_directory::existing(model)?;
@@ -45,6 +45,7 @@ pub(crate) fn pretrain(args: &PretrainArgs) -> anyhow::Result<Recipe> {
         (None, tokenizer) => StudentSpec::Shape {
             layers: args.shape.layers.unwrap_or(4),
             hidden: args.shape.hidden.unwrap_or(HIDDEN),
+            embedding_width: args.shape.embedding_width,
             heads: args.shape.heads.unwrap_or(12),
             feed_forward: args.shape.feed_forward.unwrap_or(4 * args.shape.hidden.unwrap_or(HIDDEN)),
             tokenizer: Some(tokenizer.clone().context("give a model, or --tokenizer with the shape of a new one")?),

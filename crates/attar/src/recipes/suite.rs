@@ -23,11 +23,17 @@ pub(crate) fn teacher(args: &GlueArgs, encoder: &Path, data: DataSpec, seed: u64
 }
 
 /// The student of a task by the rules of `attar distill`.
-pub(crate) fn student(args: &GlueArgs, data: DataSpec, seed: u64, teacher: &Path) -> anyhow::Result<Recipe> {
+pub(crate) fn student(
+    args: &GlueArgs,
+    data: DataSpec,
+    seed: u64,
+    teacher: &Path,
+    folder: &Path,
+) -> anyhow::Result<Recipe> {
     let training = training(seed);
     let common = Common::new(data, &training, &args.energy)?;
     let more = MoreArgs { unlabeled: Vec::<PathBuf>::new(), noisy_copies: None };
-    distill_from(&common, &args.shape, &more, args.max_tokens, effort_of(args.effort), teacher)
+    distill_from(&common, &args.shape, &more, effort_of(args.effort), teacher, folder)
 }
 
 /// The student of a recipe that learns from gold labels alone, by the rules of a fine-tuning.

@@ -96,6 +96,39 @@ fn recipes_of_teacher_and_student_are_printed_without_training() {
 }
 
 #[test]
+fn a_vocabulary_of_the_students_own_is_as_large_as_its_size_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    files(folder);
+    let teacher = workshop().join("teacher").display().to_string();
+    let distill = ["distill", "--teacher", &teacher, "--data", "rows.csv", "--energy", "off", "--steps", "2"];
+    let own = [&distill[..], &["--own-pieces", "text.txt", "--max-bytes", "150kB", "--out", "own"]].concat();
+    let output = crate::common::attar(folder, &own).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("pieces of the student's own") && said.contains("of 0.15 MB"), "{said}");
+    let pieces = std::fs::read_to_string(folder.join("own/pieces/vocab.txt")).unwrap();
+    assert_eq!(pieces, std::fs::read_to_string(folder.join("own/small/vocab.txt")).unwrap());
+    let bytes: u64 = std::fs::read_dir(folder.join("own/small"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(bytes <= 150_000, "{bytes} bytes were shipped");
+    // Without a file the rows are the text; what is given stays.
+    let printed = succeed(
+        folder,
+        &[&distill[..], &["--embedding-width", "16", "--out", "rows", "--print-recipe", "--own-pieces"]].concat(),
+    );
+    assert!(printed.contains("embedding-width = 16") && printed.contains("rows/pieces"), "{printed}");
+    assert!(folder.join("rows/pieces/tokenizer.json").exists());
+    let small =
+        fail(folder, &[&distill[..], &["--own-pieces", "text.txt", "--max-bytes", "20kB", "--out", "no"]].concat());
+    assert!(small.contains("--max-bytes") && small.contains("word pieces, with which"), "{small}");
+    let two = fail(folder, &[&distill[..], &["--own-pieces", "text.txt", "--tokenizer", "x"]].concat());
+    assert!(two.contains("--own-pieces") && two.contains("--tokenizer"), "{two}");
+}
+
+#[test]
 fn flags_that_do_not_go_with_raw_text_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -74,6 +74,11 @@ impl Directions {
         self.0.ncols()
     }
 
+    /// The directions, `[H, H']`.
+    pub(super) fn matrix(&self) -> &DMatrix<f64> {
+        &self.0
+    }
+
     /// The directions `[H, H']` in row-major order.
     pub(crate) fn columns(&self) -> Vec<f32> {
         self.0.transpose().iter().map(|&x| x as f32).collect()
@@ -81,16 +86,12 @@ impl Directions {
 
     /// `[n, H]` to `[n, H']`: what reads states, or is a table of them.
     pub(crate) fn project_rows(&self, tensor: &Stored) -> Stored {
-        let matrix =
-            DMatrix::from_row_iterator(tensor.shape[0], tensor.shape[1], tensor.data.iter().map(|&x| f64::from(x)));
-        stored(&(matrix * &self.0))
+        stored(&(matrix(tensor) * &self.0))
     }
 
     /// `[H, n]` to `[H', n]`: what writes states.
     pub(super) fn project_columns(&self, tensor: &Stored) -> Stored {
-        let matrix =
-            DMatrix::from_row_iterator(tensor.shape[0], tensor.shape[1], tensor.data.iter().map(|&x| f64::from(x)));
-        stored(&(self.0.transpose() * matrix))
+        stored(&(self.0.transpose() * matrix(tensor)))
     }
 
     /// `[H]` to `[H']`.
@@ -101,7 +102,13 @@ impl Directions {
     }
 }
 
-fn stored(matrix: &DMatrix<f64>) -> Stored {
+/// The numbers of a tensor of two dimensions.
+pub(super) fn matrix(tensor: &Stored) -> DMatrix<f64> {
+    DMatrix::from_row_iterator(tensor.shape[0], tensor.shape[1], tensor.data.iter().map(|&x| f64::from(x)))
+}
+
+/// The tensor of a matrix.
+pub(super) fn stored(matrix: &DMatrix<f64>) -> Stored {
     let data = matrix.transpose().iter().map(|&x| x as f32).collect();
     Stored::new(vec![matrix.nrows(), matrix.ncols()], data)
 }

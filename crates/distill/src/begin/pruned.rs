@@ -1,15 +1,16 @@
 //! A student cut out of its teacher: some layers, the heads and feed-forward units that the loss depends on most, and,
-//! where it is narrower, states in the principal directions of the teacher's own states over the training text.
+//! where it is narrower, states in the principal directions of the teacher's own states over the training text. Where it has
+//! factorized embeddings, what has come out so far is factorized.
 //!
 //! Structured pruning of a fine-tuned teacher keeps most of what it knows (CoFi, Xia et al., arXiv 2204.00408; GRAIN,
 //! Yang et al., 2023), and embeddings by singular vectors beat random ones (XtremeDistill, Mukherjee & Awadallah 2020).
 
-use attar_model::{EncoderConfig, Tensor as Stored, Weights, expected_shapes};
+use attar_model::{EMBEDDING_PROJECTION, EncoderConfig, Tensor as Stored, Weights, expected_shapes};
 use attar_text::random::Streams;
 
 use super::importance::{self, Judged, LayerImportance, largest};
 use super::principal::{self, Directions};
-use super::{Begun, Progress};
+use super::{Begun, Progress, factorized};
 use crate::Error;
 use crate::plan::{Plan, initialize_missing, layers_of};
 use crate::recipe::TeacherPrecision;
@@ -28,9 +29,14 @@ pub(super) fn weights(plan: &Plan, layers: &[usize], progress: Progress<'_>) -> 
     let streams = Streams::new(plan.recipe.seed);
     let batches = batches(plan);
     let (ours, theirs) = (&plan.stage_config(0), &teacher.config);
-    // The teacher's shape with the student's layers and pieces; then units and heads; then the width.
-    let tall =
-        EncoderConfig { hidden: theirs.hidden, heads: theirs.heads, feed_forward: theirs.feed_forward, ..ours.clone() };
+    // The teacher's shape with the student's layers and pieces; then units and heads; then the width; then the embeddings.
+    let tall = EncoderConfig {
+        hidden: theirs.hidden,
+        embedding: theirs.embedding,
+        heads: theirs.heads,
+        feed_forward: theirs.feed_forward,
+        ..ours.clone()
+    };
     let mut weights = layers_of(teacher, layers, &plan.embeddings, &tall, planned.classes.as_deref());
     let narrower = ours.hidden < theirs.hidden;
     if ours.feed_forward < theirs.feed_forward || narrower {
@@ -56,6 +62,10 @@ pub(super) fn weights(plan: &Plan, layers: &[usize], progress: Progress<'_>) -> 
         narrow(&mut weights, &directions);
         weights.insert("projection.weight", Stored::new(vec![theirs.hidden, ours.hidden], directions.columns()));
         weights.insert("projection.bias", Stored::zeros(vec![theirs.hidden]));
+    }
+    let begun = theirs.embedding.unwrap_or(ours.hidden);
+    if let Some(width) = ours.embedding.filter(|&width| width < begun) {
+        factorized::factorize(&mut weights, width, progress);
     }
     let own: Vec<String> = expected_shapes(ours).into_iter().map(|(name, _)| name).collect();
     let projection: Vec<(String, Stored)> = weights
@@ -152,7 +162,12 @@ fn keep(weights: &mut Weights, name: &str, rows: Option<&[usize]>, columns: Opti
 /// Takes every tensor from the teacher's width to the directions'.
 fn narrow(weights: &mut Weights, directions: &Directions) {
     let names: Vec<String> = weights.iter().map(|(name, _)| name.to_string()).collect();
+    let is_factorized = names.iter().any(|name| name.starts_with(EMBEDDING_PROJECTION));
     for name in names {
+        // Embeddings before a map are no states.
+        if is_factorized && name.starts_with("embeddings.") {
+            continue;
+        }
         let Some(tensor) = weights.remove(&name) else { continue };
         let inputs = |t: &Stored| directions.project_rows(t);
         let narrowed = if name.contains("LayerNorm.weight") {
@@ -165,7 +180,7 @@ fn narrow(weights: &mut Weights, directions: &Directions) {
             inputs(&tensor)
         } else if name.contains("attention.self.") || name.contains("intermediate.dense.") {
             if name.ends_with(".weight") { inputs(&tensor) } else { tensor }
-        } else if name.contains("output.dense.") {
+        } else if name.contains("output.dense.") || name.starts_with(EMBEDDING_PROJECTION) {
             if name.ends_with(".weight") {
                 directions.project_columns(&tensor)
             } else {

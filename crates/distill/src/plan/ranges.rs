@@ -76,14 +76,18 @@ pub(crate) fn data(spec: &DataSpec) -> Result<(), Error> {
 
 fn student(spec: &StudentSpec) -> Result<(), Error> {
     let table = Table("student");
-    let (hidden, heads, feed_forward) = match spec {
+    let (hidden, embedding_width, heads, feed_forward) = match spec {
         StudentSpec::Model { .. } => return Ok(()),
-        StudentSpec::Teacher { hidden, heads, feed_forward, .. } => (*hidden, *heads, *feed_forward),
-        StudentSpec::Shape { layers, hidden, heads, feed_forward, .. } => {
+        StudentSpec::Teacher { hidden, embedding_width, heads, feed_forward, .. } => {
+            (*hidden, *embedding_width, *heads, *feed_forward)
+        }
+        StudentSpec::Shape { layers, hidden, embedding_width, heads, feed_forward, .. } => {
             table.count("layers", *layers, 1..=1000)?;
-            (Some(*hidden), Some(*heads), Some(*feed_forward))
+            (Some(*hidden), *embedding_width, Some(*heads), Some(*feed_forward))
         }
     };
+    // A normalization over one number leaves nothing of it.
+    table.optional("embedding-width", embedding_width, 2..=MOST_WIDTH)?;
     table.optional("hidden", hidden, 1..=MOST_WIDTH)?;
     table.optional("heads", heads, 1..=MOST_WIDTH)?;
     table.optional("feed-forward", feed_forward, 1..=MOST_WIDTH)?;

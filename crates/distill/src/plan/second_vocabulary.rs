@@ -60,11 +60,14 @@ impl PlannedStudent {
             return refused("a row for each piece", &got, "use a model whose table and tokenizer agree");
         }
         let width = match &recipe.data {
-            DataSpec::Corpus { mix: Some(mix), .. } => mix.width.filter(|&width| width != self.config.hidden),
+            DataSpec::Corpus { mix: Some(mix), .. } => {
+                mix.width.filter(|&width| width != self.config.embedding_width())
+            }
             _ => None,
         };
-        if let Some(width) = width.filter(|width| !(1..self.config.hidden).contains(width)) {
-            let expected = format!("a `width` (`--second-width`) from 1 to {}, that of the model", self.config.hidden);
+        let own = self.config.embedding_width();
+        if let Some(width) = width.filter(|width| !(1..own).contains(width)) {
+            let expected = format!("a `width` (`--second-width`) from 1 to {own}, that of the model's embeddings");
             return refused(&expected, &width.to_string(), "leave it out for the model's own");
         }
         let sources = vocabulary::source_pieces(second, first);
@@ -96,7 +99,7 @@ impl PlannedStudent {
         if let Some(width) = width
             && let Some(table) = self.weights.remove(TABLES[0])
         {
-            let columns = self.config.hidden;
+            let columns = self.config.embedding_width();
             let (first, second) = table.data.split_at(pieces * columns);
             let [narrow, map, mean] = narrowed(second, columns, width);
             self.weights.insert(TABLES[0], Tensor::new(vec![pieces, columns], first.to_vec()));
@@ -199,7 +202,7 @@ pub(super) fn narrow_embeddings(path: &Path, config: &EncoderConfig, tokenizer: 
         let out = "train that model with a `width` in `mix` (`attar pretrain --second-width`)";
         return Err(Error::refused(place, "embeddings of a narrower model", "none", out));
     };
-    let wanted = [config.vocabulary, config.hidden];
+    let wanted = [config.vocabulary, config.embedding_width()];
     if narrow.shape != wanted {
         let out = "give the student that width, and all pieces of that model's tokenizer";
         return Err(Error::refused(place, format!("{wanted:?}"), format!("{:?}", narrow.shape), out));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use attar_meter::FreeMemory;
 use attar_model::{
-    Bundle, ClassifierInput, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights, Target as Answer, Tensor,
-    Weights, expected_shapes,
+    Bundle, ClassifierInput, EMBEDDING_PROJECTION, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights,
+    Target as Answer, Tensor, Weights, expected_shapes,
 };
 use attar_text::labeled::Target;
 use attar_text::random::Streams;
@@ -45,7 +45,8 @@ pub enum Beginning {
     Given,
     /// A linear model over what the encoder gives becomes the classifier.
     FrozenHead,
-    /// Parts of the teacher are chosen by importance measured on training text, in these layers, counted from 1.
+    /// Parts of the teacher are chosen by importance measured on training text, in these layers, counted from 1; embeddings
+    /// are factorized.
     Pruned(Vec<usize>),
 }
 
@@ -102,7 +103,9 @@ impl PlannedStudent {
                 note_prompt(&base.name, &base.bundle, notes);
                 base.student(*classifier, *begins, head, streams)
             }
-            StudentSpec::Shape { layers, hidden, heads, feed_forward, embeddings, classifier, .. } => {
+            StudentSpec::Shape {
+                layers, hidden, embedding_width, heads, feed_forward, embeddings, classifier, ..
+            } => {
                 let like = like(sources.teacher.map(|teacher| &teacher.bundle.config), tokenizer, max_tokens);
                 let shape = EncoderConfig {
                     layers: *layers,
@@ -113,6 +116,7 @@ impl PlannedStudent {
                     classifier_input: chosen(*classifier, like.classifier_input),
                     ..like
                 };
+                let shape = with_embedding_width(shape, *embedding_width)?;
                 let config = checked(shape.with_head(head))?;
                 let mut given = Weights::new();
                 if let Some(path) = embeddings {
@@ -129,7 +133,7 @@ impl PlannedStudent {
                     first_vocabulary: None,
                 })
             }
-            StudentSpec::Teacher { layers, hidden, heads, feed_forward, .. } => {
+            StudentSpec::Teacher { layers, hidden, embedding_width, heads, feed_forward, .. } => {
                 let Some(PlannedTeacher { bundle, classes, .. }) = sources.teacher else {
                     let out = "add `[teacher]` with its `path`";
                     return Err(Error::refused("student", "a teacher to begin from", "none", out));
@@ -150,9 +154,10 @@ impl PlannedStudent {
                     initializer_range: deviation(hidden),
                     ..like(Some(whole), tokenizer, max_tokens)
                 };
+                let shape = with_embedding_width(shape, embedding_width.or(whole.embedding))?;
                 let config = checked(shape.with_head(head))?;
-                let same = (config.hidden, config.heads, config.feed_forward)
-                    == (whole.hidden, whole.heads, whole.feed_forward);
+                let same = (config.hidden, config.embedding, config.heads, config.feed_forward)
+                    == (whole.hidden, whole.embedding, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
                     let given = layers_of(bundle, layers, sources.embeddings, &config, classes.as_deref());
                     (initialize_missing(&config, given, streams), Beginning::Given)
@@ -280,6 +285,25 @@ fn checked(config: EncoderConfig) -> Result<EncoderConfig, Error> {
     }
 }
 
+/// A shape whose embeddings are factorized, if a width is given.
+fn with_embedding_width(shape: EncoderConfig, width: Option<usize>) -> Result<EncoderConfig, Error> {
+    match width {
+        None => Ok(shape),
+        Some(width) if width < shape.hidden => {
+            Ok(EncoderConfig { family: Family::Electra, embedding: Some(width), ..shape })
+        }
+        Some(width) => {
+            let expected = format!(
+                "an `embedding-width` (`--embedding-width`) below the hidden width of {}: embeddings as wide as the states, or \
+                 wider, only add a map to what they would take without one",
+                shape.hidden
+            );
+            let out = "lower it, or leave it out";
+            Err(Error::refused("student", expected, width.to_string(), out))
+        }
+    }
+}
+
 /// Widths and heads that fit, where a width is no multiple of its heads.
 fn shape_hint(config: &EncoderConfig) -> Option<String> {
     let (hidden, heads) = (config.hidden, config.heads);
@@ -293,7 +317,7 @@ fn shape_hint(config: &EncoderConfig) -> Option<String> {
 }
 
 /// The head that answers this target.
-pub(super) fn head(target: &Target) -> Head {
+pub(crate) fn head(target: &Target) -> Head {
     let answer = match target {
         Target::Classes(labels) => Answer::Labels(labels.names.clone()),
         Target::MultiLabel(labels) => Answer::MultiLabel(labels.names.clone()),
@@ -308,7 +332,7 @@ pub(super) fn head(target: &Target) -> Head {
 fn like(teacher: Option<&EncoderConfig>, tokenizer: &Tokenizer, max_tokens: usize) -> EncoderConfig {
     let (vocabulary, pad_id) = (tokenizer.vocabulary_size(), tokenizer.pad_id().unwrap_or(0));
     match teacher {
-        // One family for all new students.
+        // One family for all new students, unless their embeddings are factorized.
         Some(teacher) => EncoderConfig {
             family: Family::Bert,
             vocabulary,
@@ -337,7 +361,8 @@ fn deviation(hidden: usize) -> f64 {
 }
 
 /// Weights with every tensor that is missing drawn anew: normal with the config's deviation, gains 1,
-/// biases 0 (Devlin et al., arXiv 1810.04805, released code).
+/// biases 0 (Devlin et al., arXiv 1810.04805, released code). The map of factorized embeddings has the deviation `1/√E`, so that
+/// states begin with the variance 1 that the normalization before it gives.
 pub fn initialize_missing(config: &EncoderConfig, mut given: Weights, streams: &Streams) -> Weights {
     let mut weights = Weights::new();
     for (index, (name, shape)) in expected_shapes(config).into_iter().enumerate() {
@@ -350,7 +375,11 @@ pub fn initialize_missing(config: &EncoderConfig, mut given: Weights, streams: &
                 return Tensor::new(shape, vec![1.0; count]);
             }
             let mut stream = streams.stream("initialisation", &[index as u64]);
-            let data = (0..count).map(|_| (stream.normal() * config.initializer_range) as f32).collect();
+            let deviation = match name.starts_with(EMBEDDING_PROJECTION) {
+                true => 1.0 / (config.embedding_width() as f64).sqrt(),
+                false => config.initializer_range,
+            };
+            let data = (0..count).map(|_| (stream.normal() * deviation) as f32).collect();
             Tensor::new(shape, data)
         });
         weights.insert(name, tensor);

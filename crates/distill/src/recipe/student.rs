@@ -30,6 +30,10 @@ pub enum StudentSpec {
         /// H; below the teacher's, states are projected onto their principal directions over the training text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hidden: Option<usize>,
+        /// E, the width of factorized embeddings, below H; they and the map to H begin as the nearest approximation of the
+        /// embeddings that a student without them has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        embedding_width: Option<usize>,
         /// A; below the teacher's, the heads that the loss depends on most stay.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         heads: Option<usize>,
@@ -53,6 +57,9 @@ pub enum StudentSpec {
         layers: usize,
         /// H
         hidden: usize,
+        /// E, the width of factorized embeddings, below H: a linear map takes them to H. As wide as H if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        embedding_width: Option<usize>,
         /// A
         heads: usize,
         /// F
@@ -60,7 +67,7 @@ pub enum StudentSpec {
         /// Directory of the tokenizer; the teacher's if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tokenizer: Option<PathBuf>,
-        /// Model directory, or that of a run, beside whose model stand word embeddings of this width to begin with, as a
+        /// Model directory, or that of a run, beside whose model stand word embeddings of the student's width to begin with, as a
         /// `width` in `mix` leaves them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         embeddings: Option<PathBuf>,
@@ -87,6 +94,31 @@ impl StudentSpec {
         match &mut self {
             StudentSpec::Model { .. } => {}
             StudentSpec::Teacher { vocabulary, .. } | StudentSpec::Shape { vocabulary, .. } => *vocabulary = pieces,
+        }
+        self
+    }
+}
+
+impl StudentSpec {
+    /// The same student with these widths and heads; an existing model keeps its own.
+    pub fn with_widths(mut self, width: usize, head_count: usize, embedding: Option<usize>) -> StudentSpec {
+        match &mut self {
+            StudentSpec::Model { .. } => {}
+            StudentSpec::Teacher { hidden, heads, embedding_width, .. } => {
+                (*hidden, *heads, *embedding_width) = (Some(width), Some(head_count), embedding);
+            }
+            StudentSpec::Shape { hidden, heads, embedding_width, .. } => {
+                (*hidden, *heads, *embedding_width) = (width, head_count, embedding);
+            }
+        }
+        self
+    }
+
+    /// The same student with the tokenizer of this directory; an existing model keeps its own.
+    pub fn with_tokenizer(mut self, folder: PathBuf) -> StudentSpec {
+        match &mut self {
+            StudentSpec::Model { .. } => {}
+            StudentSpec::Teacher { tokenizer, .. } | StudentSpec::Shape { tokenizer, .. } => *tokenizer = Some(folder),
         }
         self
     }

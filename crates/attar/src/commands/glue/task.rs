@@ -102,7 +102,7 @@ impl Task {
     fn models(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<Vec<Model>> {
         let (teacher_folder, teacher) = self.teacher(suite, seed, folder).context("the teacher")?;
         let student_folder = folder.join("student");
-        let mut recipe = self.student(suite, seed, &teacher_folder)?;
+        let mut recipe = self.student(suite, seed, &teacher_folder, &student_folder)?;
         shorten(&mut recipe, suite.args.steps);
         let gold = recipes::suite::gold_only(&recipe, &teacher_folder, recipes::effort_of(suite.args.effort))?;
         let (student, small) = train_and_ship(recipe, RunLock::take(&student_folder)?).context("the student")?;
@@ -137,9 +137,9 @@ impl Task {
         suite.join(self.slug()).join(format!("seed-{seed}"))
     }
 
-    fn student(&self, suite: &Suite<'_>, seed: u64, teacher: &Path) -> anyhow::Result<Recipe> {
+    fn student(&self, suite: &Suite<'_>, seed: u64, teacher: &Path, folder: &Path) -> anyhow::Result<Recipe> {
         let Some(recipe) = &suite.recipe else {
-            return recipes::suite::student(suite.args, self.data(suite), seed, teacher);
+            return recipes::suite::student(suite.args, self.data(suite), seed, teacher, folder);
         };
         let mut recipe = Recipe { seed, data: self.data(suite), ..recipe.clone() };
         let theirs = recipe.teacher.take();

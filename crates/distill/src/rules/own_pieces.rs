@@ -1,0 +1,288 @@
+//! The rule for a vocabulary of the student's own within a size: which widths, and how many pieces.
+
+use attar_model::{EncoderConfig, Family, hf_config};
+use attar_text::labeled::Target;
+
+use super::{FEWEST_PIECES, Facts, OTHER_FILES, TooFewBytes, shape_of, weight_bytes};
+use crate::plan::head_of;
+use crate::recipe::StudentSpec;
+
+/// How the first pieces of a vocabulary read the text that it was made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PiecesRead {
+    /// How many pieces.
+    pub pieces: usize,
+    /// Pieces for each word of the text.
+    pub pieces_a_word: f64,
+    /// Bytes of the tokenizer's files.
+    pub tokenizer_bytes: usize,
+}
+
+/// The widths of a student and its pieces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WithinBytes {
+    /// The student with these widths.
+    pub student: StudentSpec,
+    /// Its pieces.
+    pub pieces: usize,
+    /// Bytes of its directory in 8-bit integers, estimated.
+    pub bytes: usize,
+    /// What was chosen and why, as a sentence.
+    pub reason: String,
+}
+
+/// What a student with pieces of its own is to be.
+#[derive(Debug, Clone)]
+pub struct OwnPieces<'a> {
+    /// The student as far as it is given: widths that are `None` are chosen.
+    pub student: &'a StudentSpec,
+    /// Its teacher.
+    pub teacher: &'a EncoderConfig,
+    /// What it answers.
+    pub target: &'a Target,
+    /// Its positions.
+    pub positions: usize,
+    /// Its rows.
+    pub facts: Facts,
+    /// Whether the hidden width is given, and the embeddings'.
+    pub fixed: [bool; 2],
+}
+
+/// More pieces for each word than with the most pieces, as a factor, that the rule accepts for wider states.
+const LONGER_TEXTS: f64 = 1.05;
+/// Shares of the hidden width that the embeddings can have: whole, or factorized.
+const EMBEDDING_SHARES: [(usize, usize); 5] = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 6)];
+/// Factorized embeddings are multiples of this.
+const EMBEDDING_STEP: usize = 8;
+/// The fewest columns of factorized embeddings.
+const FEWEST_COLUMNS: usize = 32;
+/// Of the teacher's heads, at least one in so many.
+const FEWEST_HEADS: usize = 4;
+/// Bytes that a model directory holds for each row of its record.
+const ROW_BYTES: usize = 20;
+/// Rows that were trained on and are on record.
+const ROWS_ON_RECORD: usize = 2_000;
+
+/// Chooses the widths of a student with pieces of its own, and how many it has, so that its directory in 8-bit integers has at
+/// most `bytes`.
+///
+/// `read` is how the text is read with more and more pieces, from the fewest there can be to the most the text yields.
+/// Enough pieces are those with which words take at most 5 % more pieces than with the most. The widest states that leave room
+/// for enough pieces are chosen, for a student as wide as its teacher is compared with it without a projection; at that width
+/// the widest embeddings, factorized only where whole ones have no room. If no width has room for enough pieces, the same is done
+/// for the fewest with which ordinary text is read. What is left of the bytes becomes more pieces.
+///
+/// # Errors
+/// [`TooFewBytes`] with what the smallest shape takes.
+///
+/// # Panics
+/// If `read` is empty.
+pub fn own_pieces_within(
+    wanted: &OwnPieces<'_>,
+    read: &[PiecesRead],
+    bytes: usize,
+) -> Result<WithinBytes, TooFewBytes> {
+    let most = read.last().expect("the text was read with some pieces");
+    let enough = read.iter().find(|r| r.pieces_a_word <= LONGER_TEXTS * most.pieces_a_word).unwrap_or(most);
+    let fewest = FEWEST_PIECES.clamp(read[0].pieces, most.pieces);
+    let shapes = wanted.shapes();
+    let size = |shape: &EncoderConfig, pieces: usize| wanted.bytes(shape, pieces, tokenizer_bytes(read, pieces));
+    for pieces in [enough.pieces.max(fewest), fewest] {
+        let whole = |shape: &EncoderConfig| EncoderConfig { embedding: None, family: Family::Bert, ..shape.clone() };
+        let fits = |(_, shape): &&(StudentSpec, EncoderConfig)| size(shape, pieces) <= bytes;
+        let Some((student, shape)) = shapes.iter().find(fits) else { continue };
+        let all = (pieces..=most.pieces).collect::<Vec<_>>();
+        let count = all[all.partition_point(|&count| size(shape, count) <= bytes).saturating_sub(1)];
+        let at = |count: usize| pieces_a_word(read, count);
+        let embedded = match shape.embedding {
+            None => format!("{} hidden", shape.hidden),
+            Some(width) => {
+                let whole = size(&whole(shape), count);
+                format!(
+                    "{} hidden with embeddings of {width} (as wide as the states they would make it {:.2} MB)",
+                    shape.hidden,
+                    whole as f64 / 1e6
+                )
+            }
+        };
+        let reason = format!(
+            "{count} pieces of the student's own, {:.3} a word of the text ({:.3} with the {} that it yields), {embedded}: \
+             about {:.2} of {:.2} MB",
+            at(count),
+            most.pieces_a_word,
+            most.pieces,
+            size(shape, count) as f64 / 1e6,
+            bytes as f64 / 1e6
+        );
+        return Ok(WithinBytes { student: student.clone(), pieces: count, bytes: size(shape, count), reason });
+    }
+    let smallest = shapes.iter().map(|(_, shape)| (size(shape, fewest), shape)).min_by_key(|(bytes, _)| *bytes);
+    let (needed, shape) = smallest.expect("there is a width at least");
+    Err(TooFewBytes { bytes, pieces: fewest, hidden: shape.hidden, embedding: shape.embedding_width(), needed })
+}
+
+impl OwnPieces<'_> {
+    /// The widths among which the rule chooses, in the order of its preference.
+    fn shapes(&self) -> Vec<(StudentSpec, EncoderConfig)> {
+        let Some(given) = shape_of(self.student, self.teacher, self.positions) else { return Vec::new() };
+        let widths: Vec<(usize, usize)> = match self.fixed[0] {
+            true => vec![(given.hidden, given.heads)],
+            // Heads keep their width.
+            false => {
+                let least = given.heads.div_ceil(FEWEST_HEADS);
+                (least..=given.heads).rev().map(|heads| (heads * given.head_width(), heads)).collect()
+            }
+        };
+        let embeddings = |hidden: usize| -> Vec<Option<usize>> {
+            if self.fixed[1] {
+                return vec![given.embedding];
+            }
+            let shares = EMBEDDING_SHARES.iter().map(|(part, of)| hidden * part / of);
+            let columns = shares.map(|columns| match columns {
+                whole if whole == hidden => Some(None),
+                part => Some(Some(part / EMBEDDING_STEP * EMBEDDING_STEP)).filter(|_| part >= FEWEST_COLUMNS),
+            });
+            columns.flatten().collect()
+        };
+        let mut shapes = Vec::new();
+        for (hidden, heads) in widths {
+            // Of a width that is given the plan says whether the embeddings' fits.
+            let fits = |width: usize| width < hidden || self.fixed[0];
+            for embedding in embeddings(hidden).into_iter().filter(|embedding| embedding.is_none_or(fits)) {
+                let student = self.student.clone().with_widths(hidden, heads, embedding);
+                let shape = shape_of(&student, self.teacher, self.positions).expect("a student of a shape has one");
+                // New students are of BERT's family but for factorized embeddings.
+                let family = if shape.embedding.is_some() { Family::Electra } else { Family::Bert };
+                let types = shape.types.max(1);
+                shapes.push((
+                    student,
+                    EncoderConfig { family, types, pad_id: 0, ..shape }.with_head(head_of(self.target)),
+                ));
+            }
+        }
+        shapes
+    }
+
+    /// Bytes of a directory: weights, tokenizer, config with the names of the classes, record of rows, and what else there is.
+    fn bytes(&self, shape: &EncoderConfig, pieces: usize, tokenizer: usize) -> usize {
+        let shape = EncoderConfig { vocabulary: pieces, ..shape.clone() };
+        // A shape that cannot be is refused by the plan, which says why.
+        let config = hf_config::emit(&shape).map_or(0, |config| format!("{config:#}").len());
+        let record = ROW_BYTES * (self.facts.rows.min(ROWS_ON_RECORD) + self.facts.dev_rows);
+        weight_bytes(&shape) + tokenizer + config + record + OTHER_FILES
+    }
+}
+
+/// A measure of the text between those that were read, by a straight line.
+fn between(read: &[PiecesRead], pieces: usize, of: impl Fn(&PiecesRead) -> f64) -> f64 {
+    let above = read.partition_point(|r| r.pieces < pieces).min(read.len() - 1);
+    let (low, high) = (&read[above.saturating_sub(1)], &read[above]);
+    if high.pieces == low.pieces || pieces >= high.pieces {
+        return of(high);
+    }
+    let share = pieces.saturating_sub(low.pieces) as f64 / (high.pieces - low.pieces) as f64;
+    of(low) + share * (of(high) - of(low))
+}
+
+fn tokenizer_bytes(read: &[PiecesRead], pieces: usize) -> usize {
+    between(read, pieces, |r| r.tokenizer_bytes as f64).ceil() as usize
+}
+
+fn pieces_a_word(read: &[PiecesRead], pieces: usize) -> f64 {
+    between(read, pieces, |r| r.pieces_a_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Init, student};
+    use attar_text::labeled::LabelSet;
+
+    fn teacher() -> EncoderConfig {
+        EncoderConfig { layers: 6, hidden: 384, heads: 12, feed_forward: 1536, ..EncoderConfig::bert_base() }
+    }
+
+    /// A text that 30,000 pieces read a fifth better than 2,000.
+    fn read() -> Vec<PiecesRead> {
+        [(500, 2.4), (2_000, 1.5), (4_000, 1.36), (8_000, 1.28), (16_000, 1.25), (30_000, 1.24)]
+            .map(|(pieces, pieces_a_word)| PiecesRead { pieces, pieces_a_word, tokenizer_bytes: 900 + 33 * pieces })
+            .into()
+    }
+
+    fn chosen(spec: &StudentSpec, fixed: [bool; 2], bytes: usize) -> Result<WithinBytes, TooFewBytes> {
+        let target = Target::Classes(LabelSet { names: (0..7).map(|i| format!("class {i}")).collect() });
+        let facts = Facts { rows: 448, dev_rows: 50, tokens: 12.0, classes: true };
+        let teacher = teacher();
+        let wanted = OwnPieces { student: spec, teacher: &teacher, target: &target, positions: 64, facts, fixed };
+        own_pieces_within(&wanted, &read(), bytes)
+    }
+
+    fn widths(within: &WithinBytes) -> (usize, usize, Option<usize>) {
+        let StudentSpec::Teacher { hidden, heads, embedding_width, .. } = within.student else { panic!("cut out") };
+        (hidden.unwrap(), heads.unwrap(), embedding_width)
+    }
+
+    #[test]
+    fn the_widest_states_with_enough_pieces_are_chosen() {
+        let spec = student(&teacher(), Init::Pruned);
+        // Room for all.
+        let roomy = chosen(&spec, [false; 2], 50_000_000).unwrap();
+        assert_eq!((widths(&roomy), roomy.pieces), ((384, 12, None), 30_000));
+        // Enough pieces are 8,000, the first within a twentieth of the best.
+        for bytes in [7_000_000, 5_000_000, 4_000_000] {
+            let within = chosen(&spec, [false; 2], bytes).unwrap();
+            assert!(within.bytes <= bytes && within.pieces >= 8_000, "{within:?}");
+            assert!(within.bytes > bytes - 2_000, "room for another piece is left: {within:?}");
+            assert!(within.reason.contains(&within.pieces.to_string()), "{}", within.reason);
+        }
+        // Where embeddings as wide as the states have no room, factorized ones have.
+        let tight = chosen(&spec, [false; 2], 4_000_000).unwrap();
+        let (hidden, _, embedding) = widths(&tight);
+        assert_eq!(hidden, 384);
+        assert!(embedding.is_some_and(|width| width < 384) && tight.reason.contains("as wide as the states"));
+        // Narrower states once they have not either.
+        let (hidden, heads, _) = widths(&chosen(&spec, [false; 2], 2_000_000).unwrap());
+        assert!(hidden < 384 && hidden == 32 * heads, "{hidden}, {heads}");
+    }
+
+    #[test]
+    fn what_is_given_stays() {
+        let spec = student(&teacher(), Init::Pruned).with_widths(192, 6, None);
+        let within = chosen(&spec, [true, false], 4_000_000).unwrap();
+        assert_eq!(widths(&within).0, 192);
+        let spec = student(&teacher(), Init::Pruned).with_widths(384, 12, Some(40));
+        let within = chosen(&spec, [false, true], 3_000_000).unwrap();
+        assert_eq!(widths(&within).2, Some(40));
+    }
+
+    #[test]
+    fn a_size_without_room_names_the_smallest_shape() {
+        let spec = student(&teacher(), Init::Pruned);
+        let refused = chosen(&spec, [false; 2], 200_000).unwrap_err();
+        assert_eq!((refused.pieces, refused.hidden), (2_000, 96));
+        let within = chosen(&spec, [false; 2], refused.needed).unwrap();
+        assert_eq!((within.pieces, widths(&within).0), (2_000, 96));
+        assert!(chosen(&spec, [false; 2], refused.needed - 1).is_err());
+        assert!(refused.to_string().contains("2000 word pieces"), "{refused}");
+    }
+
+    #[test]
+    fn few_pieces_are_smallest_without_a_map() {
+        let spec = student(&teacher(), Init::Pruned);
+        let few = [PiecesRead { pieces: 30, pieces_a_word: 5.0, tokenizer_bytes: 3_000 }];
+        let teacher = teacher();
+        let facts = Facts { rows: 10, dev_rows: 5, tokens: 12.0, classes: false };
+        let target = Target::Regression { low: 0.0, high: 1.0 };
+        let wanted = OwnPieces {
+            student: &spec,
+            teacher: &teacher,
+            target: &target,
+            positions: 16,
+            facts,
+            fixed: [true, false],
+        };
+        let refused = own_pieces_within(&wanted, &few, 1_000).unwrap_err();
+        assert_eq!((refused.hidden, refused.embedding), (384, 384));
+        assert_eq!(widths(&own_pieces_within(&wanted, &few, refused.needed).unwrap()).2, None);
+    }
+}
