@@ -28,6 +28,7 @@ fn every_recipe_is_read_and_its_numbers_are_in_range() {
         "extreme-192",
         "extreme-48",
         "extreme-96",
+        "factorized",
         "gradual-4x312",
         "minilm-l3",
         "mixed-12x256",
