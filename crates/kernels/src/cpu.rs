@@ -42,6 +42,9 @@ pub enum Level {
     /// With the integer dot product of ARMv8.2.
     #[cfg(target_arch = "aarch64")]
     NeonDot,
+    /// With the product of matrices of bytes of ARMv8.6 (`i8mm`).
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm,
     /// WebAssembly's fixed-width SIMD: 4 lanes. Chosen when the module is compiled, as a module with it
     /// does not load where it is missing.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -95,6 +98,8 @@ impl Cpu {
             Level::Neon => "neon",
             #[cfg(target_arch = "aarch64")]
             Level::NeonDot => "neon-dot",
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonI8mm => "neon-i8mm",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Level::Simd128 => "simd128",
         }
@@ -122,6 +127,8 @@ impl Cpu {
             Level::Neon => unsafe { crate::isa::neon::enter(kernel) },
             #[cfg(target_arch = "aarch64")]
             Level::NeonDot => unsafe { crate::isa::neon::enter_dot(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonI8mm => unsafe { crate::isa::neon::enter_matrices(kernel) },
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Level::Simd128 => kernel.run(crate::isa::simd128::Simd128),
         }
@@ -167,9 +174,13 @@ fn vectors() -> [(Level, bool); 4] {
 }
 
 #[cfg(all(target_arch = "aarch64", not(miri)))]
-fn vectors() -> [(Level, bool); 2] {
+fn vectors() -> [(Level, bool); 3] {
     let has_neon = std::arch::is_aarch64_feature_detected!("neon");
-    [(Level::Neon, has_neon), (Level::NeonDot, has_neon && std::arch::is_aarch64_feature_detected!("dotprod"))]
+    [
+        (Level::Neon, has_neon),
+        (Level::NeonDot, has_neon && std::arch::is_aarch64_feature_detected!("dotprod")),
+        (Level::NeonI8mm, has_neon && std::arch::is_aarch64_feature_detected!("i8mm")),
+    ]
 }
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

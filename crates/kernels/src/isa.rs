@@ -18,27 +18,36 @@ pub(crate) mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod simd128;
 
-/// An instruction set: vectors of [`LANES`](Isa::LANES) 32-bit floats, and an integer dot product.
+/// An instruction set: vectors of [`LANES`](Isa::LANES) 32-bit floats, and an integer product.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Lanes of a vector.
     const LANES: usize;
     /// Vector registers: they limit the size of a tile of sums.
     const REGISTERS: usize;
+    /// Rows of a tile of sums and its width in vectors: as many as fit into registers beside the factors.
+    const TILE: (usize, usize) = if Self::REGISTERS >= 32 { (8, 3) } else { (6, 2) };
+    /// The same for sums of integers.
+    const INTEGER_TILE: (usize, usize) = Self::TILE;
     /// Bytes in which a quantized number is stored: 1 where an instruction multiplies bytes and sums exactly, else 2, so that
     /// nothing has to be widened between two products.
     const INTEGER_BYTES: usize;
-    /// Inputs that are multiplied at a time: as many as fill the 32 bits of a lane.
-    const GROUP: usize = 4 / Self::INTEGER_BYTES;
+    /// Bytes of a group of consecutive inputs, which are multiplied at a time: the 32 bits of a lane, or more where an
+    /// instruction multiplies small matrices.
+    const GROUP_BYTES: usize = 4;
+    /// Inputs of a group.
+    const GROUP: usize = Self::GROUP_BYTES / Self::INTEGER_BYTES;
+    /// Rows of inputs that are multiplied at a time: 2 where an instruction multiplies small matrices.
+    const ROWS: usize = 1;
 
     /// 32-bit floats.
     type F: Copy;
     /// 32-bit integers, as many.
     type I: Copy;
-    /// Running sums of the products of integers, one for each lane.
+    /// Running sums of the products of integers, one for each lane and each of [`ROWS`](Isa::ROWS) rows.
     type Sum: Copy;
-    /// The signed weights of a group of consecutive inputs for each lane.
+    /// The signed weights of a group of inputs for each lane.
     type Weights: Copy;
-    /// The unsigned numbers of a group of consecutive inputs, the same for each lane.
+    /// The unsigned numbers of a group of inputs of each row, the same for each lane.
     type Inputs: Copy;
 
     /// Prefetches the memory at an address, which need not be valid. A no-op on a set without such an instruction.
@@ -178,15 +187,16 @@ pub(crate) trait Isa: Copy + Send + Sync + 'static {
         self.zero_sum()
     }
     /// # Safety
-    /// `4 LANES` bytes can be read.
+    /// [`GROUP_BYTES`](Isa::GROUP_BYTES)` · LANES` bytes can be read.
     unsafe fn load_weights(self, from: *const i8) -> Self::Weights;
+    /// The group at `row` and, where [`ROWS`](Isa::ROWS) is 2, the one at `next`.
     /// # Safety
-    /// 4 bytes can be read.
-    unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs;
-    /// Adds the products of a group to the sum of each lane, exactly, if it began as [`start_sum`](Isa::start_sum).
+    /// [`GROUP_BYTES`](Isa::GROUP_BYTES) bytes can be read of each.
+    unsafe fn load_inputs(self, row: *const u8, next: *const u8) -> Self::Inputs;
+    /// Adds the products of a group to the sums of each lane, exactly, if they began as [`start_sum`](Isa::start_sum).
     fn dot(self, sum: Self::Sum, inputs: Self::Inputs, weights: Self::Weights) -> Self::Sum;
-    /// The sums as floats.
-    fn sum_to_floats(self, sum: Self::Sum) -> Self::F;
+    /// The sums of row `row < ROWS` as floats.
+    fn sum_to_floats(self, sum: Self::Sum, row: usize) -> Self::F;
 
     /// Writes `to[c · to_stride + r] = from[r · from_stride + c]` for `r < rows`, `c < columns`, and zeros for
     /// `rows ≤ r < LANES`.

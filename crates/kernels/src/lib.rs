@@ -32,9 +32,9 @@
 //!
 //! # How a kernel is written
 //! Once: as a function over the private trait `Isa`, whose implementations are AVX2, AVX-512 (both with and without
-//! VNNI), NEON (with and without dot product), WebAssembly's SIMD and plain loops. `Cpu::run` enters a function that is
-//! compiled for the set, and all below is inlined into it. `std::simd` is not stable and has neither int8 dot
-//! products nor partial loads; crates of portable vectors lack the same.
+//! VNNI), NEON (with products of matrices of bytes, with their dot product, with neither), WebAssembly's SIMD and plain
+//! loops. `Cpu::run` enters a function that is compiled for the set, and all below is inlined into it. `std::simd` is
+//! not stable and has neither int8 dot products nor partial loads; crates of portable vectors lack the same.
 //!
 //! The pitfalls:
 //! - What is not inlined is compiled without the instruction set, and slow: no closures in inner loops, `Function`

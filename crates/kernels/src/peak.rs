@@ -103,9 +103,9 @@ impl Kernel for Dots {
     fn run<I: Isa>(self, isa: I) -> f64 {
         // A tile of six rows and two vectors, as of a product, whose inputs change: the compiler would see through
         // sums of equal products.
-        let inputs: [u8; 240] = black_box(std::array::from_fn(|i| i as u8));
+        let inputs: [u8; 480] = black_box(std::array::from_fn(|i| i as u8));
         let bytes: [i8; 2 * 64] = black_box(std::array::from_fn(|i| i as i8));
-        // SAFETY: bytes for the widest vector are there, twice.
+        // SAFETY: bytes for the widest weights are there, twice.
         let mut weights = [unsafe { isa.load_weights(bytes.as_ptr()) }; 2];
         for (weights, bytes) in weights.iter_mut().zip(bytes.chunks_exact(64)) {
             // SAFETY: as above.
@@ -113,19 +113,19 @@ impl Kernel for Dots {
         }
         let mut sums = [[isa.zero_sum(); 2]; CHAINS / 2];
         for repeat in 0..self.0 {
-            let inputs = &inputs[repeat * 24 % 240..][..24];
-            for (sums, inputs) in sums.iter_mut().zip(inputs.chunks_exact(4)) {
-                // SAFETY: the bytes of a group are there.
-                let inputs = unsafe { isa.splat_inputs(inputs.as_ptr()) };
+            let inputs = &inputs[repeat * 48 % 480..][..48];
+            for (sums, inputs) in sums.iter_mut().zip(inputs.chunks_exact(8)) {
+                // SAFETY: the bytes of the longest group are there.
+                let inputs = unsafe { isa.load_inputs(inputs.as_ptr(), inputs.as_ptr()) };
                 for (sum, &weights) in sums.iter_mut().zip(&weights) {
                     *sum = isa.dot(*sum, inputs, weights);
                 }
             }
         }
         for sum in sums.as_flattened() {
-            black_box(isa.sum(isa.sum_to_floats(*sum)));
+            black_box(isa.sum(isa.sum_to_floats(*sum, I::ROWS - 1)));
         }
-        (self.0 * CHAINS * I::LANES * I::GROUP * 2) as f64
+        (self.0 * CHAINS * I::LANES * I::GROUP * I::ROWS * 2) as f64
     }
 }
 
@@ -156,7 +156,10 @@ mod tests {
         for cpu in Cpu::all() {
             assert!(cpu.run(Fused(10)) >= 10.0 * 2.0 * 4.0 * CHAINS as f64, "{cpu}");
             let group = cpu.run(Dots(20)) / cpu.run(Fused(20));
-            assert!([2.0, 4.0].contains(&group), "{cpu}: two or four products where floats have one, not {group}");
+            assert!(
+                [2.0, 4.0, 16.0].contains(&group),
+                "{cpu}: two or four products where floats have one, twice four of two rows, not {group}"
+            );
             assert_eq!(cpu.run(Sum(&[0.5; 1024])), 512.0, "{cpu}");
         }
     }

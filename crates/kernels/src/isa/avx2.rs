@@ -270,8 +270,8 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn splat_inputs(self, from: *const u8) -> __m256i {
-        let four = unsafe { from.cast::<i32>().read_unaligned() };
+    unsafe fn load_inputs(self, row: *const u8, _next: *const u8) -> __m256i {
+        let four = unsafe { row.cast::<i32>().read_unaligned() };
         unsafe { _mm256_set1_epi32(four) }
     }
 
@@ -285,7 +285,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn sum_to_floats(self, sum: __m256i) -> __m256 {
+    fn sum_to_floats(self, sum: __m256i, _row: usize) -> __m256 {
         unsafe { _mm256_cvtepi32_ps(sum) }
     }
 

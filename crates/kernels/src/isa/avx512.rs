@@ -236,8 +236,8 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn splat_inputs(self, from: *const u8) -> __m512i {
-        let four = unsafe { from.cast::<i32>().read_unaligned() };
+    unsafe fn load_inputs(self, row: *const u8, _next: *const u8) -> __m512i {
+        let four = unsafe { row.cast::<i32>().read_unaligned() };
         unsafe { _mm512_set1_epi32(four) }
     }
 
@@ -251,7 +251,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn sum_to_floats(self, sum: __m512i) -> __m512 {
+    fn sum_to_floats(self, sum: __m512i, _row: usize) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(sum) }
     }
 

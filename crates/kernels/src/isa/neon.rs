@@ -1,64 +1,55 @@
-//! Advanced SIMD of 64-bit ARM: 4 lanes, 32 registers; with the dot product of ARMv8.2, 16 products of bytes an
-//! instruction.
+//! Advanced SIMD of 64-bit ARM: 4 lanes, 32 registers; integers are multiplied as a [`Product`] says.
+
+mod product;
 
 use std::arch::aarch64::*;
-use std::arch::asm;
+use std::marker::PhantomData;
 
+use self::product::{Dots, Matrices, Product, Words};
 use super::Isa;
 use crate::cpu::Kernel;
 
-/// Advanced SIMD, and the integer dot product if `DOT`. Made only by the `enter` functions.
+/// Advanced SIMD, and the instructions of a product. Made only by the `enter` functions.
 #[derive(Clone, Copy)]
-pub(crate) struct Neon<const DOT: bool>(());
+pub(crate) struct Neon<P>(PhantomData<P>);
 
 /// # Safety
 /// The processor has Advanced SIMD.
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Neon::<false>(()))
+    kernel.run(Neon::<Words>(PhantomData))
 }
 
 /// # Safety
 /// As [`enter`], and the integer dot product.
 #[target_feature(enable = "neon,dotprod")]
 pub(crate) unsafe fn enter_dot<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Neon::<true>(()))
+    kernel.run(Neon::<Dots>(PhantomData))
 }
 
-/// Adds to each lane of `sum` four products of signed bytes.
-///
 /// # Safety
-/// The processor has the integer dot product.
-#[inline(always)]
-unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    // The intrinsic `vdotq_s32` is not stable yet.
-    // SAFETY: the caller's promise; only registers are touched.
-    unsafe {
-        asm!(
-            ".arch_extension dotprod",
-            "sdot {sum:v}.4s, {a:v}.16b, {b:v}.16b",
-            sum = inout(vreg) sum,
-            a = in(vreg) a,
-            b = in(vreg) b,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    sum
+/// As [`enter`], and the product of matrices of bytes.
+#[target_feature(enable = "neon,i8mm")]
+pub(crate) unsafe fn enter_matrices<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Neon::<Matrices>(PhantomData))
 }
 
-// SAFETY of every block below: the token exists only inside `enter` and `enter_dot`, so the processor has the
+// SAFETY of every block below: the token exists only inside the `enter` functions, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-impl<const DOT: bool> Isa for Neon<DOT> {
+impl<P: Product> Isa for Neon<P> {
     const LANES: usize = 4;
     const REGISTERS: usize = 32;
-    const INTEGER_BYTES: usize = if DOT { 1 } else { 2 };
+    const INTEGER_TILE: (usize, usize) = P::TILE;
+    const INTEGER_BYTES: usize = P::INTEGER_BYTES;
+    const GROUP_BYTES: usize = P::GROUP_BYTES;
+    const ROWS: usize = P::ROWS;
 
     type F = float32x4_t;
     type I = int32x4_t;
-    type Sum = int32x4_t;
-    type Weights = int8x16_t;
-    type Inputs = uint8x16_t;
+    type Sum = P::Sum;
+    type Weights = P::Weights;
+    type Inputs = P::Inputs;
 
     #[inline(always)]
     fn zero(self) -> float32x4_t {
@@ -198,7 +189,7 @@ impl<const DOT: bool> Isa for Neon<DOT> {
     unsafe fn store_integers(self, to: *mut u8, x: int32x4_t) {
         unsafe {
             let words = vmovn_u32(vreinterpretq_u32_s32(x));
-            if DOT {
+            if P::INTEGER_BYTES == 1 {
                 let bytes = vmovn_u16(vcombine_u16(words, words));
                 to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)));
             } else {
@@ -209,41 +200,32 @@ impl<const DOT: bool> Isa for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn zero_sum(self) -> int32x4_t {
-        unsafe { vdupq_n_s32(0) }
+    fn zero_sum(self) -> P::Sum {
+        unsafe { P::zero_sum() }
     }
 
     #[inline(always)]
-    unsafe fn start_sum(self, totals: *const i32) -> int32x4_t {
-        // The instruction takes signed bytes alone: it gets the inputs less 128, which the total makes up for.
-        if DOT { unsafe { vshlq_n_s32::<7>(vld1q_s32(totals)) } } else { self.zero_sum() }
+    unsafe fn start_sum(self, totals: *const i32) -> P::Sum {
+        unsafe { P::start_sum(totals) }
     }
 
     #[inline(always)]
-    unsafe fn load_weights(self, from: *const i8) -> int8x16_t {
-        unsafe { vld1q_s8(from) }
+    unsafe fn load_weights(self, from: *const i8) -> P::Weights {
+        unsafe { P::load_weights(from) }
     }
 
     #[inline(always)]
-    unsafe fn splat_inputs(self, from: *const u8) -> uint8x16_t {
-        let four = unsafe { from.cast::<u32>().read_unaligned() };
-        unsafe { vreinterpretq_u8_u32(vdupq_n_u32(four)) }
+    unsafe fn load_inputs(self, row: *const u8, next: *const u8) -> P::Inputs {
+        unsafe { P::load_inputs(row, next) }
     }
 
     #[inline(always)]
-    fn dot(self, sum: int32x4_t, inputs: uint8x16_t, weights: int8x16_t) -> int32x4_t {
-        if DOT {
-            return unsafe { sdot(sum, vreinterpretq_s8_u8(veorq_u8(inputs, vdupq_n_u8(128))), weights) };
-        }
-        // A product of an unsigned and a signed byte fits into 16 bits; pairs of them are added into 32.
-        unsafe {
-            let (inputs, weights) = (vreinterpretq_s16_u8(inputs), vreinterpretq_s16_s8(weights));
-            vpadalq_s16(sum, vmulq_s16(inputs, weights))
-        }
+    fn dot(self, sum: P::Sum, inputs: P::Inputs, weights: P::Weights) -> P::Sum {
+        unsafe { P::dot(sum, inputs, weights) }
     }
 
     #[inline(always)]
-    fn sum_to_floats(self, sum: int32x4_t) -> float32x4_t {
-        unsafe { vcvtq_f32_s32(sum) }
+    fn sum_to_floats(self, sum: P::Sum, row: usize) -> float32x4_t {
+        unsafe { vcvtq_f32_s32(P::sum_of_row(sum, row)) }
     }
 }

@@ -155,9 +155,9 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn splat_inputs(self, from: *const u8) -> Self::Inputs {
+    unsafe fn load_inputs(self, row: *const u8, _next: *const u8) -> Self::Inputs {
         // SAFETY: the caller's promise.
-        unsafe { from.cast::<[u8; 4]>().read_unaligned() }
+        unsafe { row.cast::<[u8; 4]>().read_unaligned() }
     }
 
     #[inline(always)]
@@ -169,7 +169,7 @@ impl Isa for Scalar {
     }
 
     #[inline(always)]
-    fn sum_to_floats(self, sum: Self::Sum) -> Self::F {
+    fn sum_to_floats(self, sum: Self::Sum, _row: usize) -> Self::F {
         sum.map(|sum| sum as f32)
     }
 }

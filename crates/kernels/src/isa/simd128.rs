@@ -173,8 +173,8 @@ impl Isa for Simd128 {
     }
 
     #[inline(always)]
-    unsafe fn splat_inputs(self, from: *const u8) -> v128 {
-        unsafe { v128_load32_splat(from.cast()) }
+    unsafe fn load_inputs(self, row: *const u8, _next: *const u8) -> v128 {
+        unsafe { v128_load32_splat(row.cast()) }
     }
 
     #[inline(always)]
@@ -183,7 +183,7 @@ impl Isa for Simd128 {
     }
 
     #[inline(always)]
-    fn sum_to_floats(self, sum: v128) -> v128 {
+    fn sum_to_floats(self, sum: v128, _row: usize) -> v128 {
         f32x4_convert_i32x4(sum)
     }
 }

@@ -53,7 +53,7 @@ impl PackedMatrix {
         mut panels: Buffer<f32>,
     ) -> Self {
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
-        let shape = Shape::of(cpu);
+        let shape = Shape::of::<FloatProduct>(cpu);
         let padded = outputs.next_multiple_of(shape.lanes);
         let mut padded_bias = Buffer::zeros(padded);
         padded_bias[..bias.len()].copy_from_slice(bias);
@@ -153,6 +153,16 @@ struct FloatProduct {
 
 impl TileProduct for FloatProduct {
     const BYTES: usize = size_of::<f32>();
+
+    #[inline(always)]
+    fn tile_shape<I: Isa>() -> (usize, usize) {
+        I::TILE
+    }
+
+    #[inline(always)]
+    fn rows_at_once<I: Isa>() -> usize {
+        1
+    }
 
     fn weights(self) -> *const u8 {
         self.panels.cast()

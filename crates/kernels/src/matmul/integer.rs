@@ -5,7 +5,7 @@
 //! `Σ x w ≈ scale_x scale_w Σ q_x q_w + offset_x scale_w Σ q_w`, whose last factor is known when packing.
 
 use super::epilogue::Epilogue;
-use super::quantized_rows::{IntegerBytes, LANE_BYTES, QuantizedRows};
+use super::quantized_rows::{IntegerShape, QuantizedRows};
 use super::tile::{Prefetcher, Shape, TileProduct, multiply};
 use crate::buffer::{Buffer, RowsMut};
 use crate::cpu::Cpu;
@@ -18,9 +18,8 @@ pub struct PackedInt8 {
     shape: Shape,
     inputs: usize,
     outputs: usize,
-    /// Inputs that are multiplied at a time.
-    group: usize,
-    /// Panel after panel; in a panel, for each group of inputs, all columns with four bytes each.
+    integers: IntegerShape,
+    /// Panel after panel; in a panel, for each group of inputs, all columns with the bytes of a group each.
     panels: Buffer<i8>,
     bias: Buffer<f32>,
     /// Scale of each column.
@@ -46,16 +45,16 @@ impl PackedInt8 {
         assert_eq!(scales.len(), outputs, "a scale for each output");
         assert!(bias.is_empty() || bias.len() == outputs, "a bias of [{outputs}], got {}", bias.len());
         assert!(inputs <= Self::MAX_INPUTS, "sums of {inputs} products of bytes may overflow 32 bits");
-        let (shape, width) = (Shape::of(cpu), cpu.run(IntegerBytes));
-        let group = LANE_BYTES / width;
+        let (shape, integers) = (Shape::of::<Int8Product>(cpu), IntegerShape::of(cpu));
+        let (IntegerShape { bytes: width, group, .. }, group_bytes) = (integers, integers.group_bytes());
         let (depth, padded) = (inputs.div_ceil(group), outputs.next_multiple_of(shape.lanes));
         let mut packed = PackedInt8 {
             cpu,
             shape,
             inputs,
             outputs,
-            group,
-            panels: Buffer::zeros(padded * depth * LANE_BYTES),
+            integers,
+            panels: Buffer::zeros(padded * depth * group_bytes),
             bias: Buffer::zeros(padded),
             scales: Buffer::zeros(padded),
             totals: Buffer::zeros(padded),
@@ -70,7 +69,7 @@ impl PackedInt8 {
                 let row = &weight[output * inputs..][..inputs];
                 for (input, &w) in row.iter().enumerate() {
                     let lane = (input / group) * columns + output - first;
-                    let at = offset + lane * LANE_BYTES + input % group * width;
+                    let at = offset + lane * group_bytes + input % group * width;
                     // The low byte first; a second one repeats the sign.
                     packed.panels[at] = w;
                     packed.panels[at + 1..at + width].fill(w >> 7);
@@ -79,7 +78,7 @@ impl PackedInt8 {
                 packed.totals[output] = sum;
                 packed.sums[output] = scales[output] * sum as f32;
             }
-            offset += depth * columns * LANE_BYTES;
+            offset += depth * columns * group_bytes;
         }
         packed
     }
@@ -117,8 +116,8 @@ impl PackedInt8 {
         assert_eq!(input.columns, self.inputs, "columns of the input");
         assert_eq!(output.columns, self.outputs, "columns of the output");
         assert_eq!(input.scales.len(), output.rows, "as many rows out as in");
-        assert_eq!(input.group, self.group, "inputs quantized for this instruction set");
-        let depth = self.inputs.div_ceil(self.group);
+        assert_eq!(input.group, self.integers.group, "inputs quantized for this instruction set");
+        let depth = self.inputs.div_ceil(self.integers.group);
         let product = Int8Product {
             input: input.bytes.as_ptr(),
             stride: input.stride,
@@ -131,7 +130,10 @@ impl PackedInt8 {
             column_sums: self.sums.as_ptr(),
         };
         // SAFETY: rows, panels, scales and bias are of the sizes just compared.
-        unsafe { multiply(self.cpu, self.shape, product, depth * LANE_BYTES, &self.bias, output, epilogue) };
+        unsafe {
+            let depth = depth * self.integers.group_bytes();
+            multiply(self.cpu, self.shape, product, depth, &self.bias, output, epilogue);
+        }
     }
 }
 
@@ -150,6 +152,16 @@ struct Int8Product {
 
 impl TileProduct for Int8Product {
     const BYTES: usize = 1;
+
+    #[inline(always)]
+    fn tile_shape<I: Isa>() -> (usize, usize) {
+        I::INTEGER_TILE
+    }
+
+    #[inline(always)]
+    fn rows_at_once<I: Isa>() -> usize {
+        I::ROWS
+    }
 
     fn weights(self) -> *const u8 {
         self.panels.cast()
@@ -175,6 +187,7 @@ impl TileProduct for Int8Product {
             // SAFETY: totals cover whole panels.
             *start = unsafe { isa.start_sum(self.column_totals.add(column + v * I::LANES)) };
         }
+        // As many of them are used as there are products of `ROWS` rows.
         let mut sums = [start; M];
         for _ in 0..self.depth {
             prefetcher.prefetch_next(isa);
@@ -182,17 +195,19 @@ impl TileProduct for Int8Product {
             let mut w = [unsafe { isa.load_weights(weights) }; V];
             for (v, w) in w.iter_mut().enumerate() {
                 // SAFETY: inside the panel.
-                *w = unsafe { isa.load_weights(weights.add(v * LANE_BYTES * I::LANES)) };
+                *w = unsafe { isa.load_weights(weights.add(v * I::GROUP_BYTES * I::LANES)) };
             }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: inside the row.
-                let x = unsafe { isa.splat_inputs(inputs.add(r * self.stride)) };
+            for (p, sums) in sums.iter_mut().enumerate().take(M.div_ceil(I::ROWS)) {
+                // The last of an odd number of rows is multiplied beside itself.
+                let (r, next) = (p * I::ROWS, (p * I::ROWS + I::ROWS - 1).min(M - 1));
+                // SAFETY: inside the rows.
+                let x = unsafe { isa.load_inputs(inputs.add(r * self.stride), inputs.add(next * self.stride)) };
                 for (sum, &w) in sums.iter_mut().zip(&w) {
                     *sum = isa.dot(*sum, x, w);
                 }
             }
             // SAFETY: at most one past the end.
-            (weights, inputs) = unsafe { (weights.add(V * LANE_BYTES * I::LANES), inputs.add(LANE_BYTES)) };
+            (weights, inputs) = unsafe { (weights.add(V * I::GROUP_BYTES * I::LANES), inputs.add(I::GROUP_BYTES)) };
         }
         let mut out = [[isa.zero(); V]; M];
         for v in 0..V {
@@ -204,7 +219,8 @@ impl TileProduct for Int8Product {
             for r in 0..M {
                 // SAFETY: each row has a scale and an offset.
                 let (row_scale, offset) = unsafe { (*self.scales.add(row + r), *self.offsets.add(row + r)) };
-                let product = isa.mul(isa.mul(isa.sum_to_floats(sums[r][v]), isa.splat(row_scale)), scale);
+                let sums = isa.sum_to_floats(sums[r / I::ROWS][v], r % I::ROWS);
+                let product = isa.mul(isa.mul(sums, isa.splat(row_scale)), scale);
                 out[r][v] = isa.fma(sum, isa.splat(offset), product);
             }
         }

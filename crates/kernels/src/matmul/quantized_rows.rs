@@ -9,17 +9,31 @@ use crate::isa::Isa;
 /// A smaller range is treated as empty: its reciprocal may not be finite.
 const SMALLEST_RANGE: f32 = 1e-35;
 
-/// Bytes of the numbers of a group: the 32 bits of a lane.
-pub(super) const LANE_BYTES: usize = 4;
+/// How an instruction set multiplies integers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IntegerShape {
+    /// Bytes in which a quantized number is stored.
+    pub(super) bytes: usize,
+    /// Inputs that are multiplied at a time.
+    pub(super) group: usize,
+}
 
-/// Bytes in which an instruction set stores a quantized number.
-pub(super) struct IntegerBytes;
+impl IntegerShape {
+    pub(super) fn of(cpu: Cpu) -> IntegerShape {
+        struct ShapeOf;
+        impl Kernel for ShapeOf {
+            type Output = IntegerShape;
+            #[inline(always)]
+            fn run<I: Isa>(self, _: I) -> IntegerShape {
+                IntegerShape { bytes: I::INTEGER_BYTES, group: I::GROUP }
+            }
+        }
+        cpu.run(ShapeOf)
+    }
 
-impl Kernel for IntegerBytes {
-    type Output = usize;
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) -> usize {
-        I::INTEGER_BYTES
+    /// Bytes of the numbers of a group.
+    pub(super) fn group_bytes(self) -> usize {
+        self.group * self.bytes
     }
 }
 
@@ -43,7 +57,7 @@ pub struct QuantizedRows<'a> {
 impl<'a> QuantizedRows<'a> {
     /// Bytes between the starts of rows of `columns` columns: whole cache lines.
     pub fn stride(cpu: Cpu, columns: usize) -> usize {
-        (columns * cpu.run(IntegerBytes)).next_multiple_of(64)
+        (columns * IntegerShape::of(cpu).bytes).next_multiple_of(64)
     }
 
     /// Rows quantized on this instruction set, [`stride`](Self::stride) apart, with scale and offset of each.
@@ -52,7 +66,7 @@ impl<'a> QuantizedRows<'a> {
     /// If the lengths do not match.
     #[track_caller]
     pub fn new(cpu: Cpu, bytes: &'a [u8], columns: usize, scales: &'a [f32], offsets: &'a [f32]) -> Self {
-        let (stride, group) = (Self::stride(cpu, columns), LANE_BYTES / cpu.run(IntegerBytes));
+        let (stride, group) = (Self::stride(cpu, columns), IntegerShape::of(cpu).group);
         assert_eq!(scales.len(), offsets.len(), "an offset for each scale");
         assert!(bytes.len() >= scales.len() * stride, "{} rows of {stride} bytes", scales.len());
         QuantizedRows { bytes, columns, stride, group, scales, offsets }

@@ -1,5 +1,8 @@
 //! The tile that both products share: how rows and columns are split, and the epilogue of finished sums.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 use super::epilogue::Epilogue;
 use crate::buffer::RowsMut;
 use crate::cpu::{Cpu, Kernel};
@@ -7,12 +10,7 @@ use crate::isa::Isa;
 use crate::math;
 
 /// Rows of the tallest tile.
-pub(super) const MAX_ROWS: usize = 8;
-
-/// Rows of a tile, and its width in vectors: as many sums as fit into registers beside the factors.
-pub(super) const fn shape<I: Isa>() -> (usize, usize) {
-    if I::REGISTERS >= 32 { (MAX_ROWS, 3) } else { (6, 2) }
-}
+const MAX_ROWS: usize = 8;
 
 /// A matrix product that can compute one tile of sums.
 pub(super) trait TileProduct: Copy {
@@ -21,6 +19,12 @@ pub(super) trait TileProduct: Copy {
 
     /// Bytes of a packed element, the unit in which positions of panels are counted.
     const BYTES: usize;
+
+    /// Rows of a tile, and its width in vectors.
+    fn tile_shape<I: Isa>() -> (usize, usize);
+
+    /// Rows that are multiplied at a time: tiles have a multiple of them, but for the last.
+    fn rows_at_once<I: Isa>() -> usize;
 
     /// Steps in which the sums of a tile are computed.
     fn steps(self) -> usize;
@@ -66,26 +70,27 @@ pub(super) struct Destination {
     epilogue: Epilogue,
 }
 
-/// Lanes, rows of a tile and vectors of a panel on one instruction set.
+/// Lanes, rows of a tile, rows at a time and vectors of a panel of a product on one instruction set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) lanes: usize,
-    pub(super) rows: usize,
+    rows: usize,
+    rows_at_once: usize,
     pub(super) vectors: usize,
 }
 
 impl Shape {
-    pub(super) fn of(cpu: Cpu) -> Shape {
-        struct ShapeOf;
-        impl Kernel for ShapeOf {
+    pub(super) fn of<P: TileProduct>(cpu: Cpu) -> Shape {
+        struct ShapeOf<P>(PhantomData<P>);
+        impl<P: TileProduct> Kernel for ShapeOf<P> {
             type Output = Shape;
             #[inline(always)]
             fn run<I: Isa>(self, _: I) -> Shape {
-                let (rows, vectors) = shape::<I>();
-                Shape { lanes: I::LANES, rows, vectors }
+                let (rows, vectors) = P::tile_shape::<I>();
+                Shape { lanes: I::LANES, rows, rows_at_once: P::rows_at_once::<I>(), vectors }
             }
         }
-        cpu.run(ShapeOf)
+        cpu.run(ShapeOf(PhantomData::<P>))
     }
 
     /// Panels of `columns` columns: first column, and vectors.
@@ -111,22 +116,18 @@ pub(super) unsafe fn multiply<P: TileProduct>(
 ) {
     let RowsMut { data, rows, columns, stride } = output;
     let destination = Destination { to: data.as_mut_ptr(), stride, columns, bias: bias.as_ptr(), epilogue };
-    // Tiles as even as possible: a last tile of one row would wait for its own sums.
-    let tiles = rows.div_ceil(shape.rows).max(1);
-    let (low, higher) = (rows / tiles, rows % tiles);
-    let strips = [(0..higher, low + 1, 0), (higher..tiles, low, higher)];
+    let (tiles, strips) = strips(rows, shape.rows, shape.rows_at_once);
     let mut panel = 0;
     for (column, vectors) in shape.panels(columns) {
         let next = panel + vectors * depth * shape.lanes;
         // Prefetch the next panel, a share of it in each step: weights that are not in a cache would make the first tile
         // of each panel wait. The last panel has no next one; prefetching beyond it costs nothing.
         let step = ((next - panel) * P::BYTES).div_ceil((tiles * product.steps()).max(1));
-        for (range, height, skipped) in strips.clone() {
+        for (range, height, row) in strips.clone() {
             if range.is_empty() || height == 0 {
                 continue;
             }
             let at = product.weights().wrapping_add(next * P::BYTES + range.start * product.steps() * step);
-            let row = skipped * (height + 1);
             let strip = Strip {
                 product,
                 destination,
@@ -141,6 +142,21 @@ pub(super) unsafe fn multiply<P: TileProduct>(
         }
         panel = next;
     }
+}
+
+/// The number of tiles, and those of each height: which they are, the height, the first row. They are `unit` rows high or a
+/// multiple, but for the last, and as even as possible: a last tile of one row would wait for its own sums.
+fn strips(rows: usize, highest: usize, unit: usize) -> (usize, [(Range<usize>, usize, usize); 3]) {
+    let units = rows.div_ceil(unit);
+    let tiles = units.div_ceil(highest / unit).max(1);
+    let (low, higher) = (units / tiles * unit, units % tiles);
+    // The last tile is a low one, and may miss some rows of its last unit.
+    let missing = units * unit - rows;
+    let cut = if missing > 0 { tiles - 1 } else { tiles };
+    let first = |tile: usize| tile * low + tile.min(higher) * unit;
+    let strips =
+        [(0..higher, low + unit, 0), (higher..cut, low, first(higher)), (cut..tiles, low - missing, first(cut))];
+    (tiles, strips)
 }
 
 /// Tiles of equal height, one below the other, of one panel.
@@ -192,7 +208,7 @@ impl<P: TileProduct, const M: usize, const V: usize> Kernel for SizedStrip<P, M,
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        let (rows, vectors) = shape::<I>();
+        let (rows, vectors) = P::tile_shape::<I>();
         if M > rows || V > vectors {
             // Never reached: keeps the compiler from generating tiles that this set has no registers for.
             return;
@@ -284,6 +300,35 @@ unsafe fn apply_to_tile<I: Isa, F: math::Function>(isa: I, to: *mut f32, stride:
                 }
             }
             c += I::LANES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strips_cover_all_rows_once_and_evenly() {
+        for (highest, unit) in [(6, 1), (8, 1), (6, 2), (8, 2)] {
+            for rows in 0..100 {
+                let (tiles, strips) = strips(rows, highest, unit);
+                assert_eq!(tiles, rows.div_ceil(highest).max(1), "as few tiles as possible");
+                let (mut tile, mut row, mut heights) = (0, 0, Vec::new());
+                for (range, height, first) in strips {
+                    if range.is_empty() {
+                        continue;
+                    }
+                    assert_eq!([range.start, first], [tile, row], "{rows} rows in units of {unit}");
+                    heights.extend(range.clone().map(|_| height));
+                    (tile, row) = (range.end, row + range.len() * height);
+                }
+                assert_eq!([tile, row], [tiles, rows], "{rows} rows in units of {unit}");
+                assert!(heights.iter().all(|&height| height <= highest));
+                assert!(heights.iter().rev().skip(1).all(|height| height.is_multiple_of(unit)));
+                let (least, most) = (heights.iter().min(), heights.iter().max());
+                assert!(most.zip(least).is_some_and(|(most, least)| most - least < 2 * unit), "{heights:?}");
+            }
         }
     }
 }
