@@ -41,18 +41,34 @@ pub struct Buffer<T> {
 
 impl<T: Number> Buffer<T> {
     /// A buffer of zeros.
+    ///
+    /// # Panics
+    /// If no memory can be so large.
+    #[track_caller]
     pub fn zeros(len: usize) -> Self {
-        let lines = vec![Line([0; 64]); (len * size_of::<T>()).div_ceil(64)];
-        Buffer { lines, len, numbers: PhantomData }
+        Buffer { lines: vec![Line([0; 64]); Self::lines(len)], len, numbers: PhantomData }
     }
 
     /// Grows the buffer to at least `len` elements, contents unspecified. Never shrinks it.
+    ///
+    /// # Panics
+    /// If no memory can be so large.
+    #[track_caller]
     pub fn reserve(&mut self, len: usize) {
-        let lines = (len * size_of::<T>()).div_ceil(64);
+        let lines = Self::lines(len);
         if lines > self.lines.len() {
             self.lines.resize(lines, Line([0; 64]));
         }
         self.len = self.len.max(len);
+    }
+
+    /// Cache lines of `len` elements.
+    #[track_caller]
+    fn lines(len: usize) -> usize {
+        // Unchecked, the product could wrap, and the buffer would claim more than it holds.
+        let bytes = len.checked_mul(size_of::<T>());
+        assert!(bytes.is_some(), "{len} elements of {} bytes are more than an address can name", size_of::<T>());
+        bytes.map_or(0, |bytes| bytes.div_ceil(64))
     }
 }
 
@@ -114,8 +130,12 @@ pub struct RowsMut<'a, T> {
 #[track_caller]
 fn check(len: usize, rows: usize, columns: usize, stride: usize) {
     assert!(columns <= stride, "rows of {columns} columns do not lie {stride} apart");
-    let needed = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
-    assert!(needed <= len, "{rows} rows of {columns} columns, {stride} apart, need {needed} numbers, got {len}");
+    // Kernels rely on this: a product that wraps must not pass for a small one.
+    let needed = rows.checked_sub(1).map_or(Some(0), |last| last.checked_mul(stride)?.checked_add(columns));
+    assert!(
+        needed.is_some_and(|needed| needed <= len),
+        "{rows} rows of {columns} columns, {stride} apart, do not fit into {len} numbers"
+    );
 }
 
 impl<'a, T> Rows<'a, T> {
@@ -135,7 +155,8 @@ impl<'a, T> Rows<'a, T> {
     /// If there are fewer columns.
     #[track_caller]
     pub fn columns(self, from: usize, count: usize) -> Self {
-        assert!(from + count <= self.columns, "columns {from}..{} of {}", from + count, self.columns);
+        let rest = self.columns.checked_sub(from);
+        assert!(rest.is_some_and(|rest| count <= rest), "{count} columns from {from} on, of {}", self.columns);
         let data = if self.rows == 0 { self.data } else { &self.data[from..] };
         Rows { data, columns: count, ..self }
     }
@@ -186,8 +207,22 @@ mod tests {
         let data = [0.0f32; 10];
         assert_eq!(Rows::new(&data, 3, 2, 4).columns(1, 1).row(2), [0.0]);
         Rows::new(&data[..0], 0, 5, 5);
-        for (rows, columns, stride) in [(3, 3, 4), (2, 5, 4), (2, 1, 10)] {
+        // The last two need 2^64 numbers and a few more on a machine of 64 bits.
+        let wrapping = [(usize::MAX / 4 + 2, 4, 4), (2, 3, usize::MAX)];
+        for (rows, columns, stride) in [(3, 3, 4), (2, 5, 4), (2, 1, 10)].into_iter().chain(wrapping) {
             assert!(std::panic::catch_unwind(|| Rows::new(&data, rows, columns, stride)).is_err());
+        }
+        for (from, count) in [(3, 0), (1, 2), (0, 3), (1, usize::MAX), (usize::MAX, 2)] {
+            assert!(std::panic::catch_unwind(|| Rows::new(&data, 3, 2, 4).columns(from, count)).is_err());
+        }
+    }
+
+    #[test]
+    #[cfg(panic = "unwind")]
+    fn no_buffer_claims_more_than_it_holds() {
+        for len in [usize::MAX / 4 + 2, usize::MAX] {
+            assert!(std::panic::catch_unwind(|| Buffer::<f32>::zeros(len)).is_err());
+            assert!(std::panic::catch_unwind(|| Buffer::<f32>::default().reserve(len)).is_err());
         }
     }
 }
