@@ -372,6 +372,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         .clone()
         .context("no data were given: name a file or a folder with --data, or a recipe with --recipe")?;
     if path.is_dir() {
+        anyhow::ensure!(!args.label.answers, "{} is a folder: name the file of the questions", path.display());
         let layout = match &args.layout {
             Some(name) => Layout::from_name(name)?,
             None => Layout::detect(&path)?,
@@ -396,6 +397,21 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
             dev: args.dev.clone(),
             dev_share: args.dev_share.unwrap_or(DEV_SHARE),
             labels: args.label.labels.clone(),
+            metric: args.metric.clone(),
+            max_tokens: args.max_tokens,
+            rows: args.rows,
+        });
+    }
+    if args.label.answers {
+        anyhow::ensure!(
+            args.regression.is_none() && args.dev_label_file.is_none(),
+            "{}: questions have answers here: leave --regression and --dev-label-file out",
+            path.display()
+        );
+        return Ok(DataSpec::Answers {
+            train: path,
+            dev: args.dev.clone(),
+            dev_share: args.dev_share.unwrap_or(DEV_SHARE),
             metric: args.metric.clone(),
             max_tokens: args.max_tokens,
             rows: args.rows,

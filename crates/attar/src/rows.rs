@@ -8,7 +8,9 @@ use attar_distill::data::{default_metrics, multi_label_target, table};
 use attar_distill::score;
 use attar_model::hf_config::are_default_labels;
 use attar_model::{Head, Target};
-use attar_text::labeled::{Dataset, Example, LabeledSpec, Target as DataTarget, TargetSpec, read, read_tagged};
+use attar_text::labeled::{
+    Dataset, Example, LabeledSpec, Target as DataTarget, TargetSpec, read, read_answers, read_tagged,
+};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::Metric;
 use attar_text::table::TableSpec;
@@ -46,9 +48,12 @@ pub(crate) fn labeled(path: &Path, args: &ScoringArgs, head: Option<&Head>) -> a
             path.display()
         );
         let tagger = matches!(head, Some(Head::TokenClassification { .. }));
-        let data = match tagger || args.label.tagged || is_tagged(path) {
-            true => tagged(path, args, head)?,
-            false => of_table(path, args, head)?,
+        let data = if args.label.answers || head == Some(&Head::QuestionAnswering) {
+            read_answers(path)?
+        } else if tagger || args.label.tagged || is_tagged(path) {
+            tagged(path, args, head)?
+        } else {
+            of_table(path, args, head)?
         };
         let usual = default_metrics(&data.target);
         (data, usual)
@@ -78,6 +83,7 @@ pub(crate) fn to_learn_from(path: &Path, args: &ScoringArgs, data: &Dataset) -> 
         DataTarget::MultiLabel(labels) => several(args, Some(labels.names.clone())),
         &DataTarget::Regression { low, high } => TargetSpec::Regression { low, high },
         DataTarget::Tags(_) => bail!("{}: a baseline learns labels of texts, and here words have tags", data.name),
+        DataTarget::Answers { .. } => bail!("{}: a baseline learns labels of texts, and here are questions", data.name),
     };
     let whole = match path.is_dir() {
         true => training(path, args)?,

@@ -74,7 +74,7 @@ impl NgramBaseline {
                 let sets = data.label_sets().ok_or_else(|| without_labels(data))?;
                 select_one_vs_rest(&features, &sets, names.len(), &SOFTMAX_GRID, streams)
             }
-            Target::Tags(_) => return Err(words_have_tags(data)),
+            Target::Tags(_) | Target::Answers { .. } => return Err(no_labels_of_texts(data)),
             Target::Regression { low, high } => {
                 model.range = Some([low, high]);
                 let score = |example: &Example| match example.label {
@@ -165,9 +165,12 @@ fn by_column(model: &LinearModel) -> Vec<f32> {
 }
 
 /// Baselines answer whole texts.
-fn words_have_tags(data: &Dataset) -> Error {
-    let out = "leave the baseline out";
-    Error::refused(&data.name, "a label for each text, which a baseline learns", "a tag for each word", out)
+fn no_labels_of_texts(data: &Dataset) -> Error {
+    let got = match data.target {
+        Target::Answers { .. } => "questions, whose answers are parts of a context",
+        _ => "a tag for each word",
+    };
+    Error::refused(&data.name, "a label for each text, which a baseline learns", got, "leave the baseline out")
 }
 
 fn without_labels(data: &Dataset) -> Error {

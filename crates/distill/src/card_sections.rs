@@ -35,11 +35,26 @@ fn use_of(target: &Target, data: &str) -> String {
         Target::MultiLabel(labels) => format!("To give texts like those of {data} any of {} labels.", labels.len()),
         Target::Regression { .. } => format!("To score texts like those of {data} by a number."),
         Target::Tags(labels) => format!("To tag the words of texts like those of {data} with {} tags.", labels.len()),
+        Target::Answers { has_unanswerable } => {
+            let none = if *has_unanswerable { ", or to say that there is none" } else { "" };
+            format!("To find the answer to a question in a text like those of {data}{none}.")
+        }
     }
 }
 
 fn limits(plan: &Plan) -> String {
-    let mut all = vec![format!("Texts longer than {} tokens are cut.", plan.max_tokens)];
+    let asked = plan.labeled.as_ref().map(|rows| &rows.train.target);
+    let mut all = vec![match asked {
+        Some(Target::Answers { has_unanswerable }) => {
+            let unknown = if *has_unanswerable { "" } else { " It has seen no question without an answer." };
+            format!(
+                "Texts longer than {} tokens, with the question, are read in overlapping windows, and an answer is searched in each.\
+                 {unknown}",
+                plan.max_tokens
+            )
+        }
+        _ => format!("Texts longer than {} tokens are cut.", plan.max_tokens),
+    }];
     if plan.labeled.is_some() {
         all.push(format!(
             "Its scores are those of {} held-out rows; on texts of another kind they may be lower, and nothing was measured there.",
@@ -86,6 +101,11 @@ mod tests {
         let labels = || LabelSet { names: vec!["a".into(), "b".into()] };
         let tags = use_of(&Target::Tags(labels()), "news");
         assert_eq!(tags, "To tag the words of texts like those of news with 2 tags.");
+        let answers = use_of(&Target::Answers { has_unanswerable: true }, "news");
+        assert_eq!(
+            answers,
+            "To find the answer to a question in a text like those of news, or to say that there is none."
+        );
         let several = use_of(&Target::MultiLabel(labels()), "news");
         assert_eq!(several, "To give texts like those of news any of 2 labels.");
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use attar_model::EncoderConfig;
-use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read, read_tagged};
+use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read, read_answers, read_tagged};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::{Metric, TagScheme};
 use attar_text::random::Streams;
@@ -68,6 +68,19 @@ impl LabeledData {
                 let metrics = metrics(metric.as_deref(), &train.target)?;
                 (train, dev, metrics, *max_tokens)
             }
+            DataSpec::Answers { train, dev, dev_share, metric, max_tokens, .. } => {
+                let learned = read_answers(train)?;
+                let (mut train, mut dev) = match dev {
+                    Some(dev) => (learned, read_answers(dev)?),
+                    None => hold_out(&learned, *dev_share, streams, &mut notes)?,
+                };
+                // Where either has questions without an answer, both are answered with that in mind.
+                let some = [&train, &dev].map(|data| data.target == Target::Answers { has_unanswerable: true });
+                let target = Target::Answers { has_unanswerable: some[0] || some[1] };
+                (train.target, dev.target) = (target.clone(), target);
+                let metrics = metrics(metric.as_deref(), &train.target)?;
+                (train, dev, metrics, *max_tokens)
+            }
             DataSpec::Corpus { .. } => {
                 let out = "name a table (`kind = \"table\"`) or a data set";
                 return Err(Error::refused("data", "labeled rows", "a corpus", out));
@@ -83,7 +96,10 @@ impl LabeledData {
             }
         };
         let rows = match spec {
-            DataSpec::Known { rows, .. } | DataSpec::Table { rows, .. } | DataSpec::Tagged { rows, .. } => *rows,
+            DataSpec::Known { rows, .. }
+            | DataSpec::Table { rows, .. }
+            | DataSpec::Tagged { rows, .. }
+            | DataSpec::Answers { rows, .. } => *rows,
             DataSpec::Corpus { .. } | DataSpec::Memory { .. } | DataSpec::Embedded { .. } => None,
         };
         let train = match rows {
@@ -124,6 +140,7 @@ pub fn default_metrics(target: &Target) -> Vec<Metric> {
         Target::MultiLabel(_) => vec![Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy],
         Target::Tags(labels) if TagScheme::of(&labels.names).is_some() => vec![Metric::EntityF1, Metric::Accuracy],
         Target::Tags(_) => vec![Metric::Accuracy, Metric::MacroF1],
+        Target::Answers { .. } => vec![Metric::AnswerF1, Metric::ExactMatch],
         Target::Regression { .. } => vec![Metric::PearsonSpearmanMean, Metric::Pearson, Metric::Spearman],
     }
 }
@@ -210,7 +227,7 @@ fn tables(spec: &DataSpec, streams: &Streams, notes: &mut Vec<String>) -> Result
         Target::MultiLabel(labels) => {
             multi_label_target(multi_label.as_deref().unwrap_or_default(), Some(labels.names.clone()))
         }
-        Target::Regression { .. } | Target::Tags(_) => target,
+        Target::Regression { .. } | Target::Tags(_) | Target::Answers { .. } => target,
     };
     let dev = labeled(dev, dev_label_file, target)?;
     Ok((learned, dev))

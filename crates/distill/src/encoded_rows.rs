@@ -6,6 +6,7 @@ use attar_text::sequences::Sequences;
 use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
 use crate::Error;
+use crate::answer_windows::{AnswerWindows, KeepPlaces};
 use crate::word_tokens::WordTokens;
 
 /// How a model reads a row.
@@ -59,6 +60,8 @@ pub struct EncodedRows {
     storage: Storage,
     /// The words that have tags, where those are what is learned.
     words: Option<WordTokens>,
+    /// The windows that the rows are, where answers to questions are learned.
+    windows: Option<AnswerWindows>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,10 +88,11 @@ impl EncodedRows {
         Ok(EncodedRows::of_sequences(sequences, reading))
     }
 
-    /// Encodes examples for a model that answers this target: for tags, the words are found among the tokens.
+    /// Encodes examples for a model that answers this target: for tags, the words are found among the tokens; for answers to
+    /// questions, a row is a window of the context, and an example has one or several.
     ///
     /// # Errors
-    /// As [`EncodedRows::new`], or if a row has no word that the tokenizer reads.
+    /// As [`EncodedRows::new`], or if a row has no word, or no answer, that the tokenizer reads.
     pub fn of_target(
         examples: &[Example],
         tokenizer: &Tokenizer,
@@ -96,8 +100,38 @@ impl EncodedRows {
         reading: Reading,
         target: &Target,
     ) -> Result<EncodedRows, Error> {
-        if !matches!(target, Target::Tags(_)) {
-            return EncodedRows::new(examples, tokenizer, limit, reading);
+        EncodedRows::for_target(examples, tokenizer, limit, reading, target, KeepPlaces::All)
+    }
+
+    /// As [`EncodedRows::of_target`], of rows that are learned from and never answered.
+    pub(crate) fn to_learn_from(
+        examples: &[Example],
+        tokenizer: &Tokenizer,
+        limit: Limit,
+        reading: Reading,
+        target: &Target,
+    ) -> Result<EncodedRows, Error> {
+        EncodedRows::for_target(examples, tokenizer, limit, reading, target, KeepPlaces::None)
+    }
+
+    fn for_target(
+        examples: &[Example],
+        tokenizer: &Tokenizer,
+        limit: Limit,
+        reading: Reading,
+        target: &Target,
+        keep: KeepPlaces,
+    ) -> Result<EncodedRows, Error> {
+        match target {
+            Target::Answers { .. } => {
+                let (sequences, windows) = AnswerWindows::encode(examples, tokenizer, limit.max_tokens, keep)?;
+                let rows = EncodedRows::of_sequences(sequences, Reading::Together);
+                return Ok(EncodedRows { windows: Some(windows), ..rows });
+            }
+            Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => {
+                return EncodedRows::new(examples, tokenizer, limit, reading);
+            }
+            Target::Tags(_) => {}
         }
         let (sequences, words) = WordTokens::encode(examples, tokenizer, limit, target)?;
         if let Some(row) = words.first_without() {
@@ -112,9 +146,19 @@ impl EncodedRows {
         self.words.as_ref()
     }
 
+    /// The windows that the rows are, where answers to questions are learned.
+    pub(crate) fn windows(&self) -> Option<&AnswerWindows> {
+        self.windows.as_ref()
+    }
+
+    /// Rows of the first so many examples: as many, or all their windows.
+    pub(crate) fn of_examples(&self, examples: usize) -> usize {
+        self.windows.as_ref().map_or(examples, |windows| windows.of_questions(examples))
+    }
+
     /// Sequences of rows, those of the first row first.
     pub(crate) fn of_sequences(sequences: Vec<Encoding>, reading: Reading) -> EncodedRows {
-        EncodedRows { storage: Storage::Rows { reading, sequences }, words: None }
+        EncodedRows { storage: Storage::Rows { reading, sequences }, words: None, windows: None }
     }
 
     /// Number of rows.
@@ -198,13 +242,17 @@ impl EncodedRows {
             }
             Storage::Corpus(sequences) => Storage::Corpus(sequences.of_rows(rows)),
         };
-        EncodedRows { storage, words: self.words.as_ref().map(|words| words.of_rows(rows)) }
+        EncodedRows {
+            storage,
+            words: self.words.as_ref().map(|words| words.of_rows(rows)),
+            windows: self.windows.as_ref().map(|windows| windows.of_rows(rows)),
+        }
     }
 }
 
 impl From<Sequences> for EncodedRows {
     fn from(sequences: Sequences) -> EncodedRows {
-        EncodedRows { storage: Storage::Corpus(sequences), words: None }
+        EncodedRows { storage: Storage::Corpus(sequences), words: None, windows: None }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Predictions of a model on many texts.
 
 use attar_text::batch::{BatchBudget, plan_sorted};
+use attar_text::labeled::Dataset;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::encoded_rows::EncodedRows;
 use crate::engine::{Encoder, Input, Keep, Trace, Values};
+use crate::score::Answers;
 use crate::train::Teacher;
 
 /// Tokens of one evaluation batch: enough for full matrix products, small in memory.
@@ -42,7 +44,7 @@ impl Forward for Teacher {
 
 /// What `pick` takes from the trace of each batch, a row of numbers for each text, in the order of
 /// the texts. Of tagged sentences it takes a row for each token, and a text has those of its words one after the other, as far as
-/// these were not cut off.
+/// these were not cut off. Of the windows of questions too it takes a row for each token, and all are kept.
 ///
 /// # Errors
 /// If the device fails to hand out numbers.
@@ -65,6 +67,9 @@ pub fn rows(
                 let (tokens, counts) = words.of_batch(&batch.rows, &batch.lengths);
                 (picked.select(0, token_rows(&tokens, device)), counts)
             }
+            None if texts.windows().is_some() => {
+                (picked, batch.lengths.iter().map(|&length| length as usize).collect())
+            }
             None => (picked, vec![1; batch.rows.len()]),
         };
         let numbers = picked.try_into_vec_as::<f32>().map_err(Error::device)?;
@@ -79,7 +84,7 @@ pub fn rows(
     Ok(all)
 }
 
-/// The logits of each text; of tagged sentences those of the words one after the other.
+/// The logits of each text; of tagged sentences those of the words one after the other, of windows those of all tokens.
 ///
 /// # Errors
 /// If the device fails to hand out numbers.
@@ -101,6 +106,27 @@ pub fn logits(
         }
     }
     Ok(logits)
+}
+
+/// What the model answers to the texts, which are those of these data.
+///
+/// # Errors
+/// If the device fails to hand out numbers.
+///
+/// # Panics
+/// If the model has no head.
+pub fn answers(
+    model: &impl Forward,
+    texts: &EncodedRows,
+    data: &Dataset,
+    device: &Device,
+    progress: impl FnMut(usize),
+) -> Result<Answers, Error> {
+    let logits = logits(model, texts, device, progress)?;
+    Ok(match texts.windows() {
+        Some(windows) => windows.answers(&logits, data),
+        None => Answers::from_logits(&logits, &data.target),
+    })
 }
 
 /// Numbers of token rows on a device.

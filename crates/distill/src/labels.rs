@@ -31,13 +31,15 @@ pub fn classes(
         | (Head::TokenClassification { labels: theirs }, Target::Tags(ours)) => {
             order(name, theirs, &ours.names, stated, notes)
         }
-        (Head::Classification { target: Answer::Regression }, Target::Regression { .. }) => Ok(None),
+        (Head::Classification { target: Answer::Regression }, Target::Regression { .. })
+        | (Head::QuestionAnswering, Target::Answers { .. }) => Ok(None),
         _ => {
             let expected = match target {
                 Target::Classes(_) => CLASSES,
                 Target::MultiLabel(_) => SEVERAL,
                 Target::Regression { .. } => SCORES,
                 Target::Tags(_) => TAGS,
+                Target::Answers { .. } => ANSWERS,
             };
             Err(Error::refused(name, expected, kind(head), "choose data or a model of the same kind"))
         }
@@ -48,6 +50,7 @@ const CLASSES: &str = "a model of classes";
 const SEVERAL: &str = "a model of several labels a text";
 const SCORES: &str = "a model of scores";
 const TAGS: &str = "a model of a tag for each word";
+const ANSWERS: &str = "a model of answers to questions";
 
 /// What a model is one of.
 fn kind(head: &Head) -> &'static str {
@@ -56,7 +59,7 @@ fn kind(head: &Head) -> &'static str {
         Head::Classification { target: Answer::MultiLabel(_) } => SEVERAL,
         Head::Classification { target: Answer::Regression } => SCORES,
         Head::TokenClassification { .. } => TAGS,
-        Head::QuestionAnswering => "a model of answers to questions",
+        Head::QuestionAnswering => ANSWERS,
         Head::None | Head::MaskedLm | Head::Pretraining => "a model without a classifier",
     }
 }

@@ -51,6 +51,7 @@
 //! - Objectives never see padding: clean semantics have none, and reference semantics count it as rows.
 
 mod aligned_rows;
+mod answer_windows;
 pub mod baseline;
 pub mod begin;
 mod billing;

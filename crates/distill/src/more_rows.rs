@@ -51,7 +51,7 @@ pub(crate) fn collect(
 }
 
 /// A file with the columns of the data if it is a table, else a text a line. Known data sets have no columns of the
-/// user's own: a table beside them has `text` and, of pairs, `pair`.
+/// user's own: a table beside them has `text` and, of pairs, `pair`; beside questions, `question` and `context`.
 fn source(path: &Path, columns: &DataSpec, pairs: bool, most: Option<usize>) -> Result<UnlabeledSpec, Error> {
     let plain = UnlabeledSpec { most: most.unwrap_or(usize::MAX), ..UnlabeledSpec::new(path) };
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -60,10 +60,14 @@ fn source(path: &Path, columns: &DataSpec, pairs: bool, most: Option<usize>) -> 
     }
     let DataSpec::Table { text, pair, format, .. } = columns else {
         let column = |name: &str| Column::Name(name.to_owned());
+        let [text, pair] = match columns {
+            DataSpec::Answers { .. } => ["question", "context"],
+            _ => ["text", "pair"],
+        };
         return Ok(UnlabeledSpec {
             table: table(path, TableFormat::default()),
-            text: Some(column("text")),
-            pair: pairs.then(|| column("pair")),
+            text: Some(column(text)),
+            pair: pairs.then(|| column(pair)),
             ..plain
         });
     };

@@ -180,7 +180,7 @@ impl Plan {
         let mut stages = Vec::with_capacity(recipe.stages.len());
         for (index, (spec, class_weights)) in recipe.stages.iter().zip(class_weights).enumerate() {
             let lengths = match (spec.rows, data.labeled()) {
-                (StageRows::Labeled, Some(labeled)) => &lengths[..labeled.train.len()],
+                (StageRows::Labeled, Some(labeled)) => &lengths[..texts.train.of_examples(labeled.train.len())],
                 _ => &lengths[..],
             };
             let mut planned = PlannedStage::new(index, spec, lengths, &streams);
@@ -246,7 +246,7 @@ impl Plan {
         self.max_tokens
     }
 
-    /// Rows that the stages learn from, those without labels included.
+    /// Rows that the stages learn from, those without labels included; of questions, the windows of their contexts.
     pub fn training_rows(&self) -> usize {
         self.train_texts.len()
     }

@@ -183,6 +183,28 @@ pub enum DataSpec {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rows: Option<usize>,
     },
+    /// Questions whose answers are parts of a context: SQuAD's JSON (1.1 or 2.0), or JSON lines with `question`, `context` and
+    /// `answers`. A context longer than `max-tokens` is read in overlapping windows.
+    Answers {
+        /// Training questions.
+        train: PathBuf,
+        /// Questions to choose and score by; if left out, `dev-share` of the training questions is held out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dev: Option<PathBuf>,
+        /// Share of the training questions held out where there is no `dev` file; questions about one context stay together.
+        #[serde(default = "defaults::dev_share")]
+        dev_share: f64,
+        /// Metric that chooses the best checkpoint; F1 of the answers' words if it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<String>,
+        /// Longest window in tokens, the question and special tokens included. Windows overlap by 128 tokens, but no more than a
+        /// quarter of this.
+        #[serde(default = "defaults::max_tokens")]
+        max_tokens: usize,
+        /// Use only this many training questions, drawn by the seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<usize>,
+    },
     /// Rows that a program gives with the recipe ([`Inputs`](crate::plan::Inputs)); no file has them.
     Memory {
         /// Share of the training rows held out where the program gives no dev rows.

@@ -6,7 +6,7 @@ mod raw_text;
 use attar_model::quantized::{Storage, file_length};
 use attar_model::{EncoderConfig, Family};
 use attar_text::labeled::{Example, Target};
-use attar_text::tokenizer::{Encoding, Limit, Tokenizer};
+use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer, Windows};
 
 use crate::Error;
 use crate::data::LabeledData;
@@ -46,7 +46,7 @@ pub struct Facts {
     pub rows: usize,
     /// Held-out rows to choose by.
     pub dev_rows: usize,
-    /// Tokens of a row, on average.
+    /// Tokens of a row, on average; of a question, those of all windows of its context.
     pub tokens: f64,
     /// Whether rows have classes, not scores.
     pub classes: bool,
@@ -63,8 +63,19 @@ impl Facts {
     pub fn of(data: &LabeledData, tokenizer: &Tokenizer) -> Result<Facts, Error> {
         let step = data.train.len().div_ceil(MEASURED_ROWS).max(1);
         let rows: Vec<_> = data.train.examples.iter().step_by(step).map(Example::texts).collect();
-        let encoded = tokenizer.encode_all(&rows, Limit::new(data.max_tokens))?;
-        let tokens = encoded.iter().map(Encoding::len).sum::<usize>() as f64 / encoded.len().max(1) as f64;
+        let tokens: usize = match data.train.target {
+            Target::Answers { .. } => {
+                let windows = Windows::of(data.max_tokens);
+                let of_row = |(row, (text, pair)): (usize, &(&str, Option<&str>))| -> Result<usize, EncodeError> {
+                    let located = tokenizer.encode_windows(text, *pair, windows);
+                    let located = located.map_err(|e| EncodeError::Row { row: row * step, source: Box::new(e) })?;
+                    Ok(located.iter().map(|window| window.encoding.len()).sum())
+                };
+                rows.iter().enumerate().map(of_row).sum::<Result<_, _>>()?
+            }
+            _ => tokenizer.encode_all(&rows, Limit::new(data.max_tokens))?.iter().map(Encoding::len).sum(),
+        };
+        let tokens = tokens as f64 / rows.len().max(1) as f64;
         let classes = matches!(data.train.target, Target::Classes(_));
         Ok(Facts { rows: data.train.len(), dev_rows: data.dev.len(), tokens: tokens.max(1.0), classes })
     }

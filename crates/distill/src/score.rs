@@ -1,8 +1,10 @@
 //! From logits to predictions and scores.
 
-use attar_text::labeled::{Dataset, Target};
+use attar_runtime::Span;
+use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::metrics::{
-    ClassReport, Confusion, Difference, LabelCounts, Metric, Predictions, Score, TagScheme, difference, score,
+    ClassReport, Confusion, Difference, LabelCounts, Metric, Predictions, Score, TagScheme, difference,
+    normalized_answer, score,
 };
 use attar_text::random::Streams;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ pub enum Answers {
     LabelSets(Vec<Vec<u32>>),
     /// The number of each word's tag.
     Tags(Vec<Vec<u32>>),
+    /// The text that answers each question; empty for none.
+    Spans(Vec<String>),
     /// Scores.
     Scores(Vec<f64>),
 }
@@ -25,6 +29,9 @@ pub enum Answers {
 impl Answers {
     /// The answers that logits mean: the largest class, also of each word, all labels more likely than not, or the number
     /// itself. Rows of words have the logits of their words one after the other.
+    ///
+    /// # Panics
+    /// If questions are to be answered: their answers are parts of a text, which [`Answers::of_spans`] takes.
     pub fn from_logits(logits: &[Vec<f32>], target: &Target) -> Answers {
         match target {
             Target::Classes(_) => Answers::Classes(logits.iter().map(|row| largest(row)).collect()),
@@ -34,7 +41,21 @@ impl Answers {
                 Answers::Tags(logits.iter().map(words).collect())
             }
             Target::Regression { .. } => Answers::Scores(logits.iter().map(|row| f64::from(row[0])).collect()),
+            Target::Answers { .. } => panic!("answers to questions are spans of their contexts"),
         }
+    }
+
+    /// The texts of spans that answer the questions of some data. Where these know questions without an answer, a span that is less
+    /// probable than none is none.
+    pub fn of_spans(spans: &[Option<Span>], data: &Dataset) -> Answers {
+        let has_unanswerable = data.target == Target::Answers { has_unanswerable: true };
+        let text = |(span, example): (&Option<Span>, &Example)| match (span, &example.pair) {
+            (Some(span), Some(context)) if !(has_unanswerable && span.is_unanswered()) => {
+                context[span.bytes.clone()].to_owned()
+            }
+            _ => String::new(),
+        };
+        Answers::Spans(spans.iter().zip(&data.examples).map(text).collect())
     }
 }
 
@@ -42,6 +63,8 @@ impl Answers {
 #[derive(Debug, Clone)]
 pub struct Truth {
     answers: Answers,
+    /// The right answers to each question, where there are questions.
+    right: Vec<Vec<String>>,
     /// Names of the classes.
     names: Vec<String>,
     /// What they mean for entities, where they are tags.
@@ -51,7 +74,12 @@ pub struct Truth {
 impl Truth {
     /// The labels of a data set; `None` if a row has none.
     pub fn of(data: &Dataset) -> Option<Truth> {
+        let mut right = Vec::new();
         let answers = match &data.target {
+            Target::Answers { .. } => {
+                right = data.answers()?;
+                Answers::Spans(Vec::new())
+            }
             Target::Classes(_) => Answers::Classes(data.classes()?),
             Target::MultiLabel(_) => Answers::LabelSets(data.label_sets()?),
             Target::Tags(_) => Answers::Tags(data.tags()?),
@@ -59,7 +87,7 @@ impl Truth {
         };
         let names = data.target.labels().map_or_else(Vec::new, |labels| labels.names.clone());
         let scheme = scheme(&data.target);
-        Some(Truth { answers, names, scheme })
+        Some(Truth { answers, right, names, scheme })
     }
 
     /// The score of some answers.
@@ -92,7 +120,7 @@ impl Truth {
         Ok(metric.compute(&self.against(answers))?)
     }
 
-    /// How each class is answered; `None` for scores.
+    /// How each class is answered; `None` for scores and answers to questions.
     pub fn class_report(&self, answers: &Answers) -> Option<ClassReport> {
         match self.against(answers) {
             Predictions::Classes { truth, predicted, classes } => {
@@ -105,7 +133,7 @@ impl Truth {
                 let [truth, predicted] = [truth, predicted].map(|rows| rows.concat());
                 Some(ClassReport::new(&Confusion::new(&truth, &predicted, tags), &self.names))
             }
-            Predictions::Scores { .. } => None,
+            Predictions::Scores { .. } | Predictions::Answers { .. } => None,
         }
     }
 
@@ -121,6 +149,7 @@ impl Truth {
                 Predictions::Tags { truth, predicted, tags: self.names.len(), scheme: self.scheme.as_ref() }
             }
             (Answers::Scores(truth), Answers::Scores(predicted)) => Predictions::Scores { truth, predicted },
+            (Answers::Spans(_), Answers::Spans(predicted)) => Predictions::Answers { truth: &self.right, predicted },
             _ => unreachable!("answers are made for the target of the data"),
         }
     }
@@ -139,6 +168,7 @@ pub fn check_metric(metric: Metric, target: &Target) -> Result<(), Error> {
             Predictions::Tags { truth: &[], predicted: &[], tags: labels.len(), scheme: scheme.as_ref() }
         }
         Target::Regression { .. } => Predictions::Scores { truth: &[], predicted: &[] },
+        Target::Answers { .. } => Predictions::Answers { truth: &[], predicted: &[] },
     };
     metric.compute(&none)?;
     Ok(())
@@ -148,7 +178,7 @@ pub fn check_metric(metric: Metric, target: &Target) -> Result<(), Error> {
 fn scheme(target: &Target) -> Option<TagScheme> {
     match target {
         Target::Tags(labels) => TagScheme::of(&labels.names),
-        Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => None,
+        Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } | Target::Answers { .. } => None,
     }
 }
 
@@ -167,7 +197,8 @@ pub struct Agreement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgreementKind {
-    /// The share of rows with the same class, or with the very same labels, or of words with the same tag.
+    /// The share of rows with the same class, with the very same labels or with the same answer as SQuAD compares them, or of words
+    /// with the same tag.
     SameClass,
     /// Pearson's correlation of two scores.
     Correlation,
@@ -191,6 +222,10 @@ impl Agreement {
             (Answers::Tags(a), Answers::Tags(b)) => {
                 let words = || a.iter().flatten().zip(b.iter().flatten());
                 Agreement::same(words().filter(|(x, y)| x == y).count(), words().count())
+            }
+            (Answers::Spans(a), Answers::Spans(b)) => {
+                let is_same = |(x, y): &(&String, &String)| normalized_answer(x) == normalized_answer(y);
+                Agreement::same(a.iter().zip(b).filter(is_same).count(), a.len())
             }
             (Answers::Scores(a), Answers::Scores(b)) => {
                 let value = attar_text::metrics::pearson(a, b);
@@ -244,6 +279,26 @@ mod tests {
         let tags = |first: u32| Answers::Tags(vec![vec![first, 1], vec![0, 0]]);
         assert_eq!(Agreement::of(&tags(0), &tags(1)).value, Some(0.75));
         assert_eq!(Agreement::of(&Answers::Classes(vec![]), &Answers::Classes(vec![])).value, None);
+    }
+
+    #[test]
+    fn spans_become_answers_where_they_are_more_probable_than_none() {
+        use attar_text::labeled::Label;
+        let example = |label| Example { text: "where?".into(), pair: Some("in Köln".into()), label };
+        let rows = vec![example(Label::Answers(vec![3..8])), example(Label::Answers(Vec::new()))];
+        let span = |no_answer| Some(Span { bytes: 3..8, probability: 0.4, no_answer });
+        for (has_unanswerable, expected) in [(true, ["Köln", ""]), (false, ["Köln", "Köln"])] {
+            let data = Dataset::in_memory("asked", Target::Answers { has_unanswerable }, rows.clone());
+            let answers = Answers::of_spans(&[span(0.3), span(0.5)], &data);
+            assert_eq!(answers, Answers::Spans(expected.map(str::to_owned).to_vec()));
+            let score = Truth::of(&data).unwrap().value(Metric::ExactMatch, &answers).unwrap();
+            assert_eq!(score, Some(if has_unanswerable { 1.0 } else { 0.5 }));
+            let others = Answers::Spans(vec!["köln.".into(), "Bonn".into()]);
+            assert_eq!(Agreement::of(&answers, &others).value, Some(0.5));
+        }
+        let asked = Target::Answers { has_unanswerable: true };
+        check_metric(Metric::AnswerF1, &asked).unwrap();
+        assert!(check_metric(Metric::Accuracy, &asked).unwrap_err().to_string().contains("use answer_f1"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Training: the arithmetic of a stage, the update, the whole run, and what it leaves on disk.
 
+mod batch_labels;
 mod checkpoint;
 mod events;
 mod packed;
@@ -12,6 +13,7 @@ mod tensorboard;
 mod trace_cache;
 mod trainer;
 
+pub(crate) use batch_labels::with_labels;
 pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
 pub use events::{Event, EventLog, Observer, Step};
 pub use run::{NewStudent, Trained, train, train_in_memory};
@@ -20,5 +22,4 @@ pub use teacher::Teacher;
 pub(crate) use tensorboard::FILE as CURVES_FILE;
 pub(crate) use trace_cache::TraceFolder;
 pub use trace_cache::TracesUsed;
-pub(crate) use trainer::with_labels;
 pub use trainer::{StepReport, Trainer, phase};

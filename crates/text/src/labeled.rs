@@ -1,9 +1,11 @@
-//! Labeled data: texts or pairs of texts with a class, several labels, a score, a tag for each word or no label.
+//! Labeled data: texts or pairs of texts with a class, several labels, a score, a tag for each word, answers to a question or no
+//! label.
 //!
-//! [`read()`] and [`load()`] read a table, [`read_tagged`] sentences with tags; [`crate::layout`] knows public data sets by name; [`crate::synthetic`]
-//! makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
+//! [`read()`] and [`load()`] read a table, [`read_tagged`] sentences with tags, [`read_answers`] questions with their contexts;
+//! [`crate::layout`] knows public data sets by name; [`crate::synthetic`] makes one. A data set is held in memory, in the order of its source, with the hash of the bytes
 //! it was read from.
 
+mod answers;
 mod error;
 mod header;
 mod hold_out;
@@ -14,10 +16,11 @@ mod sample;
 mod tagged;
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use answers::read_answers;
 pub use error::DataError;
 pub use hold_out::HeldOut;
 pub use load::{LabeledSpec, Loaded, TargetSpec, load, read};
@@ -26,7 +29,8 @@ pub use matching::{LabelMatch, MatchedBy, are_unnamed, match_labels};
 pub(crate) use sample::normalized;
 pub use tagged::read_tagged;
 
-use crate::table::hexadecimal;
+use crate::files;
+use crate::table::{Columnar, hexadecimal};
 use crate::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
 /// One text, or pair of texts, and what is known of it.
@@ -58,6 +62,8 @@ pub enum Label {
     Score(f32),
     /// The tag of each word, in the order of the text.
     Tags(Vec<WordTag>),
+    /// The right answers to a question: bytes of its context, the second text. None if the context has no answer.
+    Answers(Vec<Range<usize>>),
     /// Nothing.
     Absent,
 }
@@ -94,6 +100,11 @@ pub enum Target {
     },
     /// One of these tags for each word.
     Tags(LabelSet),
+    /// The part of the second text that answers the first, a question.
+    Answers {
+        /// Whether some questions have no answer in their context, as in SQuAD 2.0.
+        has_unanswerable: bool,
+    },
 }
 
 /// Examples that belong together. There is at least one.
@@ -139,11 +150,13 @@ impl LabelSet {
 }
 
 impl Target {
-    /// Number of outputs of a model for it: one for each class, label or tag, or one number.
+    /// Number of outputs of a model for it: one for each class, label or tag, one number, or two for where an answer begins and
+    /// ends.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Classes(labels) | Self::MultiLabel(labels) | Self::Tags(labels) => labels.len(),
             Self::Regression { .. } => 1,
+            Self::Answers { .. } => 2,
         }
     }
 
@@ -151,7 +164,7 @@ impl Target {
     pub fn labels(&self) -> Option<&LabelSet> {
         match self {
             Self::Classes(labels) | Self::MultiLabel(labels) | Self::Tags(labels) => Some(labels),
-            Self::Regression { .. } => None,
+            Self::Regression { .. } | Self::Answers { .. } => None,
         }
     }
 }
@@ -210,12 +223,24 @@ impl Dataset {
         self.examples.iter().map(tags).collect()
     }
 
+    /// The texts of the right answers to each example's question, `[N]`; `None` unless every one has a list of them, which may be
+    /// empty.
+    pub fn answers(&self) -> Option<Vec<Vec<String>>> {
+        let answers = |example: &Example| match (&example.label, &example.pair) {
+            (Label::Answers(ranges), Some(context)) => {
+                Some(ranges.iter().map(|range| context[range.clone()].to_owned()).collect())
+            }
+            _ => None,
+        };
+        self.examples.iter().map(answers).collect()
+    }
+
     /// Whether examples are pairs of texts.
     pub fn has_pairs(&self) -> bool {
         self.examples.iter().any(|example| example.pair.is_some())
     }
 
-    /// How many examples each class or label has, or words each tag, `[K]`; empty for regression.
+    /// How many examples each class or label has, or words each tag, `[K]`; empty for regression and answers.
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.target.labels().map_or(0, LabelSet::len)];
         for example in &self.examples {
@@ -223,7 +248,7 @@ impl Dataset {
                 Label::Class(class) => vec![*class],
                 Label::MultiLabel(labels) => labels.clone(),
                 Label::Tags(tags) => tags.iter().map(|tag| tag.class).collect(),
-                Label::Score(_) | Label::Absent => Vec::new(),
+                Label::Score(_) | Label::Answers(_) | Label::Absent => Vec::new(),
             };
             for class in classes {
                 if let Some(count) = counts.get_mut(class as usize) {
@@ -269,9 +294,20 @@ impl Dataset {
                     let tags: Vec<_> = tags.iter().map(|tag| (tag.bytes.start, tag.bytes.end, tag.class)).collect();
                     text(&format!("tags {tags:?}"));
                 }
+                Label::Answers(ranges) => {
+                    let ranges: Vec<_> = ranges.iter().map(|range| (range.start, range.end)).collect();
+                    text(&format!("answers {ranges:?}"));
+                }
                 Label::Absent => text(""),
             }
         }
         hexadecimal(&hash.finalize())
     }
+}
+
+/// The rows of a Parquet or Arrow file as JSON lines.
+fn all_lines(kind: Columnar, path: &Path) -> Result<Vec<u8>, DataError> {
+    let lines = kind.lines(path)?;
+    let read = files::read_at_most(lines, files::MOST_TABLE_BYTES);
+    read.map_err(|source| DataError::Io { path: path.to_owned(), source })
 }

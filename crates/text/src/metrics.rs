@@ -15,6 +15,7 @@
 //! # Ok::<(), attar_text::metrics::MetricError>(())
 //! ```
 
+mod answers;
 mod bootstrap;
 mod calibration;
 mod class_report;
@@ -28,6 +29,7 @@ mod predictions;
 mod score;
 mod spread;
 
+pub use answers::{answer_f1, exact_match, normalized_answer};
 pub use bootstrap::{CONFIDENCE, Interval, RESAMPLES, interval, paired_interval};
 pub use calibration::{CALIBRATION_BINS, expected_calibration_error, top_class};
 pub use class_report::{ClassReport, ClassScores, ConfusedPair};

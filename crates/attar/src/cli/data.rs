@@ -60,6 +60,9 @@ pub(crate) struct LabelArgs {
     /// `.iob2` and `.bio`).
     #[arg(long, conflicts_with_all = ["multi_label", "label_file"], hide_short_help = true)]
     pub(crate) tagged: bool,
+    /// Questions are answered by parts of a context: SQuAD's JSON (1.1 or 2.0), or JSON lines with `question`, `context` and `answers`.
+    #[arg(long, conflicts_with_all = ["tagged", "labels", "multi_label", "label_file"], hide_short_help = true)]
+    pub(crate) answers: bool,
 }
 
 /// Labeled text to train on.
@@ -93,7 +96,7 @@ pub(crate) struct DataArgs {
     /// Metric that chooses the best checkpoint.
     #[arg(long, hide_short_help = true)]
     pub(crate) metric: Option<String>,
-    /// Longest text in tokens, special tokens included; longer ones are cut.
+    /// Longest text in tokens, special tokens included; longer ones are cut, and contexts of questions read in overlapping windows.
     #[arg(long, default_value_t = 128, value_name = "N", hide_short_help = true)]
     pub(crate) max_tokens: usize,
     /// Use only this many training rows, drawn by the seed.

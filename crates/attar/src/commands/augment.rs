@@ -6,7 +6,7 @@ mod sources;
 
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use attar_distill::data::LabeledData;
 use attar_text::augment::{AugmentOptions, Augmenter, Semantics};
 use attar_text::corpus::Corpus;
@@ -49,6 +49,12 @@ pub(crate) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         Some(_) => Some(labeled(args, &streams)?),
         None => None,
     };
+    if data.as_ref().is_some_and(|data| matches!(data.train.target, Target::Answers { .. })) {
+        bail!(
+            "new words would move the answers of questions, and a question is about the words of its context: there is nothing to \
+               augment; `--unlabeled` and `--noisy-copies` of `attar distill` give a student more questions"
+        );
+    }
     let has_tags = data.as_ref().is_some_and(|data| matches!(data.train.target, Target::Tags(_)));
     ensure!(
         !(args.keep_labels && has_tags),

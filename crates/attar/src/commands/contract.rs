@@ -8,6 +8,7 @@ use attar_distill::labels::{self, ClassOrder};
 use attar_distill::model_directory;
 use attar_distill::recipe::EnergySpec;
 use attar_distill::score::Answers;
+use attar_model::Head;
 use attar_runtime::{Precision, Session, Text, confidence};
 use attar_text::labeled::{Dataset, Example};
 
@@ -31,7 +32,11 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
     let open = |path: &Path| -> anyhow::Result<Session> {
         let about = || format!("{} cannot be part of a contract", path.display());
         let session = engine::open(path, &args.engine, threads).with_context(about)?;
-        session.target().with_context(about)?;
+        ensure!(
+            matches!(session.config().head, Head::Classification { .. }),
+            "{}: a contract counts equal classes of texts, and this model answers something else",
+            about()
+        );
         Ok(session)
     };
     let (mut teacher, mut student) = (open(&args.teacher)?, open(&args.student)?);

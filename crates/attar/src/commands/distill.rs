@@ -110,7 +110,7 @@ pub(crate) fn train_and_ship(recipe: Recipe, lock: RunLock) -> anyhow::Result<(E
 /// Whether a model answers anything, so that it can teach.
 fn answers(model: &Path) -> anyhow::Result<bool> {
     let head = Bundle::read_config(&model_directory::existing(model)?)?.head;
-    Ok(matches!(head, Head::Classification { .. } | Head::TokenClassification { .. }))
+    Ok(matches!(head, Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering))
 }
 
 /// Prints the recipe of a teacher that is made first, and that of its student.

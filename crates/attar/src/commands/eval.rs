@@ -1,5 +1,6 @@
 //! `attar eval`: models side by side on labeled text.
 
+mod question_answers;
 mod word_tags;
 
 use anyhow::{Context, bail};
@@ -15,6 +16,7 @@ use attar_text::metrics::{ClassReport, Difference, Metric, Score};
 use attar_text::random::Streams;
 use serde::Serialize;
 
+use question_answers::{answers_questions, question_answers, questions};
 use word_tags::{tags_words, word_tags};
 
 use crate::cli::EvalArgs;
@@ -82,7 +84,7 @@ pub(crate) fn run(args: &EvalArgs, threads: Option<usize>) -> anyhow::Result<()>
         if let Some(max_tokens) = args.scoring.max_tokens {
             session.truncate_to(max_tokens);
         }
-        if !tags_words(&session) {
+        if !tags_words(&session) && !answers_questions(&session) {
             session.target().with_context(about)?;
         }
         let bytes = engine::shipped(path, &args.engine)?;
@@ -294,6 +296,13 @@ impl Contender {
                 bar.finish_and_clear();
                 Ok(answers?)
             }
+            Contender::Encoder { name, session, .. } if answers_questions(session) => {
+                labels::classes(name, &session.config().head, &data.target, ClassOrder::Stated, notes)?;
+                let mut bar = counting(texts.len(), name);
+                let answers = question_answers(session, data, |done| bar.inc(done as u64));
+                bar.finish_and_clear();
+                Ok(answers?)
+            }
             _ => Ok(Answers::from_logits(&self.logits(data, texts, notes)?, &data.target)),
         }
     }
@@ -340,9 +349,12 @@ fn speeds(
         let (sample, examples) = (&sample, &examples);
         models.push(match contender {
             Contender::Encoder { session, .. } => Box::new(move || {
-                match tags_words(session) {
-                    true => drop(session.tag(&sample.iter().map(|(text, _)| *text).collect::<Vec<_>>(), |_| {})?),
-                    false => drop(session.logits(sample, |_| {})?),
+                if tags_words(session) {
+                    session.tag(&sample.iter().map(|(text, _)| *text).collect::<Vec<_>>(), |_| {})?;
+                } else if answers_questions(session) {
+                    session.answer(&questions(sample.iter().copied()), |_| {})?;
+                } else {
+                    session.logits(sample, |_| {})?;
                 }
                 Ok(())
             }),

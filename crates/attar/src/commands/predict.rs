@@ -65,13 +65,7 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
         }
         Head::QuestionAnswering => {
             return match &args.data {
-                Some(data) => {
-                    ensure!(
-                        pair.is_some(),
-                        "this model answers questions: give the column of the text to look for answers in as --pair"
-                    );
-                    files::run(&mut session, None, data, args)
-                }
+                Some(data) => files::run(&mut session, None, data, args),
                 None => words::answer(&mut session, &mut Texts::new(&args.texts), args),
             };
         }

@@ -91,7 +91,7 @@ pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<Ex
 pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
     let data = match data {
         DataSpec::Known { layout, .. } => layout.clone(),
-        DataSpec::Table { train, .. } | DataSpec::Tagged { train, .. } => {
+        DataSpec::Table { train, .. } | DataSpec::Tagged { train, .. } | DataSpec::Answers { train, .. } => {
             train.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into())
         }
         DataSpec::Corpus { files, .. } => match files.first().and_then(|path| path.file_name()) {

@@ -10,7 +10,7 @@ use attar_meter::{Ledger, Totals};
 use attar_model::quantized::QuantizedWeights;
 use attar_model::{Bundle, EncoderConfig, ModelFiles, ReadWeights, WeightsFile, hf_config};
 use attar_text::corpus::Corpus;
-use attar_text::labeled::{LabeledSpec, TargetSpec, read};
+use attar_text::labeled::{Label, LabeledSpec, TargetSpec, read, read_answers};
 #[cfg(feature = "parquet")]
 use attar_text::table::as_json_lines;
 use attar_text::table::{Format, Header, Quoting, TableSpec, TextEncoding};
@@ -145,6 +145,19 @@ fn directories_of_sentence_encoders() {
         }
         // There are no weights, and that is an error.
         assert!(Bundle::read(folder).is_err());
+    });
+}
+
+#[test]
+fn questions() {
+    attack("answers", &["fuzz/seeds/answers"], |bytes, folder| {
+        let path = folder.join("questions.json");
+        fs::write(&path, bytes).unwrap();
+        if let Ok(data) = read_answers(&path) {
+            // Every answer that was let through is a part of its context.
+            assert_eq!(data.answers().is_some(), data.examples.iter().all(|row| row.label != Label::Absent));
+            assert!(data.len() <= bytes.len());
+        }
     });
 }
 

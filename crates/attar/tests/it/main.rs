@@ -18,6 +18,7 @@ mod parquet;
 mod predict_files;
 mod published;
 mod quantize;
+mod question_answers;
 mod raw_text;
 mod readers;
 mod readmes;

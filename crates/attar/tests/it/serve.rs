@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::common::{attar, fail, json as parsed, succeed, workshop, write};
 
 /// A server that is killed when it is dropped, with what it says line by line.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     said: BufReader<std::process::ChildStderr>,
     address: String,
@@ -22,7 +22,7 @@ impl Running {
     }
 
     /// A server that is started in a folder.
-    fn within(folder: &Path, arguments: &[&str]) -> Running {
+    pub(crate) fn within(folder: &Path, arguments: &[&str]) -> Running {
         let all = [&["serve", "--port", "0", "--source", "fixed", "--watts", "50"], arguments].concat();
         let mut child = attar(folder, &all).stderr(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stderr.take().unwrap());
@@ -44,7 +44,7 @@ impl Running {
         }
     }
 
-    fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let body = body.to_string();
         parsed(&self.ask(&format!("POST {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len()), &body))
     }

@@ -161,8 +161,14 @@ fn tags_and_answers_are_columns_too() {
     let ask = ["predict", &reader, "--data", "in.csv"];
     let out = succeed(folder, &[&ask[..], &["--pair", "context"]].concat());
     let answer = alone["answer"].as_str().unwrap();
+    let places = format!(",{},{}\n", alone["start"], alone["end"]);
     assert!(!answer.is_empty() && out.contains(&format!("what?,{context},{answer},0.")), "{out}");
-    assert!(fail(folder, &ask).contains("as --pair"));
+    assert!(out.ends_with(&places), "{out}{places}");
+    // The columns of questions have names of their own.
+    assert!(fail(folder, &ask).contains("no column question: there are text, context"));
+    write(folder, "in.jsonl", &format!("{{\"question\": \"what?\", \"context\": \"{context}\"}}\n"));
+    let row = json(&succeed(folder, &["predict", &reader, "--data", "in.jsonl"]));
+    assert_eq!((&row["predicted_answer"], &row["predicted_start"]), (&alone["answer"], &alone["start"]), "{row}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl FrozenBaseline {
                 let sets = data.label_sets().ok_or_else(unlabeled)?;
                 (select_one_vs_rest(&features, &sets, labels.len(), &SOFTMAX_GRID, streams).model, None)
             }
-            Target::Tags(_) => return Err(super::words_have_tags(data)),
+            Target::Tags(_) | Target::Answers { .. } => return Err(super::no_labels_of_texts(data)),
             &Target::Regression { low, high } => {
                 let scores: Vec<f32> = data.scores().ok_or_else(unlabeled)?.iter().map(|&x| x as f32).collect();
                 (select_ridge(&features, &scores, &RIDGE_GRID, streams).model, Some([low, high]))

@@ -89,6 +89,8 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
             let labels = Labels { weights, ..Labels::new(&picked, labels.len()) };
             select_softmax(&features, labels, &SOFTMAX_GRID, &streams)
         }
+        // The plan begins such a head at random.
+        Target::Answers { .. } => return Ok(Begun { weights, frozen: None }),
         Target::Regression { .. } => {
             let Some(scores) = train.scores() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<f32> = rows.iter().map(|&row| scores[row] as f32).collect();

@@ -105,7 +105,8 @@ pub(crate) fn shrunk(
 /// Batches of the rows that decide what is kept.
 fn batches(plan: &Plan) -> Vec<Vec<u32>> {
     // Rows without labels tell nothing of what a task's loss depends on.
-    let count = plan.labeled.as_ref().map_or(plan.train_texts.len(), |data| data.train.len());
+    let texts = &plan.train_texts;
+    let count = plan.labeled.as_ref().map_or(texts.len(), |data| texts.of_examples(data.train.len()));
     let mut rows: Vec<u32> = (0..count as u32).collect();
     Streams::new(plan.recipe.seed).stream("pruning", &[]).shuffle(&mut rows);
     rows.truncate(ROWS);

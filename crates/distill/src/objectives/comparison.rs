@@ -8,7 +8,7 @@ use crate::engine::{Geometry, Trace, mean_pool};
 /// The labels of a batch on the device.
 #[derive(Debug, Clone)]
 pub enum BatchLabels {
-    /// Class numbers `[B]`, or of all words that have tags.
+    /// Class numbers `[B]`; of all words that have tags; or the tokens at which answers begin, then those at which they end, `[2B]`.
     Classes(Tensor<1, Int>),
     /// Class numbers `[B]`, and how much each row counts `[B]`.
     WeightedClasses(Tensor<1, Int>, Box<Tensor<1>>),

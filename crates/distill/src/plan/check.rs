@@ -71,14 +71,12 @@ pub(super) fn stage(
 ) -> Result<(), Error> {
     let labeled = data.labeled();
     let target = labeled.map(|data| &data.train.target);
-    if semantics == Semantics::Reference && matches!(target, Some(Target::Tags(_))) {
+    if semantics == Semantics::Reference
+        && let Some(got) = target.and_then(by_token)
+    {
+        let expected = "whole texts with labels, which the published code knows";
         let out = "set `semantics = \"clean\"`";
-        return Err(Error::refused(
-            format!("stage {}", stage.name),
-            "whole texts with labels, which the published code knows",
-            "a tag for each word",
-            out,
-        ));
+        return Err(Error::refused(format!("stage {}", stage.name), expected, got, out));
     }
     let setting = Setting {
         student,
@@ -122,6 +120,15 @@ fn labels_everywhere(stage: &StageSpec, data: &TextData) -> Result<(), Misfit> {
             format!("{unlabeled} rows without"),
             "learn from a teacher alone (`soft`)",
         )),
+    }
+}
+
+/// What a model answers for each token, in words; `None` where it answers whole texts.
+fn by_token(target: &Target) -> Option<&'static str> {
+    match target {
+        Target::Tags(_) => Some("a tag for each word"),
+        Target::Answers { .. } => Some("questions, whose answers are parts of a context"),
+        Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => None,
     }
 }
 
@@ -178,13 +185,13 @@ pub(super) fn tokenizer(
 
 /// Whether states can be compared word by word, for a student that has other pieces than its teacher.
 pub(super) fn alignment(recipe: &Recipe, labeled: Option<&LabeledData>) -> Result<(), Error> {
-    let has_tags = labeled.is_some_and(|data| matches!(data.train.target, Target::Tags(_)));
-    let (expected, got) = match (labeled, recipe.semantics) {
+    let by_token = labeled.and_then(|data| by_token(&data.train.target));
+    let (expected, got) = match (by_token, labeled, recipe.semantics) {
         // The answers of the two are by pieces that only one of them has.
-        (Some(_), _) if has_tags => ("labels of whole texts to compare models word by word", "a tag for each word"),
-        (Some(_), Semantics::Clean) => return Ok(()),
-        (None, _) => ("labeled data, whose rows both read, to compare states word by word", "raw text"),
-        (_, Semantics::Reference) => ("`semantics = \"clean\"` to compare states word by word", "\"reference\""),
+        (Some(got), ..) => ("labels of whole texts to compare models word by word", got),
+        (None, Some(_), Semantics::Clean) => return Ok(()),
+        (None, None, _) => ("labeled data, whose rows both read, to compare states word by word", "raw text"),
+        (.., Semantics::Reference) => ("`semantics = \"clean\"` to compare states word by word", "\"reference\""),
     };
     let out = "give the student the teacher's tokenizer, or a part of its pieces (`vocabulary`)";
     Err(Error::refused("student, which has other pieces than its teacher", expected, got, out))

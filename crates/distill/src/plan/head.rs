@@ -40,9 +40,8 @@ pub(super) fn reuse(
         Ok(order.map_or(HeadReuse::Kept, HeadReuse::Reordered))
     };
     match (head, wanted) {
-        (Head::Classification { target: Answer::Regression }, Head::Classification { target: Answer::Regression }) => {
-            Ok(HeadReuse::Kept)
-        }
+        (Head::Classification { target: Answer::Regression }, Head::Classification { target: Answer::Regression })
+        | (Head::QuestionAnswering, Head::QuestionAnswering) => Ok(HeadReuse::Kept),
         (
             Head::Classification { target: Answer::Labels(theirs) },
             Head::Classification { target: Answer::Labels(ours) },

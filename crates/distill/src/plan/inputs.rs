@@ -1,9 +1,10 @@
 //! What a plan is made from: read from disk, or given by a program.
 
+use std::ops::Range;
 use std::path::Path;
 
 use attar_model::Bundle;
-use attar_text::labeled::Dataset;
+use attar_text::labeled::{Dataset, Label};
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
@@ -77,6 +78,8 @@ impl Inputs {
             let out = "make both sets with the same target";
             return Err(Error::refused("data", "dev rows with the labels of the training rows", "other labels", out));
         }
+        check_answers(&train)?;
+        check_answers(&dev)?;
         let metrics = metrics(metric.as_deref(), &train.target)?;
         // The program knows the order of its classes.
         let class_order = ClassOrder::Stated;
@@ -153,6 +156,22 @@ impl Inputs {
             }
         }
     }
+}
+
+/// Whether answers are parts of their contexts.
+fn check_answers(data: &Dataset) -> Result<(), Error> {
+    for (row, example) in data.examples.iter().enumerate() {
+        let Label::Answers(ranges) = &example.label else { continue };
+        let context = example.pair.as_deref();
+        let is_part =
+            |range: &Range<usize>| !range.is_empty() && context.is_some_and(|c| c.get(range.clone()).is_some());
+        if context.is_none() || !ranges.iter().all(is_part) {
+            let (place, got) = (format!("row {} of {}", row + 1, data.name), format!("{ranges:?}"));
+            let out = "correct the ranges, or leave the row out";
+            return Err(Error::refused(place, "answers as ranges of bytes of the context, `pair`", got, out));
+        }
+    }
+    Ok(())
 }
 
 /// Something that a program gives and the recipe does not ask for.

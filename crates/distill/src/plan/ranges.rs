@@ -51,7 +51,8 @@ pub(crate) fn data(spec: &DataSpec) -> Result<(), Error> {
             }
             max_tokens
         }
-        DataSpec::Tagged { max_tokens, rows, dev_share, .. } => {
+        DataSpec::Tagged { max_tokens, rows, dev_share, .. }
+        | DataSpec::Answers { max_tokens, rows, dev_share, .. } => {
             table.optional("rows", *rows, 1..=usize::MAX)?;
             share(*dev_share)?;
             max_tokens

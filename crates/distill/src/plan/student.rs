@@ -323,6 +323,7 @@ pub(crate) fn head(target: &Target) -> Head {
         Target::MultiLabel(labels) => Answer::MultiLabel(labels.names.clone()),
         Target::Regression { .. } => Answer::Regression,
         Target::Tags(labels) => return Head::TokenClassification { labels: labels.names.clone() },
+        Target::Answers { .. } => return Head::QuestionAnswering,
     };
     Head::Classification { target: answer }
 }

@@ -45,7 +45,8 @@ impl PlannedTeacher {
             (Head::Classification { target: Answer::Labels(names) }, Target::Classes(labels))
             | (Head::Classification { target: Answer::MultiLabel(names) }, Target::MultiLabel(labels))
             | (Head::TokenClassification { labels: names }, Target::Tags(labels)) => names.len() == labels.len(),
-            (Head::Classification { target: Answer::Regression }, Target::Regression { .. }) => true,
+            (Head::Classification { target: Answer::Regression }, Target::Regression { .. })
+            | (Head::QuestionAnswering, Target::Answers { .. }) => true,
             _ => false,
         }
     }

@@ -2,11 +2,12 @@
 
 use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::random::Streams;
-use attar_text::tokenizer::{Limit, Tokenizer};
+use attar_text::tokenizer::{Limit, Tokenizer, Windows};
 
 use super::vocabulary;
 use crate::Error;
 use crate::aligned_rows::AlignedRows;
+use crate::answer_windows::AnswerWindows;
 use crate::corpus_data::{CorpusData, CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
@@ -131,9 +132,12 @@ impl TextData {
                         let both = AlignedRows::new(&rows, teachers.tokenizer, tokenizer, limit, reading)?;
                         (Some(both.0), both.1)
                     }
-                    None => (None, EncodedRows::of_target(&rows, tokenizer, limit, reading, target)?),
+                    None => (None, EncodedRows::to_learn_from(&rows, tokenizer, limit, reading, target)?),
                 };
-                note_truncation(&train, data.max_tokens, notes);
+                match train.windows() {
+                    Some(windows) => note_windows(windows, &rows, train.len(), data.max_tokens, notes),
+                    None => note_truncation(&train, data.max_tokens, notes),
+                }
                 let encode_dev = |tokenizer| EncodedRows::of_target(dev, tokenizer, limit, reading, target);
                 let dev = encode_dev(tokenizer)?;
                 note_cut_words(&dev, target, notes);
@@ -179,6 +183,25 @@ fn note_truncation(texts: &EncodedRows, max_tokens: usize, notes: &mut Vec<Strin
         && full > 0
     {
         notes.push(format!("{full} of {all} training texts reach the limit of {max_tokens} tokens"));
+    }
+}
+
+/// Of contexts nothing is cut, but each window costs a pass, and an answer that no window has as a whole cannot be learned.
+fn note_windows(windows: &AnswerWindows, rows: &[Example], count: usize, max_tokens: usize, notes: &mut Vec<String>) {
+    if count > rows.len() {
+        let overlap = Windows::of(max_tokens).overlap;
+        notes.push(format!(
+            "{} questions are read in {count} windows of at most {max_tokens} tokens, which overlap by {overlap}; a larger \
+             `max-tokens` makes fewer",
+            rows.len()
+        ));
+    }
+    if windows.lost() > 0 {
+        notes.push(format!(
+            "{} questions have an answer that no window holds as a whole, and are learned as if they had none; raise \
+             `max-tokens`",
+            windows.lost()
+        ));
     }
 }
 

@@ -7,6 +7,7 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
 
 use crate::Error;
+use crate::answer_windows::{AnswerWindows, KeepPlaces};
 use crate::labels::{self, ClassOrder};
 use crate::score::{Answers, Truth};
 use crate::word_tokens::WordTokens;
@@ -25,10 +26,21 @@ pub struct ScoredRows {
     /// The metric that decides, then the others that are reported.
     pub(super) metrics: Vec<Metric>,
     pub(super) truth: Truth,
-    /// The words of the rows to score on, where these have tags.
-    words: Option<WordTokens>,
+    /// What of the tokens of the rows to score on answers.
+    parts: Parts,
     /// For each class of the data the model's number, where they differ.
     order: Option<Vec<usize>>,
+}
+
+/// What of a row's tokens answers.
+#[derive(Debug)]
+enum Parts {
+    /// All of them together.
+    Row,
+    /// Those of words that have tags.
+    Words(WordTokens),
+    /// A span of them in one of the windows that the inputs are.
+    Windows(AnswerWindows),
 }
 
 /// Rows to score a model on and how they are read.
@@ -69,23 +81,46 @@ impl ScoredRows {
         })?;
         let (calibration, calibration_name) = calibration(&dev, train, calibration_rows, streams, notes);
         let reader = Reader::new(bundle, tokenizer, max_tokens, &model)?;
-        let dev_texts = reader.encode(&dev.name, &dev.examples)?;
-        let words = match &dev.target {
-            Target::Tags(_) => Some(WordTokens::encode(&dev.examples, tokenizer, reader.limit, &dev.target)?.1),
-            Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => None,
+        let (dev_texts, parts) = match &dev.target {
+            Target::Answers { .. } => {
+                let most = reader.limit.max_tokens;
+                let (encoded, windows) = AnswerWindows::encode(&dev.examples, tokenizer, most, KeepPlaces::All)?;
+                let mut texts = Encodings::default();
+                encoded.iter().for_each(|encoding| texts.append(encoding));
+                (texts, Parts::Windows(windows))
+            }
+            Target::Tags(_) => {
+                let words = WordTokens::encode(&dev.examples, tokenizer, reader.limit, &dev.target)?.1;
+                (reader.encode(&dev.name, &dev.examples)?, Parts::Words(words))
+            }
+            Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => {
+                (reader.encode(&dev.name, &dev.examples)?, Parts::Row)
+            }
         };
         let calibration = reader.encode(&calibration.name, &calibration.examples)?;
-        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, words, order })
+        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, parts, order })
     }
 
-    /// What logits `[rows, K]` answer, or `[tokens, K]` of a model that tags words.
+    /// What logits `[rows, K]` answer, or `[tokens, K]` of a model that tags words or answers questions.
     pub(super) fn answers(&self, logits: &[f32], width: usize) -> Answers {
         let row = |row: &[f32]| match &self.order {
             Some(order) => order.iter().map(|&class| row[class]).collect(),
             None => row.to_vec(),
         };
         let rows: Vec<Vec<f32>> = logits.chunks_exact(width.max(1)).map(row).collect();
-        let Some(words) = &self.words else { return Answers::from_logits(&rows, &self.dev.target) };
+        let words = match &self.parts {
+            Parts::Row => return Answers::from_logits(&rows, &self.dev.target),
+            Parts::Words(words) => words,
+            Parts::Windows(windows) => {
+                let mut rest = logits;
+                let by_window = self.dev_texts.lengths.iter().map(|&length| {
+                    let (own, others) = rest.split_at(length as usize * width);
+                    rest = others;
+                    own.to_vec()
+                });
+                return windows.answers(&by_window.collect::<Vec<_>>(), &self.dev);
+            }
+        };
         let all: Vec<u32> = (0..self.dev.len() as u32).collect();
         let (tokens, counts) = words.of_batch(&all, &self.dev_texts.lengths);
         let mut tokens = tokens.as_slice();
@@ -105,10 +140,10 @@ impl ScoredRows {
 /// If it has none.
 pub fn classifier(bundle: &Bundle) -> Result<&Head, Error> {
     match &bundle.config.head {
-        head @ (Head::Classification { .. } | Head::TokenClassification { .. }) => Ok(head),
+        head @ (Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering) => Ok(head),
         _ => Err(Error::refused(
             "the model",
-            "a head of classes, scores or tags to score",
+            "a head of classes, scores, tags or answers to score",
             "none",
             "leave out the rows (`--data`) and quantize by the error of the weights, or fine-tune it first \
              (`attar finetune`)",

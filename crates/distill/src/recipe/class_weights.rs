@@ -75,7 +75,7 @@ impl ClassWeights {
         let refused = |expected: String, got: String, out: &str| Err(Error::refused(place, expected, got, out));
         let Target::Classes(labels) = &data.target else {
             let expected = "rows with one class each, to which `class-weights` (`--class-weights`) applies";
-            return refused(expected.into(), "several labels or scores".into(), "leave the weights out");
+            return refused(expected.into(), "rows of another kind".into(), "leave the weights out");
         };
         let weights = match self {
             ClassWeights::Rule(ClassWeightRule::Balanced) => return Ok(balanced(&data.class_counts())),

@@ -121,7 +121,7 @@ impl Recipe {
                 paths.push(train);
                 paths.extend([dev, label_file, dev_label_file].into_iter().flatten());
             }
-            DataSpec::Tagged { train, dev, .. } => {
+            DataSpec::Tagged { train, dev, .. } | DataSpec::Answers { train, dev, .. } => {
                 paths.push(train);
                 paths.extend(dev);
             }

@@ -194,8 +194,7 @@ impl<'a> Run<'a> {
         let Some(truth) = Truth::of(&sample) else { return Ok(()) };
         self.meter.enter(phase::EVALUATION);
         let texts = self.plan.teacher_dev_texts.as_ref().unwrap_or(&self.plan.dev_texts).of_rows(&rows);
-        let logits = evaluate::logits(teacher, &texts, &device::open(self.plan.recipe.device)?, |_| {})?;
-        let answers = Answers::from_logits(&logits, &sample.target);
+        let answers = evaluate::answers(teacher, &texts, &sample, &device::open(self.plan.recipe.device)?, |_| {})?;
         let most = sample.class_counts().into_iter().max().unwrap_or_default();
         let majority = most as f64 / rows.len().max(1) as f64;
         match truth.value(Metric::Accuracy, &answers)? {
@@ -322,8 +321,7 @@ impl<'a> Run<'a> {
         let (Some(truth), Some(data)) = (&self.truth, &plan.labeled) else { return Ok(best) };
         self.meter.enter(phase::EVALUATION);
         let (encoder, values) = trainer.student();
-        let logits = evaluate::logits(&(encoder, &values), &plan.dev_texts, trainer.device(), |_| {})?;
-        let answers = Answers::from_logits(&logits, &data.dev.target);
+        let answers = evaluate::answers(&(encoder, &values), &plan.dev_texts, &data.dev, trainer.device(), |_| {})?;
         let score = truth.score(data.metrics[0], &answers, &Streams::new(plan.recipe.seed))?;
         // An undefined score, as of constant answers under a correlation, is the worst there is.
         let sign = if data.metrics[0].higher_is_better() { 1.0 } else { -1.0 };
@@ -348,8 +346,8 @@ impl<'a> Run<'a> {
         let encoder = Encoder::new(plan.student.config.clone());
         let mut parameters = Parameters::empty(&device);
         parameters.load(encoder.slots(), weights)?;
-        let logits = evaluate::logits(&(&encoder, &parameters.values()), &plan.dev_texts, &device, |_| {})?;
-        let student = Answers::from_logits(&logits, &data.dev.target);
+        let model = (&encoder, &parameters.values());
+        let student = evaluate::answers(&model, &plan.dev_texts, &data.dev, &device, |_| {})?;
         let scores = |answers: &Answers| -> Result<Vec<Score>, Error> {
             data.metrics.iter().map(|&metric| truth.score(metric, answers, &streams)).collect()
         };
@@ -358,13 +356,8 @@ impl<'a> Run<'a> {
         let teacher = match teacher.filter(|_| answering) {
             None => None,
             Some(teacher) => {
-                let logits = evaluate::logits(
-                    &teacher,
-                    plan.teacher_dev_texts.as_ref().unwrap_or(&plan.dev_texts),
-                    &device,
-                    |_| {},
-                )?;
-                let answers = Answers::from_logits(&logits, &data.dev.target);
+                let texts = plan.teacher_dev_texts.as_ref().unwrap_or(&plan.dev_texts);
+                let answers = evaluate::answers(&teacher, texts, &data.dev, &device, |_| {})?;
                 let scores = scores(&answers)?;
                 Some(TeacherScores {
                     retention: retention(&own, &scores),

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use attar_meter::Meter;
 use attar_model::{Tensor as Stored, Weights};
 use attar_text::batch::{Batch, BatchBudget, plan_sorted};
-use attar_text::labeled::Label;
 use attar_text::masking::Masked;
 use attar_text::random::Streams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
+use super::batch_labels::{pieces, with_labels};
 use super::trace_cache::{TraceCache, TraceFolder, TraceNeeds, TracesUsed};
 use super::{StageLoss, Teacher};
 use crate::engine::{
     Dropout, Encoder, Geometry, Input, Parameters, RequiredOutputs, Storage, TeacherTrace, Trace, Values, Words,
+    token_distributions,
 };
 use crate::objectives::{BatchLabels, MASKED_LM, Objective, Semantics, WEIGHT_PROJECTION};
 use crate::optimizer::{AdamW, Gradients, Schedule};
@@ -341,10 +342,16 @@ impl<'a> Trainer<'a> {
             let input = self.input(&self.plan.as_teacher_reads(batch), teacher.encoder());
             let mut trace = trace(&input);
             // Kept traces have no logits where none are read.
-            if let Some(words) = self.plan.train_texts.words().filter(|_| self.loss.reads_logits()) {
-                let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
-                let rows = evaluate::token_rows(&rows, &self.device);
-                trace.logits = trace.logits.take().map(|logits| logits.select(0, rows));
+            if self.loss.reads_logits() {
+                let texts = &self.plan.train_texts;
+                trace.logits = trace.logits.take().map(|logits| match texts.words() {
+                    Some(words) => {
+                        let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
+                        logits.select(0, evaluate::token_rows(&rows, &self.device))
+                    }
+                    None if texts.windows().is_some() => token_distributions(logits, &input.geometry),
+                    None => logits,
+                });
             }
             return Some(TeacherOutput { trace, by_words: None });
         };
@@ -407,85 +414,6 @@ impl<'a> Trainer<'a> {
         let (stage, what) = (self.stage.spec.name.clone(), what.to_string());
         Err(Error::NotFinite { stage, step, what, value, rate })
     }
-}
-
-/// Labels of training rows, if all have one; `weights` are those of classes.
-fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
-    let data = plan.labeled.as_ref()?;
-    let examples = &data.train.examples;
-    static ABSENT: Label = Label::Absent;
-    // Rows past the data set's own have no label.
-    let label = |&row: &u32| examples.get(row as usize).map_or(&ABSENT, |example| &example.label);
-    let labels: Vec<&Label> = rows.iter().map(label).collect();
-    let count = labels.len();
-    let class = |label: &&Label| if let Label::Class(class) = label { Some(*class as i32) } else { None };
-    if let Some(classes) = labels.iter().map(class).collect::<Option<Vec<i32>>>() {
-        return Some(class_labels(classes, weights, device));
-    }
-    if labels.iter().all(|label| matches!(label, Label::MultiLabel(_))) {
-        let width = data.train.target.outputs();
-        let mut present = vec![0.0f32; count * width];
-        for (row, label) in present.chunks_mut(width.max(1)).zip(&labels) {
-            if let Label::MultiLabel(numbers) = label {
-                numbers.iter().for_each(|&number| row[number as usize] = 1.0);
-            }
-        }
-        return Some(BatchLabels::LabelSets(Tensor::from_data(TensorData::new(present, [count, width]), device)));
-    }
-    let score = |label: &&Label| if let Label::Score(score) = label { Some(*score) } else { None };
-    let scores = labels.iter().map(score).collect::<Option<Vec<f32>>>()?;
-    Some(BatchLabels::Scores(Tensor::from_data(TensorData::new(scores, [count, 1]), device)))
-}
-
-/// A batch of training rows as a model reads it, asked for what its rows are labeled with, and the labels if all have one.
-pub(crate) fn with_labels(
-    plan: &Plan,
-    input: Input,
-    batch: &Batch,
-    weights: Option<&[f32]>,
-) -> (Input, Option<BatchLabels>) {
-    let device = input.geometry.device().clone();
-    match plan.train_texts.words() {
-        Some(words) => {
-            let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
-            (input.guessing(&rows), word_labels(plan, &batch.rows, weights, &device))
-        }
-        None => (input.without_guesses(), batch_labels(plan, &batch.rows, weights, &device)),
-    }
-}
-
-/// The tags of the words of a batch that have a token, if its rows have tags.
-fn word_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
-    let (words, data) = (plan.train_texts.words()?, plan.labeled.as_ref()?);
-    let mut classes = Vec::new();
-    for &row in rows {
-        match &data.train.examples.get(row as usize)?.label {
-            Label::Tags(tags) => classes.extend(words.seen(row as usize).map(|word| tags[word].class as i32)),
-            _ => return None,
-        }
-    }
-    Some(class_labels(classes, weights, device))
-}
-
-/// Classes of rows or words on the device, with what each counts where classes are weighted.
-fn class_labels(classes: Vec<i32>, weights: Option<&[f32]>, device: &Device) -> BatchLabels {
-    let count = classes.len();
-    let weights: Option<Vec<f32>> = weights.map(|by| classes.iter().map(|&class| by[class as usize]).collect());
-    let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [count]), device);
-    match weights {
-        Some(weights) => BatchLabels::WeightedClasses(
-            classes,
-            Box::new(Tensor::from_data(TensorData::new(weights, [count]), device)),
-        ),
-        None => BatchLabels::Classes(classes),
-    }
-}
-
-/// What stood at the masked rows of a batch.
-fn pieces(masked: &Masked, device: &Device) -> BatchLabels {
-    let pieces: Vec<i32> = masked.labels.iter().map(|&id| id as i32).collect();
-    let count = pieces.len();
-    BatchLabels::Pieces(Tensor::from_data(TensorData::new(pieces, [count]), device))
 }
 
 /// Projections of stages before, and new ones where there are none.

@@ -13,8 +13,6 @@ use crate::output::Output;
 
 /// Texts, and windows of them, that are sorted by length and computed at a time.
 const CHUNK: usize = 512;
-/// Tokens that two windows of a long text share, where there is room for so many.
-const OVERLAP: usize = 128;
 /// Most tokens of an answer, the customary limit on SQuAD.
 const MAX_ANSWER_TOKENS: usize = 30;
 
@@ -50,6 +48,30 @@ pub struct Span {
     /// The same of the first special token, to which models point that know questions without an answer; the smallest
     /// over the windows.
     pub no_answer: f32,
+}
+
+impl Span {
+    /// The most probable start and end among the tokens of the second text of a window, at most 30 tokens apart and widened to whole
+    /// words; `None` where the window has no token of that text. Both ends are searched together, and the question, special tokens
+    /// and spans that end before they begin are no candidates.
+    ///
+    /// `places` are those of the window's tokens, `[T]`, and `logits` their starts and ends, `[T, 2]`.
+    pub fn of_window(places: &[Option<TokenPlace>], logits: &[f32]) -> Option<Span> {
+        best_span(places, logits)
+    }
+
+    /// The better of the answers of a context's windows so far and that of one more.
+    pub fn or_better(self, other: Span) -> Span {
+        let no_answer = self.no_answer.min(other.no_answer);
+        let better = if other.probability > self.probability { other } else { self };
+        Span { no_answer, ..better }
+    }
+
+    /// Whether a model that knows questions without an answer takes this for one: in every window the first token is more probable
+    /// than any span.
+    pub fn is_unanswered(&self) -> bool {
+        self.no_answer > self.probability
+    }
 }
 
 impl Session {
@@ -109,13 +131,12 @@ impl Session {
         let mut answers: Vec<Option<Span>> = vec![None; questions.len()];
         let rows: Vec<_> = questions.iter().map(|&(question, context)| (question, Some(context))).collect();
         let take = |question: usize, window: &LocatedEncoding, logits: &[f32]| {
-            let Some(found) = best_span(&window.places, logits) else { return };
-            let best = answers[question].get_or_insert_with(|| found.clone());
-            let no_answer = best.no_answer.min(found.no_answer);
-            if found.probability > best.probability {
-                *best = found;
-            }
-            best.no_answer = no_answer;
+            let Some(found) = Span::of_window(&window.places, logits) else { return };
+            let answer = &mut answers[question];
+            *answer = Some(match answer.take() {
+                Some(best) => best.or_better(found),
+                None => found,
+            });
         };
         self.for_each_window(&rows, take, progress)?;
         Ok(answers)
@@ -128,8 +149,7 @@ impl Session {
         mut take: impl FnMut(usize, &LocatedEncoding, &[f32]),
         mut progress: impl FnMut(usize),
     ) -> Result<(), Error> {
-        let max_tokens = self.limit.max_tokens;
-        let windows = Windows { max_tokens, overlap: OVERLAP.min(max_tokens / 4) };
+        let windows = Windows::of(self.limit.max_tokens);
         let width = self.encoder.width(Output::Logits)?;
         for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
             let first = chunk * CHUNK;

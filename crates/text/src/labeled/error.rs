@@ -131,6 +131,18 @@ pub enum DataError {
         /// What stands there.
         found: String,
     },
+    /// A question whose answer does not stand where it is said to, or that contradicts itself.
+    #[error("{}: question {question}: expected {expected}, found {found}", path.display())]
+    Answer {
+        /// The file.
+        path: PathBuf,
+        /// Its id, or its place.
+        question: String,
+        /// What was expected.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
     /// A JSON file of another form.
     #[error("{}: {reason}", path.display())]
     Json {

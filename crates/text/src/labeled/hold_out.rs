@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::sample::normalized;
-use super::{DataError, Dataset, Label};
+use super::sample::{normalized, plain};
+use super::{DataError, Dataset, Label, Target};
 use crate::random::{Stream, Streams};
 
 /// Rows of a class from which on one of them at least is held out.
@@ -58,7 +58,8 @@ impl Dataset {
     ///   that a class with one text has none held out.
     /// - Examples with the same text (as in [`duplicates_with`](Self::duplicates_with)) stay together, so that nothing
     ///   held out is in the large part too. They count for the class of the first of them.
-    /// - Scores and tagged sentences are not stratified. Both parts keep the order of the source.
+    /// - Scores, tagged sentences and questions are not stratified. Questions about the same context stay together, since what one
+    ///   of them learns of it would help with the others. Both parts keep the order of the source.
     ///
     /// It is decided by the examples, the share and the seed alone.
     ///
@@ -106,9 +107,13 @@ impl Dataset {
                     let rarest = labels.iter().map(|&label| label as usize).min_by_key(|&label| counts[label]);
                     rarest.unwrap_or(counts.len())
                 }
-                Label::Score(_) | Label::Tags(_) | Label::Absent => 0,
+                Label::Score(_) | Label::Tags(_) | Label::Answers(_) | Label::Absent => 0,
             };
-            let (class, group) = *place.entry(normalized(example)).or_insert_with(|| {
+            let key = match (&self.target, &example.pair) {
+                (Target::Answers { .. }, Some(context)) => plain(context),
+                _ => normalized(example),
+            };
+            let (class, group) = *place.entry(key).or_insert_with(|| {
                 classes.resize(classes.len().max(class + 1), Vec::new());
                 classes[class].push(Vec::new());
                 (class, classes[class].len() - 1)

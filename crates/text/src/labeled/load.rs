@@ -253,6 +253,8 @@ fn label(text: &str, target: &Target, separator: Option<&str>, line: usize, path
         },
         // Words have tags, and a cell none: `read_tagged` reads them.
         Target::Tags(labels) => Err(DataError::unknown_label(path.to_owned(), line, text, &labels.names)),
+        // `read_answers` reads them.
+        Target::Answers { .. } => Err(DataError::unknown_label(path.to_owned(), line, text, &[])),
     }
 }
 

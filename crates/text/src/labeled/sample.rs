@@ -59,10 +59,14 @@ impl Dataset {
 
 /// What makes two examples the same: lower-cased words with single spaces, text and pair.
 pub(crate) fn normalized(example: &Example) -> String {
-    let plain = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     match &example.pair {
         // A line feed is white space, so it is in neither text.
         Some(pair) => format!("{}\n{}", plain(&example.text), plain(pair)),
         None => plain(&example.text),
     }
+}
+
+/// Lower-cased words with single spaces.
+pub(super) fn plain(text: &str) -> String {
+    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -39,7 +39,7 @@ struct Sentence {
 /// [`DataError`]: a file that cannot be read, no sentence, a line of another form, or a tag that is not among `names`.
 pub fn read_tagged(path: &Path, names: Option<&[String]>) -> Result<Dataset, DataError> {
     let (body, sha256) = match Columnar::of(Format::Auto, path) {
-        Some(kind) => (all_lines(kind, path)?, table::sha256(path)?),
+        Some(kind) => (super::all_lines(kind, path)?, table::sha256(path)?),
         None => contents(path, TextEncoding::Auto)?,
     };
     let is_json = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
@@ -57,13 +57,6 @@ pub fn read_tagged(path: &Path, names: Option<&[String]>) -> Result<Dataset, Dat
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let name = name.split('.').next().unwrap_or_default().to_owned();
     Ok(Dataset { examples, target: Target::Tags(labels), name, sha256, path: Some(path.to_owned()) })
-}
-
-/// The rows of a Parquet or Arrow file as JSON lines.
-fn all_lines(kind: Columnar, path: &Path) -> Result<Vec<u8>, DataError> {
-    let lines = kind.lines(path)?;
-    let read = files::read_at_most(lines, files::MOST_TABLE_BYTES);
-    read.map_err(|source| DataError::Io { path: path.to_owned(), source })
 }
 
 fn example(

@@ -27,6 +27,20 @@ pub enum MetricError {
         /// The metric.
         metric: Metric,
     },
+    /// A metric of answers to questions for something else.
+    #[error(
+        "{metric} is of answers to questions, which are parts of a text; leave it out for the usual metrics of the data"
+    )]
+    NotOfAnswers {
+        /// The metric.
+        metric: Metric,
+    },
+    /// A metric of something else for answers to questions.
+    #[error("{metric} is not defined for answers to questions; use answer_f1 or exact_match")]
+    OfAnswers {
+        /// The metric.
+        metric: Metric,
+    },
     /// A metric of two classes for another number of them.
     #[error("{metric} is defined for 2 classes, found {classes}; use macro_f1")]
     NotBinary {

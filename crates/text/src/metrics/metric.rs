@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::answers::{answer_f1, exact_match};
 use super::classification::Confusion;
 use super::correlation::{mean_absolute_error, mean_squared_error, pearson, spearman};
 use super::entities::TagScheme;
@@ -34,6 +35,10 @@ pub enum Metric {
     Matthews,
     /// F1 of the entities that tags name, type and span both right, as CoNLL-2003 scores.
     EntityF1,
+    /// Mean over questions of the F1 of an answer's words, the best over the right answers, as SQuAD scores.
+    AnswerF1,
+    /// Share of questions answered by one of the right answers, as SQuAD scores.
+    ExactMatch,
     /// Pearson correlation.
     Pearson,
     /// Spearman correlation.
@@ -48,7 +53,7 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Accuracy,
         Self::F1,
         Self::AccuracyF1Mean,
@@ -58,6 +63,8 @@ impl Metric {
         Self::SubsetAccuracy,
         Self::Matthews,
         Self::EntityF1,
+        Self::AnswerF1,
+        Self::ExactMatch,
         Self::Pearson,
         Self::Spearman,
         Self::PearsonSpearmanMean,
@@ -77,6 +84,8 @@ impl Metric {
             Self::SubsetAccuracy => "subset_accuracy",
             Self::Matthews => "matthews",
             Self::EntityF1 => "entity_f1",
+            Self::AnswerF1 => "answer_f1",
+            Self::ExactMatch => "exact_match",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
             Self::PearsonSpearmanMean => "pearson_spearman_mean",
@@ -103,7 +112,12 @@ impl Metric {
         !matches!(self, Self::MeanSquaredError | Self::MeanAbsoluteError)
     }
 
-    /// Whether it is about classes, and not about numbers.
+    /// Whether it is about answers to questions.
+    pub const fn is_of_answers(self) -> bool {
+        matches!(self, Self::AnswerF1 | Self::ExactMatch)
+    }
+
+    /// Whether it is about classes, and neither about numbers nor about answers to questions.
     pub const fn is_of_classes(self) -> bool {
         match self {
             Self::Accuracy
@@ -115,7 +129,9 @@ impl Metric {
             | Self::SubsetAccuracy
             | Self::Matthews
             | Self::EntityF1 => true,
-            Self::Pearson
+            Self::AnswerF1
+            | Self::ExactMatch
+            | Self::Pearson
             | Self::Spearman
             | Self::PearsonSpearmanMean
             | Self::MeanSquaredError
@@ -126,7 +142,7 @@ impl Metric {
     /// Its value; `None` where it is undefined.
     ///
     /// # Errors
-    /// [`MetricError::Kind`] and [`MetricError::NotBinary`] if it does not fit the predictions.
+    /// [`MetricError`] if it does not fit the predictions.
     ///
     /// # Panics
     /// If there are more predictions than truths or fewer, or a class is out of range.
@@ -143,7 +159,23 @@ impl Metric {
                 self.of_tags(truth.iter().zip(predicted), tags, scheme)
             }
             Predictions::Scores { truth, predicted } => self.of_scores(truth, predicted),
+            Predictions::Answers { truth, predicted } => Ok(average(&self.of_answers(truth, predicted)?)),
         }
+    }
+
+    /// What it is for each question.
+    ///
+    /// # Errors
+    /// [`MetricError::OfAnswers`] if it is about something else.
+    #[track_caller]
+    pub(super) fn of_answers(self, truth: &[Vec<String>], predicted: &[String]) -> Result<Vec<f64>, MetricError> {
+        assert_eq!(truth.len(), predicted.len(), "true and predicted answers differ in number");
+        let value = match self {
+            Self::AnswerF1 => answer_f1,
+            Self::ExactMatch => exact_match,
+            _ => return Err(MetricError::OfAnswers { metric: self }),
+        };
+        Ok(truth.iter().zip(predicted).map(|(right, answer)| value(right, answer)).collect())
     }
 
     fn of_confusion(self, confusion: &Confusion) -> Result<Option<f64>, MetricError> {
@@ -161,6 +193,7 @@ impl Metric {
             Self::SubsetAccuracy => Ok(confusion.accuracy()),
             Self::Matthews => Ok(confusion.matthews()),
             Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
+            Self::AnswerF1 | Self::ExactMatch => Err(MetricError::NotOfAnswers { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }
@@ -171,6 +204,7 @@ impl Metric {
             Self::MacroF1 => Ok(counts.macro_f1()),
             Self::WeightedF1 => Ok(counts.weighted_f1()),
             Self::SubsetAccuracy => Ok(counts.subset_accuracy()),
+            Self::AnswerF1 | Self::ExactMatch => Err(MetricError::NotOfAnswers { metric: self }),
             _ => Err(MetricError::NotOfSets { metric: self }),
         }
     }
@@ -197,6 +231,7 @@ impl Metric {
             Self::PearsonSpearmanMean => Ok(mean(pearson(truth, predicted), spearman(truth, predicted))),
             Self::MeanSquaredError => Ok(mean_squared_error(truth, predicted)),
             Self::MeanAbsoluteError => Ok(mean_absolute_error(truth, predicted)),
+            Self::AnswerF1 | Self::ExactMatch => Err(MetricError::NotOfAnswers { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }
@@ -210,6 +245,11 @@ impl fmt::Display for Metric {
 
 fn mean(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     Some((a? + b?) / 2.0)
+}
+
+/// The mean of some values; `None` of none.
+pub(super) fn average(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 #[cfg(test)]
@@ -237,7 +277,7 @@ mod tests {
         let classes = Predictions::Classes { truth: &[0, 2], predicted: &[0, 2], classes: 3 };
         let scores = Predictions::Scores { truth: &[0.0, 2.0], predicted: &[0.0, 2.0] };
         for metric in Metric::ALL {
-            if metric == Metric::EntityF1 {
+            if metric == Metric::EntityF1 || metric.is_of_answers() {
                 continue;
             }
             let (fits, other) = if metric.is_of_classes() { (classes, scores) } else { (scores, classes) };
@@ -273,11 +313,30 @@ mod tests {
         let tags = |scheme| Predictions::Tags { truth: &truth, predicted: &predicted, tags: 3, scheme };
         assert_eq!(Metric::Accuracy.compute(&tags(None)), Ok(Some(0.8)));
         assert_eq!(Metric::EntityF1.compute(&tags(Some(&scheme))), Ok(Some(0.5)));
-        assert_eq!(tags(Some(&scheme)).resampled(Metric::EntityF1, &[1, 1]), Some(1.0));
+        assert_eq!(tags(Some(&scheme)).resampler(Metric::EntityF1)(&[1, 1]), Some(1.0));
         let error = Metric::EntityF1.compute(&tags(None)).unwrap_err().to_string();
         assert!(error.starts_with("entity_f1 is of entities"), "{error}");
         let classes = Predictions::Classes { truth: &[0, 2], predicted: &[0, 2], classes: 3 };
         assert!(Metric::EntityF1.compute(&classes).is_err());
+    }
+
+    #[test]
+    fn answers_are_scored_by_question() {
+        let truth = [vec!["the Rhine".to_owned(), "Rhine river".to_owned()], vec![], vec!["1905".to_owned()]];
+        let predicted = ["rhine".to_owned(), "Köln".to_owned(), "in 1905".to_owned()];
+        let answers = Predictions::Answers { truth: &truth, predicted: &predicted };
+        assert_eq!(Metric::ExactMatch.compute(&answers), Ok(Some(1.0 / 3.0)));
+        // 1, 0 and 2 · (1 · 1/2) / (1 + 1/2).
+        let f1 = Metric::AnswerF1.compute(&answers).unwrap().unwrap();
+        assert!((f1 - (1.0 + 2.0 / 3.0) / 3.0).abs() < 1e-15, "{f1}");
+        let drawn = answers.resampler(Metric::AnswerF1)(&[2, 0, 0, 2]).unwrap();
+        assert!((drawn - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15, "{drawn}");
+        assert!(Metric::Accuracy.compute(&answers).unwrap_err().to_string().contains("use answer_f1 or exact_match"));
+        let classes = Predictions::Classes { truth: &[0, 2], predicted: &[0, 2], classes: 3 };
+        let scores = Predictions::Scores { truth: &[0.0], predicted: &[0.0] };
+        for other in [classes, scores] {
+            assert_eq!(Metric::AnswerF1.compute(&other), Err(MetricError::NotOfAnswers { metric: Metric::AnswerF1 }));
+        }
     }
 
     #[test]

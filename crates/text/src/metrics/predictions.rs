@@ -2,7 +2,7 @@
 
 use super::entities::TagScheme;
 use super::label_sets::LabelCounts;
-use super::metric::Metric;
+use super::metric::{Metric, average};
 
 /// What was true and what was predicted, for N rows.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,13 @@ pub enum Predictions<'a> {
         /// What the tags mean for entities, if they name some.
         scheme: Option<&'a TagScheme>,
     },
+    /// Answers to questions, `[N]` each.
+    Answers {
+        /// The right answers to each question; none where it has no answer.
+        truth: &'a [Vec<String>],
+        /// The answer that was given to each; empty for none.
+        predicted: &'a [String],
+    },
     /// Numbers, `[N]` each.
     Scores {
         /// The true number of each row.
@@ -51,13 +58,25 @@ impl Predictions<'_> {
         match self {
             Self::Classes { truth, .. } => truth.len(),
             Self::LabelSets { truth, .. } | Self::Tags { truth, .. } => truth.len(),
+            Self::Answers { truth, .. } => truth.len(),
             Self::Scores { truth, .. } => truth.len(),
         }
     }
 
-    /// The metric on these rows, each as often as it is drawn; `None` where it is undefined or does
-    /// not fit.
-    pub(super) fn resampled(&self, metric: Metric, rows: &[u32]) -> Option<f64> {
+    /// What gives the metric on some of the rows, each as often as it is drawn; `None` where it is undefined or does not fit.
+    pub(super) fn resampler(&self, metric: Metric) -> impl Fn(&[u32]) -> Option<f64> + Sync {
+        // Texts are compared once, and not for each resample.
+        let by_row = match *self {
+            Self::Answers { truth, predicted } => metric.of_answers(truth, predicted).ok(),
+            _ => None,
+        };
+        move |rows| match &by_row {
+            Some(values) => average(&rows.iter().map(|&row| values[row as usize]).collect::<Vec<f64>>()),
+            None => self.resampled(metric, rows),
+        }
+    }
+
+    fn resampled(&self, metric: Metric, rows: &[u32]) -> Option<f64> {
         let value = match *self {
             Self::Classes { truth, predicted, classes } => {
                 let (truth, predicted): (Vec<u32>, Vec<u32>) =
@@ -72,6 +91,8 @@ impl Predictions<'_> {
                 let drawn = rows.iter().map(|&row| (&truth[row as usize], &predicted[row as usize]));
                 metric.of_tags(drawn, tags, scheme)
             }
+            // Those of a metric that fits have values by row.
+            Self::Answers { .. } => return None,
             Self::Scores { truth, predicted } => {
                 let (truth, predicted): (Vec<f64>, Vec<f64>) =
                     rows.iter().map(|&row| (truth[row as usize], predicted[row as usize])).unzip();
@@ -86,6 +107,7 @@ impl Predictions<'_> {
             (Self::Classes { truth: a, .. }, Predictions::Classes { truth: b, .. }) => a == b,
             (Self::LabelSets { truth: a, .. }, Predictions::LabelSets { truth: b, .. }) => a == b,
             (Self::Tags { truth: a, .. }, Predictions::Tags { truth: b, .. }) => a == b,
+            (Self::Answers { truth: a, .. }, Predictions::Answers { truth: b, .. }) => a == b,
             (Self::Scores { truth: a, .. }, Predictions::Scores { truth: b, .. }) => a == b,
             _ => false,
         }

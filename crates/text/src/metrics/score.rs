@@ -45,8 +45,7 @@ pub struct Difference {
 pub fn score(metric: Metric, predictions: &Predictions<'_>, streams: &Streams) -> Result<Score, MetricError> {
     let value = metric.compute(predictions)?;
     let rows = predictions.rows();
-    let resampled = |drawn: &[u32]| predictions.resampled(metric, drawn);
-    let interval = value.and_then(|_| interval(rows, RESAMPLES, CONFIDENCE, streams, resampled));
+    let interval = value.and_then(|_| interval(rows, RESAMPLES, CONFIDENCE, streams, predictions.resampler(metric)));
     Ok(Score { metric, value, interval, rows })
 }
 
@@ -70,7 +69,7 @@ pub fn difference(
     let (a, b) = (metric.compute(first)?, metric.compute(second)?);
     let value = a.zip(b).map(|(a, b)| a - b);
     let (rows, resamples) = (first.rows(), RESAMPLES);
-    let (a, b) = (|drawn: &[u32]| first.resampled(metric, drawn), |drawn: &[u32]| second.resampled(metric, drawn));
+    let (a, b) = (first.resampler(metric), second.resampler(metric));
     let interval = value.and_then(|_| paired_interval(rows, resamples, CONFIDENCE, streams, a, b));
     Ok(Difference { metric, value, interval, rows })
 }

@@ -1,7 +1,7 @@
 //! Many encodings one after the other, in buffers that are used again.
 
 use super::bert::Scratch;
-use super::{EncodeError, Limit, Tokenizer};
+use super::{EncodeError, Encoding, Limit, Tokenizer};
 
 /// The token ids of several inputs, those of the first input first, without padding.
 ///
@@ -51,6 +51,13 @@ impl Encodings {
         let tokens = tokenizer.parts.encode_into(text, pair, limit, scratch, ids, types)?;
         lengths.push(tokens as u32);
         Ok(tokens)
+    }
+
+    /// Appends an input.
+    pub fn append(&mut self, encoding: &Encoding) {
+        self.ids.extend_from_slice(&encoding.ids);
+        self.types.extend_from_slice(&encoding.types);
+        self.lengths.push(encoding.len() as u32);
     }
 
     /// Number of inputs B.

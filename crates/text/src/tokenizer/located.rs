@@ -35,7 +35,16 @@ pub struct Windows {
     pub overlap: usize,
 }
 
+/// Tokens that two windows share, where there is room for so many.
+const OVERLAP: usize = 128;
+
 impl Windows {
+    /// Windows of at most this many tokens with the usual overlap: 128 tokens, as is customary on SQuAD, but no more than a quarter of
+    /// the window. All parts of a program use it, so that what is learned, scored and answered sees the same windows.
+    pub fn of(max_tokens: usize) -> Windows {
+        Windows { max_tokens, overlap: OVERLAP.min(max_tokens / 4) }
+    }
+
     /// Ranges of the tokens of a text for each window, beside so many other tokens; one for a text without any.
     pub(super) fn over(self, tokens: usize, beside: usize) -> Result<impl Iterator<Item = Range<usize>>, EncodeError> {
         let room = self.max_tokens.saturating_sub(beside);
@@ -91,6 +100,37 @@ mod tests {
     fn over(max_tokens: usize, overlap: usize, tokens: usize, beside: usize) -> Option<Vec<(usize, usize)>> {
         let ranges = Windows { max_tokens, overlap }.over(tokens, beside).ok()?;
         Some(ranges.map(|range| (range.start, range.end)).collect())
+    }
+
+    proptest::proptest! {
+        /// Against windows that are laid one after the other until nothing is left.
+        #[test]
+        fn windows_are_those_laid_by_hand(max_tokens in 0usize..40, overlap in 0usize..12, tokens in 0usize..120, beside in 0usize..12) {
+            let mut expected = Vec::new();
+            if beside <= max_tokens {
+                let room = max_tokens - beside;
+                let mut start = 0;
+                loop {
+                    let end = tokens.min(start + room);
+                    expected.push((start, end));
+                    if end == tokens {
+                        break;
+                    }
+                    if overlap >= room {
+                        expected.clear();
+                        break;
+                    }
+                    start = end - overlap;
+                }
+            }
+            proptest::prop_assert_eq!(over(max_tokens, overlap, tokens, beside).unwrap_or_default(), expected);
+        }
+    }
+
+    #[test]
+    fn the_usual_overlap_is_a_quarter_at_most() {
+        assert_eq!(Windows::of(384), Windows { max_tokens: 384, overlap: 96 });
+        assert_eq!(Windows::of(1024), Windows { max_tokens: 1024, overlap: 128 });
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub(super) fn label(label: &Label, target: &Target, separator: Option<&str>) -> 
         }
         // The shortest digits that give the same 32-bit number.
         Label::Score(score) => serde_json::from_str(&score.to_string()).unwrap_or(Value::Null),
-        // Tags, which no cell holds, are refused before.
-        Label::Tags(_) | Label::Absent => "".into(),
+        // Tags and answers, which no cell holds, are refused before.
+        Label::Tags(_) | Label::Answers(_) | Label::Absent => "".into(),
     }
 }

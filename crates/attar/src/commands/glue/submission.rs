@@ -55,7 +55,7 @@ fn table(task: Task, answers: &Answers) -> String {
             scores.iter().enumerate().for_each(|(index, score)| row(index, &format!("{:.3}", score.clamp(0.0, 5.0))));
         }
         // No task of GLUE asks for them.
-        Answers::LabelSets(_) | Answers::Tags(_) => {}
+        Answers::LabelSets(_) | Answers::Tags(_) | Answers::Spans(_) => {}
     }
     table
 }

@@ -18,14 +18,14 @@ pub(super) fn run(
     data: &Path,
     args: &PredictArgs,
 ) -> anyhow::Result<()> {
-    let file = RowFile {
-        data,
-        out: args.out.as_deref(),
-        text: &args.text,
-        pair: args.pair.as_deref(),
-        format: &args.format,
-        on_error: args.on_error,
+    let answers_questions = session.config().head == Head::QuestionAnswering;
+    // The columns of questions, unless others are named.
+    let (text, pair) = match (args.text.as_str(), args.pair.as_deref()) {
+        ("text", None) if answers_questions => ("question", Some("context")),
+        (text, None) if answers_questions => (text, Some("context")),
+        (text, pair) => (text, pair),
     };
+    let file = RowFile { data, out: args.out.as_deref(), text, pair, format: &args.format, on_error: args.on_error };
     match (&session.config().head, target) {
         (_, Some(target)) => row_files::run(session, &Classes(target), file),
         (Head::QuestionAnswering, None) => row_files::run(session, &Spans, file),
@@ -110,7 +110,7 @@ impl Answers for Spans {
     type Answer = Option<Span>;
 
     fn columns(&self) -> &'static [&'static str] {
-        &["predicted_answer", "predicted_probability"]
+        &["predicted_answer", "predicted_probability", "predicted_no_answer", "predicted_start", "predicted_end"]
     }
 
     fn answer(&self, session: &mut Session, texts: &[Text<'_>]) -> Result<Vec<Option<Span>>, Error> {
@@ -128,9 +128,13 @@ impl Answers for Spans {
                     Form::Separated { by, quoted: false } => answer.replace([char::from(by), '\n', '\r'], " "),
                     _ => answer.to_owned(),
                 };
-                vec![answer.into(), rounded(span.probability.into()).into()]
+                // In characters from the beginning of the context.
+                let start = context[..span.bytes.start].chars().count();
+                let end = start + context[span.bytes.clone()].chars().count();
+                let [probability, no_answer] = [span.probability, span.no_answer].map(|p| rounded(p.into()));
+                vec![answer.into(), probability.into(), no_answer.into(), start.into(), end.into()]
             }
-            _ => vec![nothing.clone(), nothing],
+            _ => vec![nothing; 5],
         }
     }
 }

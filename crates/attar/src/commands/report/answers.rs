@@ -143,6 +143,11 @@ fn held_out(files: &RunFiles, recipe: &Recipe) -> Result<LabeledData, String> {
     if matches!(recipe.data, DataSpec::Corpus { .. }) {
         return Err("the run learned from raw text, which has no labels".into());
     }
+    if matches!(recipe.data, DataSpec::Answers { .. }) {
+        return Err(
+            "a report predicts whole texts, and here answers are parts of them: `attar eval` scores them".into()
+        );
+    }
     if matches!(recipe.data, DataSpec::Tagged { .. }) {
         return Err("a report predicts whole texts, and here words have tags: `attar eval` scores them".into());
     }
