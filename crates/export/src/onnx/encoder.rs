@@ -53,7 +53,7 @@ fn embeddings(build: &mut Build<'_>, to: &str) -> String {
         return build.norm(&sum, "embeddings.LayerNorm", to);
     }
     let narrow = build.norm(&sum, "embeddings.LayerNorm", "embeddings.normalized");
-    build.linear(&narrow, EMBEDDING_PROJECTION, e, h, to)
+    build.linear(Input::Normalized(&narrow), EMBEDDING_PROJECTION, e, h, to)
 }
 
 fn words(build: &mut Build<'_>) -> String {
