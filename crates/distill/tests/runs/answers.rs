@@ -111,7 +111,7 @@ fn a_student_learns_a_teachers_answers() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     prepare(folder, &questions(160, 2, false));
-    let (plan, taught) = run(&recipe(folder, 48, &(student(folder) + &stage(GOLD, 10))), &folder.join("teacher"));
+    let (plan, taught) = run(&recipe(folder, 48, &(student(folder) + &stage(GOLD, 12))), &folder.join("teacher"));
     assert_eq!(plan.labeled().unwrap().metrics, [Metric::AnswerF1, Metric::ExactMatch]);
     assert_eq!(plan.training_rows(), plan.labeled().unwrap().train.len());
     assert!(value(&taught, Metric::ExactMatch) > 0.9, "{:?}", taught.scores);
@@ -134,7 +134,7 @@ fn a_student_learns_a_teachers_answers() {
         let path = folder.join("teacher");
         let rest = format!("teacher = {{ path = \"{}\", trace-cache = {cache} }}\n", path.display());
         let narrow = student(folder).replace("layers = 2", "layers = 1");
-        recipe(folder, 48, &(rest + &narrow + &stage(SOFT, 10)))
+        recipe(folder, 48, &(rest + &narrow + &stage(SOFT, 12)))
     };
     let (_, learned) = run(&soft(0), &folder.join("student"));
     let of_teacher = learned.scores.as_ref().unwrap().teacher.as_ref().unwrap();
@@ -165,7 +165,7 @@ fn long_contexts_are_read_in_windows_and_questions_may_have_no_answer() {
     prepare(folder, &data);
     // Read from the file the questions are those in memory.
     assert_eq!(read_answers(&folder.join("rows.jsonl")).unwrap().examples, data.examples);
-    let (plan, taught) = run(&recipe(folder, 32, &(student(folder) + &stage(GOLD, 10))), &folder.join("teacher"));
+    let (plan, taught) = run(&recipe(folder, 32, &(student(folder) + &stage(GOLD, 12))), &folder.join("teacher"));
     let train = &plan.labeled().unwrap().train;
     assert_eq!(train.target, Target::Answers { has_unanswerable: true });
     assert!(plan.training_rows() > train.len(), "{} {}", plan.training_rows(), train.len());
