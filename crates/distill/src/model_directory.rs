@@ -13,6 +13,8 @@ use crate::Error;
 pub const STUDENT: &str = "student";
 /// The folder of a run that holds the run of its teacher, where that was made first.
 pub const TEACHER: &str = "teacher";
+/// The folder of a vocabulary in that of the run whose student it was trained for.
+pub const PIECES: &str = "pieces";
 /// The folder of a run that holds the trained model in small integers.
 pub const SMALL: &str = "small";
 /// What stands before the name of a model of the Hugging Face hub, where a directory is expected.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::model_directory::{SMALL, STUDENT, TEACHER};
+use crate::model_directory::{PIECES, SMALL, STUDENT, TEACHER};
 use crate::plan::Plan;
 use crate::run_lock::RunLock;
 use crate::scores::{HeldOutLoss, Scores};
@@ -297,7 +297,7 @@ impl RunDirectory {
     /// A folder with other things in it is not taken for a new run.
     fn refuse_other_files(&self) -> Result<(), Error> {
         let Ok(mut entries) = std::fs::read_dir(&self.path) else { return Ok(()) };
-        let ours = [RECIPE, CHECKPOINTS, TRACES, TEACHER];
+        let ours = [RECIPE, CHECKPOINTS, TRACES, TEACHER, PIECES];
         let strange = entries.find_map(|entry| {
             let name = entry.ok()?.file_name().to_string_lossy().into_owned();
             (!ours.contains(&name.as_str()) && !name.starts_with('.')).then_some(name)

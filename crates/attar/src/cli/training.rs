@@ -101,7 +101,7 @@ pub(crate) struct ShapeArgs {
     pub(crate) tokenizer: Option<PathBuf>,
     /// Train a vocabulary of the student's own on these texts, a text a line (without a file: on the rows of the data); its
     /// size, and widths that are not given, follow from `--max-bytes`.
-    #[arg(long, value_name = "FILE", num_args = 0.., conflicts_with_all = ["tokenizer", "corpus"], hide_short_help = true)]
+    #[arg(long, value_name = "FILE", num_args = 0.., conflicts_with = "tokenizer", hide_short_help = true)]
     pub(crate) own_pieces: Option<Vec<PathBuf>>,
     /// Word pieces that the student keeps (default: as many as its size allows).
     #[arg(long, value_name = "N", hide_short_help = true)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use attar_distill::data::LabeledData;
+use attar_distill::model_directory::PIECES;
 use attar_distill::recipe::StudentSpec;
 use attar_distill::rules::{Facts, OwnPieces, PiecesRead, own_pieces_within};
 use attar_distill::tokenizer_files;
@@ -15,8 +16,6 @@ use crate::commands::vocab::over_lines;
 use crate::console;
 use crate::progress::waiting;
 
-/// The folder of the tokenizer in that of a run.
-const FOLDER: &str = "pieces";
 /// Numbers of pieces with which the text is read, beside the most that it yields.
 const SIZES: [usize; 9] = [2_000, 3_000, 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000];
 
@@ -65,7 +64,7 @@ pub(super) fn student(student: StudentSpec, files: &[PathBuf], given: &For<'_>) 
     let bytes = shape.max_bytes.unwrap_or(Size::of(teacher).bytes_f32() / 10);
     let within = own_pieces_within(&wanted, &read, bytes).context("--max-bytes")?;
     console::note(&within.reason);
-    let out = folder.join(FOLDER);
+    let out = folder.join(PIECES);
     std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     first_pieces(&whole, within.pieces)?.save(&out)?;
     Ok(within.student.with_vocabulary(None).with_tokenizer(out))

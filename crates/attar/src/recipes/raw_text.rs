@@ -79,6 +79,7 @@ pub(crate) fn general(args: &DistillArgs, teacher: &Path) -> anyhow::Result<Reci
         ("--noisy-copies", args.more.noisy_copies.is_some()),
         ("--gold-only", args.gold_only),
         ("--max-bytes", args.shape.max_bytes.is_some()),
+        ("--own-pieces", args.shape.own_pieces.is_some()),
         ("--class-weights", args.classes.class_weights.is_some()),
         ("--dev", args.data.dev.is_some()),
         ("--layout", args.data.layout.is_some()),

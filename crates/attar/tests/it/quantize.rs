@@ -235,7 +235,7 @@ fn what_cannot_be_is_refused() {
     bundle.weights.remove("classifier.weight");
     bundle.weights.remove("classifier.bias");
     bundle.write(&folder.join("bare"), WriteMode::New).unwrap();
-    refused("bare", &["--data", "rows.tsv"], &["a head of classes, scores or tags", "leave out the rows"]);
+    refused("bare", &["--data", "rows.tsv"], &["a head of classes, scores, tags or answers", "leave out the rows"]);
 
     succeed(folder, &["quantize", &teacher, "--out", "small", "--without-f32"]);
     refused("small", &[], &["expected the f32 weights", "quantize the model that it comes from"]);

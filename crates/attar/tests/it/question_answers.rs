@@ -13,9 +13,9 @@ fn squad(folder: &Path, name: &str) {
     let paragraphs = (0..100).map(|number| {
         let (thing, room) = (things[number % 4], rooms[number / 4 % 2]);
         let place = if number % 5 == 4 { String::new() } else { format!(" in the {room}") };
-        let context = format!("please turn on the {thing}{place} café number {number}");
+        let context = format!("at the café please turn on the {thing}{place} number {number}");
         let answer = |text: &str| match context.find(text) {
-            Some(start) => value!([{ "text": text, "answer_start": start }]),
+            Some(start) => value!([{ "text": text, "answer_start": context[..start].chars().count() }]),
             None => value!([]),
         };
         let asked = |kind: &str, question: &str, answer: Value| {
@@ -65,7 +65,7 @@ fn questions_go_all_the_way() {
     assert!(both["models"][1]["agreement"]["value"].as_f64().unwrap() > 0.9, "{both}");
 
     // Questions of a file get their answers as columns, with places in characters.
-    let context = "é please turn on the milk in the back garden";
+    let context = "at the café please turn on the milk in the back garden";
     let rows = ["which thing?", "where?"].map(|question| value!({ "question": question, "context": context }));
     write(folder, "ask.jsonl", &format!("{}\n{}\n", rows[0], rows[1]));
     let answered = succeed(folder, &["predict", "student/small", "--data", "ask.jsonl"]);
@@ -77,11 +77,11 @@ fn questions_go_all_the_way() {
             (row["predicted_answer"].as_str().unwrap(), place("predicted_start"), place("predicted_end"))
         })
         .collect();
-    assert_eq!(found, [("milk", 21, 25), ("back garden", 33, 44)], "{answered:?}");
+    assert_eq!(found, [("milk", 31, 35), ("back garden", 43, 54)], "{answered:?}");
     // A server says the same.
     let server = Running::within(folder, &["student/small"]);
     let given = server.post("/answer", &value!({ "inputs": { "question": "where?", "context": context } }));
-    assert_eq!((&given["answer"], &given["start"], &given["end"]), (&"back garden".into(), &33.into(), &44.into()));
+    assert_eq!((&given["answer"], &given["start"], &given["end"]), (&"back garden".into(), &43.into(), &54.into()));
     let alone = ["predict", "student/small", "where?", "--pair", context, "--json"];
     let alone = json(succeed(folder, &alone).trim());
     // The rounding of 32-bit probabilities in JSON.
@@ -113,9 +113,9 @@ fn what_questions_cannot_do_is_refused_before_any_compute() {
     assert!(finetune(&["--class-weights", "balanced"]).contains("rows with one class each"));
     assert!(finetune(&["--max-tokens", "8"]).contains("row"));
     let text = std::fs::read_to_string(folder.join("rows.json")).unwrap();
-    write(folder, "other.json", &text.replacen("\"answer_start\":19", "\"answer_start\":18", 1));
+    write(folder, "other.json", &text.replacen("\"answer_start\":31", "\"answer_start\":30", 1));
     let complaint = finetune(&["--dev", "other.json"]);
-    assert!(complaint.contains("other.json: question \"thing0\"") && complaint.contains("stands at 19"), "{complaint}");
+    assert!(complaint.contains("other.json: question \"thing0\"") && complaint.contains("stands at 31"), "{complaint}");
     // A classifier has no answers to questions, and other data are none.
     let complaint = fail(folder, &["eval", &encoder, "--data", "rows.json", "--answers", "--no-speed"]);
     assert!(complaint.contains("a model of answers to questions"), "{complaint}");
