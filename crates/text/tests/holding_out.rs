@@ -75,3 +75,27 @@ fn rows_with_one_text_stay_together() {
     assert_eq!((train.class_counts()[0], dev.class_counts()[0]), (5, 1));
     assert!(classes(&[1, 1]).hold_out(0.5, &Streams::new(1)).is_err());
 }
+
+#[test]
+fn the_note_says_what_was_kept_alike_or_together() {
+    let note = |target: Target, label: Label| {
+        // Two questions about each of twenty contexts, or as many pairs.
+        let example = |row: usize| Example {
+            text: format!("question {row}"),
+            pair: Some(format!("context {}", row / 2)),
+            label: label.clone(),
+        };
+        let data = Dataset::in_memory("asked", target, (0..40).map(example).collect());
+        let (train, dev, report) = data.hold_out(0.25, &Streams::new(1)).unwrap();
+        (
+            report.note(),
+            dev.examples.iter().filter(|row| train.examples.iter().any(|other| other.pair == row.pair)).count(),
+        )
+    };
+    let asked = note(Target::Answers { has_unanswerable: true }, Label::Answers(Vec::new()));
+    let said = "held out 10 of 40 rows to choose and score by";
+    assert_eq!(asked, (format!("{said}; questions about one context stay together"), 0));
+    let (scored, apart) = note(Target::Regression { low: 0.0, high: 1.0 }, Label::Score(0.5));
+    assert_eq!(scored, said);
+    assert!(apart > 0, "pairs of scores are divided by both texts");
+}

@@ -23,13 +23,15 @@ pub struct HeldOut {
     /// Classes of which no row is held out though they have some, as they have too few, with their rows; never known by
     /// the score.
     pub unseen: Vec<(String, usize)>,
+    /// What was kept alike or together, to end the sentence with.
+    manner: &'static str,
 }
 
 impl HeldOut {
     /// A sentence for the user: `held out 500 of 5000 rows to choose and score by, the same share of each class`.
     pub fn note(&self) -> String {
-        let HeldOut { rows, held, unseen, .. } = self;
-        let mut note = format!("held out {held} of {rows} rows to choose and score by, the same share of each class");
+        let HeldOut { rows, held, unseen, manner, .. } = self;
+        let mut note = format!("held out {held} of {rows} rows to choose and score by{manner}");
         if !unseen.is_empty() {
             let named: Vec<String> = unseen.iter().take(NAMED).map(|(name, rows)| format!("{name} ({rows})")).collect();
             let more = unseen.len().saturating_sub(NAMED);
@@ -90,7 +92,13 @@ impl Dataset {
             let name = self.target.labels().and_then(|labels| labels.name(class as u32));
             (name.unwrap_or_default().to_owned(), all)
         });
-        let report = HeldOut { share, rows: self.len(), held: held.len(), unseen: unseen.collect() };
+        let manner = match self.target {
+            Target::Classes(_) => ", the same share of each class",
+            Target::MultiLabel(_) => ", the same share of each label as nearly as possible",
+            Target::Answers { .. } => "; questions about one context stay together",
+            Target::Regression { .. } | Target::Tags(_) => "",
+        };
+        let report = HeldOut { share, rows: self.len(), held: held.len(), unseen: unseen.collect(), manner };
         Ok((large, held, report))
     }
 
