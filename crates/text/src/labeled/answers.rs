@@ -116,10 +116,11 @@ fn is_lines(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Start {
         data: Option<IgnoredAny>,
+        question: Option<IgnoredAny>,
     }
     let first = files::lines(body).find(|line| !line.trim_ascii().is_empty());
     let start = first.and_then(|line| serde_json::from_slice::<Start>(line).ok());
-    start.is_some_and(|start| start.data.is_none())
+    start.is_some_and(|start| start.data.is_none() || start.question.is_some())
 }
 
 fn squad(path: &Path, body: &[u8]) -> Result<Vec<Example>, DataError> {
@@ -240,7 +241,9 @@ impl Question<'_> {
                     "{text:?} at character {answer_start} of its context, counted in Unicode code points from 0"
                 );
                 let found = if found.is_empty() { "nothing".into() } else { format!("{found:?}") };
-                let elsewhere = context.find(text.as_str()).map(|byte| context[..byte].chars().count());
+                // The nearest one: places that count bytes or UTF-16 units miss by little.
+                let places = context.match_indices(text.as_str()).filter_map(|(byte, _)| characters.at(byte));
+                let elsewhere = places.min_by_key(|&at| answer_start.abs_diff(at as i64));
                 let elsewhere = elsewhere.map(|at| format!(" (it stands at {at}; correct `answer_start`)"));
                 Err(self.refused(&expected, found + &elsewhere.unwrap_or_default()))
             }
@@ -269,6 +272,15 @@ impl Characters {
         }
     }
 
+    /// The character that begins at this byte.
+    fn at(&self, byte: usize) -> Option<usize> {
+        match self {
+            Characters::Ascii(count) => (byte < *count).then_some(byte),
+            Characters::Bytes(bytes) => bytes.binary_search(&byte).ok(),
+        }
+    }
+
+    /// The byte at which this character begins.
     fn byte(&self, character: usize) -> Option<usize> {
         match self {
             Characters::Ascii(count) => (character < *count).then_some(character),
@@ -320,6 +332,9 @@ mod tests {
             assert_eq!(data.examples[0], squad.examples[0]);
             assert_eq!(data.target, Target::Answers { has_unanswerable: false });
         }
+        // Keys that are not read may have any name.
+        let more = start.replace('{', r#"{"data": "squad", "#);
+        assert_eq!(read("a.jsonl", &format!("{more}{list}")).unwrap().examples[0], squad.examples[0]);
         let single = format!("{start}{{\"text\": \"lives\", \"answer_start\": 6}}}}\n{start}[]}}\n{start}null}}\n");
         let labels: Vec<Label> =
             read("a.jsonl", &single).unwrap().examples.into_iter().map(|example| example.label).collect();
@@ -331,7 +346,7 @@ mod tests {
         let error = |text: &str| read("a.json", text).unwrap_err().to_string();
         let moved = error(&SQUAD.replace("\"answer_start\": 21", "\"answer_start\": 22"));
         assert!(moved.contains("question \"q1\": expected \"in Köln\" at character 22"), "{moved}");
-        assert!(moved.contains("found \"n Köln.\" (it stands at 12; correct `answer_start`)"), "{moved}");
+        assert!(moved.contains("found \"n Köln.\" (it stands at 21; correct `answer_start`)"), "{moved}");
         for outside in ["-1", "4000"] {
             let moved = error(&SQUAD.replace("\"answer_start\": 21", &format!("\"answer_start\": {outside}")));
             assert!(moved.contains("found nothing"), "{moved}");
