@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use attar_model::EncoderConfig;
-use attar_text::labeled::{DataError, Dataset, LabeledSpec, Target, TargetSpec, read, read_answers, read_tagged};
+use attar_text::labeled::{
+    DataError, Dataset, Label, LabeledSpec, Target, TargetSpec, read, read_answers, read_tagged,
+};
 use attar_text::layout::{Layout, Split};
 use attar_text::metrics::{Metric, TagScheme};
 use attar_text::random::Streams;
@@ -74,10 +76,14 @@ impl LabeledData {
                     Some(dev) => (learned, read_answers(dev)?),
                     None => hold_out(&learned, *dev_share, streams, &mut notes)?,
                 };
-                // Where either has questions without an answer, both are answered with that in mind.
-                let some = [&train, &dev].map(|data| data.target == Target::Answers { has_unanswerable: true });
-                let target = Target::Answers { has_unanswerable: some[0] || some[1] };
-                (train.target, dev.target) = (target.clone(), target);
+                share_unanswerable(&mut train, &mut dev);
+                let unlabeled = dev.examples.iter().filter(|example| example.label == Label::Absent).count();
+                if unlabeled > 0 {
+                    let got = format!("{unlabeled} of {} without the key `answers`", dev.len());
+                    let out = "score by other questions (`dev`, `--dev`); those without answers can be learned from a teacher as \
+                               `[more] unlabeled` (`--unlabeled`)";
+                    return Err(Error::refused(&dev.name, "answers to all questions to score by", got, out));
+                }
                 let metrics = metrics(metric.as_deref(), &train.target)?;
                 (train, dev, metrics, *max_tokens)
             }
@@ -161,6 +167,15 @@ fn known(
             Err(_) => Err(error.into()),
         },
         (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Where either has questions without an answer, both are answered with that in mind.
+pub(crate) fn share_unanswerable(train: &mut Dataset, dev: &mut Dataset) {
+    if let (Target::Answers { has_unanswerable: a }, Target::Answers { has_unanswerable: b }) =
+        (&mut train.target, &mut dev.target)
+    {
+        (*a, *b) = (*a || *b, *a || *b);
     }
 }
 

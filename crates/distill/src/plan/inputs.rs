@@ -8,7 +8,7 @@ use attar_text::labeled::{Dataset, Label};
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use crate::data::{LabeledData, metrics};
+use crate::data::{LabeledData, metrics, share_unanswerable};
 use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StudentSpec};
 use crate::{Error, model_directory};
@@ -66,7 +66,7 @@ impl Inputs {
         };
         let Some(whole) = given else { return LabeledData::load(&recipe.data, streams) };
         let mut notes = Vec::new();
-        let (train, dev) = match self.dev.take() {
+        let (mut train, mut dev) = match self.dev.take() {
             Some(dev) => (whole, dev),
             None => {
                 let (train, dev, held_out) = whole.hold_out(*dev_share, streams)?;
@@ -74,6 +74,7 @@ impl Inputs {
                 (train, dev)
             }
         };
+        share_unanswerable(&mut train, &mut dev);
         if train.target != dev.target {
             let out = "make both sets with the same target";
             return Err(Error::refused("data", "dev rows with the labels of the training rows", "other labels", out));

@@ -177,8 +177,8 @@ fn long_contexts_are_read_in_windows_and_questions_may_have_no_answer() {
     let contexts: Vec<&str> = train.examples.iter().filter_map(|example| example.pair.as_deref()).collect();
     assert!(dev.examples.iter().all(|example| !contexts.contains(&example.pair.as_deref().unwrap())));
 
+    // It reads windows of the run's own length.
     let mut session = Session::load(&folder.join("teacher/student"), &Options::new(Precision::F32, 2)).unwrap();
-    session.truncate_to(32);
     let asked: Vec<(&str, &str)> = dev.examples.iter().map(|e| (e.text.as_str(), e.pair.as_deref().unwrap())).collect();
     let answers = Answers::of_spans(&session.answer(&asked, |_| ()).unwrap(), dev);
     let truth = attar_distill::score::Truth::of(dev).unwrap();
@@ -208,6 +208,11 @@ fn questions_in_memory_become_a_bundle() {
     let given = Inputs { train: Some(questions(40, 2, true)), student: Some(base), ..Inputs::default() };
     assert_eq!(Plan::with(Recipe::parse(&more).unwrap(), given).unwrap().student().weights, student.weights);
 
+    // Questions to score by that all have an answer are of the same kind.
+    let given = Inputs { dev: Some(questions(8, 2, false)), ..inputs(questions(40, 2, true)) };
+    let both = Plan::with(Recipe::parse(&text).unwrap(), given).unwrap();
+    assert_eq!(both.labeled().unwrap().dev.target, Target::Answers { has_unanswerable: true });
+
     let mut wrong = questions(40, 2, false);
     wrong.examples[3].label = Label::Answers(vec![3..4000]);
     let error = Plan::with(Recipe::parse(&text).unwrap(), inputs(wrong)).unwrap_err().to_string();
@@ -232,6 +237,11 @@ fn what_questions_cannot_do_is_refused_by_the_plan() {
     // The question leaves no room for a window of its context.
     let error = refused(gold.replace("max-tokens = 48", "max-tokens = 8"));
     assert!(error.contains("row") && error.contains("8"), "{error}");
+    // Questions to score by have answers; this would show only after the run otherwise.
+    std::fs::write(folder.join("dev.jsonl"), r#"{"question": "where?", "context": "in Rome"}"#).unwrap();
+    let dev = format!("dev = \"{}\"", folder.join("dev.jsonl").display());
+    let error = refused(gold.replace("dev-share = 0.25", &dev));
+    assert!(error.contains("1 of 1 without the key `answers`") && error.contains("--unlabeled"), "{error}");
     std::fs::write(
         folder.join("rows.jsonl"),
         r#"{"question": "where?", "context": "in Rome", "answers": {"text": ["Rome"], "answer_start": [4]}}"#,
