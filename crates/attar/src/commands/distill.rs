@@ -65,7 +65,8 @@ fn deliver(args: &DistillArgs, student: &ExportedStudent, small: &Shipped) -> an
     }
     console::say(tables::exported(student))?;
     console::say(small.summary())?;
-    console::say(format!("\ntry it:  attar predict {} \"some text\"", small.directory))?;
+    let command = training::predict_command(Path::new(&small.directory), &small.directory)?;
+    console::say(format!("\ntry it:  {command}"))?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What all training commands share: plan, run, hand over.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use anyhow::Context;
 use attar_distill::plan::{Plan, probe};
 use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
-use attar_distill::{ExportedStudent, RunDirectory, RunLock, export};
+use attar_distill::{ExportedStudent, RunDirectory, RunLock, export, model_directory};
 
 use attar_model::{Bundle, Head};
 
@@ -37,7 +38,18 @@ fn next_command(exported: &ExportedStudent, out: &Path) -> anyhow::Result<String
     Ok(match Bundle::read_config(&exported.student)?.head {
         Head::None => format!("attar embed {out} \"some text\""),
         Head::MaskedLm | Head::Pretraining => format!("attar finetune {out} --data rows.csv"),
-        _ => format!("attar predict {out} \"some text\""),
+        _ => predict_command(&exported.student, out)?,
+    })
+}
+
+/// How the model in this folder, which goes by `name`, is asked; one that has learned from two texts is given two.
+pub(crate) fn predict_command(folder: &Path, name: impl Display) -> anyhow::Result<String> {
+    Ok(match Bundle::read_config(folder)?.head {
+        Head::QuestionAnswering => format!("attar predict {name} \"some question\" --pair \"its context\""),
+        _ => match model_directory::has_learned_pairs(folder)? {
+            Some(true) => format!("attar predict {name} \"some text\" --pair \"another text\""),
+            _ => format!("attar predict {name} \"some text\""),
+        },
     })
 }
 
@@ -103,4 +115,20 @@ pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
         DataSpec::Memory { .. } => "memory".into(),
     };
     Path::new("runs").join(format!("{command}-{}", data.to_lowercase().replace([' ', '/'], "-")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_of_questions_is_asked_with_a_context() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = r#"{ "architectures": ["BertForQuestionAnswering"], "model_type": "bert", "hidden_size": 8,
+            "intermediate_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 9,
+            "max_position_embeddings": 8, "type_vocab_size": 2 }"#;
+        std::fs::write(folder.path().join("config.json"), config).unwrap();
+        let command = predict_command(folder.path(), "runs/reader").unwrap();
+        assert_eq!(command, "attar predict runs/reader \"some question\" --pair \"its context\"");
+    }
 }
