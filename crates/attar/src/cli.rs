@@ -252,10 +252,11 @@ pub(crate) struct PredictArgs {
     /// File for the answered rows, instead of standard output; a `.jsonl` file gets objects whatever came in.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) out: Option<PathBuf>,
-    /// Column of the text in the file: a name, or a number from 1 (of questions `question`).
-    #[arg(long, default_value = "text", value_name = "COLUMN", requires = "data")]
-    pub(crate) text: String,
-    /// Second text of a pair, or the context of a question; with `--data` a column (of questions `context` by default).
+    /// Column of the text in the file: a name, or a number from 1 (default: `text`; `question` if the model answers questions).
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub(crate) text: Option<String>,
+    /// Second text of a pair, or the context of a question; with `--data` a column (default: `context` if the model answers
+    /// questions).
     #[arg(long, value_name = "TEXT|COLUMN")]
     pub(crate) pair: Option<String>,
     #[command(flatten)]

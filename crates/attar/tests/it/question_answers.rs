@@ -78,6 +78,16 @@ fn questions_go_all_the_way() {
         })
         .collect();
     assert_eq!(found, [("milk", 31, 35), ("back garden", 43, 54)], "{answered:?}");
+    // Columns that are named are taken, also where their name is another model's default.
+    let named = value!({ "text": "where?", "question": "which thing?", "passage": context });
+    write(folder, "named.jsonl", &format!("{named}\n"));
+    let columns = ["--text", "text", "--pair", "passage"];
+    let answered = succeed(folder, &[&["predict", "student/small", "--data", "named.jsonl"][..], &columns].concat());
+    assert_eq!(json(answered.trim())["predicted_answer"], "back garden");
+    let context_column = value!({ "text": "where?", "context": context });
+    write(folder, "named.jsonl", &format!("{context_column}\n"));
+    let answered = succeed(folder, &["predict", "student/small", "--data", "named.jsonl", "--text", "text"]);
+    assert_eq!(json(answered.trim())["predicted_answer"], "back garden");
     // A server says the same.
     let server = Running::within(folder, &["student/small"]);
     let given = server.post("/answer", &value!({ "inputs": { "question": "where?", "context": context } }));

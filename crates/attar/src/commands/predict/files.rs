@@ -18,13 +18,11 @@ pub(super) fn run(
     data: &Path,
     args: &PredictArgs,
 ) -> anyhow::Result<()> {
-    let answers_questions = session.config().head == Head::QuestionAnswering;
-    // The columns of questions, unless others are named.
-    let (text, pair) = match (args.text.as_str(), args.pair.as_deref()) {
-        ("text", None) if answers_questions => ("question", Some("context")),
-        (text, None) if answers_questions => (text, Some("context")),
-        (text, pair) => (text, pair),
+    let (text, pair) = match session.config().head {
+        Head::QuestionAnswering => ("question", Some("context")),
+        _ => ("text", None),
     };
+    let (text, pair) = (args.text.as_deref().unwrap_or(text), args.pair.as_deref().or(pair));
     let file = RowFile { data, out: args.out.as_deref(), text, pair, format: &args.format, on_error: args.on_error };
     match (&session.config().head, target) {
         (_, Some(target)) => row_files::run(session, &Classes(target), file),
