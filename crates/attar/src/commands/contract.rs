@@ -33,10 +33,11 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
         let about = || format!("{} cannot be part of a contract", path.display());
         let session = engine::open(path, &args.engine, threads).with_context(about)?;
         ensure!(
-            matches!(session.config().head, Head::Classification { .. }),
-            "{}: a contract counts equal classes of texts, and this model answers something else",
+            !matches!(session.config().head, Head::TokenClassification { .. } | Head::QuestionAnswering),
+            "{}: a contract counts equal classes of whole texts, and this model answers with parts of them",
             about()
         );
+        session.target().with_context(about)?;
         Ok(session)
     };
     let (mut teacher, mut student) = (open(&args.teacher)?, open(&args.student)?);
