@@ -52,7 +52,7 @@ pub(crate) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     if data.as_ref().is_some_and(|data| matches!(data.train.target, Target::Answers { .. })) {
         bail!(
             "new words would move the answers of questions, and a question is about the words of its context: there is nothing to \
-               augment; `--unlabeled` and `--noisy-copies` of `attar distill` give a student more questions"
+             augment; `--unlabeled` and `--noisy-copies` of `attar distill` give a student more questions"
         );
     }
     let has_tags = data.as_ref().is_some_and(|data| matches!(data.train.target, Target::Tags(_)));

@@ -107,10 +107,10 @@ impl ScoredRows {
             Some(order) => order.iter().map(|&class| row[class]).collect(),
             None => row.to_vec(),
         };
-        let rows: Vec<Vec<f32>> = logits.chunks_exact(width.max(1)).map(row).collect();
-        let words = match &self.parts {
-            Parts::Row => return Answers::from_logits(&rows, &self.dev.target),
-            Parts::Words(words) => words,
+        let rows = || logits.chunks_exact(width.max(1)).map(row).collect::<Vec<Vec<f32>>>();
+        let (words, rows) = match &self.parts {
+            Parts::Row => return Answers::from_logits(&rows(), &self.dev.target),
+            Parts::Words(words) => (words, rows()),
             Parts::Windows(windows) => {
                 let mut rest = logits;
                 let by_window = self.dev_texts.lengths.iter().map(|&length| {

@@ -51,8 +51,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// The most probable start and end among the tokens of the second text of a window, at most 30 tokens apart and widened to whole
-    /// words; `None` where the window has no token of that text. Both ends are searched together, and the question, special tokens
+    /// The most probable start and end among the tokens of the second text of a window, at most 30 tokens long and then widened to
+    /// whole words; `None` where the window has no token of that text. Both ends are searched together, and the question, special tokens
     /// and spans that end before they begin are no candidates.
     ///
     /// `places` are those of the window's tokens, `[T]`, and `logits` their starts and ends, `[T, 2]`.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-/// A text as answers are compared: in small letters, without ASCII punctuation, without the words `a`, `an` and `the`, with single
+/// A text as answers are compared: in lower case, without ASCII punctuation, without the words `a`, `an` and `the`, with single
 /// spaces.
 ///
 /// ```
