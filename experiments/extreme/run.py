@@ -119,20 +119,20 @@ def run(data, size, seed, row, count, corpus_count):
     train = ["--data", one.folder(size, seed) / "train.csv", *columns, "--seed", seed, *cut(count)]
     base = RUNS / data / of_length(f"{size}-seed-{seed}", count)
     title, general, flags = ROWS[row]
-    corpus_count = corpus_count if general else 0
+    name = of_length(row, corpus_count)
     encoder = mixed_encoder(corpus_count) if general == "mixed" else ENCODER
-    teacher = base / ("teacher-mixed" if general == "mixed" else "teacher")
+    teacher = base / (of_length("teacher-mixed", corpus_count) if general == "mixed" else "teacher")
     attar(base, teacher.name, "finetune", encoder, *train, "--out", teacher)
     if general in ("down", "up"):
         flags = ["--student", projected_student(general, corpus_count)]
     flags = [str(pieces()) if flag == "PIECES" else flag for flag in flags]
-    out = base / row
-    delivery = attar(base, row, "distill", "--teacher", teacher, *train, *flags, "--out", out)
+    out = base / name
+    delivery = attar(base, name, "distill", "--teacher", teacher, *train, *flags, "--out", out)
     small = out / "small" if (out / "small" / "config.json").exists() else out / "student"
     # The teacher is always the one that reads its own pieces.
     attar(base, "teacher", "finetune", ENCODER, *train, "--out", base / "teacher")
-    evaluation = attar(base, f"{row}-eval", "eval", base / "teacher", small, "--data", one.test(), *columns)
-    times = json.loads((base / f"{row}.time").read_text())
+    evaluation = attar(base, f"{name}-eval", "eval", base / "teacher", small, "--data", one.test(), *columns)
+    times = json.loads((base / f"{name}.time").read_text())
     line = {"set": data, "size": size, "seed": seed, "row": row, "title": title, "steps": count, "corpus_steps": corpus_count}
     for index, (role, path) in enumerate((("teacher", base / "teacher" / "student"), ("student", small))):
         line[role] = steps.model(evaluation, None, index) | {"bytes": steps.shipped(path)}
@@ -172,7 +172,7 @@ def main():
     parser.add_argument("--steps", type=int, default=0)
     args = parser.parse_args()
     done = {
-        (line["set"], line["size"], line["seed"], line["row"], line["steps"])
+        (line["set"], line["size"], line["seed"], line["row"], line["steps"], line.get("corpus_steps", 0))
         for line in map(json.loads, RESULTS.read_text().splitlines() if RESULTS.exists() else [])
     }
     failed = []
@@ -180,10 +180,11 @@ def main():
         for data in args.sets:
             for size in args.sizes:
                 for row in args.rows:
-                    if (data, size, seed, row, args.steps) in done:
+                    corpus_steps = (args.corpus_steps or args.steps) if ROWS[row][1] else 0
+                    if (data, size, seed, row, args.steps, corpus_steps) in done:
                         continue
                     try:
-                        run(data, size, seed, row, args.steps, args.corpus_steps or args.steps)
+                        run(data, size, seed, row, args.steps, corpus_steps)
                     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
                         failed.append(f"{data} {size} {seed} {row}: {error}")
     table()
