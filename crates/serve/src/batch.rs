@@ -98,15 +98,19 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
 
     /// What is to be done now. With `skips_waiting` no text waits for others to come.
     pub(crate) fn next(&mut self, now: Duration, skips_waiting: bool, is_yielding: impl Fn(&T) -> bool) -> Next<K, T> {
-        let first = self.waiting.iter().find(|waiting| !is_yielding(&waiting.text));
+        // Asked once: a text may begin to yield meanwhile, and the oldest would be left out of its own batch.
+        let yields: Vec<bool> = self.waiting.iter().map(|waiting| is_yielding(&waiting.text)).collect();
+        let first = yields.iter().position(|yields| !yields);
         let all_yield = first.is_none();
-        let Some(oldest) = first.or(self.waiting.front()) else { return Next::Empty };
+        let Some(oldest) = self.waiting.get(first.unwrap_or(0)) else { return Next::Empty };
         let (work, waited) = (oldest.work.clone(), now.saturating_sub(oldest.since));
         let mut tokens = 0_usize;
         let mut is_full = false;
         let mut chosen = vec![false; self.waiting.len()];
-        let fits = |waiting: &Waiting<K, T>| waiting.work == work && (all_yield || !is_yielding(&waiting.text));
-        for (waiting, chosen) in self.waiting.iter().zip(&mut chosen).filter(|(waiting, _)| fits(waiting)) {
+        for ((waiting, chosen), yields) in self.waiting.iter().zip(&mut chosen).zip(yields) {
+            if waiting.work != work || (yields && !all_yield) {
+                continue;
+            }
             let with = tokens.saturating_add(waiting.tokens);
             is_full |= with >= self.policy.max_tokens;
             // In order: a long text is not passed by until the short ones behind it stop coming.
@@ -213,6 +217,10 @@ mod tests {
         assert!(queue.make_room(2, is_yielding).is_empty());
         assert_eq!(queue.make_room(9, is_yielding), vec![12, 13]);
         assert_eq!(queue.len(), 0);
+        // A client may end its input while the batch is chosen.
+        queue.offer(ms(3), &'a', vec![(1, 1)]).unwrap();
+        let has_been_asked = std::cell::Cell::new(false);
+        assert_eq!(texts(queue.next(ms(3), false, |_| has_been_asked.replace(true))), ('a', vec![1]));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The end of a client's input is no proof that it left: `nc -N` and some health checkers send a request, close their writing
 //! half and wait. TCP tells the two apart only when the server writes. So a request is dropped when its connection fails (a
 //! reset, a closed Unix socket, TLS that ends without a `close_notify`), and a client whose input has ended is marked
-//! ([`Client`]): its texts are computed last, and make room where the queue is full.
+//! ([`Client`]): its texts are computed last, and make room where the queue is full. TLS shows no failure after a `close_notify`,
+//! for writing nothing does not reach the connection below.
 
 use std::io;
 use std::pin::{Pin, pin};
