@@ -132,5 +132,10 @@ fn what_questions_cannot_do_is_refused_before_any_compute() {
     let augment = ["augment", "--data", "rows.json", "--answers", "--out", "more.csv"];
     let complaint = fail(folder, &[&augment[..], &["--candidates", "vectors:none.txt"]].concat());
     assert!(complaint.contains("would move the answers"), "{complaint}");
+    // No vocabulary is trained that a student of questions cannot have.
+    let distill = ["distill", "--teacher", &encoder, "--data", "rows.json", "--answers", "--out", "y", "--own-pieces"];
+    let complaint = fail(folder, &distill);
+    assert!(complaint.contains("--own-pieces") && complaint.contains("--gold-only"), "{complaint}");
+    assert!(!folder.join("y").join("pieces").exists());
     assert!(!folder.join("x").join("checkpoints").exists());
 }
