@@ -235,15 +235,19 @@ fn embeddings_are_factorized() {
     for name in ["embeddings.word_embeddings.weight", "embeddings_project.weight", "embeddings_project.bias"] {
         assert_eq!(taken.student().weights.get(name), theirs.get(name), "{name}");
     }
-    for (student, problem) in [
-        ("from = \"teacher\", layers = [1], embedding-width = 48", "below the hidden width of 48"),
-        ("from = \"teacher\", layers = [1], embedding-width = 1", "`embedding-width`"),
+    for (teacher, student, problem) in [
+        ("teacher", "from = \"teacher\", layers = [1], embedding-width = 48", "below the hidden width of 48"),
+        ("teacher", "from = \"teacher\", layers = [1], embedding-width = 1", "`embedding-width`"),
+        ("factorized", "from = \"teacher\", layers = [1], embedding-width = 44", "at most 40, the teacher's"),
+        ("factorized", "from = \"teacher\", layers = [1], hidden = 40, heads = 4", "below the hidden width of 40"),
         (
+            "teacher",
             "from = \"shape\", layers = 1, hidden = 24, heads = 2, feed-forward = 8, embedding-width = 30",
             "below the hidden width of 24",
         ),
     ] {
-        let recipe = Recipe::parse(&distillation(&path("teacher"), student, hidden)).unwrap();
+        let objective = if teacher == "teacher" { hidden } else { first };
+        let recipe = Recipe::parse(&distillation(&path(teacher), student, objective)).unwrap();
         let error = Plan::new(recipe).unwrap_err().to_string();
         assert!(error.contains(problem), "{student}: {error}");
     }

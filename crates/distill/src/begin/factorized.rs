@@ -80,12 +80,11 @@ fn moments(tables: &[(&str, DMatrix<f64>)], wide: usize, progress: Progress<'_>)
 fn kept_length(tables: &[(&str, DMatrix<f64>)], kept: &[DMatrix<f64>]) -> f64 {
     let length = |parts: &[&DMatrix<f64>]| -> Vec<f64> {
         let Some((first, others)) = parts.split_first() else { return Vec::new() };
-        let mut rows = (*first).clone();
+        let mut means = DMatrix::zeros(1, first.ncols());
         for other in others {
-            let mean = other.row_mean();
-            rows.row_iter_mut().for_each(|mut row| row += &mean);
+            means += DMatrix::from_rows(&[other.row_mean()]);
         }
-        rows.row_iter().map(|row| row.norm()).collect()
+        first.row_iter().map(|row| (row + &means).norm()).collect()
     };
     let whole = length(&tables.iter().map(|(_, table)| table).collect::<Vec<_>>());
     let part = length(&kept.iter().collect::<Vec<_>>());

@@ -58,6 +58,12 @@ pub(super) fn refuse_growth(config: &EncoderConfig, teacher: &EncoderConfig) -> 
             return Err(Error::refused("student", expected, ours.to_string(), "lower it, or begin from a shape"));
         }
     }
+    if let (Some(ours), Some(theirs)) = (config.embedding, teacher.embedding)
+        && ours > theirs
+    {
+        let expected = format!("an `embedding-width` (`--embedding-width`) of at most {theirs}, the teacher's");
+        return Err(Error::refused("student", expected, ours.to_string(), "lower it, or leave it out"));
+    }
     if config.hidden == teacher.hidden && config.heads != teacher.heads {
         let expected = format!("the teacher's {} heads at its width of {}", teacher.heads, teacher.hidden);
         return Err(Error::refused(

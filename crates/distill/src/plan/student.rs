@@ -4,8 +4,8 @@ use std::path::Path;
 
 use attar_meter::FreeMemory;
 use attar_model::{
-    Bundle, ClassifierInput, EMBEDDING_PROJECTION, EncoderConfig, Family, Head, Pooling, PoolingMode, ReadWeights,
-    Target as Answer, Tensor, Weights, expected_shapes,
+    Bundle, ClassifierInput, EMBEDDING_PROJECTION, EncoderConfig, Family, Head, PoolerActivation, Pooling, PoolingMode,
+    ReadWeights, Target as Answer, Tensor, Weights, expected_shapes,
 };
 use attar_text::labeled::Target;
 use attar_text::random::Streams;
@@ -156,6 +156,7 @@ impl PlannedStudent {
                 };
                 let shape = with_embedding_width(shape, embedding_width.or(whole.embedding))?;
                 let config = checked(shape.with_head(head))?;
+                note_pooler_activation(&config, whole, notes);
                 let same = (config.hidden, config.embedding, config.heads, config.feed_forward)
                     == (whole.hidden, whole.embedding, whole.heads, whole.feed_forward);
                 let (weights, beginning) = if same {
@@ -298,9 +299,25 @@ fn with_embedding_width(shape: EncoderConfig, width: Option<usize>) -> Result<En
                  wider, only add a map to what they would take without one",
                 shape.hidden
             );
-            let out = "lower it, or leave it out";
-            Err(Error::refused("student", expected, width.to_string(), out))
+            // A factorized teacher's width holds where none is given.
+            Err(Error::refused("student", expected, width.to_string(), "give a smaller one"))
         }
+    }
+}
+
+/// Tells where a classifier that is taken over reads another function of its dense layer than it was trained with.
+fn note_pooler_activation(ours: &EncoderConfig, theirs: &EncoderConfig, notes: &mut Vec<String>) {
+    let [own, learned] = [ours, theirs].map(|config| match config.pooler_activation() {
+        PoolerActivation::Tanh => "tanh",
+        PoolerActivation::Relu => "ReLU",
+        PoolerActivation::Gelu => "GELU",
+    });
+    let is_classifier = matches!(ours.head, Head::Classification { .. });
+    if is_classifier && ours.pooler && theirs.pooler && own != learned {
+        notes.push(format!(
+            "the student's classifier has a {own} after its dense layer, its teacher's a {learned}: it begins with its teacher's \
+             weights, whose answers differ until it is trained"
+        ));
     }
 }
 
@@ -415,5 +432,26 @@ mod tests {
         assert_eq!(weights.get("pooler.dense.bias").unwrap().data, [0.0; 64]);
         assert_eq!(weights, initialize_missing(&config, Weights::new(), &Streams::new(3)));
         assert_ne!(weights, initialize_missing(&config, Weights::new(), &Streams::new(4)));
+    }
+
+    #[test]
+    fn a_classifier_with_another_function_is_told() {
+        let head = || Head::Classification { target: Answer::Regression };
+        let config = |family, classifier_input| {
+            EncoderConfig { family, classifier_input, ..EncoderConfig::bert_base() }.with_head(head())
+        };
+        let told = |ours: &EncoderConfig, theirs: &EncoderConfig| {
+            let mut notes = Vec::new();
+            note_pooler_activation(ours, theirs, &mut notes);
+            notes.join("\n")
+        };
+        let [bert, electra, distilbert] = [Family::Bert, Family::Electra, Family::DistilBert]
+            .map(|family| config(family, ClassifierInput::FirstToken));
+        assert!(told(&electra, &bert).contains("has a GELU after its dense layer, its teacher's a tanh"));
+        assert!(told(&bert, &distilbert).contains("a tanh after its dense layer, its teacher's a ReLU"));
+        assert_eq!(told(&electra, &electra), "");
+        // Over the mean there is no dense layer, and a new one has nothing of its teacher's.
+        assert_eq!(told(&config(Family::Electra, ClassifierInput::Mean), &bert), "");
+        assert_eq!(told(&electra, &config(Family::Bert, ClassifierInput::Mean)), "");
     }
 }
