@@ -146,9 +146,7 @@ impl OwnPieces<'_> {
         };
         let mut shapes = Vec::new();
         for (hidden, heads) in widths {
-            // Of a width that is given the plan says whether the embeddings' fits.
-            let fits = |width: usize| width < hidden || self.fixed[0];
-            for embedding in embeddings(hidden).into_iter().filter(|embedding| embedding.is_none_or(fits)) {
+            for embedding in embeddings(hidden) {
                 let student = self.student.clone().with_widths(hidden, heads, embedding);
                 let shape = shape_of(&student, self.teacher, self.positions).expect("a student of a shape has one");
                 // New students are of BERT's family but for factorized embeddings.
@@ -160,7 +158,18 @@ impl OwnPieces<'_> {
                 ));
             }
         }
-        shapes
+        let fitting: Vec<_> = shapes.iter().filter(|(_, shape)| self.takes(shape)).cloned().collect();
+        // Where no width goes with those that are given, the plan says why.
+        if fitting.is_empty() { shapes } else { fitting }
+    }
+
+    /// Whether the plan takes embeddings so wide: narrower than the states, and no wider than those that they are cut out of.
+    fn takes(&self, shape: &EncoderConfig) -> bool {
+        let most = match self.student {
+            StudentSpec::Teacher { .. } => self.teacher.embedding.unwrap_or(usize::MAX),
+            StudentSpec::Shape { .. } | StudentSpec::Model { .. } => usize::MAX,
+        };
+        shape.embedding.is_none_or(|width| width < shape.hidden && width <= most)
     }
 
     /// Bytes of a directory: weights, tokenizer, config with the names of the classes, record of rows, and what else there is.
@@ -253,6 +262,31 @@ mod tests {
         let spec = student(&teacher(), Init::Pruned).with_widths(384, 12, Some(40));
         let within = chosen(&spec, [false, true], 3_000_000).unwrap();
         assert_eq!(widths(&within).2, Some(40));
+    }
+
+    #[test]
+    fn widths_are_those_that_the_plan_takes() {
+        let given = |teacher: &EncoderConfig, init, fixed: [bool; 2], embedding| {
+            let spec = student(teacher, init).with_widths(teacher.hidden, teacher.heads, embedding);
+            let facts = Facts { rows: 10, dev_rows: 5, tokens: 12.0, classes: false };
+            let target = Target::Regression { low: 0.0, high: 1.0 };
+            let wanted = OwnPieces { student: &spec, teacher, target: &target, positions: 128, facts, fixed };
+            wanted.shapes().into_iter().map(|(_, shape)| (shape.hidden, shape.embedding)).collect::<Vec<_>>()
+        };
+        // Cut out of embeddings that are factorized, those of a student are no wider, and none are as wide as its states.
+        let factorized = EncoderConfig { family: Family::Electra, embedding: Some(128), ..teacher() };
+        let cut = given(&factorized, Init::Pruned, [false; 2], None);
+        assert!(cut.contains(&(384, Some(128))) && cut.contains(&(96, Some(48))), "{cut:?}");
+        assert!(
+            cut.iter().all(|&(hidden, width)| width.is_some_and(|width| width < hidden && width <= 128)),
+            "{cut:?}"
+        );
+        // New ones may be.
+        let new = given(&factorized, Init::Random, [false; 2], None);
+        assert!(new.contains(&(384, None)) && new.contains(&(384, Some(192))), "{new:?}");
+        // What goes with no width is left to the plan, which says so.
+        assert_eq!(given(&teacher(), Init::Pruned, [true; 2], Some(500)), [(384, Some(500))]);
+        assert!(!given(&teacher(), Init::Pruned, [false, true], Some(500)).is_empty());
     }
 
     #[test]
