@@ -73,13 +73,6 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
 /// A vocabulary of the student's own is trained here and written into the folder of the run.
 pub(crate) fn distill(args: &DistillArgs, teacher: &Path, folder: &Path) -> anyhow::Result<Recipe> {
     let common = Common::of(&args.data, &args.training, &args.energy)?;
-    // The plan says so too, but after the vocabulary is trained.
-    let is_by_token = matches!(common.rows.train.target, Target::Tags(_) | Target::Answers { .. });
-    anyhow::ensure!(
-        args.shape.own_pieces.is_none() || args.gold_only || !is_by_token,
-        "--own-pieces: a student that answers for each token is compared with its teacher token by token, so it needs the teacher's \
-         pieces: leave the flag out, or add --gold-only"
-    );
     let effort = effort(&args.quality);
     let mut recipe = distill_from(&common, &args.shape, &args.more, effort, teacher, folder)?;
     recipe.teacher.iter_mut().for_each(|teacher| teacher.trace_cache = args.trace_cache as u64);

@@ -32,10 +32,15 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         let recipe = training::within(recipes::general(args, given)?, args.quality.within)?;
         return training::run("distill", recipe, &args.run);
     }
-    let out = match &args.run.out {
-        Some(out) => out.clone(),
-        None => training::default_folder("distill", &recipes::data(&args.data)?),
-    };
+    let data = recipes::data(&args.data)?;
+    let out = args.run.out.clone().unwrap_or_else(|| training::default_folder("distill", &data));
+    // The plan says so too, but after a vocabulary is trained, and a teacher where there is none.
+    let is_by_token = matches!(data, DataSpec::Tagged { .. } | DataSpec::Answers { .. });
+    anyhow::ensure!(
+        args.shape.own_pieces.is_none() || args.gold_only || !is_by_token,
+        "--own-pieces: a student that answers for each token is compared with its teacher token by token, so it needs the teacher's \
+         pieces: leave the flag out, or add --gold-only"
+    );
     let has_teacher = answers(given)?;
     anyhow::ensure!(
         !has_teacher || args.gold_only || args.classes.class_weights.is_none(),
