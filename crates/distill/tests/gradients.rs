@@ -101,7 +101,7 @@ fn classifier_both_ways(dir: &Path) {
     let expected = json(&dir.join("meta.json"));
     let arrays = tensors(&dir.join("inputs.safetensors"));
     for composed in [false, true] {
-        let Model { encoder, parameters } = load(&dir);
+        let Model { encoder, parameters } = load(dir);
         let encoder = if composed { encoder.composed() } else { encoder };
         let stage = gold_only(encoder.clone());
         let input = Input::ragged(&batch_of(&arrays), encoder.config(), &device());

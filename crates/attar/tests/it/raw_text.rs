@@ -117,7 +117,11 @@ fn a_vocabulary_of_the_students_own_is_as_large_as_its_size_allows() {
     // Without a file the rows are the text; what is given stays.
     let printed = succeed(
         folder,
-        &[&distill[..], &["--embedding-width", "16", "--out", "rows", "--print-recipe", "--own-pieces"]].concat(),
+        &[
+            &distill[..],
+            &["--embedding-width", "16", "--max-bytes", "150kB", "--out", "rows", "--print-recipe", "--own-pieces"],
+        ]
+        .concat(),
     );
     assert!(printed.contains("embedding-width = 16") && printed.contains("rows/pieces"), "{printed}");
     assert!(folder.join("rows/pieces/tokenizer.json").exists());

@@ -159,7 +159,7 @@ fn tags_and_answers_are_columns_too() {
     let alone = json(&succeed(folder, &["predict", &reader, "--json", "what?", "--pair", context]));
     write(folder, "in.csv", &format!("text,context\nwhat?,{context}\n"));
     let ask = ["predict", &reader, "--data", "in.csv"];
-    let out = succeed(folder, &[&ask[..], &["--pair", "context"]].concat());
+    let out = succeed(folder, &[&ask[..], &["--text", "text", "--pair", "context"]].concat());
     let answer = alone["answer"].as_str().unwrap();
     let places = format!(",{},{}\n", alone["start"], alone["end"]);
     assert!(!answer.is_empty() && out.contains(&format!("what?,{context},{answer},0.")), "{out}");

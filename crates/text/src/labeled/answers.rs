@@ -119,7 +119,9 @@ fn is_lines(body: &[u8]) -> bool {
         question: Option<IgnoredAny>,
     }
     let first = files::lines(body).find(|line| !line.trim_ascii().is_empty());
-    let start = first.and_then(|line| serde_json::from_slice::<Start>(line).ok());
+    // serde would read an array as the object's fields in order.
+    let object = first.filter(|line| line.trim_ascii_start().starts_with(b"{"));
+    let start = object.and_then(|line| serde_json::from_slice::<Start>(line).ok());
     start.is_some_and(|start| start.data.is_none() || start.question.is_some())
 }
 
