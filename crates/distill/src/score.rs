@@ -285,7 +285,7 @@ mod tests {
     fn spans_become_answers_where_they_are_more_probable_than_none() {
         use attar_text::labeled::Label;
         let example = |label| Example { text: "where?".into(), pair: Some("in Köln".into()), label };
-        let rows = vec![example(Label::Answers(vec![3..8])), example(Label::Answers(Vec::new()))];
+        let rows = vec![example(Label::Answers(std::iter::once(3..8).collect())), example(Label::Answers(Vec::new()))];
         let span = |no_answer| Some(Span { bytes: 3..8, probability: 0.4, no_answer });
         for (has_unanswerable, expected) in [(true, ["Köln", ""]), (false, ["Köln", "Köln"])] {
             let data = Dataset::in_memory("asked", Target::Answers { has_unanswerable }, rows.clone());

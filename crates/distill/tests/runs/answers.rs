@@ -214,7 +214,7 @@ fn questions_in_memory_become_a_bundle() {
     assert_eq!(both.labeled().unwrap().dev.target, Target::Answers { has_unanswerable: true });
 
     let mut wrong = questions(40, 2, false);
-    wrong.examples[3].label = Label::Answers(vec![3..4000]);
+    wrong.examples[3].label = Label::Answers(std::iter::once(3..4000).collect());
     let error = Plan::with(Recipe::parse(&text).unwrap(), inputs(wrong)).unwrap_err().to_string();
     assert!(error.contains("row ") && error.contains("3..4000"), "{error}");
 }

@@ -340,7 +340,10 @@ mod tests {
         let single = format!("{start}{{\"text\": \"lives\", \"answer_start\": 6}}}}\n{start}[]}}\n{start}null}}\n");
         let labels: Vec<Label> =
             read("a.jsonl", &single).unwrap().examples.into_iter().map(|example| example.label).collect();
-        assert_eq!(labels, [Label::Answers(vec![10..15]), Label::Answers(Vec::new()), Label::Absent]);
+        assert_eq!(
+            labels,
+            [Label::Answers(std::iter::once(10..15).collect()), Label::Answers(Vec::new()), Label::Absent]
+        );
     }
 
     #[test]
