@@ -65,9 +65,23 @@ pub(super) fn student(student: StudentSpec, files: &[PathBuf], given: &For<'_>) 
     let within = own_pieces_within(&wanted, &read, bytes).context("--max-bytes")?;
     console::note(&within.reason);
     let out = folder.join(PIECES);
-    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    first_pieces(&whole, within.pieces)?.save(&out)?;
+    save(&first_pieces(&whole, within.pieces)?, &out)?;
     Ok(within.student.with_vocabulary(None).with_tokenizer(out))
+}
+
+/// Writes the tokenizer, unless another one is there: a run that was broken off goes on with its own.
+fn save(tokenizer: &Tokenizer, out: &Path) -> anyhow::Result<()> {
+    for (name, text) in tokenizer.files()? {
+        let is_other = std::fs::read(out.join(name)).is_ok_and(|found| found != text.as_bytes());
+        anyhow::ensure!(
+            !is_other,
+            "--own-pieces: {} holds another vocabulary than these texts and sizes give; choose a new folder, or repeat the command \
+             that began the run",
+            out.display()
+        );
+    }
+    std::fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+    Ok(tokenizer.save(out)?)
 }
 
 /// Where the words of a vocabulary come from.

@@ -114,6 +114,11 @@ fn a_vocabulary_of_the_students_own_is_as_large_as_its_size_allows() {
         .map(|entry| entry.unwrap().metadata().unwrap().len())
         .sum();
     assert!(bytes <= 150_000, "{bytes} bytes were shipped");
+    // A finished run is not disturbed by another size.
+    let refused = fail(folder, &[&own[..], &["--vocabulary", "200"]].concat());
+    assert!(refused.contains("own/pieces holds another vocabulary"), "{refused}");
+    assert_eq!(pieces, std::fs::read_to_string(folder.join("own/pieces/vocab.txt")).unwrap());
+    assert!(crate::common::attar(folder, &own).output().unwrap().status.success());
     // Without a file the rows are the text; what is given stays.
     let printed = succeed(
         folder,
