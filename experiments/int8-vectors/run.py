@@ -107,11 +107,11 @@ def main():
     print("| | smallest | 1st percentile | median | below 0.995 |\n|---|---|---|---|---|")
     for name, model in models.items():
         cosines = sorted(map(cosine, exact, embed(model, "int8", sentences)))
-        least, first, median = (cosines[place] for place in (0, len(cosines) // 100, len(cosines) // 2))
+        smallest, first, median = (cosines[place] for place in (0, len(cosines) // 100, len(cosines) // 2))
         below = sum(cosine < 0.995 for cosine in cosines)
-        results.append({"model": name, "sentences": len(cosines), "least": least, "percentile_1": first,
+        results.append({"model": name, "sentences": len(cosines), "smallest": smallest, "percentile_1": first,
                         "median": median, "below_0.995": below})
-        print(f"| {name} | {least:.4f} | {first:.4f} | {median:.5f} | {below} |", flush=True)
+        print(f"| {name} | {smallest:.4f} | {first:.4f} | {median:.5f} | {below} |", flush=True)
     recorded = HERE / f"{pathlib.Path(args.encoder).name}.json"
     recorded.write_text(json.dumps(results, indent=1) + "\n")
 

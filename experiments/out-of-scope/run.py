@@ -111,7 +111,7 @@ def line(name, kept):
 
 
 print(f"confidence at least {threshold:.3f}; agreement over all rows: test {agrees['test'].mean():.4f}, out of scope {agrees['oos_test'].mean():.4f}")
-print("area under the curve: in scope or out; the teacher's answer or not, nine rows in scope to one out")
+print("area under the ROC curve for: in scope or not; agrees with the teacher or not (nine in-scope rows to one out of scope)")
 weights = np.r_[np.full(len(agrees["test"]), 0.9 / len(agrees["test"])), np.full(len(agrees["oos_test"]), 0.1 / len(agrees["oos_test"]))]
 for name, measure in measures.items():
     inside, outside = measure(*own["test"]), measure(*own["oos_test"])
@@ -125,4 +125,4 @@ for taken in (0.01, 0.02, 0.05):
     for name, measure in measures.items():
         cut = np.quantile(measure(*own["val"])[sure["val"] >= threshold], taken)
         kept = {part: (sure[part] >= threshold) & (measure(*own[part]) >= cut) for part in agrees}
-        line(f"and {name}, {taken:.0%} taken", kept)
+        line(f"and {name}, {taken:.0%} rejected", kept)

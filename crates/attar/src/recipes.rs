@@ -110,7 +110,8 @@ fn distill_from(
     let config = Bundle::read_config(&directory)?;
     let (mut student, base) = begun(shape, &config)?;
     if let (Some(files), None) = (&shape.own_pieces, &base) {
-        let given = own_pieces::For { shape, teacher: (&directory, &config), rows: &common.rows, facts, folder };
+        let given =
+            own_pieces::StudentContext { shape, teacher: (&directory, &config), rows: &common.rows, facts, folder };
         student = own_pieces::student(student, files, &given)?;
     } else if base.is_none() && shape.tokenizer.is_none() && student.vocabulary().is_none() {
         let within = |bytes| rules::vocabulary_within(&student, &config, max_tokens, bytes);

@@ -15,7 +15,7 @@ use crate::score::Answers;
 pub(crate) struct AnswerWindows {
     windows: Vec<Window>,
     /// Questions whose answer is in no window as a whole.
-    lost: usize,
+    split_answers: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,22 +70,25 @@ impl AnswerWindows {
         let encoded = examples.par_iter().enumerate().map(encode).collect::<Result<Vec<_>, Error>>()?;
         let lost = encoded.iter().filter(|(_, lost)| *lost).count();
         let (encodings, windows) = encoded.into_iter().flat_map(|(rows, _)| rows).unzip();
-        Ok((encodings, AnswerWindows { windows, lost }))
+        Ok((encodings, AnswerWindows { windows, split_answers: lost }))
     }
 
     /// Windows of the first `questions` questions.
-    pub(crate) fn of_questions(&self, questions: usize) -> usize {
+    pub(crate) fn window_count(&self, questions: usize) -> usize {
         self.windows.partition_point(|window| (window.question as usize) < questions)
     }
 
     /// Questions whose answer is in no window as a whole, so that every window points to the first token.
-    pub(crate) fn lost(&self) -> usize {
-        self.lost
+    pub(crate) fn split_answers(&self) -> usize {
+        self.split_answers
     }
 
     /// These windows, in this order.
     pub(crate) fn of_rows(&self, rows: &[usize]) -> AnswerWindows {
-        AnswerWindows { windows: rows.iter().map(|&row| self.windows[row].clone()).collect(), lost: self.lost }
+        AnswerWindows {
+            windows: rows.iter().map(|&row| self.windows[row].clone()).collect(),
+            split_answers: self.split_answers,
+        }
     }
 
     /// The tokens of each of these windows at which the answer begins, then those at which it ends; `None` if a window has no
@@ -96,8 +99,9 @@ impl AnswerWindows {
         Some(starts.chain(ends).collect())
     }
 
-    /// What logits of the tokens of each window, `[T, 2]`, answer to the questions of these data: the best span of all windows, or
-    /// nothing where the data know questions without an answer and no window has a span that is more probable than none.
+    /// The answers to the questions of `data` by the logits of each window, `[T, 2]`: the best span over a question's
+    /// windows, or no answer if the data contain unanswerable questions and no window has a span more probable than
+    /// no answer.
     pub(crate) fn answers(&self, logits: &[Vec<f32>], data: &Dataset) -> Answers {
         let mut best: Vec<Option<Span>> = vec![None; data.len()];
         for (window, logits) in self.windows.iter().zip(logits) {
@@ -209,7 +213,7 @@ mod tests {
                 met += usize::from(is_whole);
                 prop_assert_eq!(window.gold.unwrap().map(|token| token as usize).to_vec(), expected);
             }
-            prop_assert_eq!(windows.lost(), usize::from(met == 0));
+            prop_assert_eq!(windows.split_answers(), usize::from(met == 0));
             // Nothing of the context is left out.
             let last = windows.windows.last().unwrap();
             let end = last.places.iter().flatten().filter(|place| place.text == 1).map(|place| place.bytes.end).max();
@@ -231,7 +235,7 @@ mod tests {
         let [start, end] = windows.windows[count as usize - 1].gold.unwrap();
         assert!(0 < start && start < end, "{start} {end}: daisies are several pieces");
         assert_eq!(windows.gold(&[0, count - 1]), Some(vec![0, start as i32, 0, end as i32]));
-        assert_eq!([0, 1, 2, 3].map(|questions| windows.of_questions(questions) as u32), [0, 1, count - 1, count]);
+        assert_eq!([0, 1, 2, 3].map(|questions| windows.window_count(questions) as u32), [0, 1, count - 1, count]);
         assert!(windows.windows.iter().all(|window| window.places.is_empty()));
         let error =
             AnswerWindows::encode(&[example(60, &[0; 60], None)], &tokenizer, 24, KeepPlaces::None).unwrap_err();

@@ -153,7 +153,7 @@ impl EncodedRows {
 
     /// Rows of the first so many examples: as many, or all their windows.
     pub(crate) fn of_examples(&self, examples: usize) -> usize {
-        self.windows.as_ref().map_or(examples, |windows| windows.of_questions(examples))
+        self.windows.as_ref().map_or(examples, |windows| windows.window_count(examples))
     }
 
     /// Sequences of rows, those of the first row first.

@@ -12,7 +12,7 @@ mod parameters;
 mod pooling;
 mod relative_bias;
 mod required;
-mod token_distributions;
+mod span_logits;
 mod words;
 
 pub use dropout::Dropout;
@@ -28,6 +28,6 @@ pub(crate) use operations::{cross_entropy, squared_difference};
 pub use parameters::{Parameters, Slot, Storage, Value, Values};
 pub use pooling::{mean_pool, normalize};
 pub use required::{RequiredLayer, RequiredOutputs};
-pub use token_distributions::token_distributions;
+pub use span_logits::span_logits;
 pub use words::TeacherTrace;
 pub(crate) use words::Words;

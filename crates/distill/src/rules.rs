@@ -13,7 +13,7 @@ use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
 use crate::recipe::{EmbeddingStart, KeepWeights, StageLength, StageSpec, StudentSpec};
 
-pub use own_pieces::{OwnPieces, PiecesRead, WithinBytes, own_pieces_within};
+pub use own_pieces::{OwnPieces, SizedStudent, VocabularyStats, own_pieces_within};
 pub use raw_text::{general, masked_lm};
 
 /// How much time a recipe may take for its quality.
@@ -223,8 +223,7 @@ const FEWEST_PIECES: usize = 2_000;
 /// A size in which a shape has no room even for the fewest word pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{bytes} bytes have no room for {pieces} word pieces, with which {hidden} hidden columns and embeddings of {embedding} take \
-     about {needed}"
+    "{bytes} bytes are too few: {pieces} word pieces with a hidden width of {hidden} and an embedding width of {embedding} take about {needed}"
 )]
 pub struct TooFewBytes {
     /// What was asked for.

@@ -2,8 +2,8 @@
 //!
 //! Texts come in the order of their arrival. The oldest decides what is computed next; whatever else waits for the same
 //! work goes along, as far as the budget of tokens allows. A batch begins as soon as its budget is used up or its oldest
-//! text has waited long enough, and never later. Some texts may yield to others: they are computed when no others wait, and make
-//! room where the queue is full.
+//! text has waited long enough, and never later. Some texts have low priority: they are computed only when no others
+//! wait, and are evicted if the queue is full.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,7 +45,7 @@ struct Waiting<K, T> {
 pub(crate) enum Next<K, T> {
     /// These texts, which need the same work, and how long each has waited.
     Batch(K, Vec<(T, Duration)>),
-    /// Nothing before this much more time is over, unless texts come.
+    /// Nothing for this long, unless more texts arrive.
     Wait(Duration),
     /// Nothing until texts come.
     Empty,
@@ -61,9 +61,10 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
         self.waiting.len()
     }
 
-    /// Takes all the texts of a request, with their tokens, or none: then they come back.
+    /// Queues all the texts of a request, each with its token count, or none of them: then they are returned as the
+    /// error.
     pub(crate) fn offer(&mut self, now: Duration, work: &K, texts: Vec<(usize, T)>) -> Result<(), Vec<(usize, T)>> {
-        // Whoever asks for more than the whole queue holds is taken when nobody waits.
+        // A request larger than the whole queue is accepted when the queue is empty.
         if !self.waiting.is_empty() && self.waiting.len() + texts.len() > self.policy.max_queue {
             return Err(texts);
         }
@@ -77,17 +78,19 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
         self.waiting.retain(|waiting| is_wanted(&waiting.text));
     }
 
-    /// Takes out as many yielding texts, the oldest first, as make room for `count` others: none where that cannot be.
-    pub(crate) fn make_room(&mut self, count: usize, is_yielding: impl Fn(&T) -> bool) -> Vec<T> {
+    /// Removes low-priority texts, oldest first, until `count` more texts fit; removes none if they cannot be made to
+    /// fit.
+    pub(crate) fn evict_low_priority(&mut self, count: usize, is_low_priority: impl Fn(&T) -> bool) -> Vec<T> {
         let missing = (self.waiting.len() + count).saturating_sub(self.policy.max_queue);
-        let yielding = self.waiting.iter().filter(|waiting| is_yielding(&waiting.text)).count();
-        // All of them leave an empty queue, which takes a request of any size.
+        let yielding = self.waiting.iter().filter(|waiting| is_low_priority(&waiting.text)).count();
+        // If every waiting text has low priority, evicting them all empties the queue, and an empty queue accepts a
+        // request of any size.
         let most = if yielding == self.waiting.len() { missing.min(yielding) } else { missing };
         let mut removed = Vec::new();
         if yielding >= most {
             let all = std::mem::take(&mut self.waiting);
             for waiting in all {
-                match removed.len() < most && is_yielding(&waiting.text) {
+                match removed.len() < most && is_low_priority(&waiting.text) {
                     true => removed.push(waiting.text),
                     false => self.waiting.push_back(waiting),
                 }
@@ -96,10 +99,15 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
         removed
     }
 
-    /// What is to be done now. With `skips_waiting` no text waits for others to come.
-    pub(crate) fn next(&mut self, now: Duration, skips_waiting: bool, is_yielding: impl Fn(&T) -> bool) -> Next<K, T> {
+    /// What to do now. With `skips_waiting`, a batch does not wait for more texts to arrive.
+    pub(crate) fn next(
+        &mut self,
+        now: Duration,
+        skips_waiting: bool,
+        is_low_priority: impl Fn(&T) -> bool,
+    ) -> Next<K, T> {
         // Asked once: a text may begin to yield meanwhile, and the oldest would be left out of its own batch.
-        let yields: Vec<bool> = self.waiting.iter().map(|waiting| is_yielding(&waiting.text)).collect();
+        let yields: Vec<bool> = self.waiting.iter().map(|waiting| is_low_priority(&waiting.text)).collect();
         let first = yields.iter().position(|yields| !yields);
         let all_yield = first.is_none();
         let Some(oldest) = self.waiting.get(first.unwrap_or(0)) else { return Next::Empty };
@@ -113,7 +121,7 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
             }
             let with = tokens.saturating_add(waiting.tokens);
             is_full |= with >= self.policy.max_tokens;
-            // In order: a long text is not passed by until the short ones behind it stop coming.
+            // In order of arrival: shorter texts behind a long one do not overtake it, or it could wait forever.
             if with > self.policy.max_tokens && tokens > 0 {
                 break;
             }
@@ -200,22 +208,22 @@ mod tests {
 
     #[test]
     fn texts_that_yield_come_last_and_make_room() {
-        let is_yielding = |text: &u32| *text >= 10;
+        let is_low_priority = |text: &u32| *text >= 10;
         let mut queue = queue(100, 0, 4);
         for text in [10, 1, 11, 2] {
             queue.offer(ms(0), &'a', vec![(1, text)]).unwrap();
         }
         // Enough room or none; the oldest go.
-        assert!(queue.make_room(3, is_yielding).is_empty());
-        assert_eq!(queue.make_room(1, is_yielding), vec![10]);
+        assert!(queue.evict_low_priority(3, is_low_priority).is_empty());
+        assert_eq!(queue.evict_low_priority(1, is_low_priority), vec![10]);
         queue.offer(ms(1), &'b', vec![(1, 3)]).unwrap();
-        assert_eq!(texts(queue.next(ms(1), false, is_yielding)), ('a', vec![1, 2]));
-        assert_eq!(texts(queue.next(ms(1), false, is_yielding)), ('b', vec![3]));
-        assert_eq!(texts(queue.next(ms(1), false, is_yielding)), ('a', vec![11]));
+        assert_eq!(texts(queue.next(ms(1), false, is_low_priority)), ('a', vec![1, 2]));
+        assert_eq!(texts(queue.next(ms(1), false, is_low_priority)), ('b', vec![3]));
+        assert_eq!(texts(queue.next(ms(1), false, is_low_priority)), ('a', vec![11]));
         // Where all yield, a request of any size has room.
         queue.offer(ms(2), &'a', vec![(1, 12), (1, 13)]).unwrap();
-        assert!(queue.make_room(2, is_yielding).is_empty());
-        assert_eq!(queue.make_room(9, is_yielding), vec![12, 13]);
+        assert!(queue.evict_low_priority(2, is_low_priority).is_empty());
+        assert_eq!(queue.evict_low_priority(9, is_low_priority), vec![12, 13]);
         assert_eq!(queue.len(), 0);
         // A client may end its input while the batch is chosen.
         queue.offer(ms(3), &'a', vec![(1, 1)]).unwrap();

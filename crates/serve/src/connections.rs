@@ -1,10 +1,11 @@
-//! Connections and their requests: clients that send no more are answered, and the work of those that left is dropped.
+//! Connections and their requests: half-closed clients still get their response, and the work of disconnected ones is
+//! dropped.
 //!
 //! The end of a client's input is no proof that it left: `nc -N` and some health checkers send a request, close their writing
 //! half and wait. TCP tells the two apart only when the server writes. So a request is dropped when its connection fails (a
 //! reset, a closed Unix socket, TLS that ends without a `close_notify`), and a client whose input has ended is marked
-//! ([`Client`]): its texts are computed last, and make room where the queue is full. TLS shows no failure after a `close_notify`,
-//! for writing nothing does not reach the connection below.
+//! ([`Client`]): its texts are computed last, and make room where the queue is full. After a `close_notify`, TLS
+//! shows no failure, because an empty write never reaches the underlying socket.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -23,32 +24,33 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Between two looks at whether a client whose input has ended is still there.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often a half-closed connection is probed for failure.
+const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A client, as its requests carry it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Client {
-    has_ended: Arc<AtomicBool>,
+    has_half_closed: Arc<AtomicBool>,
 }
 
 impl Client {
-    /// Whether it sends no more: it waits for its answer, or has left.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Relaxed)
+    /// Whether it has closed its sending side: it is waiting for its response, or has disconnected.
+    pub(crate) fn has_half_closed(&self) -> bool {
+        self.has_half_closed.load(Ordering::Relaxed)
     }
 }
 
-/// Serves connections until `end` is ready, and then what they have begun. Requests carry their [`Client`].
-pub(crate) async fn serve<L: Listener>(mut listener: L, app: Router, end: impl Future<Output = ()>) {
+/// Serves connections until `shutdown` resolves, then finishes the requests in progress. Requests carry their
+/// [`Client`].
+pub(crate) async fn serve<L: Listener>(mut listener: L, app: Router, shutdown: impl Future<Output = ()>) {
     let open = GracefulShutdown::new();
-    let mut end = pin!(end);
+    let mut shutdown = pin!(shutdown);
     loop {
         let stream = tokio::select! {
             (stream, _) = listener.accept() => stream,
-            () = &mut end => break,
+            () = &mut shutdown => break,
         };
-        let shared = Shared(Arc::new(Mutex::new(Watched { stream, ahead: None })));
+        let shared = SharedStream(Arc::new(Mutex::new(WatchedStream { stream, peeked: None })));
         let (io, client, app) =
             (TokioIo::new(shared.clone()), Client::default(), TowerToHyperService::new(app.clone()));
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
@@ -59,7 +61,7 @@ pub(crate) async fn serve<L: Listener>(mut listener: L, app: Router, end: impl F
                 tokio::select! {
                     biased;
                     Ok(answer) = answer => Ok(answer),
-                    error = shared.lost(&client) => Err(error),
+                    error = shared.until_failure(&client) => Err(error),
                 }
             }
         });
@@ -74,35 +76,36 @@ pub(crate) async fn serve<L: Listener>(mut listener: L, app: Router, end: impl F
 
 /// A connection that the protocol reads and writes, and that is watched while a request is answered.
 #[derive(Debug)]
-struct Shared<S>(Arc<Mutex<Watched<S>>>);
+struct SharedStream<S>(Arc<Mutex<WatchedStream<S>>>);
 
 #[derive(Debug)]
-struct Watched<S> {
+struct WatchedStream<S> {
     stream: S,
-    /// A byte that the watch has read and the protocol not yet.
-    ahead: Option<u8>,
+    /// A byte that the watcher has read peeked and the protocol has not consumed yet.
+    peeked: Option<u8>,
 }
 
-impl<S> Clone for Shared<S> {
+impl<S> Clone for SharedStream<S> {
     fn clone(&self) -> Self {
-        Shared(Arc::clone(&self.0))
+        SharedStream(Arc::clone(&self.0))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> SharedStream<S> {
     /// The protocol and the watch are polled by one task, so nobody waits for this.
-    fn lock(&self) -> MutexGuard<'_, Watched<S>> {
+    fn lock(&self) -> MutexGuard<'_, WatchedStream<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why the connection has failed, as soon as it has. Marks a client whose input ends.
-    async fn lost(&self, client: &Client) -> io::Error {
-        if let Err(error) = std::future::poll_fn(|context| self.lock().poll_end(context)).await {
+    /// Waits until the connection fails and returns the error. On the way, marks a client that closes its sending
+    /// side.
+    async fn until_failure(&self, client: &Client) -> io::Error {
+        if let Err(error) = std::future::poll_fn(|context| self.lock().poll_input_end(context)).await {
             return error;
         }
-        client.has_ended.store(true, Ordering::Relaxed);
+        client.has_half_closed.store(true, Ordering::Relaxed);
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(PROBE_INTERVAL).await;
             let look = |context: &mut Context<'_>| Pin::new(&mut self.lock().stream).poll_write(context, &[]);
             if let Err(error) = std::future::poll_fn(look).await {
                 return error;
@@ -111,16 +114,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Watched<S> {
+impl<S: AsyncRead + Unpin> WatchedStream<S> {
     /// Ready at the end of the input.
-    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ahead.is_none() {
+    fn poll_input_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.peeked.is_none() {
             let mut byte = [0];
             let mut buffer = ReadBuf::new(&mut byte);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
             match buffer.filled() {
                 [] => return Poll::Ready(Ok(())),
-                filled => self.ahead = filled.first().copied(),
+                filled => self.peeked = filled.first().copied(),
             }
             // The protocol may want it: it is of a body that has not arrived whole, or of the next request.
             context.waker().wake_by_ref();
@@ -129,10 +132,10 @@ impl<S: AsyncRead + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Shared<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for SharedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut watched = self.lock();
-        match watched.ahead.take() {
+        match watched.peeked.take() {
             Some(byte) => {
                 buffer.put_slice(&[byte]);
                 Poll::Ready(Ok(()))
@@ -142,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Shared<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Shared<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SharedStream<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.lock().stream).poll_write(context, bytes)
     }

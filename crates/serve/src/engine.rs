@@ -156,16 +156,16 @@ impl Engine {
             return Err(Refusal::new(ErrorType::Unhealthy, "the thread that computes has failed: restart the server"));
         }
         let texts: Vec<_> = jobs.into_iter().map(|job| (job.tokens, job)).collect();
-        let is_yielding = |job: &Job| job.client.has_ended();
+        let is_low_priority = |job: &Job| job.client.has_half_closed();
         let mut state = self.shared.state();
         let removed = match texts.first() {
-            Some((_, job)) if !is_yielding(job) => state.queue.make_room(texts.len(), is_yielding),
+            Some((_, job)) if !is_low_priority(job) => state.queue.evict_low_priority(texts.len(), is_low_priority),
             _ => Vec::new(),
         };
         let offered = state.queue.offer(self.shared.start.elapsed(), &(bundle, task), texts);
         let waiting = state.queue.len();
         drop(state);
-        let said = "the queue is full, and clients that keep their connection open go first: come back later";
+        let said = "the queue is full, and a request whose client has closed its sending side is dropped first: keep that side open, or try again later";
         refuse(removed, &Refusal::new(ErrorType::Overloaded, said));
         self.shared.metrics.record_queue(waiting);
         self.shared.changed.notify_one();
@@ -257,7 +257,7 @@ impl Shared {
             state.queue.keep(|job| !job.reply.is_closed());
             let is_closing = state.is_closing;
             let skips_waiting = is_closing || state.skips_waiting;
-            let next = state.queue.next(self.start.elapsed(), skips_waiting, |job| job.client.has_ended());
+            let next = state.queue.next(self.start.elapsed(), skips_waiting, |job| job.client.has_half_closed());
             self.metrics.record_queue(state.queue.len());
             let patience = match next {
                 Next::Batch(key, batch) => return Some((key, batch)),

@@ -60,7 +60,8 @@ pub(crate) struct LabelArgs {
     /// `.iob2` and `.bio`).
     #[arg(long, conflicts_with_all = ["multi_label", "label_file"], hide_short_help = true)]
     pub(crate) tagged: bool,
-    /// Questions are answered by parts of a context: SQuAD's JSON (1.1 or 2.0), or JSON lines with `question`, `context` and `answers`.
+    /// Read the data as questions answered by a part of their context: SQuAD's JSON (1.1 or 2.0), or JSON lines with
+    /// `question`, `context` and `answers`.
     #[arg(long, conflicts_with_all = ["tagged", "labels", "multi_label", "label_file"], hide_short_help = true)]
     pub(crate) answers: bool,
 }

@@ -84,8 +84,8 @@ pub(crate) struct ShapeArgs {
     /// A multiple of its heads.
     #[arg(long)]
     pub(crate) hidden: Option<usize>,
-    /// Width of the student's embeddings, below its hidden width: a linear map takes them there, and each word piece takes that
-    /// much less (default: the hidden width).
+    /// Width of the student's embeddings, smaller than its hidden width: a linear map widens them, and each word
+    /// piece takes fewer bytes (default: the hidden width).
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) embedding_width: Option<usize>,
     /// Attention heads of the student (default: as many as the teacher's).

@@ -19,10 +19,10 @@ use super::unchecked::{self, is_sha256, sha256};
 use crate::console;
 use crate::progress::{Counting, counting};
 
-/// How often the transfer of a file is taken up again before it fails.
+/// How many times the transfer of a file is resumed before it fails.
 const RETRIES: u32 = 3;
-/// Milliseconds before a transfer is taken up for the first time; every further wait is twice as long.
-const WAIT: u64 = 300;
+/// Milliseconds before the first retry; each further wait is twice as long.
+const FIRST_RETRY_DELAY_MS: u64 = 300;
 /// What is wrong where the cache's folders or files cannot be made.
 const UNWRITABLE: &str = "the cache cannot be written";
 /// The hash that git has for a file of no bytes, which is the file's ETag.
@@ -51,17 +51,17 @@ pub(super) fn fetch(model: &HubModel) -> anyhow::Result<PathBuf> {
     let damaged = unchecked::check_marked(&home.repo(model).blob_path(""));
     for stored in damaged.with_context(|| format!("{}: {cache} cannot be checked", model.id))? {
         let stored = stored.display();
-        console::warning(format!("{}: {stored} was damaged on its way and has been removed", model.id));
+        console::warning(format!("{}: {stored} was damaged in transit and has been removed", model.id));
     }
     if let Some(variable) = cache::offline_variable() {
         return home.directory(model).with_context(|| {
             format!(
-                "{} at {} is not in the cache {cache}, and {variable} forbids to fetch it: unset that, or name a folder",
+                "{} at {} is not in the cache {cache}, and {variable} forbids fetching it: unset {variable}, or name a folder",
                 model.id, model.revision
             )
         });
     }
-    // The library is not left to retry: after a failed request it would append the whole file to the part that is there.
+    // The library must not retry by itself: after a failed request it would append the whole file to the partial one.
     let api = ApiBuilder::from_cache(home.cache.clone())
         .with_endpoint(home.endpoint.clone())
         .with_token(home.token.clone())
@@ -104,7 +104,8 @@ pub(super) fn fetch(model: &HubModel) -> anyhow::Result<PathBuf> {
         let fetched = if is_empty(name) { fetching.empty_file(name) } else { fetching.file(name, &what) };
         fetched.with_context(|| format!("{}: {name}", model.id))?;
     }
-    // The library notes the commit as a reference to itself; a revision that is no commit gets one of its own.
+    // The library writes a ref named after the commit itself, which is removed; a branch or tag gets a ref of its own
+    // name.
     let folder = snapshot.parent().and_then(Path::parent).unwrap_or(&snapshot);
     let _ = fs::remove_file(folder.join("refs").join(&commit));
     if model.revision != commit {
@@ -152,14 +153,17 @@ impl Fetching<'_> {
         let mut tries = 0;
         loop {
             if fs::metadata(&part).is_ok_and(|metadata| metadata.len() >= size as u64) {
-                // Nothing more can be asked for: it is complete, or no part of this file.
+                // There is nothing left to request: the part is the whole file, or belongs to another one, which the
+                // check will find.
                 return self.complete(&part, stored);
             }
             match repo.download_with_progress(name, Bar(&mut count)) {
                 // Where links are not allowed, the library has moved the file into the snapshot.
                 Ok(linked) if !stored.exists() => return fs::rename(linked, stored).context(UNWRITABLE),
                 Ok(_) => return Ok(()),
-                Err(error) if tries < RETRIES && may_pass(&error) => sleep(Duration::from_millis(WAIT << tries)),
+                Err(error) if tries < RETRIES && is_transient(&error) => {
+                    sleep(Duration::from_millis(FIRST_RETRY_DELAY_MS << tries))
+                }
                 Err(error) => return Err(explain(self.model, &error)),
             }
             tries += 1;
@@ -213,7 +217,7 @@ impl Fetching<'_> {
         let _ = fs::remove_file(self.snapshot.join(name));
         let _ = fs::remove_file(stored);
         unchecked::unmark(stored);
-        bail!("the file {problem}: it was damaged on its way and has been removed; try again")
+        bail!("the file {problem}: it was damaged in transit and has been removed; try again")
     }
 }
 
@@ -228,8 +232,8 @@ fn list(api: &Api, model: &HubModel) -> Result<Listing, ApiError> {
     Ok(serde_json::from_str(&text).map_err(io::Error::from)?)
 }
 
-/// Whether a transfer that failed so may succeed a little later.
-fn may_pass(error: &ApiError) -> bool {
+/// Whether a transfer that failed with this error may succeed if retried.
+fn is_transient(error: &ApiError) -> bool {
     let is_of_transfer = matches!(error, ApiError::RequestError(_) | ApiError::IoError(_));
     is_of_transfer && status(error).is_none_or(|code| code == 429 || code >= 500)
 }
@@ -244,8 +248,7 @@ fn explain(model: &HubModel, error: &ApiError) -> anyhow::Error {
             )
         }
         Some(401 | 403) => anyhow::anyhow!(
-            "the hub does not give {id} to everybody: check the spelling, accept the model's conditions on its page, and set \
-             HF_TOKEN"
+            "{id} does not exist on the hub, or access to it is restricted: check the spelling, accept the conditions on the model's page, and set HF_TOKEN"
         ),
         Some(code) => anyhow::anyhow!("the hub answers {code} for {id}: try again later"),
         None if matches!(error, ApiError::LockAcquisition(_)) => {

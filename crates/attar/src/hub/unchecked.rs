@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 const EXTENSION: &str = "unchecked";
 
-/// Whether a tag is the SHA-256 of its file, as those of large files are; that of a small one is the hash of an object of git.
+/// Whether an ETag is the SHA-256 of its file, as it is for large (LFS) files; for small files it is a Git object
+/// hash.
 pub(super) fn is_sha256(tag: &str) -> bool {
     tag.len() == 64 && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

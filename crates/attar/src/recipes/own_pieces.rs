@@ -1,4 +1,5 @@
-//! A vocabulary of the student's own, trained while its recipe is made, for its widths follow from how it reads the text.
+//! Trains a vocabulary for the student while its recipe is made, because the student's widths depend on how that
+//! vocabulary tokenizes the text.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,7 @@ use anyhow::Context;
 use attar_distill::data::LabeledData;
 use attar_distill::model_directory::PIECES;
 use attar_distill::recipe::StudentSpec;
-use attar_distill::rules::{Facts, OwnPieces, PiecesRead, own_pieces_within};
+use attar_distill::rules::{Facts, OwnPieces, VocabularyStats, own_pieces_within};
 use attar_distill::tokenizer_files;
 use attar_model::{EncoderConfig, Size};
 use attar_text::tokenizer::{Limit, Tokenizer, TrainOptions, train_wordpiece};
@@ -20,7 +21,7 @@ use crate::progress::waiting;
 const SIZES: [usize; 9] = [2_000, 3_000, 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000];
 
 /// What the pieces of a student are made for.
-pub(super) struct For<'a> {
+pub(super) struct StudentContext<'a> {
     /// The flags of its shape.
     pub(super) shape: &'a ShapeArgs,
     /// Its teacher's directory and configuration.
@@ -34,10 +35,14 @@ pub(super) struct For<'a> {
 }
 
 /// The student with a tokenizer of its own, trained on these files or else on its rows, and with widths that leave room for it.
-pub(super) fn student(student: StudentSpec, files: &[PathBuf], given: &For<'_>) -> anyhow::Result<StudentSpec> {
-    let For { shape, teacher: (directory, teacher), rows, facts, folder } = given;
+pub(super) fn student(
+    student: StudentSpec,
+    files: &[PathBuf],
+    given: &StudentContext<'_>,
+) -> anyhow::Result<StudentSpec> {
+    let StudentContext { shape, teacher: (directory, teacher), rows, facts, folder } = given;
     let options = TrainOptions {
-        lowercase: lowers(&Tokenizer::from_dir(directory)?)?,
+        lowercase: lowercases(&Tokenizer::from_dir(directory)?)?,
         ..TrainOptions::new(shape.vocabulary.unwrap_or(teacher.vocabulary))
     };
     let text = Text { files, rows };
@@ -47,7 +52,7 @@ pub(super) fn student(student: StudentSpec, files: &[PathBuf], given: &For<'_>) 
         let tokenizer = first_pieces(&whole, pieces)?;
         let coverage = text.read("pieces of the text", |lines| tokenizer.coverage(lines))?;
         let files = tokenizer_files(&tokenizer, rows.max_tokens)?;
-        read.push(PiecesRead {
+        read.push(VocabularyStats {
             pieces,
             pieces_a_word: coverage.fertility().context("--own-pieces: the text has no words")?,
             tokenizer_bytes: files.iter().map(|(_, bytes)| bytes.len()).sum(),
@@ -59,7 +64,8 @@ pub(super) fn student(student: StudentSpec, files: &[PathBuf], given: &For<'_>) 
         target: &rows.train.target,
         positions: rows.max_tokens.min(teacher.usable_positions()),
         facts: *facts,
-        fixed: [shape.hidden.or(shape.heads).is_some(), shape.embedding_width.is_some()],
+        hidden_is_given: shape.hidden.or(shape.heads).is_some(),
+        embedding_is_given: shape.embedding_width.is_some(),
     };
     let bytes = shape.max_bytes.unwrap_or(Size::of(teacher).bytes_f32() / 10);
     let within = own_pieces_within(&wanted, &read, bytes).context("--max-bytes")?;
@@ -112,7 +118,7 @@ impl Text<'_> {
 }
 
 /// Whether a tokenizer reads capitals as small letters.
-fn lowers(tokenizer: &Tokenizer) -> anyhow::Result<bool> {
+fn lowercases(tokenizer: &Tokenizer) -> anyhow::Result<bool> {
     let ids = |text| Ok::<_, anyhow::Error>(tokenizer.encode(text, None, Limit::unlimited())?.ids);
     Ok(ids("THE NAME")? == ids("the name")?)
 }

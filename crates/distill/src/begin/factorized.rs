@@ -34,7 +34,7 @@ pub(super) fn factorize(weights: &mut Weights, width: usize, progress: Progress<
     let directions = Directions::of(moments(&tables, wide, progress), width - 1);
     let narrow = mean_free_basis(width);
     let kept: Vec<DMatrix<f64>> = tables.iter().map(|(_, table)| table * directions.matrix()).collect();
-    let shorter = kept_length(&tables, &kept);
+    let shorter = mean_length_ratio(&tables, &kept);
     for ((name, _), rows) in tables.iter().zip(&kept) {
         weights.insert(*name, stored(&(rows * narrow.transpose())));
     }
@@ -54,8 +54,8 @@ pub(super) fn factorize(weights: &mut Weights, width: usize, progress: Progress<
     weights.insert(constant, Stored::new(vec![offset.nrows()], offset.iter().map(|&x| x as f32).collect()));
 }
 
-/// The second moments `[n, n]` of sums of a row of each table, rows drawn alike and independently: of each table those around
-/// its mean, and those of the sum of the means.
+/// The second moments `[n, n]` of the sum of one row from each table, rows drawn uniformly and independently: the
+/// tables' covariances plus the outer product of the sum of their means.
 fn moments(tables: &[(&str, DMatrix<f64>)], wide: usize, progress: Progress<'_>) -> DMatrix<f64> {
     let of = tables.iter().map(|(_, table)| table.nrows()).sum();
     let mut done = 0;
@@ -75,9 +75,9 @@ fn moments(tables: &[(&str, DMatrix<f64>)], wide: usize, progress: Progress<'_>)
     sum + mean.tr_mul(&mean)
 }
 
-/// How long what is kept of a row is beside the row, on average over the rows of the first table, with the mean of each
-/// other one added.
-fn kept_length(tables: &[(&str, DMatrix<f64>)], kept: &[DMatrix<f64>]) -> f64 {
+/// The mean ratio of the length of a projected row to that of the row, over the rows of the first table plus the mean
+/// of each other table.
+fn mean_length_ratio(tables: &[(&str, DMatrix<f64>)], kept: &[DMatrix<f64>]) -> f64 {
     let length = |parts: &[&DMatrix<f64>]| -> Vec<f64> {
         let Some((first, others)) = parts.split_first() else { return Vec::new() };
         let mut means = DMatrix::zeros(1, first.ncols());

@@ -196,11 +196,10 @@ fn note_windows(windows: &AnswerWindows, rows: &[Example], count: usize, max_tok
             rows.len()
         ));
     }
-    if windows.lost() > 0 {
+    if windows.split_answers() > 0 {
         notes.push(format!(
-            "{} questions have an answer that no window holds as a whole, and are learned as if they had none; raise \
-             `max-tokens`",
-            windows.lost()
+            "{} questions have an answer that does not fit whole into any window and are trained as unanswerable; raise `max-tokens`",
+            windows.split_answers()
         ));
     }
 }

@@ -7,9 +7,9 @@ use super::{FEWEST_PIECES, Facts, OTHER_FILES, TooFewBytes, shape_of, weight_byt
 use crate::plan::head_of;
 use crate::recipe::StudentSpec;
 
-/// How the first pieces of a vocabulary read the text that it was made of.
+/// How a vocabulary cut to its first pieces tokenizes the text it was trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PiecesRead {
+pub struct VocabularyStats {
     /// How many pieces.
     pub pieces: usize,
     /// Pieces for each word of the text.
@@ -20,7 +20,7 @@ pub struct PiecesRead {
 
 /// The widths of a student and its pieces.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WithinBytes {
+pub struct SizedStudent {
     /// The student with these widths.
     pub student: StudentSpec,
     /// Its pieces.
@@ -44,20 +44,22 @@ pub struct OwnPieces<'a> {
     pub positions: usize,
     /// Its rows.
     pub facts: Facts,
-    /// Whether the hidden width is given, and the embeddings'.
-    pub fixed: [bool; 2],
+    /// Whether the hidden width is given.
+    pub hidden_is_given: bool,
+    /// Whether the width of the embeddings is given.
+    pub embedding_is_given: bool,
 }
 
-/// More pieces for each word than with the most pieces, as a factor, that the rule accepts for wider states.
-const LONGER_TEXTS: f64 = 1.05;
+/// How many times as many pieces per word as with the full vocabulary the rule accepts, to gain wider hidden states.
+const MAX_PIECES_PER_WORD_RATIO: f64 = 1.05;
 /// Shares of the hidden width that the embeddings can have: whole, or factorized.
 const EMBEDDING_SHARES: [(usize, usize); 5] = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 6)];
 /// Factorized embeddings are multiples of this.
 const EMBEDDING_STEP: usize = 8;
 /// The fewest columns of factorized embeddings.
 const FEWEST_COLUMNS: usize = 32;
-/// Of the teacher's heads, at least one in so many.
-const FEWEST_HEADS: usize = 4;
+/// The rule keeps at least one in this many of the heads.
+const MAX_HEAD_REDUCTION: usize = 4;
 /// Bytes that a model directory holds for each row of its record.
 const ROW_BYTES: usize = 20;
 /// Rows that were trained on and are on record.
@@ -67,10 +69,11 @@ const ROWS_ON_RECORD: usize = 2_000;
 /// most `bytes`.
 ///
 /// `read` is how the text is read with more and more pieces, from the fewest there can be to the most the text yields.
-/// Enough pieces are those with which words take at most 5 % more pieces than with the most. The widest states that leave room
-/// for enough pieces are chosen, for a student as wide as its teacher is compared with it without a projection; at that width
-/// the widest embeddings, factorized only where whole ones have no room. If no width has room for enough pieces, the same is done
-/// for the fewest with which ordinary text is read. What is left of the bytes becomes more pieces.
+/// A vocabulary is large enough if words take at most 5 % more pieces than with the full one. The rule takes the
+/// widest hidden states that leave room for such a vocabulary, because a student as wide as its teacher is compared
+/// with it without a projection, and at that width the widest embeddings, factorized only if full-width ones do not
+/// fit. If no width leaves room for a large enough vocabulary, the rule falls back to 2,000 pieces, the fewest with
+/// which ordinary text is read. Bytes left over are spent on more pieces.
 ///
 /// # Errors
 /// [`TooFewBytes`] with what the smallest shape takes.
@@ -79,11 +82,12 @@ const ROWS_ON_RECORD: usize = 2_000;
 /// If `read` is empty.
 pub fn own_pieces_within(
     wanted: &OwnPieces<'_>,
-    read: &[PiecesRead],
+    read: &[VocabularyStats],
     bytes: usize,
-) -> Result<WithinBytes, TooFewBytes> {
+) -> Result<SizedStudent, TooFewBytes> {
     let most = read.last().expect("the text was read with some pieces");
-    let enough = read.iter().find(|r| r.pieces_a_word <= LONGER_TEXTS * most.pieces_a_word).unwrap_or(most);
+    let enough =
+        read.iter().find(|r| r.pieces_a_word <= MAX_PIECES_PER_WORD_RATIO * most.pieces_a_word).unwrap_or(most);
     let fewest = FEWEST_PIECES.clamp(read[0].pieces, most.pieces);
     let shapes = wanted.shapes();
     let size = |shape: &EncoderConfig, pieces: usize| wanted.bytes(shape, pieces, tokenizer_bytes(read, pieces));
@@ -95,26 +99,25 @@ pub fn own_pieces_within(
         let count = all[all.partition_point(|&count| size(shape, count) <= bytes).saturating_sub(1)];
         let at = |count: usize| pieces_a_word(read, count);
         let embedded = match shape.embedding {
-            None => format!("{} hidden", shape.hidden),
+            None => format!("a hidden width of {}", shape.hidden),
             Some(width) => {
                 let whole = size(&whole(shape), count);
                 format!(
-                    "{} hidden with embeddings of {width} (as wide as the states they would make it {:.2} MB)",
+                    "a hidden width of {} with embeddings of width {width} (with embeddings as wide as the states: {:.2} MB)",
                     shape.hidden,
                     whole as f64 / 1e6
                 )
             }
         };
         let reason = format!(
-            "{count} pieces of the student's own, {:.3} a word of the text ({:.3} with the {} that it yields), {embedded}: \
-             about {:.2} of {:.2} MB",
+            "{count} word pieces, {:.3} per word of the text ({:.3} with all {} that the text yields), and {embedded}: about {:.2} of {:.2} MB",
             at(count),
             most.pieces_a_word,
             most.pieces,
             size(shape, count) as f64 / 1e6,
             bytes as f64 / 1e6
         );
-        return Ok(WithinBytes { student: student.clone(), pieces: count, bytes: size(shape, count), reason });
+        return Ok(SizedStudent { student: student.clone(), pieces: count, bytes: size(shape, count), reason });
     }
     let smallest = shapes.iter().map(|(_, shape)| (size(shape, fewest), shape)).min_by_key(|(bytes, _)| *bytes);
     let (needed, shape) = smallest.expect("there is a width at least");
@@ -125,16 +128,16 @@ impl OwnPieces<'_> {
     /// The widths among which the rule chooses, in the order of its preference.
     fn shapes(&self) -> Vec<(StudentSpec, EncoderConfig)> {
         let Some(given) = shape_of(self.student, self.teacher, self.positions) else { return Vec::new() };
-        let widths: Vec<(usize, usize)> = match self.fixed[0] {
+        let widths: Vec<(usize, usize)> = match self.hidden_is_given {
             true => vec![(given.hidden, given.heads)],
             // Heads keep their width.
             false => {
-                let least = given.heads.div_ceil(FEWEST_HEADS);
+                let least = given.heads.div_ceil(MAX_HEAD_REDUCTION);
                 (least..=given.heads).rev().map(|heads| (heads * given.head_width(), heads)).collect()
             }
         };
         let embeddings = |hidden: usize| -> Vec<Option<usize>> {
-            if self.fixed[1] {
+            if self.embedding_is_given {
                 return vec![given.embedding];
             }
             let shares = EMBEDDING_SHARES.iter().map(|(part, of)| hidden * part / of);
@@ -183,7 +186,7 @@ impl OwnPieces<'_> {
 }
 
 /// A measure of the text between those that were read, by a straight line.
-fn between(read: &[PiecesRead], pieces: usize, of: impl Fn(&PiecesRead) -> f64) -> f64 {
+fn between(read: &[VocabularyStats], pieces: usize, of: impl Fn(&VocabularyStats) -> f64) -> f64 {
     let above = read.partition_point(|r| r.pieces < pieces).min(read.len() - 1);
     let (low, high) = (&read[above.saturating_sub(1)], &read[above]);
     if high.pieces == low.pieces || pieces >= high.pieces {
@@ -193,11 +196,11 @@ fn between(read: &[PiecesRead], pieces: usize, of: impl Fn(&PiecesRead) -> f64) 
     of(low) + share * (of(high) - of(low))
 }
 
-fn tokenizer_bytes(read: &[PiecesRead], pieces: usize) -> usize {
+fn tokenizer_bytes(read: &[VocabularyStats], pieces: usize) -> usize {
     between(read, pieces, |r| r.tokenizer_bytes as f64).ceil() as usize
 }
 
-fn pieces_a_word(read: &[PiecesRead], pieces: usize) -> f64 {
+fn pieces_a_word(read: &[VocabularyStats], pieces: usize) -> f64 {
     between(read, pieces, |r| r.pieces_a_word)
 }
 
@@ -212,21 +215,37 @@ mod tests {
     }
 
     /// A text that 30,000 pieces read a fifth better than 2,000.
-    fn read() -> Vec<PiecesRead> {
+    fn read() -> Vec<VocabularyStats> {
         [(500, 2.4), (2_000, 1.5), (4_000, 1.36), (8_000, 1.28), (16_000, 1.25), (30_000, 1.24)]
-            .map(|(pieces, pieces_a_word)| PiecesRead { pieces, pieces_a_word, tokenizer_bytes: 900 + 33 * pieces })
+            .map(|(pieces, pieces_a_word)| VocabularyStats {
+                pieces,
+                pieces_a_word,
+                tokenizer_bytes: 900 + 33 * pieces,
+            })
             .into()
     }
 
-    fn chosen(spec: &StudentSpec, fixed: [bool; 2], bytes: usize) -> Result<WithinBytes, TooFewBytes> {
+    fn chosen(
+        spec: &StudentSpec,
+        [hidden_is_given, embedding_is_given]: [bool; 2],
+        bytes: usize,
+    ) -> Result<SizedStudent, TooFewBytes> {
         let target = Target::Classes(LabelSet { names: (0..7).map(|i| format!("class {i}")).collect() });
         let facts = Facts { rows: 448, dev_rows: 50, tokens: 12.0, classes: true };
         let teacher = teacher();
-        let wanted = OwnPieces { student: spec, teacher: &teacher, target: &target, positions: 64, facts, fixed };
+        let wanted = OwnPieces {
+            student: spec,
+            teacher: &teacher,
+            target: &target,
+            positions: 64,
+            facts,
+            hidden_is_given,
+            embedding_is_given,
+        };
         own_pieces_within(&wanted, &read(), bytes)
     }
 
-    fn widths(within: &WithinBytes) -> (usize, usize, Option<usize>) {
+    fn widths(within: &SizedStudent) -> (usize, usize, Option<usize>) {
         let StudentSpec::Teacher { hidden, heads, embedding_width, .. } = within.student else { panic!("cut out") };
         (hidden.unwrap(), heads.unwrap(), embedding_width)
     }
@@ -266,11 +285,19 @@ mod tests {
 
     #[test]
     fn widths_are_those_that_the_plan_takes() {
-        let given = |teacher: &EncoderConfig, init, fixed: [bool; 2], embedding| {
+        let given = |teacher: &EncoderConfig, init, [hidden_is_given, embedding_is_given]: [bool; 2], embedding| {
             let spec = student(teacher, init).with_widths(teacher.hidden, teacher.heads, embedding);
             let facts = Facts { rows: 10, dev_rows: 5, tokens: 12.0, classes: false };
             let target = Target::Regression { low: 0.0, high: 1.0 };
-            let wanted = OwnPieces { student: &spec, teacher, target: &target, positions: 128, facts, fixed };
+            let wanted = OwnPieces {
+                student: &spec,
+                teacher,
+                target: &target,
+                positions: 128,
+                facts,
+                hidden_is_given,
+                embedding_is_given,
+            };
             wanted.shapes().into_iter().map(|(_, shape)| (shape.hidden, shape.embedding)).collect::<Vec<_>>()
         };
         // Cut out of embeddings that are factorized, those of a student are no wider, and none are as wide as its states.
@@ -303,7 +330,7 @@ mod tests {
     #[test]
     fn few_pieces_are_smallest_without_a_map() {
         let spec = student(&teacher(), Init::Pruned);
-        let few = [PiecesRead { pieces: 30, pieces_a_word: 5.0, tokenizer_bytes: 3_000 }];
+        let few = [VocabularyStats { pieces: 30, pieces_a_word: 5.0, tokenizer_bytes: 3_000 }];
         let teacher = teacher();
         let facts = Facts { rows: 10, dev_rows: 5, tokens: 12.0, classes: false };
         let target = Target::Regression { low: 0.0, high: 1.0 };
@@ -313,7 +340,8 @@ mod tests {
             target: &target,
             positions: 16,
             facts,
-            fixed: [true, false],
+            hidden_is_given: true,
+            embedding_is_given: false,
         };
         let refused = own_pieces_within(&wanted, &few, 1_000).unwrap_err();
         assert_eq!((refused.hidden, refused.embedding), (384, 384));

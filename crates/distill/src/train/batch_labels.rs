@@ -9,7 +9,7 @@ use crate::engine::Input;
 use crate::objectives::BatchLabels;
 use crate::plan::Plan;
 
-/// A batch of training rows as a model reads it, asked for what its rows are labeled with, and the labels if all have one.
+/// The model's input for a batch, set to produce the outputs its labels need, and the labels if every row has one.
 pub(crate) fn with_labels(
     plan: &Plan,
     input: Input,
@@ -31,8 +31,8 @@ pub(crate) fn with_labels(
     }
 }
 
-/// What stood at the masked rows of a batch.
-pub(super) fn pieces(masked: &Masked, device: &Device) -> BatchLabels {
+/// The original word pieces at the masked positions of a batch.
+pub(super) fn masked_pieces(masked: &Masked, device: &Device) -> BatchLabels {
     let pieces: Vec<i32> = masked.labels.iter().map(|&id| id as i32).collect();
     let count = pieces.len();
     BatchLabels::Pieces(Tensor::from_data(TensorData::new(pieces, [count]), device))

@@ -4,9 +4,7 @@ use attar_model::{EncoderConfig, Head, Target};
 use attar_text::masking::Masking;
 use burn::tensor::Tensor;
 
-use crate::engine::{
-    Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, TeacherTrace, Values, token_distributions,
-};
+use crate::engine::{Dropout, Encoder, Input, Keep, Linear, RequiredOutputs, Slot, TeacherTrace, Values, span_logits};
 use crate::objectives::{
     BatchLabels, Comparison, Objective, Projection, ProjectionSpec, Semantics, TokenLevel, WeightPair,
     WeightProjections,
@@ -178,7 +176,7 @@ impl StageLoss {
     ) -> Loss {
         let mut student = self.encoder.forward(values, input, self.keep(), dropout);
         if self.encoder.config().head == Head::QuestionAnswering {
-            student.logits = student.logits.map(|logits| token_distributions(logits, &input.geometry));
+            student.logits = student.logits.map(|logits| span_logits(logits, &input.geometry));
         }
         let mut rest = values.cursor_at(self.encoder.slots().len());
         let count = self.projections.map_or(0, |(_, count)| count);

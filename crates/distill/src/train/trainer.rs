@@ -11,12 +11,12 @@ use attar_text::random::Streams;
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
-use super::batch_labels::{pieces, with_labels};
+use super::batch_labels::{masked_pieces, with_labels};
 use super::trace_cache::{TraceCache, TraceFolder, TraceNeeds, TracesUsed};
 use super::{StageLoss, Teacher};
 use crate::engine::{
     Dropout, Encoder, Geometry, Input, Parameters, RequiredOutputs, Storage, TeacherTrace, Trace, Values, Words,
-    token_distributions,
+    span_logits,
 };
 use crate::objectives::{BatchLabels, MASKED_LM, Objective, Semantics, WEIGHT_PROJECTION};
 use crate::optimizer::{AdamW, Gradients, Schedule};
@@ -349,7 +349,7 @@ impl<'a> Trainer<'a> {
                         let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
                         logits.select(0, evaluate::token_rows(&rows, &self.device))
                     }
-                    None if texts.windows().is_some() => token_distributions(logits, &input.geometry),
+                    None if texts.windows().is_some() => span_logits(logits, &input.geometry),
                     None => logits,
                 });
             }
@@ -395,7 +395,7 @@ impl<'a> Trainer<'a> {
     fn student_input(&self, batch: &Batch, masked: Option<&Masked>) -> (Input, Option<BatchLabels>) {
         let input = self.input(batch, self.loss.encoder());
         match masked {
-            Some(masked) => (input.guessing(&masked.rows), Some(pieces(masked, &self.device))),
+            Some(masked) => (input.guessing(&masked.rows), Some(masked_pieces(masked, &self.device))),
             None => with_labels(self.plan, input, batch, self.stage.class_weights.as_deref()),
         }
     }

@@ -1,11 +1,13 @@
-//! Layers as products of integers, in the forms that runtimes put their fused ones in the place of.
+//! Layers as integer matrix products, in the patterns that runtimes replace with fused operators.
 //!
-//! Rows are levels `q` of 8 bits and weights signed bytes `v` with a scale `s` for each output: `x W = scale · s · ((q - zero) V)`. Where
-//! inputs have scales of their own, `x` is multiplied by them first. onnxruntime makes one operation of a `MatMulInteger`, its cast, the
-//! product with `scale · s` and the bias, if `scale` is one number.
+//! Inputs are quantized to unsigned bytes `q`, weights to signed bytes `V` with one scale `s` per output: `x W ≈
+//! scale · s · ((q - zero) V)`. Where input columns have scales, `x` is multiplied by them first. onnxruntime fuses a
+//! `MatMulInteger`, its cast, the multiplication by `scale · s` and the bias into one operator, but only if `scale`
+//! is a scalar.
 //!
-//! So it is where rows are alike, as normalization and the means of attention leave them. What an activation lets through is not:
-//! a few numbers are many times larger than all others, and each token has a scale of its own.
+//! So rows with similar ranges, as normalization and attention produce them, share one scalar scale. Outputs of an
+//! activation function do not: a few of their values are many times larger than the rest, so each token gets its own
+//! scale.
 
 use attar_model::Tensor;
 use attar_model::quantized::Int8Matrix;
@@ -47,8 +49,8 @@ enum Scale {
     OfRows(String),
 }
 
-/// Levels below 0 of activated rows.
-const BELOW_ZERO: u8 = 16;
+/// The quantized value that stands for 0 in activated rows; smaller values stand for negative inputs.
+const ZERO_POINT: u8 = 16;
 
 impl Build<'_> {
     /// A layer as a product of integers.
@@ -67,16 +69,17 @@ impl Build<'_> {
         let scales = self.graph.floats(&format!("{weights}.scales"), &[outputs], &scales);
         let bias = self.numbers(&format!("{name}.bias"));
         let bias = self.graph.floats(&format!("{name}.bias"), &[outputs], &bias);
-        let zero_of_weights = match self.graph.has("zero_of_weights") {
-            true => "zero_of_weights".to_owned(),
-            false => self.graph.bytes("zero_of_weights", &[], &[0]),
+        let weight_zero_point = match self.graph.has("weight_zero_point") {
+            true => "weight_zero_point".to_owned(),
+            false => self.graph.bytes("weight_zero_point", &[], &[0]),
         };
         let at = |part: &str| format!("{to}.{part}");
-        let product = self.graph.apply("MatMulInteger", &[&levels, &values, &zero, &zero_of_weights], &at("sums"), &[]);
+        let product =
+            self.graph.apply("MatMulInteger", &[&levels, &values, &zero, &weight_zero_point], &at("sums"), &[]);
         let product = self.as_floats(&product, &at("unscaled"));
         let of_all = match &scale {
             Scale::OfAll(scale) => scale.clone(),
-            Scale::OfRows(_) => self.one_of_input(),
+            Scale::OfRows(_) => self.runtime_one(),
         };
         let scales = self.graph.apply("Mul", &[&of_all, &scales], &at("scales"), &[]);
         let mut product = self.graph.apply("Mul", &[&product, &scales], &at("product"), &[]);
@@ -96,10 +99,10 @@ impl Build<'_> {
         self.graph.apply("Mul", &[x, &factors], &name, &[])
     }
 
-    /// 1, in a way that no optimizer knows beforehand: of a constant number and constant scales it would make one constant, and
-    /// then find no pattern.
-    fn one_of_input(&mut self) -> String {
-        let name = "one_of_input";
+    /// The scalar 1, computed from the input so that constant folding cannot merge it with the scales, which would
+    /// break the fusion pattern.
+    fn runtime_one(&mut self) -> String {
+        let name = "runtime_one";
         if self.graph.has(name) {
             return name.to_owned();
         }
@@ -127,11 +130,11 @@ impl Build<'_> {
         let [most, least] = [("ReduceMax", "most"), ("ReduceMin", "least")]
             .map(|(operation, part)| self.extreme(operation, x, &at(part)));
         let [above, below, shortest, middle] = [
-            self.number("step_above_zero", 1.0 / f32::from(u8::MAX - BELOW_ZERO)),
-            self.number("step_below_zero", -1.0 / f32::from(BELOW_ZERO)),
+            self.number("step_above_zero", 1.0 / f32::from(u8::MAX - ZERO_POINT)),
+            self.number("step_below_zero", -1.0 / f32::from(ZERO_POINT)),
             self.number("shortest_step", f32::MIN_POSITIVE * 1e4),
-            // A cast cuts what is behind the point.
-            self.number("level_of_zero_and_half", f32::from(BELOW_ZERO) + 0.5),
+            // A cast truncates, so a half is added to round to nearest.
+            self.number("zero_point_and_half", f32::from(ZERO_POINT) + 0.5),
         ];
         let above = self.graph.apply("Mul", &[&most, &above], &at("step_above"), &[]);
         let below = self.graph.apply("Mul", &[&least, &below], &at("step_below"), &[]);
@@ -141,9 +144,9 @@ impl Build<'_> {
         let levels = self.graph.apply("Add", &[&levels, &middle], &at("positive"), &[]);
         let to = Attribute::Integer("to", i64::from(data_type::UINT8));
         let levels = self.graph.apply("Cast", &[&levels], &at("levels"), &[to]);
-        let zero = match self.graph.has("level_of_zero") {
-            true => "level_of_zero".to_owned(),
-            false => self.graph.unsigned("level_of_zero", &[], vec![BELOW_ZERO]),
+        let zero = match self.graph.has("zero_point") {
+            true => "zero_point".to_owned(),
+            false => self.graph.unsigned("zero_point", &[], vec![ZERO_POINT]),
         };
         self.keep(x, Levels { levels, zero, scale: Scale::OfRows(scale) })
     }
@@ -168,9 +171,10 @@ impl Build<'_> {
 /// Weights as signed bytes `[inputs, outputs]` and the scale of each output, such that the products of levels and of two weights
 /// side by side never exceed 16 bits: `255 · 128 < 2¹⁵`.
 ///
-/// Processors without a product of bytes that adds in 32 bits add two in 16 and clip what exceeds them. An output's
-/// scale is as much larger as its largest sum of two weights of one sign asks for, a quarter or so: that costs less of the answer
-/// than a bit for all. `exact` are the weights before they were rounded, `[outputs, inputs]`, where they are known.
+/// Processors without a product of bytes that adds in 32 bits add two in 16 and clip what exceeds them. So each
+/// output's scale is raised, typically by about a quarter, until its largest sum of two adjacent weights of one sign
+/// fits. That costs less accuracy than giving every weight one bit less. `exact` holds the unrounded weights,
+/// `[outputs, inputs]`, where they are known.
 fn without_saturation(matrix: &Int8Matrix, exact: Option<&Tensor>) -> (Vec<i8>, Vec<f32>) {
     let [outputs, inputs] = [matrix.rows(), matrix.columns()];
     let (mut values, mut scales) = (vec![0; outputs * inputs], Vec::with_capacity(outputs));
@@ -182,7 +186,8 @@ fn without_saturation(matrix: &Int8Matrix, exact: Option<&Tensor>) -> (Vec<i8>, 
             None => f32::from(rounded[column]) * scale,
         };
         let row: Vec<f32> = (0..inputs).map(weight).collect();
-        // Both weights are rounded, each by a half at most.
+        // Two weights of one sign add up to at most 127 steps; rounding each by at most half a step makes that 128 at
+        // most.
         let largest = |pair: &[f32]| match pair {
             &[a, b] if a * b > 0.0 => (a + b).abs(),
             pair => pair.iter().fold(0.0, |most: f32, x| most.max(x.abs())),

@@ -5,7 +5,7 @@ mod product;
 use std::arch::aarch64::*;
 use std::marker::PhantomData;
 
-use self::product::{Dots, Matrices, Product, Words};
+use self::product::{DotProduct, MatrixProduct, Product, Widening16};
 use super::Isa;
 use crate::cpu::Kernel;
 
@@ -17,21 +17,21 @@ pub(crate) struct Neon<P>(PhantomData<P>);
 /// The processor has Advanced SIMD.
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Neon::<Words>(PhantomData))
+    kernel.run(Neon::<Widening16>(PhantomData))
 }
 
 /// # Safety
 /// As [`enter`], and the integer dot product.
 #[target_feature(enable = "neon,dotprod")]
 pub(crate) unsafe fn enter_dot<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Neon::<Dots>(PhantomData))
+    kernel.run(Neon::<DotProduct>(PhantomData))
 }
 
 /// # Safety
 /// As [`enter`], and the product of matrices of bytes.
 #[target_feature(enable = "neon,i8mm")]
 pub(crate) unsafe fn enter_matrices<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Neon::<Matrices>(PhantomData))
+    kernel.run(Neon::<MatrixProduct>(PhantomData))
 }
 
 // SAFETY of every block below: the token exists only inside the `enter` functions, so the processor has the

@@ -25,17 +25,17 @@ struct Article {
 #[derive(Deserialize)]
 struct Paragraph {
     context: String,
-    qas: Vec<Asked>,
+    qas: Vec<SquadQuestion>,
 }
 
 /// A question of a paragraph.
 #[derive(Deserialize)]
-struct Asked {
+struct SquadQuestion {
     question: String,
     #[serde(default)]
     id: Option<Value>,
     #[serde(default)]
-    answers: Option<Vec<Gold>>,
+    answers: Option<Vec<GoldAnswer>>,
     #[serde(default)]
     is_impossible: bool,
 }
@@ -48,7 +48,7 @@ struct Line {
     #[serde(default)]
     id: Option<Value>,
     #[serde(default)]
-    answers: Option<GoldOfLine>,
+    answers: Option<LineAnswers>,
     #[serde(default)]
     is_impossible: bool,
 }
@@ -56,14 +56,14 @@ struct Line {
 /// The ways in which a line states its answers.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum GoldOfLine {
-    List(Vec<Gold>),
-    Single(Gold),
+enum LineAnswers {
+    List(Vec<GoldAnswer>),
+    Single(GoldAnswer),
     Columns { text: Vec<String>, answer_start: Vec<i64> },
 }
 
 #[derive(Deserialize)]
-struct Gold {
+struct GoldAnswer {
     text: String,
     /// In characters from the beginning of the context.
     answer_start: i64,
@@ -129,14 +129,14 @@ fn squad(path: &Path, body: &[u8]) -> Result<Vec<Example>, DataError> {
     let squad: Squad = serde_json::from_slice(body).map_err(|error| DataError::Json {
         path: path.to_owned(),
         reason: format!(
-            "expected SQuAD's format, or JSON lines with `question`, `context` and `answers`; as the former: {error}"
+            "expected SQuAD's format, or JSON lines with `question`, `context` and `answers`; reading it as SQuAD's format failed: {error}"
         ),
     })?;
     let mut examples = Vec::new();
     let mut bytes = 0;
     for Paragraph { context, qas } in squad.data.into_iter().flat_map(|article| article.paragraphs) {
         let characters = Characters::of(&context);
-        for Asked { question, id, answers, is_impossible } in qas {
+        for SquadQuestion { question, id, answers, is_impossible } in qas {
             let place = match id {
                 Some(id) => shown(&id),
                 None => (examples.len() + 1).to_string(),
@@ -145,7 +145,7 @@ fn squad(path: &Path, body: &[u8]) -> Result<Vec<Example>, DataError> {
             bytes += context.len() as u64;
             if bytes > files::MOST_TABLE_BYTES {
                 let source =
-                    files::too_long("contexts with more bytes, one for each question", files::MOST_TABLE_BYTES);
+                    files::too_long("more bytes of contexts, each counted once per question", files::MOST_TABLE_BYTES);
                 return Err(DataError::Io { path: path.to_owned(), source });
             }
             let question = Question { path, place, question, is_impossible };
@@ -177,15 +177,15 @@ fn lines(path: &Path, body: &[u8]) -> Result<Vec<Example>, DataError> {
         let question = Question { path, place, question, is_impossible };
         let answers = match answers {
             None => None,
-            Some(GoldOfLine::List(list)) => Some(list),
-            Some(GoldOfLine::Single(gold)) => Some(vec![gold]),
-            Some(GoldOfLine::Columns { text, answer_start }) if text.len() == answer_start.len() => {
+            Some(LineAnswers::List(list)) => Some(list),
+            Some(LineAnswers::Single(gold)) => Some(vec![gold]),
+            Some(LineAnswers::Columns { text, answer_start }) if text.len() == answer_start.len() => {
                 let pairs = text.into_iter().zip(answer_start);
-                Some(pairs.map(|(text, answer_start)| Gold { text, answer_start }).collect())
+                Some(pairs.map(|(text, answer_start)| GoldAnswer { text, answer_start }).collect())
             }
-            Some(GoldOfLine::Columns { text, answer_start }) => {
+            Some(LineAnswers::Columns { text, answer_start }) => {
                 let got = format!("{} texts and {} of `answer_start`", text.len(), answer_start.len());
-                return Err(question.refused("as many places as texts", got));
+                return Err(question.refused("as many `answer_start` values as texts", got));
             }
         };
         examples.push(question.example(&context, &Characters::of(&context), answers)?);
@@ -208,7 +208,12 @@ struct Question<'a> {
 
 impl Question<'_> {
     /// The question over its context; `answers` are `None` where nothing is said of them.
-    fn example(self, context: &str, characters: &Characters, answers: Option<Vec<Gold>>) -> Result<Example, DataError> {
+    fn example(
+        self,
+        context: &str,
+        characters: &Characters,
+        answers: Option<Vec<GoldAnswer>>,
+    ) -> Result<Example, DataError> {
         if self.question.trim().is_empty() || context.trim().is_empty() {
             return Err(self.refused("a question and a context that are not empty", "an empty one".into()));
         }
@@ -228,10 +233,13 @@ impl Question<'_> {
     }
 
     /// The bytes of an answer.
-    fn range(&self, context: &str, characters: &Characters, gold: &Gold) -> Result<Range<usize>, DataError> {
-        let Gold { text, answer_start } = gold;
+    fn range(&self, context: &str, characters: &Characters, gold: &GoldAnswer) -> Result<Range<usize>, DataError> {
+        let GoldAnswer { text, answer_start } = gold;
         if text.trim().is_empty() {
-            return Err(self.refused("answers that are not empty; no answer is an empty list", format!("{text:?}")));
+            return Err(self.refused(
+                "answers that are not empty (for a question without an answer, write an empty list)",
+                format!("{text:?}"),
+            ));
         }
         let start = usize::try_from(*answer_start).ok().and_then(|start| characters.byte(start));
         let rest = start.and_then(|start| context.get(start..)).unwrap_or_default();
@@ -362,7 +370,10 @@ mod tests {
         let line = r#"{"id": 7, "question": "Where?", "context": "Here", "answers": ANSWERS}"#;
         let of = |answers: &str| error(&line.replace("ANSWERS", answers));
         assert!(of(r#"{"text": ["Here"], "answer_start": []}"#).contains("question 7 (line 1): expected as many"));
-        assert!(of(r#"[{"text": " ", "answer_start": 0}]"#).contains("no answer is an empty list"));
+        assert!(
+            of(r#"[{"text": " ", "answer_start": 0}]"#)
+                .contains("for a question without an answer, write an empty list")
+        );
         assert!(of("3").contains("line 1: expected an object"));
         assert!(error(&line.replace("Where?", " ").replace("ANSWERS", "[]")).contains("that are not empty"));
         assert!(error("[1, 2]").contains("expected SQuAD's format, or JSON lines"));

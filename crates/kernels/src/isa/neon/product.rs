@@ -40,21 +40,22 @@ pub(crate) trait Product: Copy + Send + Sync + 'static {
     unsafe fn sum_of_row(sum: Self::Sum, row: usize) -> int32x4_t;
 }
 
-/// Eight rows would leave no registers for the inputs: compilers do not reorder what is written in assembly.
-const SIX_BY_THREE: (usize, usize) = (6, 3);
+/// The tile of products in inline assembly, which compilers do not reorder: eight rows would leave no registers for the
+/// inputs.
+const ASSEMBLY_TILE: (usize, usize) = (6, 3);
 
 /// Products of 16-bit numbers.
 #[derive(Clone, Copy)]
-pub(crate) struct Words;
+pub(crate) struct Widening16;
 
 /// The dot product of ARMv8.2: 16 products of bytes an instruction.
 #[derive(Clone, Copy)]
-pub(crate) struct Dots;
+pub(crate) struct DotProduct;
 
 /// The product of small matrices of ARMv8.6 (`i8mm`): 32 products of bytes an instruction, those of two rows of 8 inputs
 /// with two columns of 8 weights.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrices;
+pub(crate) struct MatrixProduct;
 
 /// 4 bytes, four times.
 ///
@@ -68,7 +69,7 @@ unsafe fn splat_four(from: *const u8) -> uint8x16_t {
 
 // SAFETY of every block below: what the trait asks of its callers.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-impl Product for Words {
+impl Product for Widening16 {
     const TILE: (usize, usize) = (8, 3);
     const INTEGER_BYTES: usize = 2;
 
@@ -107,8 +108,8 @@ impl Product for Words {
 }
 
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-impl Product for Dots {
-    const TILE: (usize, usize) = SIX_BY_THREE;
+impl Product for DotProduct {
+    const TILE: (usize, usize) = ASSEMBLY_TILE;
     const INTEGER_BYTES: usize = 1;
 
     type Sum = int32x4_t;
@@ -122,7 +123,8 @@ impl Product for Dots {
 
     #[inline(always)]
     unsafe fn start_sum(totals: *const i32) -> int32x4_t {
-        // The instruction takes signed bytes alone: it gets the inputs less 128, which the total makes up for.
+        // The instruction accepts only signed bytes, so it gets the inputs minus 128; starting the sum at 128 times
+        // the totals of the weights makes up for that.
         unsafe { vshlq_n_s32::<7>(vld1q_s32(totals)) }
     }
 
@@ -160,8 +162,8 @@ impl Product for Dots {
 }
 
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-impl Product for Matrices {
-    const TILE: (usize, usize) = SIX_BY_THREE;
+impl Product for MatrixProduct {
+    const TILE: (usize, usize) = ASSEMBLY_TILE;
     const INTEGER_BYTES: usize = 1;
     const GROUP_BYTES: usize = 8;
     const ROWS: usize = 2;

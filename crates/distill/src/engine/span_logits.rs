@@ -4,14 +4,14 @@ use burn::tensor::Tensor;
 
 use super::layout::Geometry;
 
-/// Logit of a padding token: far below any other, and finite, so that it weighs nothing in a softmax and times a probability of 0 is
-/// 0.
+/// Logit of a padding token: so low that its softmax probability is 0, yet finite, so that its product with a
+/// probability of 0 is 0 and not NaN.
 const PADDING: f64 = -1e9;
 
 /// Logits of beginnings and ends of all tokens, `[N, 2]`, as a row for each sequence: `[2B, T]`, those of the beginnings first.
 ///
 /// Each row is one decision among the tokens of its sequence, so that every objective of classes applies to it as it is.
-pub fn token_distributions(logits: Tensor<2>, geometry: &Geometry) -> Tensor<2> {
+pub fn span_logits(logits: Tensor<2>, geometry: &Geometry) -> Tensor<2> {
     let [sequences, longest] = [geometry.layout.sequences(), geometry.layout.longest()];
     let padded = match &geometry.to_padded {
         Some(rows) => logits.select(0, rows.clone()),
@@ -75,7 +75,7 @@ mod tests {
         let device = Device::flex();
         let geometry = Geometry::new(Layout::ragged(&LENGTHS), &device);
         let gold = Tensor::from_ints(GOLD, &device);
-        let rows = token_distributions(tensor(&LOGITS, &device), &geometry);
+        let rows = span_logits(tensor(&LOGITS, &device), &geometry);
         assert_eq!(rows.dims(), [6, 3]);
         let loss = cross_entropy(rows, gold).try_into_scalar::<f32>().unwrap();
         let exact = by_hand(&LOGITS.map(f64::from));
@@ -89,7 +89,7 @@ mod tests {
         let geometry = Geometry::new(Layout::ragged(&LENGTHS), &device);
         let leaf = tensor(&LOGITS, &device).require_grad();
         let gold = Tensor::from_ints(GOLD, &device);
-        let tape = cross_entropy(token_distributions(leaf.clone(), &geometry), gold).backward();
+        let tape = cross_entropy(span_logits(leaf.clone(), &geometry), gold).backward();
         let got = leaf.grad(&tape).unwrap().try_into_vec_as::<f32>().unwrap();
         let values = LOGITS.map(f64::from);
         for (place, got) in got.into_iter().enumerate() {
@@ -109,7 +109,7 @@ mod tests {
         let device = Device::flex();
         let geometry = Geometry::new(Layout::ragged(&LENGTHS), &device);
         let theirs: Vec<f32> = LOGITS.iter().rev().copied().collect();
-        let rows = |values: &[f32]| token_distributions(tensor(values, &device), &geometry);
+        let rows = |values: &[f32]| span_logits(tensor(values, &device), &geometry);
         let temperature = 2.0;
         let got = soft_cross_entropy(rows(&LOGITS), rows(&theirs), temperature, Semantics::Clean);
         let half = |values: &[f32]| columns(&values.iter().map(|x| f64::from(*x) / temperature).collect::<Vec<f64>>());
