@@ -34,6 +34,11 @@ TEXT = sorted((SHARED / "data" / "corpus").glob("*/*.txt.*"))
 ROWS = {
     "full": ("all of the teacher's pieces", None, ["--max-bytes", "200MB"]),
     "part": ("a part of the teacher's pieces", None, ["--vocabulary", str(PIECES)]),
+    "factorized": (
+        "a part of the teacher's pieces, embeddings of 96 behind a map",
+        None,
+        ["--vocabulary", str(PIECES), "--embedding-width", "96"],
+    ),
     "gold": ("own pieces, gold labels alone", None, ["--init", "random", "--tokenizer", "PIECES", "--gold-only"]),
     "random": ("own pieces, random beginning, by words", None, ["--init", "random", "--tokenizer", "PIECES"]),
     "pruned": ("own pieces as means of the teacher's, by words", None, ["--tokenizer", "PIECES"]),

@@ -86,7 +86,7 @@ impl Call {
         Truncation { truncates: truncate.unwrap_or(self.server.auto_truncate), direction: Default::default() }
     }
 
-    /// Tokenizes and computes.
+    /// Tokenizes and computes, and counts inputs and results.
     pub(crate) async fn compute(
         &mut self,
         task: Task,
@@ -95,13 +95,13 @@ impl Call {
     ) -> Result<Vec<Outcome>, Refusal> {
         self.record_inputs(task, sources.len());
         let (outcomes, timings): (Vec<_>, Vec<_>) =
-            self.compute_timed(task, sources, truncation).await?.into_iter().unzip();
+            self.compute_uncounted(task, sources, truncation).await?.into_iter().unzip();
         self.record_results(task, &timings);
         Ok(outcomes)
     }
 
-    /// The same with the time of each, and not counted.
-    async fn compute_timed(
+    /// Tokenizes and computes: what each input came to, and its time.
+    async fn compute_uncounted(
         &mut self,
         task: Task,
         sources: Vec<Source>,
@@ -112,7 +112,7 @@ impl Call {
             let tokens = encodings.iter().map(Encoding::len).sum();
             (Material::Sequences(encodings), tokens)
         };
-        self.run_timed(task, encodings.into_iter().map(material).collect()).await
+        self.run(task, encodings.into_iter().map(material).collect()).await
     }
 
     fn record_inputs(&self, task: Task, count: usize) {
@@ -142,7 +142,7 @@ impl Call {
         };
         let target = student.target()?;
         self.record_inputs(Task::Logits, sources.len());
-        let own = self.compute_timed(Task::Logits, sources.clone(), truncation).await?;
+        let own = self.compute_uncounted(Task::Logits, sources.clone(), truncation).await?;
         let (mut logits, mut timings): (Vec<Vec<f32>>, Vec<Timing>) =
             own.into_iter().map(|(outcome, timing)| (outcome.numbers(), timing)).unzip();
         let threshold = active.config.terms.threshold;
@@ -186,7 +186,7 @@ impl Call {
         sources: Vec<Source>,
         truncation: Truncation,
     ) -> Result<Vec<(Vec<f32>, Timing)>, Refusal> {
-        let computed = self.compute_timed(Task::Logits, sources, truncation).await?;
+        let computed = self.compute_uncounted(Task::Logits, sources, truncation).await?;
         let ordered = |(outcome, timing): (Outcome, Timing)| {
             let row = outcome.numbers();
             (active.teacher_index.iter().map(|&index| row[index]).collect(), timing)
@@ -247,13 +247,8 @@ impl Call {
         Ok(counts)
     }
 
-    /// Has materials computed, each with its tokens, and waits for all.
-    pub(crate) async fn run(&mut self, task: Task, materials: Vec<(Material, usize)>) -> Result<Vec<Outcome>, Refusal> {
-        Ok(self.run_timed(task, materials).await?.into_iter().map(|(outcome, _)| outcome).collect())
-    }
-
-    /// The same with the time of each.
-    async fn run_timed(
+    /// Has materials computed, each with its tokens, and waits for all: what each came to, and its time.
+    pub(crate) async fn run(
         &mut self,
         task: Task,
         materials: Vec<(Material, usize)>,

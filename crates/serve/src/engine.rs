@@ -214,7 +214,10 @@ impl Shared {
         while let Some(((id, task), batch)) = self.next(&mut sessions, &mut energy) {
             let Some(Loaded { session, .. }) = sessions.get_mut(&id) else {
                 // Its weights were dropped by a failure.
-                refuse(jobs(batch), &Refusal::new(ErrorType::Unhealthy, "the bundle has failed: restart the server"));
+                refuse(
+                    batch.into_iter().map(|(job, _)| job),
+                    &Refusal::new(ErrorType::Unhealthy, "the bundle has failed: restart the server"),
+                );
                 continue;
             };
             let Some(name) = batch.first().map(|(job, _)| job.bundle.name.clone()) else { continue };
@@ -238,7 +241,7 @@ impl Shared {
                     self.is_healthy.store(false, Ordering::Relaxed);
                     sessions.remove(&id);
                     let said = "the computation failed: restart the server";
-                    refuse(jobs(batch), &Refusal::new(ErrorType::Unhealthy, said));
+                    refuse(batch.into_iter().map(|(job, _)| job), &Refusal::new(ErrorType::Unhealthy, said));
                 }
             }
         }
@@ -275,11 +278,7 @@ impl Shared {
     }
 }
 
-fn jobs(batch: Vec<(Job, Duration)>) -> Vec<Job> {
-    batch.into_iter().map(|(job, _)| job).collect()
-}
-
-fn refuse(jobs: Vec<Job>, refusal: &Refusal) {
+fn refuse(jobs: impl IntoIterator<Item = Job>, refusal: &Refusal) {
     for job in jobs {
         let _ = job.reply.send(Err(refusal.clone()));
     }

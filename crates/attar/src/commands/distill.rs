@@ -49,6 +49,8 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         given.display()
     );
     if args.run.print_recipe {
+        // A vocabulary of the student's own is written into the folder.
+        let _lock = args.shape.own_pieces.is_some().then(|| RunLock::take(&out)).transpose()?;
         return match has_teacher {
             true => training::run("distill", planned(args, given, &out, args.quality.within)?, &args.run),
             false => print_both(args, given, &out),

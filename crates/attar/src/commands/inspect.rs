@@ -246,27 +246,23 @@ fn head(head: &Head) -> &'static str {
     }
 }
 
-/// The name of the map of factorized embeddings, which is not told where there is none.
-const MAP: &str = "map of embeddings";
-
 fn groups(size: &Size) -> Vec<(&'static str, usize)> {
-    let mut groups = vec![
-        ("word embeddings", size.word_embeddings),
-        ("position and type embeddings", size.position_embeddings),
-        (MAP, size.embedding_projection),
+    let tables =
+        [("word embeddings", size.word_embeddings), ("position and type embeddings", size.position_embeddings)];
+    let map = (size.embedding_projection > 0).then_some(("map of embeddings", size.embedding_projection));
+    let rest = [
         ("attention", size.attention),
         ("feed-forward", size.feed_forward),
         ("layer norms", size.layer_norm),
         ("pooler", size.pooler),
         ("head", size.head),
     ];
-    groups.retain(|&(name, parameters)| name != MAP || parameters > 0);
-    groups
+    tables.into_iter().chain(map).chain(rest).collect()
 }
 
 fn parts(flops: &Flops) -> Vec<(&'static str, f64)> {
-    let mut parts = vec![
-        (MAP, flops.embedding_projection),
+    let map = (flops.embedding_projection > 0.0).then_some(("map of embeddings", flops.embedding_projection));
+    let rest = [
         ("attention projections", flops.attention_projections),
         ("attention scores", flops.attention_scores),
         ("attention values", flops.attention_values),
@@ -274,6 +270,5 @@ fn parts(flops: &Flops) -> Vec<(&'static str, f64)> {
         ("pooler", flops.pooler),
         ("head", flops.head),
     ];
-    parts.retain(|&(name, flops)| name != MAP || flops > 0.0);
-    parts
+    map.into_iter().chain(rest).collect()
 }

@@ -1,6 +1,6 @@
 //! Fetching a model: the list of its files, then those that the cache has not.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -23,6 +23,8 @@ use crate::progress::{Counting, counting};
 const RETRIES: u32 = 3;
 /// Milliseconds before the first retry; each further wait is twice as long.
 const FIRST_RETRY_DELAY_MS: u64 = 300;
+/// Seconds that another program may hold the lock of a file, as many as the library waits.
+const LOCK_TRIES: u32 = 5;
 /// What is wrong where the cache's folders or files cannot be made.
 const UNWRITABLE: &str = "the cache cannot be written";
 /// The hash that git has for a file of no bytes, which is the file's ETag.
@@ -174,7 +176,19 @@ impl Fetching<'_> {
     fn complete(&self, part: &Path, stored: &Path) -> anyhow::Result<()> {
         let lock = stored.with_extension("lock");
         let file = File::create(&lock).context(UNWRITABLE)?;
-        file.try_lock().map_err(|_| explain(self.model, &ApiError::LockAcquisition(lock)))?;
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(error).context(UNWRITABLE),
+                Err(TryLockError::WouldBlock) if tries == LOCK_TRIES => {
+                    return Err(explain(self.model, &ApiError::LockAcquisition(lock)));
+                }
+                Err(TryLockError::WouldBlock) => sleep(Duration::from_secs(1)),
+            }
+            tries += 1;
+        }
+        // Whoever held the lock may have renamed the part meanwhile.
         if stored.exists() {
             return Ok(());
         }

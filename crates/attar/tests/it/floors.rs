@@ -38,12 +38,13 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that few of ours may use, because they are heavy or dangerous.
-const KEPT_TO: [(&str, &[&str]); 15] = [
+const KEPT_TO: [(&str, &[&str]); 16] = [
     ("axum", &["attar-serve"]),
     ("burn", &["attar-distill"]),
     ("clap", &["attar"]),
     ("hf-hub", &["attar"]),
     ("hyper", &["attar-serve"]),
+    ("hyper-util", &["attar-serve"]),
     ("nvml-wrapper", &["attar-meter"]),
     ("parquet", &["attar-text"]),
     ("perf-event2", &["attar-meter"]),

@@ -106,7 +106,7 @@ fn questions_go_all_the_way() {
     let complaint = fail(folder, &["contract", "--teacher", "tuned", "--student", "student", "--data", "rows.json"]);
     assert!(complaint.contains("counts equal classes"), "{complaint}");
     let complaint = fail(folder, &[&eval[..5], &["--baseline"]].concat());
-    assert!(complaint.contains("parts of a context") || complaint.contains("are questions"), "{complaint}");
+    assert!(complaint.contains("parts of a context"), "{complaint}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_questions_cannot_do_is_refused_before_any_compute() {
     assert!(finetune(&["--metric", "entity_f1"]).contains("use answer_f1 or exact_match"));
     assert!(finetune(&["--regression", "0", "1"]).contains("leave --regression"));
     assert!(finetune(&["--class-weights", "balanced"]).contains("rows with one class each"));
-    assert!(finetune(&["--max-tokens", "8"]).contains("row"));
+    assert!(finetune(&["--max-tokens", "8"]).contains("windows of 8 tokens with 2 of overlap"));
     let text = std::fs::read_to_string(folder.join("rows.json")).unwrap();
     write(folder, "other.json", &text.replacen("\"answer_start\":31", "\"answer_start\":30", 1));
     let complaint = finetune(&["--dev", "other.json"]);

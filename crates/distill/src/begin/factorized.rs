@@ -199,8 +199,9 @@ mod tests {
         };
         let errors = [2, 4, 6, 8].map(error);
         assert!(errors.windows(2).all(|pair| pair[1] < pair[0]), "{errors:?}");
-        // Eight directions are all that rows without a mean have: what a width of 8 lacks is the last.
-        assert!(errors[3] < 0.2 * errors[0] && errors[3] > 1e-6, "{errors:?}");
+        // Rows without a mean have eight directions. A width of 8 keeps seven of them and a width of 2 one, so that what is lost are the
+        // last one and the last seven: a seventh at most, and somewhat more because lengths are matched on average only.
+        assert!(errors[3] < 2.0 / 7.0 * errors[0] && errors[3] > 1e-6, "{errors:?}");
     }
 
     #[test]

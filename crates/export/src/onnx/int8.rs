@@ -57,10 +57,13 @@ impl Build<'_> {
     pub(super) fn int8(&mut self, x: Input<'_>, matrix: &Int8Matrix, name: &str, to: &str) -> String {
         let column_scales = matrix.column_scales();
         let scaled = (!column_scales.is_empty()).then(|| self.scaled(x.name(), column_scales));
-        let levels = match (x, scaled.as_deref()) {
-            (Input::Normalized(name), scaled) => self.levels_of_all(scaled.unwrap_or(name)),
-            (Input::Activated(name), scaled) => self.levels_of_rows(scaled.unwrap_or(name)),
+        let read = scaled.as_deref().unwrap_or(x.name());
+        let levels = match (self.quantized.get(read), x) {
+            (Some(known), _) => known.clone(),
+            (None, Input::Normalized(_)) => self.levels_of_all(read),
+            (None, Input::Activated(_)) => self.levels_of_rows(read),
         };
+        self.quantized.insert(read.to_owned(), levels.clone());
         let Levels { levels, zero, scale } = levels;
         let weights = format!("{name}.weight");
         let (values, scales) = without_saturation(matrix, self.bundle.weights.get(&weights));
@@ -113,19 +116,13 @@ impl Build<'_> {
 
     /// All rows as levels of one scale.
     fn levels_of_all(&mut self, x: &str) -> Levels {
-        if let Some(known) = self.quantized.get(x) {
-            return known.clone();
-        }
         let [levels, scale, zero] = ["levels", "scale", "zero"].map(|part| format!("{x}.int8.{part}"));
         self.graph.apply_many("DynamicQuantizeLinear", &[x], &[&levels, &scale, &zero], &[]);
-        self.keep(x, Levels { levels, zero, scale: Scale::OfAll(scale) })
+        Levels { levels, zero, scale: Scale::OfAll(scale) }
     }
 
     /// Each row as levels of a scale of its own.
     fn levels_of_rows(&mut self, x: &str) -> Levels {
-        if let Some(known) = self.quantized.get(x) {
-            return known.clone();
-        }
         let at = |part: &str| format!("{x}.int8.{part}");
         let [most, least] = [("ReduceMax", "most"), ("ReduceMin", "least")]
             .map(|(operation, part)| self.extreme(operation, x, &at(part)));
@@ -148,12 +145,7 @@ impl Build<'_> {
             true => "zero_point".to_owned(),
             false => self.graph.unsigned("zero_point", &[], vec![ZERO_POINT]),
         };
-        self.keep(x, Levels { levels, zero, scale: Scale::OfRows(scale) })
-    }
-
-    fn keep(&mut self, x: &str, levels: Levels) -> Levels {
-        self.quantized.insert(x.to_owned(), levels.clone());
-        levels
+        Levels { levels, zero, scale: Scale::OfRows(scale) }
     }
 
     /// The largest or smallest number of each row.
@@ -226,9 +218,13 @@ mod tests {
                 // Another scale, the same weights.
                 for (input, value) in row.iter().enumerate() {
                     let off = (*value as f32 * scales[output] - tensor.data[output * 7 + input]).abs();
-                    assert!(off <= scales[output], "{off} of a step of {}", scales[output]);
+                    // Half a step of each rounding, and what is lost in dividing in 32 bits.
+                    let before = if exact.is_some() { 0.0 } else { matrix.row(output).1 };
+                    let most = 0.5 * (scales[output] + before) * (1.0 + 1e-5);
+                    assert!(off <= most, "{off}, at most {most}");
                 }
-                assert!(row.iter().any(|value| value.abs() > 60), "{row:?}");
+                // The largest pair of one sign shares 127 levels, so one of its weights has half of them.
+                assert!(row.iter().any(|value| value.abs() >= 63), "{row:?}");
             }
         }
         let zero = Tensor::zeros(vec![1, 3]);

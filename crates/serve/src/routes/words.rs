@@ -11,6 +11,7 @@ use super::tokens::Texts;
 use crate::call::Call;
 use crate::engine::{Material, Outcome, Task};
 use crate::error::{ErrorType, Refusal};
+use crate::metrics::Timing;
 use crate::route::Route;
 
 /// What is tagged.
@@ -72,7 +73,7 @@ impl Route for TagWords {
         let mut all: Vec<Vec<TaggedWords>> = texts
             .iter()
             .zip(outcomes)
-            .map(|(text, outcome)| {
+            .map(|(text, (outcome, _))| {
                 let Outcome::Tags(tags, entities) = outcome else { return Vec::new() };
                 let part = |bytes: &Range<usize>, label: &str, score| tagged(text, bytes, label, score);
                 let label = |class: usize| labels.get(class).map_or("", String::as_str);
@@ -170,7 +171,7 @@ impl Route for AnswerQuestion {
         };
         let materials = questions.iter().map(material).zip(tokens).collect();
         let outcomes = call.run(Task::Answer, materials).await?;
-        let found = |(question, outcome): (&Question, Outcome)| {
+        let found = |(question, (outcome, _)): (&Question, (Outcome, Timing))| {
             let Outcome::Span(Some(span)) = outcome else { return FoundAnswer::default() };
             let (start, end) = characters(&question.context, &span.bytes);
             let answer = question.context[span.bytes.clone()].to_owned();

@@ -7,7 +7,7 @@ use attar_runtime::{Entity, Error, Session, Span, Text};
 use serde_json::{Value, json};
 
 use super::prediction;
-use super::words::entity_parts;
+use super::words::{entity_parts, in_characters};
 use crate::cli::PredictArgs;
 use crate::commands::row_files::{self, Answers, Form, RowFile};
 
@@ -126,9 +126,7 @@ impl Answers for Spans {
                     Form::Separated { by, quoted: false } => answer.replace([char::from(by), '\n', '\r'], " "),
                     _ => answer.to_owned(),
                 };
-                // In characters from the beginning of the context.
-                let start = context[..span.bytes.start].chars().count();
-                let end = start + context[span.bytes.clone()].chars().count();
+                let [start, end] = in_characters(context, &span.bytes);
                 let [probability, no_answer] = [span.probability, span.no_answer].map(|p| rounded(p.into()));
                 vec![answer.into(), probability.into(), no_answer.into(), start.into(), end.into()]
             }

@@ -124,14 +124,15 @@ pub(super) fn answer(session: &mut Session, texts: &mut Texts<'_>, args: &Predic
                     return write_answer(out, ["–", "–", "–", &format!("({unit} {place}: {problem})")]);
                 }
             };
-            let bytes = span.as_ref().map(|span| span.bytes.clone());
+            let bytes = span.as_ref().map(|span| &span.bytes);
+            let places = bytes.map(|bytes| in_characters(context, bytes));
             let answered = Answered {
                 question,
-                answer: bytes.clone().map(|bytes| &context[bytes]),
+                answer: bytes.map(|bytes| &context[bytes.clone()]),
                 probability: span.as_ref().map(|span| span.probability),
                 no_answer: span.as_ref().map(|span| span.no_answer),
-                start: bytes.clone().map(|bytes| context[..bytes.start].chars().count()),
-                end: bytes.map(|bytes| context[..bytes.end].chars().count()),
+                start: places.map(|[start, _]| start),
+                end: places.map(|[_, end]| end),
             };
             if args.json {
                 return console::write_json_line(out, &answered);
@@ -141,6 +142,12 @@ pub(super) fn answer(session: &mut Session, texts: &mut Texts<'_>, args: &Predic
             write_answer(out, [&probability, &no_answer, answered.answer.unwrap_or_default(), question])
         },
     )
+}
+
+/// Where a part of a text begins and ends, in characters.
+pub(super) fn in_characters(text: &str, bytes: &Range<usize>) -> [usize; 2] {
+    let mut places = Places::new(text);
+    [bytes.start, bytes.end].map(|byte| places.characters(byte))
 }
 
 /// Counts characters up to places in a text that mostly ascend, so that a text is gone through once.

@@ -140,16 +140,18 @@ fn held_out(files: &RunFiles, recipe: &Recipe) -> Result<LabeledData, String> {
     if files.student().is_none() {
         return Err("the run has no student yet".into());
     }
-    if matches!(recipe.data, DataSpec::Corpus { .. }) {
-        return Err("the run learned from raw text, which has no labels".into());
-    }
-    if matches!(recipe.data, DataSpec::Answers { .. }) {
-        return Err(
-            "a report predicts whole texts, and here answers are parts of them: `attar eval` scores them".into()
-        );
-    }
-    if matches!(recipe.data, DataSpec::Tagged { .. }) {
-        return Err("a report predicts whole texts, and here words have tags: `attar eval` scores them".into());
+    let obstacle = match recipe.data {
+        DataSpec::Corpus { .. } => Some("the run learned from raw text, which has no labels"),
+        DataSpec::Answers { .. } => {
+            Some("a report predicts whole texts, and here answers are parts of them: `attar eval` scores them")
+        }
+        DataSpec::Tagged { .. } => {
+            Some("a report predicts whole texts, and here words have tags: `attar eval` scores them")
+        }
+        _ => None,
+    };
+    if let Some(obstacle) = obstacle {
+        return Err(obstacle.into());
     }
     let data = LabeledData::load(&recipe.data, &Streams::new(recipe.seed)).map_err(|e| e.to_string())?;
     if data.dev.content_hash() != files.manifest.dev.sha256 {
