@@ -81,7 +81,7 @@ struct SharedStream<S>(Arc<Mutex<WatchedStream<S>>>);
 #[derive(Debug)]
 struct WatchedStream<S> {
     stream: S,
-    /// A byte that the watcher has read peeked and the protocol has not consumed yet.
+    /// A byte that the watcher has read and the protocol has not consumed yet.
     peeked: Option<u8>,
 }
 
@@ -135,12 +135,14 @@ impl<S: AsyncRead + Unpin> WatchedStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for SharedStream<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut watched = self.lock();
-        match watched.peeked.take() {
-            Some(byte) => {
-                buffer.put_slice(&[byte]);
-                Poll::Ready(Ok(()))
-            }
-            None => Pin::new(&mut watched.stream).poll_read(context, buffer),
+        let Some(byte) = watched.peeked.take() else {
+            return Pin::new(&mut watched.stream).poll_read(context, buffer);
+        };
+        buffer.put_slice(&[byte]);
+        // And what has arrived behind it: read by single bytes, a body would take a buffer for each of them.
+        match Pin::new(&mut watched.stream).poll_read(context, buffer) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            done => done,
         }
     }
 }
@@ -156,5 +158,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SharedStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.lock().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use axum::body::HttpBody;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_read_in_large_parts_while_its_connection_is_watched() -> io::Result<()> {
+        const BYTES: usize = 256 << 10;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let parts = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&parts);
+        let app = Router::new().fallback(async move |mut body: Body| {
+            while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+                let length = frame.data_ref().map_or(0, |data| data.len());
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(length);
+                // The watch has its turn between two parts.
+                tokio::task::yield_now().await;
+            }
+        });
+        let server = tokio::spawn(serve(listener, app, std::future::pending()));
+        let answer = tokio::task::spawn_blocking(move || -> io::Result<String> {
+            let mut client = std::net::TcpStream::connect(address)?;
+            write!(client, "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {BYTES}\r\nconnection: close\r\n\r\n")?;
+            client.write_all(&vec![b'x'; BYTES])?;
+            let mut answer = String::new();
+            client.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        let answer = answer.await??;
+        server.abort();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(parts.iter().sum::<usize>(), BYTES);
+        assert!(parts.len() <= BYTES / 1024, "{} parts", parts.len());
+        Ok(())
     }
 }
