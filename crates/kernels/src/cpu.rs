@@ -105,7 +105,8 @@ impl Cpu {
         }
     }
 
-    /// Runs a kernel, compiled for this instruction set.
+    /// Runs a kernel without integers, compiled for this instruction set. Sets that differ in their integer product alone share
+    /// it; an integer operation in it does not compile.
     // SAFETY of all arms: a token of a level exists only where the processor has its instructions.
     #[cfg_attr(
         any(target_arch = "x86_64", target_arch = "aarch64"),
@@ -116,11 +117,32 @@ impl Cpu {
         match self.level {
             Level::Scalar => kernel.run(PlainLoops),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { crate::isa::avx2::enter(kernel) },
+            Level::Avx2 | Level::Avx2Vnni => unsafe { crate::isa::avx2::enter(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Vnni => unsafe { crate::isa::avx512::enter(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot | Level::NeonI8mm => unsafe { crate::isa::neon::enter(kernel) },
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Level::Simd128 => kernel.run(crate::isa::simd128::Simd128),
+        }
+    }
+
+    /// Runs a kernel that computes with integers, compiled for this instruction set.
+    // SAFETY of all arms: as of `run`.
+    #[cfg_attr(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        expect(clippy::undocumented_unsafe_blocks, reason = "the comment above covers all arms")
+    )]
+    #[inline]
+    pub(crate) fn run_integers<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.level {
+            Level::Scalar => kernel.run(PlainLoops),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { crate::isa::avx2::enter_madd(kernel) },
             #[cfg(target_arch = "x86_64")]
             Level::Avx2Vnni => unsafe { crate::isa::avx2::enter_vnni(kernel) },
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { crate::isa::avx512::enter(kernel) },
+            Level::Avx512 => unsafe { crate::isa::avx512::enter_madd(kernel) },
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => unsafe { crate::isa::avx512::enter_vnni(kernel) },
             #[cfg(target_arch = "aarch64")]

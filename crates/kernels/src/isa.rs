@@ -18,6 +18,13 @@ pub(crate) mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod simd128;
 
+/// The bytes of a quantized number on a set that is compiled for kernels with integers.
+#[cfg(target_arch = "x86_64")]
+const fn integer_bytes(bytes: usize) -> usize {
+    assert!(bytes > 0, "a kernel with integers needs `Cpu::run_integers`");
+    bytes
+}
+
 /// An instruction set: vectors of [`LANES`](Isa::LANES) 32-bit floats, and an integer product.
 pub(crate) trait Isa: Copy + Send + Sync + 'static {
     /// Lanes of a vector.

@@ -34,9 +34,9 @@ pub fn layer_norm(cpu: Cpu, x: RowsMut<'_, f32>, norm: Norm<'_>, quantized: Opti
         return;
     }
     if quantized.as_ref().is_some_and(|to| !to.factors.is_empty()) {
-        cpu.run(LayerNorm::<true> { x, norm, quantized });
+        cpu.run_integers(LayerNorm::<true> { x, norm, quantized });
     } else {
-        cpu.run(LayerNorm::<false> { x, norm, quantized });
+        cpu.run_integers(LayerNorm::<false> { x, norm, quantized });
     }
 }
 

@@ -27,7 +27,7 @@ pub fn peak_f32(cpu: Cpu, threads: usize) -> f64 {
 /// Operations per second of products of bytes summed in 32 bits (a multiplication and an addition are two), on that many
 /// threads at once.
 pub fn peak_int8(cpu: Cpu, threads: usize) -> f64 {
-    rate(threads, |repeats| cpu.run(Dots(repeats)))
+    rate(threads, |repeats| cpu.run_integers(Dots(repeats)))
 }
 
 /// Bytes per second read from memory, on that many threads at once, each through 256 MiB of its own.
@@ -155,7 +155,7 @@ mod tests {
     fn operations_are_counted() {
         for cpu in Cpu::all() {
             assert!(cpu.run(Fused(10)) >= 10.0 * 2.0 * 4.0 * CHAINS as f64, "{cpu}");
-            let group = cpu.run(Dots(20)) / cpu.run(Fused(20));
+            let group = cpu.run_integers(Dots(20)) / cpu.run(Fused(20));
             assert!([2.0, 4.0, 16.0].contains(&group), "{cpu}: 2, 4 or 16 products where floats have one, not {group}");
             assert_eq!(cpu.run(Sum(&[0.5; 1024])), 512.0, "{cpu}");
         }

@@ -2,25 +2,35 @@
 
 use std::arch::x86_64::*;
 
-use super::Isa;
+use super::{Isa, integer_bytes};
 use crate::cpu::Kernel;
 
-/// AVX2 and FMA, and AVX-VNNI if `VNNI`. Made only by the `enter` functions.
+/// AVX2 and FMA, for integers of `BYTES` bytes: 0 for kernels that have none, 1 with AVX-VNNI. Made only by the `enter`
+/// functions.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2<const VNNI: bool>(());
+pub(crate) struct Avx2<const BYTES: usize>(());
 
 /// # Safety
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2::<false>(()))
+    kernel.run(Avx2::<0>(()))
+}
+
+/// For kernels that compute with integers.
+///
+/// # Safety
+/// As [`enter`].
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn enter_madd<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<2>(()))
 }
 
 /// # Safety
 /// As [`enter`], and AVX-VNNI.
 #[target_feature(enable = "avx2,fma,avxvnni")]
 pub(crate) unsafe fn enter_vnni<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2::<true>(()))
+    kernel.run(Avx2::<1>(()))
 }
 
 /// All bits set in the first `count` of 8 lanes.
@@ -60,13 +70,13 @@ macro_rules! across {
     }};
 }
 
-// SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
+// SAFETY of every block below: the token exists only inside the `enter` functions, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-impl<const VNNI: bool> Isa for Avx2<VNNI> {
+impl<const BYTES: usize> Isa for Avx2<BYTES> {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
-    const INTEGER_BYTES: usize = if VNNI { 1 } else { 2 };
+    const INTEGER_BYTES: usize = integer_bytes(BYTES);
 
     type F = __m256;
     type I = __m256i;
@@ -251,7 +261,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
         unsafe {
             let lowest = _mm256_and_si256(x, _mm256_set1_epi32(255));
             let words = _mm_packus_epi32(_mm256_castsi256_si128(lowest), _mm256_extracti128_si256::<1>(lowest));
-            if VNNI {
+            if Self::INTEGER_BYTES == 1 {
                 _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
             } else {
                 _mm_storeu_si128(to.cast(), words);
@@ -277,7 +287,7 @@ impl<const VNNI: bool> Isa for Avx2<VNNI> {
 
     #[inline(always)]
     fn dot(self, sum: __m256i, inputs: __m256i, weights: __m256i) -> __m256i {
-        if VNNI {
+        if Self::INTEGER_BYTES == 1 {
             return unsafe { _mm256_dpbusd_avx_epi32(sum, inputs, weights) };
         }
         // The product of bytes saturates at 16 bits; this one does not.

@@ -2,25 +2,35 @@
 
 use std::arch::x86_64::*;
 
-use super::Isa;
+use super::{Isa, integer_bytes};
 use crate::cpu::Kernel;
 
-/// AVX-512 F, BW, DQ and VL, and VNNI if `VNNI`. Made only by the `enter` functions.
+/// AVX-512 F, BW, DQ and VL, for integers of `BYTES` bytes: 0 for kernels that have none, 1 with VNNI. Made only by the
+/// `enter` functions.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512<const VNNI: bool>(());
+pub(crate) struct Avx512<const BYTES: usize>(());
 
 /// # Safety
 /// The processor has AVX-512 F, BW, DQ, VL, AVX2 and FMA.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512::<false>(()))
+    kernel.run(Avx512::<0>(()))
+}
+
+/// For kernels that compute with integers.
+///
+/// # Safety
+/// As [`enter`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(crate) unsafe fn enter_madd<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512::<2>(()))
 }
 
 /// # Safety
 /// As [`enter`], and AVX-512 VNNI.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 pub(crate) unsafe fn enter_vnni<K: Kernel>(kernel: K) -> K::Output {
-    kernel.run(Avx512::<true>(()))
+    kernel.run(Avx512::<1>(()))
 }
 
 #[inline(always)]
@@ -61,13 +71,13 @@ macro_rules! across {
     }};
 }
 
-// SAFETY of every block below: the token exists only inside `enter` and `enter_vnni`, so the processor has the
+// SAFETY of every block below: the token exists only inside the `enter` functions, so the processor has the
 // instruction; where memory is touched, the caller vouches for it.
 #[expect(clippy::undocumented_unsafe_blocks, reason = "the comment above speaks for all of them")]
-impl<const VNNI: bool> Isa for Avx512<VNNI> {
+impl<const BYTES: usize> Isa for Avx512<BYTES> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
-    const INTEGER_BYTES: usize = if VNNI { 1 } else { 2 };
+    const INTEGER_BYTES: usize = integer_bytes(BYTES);
 
     type F = __m512;
     type I = __m512i;
@@ -216,7 +226,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
     #[inline(always)]
     unsafe fn store_integers(self, to: *mut u8, x: __m512i) {
         unsafe {
-            if VNNI {
+            if Self::INTEGER_BYTES == 1 {
                 _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(x));
             } else {
                 let lowest = _mm512_and_si512(x, _mm512_set1_epi32(255));
@@ -243,7 +253,7 @@ impl<const VNNI: bool> Isa for Avx512<VNNI> {
 
     #[inline(always)]
     fn dot(self, sum: __m512i, inputs: __m512i, weights: __m512i) -> __m512i {
-        if VNNI {
+        if Self::INTEGER_BYTES == 1 {
             return unsafe { _mm512_dpbusd_epi32(sum, inputs, weights) };
         }
         // The product of bytes saturates at 16 bits; this one does not.

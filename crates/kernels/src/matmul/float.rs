@@ -154,6 +154,11 @@ struct FloatProduct {
 impl TileProduct for FloatProduct {
     const BYTES: usize = size_of::<f32>();
 
+    #[inline]
+    fn enter<K: Kernel>(cpu: Cpu, kernel: K) -> K::Output {
+        cpu.run(kernel)
+    }
+
     #[inline(always)]
     fn tile_shape<I: Isa>() -> (usize, usize) {
         I::TILE

@@ -8,7 +8,7 @@ use super::epilogue::Epilogue;
 use super::quantized_rows::{IntegerShape, QuantizedRows};
 use super::tile::{Prefetcher, Shape, TileProduct, multiply};
 use crate::buffer::{Buffer, RowsMut};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Kernel};
 use crate::isa::Isa;
 
 /// Int8 weights and the bias of a linear layer, packed for one instruction set.
@@ -152,6 +152,11 @@ struct Int8Product {
 
 impl TileProduct for Int8Product {
     const BYTES: usize = 1;
+
+    #[inline]
+    fn enter<K: Kernel>(cpu: Cpu, kernel: K) -> K::Output {
+        cpu.run_integers(kernel)
+    }
 
     #[inline(always)]
     fn tile_shape<I: Isa>() -> (usize, usize) {

@@ -28,7 +28,7 @@ impl IntegerShape {
                 IntegerShape { bytes: I::INTEGER_BYTES, group: I::GROUP }
             }
         }
-        cpu.run(ShapeOf)
+        cpu.run_integers(ShapeOf)
     }
 
     /// Bytes of the numbers of a group.
@@ -140,9 +140,9 @@ pub fn quantize_rows(cpu: Cpu, input: Rows<'_, f32>, to: QuantizedRowsMut<'_>) {
         to.scales.fill(0.0);
         to.offsets.fill(0.0);
     } else if to.factors.is_empty() {
-        cpu.run(Quantize::<false> { input, to });
+        cpu.run_integers(Quantize::<false> { input, to });
     } else {
-        cpu.run(Quantize::<true> { input, to });
+        cpu.run_integers(Quantize::<true> { input, to });
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) trait TileProduct: Copy {
     /// Bytes of a packed element, the unit in which positions of panels are counted.
     const BYTES: usize;
 
+    /// Runs a kernel over this product.
+    fn enter<K: Kernel>(cpu: Cpu, kernel: K) -> K::Output;
+
     /// Rows of a tile, and its width in vectors.
     fn tile_shape<I: Isa>() -> (usize, usize);
 
@@ -90,7 +93,7 @@ impl Shape {
                 Shape { lanes: I::LANES, rows, rows_at_once: P::rows_at_once::<I>(), vectors }
             }
         }
-        cpu.run(ShapeOf(PhantomData::<P>))
+        P::enter(cpu, ShapeOf(PhantomData::<P>))
     }
 
     /// Panels of `columns` columns: first column, and vectors.
@@ -179,7 +182,7 @@ impl<P: TileProduct> Strip<P> {
             ($v:literal: $($m:literal)*) => {
                 match height {
                     // SAFETY: the caller's promise.
-                    $($m => cpu.run(unsafe { SizedStrip::<P, $m, $v>::new(self) }),)*
+                    $($m => P::enter(cpu, unsafe { SizedStrip::<P, $m, $v>::new(self) }),)*
                     _ => unreachable!("a tile has at most {MAX_ROWS} rows"),
                 }
             };
