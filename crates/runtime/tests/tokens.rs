@@ -178,5 +178,5 @@ fn the_wrong_head_is_refused() {
     let mut asked = model(Head::QuestionAnswering).session(1);
     assert!(refusal(asked.tag(&["a"], |_| ()).unwrap_err()).contains("token classification head"));
     let question = "who ".repeat(60);
-    assert!(refusal(asked.answer(&[("who", "Ada"), (&question, "Ada")], |_| ()).unwrap_err()).contains("row 1"));
+    assert!(refusal(asked.answer(&[("who", "Ada"), (&question, "Ada")], |_| ()).unwrap_err()).contains("row 2"));
 }

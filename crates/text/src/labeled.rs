@@ -305,6 +305,13 @@ impl Dataset {
     }
 }
 
+/// The name of a file without its extension, and without that of its packing: `train-v2.0` of `train-v2.0.json.gz`.
+fn name_of(path: &Path) -> String {
+    let packed = path.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
+    let path = if packed { path.with_extension("") } else { path.to_owned() };
+    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
 /// The rows of a Parquet or Arrow file as JSON lines.
 fn all_lines(kind: Columnar, path: &Path) -> Result<Vec<u8>, DataError> {
     let lines = kind.lines(path)?;

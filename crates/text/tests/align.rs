@@ -277,5 +277,5 @@ fn a_batch_counts_on() {
     assert_eq!(batch.len(), aligned.iter().map(|row| row.words.len()).sum::<usize>());
     assert_eq!(batch.len(), 4 + 2 + 5);
     let refused = Aligner::new(&whole, &spelled, Limit::new(1)).align_all(&rows).unwrap_err();
-    assert!(refused.to_string().contains("row 0"), "{refused}");
+    assert!(refused.to_string().contains("row 1"), "{refused}");
 }

@@ -196,5 +196,5 @@ fn encodes_in_order() {
         [&encodings[0].ids, &encodings[2].ids, &encodings[3].ids],
         [&[1, 3, 4, 2], &[1, 3, 5, 2], &[1, 3, 0, 2]]
     );
-    assert!(many().encode(&tokenizer, Limit::new(2)).unwrap_err().to_string().starts_with("row 0: "));
+    assert!(many().encode(&tokenizer, Limit::new(2)).unwrap_err().to_string().starts_with("row 1: "));
 }

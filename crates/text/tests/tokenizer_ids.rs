@@ -168,7 +168,7 @@ fn many_rows_keep_their_order() {
     let rows = [("one", None), ("one two three four five six seven", None), ("", None)];
     assert_eq!(
         tokenizer.encode_all(&rows, impossible).unwrap_err().to_string(),
-        "row 1: cutting only the second text of 7 + 0 tokens and 2 special ones cannot meet a limit of 8 tokens; \
+        "row 2: cutting only the second text of 7 + 0 tokens and 2 special ones cannot meet a limit of 8 tokens; \
          cut the longest first, or allow more tokens"
     );
 }

@@ -209,7 +209,7 @@ fn a_text_that_cannot_be_encoded_is_named() {
     let whole = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null, "model": model});
     let texts: Vec<&str> = (0..9000).map(|row| if row < 8500 { "a" } else { "b" }).collect();
     let error = read(&whole).piece_counts(texts).unwrap_err().to_string();
-    assert!(error.starts_with("row 8500: "), "{error}");
+    assert!(error.starts_with("row 8501: "), "{error}");
 }
 
 #[test]

@@ -98,17 +98,10 @@ pub fn read_answers(path: &Path) -> Result<Dataset, DataError> {
     Ok(Dataset {
         examples,
         target: Target::Answers { has_unanswerable },
-        name: name(path),
+        name: super::name_of(path),
         sha256,
         path: Some(path.to_owned()),
     })
-}
-
-/// The name of a file without its extensions: `train-v2.0` of `train-v2.0.json.gz`.
-fn name(path: &Path) -> String {
-    let packed = path.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
-    let path = if packed { path.with_extension("") } else { path.to_owned() };
-    path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }
 
 /// Whether the first line that is not blank is an object of its own, and not the beginning of SQuAD's one object.

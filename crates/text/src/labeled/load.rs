@@ -109,11 +109,7 @@ pub fn read(spec: &LabeledSpec) -> Result<Loaded, DataError> {
         };
         RawRow { line: row.line, text, pair, label }
     });
-    let stem = |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let name = match path.extension() {
-        Some(extension) if extension == "gz" || extension == "zst" => stem(&path.with_extension("")),
-        _ => stem(&path),
-    };
+    let name = super::name_of(&path);
     let mut rows: Vec<RawRow> = rows.collect();
     if let TargetSpec::OfModel(names) = &spec.target {
         notes.extend(as_model_names(&mut rows, names, &path)?);

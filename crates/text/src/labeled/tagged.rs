@@ -54,8 +54,7 @@ pub fn read_tagged(path: &Path, names: Option<&[String]>) -> Result<Dataset, Dat
     let classes: HashMap<&str, u32> = labels.names.iter().map(String::as_str).zip(0..).collect();
     let examples = sentences.iter().map(|sentence| example(sentence, &classes, &labels, path));
     let examples = examples.collect::<Result<Vec<Example>, DataError>>()?;
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let name = name.split('.').next().unwrap_or_default().to_owned();
+    let name = super::name_of(path);
     Ok(Dataset { examples, target: Target::Tags(labels), name, sha256, path: Some(path.to_owned()) })
 }
 
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn words_keep_their_places() {
         let data = read(PEOPLE, None).unwrap();
-        assert_eq!((data.name.as_str(), data.len()), ("people", 2));
+        assert_eq!((data.name.as_str(), data.len()), ("people.train", 2));
         let Target::Tags(labels) = &data.target else { panic!("{:?}", data.target) };
         assert_eq!(labels.names, ["O", "B-LOC", "B-PER", "I-PER"]);
         let first = &data.examples[0];

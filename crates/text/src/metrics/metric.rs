@@ -148,6 +148,9 @@ impl Metric {
     /// If there are more predictions than truths or fewer, or a class is out of range.
     #[track_caller]
     pub fn compute(self, predictions: &Predictions<'_>) -> Result<Option<f64>, MetricError> {
+        if self.is_of_answers() && !matches!(predictions, Predictions::Answers { .. }) {
+            return Err(MetricError::NotOfAnswers { metric: self });
+        }
         match *predictions {
             Predictions::Classes { truth, predicted, classes } => {
                 self.of_confusion(&Confusion::new(truth, predicted, classes))
@@ -159,7 +162,7 @@ impl Metric {
                 self.of_tags(truth.iter().zip(predicted), tags, scheme)
             }
             Predictions::Scores { truth, predicted } => self.of_scores(truth, predicted),
-            Predictions::Answers { truth, predicted } => Ok(average(&self.of_answers(truth, predicted)?)),
+            Predictions::Answers { truth, predicted } => Ok(average(self.of_answers(truth, predicted)?.into_iter())),
         }
     }
 
@@ -193,7 +196,6 @@ impl Metric {
             Self::SubsetAccuracy => Ok(confusion.accuracy()),
             Self::Matthews => Ok(confusion.matthews()),
             Self::EntityF1 => Err(MetricError::NotOfEntities { metric: self }),
-            Self::AnswerF1 | Self::ExactMatch => Err(MetricError::NotOfAnswers { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }
@@ -204,7 +206,6 @@ impl Metric {
             Self::MacroF1 => Ok(counts.macro_f1()),
             Self::WeightedF1 => Ok(counts.weighted_f1()),
             Self::SubsetAccuracy => Ok(counts.subset_accuracy()),
-            Self::AnswerF1 | Self::ExactMatch => Err(MetricError::NotOfAnswers { metric: self }),
             _ => Err(MetricError::NotOfSets { metric: self }),
         }
     }
@@ -231,7 +232,6 @@ impl Metric {
             Self::PearsonSpearmanMean => Ok(mean(pearson(truth, predicted), spearman(truth, predicted))),
             Self::MeanSquaredError => Ok(mean_squared_error(truth, predicted)),
             Self::MeanAbsoluteError => Ok(mean_absolute_error(truth, predicted)),
-            Self::AnswerF1 | Self::ExactMatch => Err(MetricError::NotOfAnswers { metric: self }),
             _ => Err(MetricError::Kind { metric: self }),
         }
     }
@@ -248,8 +248,9 @@ fn mean(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 /// The mean of some values; `None` of none.
-pub(super) fn average(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+pub(super) fn average(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
+    let count = values.len();
+    (count > 0).then(|| values.sum::<f64>() / count as f64)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Predictions<'_> {
             _ => None,
         };
         move |rows| match &by_row {
-            Some(values) => average(&rows.iter().map(|&row| values[row as usize]).collect::<Vec<f64>>()),
+            Some(values) => average(rows.iter().map(|&row| values[row as usize])),
             None => self.resampled(metric, rows),
         }
     }

@@ -203,9 +203,9 @@ pub enum EncodeError {
     #[error("the tokenizers library reports: {0}")]
     Library(String),
     /// Any of the above, in this row.
-    #[error("row {row}: {source}")]
+    #[error("row {}: {source}", row + 1)]
     Row {
-        /// Counted from 0.
+        /// Counted from 0; the message counts from 1, as people do.
         row: usize,
         /// What is wrong with it.
         source: Box<EncodeError>,
