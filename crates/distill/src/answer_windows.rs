@@ -14,8 +14,6 @@ use crate::score::Answers;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct AnswerWindows {
     windows: Vec<Window>,
-    /// Questions whose answer is in no window as a whole.
-    split_answers: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +48,7 @@ impl AnswerWindows {
         keep: KeepPlaces,
     ) -> Result<(Vec<Encoding>, AnswerWindows), Error> {
         let windows = Windows::of(max_tokens);
-        let encode = |(row, example): (usize, &Example)| -> Result<_, Error> {
+        let encode = |(row, example): (usize, &Example)| -> Result<Vec<(Encoding, Window)>, Error> {
             let located = tokenizer
                 .encode_windows(&example.text, example.pair.as_deref().or(Some("")), windows)
                 .map_err(|source| EncodeError::Row { row, source: Box::new(source) })?;
@@ -59,18 +57,16 @@ impl AnswerWindows {
                 let expected = "a question whose answer the tokenizer reads";
                 Error::refused(place, expected, got, "leave the row out")
             })?;
-            let lost = is_lost(&golds, &example.label);
             let rows = located.into_iter().zip(golds).map(|(located, gold)| {
                 let LocatedEncoding { encoding, places } = located;
                 let places = if keep == KeepPlaces::All { places } else { Vec::new() };
                 (encoding, Window { question: row as u32, gold, places })
             });
-            Ok((rows.collect::<Vec<_>>(), lost))
+            Ok(rows.collect())
         };
         let encoded = examples.par_iter().enumerate().map(encode).collect::<Result<Vec<_>, Error>>()?;
-        let lost = encoded.iter().filter(|(_, lost)| *lost).count();
-        let (encodings, windows) = encoded.into_iter().flat_map(|(rows, _)| rows).unzip();
-        Ok((encodings, AnswerWindows { windows, split_answers: lost }))
+        let (encodings, windows) = encoded.into_iter().flatten().unzip();
+        Ok((encodings, AnswerWindows { windows }))
     }
 
     /// Windows of the first `questions` questions.
@@ -78,17 +74,20 @@ impl AnswerWindows {
         self.windows.partition_point(|window| (window.question as usize) < questions)
     }
 
-    /// Questions whose answer is in no window as a whole, so that every window points to the first token.
-    pub(crate) fn split_answers(&self) -> usize {
-        self.split_answers
+    /// Of these examples, whose windows these are, the questions whose answer is in no window as a whole, so that every
+    /// window points to the first token.
+    pub(crate) fn split_answers(&self, examples: &[Example]) -> usize {
+        let is_split = |windows: &&[Window]| {
+            let label = &examples[windows[0].question as usize].label;
+            matches!(label, Label::Answers(ranges) if !ranges.is_empty())
+                && windows.iter().all(|window| window.gold == Some([0, 0]))
+        };
+        self.windows.chunk_by(|a, b| a.question == b.question).filter(is_split).count()
     }
 
     /// These windows, in this order.
     pub(crate) fn of_rows(&self, rows: &[usize]) -> AnswerWindows {
-        AnswerWindows {
-            windows: rows.iter().map(|&row| self.windows[row].clone()).collect(),
-            split_answers: self.split_answers,
-        }
+        AnswerWindows { windows: rows.iter().map(|&row| self.windows[row].clone()).collect() }
     }
 
     /// The tokens of each of these windows at which the answer begins, then those at which it ends; `None` if a window has no
@@ -102,15 +101,12 @@ impl AnswerWindows {
     /// The answers to the questions of `data` by the logits of each window, `[T, 2]`: the best span over a question's
     /// windows, or no answer if the data contain unanswerable questions and no window has a span more probable than
     /// no answer.
-    pub(crate) fn answers(&self, logits: &[Vec<f32>], data: &Dataset) -> Answers {
+    pub(crate) fn answers<'a>(&self, logits: impl IntoIterator<Item = &'a [f32]>, data: &Dataset) -> Answers {
         let mut best: Vec<Option<Span>> = vec![None; data.len()];
         for (window, logits) in self.windows.iter().zip(logits) {
-            let Some(found) = Span::of_window(&window.places, logits) else { continue };
-            let answer = &mut best[window.question as usize];
-            *answer = Some(match answer.take() {
-                Some(best) => best.or_better(found),
-                None => found,
-            });
+            if let Some(found) = Span::of_window(&window.places, logits) {
+                Span::merge(&mut best[window.question as usize], found);
+            }
         }
         Answers::of_spans(&best, data)
     }
@@ -141,11 +137,6 @@ fn golds(windows: &[LocatedEncoding], label: &Label) -> Option<Vec<Option<[u32; 
         _ => Some([0, 0]),
     };
     Some(touched.iter().zip(&all).map(gold).collect())
-}
-
-/// Whether a question has an answer and no window points to it.
-fn is_lost(golds: &[Option<[u32; 2]>], label: &Label) -> bool {
-    matches!(label, Label::Answers(ranges) if !ranges.is_empty()) && golds.iter().all(|gold| *gold == Some([0, 0]))
 }
 
 #[cfg(test)]
@@ -213,7 +204,7 @@ mod tests {
                 met += usize::from(is_whole);
                 prop_assert_eq!(window.gold.unwrap().map(|token| token as usize).to_vec(), expected);
             }
-            prop_assert_eq!(windows.split_answers(), usize::from(met == 0));
+            prop_assert_eq!(windows.split_answers(rows), usize::from(met == 0));
             // Nothing of the context is left out.
             let last = windows.windows.last().unwrap();
             let end = last.places.iter().flatten().filter(|place| place.text == 1).map(|place| place.bytes.end).max();
@@ -239,6 +230,7 @@ mod tests {
         assert!(windows.windows.iter().all(|window| window.places.is_empty()));
         let error =
             AnswerWindows::encode(&[example(60, &[0; 60], None)], &tokenizer, 24, KeepPlaces::None).unwrap_err();
-        assert!(error.to_string().contains("row"), "{error}");
+        let said = error.to_string();
+        assert!(said.contains("row 1: windows of 24 tokens with 6 of overlap"), "{said}");
     }
 }

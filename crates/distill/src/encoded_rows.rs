@@ -3,7 +3,7 @@
 use attar_text::batch::{Batch, assemble};
 use attar_text::labeled::{Example, Target};
 use attar_text::sequences::Sequences;
-use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
+use attar_text::tokenizer::{EncodeError, Encoding, Encodings, Limit, Tokenizer};
 
 use crate::Error;
 use crate::answer_windows::{AnswerWindows, KeepPlaces};
@@ -58,10 +58,18 @@ impl Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedRows {
     storage: Storage,
-    /// The words that have tags, where those are what is learned.
-    words: Option<WordTokens>,
-    /// The windows that the rows are, where answers to questions are learned.
-    windows: Option<AnswerWindows>,
+    answering: Answering,
+}
+
+/// What of a row's tokens answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answering {
+    /// All of them together.
+    Row,
+    /// Those of words that have tags.
+    Words(WordTokens),
+    /// A span of them: rows are windows of contexts.
+    Windows(AnswerWindows),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,18 +111,8 @@ impl EncodedRows {
         EncodedRows::for_target(examples, tokenizer, limit, reading, target, KeepPlaces::All)
     }
 
-    /// As [`EncodedRows::of_target`], of rows that are learned from and never answered.
-    pub(crate) fn to_learn_from(
-        examples: &[Example],
-        tokenizer: &Tokenizer,
-        limit: Limit,
-        reading: Reading,
-        target: &Target,
-    ) -> Result<EncodedRows, Error> {
-        EncodedRows::for_target(examples, tokenizer, limit, reading, target, KeepPlaces::None)
-    }
-
-    fn for_target(
+    /// As [`EncodedRows::of_target`]; of rows that are learned from and never answered, windows need no places.
+    pub(crate) fn for_target(
         examples: &[Example],
         tokenizer: &Tokenizer,
         limit: Limit,
@@ -122,43 +120,63 @@ impl EncodedRows {
         target: &Target,
         keep: KeepPlaces,
     ) -> Result<EncodedRows, Error> {
-        match target {
-            Target::Answers { .. } => {
-                let (sequences, windows) = AnswerWindows::encode(examples, tokenizer, limit.max_tokens, keep)?;
-                let rows = EncodedRows::of_sequences(sequences, Reading::Together);
-                return Ok(EncodedRows { windows: Some(windows), ..rows });
-            }
+        let (sequences, answering) = match target {
             Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => {
                 return EncodedRows::new(examples, tokenizer, limit, reading);
             }
-            Target::Tags(_) => {}
-        }
-        let (sequences, words) = WordTokens::encode(examples, tokenizer, limit, target)?;
-        if let Some(row) = words.first_without() {
-            let (place, got) = (format!("row {}", row + 1), format!("{:?}", examples[row].text));
-            return Err(Error::refused(place, "a word that the tokenizer reads", got, "leave the row out"));
-        }
-        Ok(EncodedRows { words: Some(words), ..EncodedRows::of_sequences(sequences, Reading::Together) })
+            Target::Tags(_) => {
+                let (sequences, words) = WordTokens::encode(examples, tokenizer, limit, target)?;
+                if let Some(row) = words.first_without() {
+                    let (place, got) = (format!("row {}", row + 1), format!("{:?}", examples[row].text));
+                    return Err(Error::refused(place, "a word that the tokenizer reads", got, "leave the row out"));
+                }
+                (sequences, Answering::Words(words))
+            }
+            Target::Answers { .. } => {
+                let (sequences, windows) = AnswerWindows::encode(examples, tokenizer, limit.max_tokens, keep)?;
+                (sequences, Answering::Windows(windows))
+            }
+        };
+        Ok(EncodedRows { answering, ..EncodedRows::of_sequences(sequences, Reading::Together) })
+    }
+
+    /// The sequences of labeled rows one after the other, and what of a row's tokens answers.
+    pub(crate) fn into_encodings(self) -> (Encodings, Answering) {
+        let Storage::Rows { sequences, .. } = self.storage else { unreachable!("a corpus answers nothing") };
+        let mut encodings = Encodings::default();
+        sequences.iter().for_each(|sequence| encodings.append(sequence));
+        (encodings, self.answering)
+    }
+
+    /// What of a row's tokens answers.
+    pub(crate) fn answering(&self) -> &Answering {
+        &self.answering
     }
 
     /// The words that have tags, where those are what is learned.
     pub(crate) fn words(&self) -> Option<&WordTokens> {
-        self.words.as_ref()
+        match &self.answering {
+            Answering::Words(words) => Some(words),
+            Answering::Row | Answering::Windows(_) => None,
+        }
     }
 
     /// The windows that the rows are, where answers to questions are learned.
     pub(crate) fn windows(&self) -> Option<&AnswerWindows> {
-        self.windows.as_ref()
+        match &self.answering {
+            Answering::Windows(windows) => Some(windows),
+            Answering::Row | Answering::Words(_) => None,
+        }
     }
 
     /// Rows of the first so many examples: as many, or all their windows.
     pub(crate) fn of_examples(&self, examples: usize) -> usize {
-        self.windows.as_ref().map_or(examples, |windows| windows.window_count(examples))
+        self.windows().map_or(examples, |windows| windows.window_count(examples))
     }
 
     /// Sequences of rows, those of the first row first.
     pub(crate) fn of_sequences(sequences: Vec<Encoding>, reading: Reading) -> EncodedRows {
-        EncodedRows { storage: Storage::Rows { reading, sequences }, words: None, windows: None }
+        EncodedRows { storage: Storage::Rows { reading, sequences }, answering: Answering::Row }
     }
 
     /// Number of rows.
@@ -242,17 +260,18 @@ impl EncodedRows {
             }
             Storage::Corpus(sequences) => Storage::Corpus(sequences.of_rows(rows)),
         };
-        EncodedRows {
-            storage,
-            words: self.words.as_ref().map(|words| words.of_rows(rows)),
-            windows: self.windows.as_ref().map(|windows| windows.of_rows(rows)),
-        }
+        let answering = match &self.answering {
+            Answering::Row => Answering::Row,
+            Answering::Words(words) => Answering::Words(words.of_rows(rows)),
+            Answering::Windows(windows) => Answering::Windows(windows.of_rows(rows)),
+        };
+        EncodedRows { storage, answering }
     }
 }
 
 impl From<Sequences> for EncodedRows {
     fn from(sequences: Sequences) -> EncodedRows {
-        EncodedRows { storage: Storage::Corpus(sequences), words: None, windows: None }
+        EncodedRows { storage: Storage::Corpus(sequences), answering: Answering::Row }
     }
 }
 

@@ -5,10 +5,11 @@ mod raw_text;
 
 use attar_model::quantized::{Storage, file_length};
 use attar_model::{EncoderConfig, Family};
-use attar_text::labeled::{Example, Target};
-use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer, Windows};
+use attar_text::labeled::{Example, Label, Target};
+use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
 use crate::Error;
+use crate::answer_windows::{AnswerWindows, KeepPlaces};
 use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
 use crate::recipe::{EmbeddingStart, KeepWeights, StageLength, StageSpec, StudentSpec};
@@ -62,20 +63,23 @@ impl Facts {
     /// If the tokenizer refuses a text.
     pub fn of(data: &LabeledData, tokenizer: &Tokenizer) -> Result<Facts, Error> {
         let step = data.train.len().div_ceil(MEASURED_ROWS).max(1);
-        let rows: Vec<_> = data.train.examples.iter().step_by(step).map(Example::texts).collect();
-        let tokens: usize = match data.train.target {
+        // How long a row is does not depend on its label, and labels are checked where rows are learned.
+        let sampled = data.train.examples.iter().step_by(step);
+        let rows: Vec<Example> = sampled.map(|row| Example { label: Label::Absent, ..row.clone() }).collect();
+        let encoded = match data.train.target {
             Target::Answers { .. } => {
-                let windows = Windows::of(data.max_tokens);
-                let of_row = |(row, (text, pair)): (usize, &(&str, Option<&str>))| -> Result<usize, EncodeError> {
-                    let located = tokenizer.encode_windows(text, *pair, windows);
-                    let located = located.map_err(|e| EncodeError::Row { row: row * step, source: Box::new(e) })?;
-                    Ok(located.iter().map(|window| window.encoding.len()).sum())
-                };
-                rows.iter().enumerate().map(of_row).sum::<Result<_, _>>()?
+                AnswerWindows::encode(&rows, tokenizer, data.max_tokens, KeepPlaces::None).map(|(windows, _)| windows)
             }
-            _ => tokenizer.encode_all(&rows, Limit::new(data.max_tokens))?.iter().map(Encoding::len).sum(),
+            _ => {
+                let texts: Vec<_> = rows.iter().map(Example::texts).collect();
+                tokenizer.encode_all(&texts, Limit::new(data.max_tokens)).map_err(Error::from)
+            }
         };
-        let tokens = tokens as f64 / rows.len().max(1) as f64;
+        let encoded = encoded.map_err(|error| match error {
+            Error::Encode(EncodeError::Row { row, source }) => EncodeError::Row { row: row * step, source }.into(),
+            other => other,
+        })?;
+        let tokens = encoded.iter().map(Encoding::len).sum::<usize>() as f64 / rows.len().max(1) as f64;
         let classes = matches!(data.train.target, Target::Classes(_));
         Ok(Facts { rows: data.train.len(), dev_rows: data.dev.len(), tokens: tokens.max(1.0), classes })
     }

@@ -62,32 +62,35 @@ impl Answers {
 /// The truth of a data set, to hold answers against.
 #[derive(Debug, Clone)]
 pub struct Truth {
-    answers: Answers,
-    /// The right answers to each question, where there are questions.
-    right: Vec<Vec<String>>,
+    right: Right,
     /// Names of the classes.
     names: Vec<String>,
     /// What they mean for entities, where they are tags.
     scheme: Option<TagScheme>,
 }
 
+/// What is right for each row.
+#[derive(Debug, Clone)]
+enum Right {
+    /// One answer.
+    One(Answers),
+    /// Any of some answers to a question; a question with an empty list has no answer.
+    AnyOf(Vec<Vec<String>>),
+}
+
 impl Truth {
     /// The labels of a data set; `None` if a row has none.
     pub fn of(data: &Dataset) -> Option<Truth> {
-        let mut right = Vec::new();
-        let answers = match &data.target {
-            Target::Answers { .. } => {
-                right = data.answers()?;
-                Answers::Spans(Vec::new())
-            }
-            Target::Classes(_) => Answers::Classes(data.classes()?),
-            Target::MultiLabel(_) => Answers::LabelSets(data.label_sets()?),
-            Target::Tags(_) => Answers::Tags(data.tags()?),
-            Target::Regression { .. } => Answers::Scores(data.scores()?),
+        let right = match &data.target {
+            Target::Classes(_) => Right::One(Answers::Classes(data.classes()?)),
+            Target::MultiLabel(_) => Right::One(Answers::LabelSets(data.label_sets()?)),
+            Target::Tags(_) => Right::One(Answers::Tags(data.tags()?)),
+            Target::Regression { .. } => Right::One(Answers::Scores(data.scores()?)),
+            Target::Answers { .. } => Right::AnyOf(data.answers()?),
         };
         let names = data.target.labels().map_or_else(Vec::new, |labels| labels.names.clone());
         let scheme = scheme(&data.target);
-        Some(Truth { answers, right, names, scheme })
+        Some(Truth { right, names, scheme })
     }
 
     /// The score of some answers.
@@ -138,18 +141,20 @@ impl Truth {
     }
 
     fn against<'a>(&'a self, answers: &'a Answers) -> Predictions<'a> {
-        match (&self.answers, answers) {
-            (Answers::Classes(truth), Answers::Classes(predicted)) => {
+        match (&self.right, answers) {
+            (Right::One(Answers::Classes(truth)), Answers::Classes(predicted)) => {
                 Predictions::Classes { truth, predicted, classes: self.names.len() }
             }
-            (Answers::LabelSets(truth), Answers::LabelSets(predicted)) => {
+            (Right::One(Answers::LabelSets(truth)), Answers::LabelSets(predicted)) => {
                 Predictions::LabelSets { truth, predicted, labels: self.names.len() }
             }
-            (Answers::Tags(truth), Answers::Tags(predicted)) => {
+            (Right::One(Answers::Tags(truth)), Answers::Tags(predicted)) => {
                 Predictions::Tags { truth, predicted, tags: self.names.len(), scheme: self.scheme.as_ref() }
             }
-            (Answers::Scores(truth), Answers::Scores(predicted)) => Predictions::Scores { truth, predicted },
-            (Answers::Spans(_), Answers::Spans(predicted)) => Predictions::Answers { truth: &self.right, predicted },
+            (Right::One(Answers::Scores(truth)), Answers::Scores(predicted)) => {
+                Predictions::Scores { truth, predicted }
+            }
+            (Right::AnyOf(truth), Answers::Spans(predicted)) => Predictions::Answers { truth, predicted },
             _ => unreachable!("answers are made for the target of the data"),
         }
     }

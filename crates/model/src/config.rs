@@ -316,6 +316,11 @@ impl Head {
         }
     }
 
+    /// Whether it answers: with classes, labels, a score, tags or a part of a text.
+    pub fn has_answers(&self) -> bool {
+        matches!(self, Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering)
+    }
+
     /// Whether there is a masked-language-model head.
     pub fn has_masked_lm(&self) -> bool {
         matches!(self, Head::MaskedLm | Head::Pretraining)

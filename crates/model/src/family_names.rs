@@ -160,20 +160,18 @@ fn family_part(config: &EncoderConfig, canonical: &str) -> String {
         Family::MpNet if layer_part.is_some() => {
             layer_part.map_or_else(String::new, |(layer, part)| mpnet_layer_part(layer, part))
         }
-        Family::Roberta | Family::MpNet | Family::Electra => match config.head {
-            Head::Classification { .. } => {
-                renamed(&[("pooler.dense.", "classifier.dense."), ("classifier.", "classifier.out_proj.")])
-            }
-            _ if config.family == Family::Electra => renamed(&[
-                ("cls.predictions.transform.", "generator_predictions."),
-                ("cls.predictions.", "generator_lm_head."),
-            ]),
-            _ => renamed(&[
-                ("cls.predictions.transform.dense.", "lm_head.dense."),
-                ("cls.predictions.transform.LayerNorm.", "lm_head.layer_norm."),
-                ("cls.predictions.", "lm_head."),
-            ]),
-        },
+        Family::Roberta | Family::MpNet | Family::Electra if matches!(config.head, Head::Classification { .. }) => {
+            renamed(&[("pooler.dense.", "classifier.dense."), ("classifier.", "classifier.out_proj.")])
+        }
+        Family::Roberta | Family::MpNet => renamed(&[
+            ("cls.predictions.transform.dense.", "lm_head.dense."),
+            ("cls.predictions.transform.LayerNorm.", "lm_head.layer_norm."),
+            ("cls.predictions.", "lm_head."),
+        ]),
+        Family::Electra => renamed(&[
+            ("cls.predictions.transform.", "generator_predictions."),
+            ("cls.predictions.", "generator_lm_head."),
+        ]),
         Family::DistilBert => match layer_part {
             Some((layer, part)) => distilbert_layer_part(layer, part),
             None => renamed(&[

@@ -9,7 +9,7 @@ use attar_distill::data::LabeledData;
 use attar_distill::model_directory::{self, SMALL};
 use attar_distill::recipe::{DataSpec, Recipe};
 use attar_distill::{ExportedStudent, RunLock};
-use attar_model::{Bundle, Head};
+use attar_model::Bundle;
 use attar_text::random::Streams;
 
 use super::quantize::{self, Shipped};
@@ -117,8 +117,7 @@ pub(crate) fn train_and_ship(recipe: Recipe, lock: RunLock) -> anyhow::Result<(E
 
 /// Whether a model answers anything, so that it can teach.
 fn answers(model: &Path) -> anyhow::Result<bool> {
-    let head = Bundle::read_config(&model_directory::existing(model)?)?.head;
-    Ok(matches!(head, Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering))
+    Ok(Bundle::read_config(&model_directory::existing(model)?)?.head.has_answers())
 }
 
 /// Prints the recipe of a teacher that is made first, and that of its student.

@@ -289,17 +289,14 @@ impl Contender {
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Answers> {
         match self {
-            Contender::Encoder { name, session, .. } if tags_words(session) => {
+            Contender::Encoder { name, session, .. } if tags_words(session) || answers_questions(session) => {
                 let order = labels::classes(name, &session.config().head, &data.target, ClassOrder::Stated, notes)?;
                 let mut bar = counting(texts.len(), name);
-                let answers = word_tags(session, data, order, |done| bar.inc(done as u64));
-                bar.finish_and_clear();
-                Ok(answers?)
-            }
-            Contender::Encoder { name, session, .. } if answers_questions(session) => {
-                labels::classes(name, &session.config().head, &data.target, ClassOrder::Stated, notes)?;
-                let mut bar = counting(texts.len(), name);
-                let answers = question_answers(session, data, |done| bar.inc(done as u64));
+                let progress = |done| bar.inc(done as u64);
+                let answers = match tags_words(session) {
+                    true => word_tags(session, data, order, progress),
+                    false => question_answers(session, data, progress),
+                };
                 bar.finish_and_clear();
                 Ok(answers?)
             }

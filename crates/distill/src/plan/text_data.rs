@@ -7,7 +7,7 @@ use attar_text::tokenizer::{Limit, Tokenizer, Windows};
 use super::vocabulary;
 use crate::Error;
 use crate::aligned_rows::AlignedRows;
-use crate::answer_windows::AnswerWindows;
+use crate::answer_windows::{AnswerWindows, KeepPlaces};
 use crate::corpus_data::{CorpusData, CorpusSource, Mixture};
 use crate::data::LabeledData;
 use crate::encoded_rows::{EncodedRows, Reading};
@@ -132,7 +132,10 @@ impl TextData {
                         let both = AlignedRows::new(&rows, teachers.tokenizer, tokenizer, limit, reading)?;
                         (Some(both.0), both.1)
                     }
-                    None => (None, EncodedRows::to_learn_from(&rows, tokenizer, limit, reading, target)?),
+                    None => {
+                        let keep = KeepPlaces::None;
+                        (None, EncodedRows::for_target(&rows, tokenizer, limit, reading, target, keep)?)
+                    }
                 };
                 match train.windows() {
                     Some(windows) => note_windows(windows, &rows, train.len(), data.max_tokens, notes),
@@ -196,10 +199,10 @@ fn note_windows(windows: &AnswerWindows, rows: &[Example], count: usize, max_tok
             rows.len()
         ));
     }
-    if windows.split_answers() > 0 {
+    let split = windows.split_answers(rows);
+    if split > 0 {
         notes.push(format!(
-            "{} questions have an answer that does not fit whole into any window and are trained as unanswerable; raise `max-tokens`",
-            windows.split_answers()
+            "{split} questions have an answer that does not fit whole into any window and are trained as unanswerable; raise `max-tokens`"
         ));
     }
 }

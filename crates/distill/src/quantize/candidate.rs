@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use attar_model::quantized::{Int4Matrix, Int8Matrix, QuantizedTensor, QuantizedWeights, ScaleChoice, Storage};
-use attar_model::{Bundle, Head, Pooling, PoolingMode, Tensor};
+use attar_model::{Bundle, Pooling, PoolingMode, Tensor};
 use attar_runtime::{Encoder, Input, Options, Output, Precision};
 use attar_text::tokenizer::Encodings;
 
@@ -61,11 +61,9 @@ impl Candidate {
         if let Some(head) = encoder.cosine() {
             return pair_scores(&mut encoder, texts, head);
         }
-        let output = match self.bundle.config.head {
-            Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering => Output::Logits,
-            Head::None | Head::MaskedLm | Head::Pretraining => {
-                Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: false })
-            }
+        let output = match self.bundle.config.head.has_answers() {
+            true => Output::Logits,
+            false => Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: false }),
         };
         let input = Input::new(&texts.ids, &texts.types, &texts.lengths).expect("encodings are a batch");
         let width = encoder.width(output)?;

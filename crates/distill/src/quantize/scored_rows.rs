@@ -1,16 +1,15 @@
 //! The rows that a quantized model is scored on, and the texts that its scales are chosen on.
 
 use attar_model::{Bundle, Head};
-use attar_text::labeled::{Dataset, Example, Target};
+use attar_text::labeled::{Dataset, Example};
 use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
 
 use crate::Error;
-use crate::answer_windows::{AnswerWindows, KeepPlaces};
+use crate::encoded_rows::{Answering, EncodedRows, Reading};
 use crate::labels::{self, ClassOrder};
 use crate::score::{Answers, Truth};
-use crate::word_tokens::WordTokens;
 
 /// Labeled rows, encoded for one model.
 #[derive(Debug)]
@@ -27,20 +26,9 @@ pub struct ScoredRows {
     pub(super) metrics: Vec<Metric>,
     pub(super) truth: Truth,
     /// What of the tokens of the rows to score on answers.
-    parts: Parts,
+    answering: Answering,
     /// For each class of the data the model's number, where they differ.
     order: Option<Vec<usize>>,
-}
-
-/// What of a row's tokens answers.
-#[derive(Debug)]
-enum Parts {
-    /// All of them together.
-    Row,
-    /// Those of words that have tags.
-    Words(WordTokens),
-    /// A span of them in one of the windows that the inputs are.
-    Windows(AnswerWindows),
 }
 
 /// Rows to score a model on and how they are read.
@@ -65,7 +53,7 @@ impl ScoredRows {
     ///
     /// # Errors
     /// If the model has no classifier, or another one than the rows ask for, or its table is smaller than the
-    /// tokenizer's vocabulary; or if a row has no label.
+    /// tokenizer's vocabulary; if a row has no label; or as [`EncodedRows::of_target`].
     pub fn new(
         bundle: &Bundle,
         tokenizer: &Tokenizer,
@@ -81,24 +69,10 @@ impl ScoredRows {
         })?;
         let (calibration, calibration_name) = calibration(&dev, train, calibration_rows, streams, notes);
         let reader = Reader::new(bundle, tokenizer, max_tokens, &model)?;
-        let (dev_texts, parts) = match &dev.target {
-            Target::Answers { .. } => {
-                let most = reader.limit.max_tokens;
-                let (encoded, windows) = AnswerWindows::encode(&dev.examples, tokenizer, most, KeepPlaces::All)?;
-                let mut texts = Encodings::default();
-                encoded.iter().for_each(|encoding| texts.append(encoding));
-                (texts, Parts::Windows(windows))
-            }
-            Target::Tags(_) => {
-                let words = WordTokens::encode(&dev.examples, tokenizer, reader.limit, &dev.target)?.1;
-                (reader.encode(&dev.name, &dev.examples)?, Parts::Words(words))
-            }
-            Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => {
-                (reader.encode(&dev.name, &dev.examples)?, Parts::Row)
-            }
-        };
+        let rows = EncodedRows::of_target(&dev.examples, tokenizer, reader.limit, reader.reading, &dev.target)?;
+        let (dev_texts, answering) = rows.into_encodings();
         let calibration = reader.encode(&calibration.name, &calibration.examples)?;
-        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, parts, order })
+        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, answering, order })
     }
 
     /// What logits `[rows, K]` answer, or `[tokens, K]` of a model that tags words or answers questions.
@@ -108,29 +82,31 @@ impl ScoredRows {
             None => row.to_vec(),
         };
         let rows = || logits.chunks_exact(width.max(1)).map(row).collect::<Vec<Vec<f32>>>();
-        let (words, rows) = match &self.parts {
-            Parts::Row => return Answers::from_logits(&rows(), &self.dev.target),
-            Parts::Words(words) => (words, rows()),
-            Parts::Windows(windows) => {
+        let by_row = match &self.answering {
+            Answering::Row => rows(),
+            Answering::Words(words) => {
+                let all: Vec<u32> = (0..self.dev.len() as u32).collect();
+                let (tokens, counts) = words.of_batch(&all, &self.dev_texts.lengths);
+                let (mut tokens, rows) = (tokens.as_slice(), rows());
+                let by_row = counts.into_iter().enumerate().map(|(row, count)| {
+                    let (own, rest) = tokens.split_at(count);
+                    tokens = rest;
+                    let known: Vec<f32> = own.iter().flat_map(|&token| rows[token as usize].iter().copied()).collect();
+                    words.complete(row, &known, width)
+                });
+                by_row.collect()
+            }
+            Answering::Windows(windows) => {
                 let mut rest = logits;
                 let by_window = self.dev_texts.lengths.iter().map(|&length| {
                     let (own, others) = rest.split_at(length as usize * width);
                     rest = others;
-                    own.to_vec()
+                    own
                 });
-                return windows.answers(&by_window.collect::<Vec<_>>(), &self.dev);
+                return windows.answers(by_window, &self.dev);
             }
         };
-        let all: Vec<u32> = (0..self.dev.len() as u32).collect();
-        let (tokens, counts) = words.of_batch(&all, &self.dev_texts.lengths);
-        let mut tokens = tokens.as_slice();
-        let by_row = counts.into_iter().enumerate().map(|(row, count)| {
-            let (own, rest) = tokens.split_at(count);
-            tokens = rest;
-            let known: Vec<f32> = own.iter().flat_map(|&token| rows[token as usize].iter().copied()).collect();
-            words.complete(row, &known, width)
-        });
-        Answers::from_logits(&by_row.collect::<Vec<_>>(), &self.dev.target)
+        Answers::from_logits(&by_row, &self.dev.target)
     }
 }
 
@@ -139,16 +115,17 @@ impl ScoredRows {
 /// # Errors
 /// If it has none.
 pub fn classifier(bundle: &Bundle) -> Result<&Head, Error> {
-    match &bundle.config.head {
-        head @ (Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering) => Ok(head),
-        _ => Err(Error::refused(
+    let head = &bundle.config.head;
+    if !head.has_answers() {
+        return Err(Error::refused(
             "the model",
             "a head of classes, scores, tags or answers to score",
             "none",
             "leave out the rows (`--data`) and quantize by the error of the weights, or fine-tune it first \
              (`attar finetune`)",
-        )),
+        ));
     }
+    Ok(head)
 }
 
 /// Some training texts that are not among the rows to score by; where there are none, some of these.
@@ -199,8 +176,7 @@ pub fn encode_texts(
 struct Reader<'a> {
     tokenizer: &'a Tokenizer,
     limit: Limit,
-    /// Whether the two texts of a pair are two sequences.
-    is_apart: bool,
+    reading: Reading,
 }
 
 impl Reader<'_> {
@@ -219,19 +195,19 @@ impl Reader<'_> {
         let most = [bundle.max_tokens, max_tokens].into_iter().flatten().min();
         let positions = bundle.config.usable_positions();
         let limit = Limit::new(most.map_or(positions, |most| most.min(positions)));
-        Ok(Reader { tokenizer, limit, is_apart: bundle.config.encodes_pairs_separately() })
+        Ok(Reader { tokenizer, limit, reading: Reading::of(&bundle.config) })
     }
 
     fn encode(&self, name: &str, rows: &[Example]) -> Result<Encodings, Error> {
         let mut encodings = Encodings::default();
         for (row, example) in rows.iter().enumerate() {
-            let texts = match (&example.pair, self.is_apart) {
-                (Some(pair), true) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
-                (None, true) => {
+            let texts = match (&example.pair, self.reading) {
+                (Some(pair), Reading::Apart) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
+                (None, Reading::Apart) => {
                     let place = format!("row {} of {name}", row + 1);
                     return Err(Error::refused(place, "two texts, which the model compares", "one", "name --pair"));
                 }
-                (pair, false) => vec![(example.text.as_str(), pair.as_deref())],
+                (pair, Reading::Together) => vec![(example.text.as_str(), pair.as_deref())],
             };
             for (text, pair) in texts {
                 encodings.push(self.tokenizer, text, pair, self.limit)?;

@@ -97,9 +97,7 @@ impl StudentSpec {
         }
         self
     }
-}
 
-impl StudentSpec {
     /// The same student with these widths and heads; an existing model keeps its own.
     pub fn with_widths(mut self, width: usize, head_count: usize, embedding: Option<usize>) -> StudentSpec {
         match &mut self {

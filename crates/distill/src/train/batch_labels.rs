@@ -5,9 +5,11 @@ use attar_text::labeled::Label;
 use attar_text::masking::Masked;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::encoded_rows::Answering;
 use crate::engine::Input;
 use crate::objectives::BatchLabels;
 use crate::plan::Plan;
+use crate::word_tokens::WordTokens;
 
 /// The model's input for a batch, set to produce the outputs its labels need, and the labels if every row has one.
 pub(crate) fn with_labels(
@@ -17,17 +19,16 @@ pub(crate) fn with_labels(
     weights: Option<&[f32]>,
 ) -> (Input, Option<BatchLabels>) {
     let device = input.geometry.device().clone();
-    if let Some(windows) = plan.train_texts.windows() {
-        // Where answers begin, then where they end, among the tokens of each window.
-        let labels = windows.gold(&batch.rows).map(|tokens| class_labels(tokens, None, &device));
-        return (input, labels);
-    }
-    match plan.train_texts.words() {
-        Some(words) => {
+    match plan.train_texts.answering() {
+        Answering::Row => (input.without_guesses(), batch_labels(plan, &batch.rows, weights, &device)),
+        Answering::Words(words) => {
             let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
-            (input.guessing(&rows), word_labels(plan, &batch.rows, weights, &device))
+            (input.guessing(&rows), word_labels(plan, words, &batch.rows, weights, &device))
         }
-        None => (input.without_guesses(), batch_labels(plan, &batch.rows, weights, &device)),
+        // Where answers begin, then where they end, among the tokens of each window.
+        Answering::Windows(windows) => {
+            (input, windows.gold(&batch.rows).map(|tokens| class_labels(tokens, None, &device)))
+        }
     }
 }
 
@@ -67,8 +68,14 @@ fn batch_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Dev
 }
 
 /// The tags of the words of a batch that have a token, if its rows have tags.
-fn word_labels(plan: &Plan, rows: &[u32], weights: Option<&[f32]>, device: &Device) -> Option<BatchLabels> {
-    let (words, data) = (plan.train_texts.words()?, plan.labeled.as_ref()?);
+fn word_labels(
+    plan: &Plan,
+    words: &WordTokens,
+    rows: &[u32],
+    weights: Option<&[f32]>,
+    device: &Device,
+) -> Option<BatchLabels> {
+    let data = plan.labeled.as_ref()?;
     let mut classes = Vec::new();
     for &row in rows {
         match &data.train.examples.get(row as usize)?.label {

@@ -57,14 +57,49 @@ impl Span {
     ///
     /// `places` are those of the window's tokens, `[T]`, and `logits` their starts and ends, `[T, 2]`.
     pub fn of_window(places: &[Option<TokenPlace>], logits: &[f32]) -> Option<Span> {
-        best_span(places, logits)
+        let word = |t: usize| places[t].as_ref().filter(|place| place.text == 1);
+        // Only tokens of the context are candidates, and the first token, which means that there is no answer.
+        let part = |column: usize| {
+            let is_candidate = |t: usize| t == 0 || word(t).is_some();
+            let part: Vec<f32> = (0..places.len())
+                .map(|t| if is_candidate(t) { logits[2 * t + column] } else { f32::NEG_INFINITY })
+                .collect();
+            softmax(&part)
+        };
+        let (starts, ends) = (part(0), part(1));
+        let mut best: Option<(f32, usize, usize)> = None;
+        for first in (0..places.len()).filter(|&t| word(t).is_some()) {
+            for last in (first..places.len().min(first + MAX_ANSWER_TOKENS)).take_while(|&t| word(t).is_some()) {
+                let probability = starts[first] * ends[last];
+                if best.is_none_or(|(most, ..)| probability > most) {
+                    best = Some((probability, first, last));
+                }
+            }
+        }
+        let (probability, first, last) = best?;
+        // A window may begin inside a word: extend to the word's first token in the window.
+        let starts_inside_word =
+            |t: usize| t > 0 && word(t).is_some_and(|place| !place.begins_word) && word(t - 1).is_some();
+        let mut head = first;
+        while starts_inside_word(head) {
+            head -= 1;
+        }
+        let start = word(head)?.bytes.start;
+        let continues = |t: &usize| word(*t).is_some_and(|place| !place.begins_word);
+        let end = word((last + 1..places.len()).take_while(continues).last().unwrap_or(last))?.bytes.end;
+        Some(Span { bytes: start..end, probability, no_answer: starts[0] * ends[0] })
     }
 
-    /// The better of the answers of a context's windows so far and that of one more.
-    pub fn or_better(self, other: Span) -> Span {
-        let no_answer = self.no_answer.min(other.no_answer);
-        let better = if other.probability > self.probability { other } else { self };
-        Span { no_answer, ..better }
+    /// Takes the answer of one more window of a context into that of its windows so far.
+    pub fn merge(best: &mut Option<Span>, found: Span) {
+        *best = Some(match best.take() {
+            None => found,
+            Some(best) => {
+                let no_answer = best.no_answer.min(found.no_answer);
+                let better = if found.probability > best.probability { found } else { best };
+                Span { no_answer, ..better }
+            }
+        });
     }
 
     /// Whether a model that knows questions without an answer takes this for one: in every window the first token is more probable
@@ -131,12 +166,9 @@ impl Session {
         let mut answers: Vec<Option<Span>> = vec![None; questions.len()];
         let rows: Vec<_> = questions.iter().map(|&(question, context)| (question, Some(context))).collect();
         let take = |question: usize, window: &LocatedEncoding, logits: &[f32]| {
-            let Some(found) = Span::of_window(&window.places, logits) else { return };
-            let answer = &mut answers[question];
-            *answer = Some(match answer.take() {
-                Some(best) => best.or_better(found),
-                None => found,
-            });
+            if let Some(found) = Span::of_window(&window.places, logits) {
+                Span::merge(&mut answers[question], found);
+            }
         };
         self.for_each_window(&rows, take, progress)?;
         Ok(answers)
@@ -214,41 +246,6 @@ fn word_at(tokens: &[Option<TokenPlace>], first: usize) -> Range<usize> {
     let continues = |t: &usize| place(*t).is_some_and(|place| !place.begins_word && place.text == start.text);
     let last = (first + 1..).take_while(continues).last().unwrap_or(first);
     start.bytes.start..place(last).map_or(start.bytes.end, |place| place.bytes.end)
-}
-
-/// The most probable start and end among the tokens of the second text, widened to whole words.
-fn best_span(tokens: &[Option<TokenPlace>], logits: &[f32]) -> Option<Span> {
-    let word = |t: usize| tokens[t].as_ref().filter(|place| place.text == 1);
-    // Only tokens of the context are candidates, and the first token, which means that there is no answer.
-    let part = |column: usize| {
-        let is_candidate = |t: usize| t == 0 || word(t).is_some();
-        let part: Vec<f32> = (0..tokens.len())
-            .map(|t| if is_candidate(t) { logits[2 * t + column] } else { f32::NEG_INFINITY })
-            .collect();
-        softmax(&part)
-    };
-    let (starts, ends) = (part(0), part(1));
-    let mut best: Option<(f32, usize, usize)> = None;
-    for first in (0..tokens.len()).filter(|&t| word(t).is_some()) {
-        for last in (first..tokens.len().min(first + MAX_ANSWER_TOKENS)).take_while(|&t| word(t).is_some()) {
-            let probability = starts[first] * ends[last];
-            if best.is_none_or(|(most, ..)| probability > most) {
-                best = Some((probability, first, last));
-            }
-        }
-    }
-    let (probability, first, last) = best?;
-    // A window may begin inside a word: extend to the word's first token in the window.
-    let starts_inside_word =
-        |t: usize| t > 0 && word(t).is_some_and(|place| !place.begins_word) && word(t - 1).is_some();
-    let mut head = first;
-    while starts_inside_word(head) {
-        head -= 1;
-    }
-    let start = word(head)?.bytes.start;
-    let continues = |t: &usize| word(*t).is_some_and(|place| !place.begins_word);
-    let end = word((last + 1..tokens.len()).take_while(continues).last().unwrap_or(last))?.bytes.end;
-    Some(Span { bytes: start..end, probability, no_answer: starts[0] * ends[0] })
 }
 
 fn entities(labels: &[String], tags: &[Tag]) -> Vec<Entity> {
@@ -337,16 +334,16 @@ mod tests {
         ];
         // Begin and end of each token; the question is the most probable, and may not be.
         let logits = [0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 0.0, 0.0, 5.0, 0.0, 0.0, 4.0, 0.0, 0.0, 9.0, 9.0];
-        let span = best_span(&tokens, &logits).unwrap();
+        let span = Span::of_window(&tokens, &logits).unwrap();
         assert_eq!(span.bytes, 0..11);
         let (start, end) = (5f32.exp(), 4f32.exp());
         assert!((span.probability - start / (start + 4.0) * end / (end + 4.0)).abs() < 1e-6);
         assert!((span.no_answer - 1.0 / (start + 4.0) / (end + 4.0)).abs() < 1e-6);
         // The end of "new" is before the begin of "idea", and so not its end.
         let backwards = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 7.0, 0.0, 0.0, 2.0, 0.0, 0.0];
-        assert_eq!(best_span(&tokens, &backwards).unwrap().bytes, 6..11);
-        assert_eq!(best_span(&tokens[..3], &logits[..6]), None);
+        assert_eq!(Span::of_window(&tokens, &backwards).unwrap().bytes, 6..11);
+        assert_eq!(Span::of_window(&tokens[..3], &logits[..6]), None);
         // Without special tokens, in a window that begins inside a word: the question is no part of it.
-        assert_eq!(best_span(&[tokens[1].clone(), tokens[4].clone()], &[9.0; 4]).unwrap().bytes, 3..5);
+        assert_eq!(Span::of_window(&[tokens[1].clone(), tokens[4].clone()], &[9.0; 4]).unwrap().bytes, 3..5);
     }
 }
