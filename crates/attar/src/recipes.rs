@@ -16,7 +16,7 @@ use attar_distill::recipe::{
     Recipe, StageLength, StageSpec, StudentSpec, TeacherPrecision, TeacherSpec,
 };
 use attar_distill::rules::{self, Effort, Facts, Init};
-use attar_model::{Bundle, EncoderConfig, Size};
+use attar_model::{Bundle, EncoderConfig};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::labeled::Target;
 use attar_text::layout::Layout;
@@ -118,7 +118,7 @@ fn distill_from(
         let pieces = match shape.max_bytes {
             Some(bytes) => within(bytes).context("--max-bytes")?,
             // Nobody asked for a tenth: a shape that has no room in it keeps all pieces.
-            None => within(Size::of(&config).bytes_f32() / 10).unwrap_or(None),
+            None => within(rules::default_bytes(&config)).unwrap_or(None),
         };
         student = student.with_vocabulary(pieces);
     } else if let (Some(folder), Some(bytes), None) = (&shape.tokenizer, shape.max_bytes, student.vocabulary()) {

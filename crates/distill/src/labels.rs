@@ -14,6 +14,18 @@ pub enum ClassOrder {
     Found,
 }
 
+/// The head that answers this target.
+pub(crate) fn head_of(target: &Target) -> Head {
+    let answer = match target {
+        Target::Classes(labels) => Answer::Labels(labels.names.clone()),
+        Target::MultiLabel(labels) => Answer::MultiLabel(labels.names.clone()),
+        Target::Regression { .. } => Answer::Regression,
+        Target::Tags(labels) => return Head::TokenClassification { labels: labels.names.clone() },
+        Target::Answers { .. } => return Head::QuestionAnswering,
+    };
+    Head::Classification { target: answer }
+}
+
 /// For each class or tag of the data the number that the model `name` has for it, where the two differ.
 ///
 /// # Errors

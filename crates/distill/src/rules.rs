@@ -4,7 +4,7 @@ mod own_pieces;
 mod raw_text;
 
 use attar_model::quantized::{Storage, file_length};
-use attar_model::{EncoderConfig, Family};
+use attar_model::{EncoderConfig, Size};
 use attar_text::labeled::{Example, Label, Target};
 use attar_text::tokenizer::{EncodeError, Encoding, Limit, Tokenizer};
 
@@ -14,7 +14,7 @@ use crate::data::LabeledData;
 use crate::objectives::{Contrast, Gold, Hidden, LayerMap, Objective, ProjectionSpec, Soft};
 use crate::recipe::{EmbeddingStart, KeepWeights, StageLength, StageSpec, StudentSpec};
 
-pub use own_pieces::{OwnPieces, SizedStudent, VocabularyStats, own_pieces_within};
+pub use own_pieces::{OwnPieces, SizedStudent, VocabularyStats, own_pieces_within, vocabulary_sizes};
 pub use raw_text::{general, masked_lm};
 
 /// How much time a recipe may take for its quality.
@@ -176,6 +176,11 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
     }
 }
 
+/// Bytes of a student for which nobody asked for a size: a tenth of its teacher's in 32-bit floats.
+pub fn default_bytes(teacher: &EncoderConfig) -> usize {
+    Size::of(teacher).bytes_f32() / 10
+}
+
 /// How many of its teacher's word pieces a student of this shape can have within `bytes` as shipped; `None` if all.
 ///
 /// # Errors
@@ -209,11 +214,7 @@ fn shape_of(spec: &StudentSpec, teacher: &EncoderConfig, positions: usize) -> Op
         }
     };
     let shape = EncoderConfig { layers, hidden, embedding, heads, feed_forward, positions, ..teacher.clone() };
-    Some(match embedding {
-        Some(_) => EncoderConfig { family: Family::Electra, types: teacher.types.max(1), ..shape }
-            .with_head(teacher.head.clone()),
-        None => shape,
-    })
+    Some(if embedding.is_some() { shape.with_embeddings(embedding) } else { shape })
 }
 
 /// Bytes of a word piece in `tokenizer.json` and `vocab.txt`, as BERT's vocabulary has them on average.

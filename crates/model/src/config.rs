@@ -224,6 +224,25 @@ impl EncoderConfig {
         self
     }
 
+    /// The same encoder with factorized embeddings of this width, which are ELECTRA's; or with embeddings of width H, as BERT
+    /// has them.
+    ///
+    /// ```
+    /// use attar_model::{EncoderConfig, Family};
+    ///
+    /// let narrow = EncoderConfig::bert_base().with_embeddings(Some(128));
+    /// assert_eq!((narrow.family, narrow.embedding_width()), (Family::Electra, 128));
+    /// narrow.validate()?;
+    /// assert_eq!(narrow.with_embeddings(None).family, Family::Bert);
+    /// # Ok::<(), attar_model::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn with_embeddings(self, width: Option<usize>) -> Self {
+        let family = if width.is_some() { Family::Electra } else { Family::Bert };
+        let head = self.head.clone();
+        EncoderConfig { family, embedding: width, types: self.types.max(1), ..self }.with_head(head)
+    }
+
     /// E, the width of the embeddings: H unless they are factorized.
     pub fn embedding_width(&self) -> usize {
         self.embedding.unwrap_or(self.hidden)

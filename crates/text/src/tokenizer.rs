@@ -36,7 +36,7 @@ pub use coverage::{Coverage, TrimReport, Usage};
 pub use encodings::Encodings;
 pub use error::{EncodeError, TokenizerError};
 pub use located::{LocatedEncoding, TokenPlace, Windows};
-pub use train::{TrainOptions, train_wordpiece};
+pub use train::{TrainOptions, WordCounts, train_wordpiece};
 pub use trimmed::TrimmedVocabulary;
 pub use wordpiece::{Accents, WordPieceOptions};
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use attar_testing::shared;
 use attar_text::random::Streams;
-use attar_text::tokenizer::{Limit, Tokenizer, TrainOptions, train_wordpiece};
+use attar_text::tokenizer::{Limit, Tokenizer, TrainOptions, WordCounts, train_wordpiece};
 
 /// Made-up words with a skewed distribution, many ties among them.
 fn texts() -> Vec<String> {
@@ -48,6 +48,25 @@ fn the_first_pieces_are_those_of_a_smaller_vocabulary() {
         let first = whole.trimmed(&kept).unwrap().tokenizer;
         assert_eq!(vocabulary(&first), vocabulary(&smaller), "{size}");
     }
+}
+
+/// A tokenizer cuts the words of a text as it cuts the text.
+#[test]
+fn words_are_cut_as_the_text_is() {
+    let texts = [texts(), vec!["Ka, lo-mi… ZÖR!".into(); 3]].concat();
+    // Fifteen letters and two signs of punctuation: the hyphen and the ellipsis are unknown.
+    let words = WordCounts::of(&texts, TrainOptions { characters: 17, ..TrainOptions::new(300) }).unwrap();
+    let whole = words.train().unwrap();
+    assert_eq!(whole.coverage(&texts).unwrap().unknown, 2 * 3);
+    // Punctuation divides the last three texts into eight words each, not into three.
+    let split = texts.iter().map(|text| text.split_whitespace().count()).sum::<usize>() + 3 * (8 - 3);
+    for size in [120, 200, whole.vocabulary_size()] {
+        let first = whole.trimmed(&(0..size as u32).collect::<Vec<_>>()).unwrap().tokenizer;
+        let pieces = first.coverage(&texts).unwrap().pieces;
+        assert_eq!(words.fertility(&first).unwrap(), Some(pieces as f64 / split as f64), "{size}");
+    }
+    let none = WordCounts::of([""], TrainOptions::new(300)).unwrap();
+    assert_eq!(none.fertility(&whole).unwrap(), None);
 }
 
 /// Hash maps are seeded per process, so one process alone would prove little.

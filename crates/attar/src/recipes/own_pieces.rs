@@ -7,18 +7,15 @@ use anyhow::Context;
 use attar_distill::data::LabeledData;
 use attar_distill::model_directory::PIECES;
 use attar_distill::recipe::StudentSpec;
-use attar_distill::rules::{Facts, OwnPieces, VocabularyStats, own_pieces_within};
+use attar_distill::rules::{self, Facts, OwnPieces, VocabularyStats};
 use attar_distill::tokenizer_files;
-use attar_model::{EncoderConfig, Size};
-use attar_text::tokenizer::{Limit, Tokenizer, TrainOptions, train_wordpiece};
+use attar_model::EncoderConfig;
+use attar_text::tokenizer::{Limit, Tokenizer, TrainOptions, WordCounts};
 
 use crate::cli::training::ShapeArgs;
 use crate::commands::vocab::over_lines;
 use crate::console;
 use crate::progress::waiting;
-
-/// Numbers of pieces with which the text is read, beside the most that it yields.
-const SIZES: [usize; 9] = [2_000, 3_000, 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000];
 
 /// What the pieces of a student are made for.
 pub(super) struct StudentContext<'a> {
@@ -45,16 +42,19 @@ pub(super) fn student(
         lowercase: lowercases(&Tokenizer::from_dir(directory)?)?,
         ..TrainOptions::new(shape.vocabulary.unwrap_or(teacher.vocabulary))
     };
-    let text = Text { files, rows };
-    let whole = text.read("words of the text", |lines| train_wordpiece(lines, options)).context("--own-pieces")?;
+    let words = count_words(files, rows, options).context("--own-pieces")?;
+    let whole = words.train().context("--own-pieces")?;
+    let sizes = match shape.vocabulary {
+        Some(_) => vec![whole.vocabulary_size()],
+        None => rules::vocabulary_sizes(letters(&whole), whole.vocabulary_size()),
+    };
     let mut read = Vec::new();
-    for pieces in sizes(&whole, shape.vocabulary.is_some()) {
+    for pieces in sizes {
         let tokenizer = first_pieces(&whole, pieces)?;
-        let coverage = text.read("pieces of the text", |lines| tokenizer.coverage(lines))?;
         let files = tokenizer_files(&tokenizer, rows.max_tokens)?;
         read.push(VocabularyStats {
             pieces,
-            pieces_a_word: coverage.fertility().context("--own-pieces: the text has no words")?,
+            pieces_a_word: words.fertility(&tokenizer)?.context("--own-pieces: the text has no words")?,
             tokenizer_bytes: files.iter().map(|(_, bytes)| bytes.len()).sum(),
         });
     }
@@ -67,8 +67,8 @@ pub(super) fn student(
         hidden_is_given: shape.hidden.or(shape.heads).is_some(),
         embedding_is_given: shape.embedding_width.is_some(),
     };
-    let bytes = shape.max_bytes.unwrap_or(Size::of(teacher).bytes_f32() / 10);
-    let within = own_pieces_within(&wanted, &read, bytes).context("--max-bytes")?;
+    let bytes = shape.max_bytes.unwrap_or_else(|| rules::default_bytes(teacher));
+    let within = rules::own_pieces_within(&wanted, &read, bytes).context("--max-bytes")?;
     console::note(&within.reason);
     let out = folder.join(PIECES);
     save(&first_pieces(&whole, within.pieces)?, &out)?;
@@ -90,31 +90,17 @@ fn save(tokenizer: &Tokenizer, out: &Path) -> anyhow::Result<()> {
     Ok(tokenizer.save(out)?)
 }
 
-/// Where the words of a vocabulary come from.
-struct Text<'a> {
-    files: &'a [PathBuf],
-    rows: &'a LabeledData,
-}
-
-impl Text<'_> {
-    /// Gives the lines of the files, or the texts of the rows to learn from, to `look`.
-    fn read<T, E>(
-        &self,
-        what: &str,
-        look: impl FnOnce(&mut dyn Iterator<Item = String>) -> Result<T, E>,
-    ) -> anyhow::Result<T>
-    where
-        anyhow::Error: From<E>,
-    {
-        if !self.files.is_empty() {
-            return over_lines(self.files, what, look);
-        }
-        let reading = waiting(what);
-        let texts = self.rows.train.examples.iter().flat_map(|row| [Some(&row.text), row.pair.as_ref()]);
-        let made = look(&mut texts.flatten().cloned());
-        reading.finish_and_clear();
-        Ok(made?)
+/// The words of the files, or else of the rows to learn from.
+fn count_words(files: &[PathBuf], rows: &LabeledData, options: TrainOptions) -> anyhow::Result<WordCounts> {
+    let what = "words of the text";
+    if !files.is_empty() {
+        return over_lines(files, what, |lines| WordCounts::of(lines, options));
     }
+    let counting = waiting(what);
+    let texts = rows.train.examples.iter().flat_map(|row| [Some(&row.text), row.pair.as_ref()]);
+    let words = WordCounts::of(texts.flatten(), options)?;
+    counting.finish_and_clear();
+    Ok(words)
 }
 
 /// Whether a tokenizer reads capitals as small letters.
@@ -123,23 +109,13 @@ fn lowercases(tokenizer: &Tokenizer) -> anyhow::Result<bool> {
     Ok(ids("THE NAME")? == ids("the name")?)
 }
 
-/// The numbers of pieces with which the text is read: none without a letter of the text, and the whole vocabulary alone where its
-/// size was given.
-fn sizes(whole: &Tokenizer, is_given: bool) -> Vec<usize> {
-    let most = whole.vocabulary_size();
-    if is_given {
-        return vec![most];
-    }
+/// How many of the first pieces are special tokens or single characters.
+fn letters(whole: &Tokenizer) -> usize {
     let is_letter = |id: &u32| {
         whole.is_special(*id)
             || whole.token(*id).is_some_and(|piece| piece.trim_start_matches("##").chars().count() <= 1)
     };
-    let letters = (0..most as u32).take_while(is_letter).count();
-    let least = SIZES[0].max(letters).min(most);
-    let between = SIZES.into_iter().filter(|size| (least + 1..most).contains(size));
-    let mut sizes: Vec<usize> = std::iter::once(least).chain(between).chain([most]).collect();
-    sizes.dedup();
-    sizes
+    (0..whole.vocabulary_size() as u32).take_while(is_letter).count()
 }
 
 /// The tokenizer of the first pieces of a vocabulary, which is the one that training for so many makes.

@@ -5,9 +5,8 @@ use std::path::Path;
 use attar_meter::FreeMemory;
 use attar_model::{
     Bundle, ClassifierInput, EMBEDDING_PROJECTION, EncoderConfig, Family, Head, PoolerActivation, Pooling, PoolingMode,
-    ReadWeights, Target as Answer, Tensor, Weights, expected_shapes,
+    ReadWeights, Tensor, Weights, expected_shapes,
 };
-use attar_text::labeled::Target;
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
@@ -290,9 +289,7 @@ fn checked(config: EncoderConfig) -> Result<EncoderConfig, Error> {
 fn with_embedding_width(shape: EncoderConfig, width: Option<usize>) -> Result<EncoderConfig, Error> {
     match width {
         None => Ok(shape),
-        Some(width) if width < shape.hidden => {
-            Ok(EncoderConfig { family: Family::Electra, embedding: Some(width), ..shape })
-        }
+        Some(width) if width < shape.hidden => Ok(shape.with_embeddings(Some(width))),
         Some(width) => {
             let expected = format!(
                 "an `embedding-width` (`--embedding-width`) below the hidden width of {}: embeddings as wide as the states, or \
@@ -331,18 +328,6 @@ fn shape_hint(config: &EncoderConfig) -> Option<String> {
     let fewer = (1..heads).rev().find(|&fewer| hidden.is_multiple_of(fewer))?;
     let widths = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
     Some(format!("set the hidden width to {widths}, or the heads to {fewer}"))
-}
-
-/// The head that answers this target.
-pub(crate) fn head(target: &Target) -> Head {
-    let answer = match target {
-        Target::Classes(labels) => Answer::Labels(labels.names.clone()),
-        Target::MultiLabel(labels) => Answer::MultiLabel(labels.names.clone()),
-        Target::Regression { .. } => Answer::Regression,
-        Target::Tags(labels) => return Head::TokenClassification { labels: labels.names.clone() },
-        Target::Answers { .. } => return Head::QuestionAnswering,
-    };
-    Head::Classification { target: answer }
 }
 
 /// What a new student takes from its teacher besides the shape: the vocabulary, functions, what its classifier reads; and
@@ -408,6 +393,7 @@ pub fn initialize_missing(config: &EncoderConfig, mut given: Weights, streams: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attar_model::Target as Answer;
 
     #[test]
     fn new_weights_have_the_config_s_deviation() {

@@ -1,10 +1,10 @@
 //! The rule for a vocabulary of the student's own within a size: which widths, and how many pieces.
 
-use attar_model::{EncoderConfig, Family, hf_config};
+use attar_model::{EncoderConfig, hf_config};
 use attar_text::labeled::Target;
 
 use super::{FEWEST_PIECES, Facts, OTHER_FILES, TooFewBytes, shape_of, weight_bytes};
-use crate::plan::head_of;
+use crate::labels::head_of;
 use crate::recipe::StudentSpec;
 
 /// How a vocabulary cut to its first pieces tokenizes the text it was trained on.
@@ -34,7 +34,7 @@ pub struct SizedStudent {
 /// What a student with pieces of its own is to be.
 #[derive(Debug, Clone)]
 pub struct OwnPieces<'a> {
-    /// The student as far as it is given: widths that are `None` are chosen.
+    /// The student. Widths that are not given are the rule's to choose, whatever it has.
     pub student: &'a StudentSpec,
     /// Its teacher.
     pub teacher: &'a EncoderConfig,
@@ -60,10 +60,22 @@ const EMBEDDING_STEP: usize = 8;
 const FEWEST_COLUMNS: usize = 32;
 /// The rule keeps at least one in this many of the heads.
 const MAX_HEAD_REDUCTION: usize = 4;
+/// Numbers of pieces with which a text is read, between the fewest and the most.
+const VOCABULARY_SIZES: [usize; 8] = [3_000, 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000];
 /// Bytes that a model directory holds for each row of its record.
 const ROW_BYTES: usize = 20;
 /// Rows that were trained on and are on record.
 const ROWS_ON_RECORD: usize = 2_000;
+
+/// The numbers of pieces with which a text that yields `most` is read, for [`own_pieces_within`] to choose by: from 2,000, or from
+/// as many as there are `letters`, so that no letter of the text is unknown.
+pub fn vocabulary_sizes(letters: usize, most: usize) -> Vec<usize> {
+    let fewest = FEWEST_PIECES.max(letters).min(most);
+    let between = VOCABULARY_SIZES.into_iter().filter(|size| (fewest + 1..most).contains(size));
+    let mut sizes: Vec<usize> = std::iter::once(fewest).chain(between).chain([most]).collect();
+    sizes.dedup();
+    sizes
+}
 
 /// Chooses the widths of a student with pieces of its own, and how many it has, so that its directory in 8-bit integers has at
 /// most `bytes`.
@@ -92,7 +104,6 @@ pub fn own_pieces_within(
     let shapes = wanted.shapes();
     let size = |shape: &EncoderConfig, pieces: usize| wanted.bytes(shape, pieces, tokenizer_bytes(read, pieces));
     for pieces in [enough.pieces.max(fewest), fewest] {
-        let whole = |shape: &EncoderConfig| EncoderConfig { embedding: None, family: Family::Bert, ..shape.clone() };
         let fits = |(_, shape): &&(StudentSpec, EncoderConfig)| size(shape, pieces) <= bytes;
         let Some((student, shape)) = shapes.iter().find(fits) else { continue };
         let all = (pieces..=most.pieces).collect::<Vec<_>>();
@@ -101,7 +112,7 @@ pub fn own_pieces_within(
         let embedded = match shape.embedding {
             None => format!("a hidden width of {}", shape.hidden),
             Some(width) => {
-                let whole = size(&whole(shape), count);
+                let whole = size(&shape.clone().with_embeddings(None), count);
                 format!(
                     "a hidden width of {} with embeddings of width {width} (with embeddings as wide as the states: {:.2} MB)",
                     shape.hidden,
@@ -152,13 +163,9 @@ impl OwnPieces<'_> {
             for embedding in embeddings(hidden) {
                 let student = self.student.clone().with_widths(hidden, heads, embedding);
                 let shape = shape_of(&student, self.teacher, self.positions).expect("a student of a shape has one");
-                // New students are of BERT's family but for factorized embeddings.
-                let family = if shape.embedding.is_some() { Family::Electra } else { Family::Bert };
-                let types = shape.types.max(1);
-                shapes.push((
-                    student,
-                    EncoderConfig { family, types, pad_id: 0, ..shape }.with_head(head_of(self.target)),
-                ));
+                let embedding = shape.embedding;
+                let shape = EncoderConfig { pad_id: 0, ..shape }.with_embeddings(embedding);
+                shapes.push((student, shape.with_head(head_of(self.target))));
             }
         }
         let fitting: Vec<_> = shapes.iter().filter(|(_, shape)| self.takes(shape)).cloned().collect();
@@ -208,6 +215,7 @@ fn pieces_a_word(read: &[VocabularyStats], pieces: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::rules::{Init, student};
+    use attar_model::Family;
     use attar_text::labeled::LabelSet;
 
     fn teacher() -> EncoderConfig {
@@ -271,6 +279,13 @@ mod tests {
         // Narrower states once they have not either.
         let (hidden, heads, _) = widths(&chosen(&spec, [false; 2], 2_000_000).unwrap());
         assert!(hidden < 384 && hidden == 32 * heads, "{hidden}, {heads}");
+    }
+
+    #[test]
+    fn a_text_is_read_from_its_fewest_pieces_to_its_most() {
+        assert_eq!(vocabulary_sizes(90, 9_000), [2_000, 3_000, 4_000, 6_000, 8_000, 9_000]);
+        assert_eq!(vocabulary_sizes(3_500, 6_000), [3_500, 4_000, 6_000]);
+        assert_eq!(vocabulary_sizes(90, 1_200), [1_200]);
     }
 
     #[test]

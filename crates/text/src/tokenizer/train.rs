@@ -9,7 +9,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use rayon::prelude::*;
-use tokenizers::{NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+use tokenizers::{
+    Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+};
 
 use super::{Tokenizer, TokenizerError, WordPieceOptions};
 use crate::vocabulary::Vocabulary;
@@ -49,26 +51,74 @@ pub fn train_wordpiece<T>(
 where
     T: AsRef<str> + Send + Sync,
 {
-    let cleaning = if options.lowercase { WordPieceOptions::uncased() } else { WordPieceOptions::cased() };
-    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
-    // Only its normalizer and word splitter are used, so that training sees the words encoding will see.
-    let cleaner = Tokenizer::from_vocabulary(Vocabulary::from_tokens(specials.to_vec())?, cleaning)?;
-    let words = count_words(texts, cleaner.library()?)?;
-    let words = keep_frequent_characters(words, options.characters);
-    if words.is_empty() {
-        return Err(TokenizerError::NoText);
+    WordCounts::of(texts, options)?.train()
+}
+
+/// Every different word of some texts with its count: all that a WordPiece vocabulary depends on.
+#[derive(Debug, Clone)]
+pub struct WordCounts {
+    /// In alphabetical order.
+    words: Vec<(String, u64)>,
+    options: TrainOptions,
+}
+
+impl WordCounts {
+    /// Counts the words of texts, cleaned and split as a tokenizer of these options does it.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Library`] if the library refuses a text.
+    pub fn of<T>(texts: impl IntoIterator<Item = T>, options: TrainOptions) -> Result<Self, TokenizerError>
+    where
+        T: AsRef<str> + Send + Sync,
+    {
+        // Only its normalizer and word splitter are used, so that training sees the words encoding will see.
+        let cleaner = Tokenizer::from_vocabulary(Vocabulary::from_tokens(specials())?, cleaning(options))?;
+        Ok(Self { words: count_words(texts, cleaner.library()?)?, options })
     }
-    let mut merger = Merger::new(specials.to_vec(), &words);
-    if merger.tokens.len() > options.vocabulary_size {
-        let characters: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars()).collect();
-        return Err(TokenizerError::VocabularyTooSmall {
-            wanted: options.vocabulary_size,
-            needed: merger.tokens.len(),
-            characters: characters.len(),
-        });
+
+    /// The tokenizer that these words yield; see [`train_wordpiece`].
+    ///
+    /// # Errors
+    /// As [`train_wordpiece`].
+    pub fn train(&self) -> Result<Tokenizer, TokenizerError> {
+        let options = self.options;
+        let words = with_frequent_characters(&self.words, options.characters);
+        if words.is_empty() {
+            return Err(TokenizerError::NoText);
+        }
+        let mut merger = Merger::new(specials(), &words);
+        if merger.tokens.len() > options.vocabulary_size {
+            let characters: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars()).collect();
+            return Err(TokenizerError::VocabularyTooSmall {
+                wanted: options.vocabulary_size,
+                needed: merger.tokens.len(),
+                characters: characters.len(),
+            });
+        }
+        merger.merge_until(options.vocabulary_size, options.min_frequency);
+        Tokenizer::from_vocabulary(Vocabulary::from_tokens(merger.tokens)?, cleaning(options))
     }
-    merger.merge_until(options.vocabulary_size, options.min_frequency);
-    Tokenizer::from_vocabulary(Vocabulary::from_tokens(merger.tokens)?, cleaning)
+
+    /// Pieces into which a tokenizer that cleans and splits as these options do cuts a word, on average; `None` without
+    /// words. It cuts each different word once, on all cores: WordPiece cuts a word alike wherever it stands.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Library`] if the library refuses a word.
+    pub fn fertility(&self, tokenizer: &Tokenizer) -> Result<Option<f64>, TokenizerError> {
+        let model = tokenizer.library()?.get_model();
+        let pieces = self.words.par_iter().map(|(word, count)| Ok(count * model.tokenize(word)?.len() as u64));
+        let pieces = pieces.sum::<Result<u64, tokenizers::Error>>()?;
+        let words: u64 = self.words.iter().map(|(_, count)| count).sum();
+        Ok((words > 0).then(|| pieces as f64 / words as f64))
+    }
+}
+
+fn specials() -> Vec<String> {
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned).into()
+}
+
+fn cleaning(options: TrainOptions) -> WordPieceOptions {
+    if options.lowercase { WordPieceOptions::uncased() } else { WordPieceOptions::cased() }
 }
 
 /// Words longer than this are `[UNK]` to WordPiece, so nothing is to be learned from them.
@@ -128,21 +178,19 @@ pub(super) fn each_word(
     Ok(())
 }
 
-/// Drops the words with a character that is not among the most frequent ones (ties by code point).
-fn keep_frequent_characters(mut words: Vec<(String, u64)>, most: usize) -> Vec<(String, u64)> {
+/// The words all of whose characters are among the most frequent ones (ties by code point).
+fn with_frequent_characters(words: &[(String, u64)], most: usize) -> Vec<(&str, u64)> {
     let mut counts: HashMap<char, u64> = HashMap::new();
-    for (word, count) in &words {
+    for (word, count) in words {
         for character in word.chars() {
             *counts.entry(character).or_default() += count;
         }
     }
-    if counts.len() > most {
-        let mut ranked: Vec<(Reverse<u64>, char)> = counts.into_iter().map(|(c, count)| (Reverse(count), c)).collect();
-        ranked.sort_unstable();
-        let kept: BTreeSet<char> = ranked.into_iter().take(most).map(|(_, c)| c).collect();
-        words.retain(|(word, _)| word.chars().all(|c| kept.contains(&c)));
-    }
-    words
+    let mut ranked: Vec<(Reverse<u64>, char)> = counts.into_iter().map(|(c, count)| (Reverse(count), c)).collect();
+    ranked.sort_unstable();
+    let kept: BTreeSet<char> = ranked.into_iter().take(most).map(|(_, c)| c).collect();
+    let words = words.iter().filter(|(word, _)| word.chars().all(|c| kept.contains(&c)));
+    words.map(|(word, count)| (word.as_str(), *count)).collect()
 }
 
 type Pair = (u32, u32);
@@ -161,7 +209,7 @@ struct Merger {
 }
 
 impl Merger {
-    fn new(specials: Vec<String>, words: &[(String, u64)]) -> Self {
+    fn new(specials: Vec<String>, words: &[(&str, u64)]) -> Self {
         let characters: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars()).collect();
         let inside: BTreeSet<char> = words.iter().flat_map(|(word, _)| word.chars().skip(1)).collect();
         let mut merger = Self {
