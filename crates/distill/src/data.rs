@@ -76,14 +76,7 @@ impl LabeledData {
                     Some(dev) => (learned, read_answers(dev)?),
                     None => hold_out(&learned, *dev_share, streams, &mut notes)?,
                 };
-                share_unanswerable(&mut train, &mut dev);
-                let unlabeled = dev.examples.iter().filter(|example| example.label == Label::Absent).count();
-                if unlabeled > 0 {
-                    let got = format!("{unlabeled} of {} without the key `answers`", dev.len());
-                    let out = "score by other questions (`dev`, `--dev`); those without answers can be learned from a teacher as \
-                               `[more] unlabeled` (`--unlabeled`)";
-                    return Err(Error::refused(&dev.name, "answers to all questions to score by", got, out));
-                }
+                settle_answers(&mut train, &mut dev)?;
                 let metrics = metrics(metric.as_deref(), &train.target)?;
                 (train, dev, metrics, *max_tokens)
             }
@@ -170,13 +163,25 @@ fn known(
     }
 }
 
-/// Where either has questions without an answer, both are answered with that in mind.
-pub(crate) fn share_unanswerable(train: &mut Dataset, dev: &mut Dataset) {
-    if let (Target::Answers { has_unanswerable: a }, Target::Answers { has_unanswerable: b }) =
+/// Where either has questions without an answer, both are answered with that in mind. Anything but questions stays as it is.
+///
+/// # Errors
+/// If a question to score by has no label: the run would end without a score.
+pub(crate) fn settle_answers(train: &mut Dataset, dev: &mut Dataset) -> Result<(), Error> {
+    let (Target::Answers { has_unanswerable: a }, Target::Answers { has_unanswerable: b }) =
         (&mut train.target, &mut dev.target)
-    {
-        (*a, *b) = (*a || *b, *a || *b);
+    else {
+        return Ok(());
+    };
+    (*a, *b) = (*a || *b, *a || *b);
+    let unlabeled = dev.examples.iter().filter(|example| example.label == Label::Absent).count();
+    if unlabeled > 0 {
+        let got = format!("{unlabeled} of {} without a label (in a file, the key `answers`)", dev.len());
+        let out = "score by other questions (`dev`, `--dev`); those without answers can be learned from a teacher as \
+                   `[more] unlabeled` (`--unlabeled`)";
+        return Err(Error::refused(&dev.name, "answers to all questions to score by", got, out));
     }
+    Ok(())
 }
 
 fn hold_out(

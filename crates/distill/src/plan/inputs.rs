@@ -8,7 +8,7 @@ use attar_text::labeled::{Dataset, Label};
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use crate::data::{LabeledData, metrics, share_unanswerable};
+use crate::data::{LabeledData, metrics, settle_answers};
 use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StudentSpec};
 use crate::{Error, model_directory};
@@ -74,7 +74,7 @@ impl Inputs {
                 (train, dev)
             }
         };
-        share_unanswerable(&mut train, &mut dev);
+        settle_answers(&mut train, &mut dev)?;
         if train.target != dev.target {
             let out = "make both sets with the same target";
             return Err(Error::refused("data", "dev rows with the labels of the training rows", "other labels", out));

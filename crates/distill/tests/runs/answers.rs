@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use attar_distill::bundle;
 use attar_distill::plan::{Inputs, Model, Plan};
 use attar_distill::recipe::Recipe;
 use attar_distill::score::Answers;
 use attar_distill::train::train_in_memory;
-use attar_distill::{ExportedStudent, bundle};
 use attar_model::{Bundle, Head};
 use attar_runtime::{Options, Precision, Session};
 use attar_text::labeled::{Dataset, Example, Label, Target, read_answers};
@@ -15,7 +15,7 @@ use attar_text::metrics::Metric;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
 use serde_json::json;
 
-use crate::run;
+use crate::{new_student, run, value};
 
 const PLACES: [&str; 4] = ["Rome", "New York", "Oslo", "San José"];
 const TIMES: [&str; 4] = ["in May", "at noon", "on Monday", "at two"];
@@ -85,10 +85,7 @@ fn recipe(folder: &Path, max_tokens: usize, rest: &str) -> String {
 }
 
 fn student(folder: &Path) -> String {
-    let tokenizer = folder.join("tokenizer").display().to_string();
-    format!(
-        "student = {{ from = \"shape\", layers = 2, hidden = 32, heads = 4, feed-forward = 64, tokenizer = \"{tokenizer}\" }}\n"
-    )
+    new_student(folder, 2, 4)
 }
 
 fn stage(objectives: &str, epochs: usize) -> String {
@@ -100,11 +97,6 @@ fn stage(objectives: &str, epochs: usize) -> String {
 
 const GOLD: &str = "{ kind = \"gold\" }";
 const SOFT: &str = "{ kind = \"hidden\" }, { kind = \"soft\", temperature = 2.0 }";
-
-fn value(exported: &ExportedStudent, metric: Metric) -> f64 {
-    let scores = &exported.scores.as_ref().unwrap().student;
-    scores.iter().find(|score| score.metric == metric).unwrap().value.unwrap()
-}
 
 #[test]
 fn a_student_learns_a_teachers_answers() {
@@ -213,6 +205,13 @@ fn questions_in_memory_become_a_bundle() {
     let both = Plan::with(Recipe::parse(&text).unwrap(), given).unwrap();
     assert_eq!(both.labeled().unwrap().dev.target, Target::Answers { has_unanswerable: true });
 
+    // Questions to score by have answers; without them the run would end without a score.
+    let mut unknown = questions(8, 2, true);
+    unknown.examples[5].label = Label::Absent;
+    let given = Inputs { dev: Some(unknown), ..inputs(questions(40, 2, true)) };
+    let error = Plan::with(Recipe::parse(&text).unwrap(), given).unwrap_err().to_string();
+    assert!(error.contains("1 of 16 without a label") && error.contains("--unlabeled"), "{error}");
+
     let mut wrong = questions(40, 2, false);
     wrong.examples[3].label = Label::Answers(std::iter::once(3..4000).collect());
     let error = Plan::with(Recipe::parse(&text).unwrap(), inputs(wrong)).unwrap_err().to_string();
@@ -236,12 +235,12 @@ fn what_questions_cannot_do_is_refused_by_the_plan() {
     assert!(error.contains("use answer_f1 or exact_match"), "{error}");
     // The question leaves no room for a window of its context.
     let error = refused(gold.replace("max-tokens = 48", "max-tokens = 8"));
-    assert!(error.contains("row") && error.contains("8"), "{error}");
+    assert!(error.contains("row 1: windows of 8 tokens with 2 of overlap"), "{error}");
     // Questions to score by have answers; this would show only after the run otherwise.
     std::fs::write(folder.join("dev.jsonl"), r#"{"question": "where?", "context": "in Rome"}"#).unwrap();
     let dev = format!("dev = \"{}\"", folder.join("dev.jsonl").display());
     let error = refused(gold.replace("dev-share = 0.25", &dev));
-    assert!(error.contains("1 of 1 without the key `answers`") && error.contains("--unlabeled"), "{error}");
+    assert!(error.contains("1 of 1 without a label") && error.contains("--unlabeled"), "{error}");
     std::fs::write(
         folder.join("rows.jsonl"),
         r#"{"question": "where?", "context": "in Rome", "answers": {"text": ["Rome"], "answer_start": [4]}}"#,

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use attar_distill::ExportedStudent;
 use attar_distill::baseline::NgramBaseline;
 use attar_distill::plan::{Beginning, Plan};
 use attar_distill::recipe::Recipe;
@@ -13,7 +12,7 @@ use attar_text::metrics::Metric;
 use attar_text::random::Streams;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
 
-use crate::run;
+use crate::{new_student, run, value};
 
 /// Words that each speak of a label, and words that say nothing.
 const WORDS: [(&str, &str); 3] = [("button", "ui"), ("crash", "bug"), ("slow", "speed")];
@@ -51,11 +50,7 @@ fn recipe(folder: &Path, rest: &str) -> String {
 }
 
 fn teacher(folder: &Path) -> String {
-    let student = format!(
-        "student = {{ from = \"shape\", layers = 1, hidden = 32, heads = 2, feed-forward = 64, tokenizer = \"{}\" }}\n",
-        folder.join("tokenizer").display()
-    );
-    recipe(folder, &(student + &stage("gold", "epochs = 15", "3e-3")))
+    recipe(folder, &(new_student(folder, 1, 2) + &stage("gold", "epochs = 15", "3e-3")))
 }
 
 fn stage(objective: &str, length: &str, rate: &str) -> String {
@@ -65,11 +60,6 @@ fn stage(objective: &str, length: &str, rate: &str) -> String {
     )
 }
 
-fn score(exported: &ExportedStudent, metric: Metric) -> f64 {
-    let scores = &exported.scores.as_ref().unwrap().student;
-    scores.iter().find(|score| score.metric == metric).unwrap().value.unwrap()
-}
-
 #[test]
 fn labels_are_taught_and_learned_each_by_itself() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,7 +67,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
     rows(folder, 300);
     let (plan, taught) = run(&teacher(folder), &folder.join("teacher"));
     assert_eq!(plan.labeled().unwrap().metrics, [Metric::MicroF1, Metric::MacroF1, Metric::SubsetAccuracy]);
-    assert!(score(&taught, Metric::SubsetAccuracy) > 0.9, "{:?}", taught.scores);
+    assert!(value(&taught, Metric::SubsetAccuracy) > 0.9, "{:?}", taught.scores);
     let report = taught.scores.as_ref().unwrap().classes.as_ref().unwrap();
     let names: Vec<&str> = report.classes.iter().map(|class| class.name.as_str()).collect();
     assert_eq!((names, &report.matrix), (vec!["bug", "speed", "ui"], &None));
@@ -109,7 +99,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
         )
     };
     let (_, learned) = run(&student("soft"), &folder.join("student"));
-    assert!(score(&learned, Metric::MicroF1) > 0.9, "{:?}", learned.scores);
+    assert!(value(&learned, Metric::MicroF1) > 0.9, "{:?}", learned.scores);
     let teacher = learned.scores.as_ref().unwrap().teacher.as_ref().unwrap();
     assert!(teacher.agreement.value.unwrap() > 0.8 && teacher.retention.unwrap() > 0.9, "{teacher:?}");
     let refused = |text: String| Plan::new(Recipe::parse(&text).unwrap()).unwrap_err().to_string();
@@ -121,7 +111,7 @@ fn labels_are_taught_and_learned_each_by_itself() {
         .replace("PATH", &folder.join("teacher").display().to_string());
     let (plan, begun) = run(&recipe(folder, &(frozen + &stage("gold", "epochs = 1", "1e-12"))), &folder.join("frozen"));
     assert_eq!(plan.student().beginning, Beginning::FrozenHead);
-    assert!(score(&begun, Metric::MicroF1) > 0.9, "{:?}", begun.scores);
+    assert!(value(&begun, Metric::MicroF1) > 0.9, "{:?}", begun.scores);
 
     let both = teacher_with(folder, "").replace("multi-label", "regression = [0.0, 1.0], multi-label");
     assert!(refused(both).contains("`multi-label` or `regression`"), "a row has labels or a score");

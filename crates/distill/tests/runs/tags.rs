@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use attar_distill::ExportedStudent;
 use attar_distill::plan::Plan;
 use attar_distill::recipe::Recipe;
 use attar_model::{Bundle, Head};
 use attar_text::metrics::Metric;
 use attar_text::tokenizer::{TrainOptions, train_wordpiece};
 
-use crate::run;
+use crate::{new_student, run, value};
 
 /// Names that are told by the word before them, and of which the tokenizer knows the letters alone.
 const NAMES: [&str; 4] = ["abba", "baba", "acba", "bcab"];
@@ -40,10 +39,7 @@ fn recipe(folder: &Path, labels: &str, max_tokens: usize, rest: &str) -> String 
 }
 
 fn student(folder: &Path) -> String {
-    let tokenizer = folder.join("tokenizer").display().to_string();
-    format!(
-        "student = {{ from = \"shape\", layers = 1, hidden = 32, heads = 2, feed-forward = 64, tokenizer = \"{tokenizer}\" }}\n"
-    )
+    new_student(folder, 1, 2)
 }
 
 fn stage(objective: &str, epochs: usize) -> String {
@@ -54,11 +50,6 @@ fn stage(objective: &str, epochs: usize) -> String {
 }
 
 const TAGS: &str = "\"O\", \"B-X\", \"I-X\"";
-
-fn value(exported: &ExportedStudent, metric: Metric) -> f64 {
-    let scores = &exported.scores.as_ref().unwrap().student;
-    scores.iter().find(|score| score.metric == metric).unwrap().value.unwrap()
-}
 
 #[test]
 fn a_student_learns_a_teachers_tags_by_their_names() {
