@@ -49,7 +49,9 @@ impl TensorBoard {
     pub(super) fn write(&mut self, event: &Event) -> Result<(), Error> {
         let (stage, step, values) = match event {
             Event::Began { stage, step, .. } => {
-                self.file = rewrite(&self.path, self.place(*stage, *step))?;
+                // A score of what stands before the first update belongs to no checkpoint: it is computed again.
+                let last = if (*stage, *step) == (0, 0) { -1 } else { self.place(*stage, *step) };
+                self.file = rewrite(&self.path, last)?;
                 return Ok(());
             }
             Event::Step(step) if step.step.is_multiple_of(LOG_EVERY) => (step.stage, step.step, of_update(step)),
@@ -124,6 +126,8 @@ fn scalar(group: &str, name: &str, value: f64) -> Value {
 mod tests {
     use std::collections::BTreeMap;
 
+    use attar_text::metrics::{Metric, Score};
+
     use super::*;
     use crate::train::StepReport;
 
@@ -183,5 +187,32 @@ mod tests {
         assert_eq!(losses(&path), [(10, 3.0), (20, 3.0), (30, 2.0)]);
         let first = record::entries(&std::fs::read(&path).unwrap()).remove(0);
         assert_eq!(first.content, Some(Content::FileVersion(VERSION.into())));
+    }
+
+    #[test]
+    fn a_score_before_the_first_update_is_there_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let scored = |log: &mut TensorBoard, stage, step| {
+            let score = Score { metric: Metric::Accuracy, value: Some(0.5), interval: None, rows: 2 };
+            log.write(&Event::Evaluated { stage, step, score, best: true }).unwrap();
+        };
+        let scores = || {
+            let entries = record::entries(&std::fs::read(&path).unwrap());
+            let of_score = |entry: &&Entry| matches!(&entry.content, Some(Content::Summary(_)));
+            entries.iter().filter(of_score).map(|entry| entry.step).collect::<Vec<_>>()
+        };
+        // A run that was killed before its first checkpoint begins again.
+        for _ in 0..2 {
+            let mut log = TensorBoard::append_to(&path, vec![30, 20]).unwrap();
+            log.write(&began(0, 0)).unwrap();
+            scored(&mut log, 0, 0);
+            assert_eq!(scores(), [0]);
+        }
+        // What a checkpoint follows is kept.
+        let mut log = TensorBoard::append_to(&path, vec![30, 20]).unwrap();
+        scored(&mut log, 0, 30);
+        log.write(&began(1, 0)).unwrap();
+        assert_eq!(scores(), [0, 30]);
     }
 }
