@@ -7,6 +7,7 @@ mod console;
 mod engine;
 mod held_out;
 mod hub;
+mod overwriting;
 mod progress;
 mod recipes;
 mod rows;

@@ -246,7 +246,7 @@ pub struct TooFewBytes {
 /// How many word pieces a model of this shape can have so that its directory, in 8-bit integers, has at most `bytes`.
 ///
 /// # Errors
-/// [`TooFewBytes`] if it would be fewer than 2,000.
+/// [`TooFewBytes`] if it would be fewer than 2,000, or than the whole vocabulary of the shape if that is smaller.
 pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFewBytes> {
     let with = |vocabulary| shipped_bytes(&EncoderConfig { vocabulary, pad_id: 0, ..shape.clone() });
     // An 8-bit row, its scale, and the piece's own letters.
@@ -256,11 +256,13 @@ pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFe
     while pieces > 0 && with(pieces) > bytes {
         pieces -= 1;
     }
-    if pieces >= FEWEST_PIECES {
+    // A vocabulary that is smaller still can be kept whole.
+    let fewest = FEWEST_PIECES.min(shape.vocabulary);
+    if pieces >= fewest {
         return Ok(pieces);
     }
     let (hidden, embedding) = (shape.hidden, shape.embedding_width());
-    Err(TooFewBytes { bytes, pieces: FEWEST_PIECES, hidden, embedding, needed: with(FEWEST_PIECES) })
+    Err(TooFewBytes { bytes, pieces: fewest, hidden, embedding, needed: with(fewest) })
 }
 
 /// About how many bytes a model directory in 8-bit integers has.

@@ -4,6 +4,7 @@ mod masked_lm;
 mod output;
 mod sources;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use self::output::{Columns, Output};
 use crate::cli::augment::{AugmentArgs, SemanticsArg};
+use crate::overwriting::check_input_is_kept;
 use crate::progress::{Counting, counting};
 use crate::{console, recipes, tables};
 
@@ -45,6 +47,11 @@ pub(crate) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let options = AugmentOptions { per_row: args.per_row, replace: args.replace, top: args.top, semantics };
     let streams = Streams::new(args.seed);
     // What can be refused is refused before the sources are read, some of which are large.
+    let read = [&args.data, &args.unlabeled, &args.dev].into_iter().flatten();
+    check_input_is_kept(
+        &args.out,
+        read.chain(args.candidates.iter().map(|source| &source.path)).map(PathBuf::as_path),
+    )?;
     let data = match &args.data {
         Some(_) => Some(labeled(args, &streams)?),
         None => None,

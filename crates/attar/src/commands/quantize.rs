@@ -202,9 +202,12 @@ fn scored_rows(
     if !args.scoring.all_rows {
         refuse_training_rows(bundle, &dev)?;
     }
-    let dev = match path.is_dir() {
-        true => dev,
-        false => divide(dev, std::slice::from_ref(&args.model), args.scoring.all_rows)?.scored,
+    let (dev, train) = match path.is_dir() {
+        true => (dev, train),
+        false => {
+            let division = divide(dev, std::slice::from_ref(&args.model), args.scoring.all_rows)?;
+            (division.scored, division.rest)
+        }
     };
     let rows = RowsToScore {
         dev,

@@ -18,6 +18,7 @@ use attar_model::atomic::write_file;
 use attar_report::{EnergyReport, Report, Run};
 
 use crate::cli::report::{ReportArgs, ReportFormat};
+use crate::overwriting::check_kind_is_kept;
 use crate::{console, tables};
 
 use run_files::RunFiles;
@@ -26,6 +27,12 @@ use run_files::RunFiles;
 const PAGE: &str = "report.html";
 
 pub(crate) fn run(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<()> {
+    let page = (args.format == ReportFormat::Html).then(|| Path::new(PAGE));
+    let out = args.out.as_deref().or(page);
+    // A run's own files are no reports.
+    if let Some(out) = out.filter(|out| args.runs.iter().any(|run| is_within(out, run))) {
+        check_kind_is_kept(out, "a page", |beginning| beginning.to_ascii_lowercase().starts_with(b"<!doctype html"))?;
+    }
     let report = gather(args, threads)?;
     let text = match args.format {
         ReportFormat::Html => report.html(),
@@ -34,8 +41,7 @@ pub(crate) fn run(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<(
         ReportFormat::Cyclonedx => inventory(&report, Run::cyclonedx)?,
         ReportFormat::Boamps => inventory(&report, Run::boamps)?,
     };
-    let page = (args.format == ReportFormat::Html).then(|| Path::new(PAGE));
-    match args.out.as_deref().or(page) {
+    match out {
         Some(path) => {
             write_file(path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
             console::say(format!("{} ({})", path.display(), tables::bytes(text.len() as u64)))?;
@@ -43,6 +49,11 @@ pub(crate) fn run(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<(
         None => console::say(text.trim_end_matches('\n'))?,
     }
     Ok(())
+}
+
+/// Whether an existing file is somewhere in a folder.
+fn is_within(file: &Path, folder: &Path) -> bool {
+    matches!((file.canonicalize(), folder.canonicalize()), (Ok(file), Ok(folder)) if file.starts_with(&folder))
 }
 
 /// What an inventory asks of a run: with the version of attar and the time.

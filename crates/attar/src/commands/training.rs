@@ -8,7 +8,7 @@ use anyhow::Context;
 use attar_distill::plan::{Plan, probe};
 use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
-use attar_distill::{ExportedStudent, RunDirectory, RunLock, export, model_directory};
+use attar_distill::{Error, ExportedStudent, RunDirectory, RunLock, export, model_directory};
 
 use attar_model::{Bundle, Head};
 
@@ -93,8 +93,14 @@ pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<Ex
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
     plan.scarce_memory().into_iter().for_each(console::warning);
-    let trained = train(&plan, &directory, &mut RunProgress::new()).with_context(|| {
-        format!("the run stopped; the same command resumes from the last checkpoint in {}", out.display())
+    let trained = train(&plan, &directory, &mut RunProgress::new()).map_err(|error| {
+        let out = out.display();
+        let what_next = match error {
+            // The same command would come to the same number.
+            Error::NotFinite { .. } => format!("the run in {out} stopped; another learning rate needs another --out"),
+            _ => format!("the run stopped; the same command resumes from the last checkpoint in {out}"),
+        };
+        anyhow::Error::new(error).context(what_next)
     })?;
     Ok(export(&plan, &directory, trained)?)
 }

@@ -62,7 +62,8 @@ fn a_trimmed_model_answers_as_before_where_its_pieces_stay() {
     assert_eq!((&compared["common"], &compared["growth"]), (&trimmed["pieces_after"], &1.0.into()));
     assert_eq!(compared["broken_words"], 0);
     let refused = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--max-bytes", "20kB", "--out", "tiny"]);
-    assert!(refused.contains("2000 word pieces"), "{refused}");
+    // Fewer than the model has by far.
+    assert!(refused.contains("300 word pieces"), "{refused}");
     // Nothing that is there is written over, least of all the model that is read.
     let same = fail(folder, &["vocab", "trim", "small", "--text", "text.txt", "--size", "150", "--out", "small"]);
     assert!(same.contains("another --out"), "{same}");

@@ -154,7 +154,7 @@ fn calibration(
     }
     let drawn = dev.take(rows, streams);
     let name = format!("{} rows of {}", drawn.len(), dev.name);
-    notes.push(format!("scales were chosen on {name}, the scored rows themselves: there are no other training rows"));
+    notes.push(format!("scales were chosen on {name}, the scored rows themselves: no others are at hand"));
     (drawn, name)
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use attar_runtime::Text;
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -14,6 +14,7 @@ use super::places::values;
 use super::records::Record;
 use super::{Answers, Form, RowFile, extension, write};
 use crate::commands::part_file;
+use crate::overwriting::check_input_is_kept;
 
 /// The answered rows of a file.
 pub(super) struct Output {
@@ -54,8 +55,7 @@ impl Output {
         let kind = match file.out {
             None => Kind::Own(To::Standard(BufWriter::new(std::io::stdout().lock()))),
             Some(out) => {
-                let is_same = matches!((file.data.canonicalize(), out.canonicalize()), (Ok(a), Ok(b)) if a == b);
-                ensure!(!is_same, "{} is read and cannot be written too: name another --out", out.display());
+                check_input_is_kept(out, [file.data])?;
                 let [extension, own] = [out, file.data].map(extension);
                 match (extension.as_deref(), form) {
                     (Some("npy"), _) => Kind::Npy(NpyFile::new(out)?),
