@@ -1,4 +1,4 @@
-//! Any bytes as a table of labeled text, in any format and encoding: rows or an error.
+//! Any bytes after the first four, which say how, as a table of labeled text, in any format and encoding: rows or an error.
 
 #![no_main]
 
@@ -13,8 +13,9 @@ const FORMATS: [Format; 6] =
 const ENCODINGS: [TextEncoding; 4] =
     [TextEncoding::Auto, TextEncoding::Utf8, TextEncoding::Utf16, TextEncoding::Latin1];
 
-fuzz_target!(|input: (u8, u8, bool, bool, &[u8])| {
-    let (format, encoding, has_header, is_quoted, bytes) = input;
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&[format, encoding, header, quoting], bytes)) = bytes.split_first_chunk() else { return };
+    let (has_header, is_quoted) = (header % 2 == 1, quoting % 2 == 1);
     let mut file = tempfile::NamedTempFile::new().expect("the folder of temporary files is writable");
     file.write_all(bytes).expect("the disk has room");
     let table = TableSpec {
@@ -36,6 +37,8 @@ fuzz_target!(|input: (u8, u8, bool, bool, &[u8])| {
         target: TargetSpec::Discover,
     };
     if let Ok(loaded) = read(&spec) {
-        assert!(loaded.data.len() <= bytes.len());
+        // A small packed file may hold a lot.
+        let is_packed = matches!(bytes, [0x1f, 0x8b, ..] | [_, 0xb5, 0x2f, 0xfd, ..] | [_, 0x2a, 0x4d, 0x18, ..]);
+        assert!(is_packed || loaded.data.len() <= bytes.len());
     }
 });

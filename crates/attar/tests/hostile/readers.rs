@@ -168,23 +168,25 @@ fn tables() {
     const ENCODINGS: [TextEncoding; 4] =
         [TextEncoding::Auto, TextEncoding::Utf8, TextEncoding::Utf16, TextEncoding::Latin1];
     attack("table", &["fuzz/seeds/table"], |bytes, folder| {
+        // The first bytes say how it is read.
+        let Some((&[format, encoding, header, quoting], bytes)) = bytes.split_first_chunk() else { return };
         let path = folder.join("table");
         fs::write(&path, bytes).unwrap();
-        // Each of the ways, by the bytes.
-        let way = bytes.iter().fold(0usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let has_header = way & 1 == 1;
+        let has_header = header % 2 == 1;
         let table = TableSpec {
-            format: FORMATS[way / 4 % FORMATS.len()],
-            encoding: ENCODINGS[way / 64 % ENCODINGS.len()],
+            format: FORMATS[usize::from(format) % FORMATS.len()],
+            encoding: ENCODINGS[usize::from(encoding) % ENCODINGS.len()],
             header: if has_header { Header::Present } else { Header::Absent },
-            quoting: if way & 2 == 2 { Quoting::On } else { Quoting::Off },
+            quoting: if quoting % 2 == 1 { Quoting::On } else { Quoting::Off },
             ..TableSpec::new(&path)
         };
         let column = |name: &str, number: &str| if has_header { name } else { number }.parse().unwrap();
         let (text, label) = (column("text", "1"), Some(column("label", "2")));
         let spec = LabeledSpec { table, text, pair: None, label, target: TargetSpec::Discover };
         if let Ok(loaded) = read(&spec) {
-            assert!(loaded.data.len() <= bytes.len());
+            // A small packed file may hold a lot.
+            let is_packed = matches!(bytes, [0x1f, 0x8b, ..] | [_, 0xb5, 0x2f, 0xfd, ..] | [_, 0x2a, 0x4d, 0x18, ..]);
+            assert!(is_packed || loaded.data.len() <= bytes.len());
         }
     });
 }
