@@ -1,6 +1,6 @@
-//! What a command may write over: its own earlier result, and never what it reads.
+//! Keeps a command from overwriting its inputs, or a file of another kind than it writes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -9,26 +9,32 @@ use anyhow::{Context, ensure};
 /// Bytes at the beginning of a file that tell its kind.
 const BEGINNING: u64 = 64;
 
-/// Refuses a file to write that is one of the files that are read.
-pub(crate) fn check_input_is_kept<'a>(out: &Path, read: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<()> {
+/// Fails if `out` is one of the input files.
+pub(crate) fn refuse_overwriting_input<'a>(out: &Path, read: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<()> {
     let Ok(out_path) = out.canonicalize() else { return Ok(()) };
     let is_read = read.into_iter().any(|file| file.canonicalize().is_ok_and(|file| file == out_path));
-    ensure!(!is_read, "{} is read and cannot be written too: name another --out", out.display());
+    ensure!(!is_read, "{} is an input and cannot also be the output: name another --out", out.display());
     Ok(())
 }
 
-/// Refuses a file to write where one of another kind is: `is_kind` is told how it begins.
-pub(crate) fn check_kind_is_kept(out: &Path, kind: &str, is_kind: impl Fn(&[u8]) -> bool) -> anyhow::Result<()> {
-    let file = match File::open(out) {
+/// Fails if `out` is a folder, or exists and is of another kind, which `is_kind` judges by the file's first bytes.
+pub(crate) fn refuse_overwriting_other_kind(
+    out: &Path,
+    kind: &str,
+    is_kind: impl Fn(&[u8]) -> bool,
+) -> anyhow::Result<()> {
+    let metadata = match fs::metadata(out) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file.with_context(|| format!("cannot look at {}", out.display()))?,
+        metadata => metadata.with_context(|| format!("cannot read {}", out.display()))?,
     };
-    // A pipe or a terminal has nothing to lose, and reading it would wait.
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    ensure!(!metadata.is_dir(), "{} is a folder: name a file as --out", out.display());
+    // A pipe or a terminal has nothing to lose, and opening it would wait.
+    if !metadata.is_file() {
         return Ok(());
     }
     let mut beginning = Vec::new();
-    file.take(BEGINNING).read_to_end(&mut beginning).with_context(|| format!("cannot read {}", out.display()))?;
+    let read = File::open(out).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
+    read.with_context(|| format!("cannot read {}", out.display()))?;
     ensure!(
         beginning.is_empty() || is_kind(&beginning),
         "{} exists and is not {kind}: name another --out, or remove it first",
@@ -46,18 +52,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [page, rows] = ["page.html", "rows.csv"].map(|name| folder.path().join(name));
         let is_page = |beginning: &[u8]| beginning.starts_with(b"<!");
-        check_kind_is_kept(&page, "a page", is_page).unwrap();
-        std::fs::write(&page, "<!doctype html>").unwrap();
-        std::fs::write(&rows, "text,label\n").unwrap();
-        check_kind_is_kept(&page, "a page", is_page).unwrap();
-        let error = check_kind_is_kept(&rows, "a page", is_page).unwrap_err();
+        refuse_overwriting_other_kind(&page, "a page", is_page).unwrap();
+        fs::write(&page, "<!doctype html>").unwrap();
+        fs::write(&rows, "text,label\n").unwrap();
+        refuse_overwriting_other_kind(&page, "a page", is_page).unwrap();
+        let error = refuse_overwriting_other_kind(&rows, "a page", is_page).unwrap_err();
         assert!(
             error.to_string().ends_with("rows.csv exists and is not a page: name another --out, or remove it first")
         );
+        let error = refuse_overwriting_other_kind(folder.path(), "a page", is_page).unwrap_err();
+        assert!(error.to_string().ends_with("is a folder: name a file as --out"), "{error}");
+        #[cfg(unix)]
+        refuse_overwriting_other_kind(Path::new("/dev/null"), "a page", is_page).unwrap();
+    }
 
-        check_input_is_kept(&page, [rows.as_path()]).unwrap();
-        check_input_is_kept(&folder.path().join("new.csv"), [rows.as_path()]).unwrap();
+    #[test]
+    fn an_input_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let [page, rows] = ["page.html", "rows.csv"].map(|name| folder.path().join(name));
+        for file in [&page, &rows] {
+            fs::write(file, "text").unwrap();
+        }
+        refuse_overwriting_input(&page, [rows.as_path()]).unwrap();
+        refuse_overwriting_input(&folder.path().join("new.csv"), [rows.as_path()]).unwrap();
         let roundabout = folder.path().join(".").join("rows.csv");
-        assert!(check_input_is_kept(&roundabout, [page.as_path(), &rows]).is_err());
+        assert!(refuse_overwriting_input(&roundabout, [page.as_path(), &rows]).is_err());
     }
 }

@@ -100,6 +100,15 @@ impl Contract {
     /// The version that is written.
     pub const VERSION: u32 = 1;
 
+    /// Whether a file that begins with these bytes is a contract as [`write`](Self::write) writes it.
+    pub fn is_beginning(bytes: &[u8]) -> bool {
+        let version = bytes.strip_prefix(b"{\n  \"version\": ");
+        version.is_some_and(|version| {
+            let digits = version.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            digits > 0 && version[digits..].starts_with(b",\n  \"teacher\": \"")
+        })
+    }
+
     /// Reads the contract of a student with its teacher, which have to be these very models ([`identity`]).
     ///
     /// # Errors
@@ -165,6 +174,9 @@ mod tests {
         assert!(told("abc").unwrap_err().contains("attar contract"));
         contract.write(&path).unwrap();
         assert_eq!(told("abc"), Ok(contract.clone()));
+        assert!(Contract::is_beginning(&std::fs::read(&path).unwrap()));
+        assert!(!Contract::is_beginning(b"{\n  \"version\": \"1.0\",\n  \"truncation\": null,"), "a tokenizer.json");
+        assert!(!Contract::is_beginning(b"{\n  \"version\": 1,\n  \"seed\": 1"));
         assert!(told("abd").unwrap_err().contains("other weights than those of the student"));
         let other = Contract::read(&path, "abc", "xyy").unwrap_err().to_string();
         assert!(other.contains("other weights than those of the teacher"), "{other}");

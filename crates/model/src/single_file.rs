@@ -34,6 +34,9 @@ use crate::error::Error;
 /// The first bytes of an archive.
 const SIGNATURE: [u8; 4] = *b"PK\x03\x04";
 
+/// Where the name of an archive's first entry is.
+const NAME: usize = 30;
+
 /// Which weights a single file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
@@ -63,6 +66,12 @@ pub fn is_archive(path: &Path) -> bool {
     let mut first = [0; 4];
     path.is_file()
         && fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == SIGNATURE)
+}
+
+/// Whether a file that begins with these bytes is a single file as [`write()`] writes it: other archives, PyTorch's weights
+/// among them, do not begin with a configuration.
+pub fn is_beginning(bytes: &[u8]) -> bool {
+    bytes.starts_with(&SIGNATURE) && bytes.get(NAME..).is_some_and(|name| name.starts_with(b"config.json"))
 }
 
 /// The bytes of a single file.

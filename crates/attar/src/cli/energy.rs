@@ -197,7 +197,7 @@ pub(crate) struct ReportArgs {
     pub(crate) units: UnitArgs,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

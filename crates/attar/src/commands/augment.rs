@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use self::output::{Columns, Output};
 use crate::cli::augment::{AugmentArgs, SemanticsArg};
-use crate::overwriting::check_input_is_kept;
+use crate::overwriting::refuse_overwriting_input;
 use crate::progress::{Counting, counting};
 use crate::{console, recipes, tables};
 
@@ -47,8 +47,8 @@ pub(crate) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let options = AugmentOptions { per_row: args.per_row, replace: args.replace, top: args.top, semantics };
     let streams = Streams::new(args.seed);
     // What can be refused is refused before the sources are read, some of which are large.
-    let read = [&args.data, &args.unlabeled, &args.dev].into_iter().flatten();
-    check_input_is_kept(
+    let read = [&args.data, &args.unlabeled, &args.dev, &args.label.label_file].into_iter().flatten();
+    refuse_overwriting_input(
         &args.out,
         read.chain(args.candidates.iter().map(|source| &source.path)).map(PathBuf::as_path),
     )?;
@@ -56,6 +56,11 @@ pub(crate) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         Some(_) => Some(labeled(args, &streams)?),
         None => None,
     };
+    if let Some(data) = &data {
+        // The files of a known data set's folder.
+        let files = [&data.train.path, &data.dev.path].into_iter().flatten();
+        refuse_overwriting_input(&args.out, files.map(PathBuf::as_path))?;
+    }
     if data.as_ref().is_some_and(|data| matches!(data.train.target, Target::Answers { .. })) {
         bail!(
             "new words would move the answers of questions, and a question is about the words of its context: there is nothing to \

@@ -14,7 +14,7 @@ use attar_text::labeled::{Dataset, Example};
 
 use crate::cli::contract::ContractArgs;
 use crate::held_out::divide;
-use crate::overwriting::{check_input_is_kept, check_kind_is_kept};
+use crate::overwriting::{refuse_overwriting_input, refuse_overwriting_other_kind};
 use crate::progress::counting;
 use crate::speed::{Answer, Speed, measure};
 use crate::{console, engine, recipes, rows, tables};
@@ -30,8 +30,8 @@ pub(crate) fn run(args: &ContractArgs, threads: Option<usize>) -> anyhow::Result
         "a server cuts texts at the model's own limit, and so does a contract: leave --max-tokens out"
     );
     if let Some(out) = &args.out {
-        check_input_is_kept(out, [args.data.as_path()])?;
-        check_kind_is_kept(out, "a contract", |beginning| beginning.starts_with(b"{\n  \"version\""))?;
+        refuse_overwriting_input(out, [args.data.as_path()])?;
+        refuse_overwriting_other_kind(out, "a contract", Contract::is_beginning)?;
     }
     let energy = recipes::energy(&args.energy)?;
     let open = |path: &Path| -> anyhow::Result<Session> {

@@ -10,6 +10,7 @@ use super::answers::{Row, answer_all};
 use super::row_files::{self, Answers, Form, NpyFile, RowFile};
 use super::texts::Texts;
 use crate::cli::{EmbedArgs, PoolingArg};
+use crate::overwriting::refuse_overwriting_input;
 use crate::{console, engine};
 
 #[derive(Serialize)]
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
     };
     if let Some(data) = &args.data {
         let (text, format, on_error) = (args.text.as_str(), &args.format, args.on_error);
-        let file = RowFile { data, out: args.out.as_deref(), text, pair: None, format, on_error };
+        let (out, model) = (args.out.as_deref(), args.model.as_path());
+        let file = RowFile { data, out, model, text, pair: None, format, on_error };
         return row_files::run(&mut session, &Vectors(pooling), file);
     }
     match &args.out {
@@ -46,6 +48,7 @@ pub(crate) fn run(args: &EmbedArgs, threads: Option<usize>) -> anyhow::Result<()
                 "{}: without --data only a .npy file is written: name one, or redirect standard output",
                 out.display()
             );
+            refuse_overwriting_input(out, [args.model.as_path()])?;
             let mut file = NpyFile::new(out)?;
             lines(&mut session, args, pooling, Some(&mut file))?;
             file.finish()

@@ -18,7 +18,7 @@ use attar_model::atomic::write_file;
 use attar_report::{EnergyReport, Report, Run};
 
 use crate::cli::report::{ReportArgs, ReportFormat};
-use crate::overwriting::check_kind_is_kept;
+use crate::overwriting::refuse_overwriting_other_kind;
 use crate::{console, tables};
 
 use run_files::RunFiles;
@@ -29,9 +29,13 @@ const PAGE: &str = "report.html";
 pub(crate) fn run(args: &ReportArgs, threads: Option<usize>) -> anyhow::Result<()> {
     let page = (args.format == ReportFormat::Html).then(|| Path::new(PAGE));
     let out = args.out.as_deref().or(page);
-    // A run's own files are no reports.
-    if let Some(out) = out.filter(|out| args.runs.iter().any(|run| is_within(out, run))) {
-        check_kind_is_kept(out, "a page", |beginning| beginning.to_ascii_lowercase().starts_with(b"<!doctype html"))?;
+    // An HTML report can be told from other files everywhere. Markdown and JSON cannot, so inside a run's folder they may not
+    // overwrite anything.
+    let is_checked = |out: &&Path| page.is_some() || args.runs.iter().any(|run| is_within(out, run));
+    if let Some(out) = out.filter(is_checked) {
+        refuse_overwriting_other_kind(out, "an HTML report", |beginning| {
+            beginning.to_ascii_lowercase().starts_with(b"<!doctype html")
+        })?;
     }
     let report = gather(args, threads)?;
     let text = match args.format {

@@ -78,6 +78,8 @@ pub(crate) struct RowFile<'a> {
     pub(crate) data: &'a Path,
     /// The file of the answers; none for standard output.
     pub(crate) out: Option<&'a Path>,
+    /// The model that answers.
+    pub(crate) model: &'a Path,
     /// Column of the text.
     pub(crate) text: &'a str,
     /// Column of the second text.

@@ -13,6 +13,7 @@ mod glue;
 mod held_out;
 mod hub;
 mod kill;
+mod overwriting;
 mod pair_readings;
 mod parquet;
 mod predict_files;

@@ -15,7 +15,7 @@ fn teacher() -> std::path::PathBuf {
 }
 
 /// Rows that no model has seen.
-fn rows(folder: &Path, count: usize) {
+pub(crate) fn rows(folder: &Path, count: usize) {
     let data = synthetic::generate(&Streams::new(77), count, Split::Dev);
     let names = &data.target.labels().unwrap().names;
     let classes = data.classes().unwrap();
@@ -115,25 +115,4 @@ fn a_student_that_knows_nothing_gets_no_contract() {
     );
     assert!(error.contains("the teacher's answer 99 % of the time") && error.contains("--min-agreement"), "{error}");
     assert!(!folder.path().join("student/contract.json").exists());
-}
-
-#[test]
-fn what_is_read_and_what_is_something_else_is_never_written_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    rows(folder, 40);
-    let (model, run) = (teacher().display().to_string(), workshop().join("teacher"));
-    let columns = ["--data", "rows.tsv", "--text", "text", "--label", "label"];
-    let [result, run] = [run.join("result.json"), run].map(|path| path.display().to_string());
-    let never = |arguments: &[&str], out: &str| {
-        let before = std::fs::read(folder.join(out)).unwrap();
-        let error = fail(folder, &[arguments, &["--out", out]].concat());
-        assert!(error.contains("name another --out"), "{error}");
-        assert!(std::fs::read(folder.join(out)).unwrap() == before, "{arguments:?} has written over {out}");
-    };
-    never(&[&["augment"], &columns[..], &["--candidates", "wordnet:."]].concat(), "rows.tsv");
-    never(&[&["contract", "--teacher", &model, "--student", &model], &columns[..]].concat(), "rows.tsv");
-    never(&["export", "single", &model], "rows.tsv");
-    never(&["export", "gguf", &model], "rows.tsv");
-    never(&["report", &run], &result);
 }

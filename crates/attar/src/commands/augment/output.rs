@@ -1,16 +1,15 @@
 //! The file of new rows.
 
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use attar_text::labeled::{Example, Label, Target};
 use attar_text::table::Column;
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use crate::cli::augment::AugmentArgs;
-use crate::commands::part_file;
+use crate::commands::part_file::PartFile;
 
 /// How rows are written, by the extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +31,7 @@ pub(super) struct Columns {
 
 /// A file that takes its place when it is complete.
 pub(super) struct Output {
-    part: BufWriter<NamedTempFile>,
-    path: PathBuf,
+    part: PartFile,
     format: Format,
     columns: Columns,
     rows: usize,
@@ -116,8 +114,7 @@ impl Output {
             "--out {}: a line of text has no room for a second text or a label: name a .csv, .tsv or .jsonl file",
             path.display()
         );
-        let part = part_file::beside(path).with_context(|| format!("{} cannot be written", path.display()))?;
-        let mut output = Self { part: BufWriter::new(part), path: path.to_owned(), format, columns, rows: 0 };
+        let mut output = Self { part: PartFile::create(path)?, format, columns, rows: 0 };
         if output.columns.header && matches!(format, Format::Csv | Format::Tsv) {
             let names = output.columns.names();
             output.separated(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -181,11 +178,7 @@ impl Output {
 
     /// Puts the file in its place.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let unwritable = || format!("{} cannot be written", self.path.display());
-        let part = self.part.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(unwritable)?;
-        part.as_file().sync_all().with_context(unwritable)?;
-        part.persist(&self.path).with_context(unwritable)?;
-        Ok(())
+        self.part.finish()
     }
 }
 

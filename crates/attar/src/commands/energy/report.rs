@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use attar_bill::Bill;
-use attar_bill::report::{Report, emissions_csv};
+use attar_bill::report::{LEDGER_FILE, Report, emissions_csv};
+use attar_model::atomic::write_file;
 
 use super::setup;
 use crate::cli::energy::{FormatArg, ReportArgs};
+use crate::overwriting::refuse_overwriting_input;
 use crate::{console, tables};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
@@ -19,6 +21,10 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
             "{} is given twice: its energy would be counted twice",
             run.display()
         );
+    }
+    if let Some(out) = &args.out {
+        let ledgers: Vec<PathBuf> = args.runs.iter().map(|run| run.join(LEDGER_FILE)).collect();
+        refuse_overwriting_input(out, args.runs.iter().chain(&ledgers).map(PathBuf::as_path))?;
     }
     let hourly = setup::hourly(&args.hourly)?;
     let read = |runs: &[PathBuf]| {
@@ -42,9 +48,9 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
             FormatArg::Csv => String::new(),
         }
     };
-    match &args.output {
+    match &args.out {
         Some(path) => {
-            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            write_file(path, text.as_bytes())?;
             console::note(format!("written to {}", path.display()));
         }
         None => console::say(text.trim_end_matches('\n'))?,

@@ -7,12 +7,12 @@ use attar_model::{Bundle, ReadWeights};
 
 use super::float_type;
 use crate::cli::export::GgufArgs;
-use crate::overwriting::check_kind_is_kept;
+use crate::overwriting::refuse_overwriting_other_kind;
 use crate::{console, tables};
 
 pub(super) fn run(args: &GgufArgs) -> anyhow::Result<()> {
     let directory = model_directory::existing(&args.model)?;
-    check_kind_is_kept(&args.out, "a GGUF file", |beginning| beginning.starts_with(b"GGUF"))?;
+    refuse_overwriting_other_kind(&args.out, "a GGUF file", |beginning| beginning.starts_with(b"GGUF"))?;
     let bundle = Bundle::read_with(&directory, ReadWeights::F32)?;
     bundle.notes.iter().for_each(console::note);
     let bytes = gguf::export(&bundle, &model_directory::name(&args.model), float_type(args.precision))?;

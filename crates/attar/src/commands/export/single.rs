@@ -6,7 +6,7 @@ use attar_model::single_file::{self, Precision};
 
 use crate::cli::bench::PrecisionArg;
 use crate::cli::export::SingleArgs;
-use crate::overwriting::check_kind_is_kept;
+use crate::overwriting::refuse_overwriting_other_kind;
 use crate::{console, tables};
 
 pub(super) fn run(args: &SingleArgs) -> anyhow::Result<()> {
@@ -17,9 +17,7 @@ pub(super) fn run(args: &SingleArgs) -> anyhow::Result<()> {
         None if directory.join(QUANTIZED_FILE).exists() => Precision::Int8,
         None => Precision::F32,
     };
-    // PyTorch's weights are archives too.
-    let is_weights = args.out.extension().is_some_and(|extension| extension == "bin" || extension == "pt");
-    check_kind_is_kept(&args.out, "a model in one file", |beginning| beginning.starts_with(b"PK") && !is_weights)?;
+    refuse_overwriting_other_kind(&args.out, "a model in one file", single_file::is_beginning)?;
     let bytes = single_file::write(&directory, &args.out, precision)?;
     console::say(format!("{}, {}", args.out.display(), tables::bytes(bytes)))?;
     Ok(())

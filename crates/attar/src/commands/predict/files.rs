@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use attar_model::{Head, Target};
-use attar_runtime::{Entity, Error, Session, Span, Text};
+use attar_runtime::{Entity, Error, Session, Span, Text, in_characters};
 use serde_json::{Value, json};
 
 use super::prediction;
-use super::words::{entity_parts, in_characters};
+use super::words::entity_parts;
 use crate::cli::PredictArgs;
 use crate::commands::row_files::{self, Answers, Form, RowFile};
 
@@ -23,7 +23,8 @@ pub(super) fn run(
         _ => ("text", None),
     };
     let (text, pair) = (args.text.as_deref().unwrap_or(text), args.pair.as_deref().or(pair));
-    let file = RowFile { data, out: args.out.as_deref(), text, pair, format: &args.format, on_error: args.on_error };
+    let (out, model) = (args.out.as_deref(), args.model.as_path());
+    let file = RowFile { data, out, model, text, pair, format: &args.format, on_error: args.on_error };
     match (&session.config().head, target) {
         (_, Some(target)) => row_files::run(session, &Classes(target), file),
         (Head::QuestionAnswering, None) => row_files::run(session, &Spans, file),

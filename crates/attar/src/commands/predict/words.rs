@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use ::console::{Alignment, pad_str};
-use attar_runtime::{Entity, Session};
+use attar_runtime::{Entity, Session, in_characters};
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
@@ -142,12 +142,6 @@ pub(super) fn answer(session: &mut Session, texts: &mut Texts<'_>, args: &Predic
             write_answer(out, [&probability, &no_answer, answered.answer.unwrap_or_default(), question])
         },
     )
-}
-
-/// Where a part of a text begins and ends, in characters.
-pub(super) fn in_characters(text: &str, bytes: &Range<usize>) -> [usize; 2] {
-    let mut places = Places::new(text);
-    [bytes.start, bytes.end].map(|byte| places.characters(byte))
 }
 
 /// Counts characters up to places in a text that mostly ascend, so that a text is gone through once.

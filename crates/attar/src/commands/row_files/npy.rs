@@ -3,22 +3,19 @@
 //! The header says how many rows there are, which is known at the end: it is written with room for the number first, and
 //! again when all rows are there. The file stands beside its place until then.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use tempfile::NamedTempFile;
 
-use crate::commands::part_file;
+use crate::commands::part_file::PartFile;
 
 /// Bytes before the numbers: a multiple of 64, as the format wants, with room for any number of rows.
 const HEADER: usize = 128;
 
 /// A file of vectors in 32-bit floats, `[rows, width]`.
 pub(crate) struct NpyFile {
-    part: NamedTempFile,
-    writer: BufWriter<File>,
+    file: PartFile,
     place: PathBuf,
     rows: usize,
     /// Known from the first vector on.
@@ -29,10 +26,9 @@ impl NpyFile {
     /// A file for this place, which is there once it is [finished](Self::finish).
     pub(crate) fn new(place: &Path) -> anyhow::Result<NpyFile> {
         let unwritable = || format!("{} cannot be written", place.display());
-        let part = part_file::beside(place).with_context(unwritable)?;
-        let mut writer = BufWriter::new(part.as_file().try_clone().with_context(unwritable)?);
-        writer.write_all(&header(0, 0)).with_context(unwritable)?;
-        Ok(NpyFile { part, writer, place: place.to_owned(), rows: 0, width: None })
+        let mut file = PartFile::create(place)?;
+        file.write_all(&header(0, 0)).with_context(unwritable)?;
+        Ok(NpyFile { file, place: place.to_owned(), rows: 0, width: None })
     }
 
     /// Appends a vector.
@@ -61,20 +57,16 @@ impl NpyFile {
     }
 
     fn write(&mut self, vector: &[f32]) -> anyhow::Result<()> {
-        let result = vector.iter().try_for_each(|number| self.writer.write_all(&number.to_le_bytes()));
+        let result = vector.iter().try_for_each(|number| self.file.write_all(&number.to_le_bytes()));
         result.with_context(|| format!("{} cannot be written", self.place.display()))
     }
 
     /// Writes the number of rows and puts the file into its place.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         let unwritable = || format!("{} cannot be written", self.place.display());
-        let mut file =
-            self.writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(unwritable)?;
-        file.seek(SeekFrom::Start(0)).with_context(unwritable)?;
-        file.write_all(&header(self.rows, self.width.unwrap_or(0))).with_context(unwritable)?;
-        self.part.as_file_mut().sync_all().with_context(unwritable)?;
-        self.part.persist(&self.place).with_context(unwritable)?;
-        Ok(())
+        self.file.seek(SeekFrom::Start(0)).with_context(unwritable)?;
+        self.file.write_all(&header(self.rows, self.width.unwrap_or(0))).with_context(unwritable)?;
+        self.file.finish()
     }
 }
 

@@ -1,20 +1,17 @@
 //! Where answered rows go: standard output or a file, in the form that its name says.
 
-use std::fs::File;
 use std::io::{BufWriter, StdoutLock, Write};
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use attar_runtime::Text;
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use super::npy::NpyFile;
 use super::places::values;
 use super::records::Record;
 use super::{Answers, Form, RowFile, extension, write};
-use crate::commands::part_file;
-use crate::overwriting::check_input_is_kept;
+use crate::commands::part_file::PartFile;
+use crate::overwriting::refuse_overwriting_input;
 
 /// The answered rows of a file.
 pub(super) struct Output {
@@ -37,12 +34,7 @@ enum Kind {
 
 enum To {
     Standard(BufWriter<StdoutLock<'static>>),
-    /// Beside its place until it is complete, so that an incomplete file is never read as the result.
-    File {
-        part: NamedTempFile,
-        writer: BufWriter<File>,
-        place: PathBuf,
-    },
+    File(PartFile),
 }
 
 impl Output {
@@ -55,11 +47,13 @@ impl Output {
         let kind = match file.out {
             None => Kind::Own(To::Standard(BufWriter::new(std::io::stdout().lock()))),
             Some(out) => {
-                check_input_is_kept(out, [file.data])?;
+                refuse_overwriting_input(out, [file.data, file.model])?;
                 let [extension, own] = [out, file.data].map(extension);
                 match (extension.as_deref(), form) {
                     (Some("npy"), _) => Kind::Npy(NpyFile::new(out)?),
-                    (Some("jsonl" | "ndjson"), Form::Separated { .. }) => Kind::Objects(To::file(out)?),
+                    (Some("jsonl" | "ndjson"), Form::Separated { .. }) => {
+                        Kind::Objects(To::File(PartFile::create(out)?))
+                    }
                     // The name would say another separator than the rows have.
                     (Some("csv"), Form::Separated { by: b'\t', .. })
                     | (Some("tsv" | "tab"), Form::Separated { by: b',', .. })
@@ -79,7 +73,7 @@ impl Output {
                         "{}: objects have no columns to write as a table: name a .jsonl file as --out",
                         out.display()
                     ),
-                    _ => Kind::Own(To::file(out)?),
+                    _ => Kind::Own(To::File(PartFile::create(out)?)),
                 }
             }
         };
@@ -196,24 +190,10 @@ fn columns(record: &Record, form: Form) -> anyhow::Result<Vec<String>> {
 }
 
 impl To {
-    fn file(place: &Path) -> anyhow::Result<To> {
-        let unwritable = || format!("{} cannot be written", place.display());
-        let part = part_file::beside(place).with_context(unwritable)?;
-        let writer = BufWriter::new(part.as_file().try_clone().with_context(unwritable)?);
-        Ok(To::File { part, writer, place: place.to_owned() })
-    }
-
     fn finish(self) -> anyhow::Result<()> {
         match self {
             To::Standard(mut writer) => Ok(writer.flush()?),
-            To::File { part, mut writer, place } => {
-                let unwritable = || format!("{} cannot be written", place.display());
-                writer.flush().with_context(unwritable)?;
-                // Else a crash of the machine could leave the name without the rows.
-                part.as_file().sync_all().with_context(unwritable)?;
-                part.persist(&place).with_context(unwritable)?;
-                Ok(())
-            }
+            To::File(file) => file.finish(),
         }
     }
 }
@@ -222,14 +202,14 @@ impl Write for To {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             To::Standard(writer) => writer.write(bytes),
-            To::File { writer, .. } => writer.write(bytes),
+            To::File(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         match self {
             To::Standard(writer) => writer.flush(),
-            To::File { writer, .. } => writer.flush(),
+            To::File(file) => file.flush(),
         }
     }
 }
