@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use data::{CorpusArgs, DataArgs, FormatArgs, ScoringArgs};
+use data::{ClassNames, CorpusArgs, DataArgs, FormatArgs, ScoringArgs};
 use training::{ClassArgs, ClassifierArg, EnergyArgs, MoreArgs, QualityArgs, RunArgs, ShapeArgs, TrainingArgs};
 use values::{bytes_or_none, points};
 
@@ -261,9 +261,10 @@ pub(crate) struct PredictArgs {
     pub(crate) pair: Option<String>,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
-    /// Names of the classes in the model's order, for a model that has none of its own.
-    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
-    pub(crate) labels: Option<Vec<String>>,
+    /// Names of the classes in the model's order, for a model that has none of its own; in quotation marks where a name has a
+    /// comma.
+    #[arg(long, value_name = "A,B,…")]
+    pub(crate) labels: Option<ClassNames>,
     /// What to do about a text that cannot be answered, such as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,

@@ -118,13 +118,14 @@ fn distill_from(
         let pieces = match shape.max_bytes {
             Some(bytes) => within(bytes).context("--max-bytes")?,
             // Nobody asked for a tenth: a shape that has no room in it keeps all pieces.
-            None => within(rules::default_bytes(&config)).unwrap_or(None),
+            None => within(rules::default_max_bytes(&config)).unwrap_or(None),
         };
         student = student.with_vocabulary(pieces);
     } else if let (Some(folder), Some(bytes), None) = (&shape.tokenizer, shape.max_bytes, student.vocabulary()) {
         let own = Tokenizer::from_dir(&model_directory::locate(folder))?.vocabulary_size();
-        let most = rules::vocabulary_within(&student, &config, max_tokens, bytes).context("--max-bytes")?;
-        student = student.with_vocabulary(most.filter(|&most| most < own));
+        let with_own = EncoderConfig { vocabulary: own, ..config.clone() };
+        let kept = rules::vocabulary_within(&student, &with_own, max_tokens, bytes).context("--max-bytes")?;
+        student = student.with_vocabulary(kept);
     }
     let mut more = MoreSpec { unlabeled: more_args.unlabeled.clone(), ..MoreSpec::default() };
     more.noisy_copies = more_args.noisy_copies.unwrap_or_else(|| rules::noisy_copies(facts.rows));
@@ -397,7 +398,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
             train: path,
             dev: args.dev.clone(),
             dev_share: args.dev_share.unwrap_or(DEV_SHARE),
-            labels: args.label.labels.clone(),
+            labels: args.label.class_names(),
             metric: args.metric.clone(),
             max_tokens: args.max_tokens,
             rows: args.rows,
@@ -426,7 +427,7 @@ pub(crate) fn data(args: &DataArgs) -> anyhow::Result<DataSpec> {
         text: args.table.text.clone(),
         pair: args.table.pair.clone(),
         label: args.label.label.clone(),
-        labels: args.label.labels.clone(),
+        labels: args.label.class_names(),
         multi_label: args.label.multi_label.clone(),
         regression,
         format: args.table.format.table_format(),

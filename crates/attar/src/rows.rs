@@ -136,7 +136,7 @@ fn tagged(path: &Path, args: &ScoringArgs, head: Option<&Head>) -> anyhow::Resul
         Some(Head::TokenClassification { labels }) if !are_default_labels(labels) => Some(labels.as_slice()),
         _ => None,
     };
-    Ok(read_tagged(path, args.label.labels.as_deref().or(models))?)
+    Ok(read_tagged(path, args.label.class_names().as_deref().or(models))?)
 }
 
 /// Rows of a table, their labels read as the model names them unless the user does.
@@ -145,12 +145,12 @@ fn of_table(path: &Path, args: &ScoringArgs, head: Option<&Head>) -> anyhow::Res
         Some(Head::Classification { target }) => Some(target),
         _ => None,
     };
-    let target = match (answer, &args.label.labels) {
+    let target = match (answer, args.label.class_names()) {
         (Some(Target::Regression), _) => TargetSpec::Regression { low: f32::MIN, high: f32::MAX },
-        (Some(Target::MultiLabel(_)), Some(names)) => several(args, Some(names.clone())),
+        (Some(Target::MultiLabel(_)), Some(names)) => several(args, Some(names)),
         (Some(Target::MultiLabel(names)), None) => several(args, (!are_default_labels(names)).then(|| names.clone())),
-        (_, names) if args.label.multi_label.is_some() => several(args, names.clone()),
-        (_, Some(names)) => TargetSpec::Named(names.clone()),
+        (_, names) if args.label.multi_label.is_some() => several(args, names),
+        (_, Some(names)) => TargetSpec::Named(names),
         (Some(Target::Labels(names)), None) => TargetSpec::OfModel(names.clone()),
         _ => TargetSpec::Discover,
     };

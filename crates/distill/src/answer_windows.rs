@@ -74,9 +74,9 @@ impl AnswerWindows {
         self.windows.partition_point(|window| (window.question as usize) < questions)
     }
 
-    /// Of these examples, whose windows these are, the questions whose answer is in no window as a whole, so that every
-    /// window points to the first token.
-    pub(crate) fn split_answers(&self, examples: &[Example]) -> usize {
+    /// The number of questions whose answer does not lie whole in any window, so that every window is labeled with the first
+    /// token. `examples` are those that were encoded.
+    pub(crate) fn count_split_answers(&self, examples: &[Example]) -> usize {
         let is_split = |windows: &&[Window]| {
             let label = &examples[windows[0].question as usize].label;
             matches!(label, Label::Answers(ranges) if !ranges.is_empty())
@@ -204,7 +204,7 @@ mod tests {
                 met += usize::from(is_whole);
                 prop_assert_eq!(window.gold.unwrap().map(|token| token as usize).to_vec(), expected);
             }
-            prop_assert_eq!(windows.split_answers(rows), usize::from(met == 0));
+            prop_assert_eq!(windows.count_split_answers(rows), usize::from(met == 0));
             // Nothing of the context is left out.
             let last = windows.windows.last().unwrap();
             let end = last.places.iter().flatten().filter(|place| place.text == 1).map(|place| place.bytes.end).max();

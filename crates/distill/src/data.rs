@@ -76,7 +76,7 @@ impl LabeledData {
                     Some(dev) => (learned, read_answers(dev)?),
                     None => hold_out(&learned, *dev_share, streams, &mut notes)?,
                 };
-                settle_answers(&mut train, &mut dev)?;
+                unify_answer_targets(&mut train, &mut dev)?;
                 let metrics = metrics(metric.as_deref(), &train.target)?;
                 (train, dev, metrics, *max_tokens)
             }
@@ -105,6 +105,7 @@ impl LabeledData {
             Some(rows) => train.take(rows, streams),
             None => train,
         };
+        check_classes(&train)?;
         let class_order = match spec {
             DataSpec::Table { labels: None, .. } | DataSpec::Tagged { labels: None, .. } => ClassOrder::Found,
             _ => ClassOrder::Stated,
@@ -163,11 +164,26 @@ fn known(
     }
 }
 
-/// Where either has questions without an answer, both are answered with that in mind. Anything but questions stays as it is.
+/// # Errors
+/// If all rows have the same label: nothing could be told apart.
+pub(crate) fn check_classes(train: &Dataset) -> Result<(), Error> {
+    match &train.target {
+        Target::Classes(labels) if labels.len() == 1 => Err(Error::refused(
+            &train.name,
+            "two classes or more",
+            format!("the label {:?} in every row", labels.names[0]),
+            "add rows of other classes, or name all classes with `labels` (--labels)",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// If either set has unanswerable questions, marks both as having them, so that both are scored by the same rule. Other targets
+/// are left as they are.
 ///
 /// # Errors
 /// If a question to score by has no label: the run would end without a score.
-pub(crate) fn settle_answers(train: &mut Dataset, dev: &mut Dataset) -> Result<(), Error> {
+pub(crate) fn unify_answer_targets(train: &mut Dataset, dev: &mut Dataset) -> Result<(), Error> {
     let (Target::Answers { has_unanswerable: a }, Target::Answers { has_unanswerable: b }) =
         (&mut train.target, &mut dev.target)
     else {
@@ -176,10 +192,10 @@ pub(crate) fn settle_answers(train: &mut Dataset, dev: &mut Dataset) -> Result<(
     (*a, *b) = (*a || *b, *a || *b);
     let unlabeled = dev.examples.iter().filter(|example| example.label == Label::Absent).count();
     if unlabeled > 0 {
-        let got = format!("{unlabeled} of {} without a label (in a file, the key `answers`)", dev.len());
+        let got = format!("{unlabeled} of {} without a label (in a file: without the key `answers`)", dev.len());
         let out = "score by other questions (`dev`, `--dev`); those without answers can be learned from a teacher as \
                    `[more] unlabeled` (`--unlabeled`)";
-        return Err(Error::refused(&dev.name, "answers to all questions to score by", got, out));
+        return Err(Error::refused(&dev.name, "an answer label on every dev question", got, out));
     }
     Ok(())
 }

@@ -40,7 +40,8 @@ impl Reading {
                 (Reading::Together, pair) => texts.push((&example.text, pair.as_deref())),
                 (Reading::Apart, Some(pair)) => texts.extend([(example.text.as_str(), None), (pair, None)]),
                 (Reading::Apart, None) => {
-                    let out = "name the column of the second text (`pair`, `--pair`), or choose another classifier";
+                    let out =
+                        "name the column of the second text (`pair`, `--pair`), or choose another model or classifier";
                     return Err(Error::refused(
                         format!("row {}", row + 1),
                         "a pair of texts, which a cosine compares",
@@ -58,12 +59,12 @@ impl Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedRows {
     storage: Storage,
-    answering: Answering,
+    prediction_unit: PredictionUnit,
 }
 
-/// What of a row's tokens answers.
+/// Which of a row's tokens a prediction is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answering {
+pub(crate) enum PredictionUnit {
     /// All of them together.
     Row,
     /// Those of words that have tags.
@@ -108,11 +109,12 @@ impl EncodedRows {
         reading: Reading,
         target: &Target,
     ) -> Result<EncodedRows, Error> {
-        EncodedRows::for_target(examples, tokenizer, limit, reading, target, KeepPlaces::All)
+        EncodedRows::of_target_with_places(examples, tokenizer, limit, reading, target, KeepPlaces::All)
     }
 
-    /// As [`EncodedRows::of_target`]; of rows that are learned from and never answered, windows need no places.
-    pub(crate) fn for_target(
+    /// As [`EncodedRows::of_target`]. With [`KeepPlaces::None`], for training rows, windows keep no token places: no answer is
+    /// decoded from them.
+    pub(crate) fn of_target_with_places(
         examples: &[Example],
         tokenizer: &Tokenizer,
         limit: Limit,
@@ -120,7 +122,7 @@ impl EncodedRows {
         target: &Target,
         keep: KeepPlaces,
     ) -> Result<EncodedRows, Error> {
-        let (sequences, answering) = match target {
+        let (sequences, prediction_unit) = match target {
             Target::Classes(_) | Target::MultiLabel(_) | Target::Regression { .. } => {
                 return EncodedRows::new(examples, tokenizer, limit, reading);
             }
@@ -130,42 +132,42 @@ impl EncodedRows {
                     let (place, got) = (format!("row {}", row + 1), format!("{:?}", examples[row].text));
                     return Err(Error::refused(place, "a word that the tokenizer reads", got, "leave the row out"));
                 }
-                (sequences, Answering::Words(words))
+                (sequences, PredictionUnit::Words(words))
             }
             Target::Answers { .. } => {
                 let (sequences, windows) = AnswerWindows::encode(examples, tokenizer, limit.max_tokens, keep)?;
-                (sequences, Answering::Windows(windows))
+                (sequences, PredictionUnit::Windows(windows))
             }
         };
-        Ok(EncodedRows { answering, ..EncodedRows::of_sequences(sequences, Reading::Together) })
+        Ok(EncodedRows { prediction_unit, ..EncodedRows::of_sequences(sequences, Reading::Together) })
     }
 
-    /// The sequences of labeled rows one after the other, and what of a row's tokens answers.
-    pub(crate) fn into_encodings(self) -> (Encodings, Answering) {
+    /// All sequences of labeled rows in order, and the unit of prediction.
+    pub(crate) fn into_encodings(self) -> (Encodings, PredictionUnit) {
         let Storage::Rows { sequences, .. } = self.storage else { unreachable!("a corpus answers nothing") };
         let mut encodings = Encodings::default();
         sequences.iter().for_each(|sequence| encodings.append(sequence));
-        (encodings, self.answering)
+        (encodings, self.prediction_unit)
     }
 
-    /// What of a row's tokens answers.
-    pub(crate) fn answering(&self) -> &Answering {
-        &self.answering
+    /// Which of a row's tokens a prediction is read from.
+    pub(crate) fn prediction_unit(&self) -> &PredictionUnit {
+        &self.prediction_unit
     }
 
     /// The words that have tags, where those are what is learned.
     pub(crate) fn words(&self) -> Option<&WordTokens> {
-        match &self.answering {
-            Answering::Words(words) => Some(words),
-            Answering::Row | Answering::Windows(_) => None,
+        match &self.prediction_unit {
+            PredictionUnit::Words(words) => Some(words),
+            PredictionUnit::Row | PredictionUnit::Windows(_) => None,
         }
     }
 
     /// The windows that the rows are, where answers to questions are learned.
     pub(crate) fn windows(&self) -> Option<&AnswerWindows> {
-        match &self.answering {
-            Answering::Windows(windows) => Some(windows),
-            Answering::Row | Answering::Words(_) => None,
+        match &self.prediction_unit {
+            PredictionUnit::Windows(windows) => Some(windows),
+            PredictionUnit::Row | PredictionUnit::Words(_) => None,
         }
     }
 
@@ -176,7 +178,7 @@ impl EncodedRows {
 
     /// Sequences of rows, those of the first row first.
     pub(crate) fn of_sequences(sequences: Vec<Encoding>, reading: Reading) -> EncodedRows {
-        EncodedRows { storage: Storage::Rows { reading, sequences }, answering: Answering::Row }
+        EncodedRows { storage: Storage::Rows { reading, sequences }, prediction_unit: PredictionUnit::Row }
     }
 
     /// Number of rows.
@@ -260,18 +262,18 @@ impl EncodedRows {
             }
             Storage::Corpus(sequences) => Storage::Corpus(sequences.of_rows(rows)),
         };
-        let answering = match &self.answering {
-            Answering::Row => Answering::Row,
-            Answering::Words(words) => Answering::Words(words.of_rows(rows)),
-            Answering::Windows(windows) => Answering::Windows(windows.of_rows(rows)),
+        let prediction_unit = match &self.prediction_unit {
+            PredictionUnit::Row => PredictionUnit::Row,
+            PredictionUnit::Words(words) => PredictionUnit::Words(words.of_rows(rows)),
+            PredictionUnit::Windows(windows) => PredictionUnit::Windows(windows.of_rows(rows)),
         };
-        EncodedRows { storage, answering }
+        EncodedRows { storage, prediction_unit }
     }
 }
 
 impl From<Sequences> for EncodedRows {
     fn from(sequences: Sequences) -> EncodedRows {
-        EncodedRows { storage: Storage::Corpus(sequences), answering: Answering::Row }
+        EncodedRows { storage: Storage::Corpus(sequences), prediction_unit: PredictionUnit::Row }
     }
 }
 

@@ -5,7 +5,7 @@ use attar_text::labeled::Dataset;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::Error;
-use crate::encoded_rows::{Answering, EncodedRows};
+use crate::encoded_rows::{EncodedRows, PredictionUnit};
 use crate::engine::{Encoder, Input, Keep, Trace, Values};
 use crate::score::Answers;
 use crate::train::Teacher;
@@ -62,13 +62,13 @@ pub fn rows(
         let input = Input::ragged(&batch, model.encoder().config(), device);
         let picked = pick(&model.output(&input), &input);
         let width = picked.dims()[1];
-        let (picked, counts) = match texts.answering() {
-            Answering::Row => (picked, vec![1; batch.rows.len()]),
-            Answering::Words(words) => {
+        let (picked, counts) = match texts.prediction_unit() {
+            PredictionUnit::Row => (picked, vec![1; batch.rows.len()]),
+            PredictionUnit::Words(words) => {
                 let (tokens, counts) = words.of_batch(&batch.rows, &batch.lengths);
                 (picked.select(0, token_rows(&tokens, device)), counts)
             }
-            Answering::Windows(_) => (picked, batch.lengths.iter().map(|&length| length as usize).collect()),
+            PredictionUnit::Windows(_) => (picked, batch.lengths.iter().map(|&length| length as usize).collect()),
         };
         let numbers = picked.try_into_vec_as::<f32>().map_err(Error::device)?;
         let mut numbers = numbers.as_slice();

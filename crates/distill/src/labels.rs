@@ -1,7 +1,7 @@
 //! Labels of a model against labels of data.
 
 use attar_model::{Head, Target as Answer};
-use attar_text::labeled::{LabelMatch, MatchedBy, Target, are_unnamed, match_labels};
+use attar_text::labeled::{LabelMatch, MatchedBy, Target, are_unnamed, list_names, match_labels};
 
 use crate::Error;
 
@@ -65,7 +65,7 @@ const TAGS: &str = "a model of a tag for each word";
 const ANSWERS: &str = "a model of answers to questions";
 
 /// What a model is one of.
-fn kind(head: &Head) -> &'static str {
+pub(crate) fn kind(head: &Head) -> &'static str {
     match head {
         Head::Classification { target: Answer::Labels(_) } => CLASSES,
         Head::Classification { target: Answer::MultiLabel(_) } => SEVERAL,
@@ -94,8 +94,8 @@ pub fn order(
     if theirs.len() != ours.len() {
         return Err(Error::refused(
             model,
-            format!("{} classes: {}", ours.len(), ours.join(", ")),
-            format!("{} classes: {}", theirs.len(), theirs.join(", ")),
+            format!("{} classes: {}", ours.len(), list_names(ours)),
+            format!("{} classes: {}", theirs.len(), list_names(theirs)),
             "name all classes of the model with `labels` (--labels) if rows lack some, or choose a model that was \
              fine-tuned on these (`attar finetune`)",
         ));
@@ -104,7 +104,7 @@ pub fn order(
     let is_unchanged = |classes: &[usize]| classes.iter().enumerate().all(|(at, &class)| at == class);
     match found {
         Some(LabelMatch { classes, by }) => {
-            let shown = theirs.join(", ");
+            let shown = list_names(theirs);
             match by {
                 MatchedBy::Name if is_unchanged(&classes) => {}
                 MatchedBy::Number if are_unnamed(theirs) && is_unchanged(&classes) => {}
@@ -121,13 +121,13 @@ pub fn order(
             Ok(if is_unchanged(&classes) { None } else { Some(classes) })
         }
         None if are_unnamed(theirs) && stated == ClassOrder::Stated => {
-            notes.push(format!("{model} has no names for its classes: taken for {}, in this order", ours.join(", ")));
+            notes.push(format!("{model} has no names for its classes: taken for {}, in this order", list_names(ours)));
             Ok(None)
         }
         None => Err(Error::refused(
             model,
-            format!("the classes {}", ours.join(", ")),
-            theirs.join(", "),
+            format!("the classes {}", list_names(ours)),
+            list_names(theirs),
             if are_unnamed(theirs) {
                 "the model has no names for its classes; name yours in its order with `labels` (--labels)"
             } else {

@@ -62,9 +62,9 @@ pub fn existing(path: &Path) -> Result<PathBuf, Error> {
     if path.exists() {
         return Ok(locate(path));
     }
-    // `bert-base-uncased` and `owner/model` are what models are called on the hub.
+    // `owner/model` is what models are called on the hub.
     let shown = path.display().to_string();
-    let is_hub_name = path.is_relative() && !shown.starts_with('.') && path.components().count() <= 2;
+    let is_hub_name = path.is_relative() && !shown.starts_with('.') && path.components().count() == 2;
     let hub_name = if is_hub_name { &shown } else { "OWNER/MODEL" };
     refused(
         "there is no such folder",

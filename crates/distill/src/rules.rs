@@ -63,7 +63,7 @@ impl Facts {
     /// If the tokenizer refuses a text.
     pub fn of(data: &LabeledData, tokenizer: &Tokenizer) -> Result<Facts, Error> {
         let step = data.train.len().div_ceil(MEASURED_ROWS).max(1);
-        // How long a row is does not depend on its label, and labels are checked where rows are learned.
+        // A row's length does not depend on its label, and labels are checked when the training rows are encoded.
         let sampled = data.train.examples.iter().step_by(step);
         let rows: Vec<Example> = sampled.map(|row| Example { label: Label::Absent, ..row.clone() }).collect();
         let encoded = match data.train.target {
@@ -176,8 +176,8 @@ pub fn student(teacher: &EncoderConfig, init: Init) -> StudentSpec {
     }
 }
 
-/// Bytes of a student for which nobody asked for a size: a tenth of its teacher's in 32-bit floats.
-pub fn default_bytes(teacher: &EncoderConfig) -> usize {
+/// The default size limit of a student in bytes: a tenth of its teacher's size in f32.
+pub fn default_max_bytes(teacher: &EncoderConfig) -> usize {
     Size::of(teacher).bytes_f32() / 10
 }
 
@@ -214,7 +214,7 @@ fn shape_of(spec: &StudentSpec, teacher: &EncoderConfig, positions: usize) -> Op
         }
     };
     let shape = EncoderConfig { layers, hidden, embedding, heads, feed_forward, positions, ..teacher.clone() };
-    Some(if embedding.is_some() { shape.with_embeddings(embedding) } else { shape })
+    Some(shape.with_embedding_width(embedding))
 }
 
 /// Bytes of a word piece in `tokenizer.json` and `vocab.txt`, as BERT's vocabulary has them on average.
@@ -256,7 +256,7 @@ pub fn pieces_within(shape: &EncoderConfig, bytes: usize) -> Result<usize, TooFe
     while pieces > 0 && with(pieces) > bytes {
         pieces -= 1;
     }
-    // A vocabulary that is smaller still can be kept whole.
+    // If the vocabulary itself has fewer pieces than that, all of it can be kept.
     let fewest = FEWEST_PIECES.min(shape.vocabulary);
     if pieces >= fewest {
         return Ok(pieces);

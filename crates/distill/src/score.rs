@@ -62,35 +62,35 @@ impl Answers {
 /// The truth of a data set, to hold answers against.
 #[derive(Debug, Clone)]
 pub struct Truth {
-    right: Right,
+    gold: Gold,
     /// Names of the classes.
     names: Vec<String>,
     /// What they mean for entities, where they are tags.
     scheme: Option<TagScheme>,
 }
 
-/// What is right for each row.
+/// The gold answers, per row.
 #[derive(Debug, Clone)]
-enum Right {
-    /// One answer.
+enum Gold {
+    /// One label or score per row.
     One(Answers),
-    /// Any of some answers to a question; a question with an empty list has no answer.
+    /// Any of several answers to a question; an empty list means that it is unanswerable.
     AnyOf(Vec<Vec<String>>),
 }
 
 impl Truth {
     /// The labels of a data set; `None` if a row has none.
     pub fn of(data: &Dataset) -> Option<Truth> {
-        let right = match &data.target {
-            Target::Classes(_) => Right::One(Answers::Classes(data.classes()?)),
-            Target::MultiLabel(_) => Right::One(Answers::LabelSets(data.label_sets()?)),
-            Target::Tags(_) => Right::One(Answers::Tags(data.tags()?)),
-            Target::Regression { .. } => Right::One(Answers::Scores(data.scores()?)),
-            Target::Answers { .. } => Right::AnyOf(data.answers()?),
+        let gold = match &data.target {
+            Target::Classes(_) => Gold::One(Answers::Classes(data.classes()?)),
+            Target::MultiLabel(_) => Gold::One(Answers::LabelSets(data.label_sets()?)),
+            Target::Tags(_) => Gold::One(Answers::Tags(data.tags()?)),
+            Target::Regression { .. } => Gold::One(Answers::Scores(data.scores()?)),
+            Target::Answers { .. } => Gold::AnyOf(data.answers()?),
         };
         let names = data.target.labels().map_or_else(Vec::new, |labels| labels.names.clone());
         let scheme = scheme(&data.target);
-        Some(Truth { right, names, scheme })
+        Some(Truth { gold, names, scheme })
     }
 
     /// The score of some answers.
@@ -141,20 +141,18 @@ impl Truth {
     }
 
     fn against<'a>(&'a self, answers: &'a Answers) -> Predictions<'a> {
-        match (&self.right, answers) {
-            (Right::One(Answers::Classes(truth)), Answers::Classes(predicted)) => {
+        match (&self.gold, answers) {
+            (Gold::One(Answers::Classes(truth)), Answers::Classes(predicted)) => {
                 Predictions::Classes { truth, predicted, classes: self.names.len() }
             }
-            (Right::One(Answers::LabelSets(truth)), Answers::LabelSets(predicted)) => {
+            (Gold::One(Answers::LabelSets(truth)), Answers::LabelSets(predicted)) => {
                 Predictions::LabelSets { truth, predicted, labels: self.names.len() }
             }
-            (Right::One(Answers::Tags(truth)), Answers::Tags(predicted)) => {
+            (Gold::One(Answers::Tags(truth)), Answers::Tags(predicted)) => {
                 Predictions::Tags { truth, predicted, tags: self.names.len(), scheme: self.scheme.as_ref() }
             }
-            (Right::One(Answers::Scores(truth)), Answers::Scores(predicted)) => {
-                Predictions::Scores { truth, predicted }
-            }
-            (Right::AnyOf(truth), Answers::Spans(predicted)) => Predictions::Answers { truth, predicted },
+            (Gold::One(Answers::Scores(truth)), Answers::Scores(predicted)) => Predictions::Scores { truth, predicted },
+            (Gold::AnyOf(truth), Answers::Spans(predicted)) => Predictions::Answers { truth, predicted },
             _ => unreachable!("answers are made for the target of the data"),
         }
     }

@@ -105,8 +105,8 @@ impl Cpu {
         }
     }
 
-    /// Runs a kernel without integers, compiled for this instruction set. Sets that differ in their integer product alone share
-    /// it; an integer operation in it does not compile.
+    /// Runs a kernel without integer operations, compiled for this instruction set. Sets that differ only in their integer
+    /// product share the compiled code; on x86-64 a kernel that uses `Isa::INTEGER_BYTES` does not compile here.
     // SAFETY of all arms: a token of a level exists only where the processor has its instructions.
     #[cfg_attr(
         any(target_arch = "x86_64", target_arch = "aarch64"),

@@ -18,7 +18,8 @@ pub(crate) mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod simd128;
 
-/// The bytes of a quantized number on a set that is compiled for kernels with integers.
+/// Checks at compile time that an instruction set was entered for kernels with integers; returns the bytes of a quantized
+/// number.
 #[cfg(target_arch = "x86_64")]
 const fn integer_bytes(bytes: usize) -> usize {
     assert!(bytes > 0, "a kernel with integers needs `Cpu::run_integers`");

@@ -224,20 +224,20 @@ impl EncoderConfig {
         self
     }
 
-    /// The same encoder with factorized embeddings of this width, which are ELECTRA's; or with embeddings of width H, as BERT
-    /// has them.
+    /// This shape as an ELECTRA encoder with factorized embeddings of this width, or as a BERT encoder with embeddings as wide as
+    /// the hidden states if `None`. The family changes accordingly.
     ///
     /// ```
     /// use attar_model::{EncoderConfig, Family};
     ///
-    /// let narrow = EncoderConfig::bert_base().with_embeddings(Some(128));
+    /// let narrow = EncoderConfig::bert_base().with_embedding_width(Some(128));
     /// assert_eq!((narrow.family, narrow.embedding_width()), (Family::Electra, 128));
     /// narrow.validate()?;
-    /// assert_eq!(narrow.with_embeddings(None).family, Family::Bert);
+    /// assert_eq!(narrow.with_embedding_width(None).family, Family::Bert);
     /// # Ok::<(), attar_model::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn with_embeddings(self, width: Option<usize>) -> Self {
+    pub fn with_embedding_width(self, width: Option<usize>) -> Self {
         let family = if width.is_some() { Family::Electra } else { Family::Bert };
         let head = self.head.clone();
         EncoderConfig { family, embedding: width, types: self.types.max(1), ..self }.with_head(head)
@@ -335,8 +335,9 @@ impl Head {
         }
     }
 
-    /// Whether it answers: with classes, labels, a score, tags or a part of a text.
-    pub fn has_answers(&self) -> bool {
+    /// Whether this is a task head: classification, regression, tagging or question answering, as opposed to a pretraining head
+    /// or none.
+    pub fn is_task_head(&self) -> bool {
         matches!(self, Head::Classification { .. } | Head::TokenClassification { .. } | Head::QuestionAnswering)
     }
 

@@ -66,5 +66,5 @@ pub use options::Options;
 pub use output::Output;
 pub use precision::Precision;
 pub use probabilities::{confidence, probabilities, softmax};
-pub use session::{Entity, Session, Span, Tag, Text};
+pub use session::{Entity, Session, Span, Tag, Text, in_characters};
 pub use trace::{LayerBuffers, RelationBuffers, TraceBuffers};

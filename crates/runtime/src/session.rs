@@ -21,7 +21,7 @@ use crate::output::Output;
 use crate::projection;
 use prompt::Prompt;
 
-pub use tokens::{Entity, Span, Tag};
+pub use tokens::{Entity, Span, Tag, in_characters};
 
 /// A text, or a pair of texts.
 pub type Text<'a> = (&'a str, Option<&'a str>);

@@ -82,12 +82,12 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
     /// fit.
     pub(crate) fn evict_low_priority(&mut self, count: usize, is_low_priority: impl Fn(&T) -> bool) -> Vec<T> {
         let missing = (self.waiting.len() + count).saturating_sub(self.policy.max_queue);
-        let yielding = self.waiting.iter().filter(|waiting| is_low_priority(&waiting.text)).count();
+        let low_priority = self.waiting.iter().filter(|waiting| is_low_priority(&waiting.text)).count();
         // If every waiting text has low priority, evicting them all empties the queue, and an empty queue accepts a
         // request of any size.
-        let most = if yielding == self.waiting.len() { missing.min(yielding) } else { missing };
+        let most = if low_priority == self.waiting.len() { missing.min(low_priority) } else { missing };
         let mut removed = Vec::new();
-        if yielding >= most {
+        if low_priority >= most {
             let all = std::mem::take(&mut self.waiting);
             for waiting in all {
                 match removed.len() < most && is_low_priority(&waiting.text) {
@@ -106,17 +106,17 @@ impl<K: PartialEq + Clone, T> Queue<K, T> {
         skips_waiting: bool,
         is_low_priority: impl Fn(&T) -> bool,
     ) -> Next<K, T> {
-        // Asked once: a text may begin to yield meanwhile, and the oldest would be left out of its own batch.
-        let yields: Vec<bool> = self.waiting.iter().map(|waiting| is_low_priority(&waiting.text)).collect();
-        let first = yields.iter().position(|yields| !yields);
-        let all_yield = first.is_none();
+        // Evaluated once per text: a client may half-close meanwhile, and the oldest text would be left out of its own batch.
+        let is_low: Vec<bool> = self.waiting.iter().map(|waiting| is_low_priority(&waiting.text)).collect();
+        let first = is_low.iter().position(|is_low| !is_low);
+        let all_low = first.is_none();
         let Some(oldest) = self.waiting.get(first.unwrap_or(0)) else { return Next::Empty };
         let (work, waited) = (oldest.work.clone(), now.saturating_sub(oldest.since));
         let mut tokens = 0_usize;
         let mut is_full = false;
         let mut chosen = vec![false; self.waiting.len()];
-        for ((waiting, chosen), yields) in self.waiting.iter().zip(&mut chosen).zip(yields) {
-            if waiting.work != work || (yields && !all_yield) {
+        for ((waiting, chosen), is_low) in self.waiting.iter().zip(&mut chosen).zip(is_low) {
+            if waiting.work != work || (is_low && !all_low) {
                 continue;
             }
             let with = tokens.saturating_add(waiting.tokens);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_yield_come_last_and_make_room() {
+    fn low_priority_texts_come_last_and_are_evicted() {
         let is_low_priority = |text: &u32| *text >= 10;
         let mut queue = queue(100, 0, 4);
         for text in [10, 1, 11, 2] {

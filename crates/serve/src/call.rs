@@ -100,7 +100,7 @@ impl Call {
         Ok(outcomes)
     }
 
-    /// Tokenizes and computes: what each input came to, and its time.
+    /// Tokenizes and computes, without counting; returns each input's outcome and timing.
     async fn compute_uncounted(
         &mut self,
         task: Task,
@@ -247,7 +247,7 @@ impl Call {
         Ok(counts)
     }
 
-    /// Has materials computed, each with its tokens, and waits for all: what each came to, and its time.
+    /// Computes materials, each given with its token count, and waits for all; returns each one's outcome and timing.
     pub(crate) async fn run(
         &mut self,
         task: Task,

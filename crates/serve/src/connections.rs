@@ -81,7 +81,7 @@ struct SharedStream<S>(Arc<Mutex<WatchedStream<S>>>);
 #[derive(Debug)]
 struct WatchedStream<S> {
     stream: S,
-    /// A byte that the watcher has read and the protocol has not consumed yet.
+    /// A byte that the watch has read and the protocol has not consumed yet.
     peeked: Option<u8>,
 }
 
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SharedStream<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the connection fails and returns the error. On the way, marks a client that closes its sending
+    /// Waits until the connection fails and returns the error. Meanwhile, marks a client that closes its sending
     /// side.
     async fn until_failure(&self, client: &Client) -> io::Error {
         if let Err(error) = std::future::poll_fn(|context| self.lock().poll_input_end(context)).await {
@@ -139,7 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for SharedStream<S> {
             return Pin::new(&mut watched.stream).poll_read(context, buffer);
         };
         buffer.put_slice(&[byte]);
-        // And what has arrived behind it: read by single bytes, a body would take a buffer for each of them.
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        // Also read what has arrived after it: a body read byte by byte would take one buffer per byte.
         match Pin::new(&mut watched.stream).poll_read(context, buffer) {
             Poll::Pending => Poll::Ready(Ok(())),
             done => done,

@@ -104,7 +104,8 @@ pub(crate) fn router(server: Arc<Server>, is_local: bool) -> Router {
         .route("/metrics", get(info::metrics))
         .route("/openapi.json", get(described.clone()))
         .route("/api-doc/openapi.json", get(described));
-    let mut app = guarded.merge(open).fallback(unknown).with_state(Arc::clone(&server));
+    let mut app =
+        guarded.merge(open).fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(Arc::clone(&server));
     if !server.cors.is_empty() {
         app = app.layer(cors(&server.cors));
     }
@@ -142,6 +143,11 @@ async fn authorize(State(server): State<Arc<Server>>, mut request: Request, next
 async fn unknown() -> Response<Body> {
     let said = "there is no such route: see /openapi.json";
     Refusal::new(ErrorType::Validation, said).with_status(axum::http::StatusCode::NOT_FOUND).response(false)
+}
+
+async fn wrong_method() -> Response<Body> {
+    let said = "this route does not have this method: see /openapi.json";
+    Refusal::new(ErrorType::Validation, said).with_status(axum::http::StatusCode::METHOD_NOT_ALLOWED).response(false)
 }
 
 #[cfg(test)]

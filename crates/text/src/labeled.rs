@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use answers::read_answers;
-pub use error::DataError;
+pub use error::{DataError, list_names};
 pub use hold_out::HeldOut;
 pub use load::{LabeledSpec, Loaded, TargetSpec, load, read};
 pub(crate) use load::{RawRow, from_rows};
@@ -305,10 +305,10 @@ impl Dataset {
     }
 }
 
-/// The name of a file without its extension, and without that of its packing: `train-v2.0` of `train-v2.0.json.gz`.
-fn name_of(path: &Path) -> String {
-    let packed = path.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
-    let path = if packed { path.with_extension("") } else { path.to_owned() };
+/// The name of a file without its extension and without that of its compression: `train-v2.0` of `train-v2.0.json.gz`.
+pub fn name_of(path: &Path) -> String {
+    let is_compressed = path.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
+    let path = if is_compressed { path.with_extension("") } else { path.to_owned() };
     path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }
 

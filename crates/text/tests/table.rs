@@ -103,7 +103,7 @@ fn columns_that_are_not_there() {
     );
     assert_eq!(
         refusal("a.tsv", "a\tb\n1\t2\n", &["a", "2"]),
-        "FILE: column \"a\" is asked for by name, but the file is read without a header; state that there is one, or \
+        "FILE: column \"a\" is asked for by name, but the file is read without a header; state that there is one (--header true), or \
          give a number from 1 to 2"
     );
     assert_eq!("0".parse::<Column>().unwrap_err().to_string(), "there is no column 0, columns are counted from 1");
@@ -155,6 +155,16 @@ fn json_lines() {
         "FILE: line 2: no key \"text\", the nearest is \"txt\"; there are txt"
     );
     assert_eq!(refusal("a.jsonl", "{}", &["text"]), "FILE: line 1: no key \"text\"; there are none");
+    let question = refusal("a.jsonl", r#"{"question": "Who?", "context": "Ada.", "answers": []}"#, &["text"]);
+    assert!(
+        question.ends_with("; questions with answers are read by `--answers` (`kind = \"answers\"`)"),
+        "{question}"
+    );
+    let tagged = refusal("a.jsonl", r#"{"tokens": ["Ada"], "tags": ["B-PER"]}"#, &["text"]);
+    assert!(
+        tagged.ends_with("; sentences whose words have tags are read by `--tagged` (`kind = \"tagged\"`)"),
+        "{tagged}"
+    );
     assert_eq!(
         refusal("a.jsonl", "{\"text\": [1]}", &["text"]),
         "FILE: line 1: expected \"text\" to be a string, a number or a boolean, found a list"
@@ -172,8 +182,9 @@ fn what_is_no_table() {
     assert_eq!(
         refusal("a.json", "{}", &["1"]),
         "FILE: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl, .ndjson, .parquet or \
-         .arrow; state the format instead"
+         .arrow; state the format instead; questions with answers are read by `--answers` (`kind = \"answers\"`)"
     );
+    assert!(refusal("a.doc", "{}", &["1"]).ends_with("state the format instead"));
     assert_eq!(read("a.json", "x\n", &["1"], |spec| spec.format = Format::Tsv).unwrap(), [row(1, &["x"])]);
     for name in ["a.tsv", "a.csv", "a.jsonl"] {
         let text = b"{\"a\": 1}\n{\"a\": \"\xff\"}\n";

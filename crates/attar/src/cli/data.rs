@@ -1,6 +1,7 @@
 //! Flags about data, the same on every command that reads some.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use attar_distill::recipe::{Delimiter, TableEncoding, TableFormat, TableKind};
 use clap::{Args, ValueEnum};
@@ -47,9 +48,10 @@ pub(crate) struct LabelArgs {
     /// Column of the label.
     #[arg(long, default_value = "label", value_name = "COLUMN")]
     pub(crate) label: String,
-    /// Names of the classes in order (default: those of the model, or of the training rows).
-    #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
-    pub(crate) labels: Option<Vec<String>>,
+    /// Names of the classes in order, in quotation marks where a name has a comma (default: those of the model, or of the
+    /// training rows).
+    #[arg(long, value_name = "A,B,…")]
+    pub(crate) labels: Option<ClassNames>,
     /// Separator of labels within a cell, for rows with any number of labels. JSON arrays of strings need no flag.
     #[arg(long, value_name = "SEPARATOR")]
     pub(crate) multi_label: Option<String>,
@@ -64,6 +66,31 @@ pub(crate) struct LabelArgs {
     /// `question`, `context` and `answers`.
     #[arg(long, conflicts_with_all = ["tagged", "labels", "multi_label", "label_file"], hide_short_help = true)]
     pub(crate) answers: bool,
+}
+
+/// Names that a flag lists, as a line of CSV does.
+#[derive(Debug, Clone)]
+pub(crate) struct ClassNames(Vec<String>);
+
+impl FromStr for ClassNames {
+    type Err = csv::Error;
+
+    fn from_str(list: &str) -> Result<Self, csv::Error> {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(list.as_bytes());
+        Ok(ClassNames(reader.deserialize().next().transpose()?.unwrap_or_default()))
+    }
+}
+
+impl ClassNames {
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl LabelArgs {
+    pub(crate) fn class_names(&self) -> Option<Vec<String>> {
+        self.labels.as_ref().map(|names| names.names().to_vec())
+    }
 }
 
 /// Labeled text to train on.

@@ -117,7 +117,7 @@ pub(crate) fn train_and_ship(recipe: Recipe, lock: RunLock) -> anyhow::Result<(E
 
 /// Whether a model answers anything, so that it can teach.
 fn answers(model: &Path) -> anyhow::Result<bool> {
-    Ok(Bundle::read_config(&model_directory::existing(model)?)?.head.has_answers())
+    Ok(Bundle::read_config(&model_directory::existing(model)?)?.head.is_task_head())
 }
 
 /// Prints the recipe of a teacher that is made first, and that of its student.

@@ -14,6 +14,7 @@ use attar_runtime::probabilities;
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
+use crate::cli::data::ClassNames;
 use crate::{console, engine};
 
 use super::texts::Texts;
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &PredictArgs, threads: Option<usize>) -> anyhow::Result<
             }
         );
     }
-    let target = named(&args.model, session.target()?, args.labels.as_deref())?;
+    let target = named(&args.model, session.target()?, args.labels.as_ref().map(ClassNames::names))?;
     engine::check_pairs(&args.model, args.pair.is_some(), "give the second text (with --data its column) as --pair")?;
     match &args.data {
         Some(data) => files::run(&mut session, Some(&target), data, args),

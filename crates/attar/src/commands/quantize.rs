@@ -182,7 +182,7 @@ fn calibration_texts(
     let texts = unlabeled::read(&spec, &[], &Streams::new(args.seed))?;
     let tokenizer = Tokenizer::from_dir(directory)?;
     let name = path.display().to_string();
-    let encodings = encode_texts(bundle, &tokenizer, args.scoring.max_tokens, &name, &texts.examples)?;
+    let encodings = encode_texts(bundle, &tokenizer, args.scoring.max_tokens, &texts.examples)?;
     Ok((encodings, format!("{} of {} texts of {name}", texts.examples.len(), texts.rows)))
 }
 
@@ -196,14 +196,13 @@ fn scored_rows(
 ) -> anyhow::Result<ScoredRows> {
     let (dev, metrics) = rows::labeled(path, &args.scoring, Some(classifier(bundle)?))?;
     rows::check_pairs(&args.model, &dev)?;
-    // Without training rows the texts of the others calibrate.
-    let is_apart = args.scoring.split != Some(SplitArg::Train);
-    let train = if is_apart { rows::training(path, &args.scoring).ok() } else { None };
     if !args.scoring.all_rows {
         refuse_training_rows(bundle, &dev)?;
     }
     let (dev, train) = match path.is_dir() {
-        true => (dev, train),
+        // Without training rows the texts of the others calibrate.
+        true if args.scoring.split == Some(SplitArg::Train) => (dev, None),
+        true => (dev, rows::training(path, &args.scoring).ok()),
         false => {
             let division = divide(dev, std::slice::from_ref(&args.model), args.scoring.all_rows)?;
             (division.scored, division.rest)

@@ -9,8 +9,8 @@ use attar_distill::plan::{Plan, probe};
 use attar_distill::recipe::{DataSpec, Recipe, StageLength};
 use attar_distill::train::train;
 use attar_distill::{Error, ExportedStudent, RunDirectory, RunLock, export, model_directory};
-
 use attar_model::{Bundle, Head};
+use attar_text::labeled::name_of;
 
 use crate::cli::training::RunArgs;
 use crate::progress::{RunProgress, waiting};
@@ -96,8 +96,8 @@ pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<Ex
     let trained = train(&plan, &directory, &mut RunProgress::new()).map_err(|error| {
         let out = out.display();
         let what_next = match error {
-            // The same command would come to the same number.
-            Error::NotFinite { .. } => format!("the run in {out} stopped; another learning rate needs another --out"),
+            // The same command would fail at the same update.
+            Error::NotFinite { .. } => format!("the run in {out} stopped; another rate or `clip` needs another --out"),
             _ => format!("the run stopped; the same command resumes from the last checkpoint in {out}"),
         };
         anyhow::Error::new(error).context(what_next)
@@ -110,7 +110,7 @@ pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
     let data = match data {
         DataSpec::Known { layout, .. } => layout.clone(),
         DataSpec::Table { train, .. } | DataSpec::Tagged { train, .. } | DataSpec::Answers { train, .. } => {
-            train.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into())
+            Some(name_of(train)).filter(|name| !name.is_empty()).unwrap_or_else(|| "data".into())
         }
         DataSpec::Corpus { files, .. } => match files.first().and_then(|path| path.file_name()) {
             // The first of two or three endings, as of `wiki-00.txt.gz`, is where the name ends.
@@ -126,6 +126,21 @@ pub(crate) fn default_folder(command: &str, data: &DataSpec) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_s_folder_is_named_after_its_data() {
+        let answers = |file: &str| DataSpec::Answers {
+            train: file.into(),
+            dev: None,
+            dev_share: 0.1,
+            metric: None,
+            max_tokens: 128,
+            rows: None,
+        };
+        let folder = |file| default_folder("distill", &answers(file)).display().to_string();
+        assert_eq!(folder("a/Train v2.0.json.gz"), "runs/distill-train-v2.0");
+        assert_eq!(folder(".."), "runs/distill-data");
+    }
 
     #[test]
     fn a_model_of_questions_is_asked_with_a_context() {

@@ -23,8 +23,8 @@ use crate::progress::{Counting, counting};
 const RETRIES: u32 = 3;
 /// Milliseconds before the first retry; each further wait is twice as long.
 const FIRST_RETRY_DELAY_MS: u64 = 300;
-/// Seconds that another program may hold the lock of a file, as many as the library waits.
-const LOCK_TRIES: u32 = 5;
+/// Seconds to wait for another program to release a file's lock, as long as the hub library waits.
+const LOCK_TIMEOUT_SECONDS: u32 = 5;
 /// What is wrong where the cache's folders or files cannot be made.
 const UNWRITABLE: &str = "the cache cannot be written";
 /// The hash that git has for a file of no bytes, which is the file's ETag.
@@ -155,8 +155,8 @@ impl Fetching<'_> {
         let mut tries = 0;
         loop {
             if fs::metadata(&part).is_ok_and(|metadata| metadata.len() >= size as u64) {
-                // There is nothing left to request: the part is the whole file, or belongs to another one, which the
-                // check will find.
+                // There is nothing left to request: the part is the whole file, or belongs to another file, in which
+                // case the checksum will not match.
                 return self.complete(&part, stored);
             }
             match repo.download_with_progress(name, Bar(&mut count)) {
@@ -181,7 +181,7 @@ impl Fetching<'_> {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(error)) => return Err(error).context(UNWRITABLE),
-                Err(TryLockError::WouldBlock) if tries == LOCK_TRIES => {
+                Err(TryLockError::WouldBlock) if tries == LOCK_TIMEOUT_SECONDS => {
                     return Err(explain(self.model, &ApiError::LockAcquisition(lock)));
                 }
                 Err(TryLockError::WouldBlock) => sleep(Duration::from_secs(1)),

@@ -46,7 +46,7 @@ pub(super) fn student(
     let whole = words.train().context("--own-pieces")?;
     let sizes = match shape.vocabulary {
         Some(_) => vec![whole.vocabulary_size()],
-        None => rules::vocabulary_sizes(letters(&whole), whole.vocabulary_size()),
+        None => rules::vocabulary_sizes(alphabet_size(&whole), whole.vocabulary_size()),
     };
     let mut read = Vec::new();
     for pieces in sizes {
@@ -54,7 +54,7 @@ pub(super) fn student(
         let files = tokenizer_files(&tokenizer, rows.max_tokens)?;
         read.push(VocabularyStats {
             pieces,
-            pieces_a_word: words.fertility(&tokenizer)?.context("--own-pieces: the text has no words")?,
+            fertility: words.fertility(&tokenizer)?.context("--own-pieces: the text has no words")?,
             tokenizer_bytes: files.iter().map(|(_, bytes)| bytes.len()).sum(),
         });
     }
@@ -67,7 +67,7 @@ pub(super) fn student(
         hidden_is_given: shape.hidden.or(shape.heads).is_some(),
         embedding_is_given: shape.embedding_width.is_some(),
     };
-    let bytes = shape.max_bytes.unwrap_or_else(|| rules::default_bytes(teacher));
+    let bytes = shape.max_bytes.unwrap_or_else(|| rules::default_max_bytes(teacher));
     let within = rules::own_pieces_within(&wanted, &read, bytes).context("--max-bytes")?;
     console::note(&within.reason);
     let out = folder.join(PIECES);
@@ -75,14 +75,14 @@ pub(super) fn student(
     Ok(within.student.with_vocabulary(None).with_tokenizer(out))
 }
 
-/// Writes the tokenizer, unless another one is there: a run that was broken off goes on with its own.
+/// Writes the tokenizer. Fails if a different one is there, because an interrupted run must resume with its own.
 fn save(tokenizer: &Tokenizer, out: &Path) -> anyhow::Result<()> {
     for (name, text) in tokenizer.files()? {
         let is_other = std::fs::read(out.join(name)).is_ok_and(|found| found != text.as_bytes());
         anyhow::ensure!(
             !is_other,
-            "--own-pieces: {} holds another vocabulary than these texts and sizes give; choose a new folder, or repeat the command \
-             that began the run",
+            "--own-pieces: {} holds another vocabulary, not the one that these texts and sizes yield; name another --out, or repeat \
+             the command that began the run",
             out.display()
         );
     }
@@ -109,8 +109,8 @@ fn lowercases(tokenizer: &Tokenizer) -> anyhow::Result<bool> {
     Ok(ids("THE NAME")? == ids("the name")?)
 }
 
-/// How many of the first pieces are special tokens or single characters.
-fn letters(whole: &Tokenizer) -> usize {
+/// The number of leading pieces that are special tokens or single characters.
+fn alphabet_size(whole: &Tokenizer) -> usize {
     let is_letter = |id: &u32| {
         whole.is_special(*id)
             || whole.token(*id).is_some_and(|piece| piece.trim_start_matches("##").chars().count() <= 1)

@@ -10,6 +10,14 @@
 mod mutation;
 mod readers;
 mod requests;
+/// Readers that the fuzz targets include too.
+mod shared {
+    pub(crate) mod answers;
+    #[cfg(feature = "parquet")]
+    pub(crate) mod columnar;
+    pub(crate) mod recipe;
+    pub(crate) mod table;
+}
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -38,7 +38,7 @@ fn edited(from: &'static str, to: &'static str) -> impl FnOnce(Vec<u8>) -> Vec<u
 fn missing_files() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let missing = ["nowhere", "no such folder", "`hf:nowhere`", "attar finetune"];
+    let missing = ["nowhere", "no such folder", "`hf:OWNER/MODEL`", "attar finetune"];
     write(folder, "some.csv", "text,label\na,x\nb,y\n");
     names(&fail(folder, &["inspect", "nowhere"]), &missing);
     names(&fail(folder, &["predict", "nowhere", "text"]), &missing);

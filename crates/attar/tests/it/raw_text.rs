@@ -93,6 +93,22 @@ fn recipes_of_teacher_and_student_are_printed_without_training() {
         ["distill", "--teacher", "encoder", "--tokenizer", &tokenizer, "--data", "rows.csv", "--max-bytes", "20kB"];
     let refused = fail(folder, &[&small[..], &["--print-recipe"]].concat());
     assert!(refused.contains("--max-bytes"), "{refused}");
+    // Pieces of another tokenizer are counted, not the fewer ones of the teacher.
+    let letters = ('a'..='z').flat_map(|letter| [letter.to_string(), format!("##{letter}")]);
+    let words = (0..3_000).map(|number| format!("word{number}"));
+    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned).into_iter();
+    std::fs::create_dir(folder.join("other")).unwrap();
+    let pieces: Vec<String> = specials.chain(letters).chain(words).collect();
+    write(&folder.join("other"), "vocab.txt", &pieces.join("\n"));
+    let printed = succeed(
+        folder,
+        &["distill", "--teacher", "encoder", "--tokenizer", "other", "--data", "rows.csv", "--max-bytes", "200kB"]
+            .into_iter()
+            .chain(["--gold-only", "--init", "random", "--print-recipe"])
+            .collect::<Vec<_>>(),
+    );
+    let kept = printed.lines().find_map(|line| line.strip_prefix("vocabulary = ")).map(|kept| kept.parse().unwrap());
+    assert!(kept.is_some_and(|kept: usize| (2_000..3_000).contains(&kept)), "{printed}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_trimmed_model_answers_as_before_where_its_pieces_stay() {
     assert_eq!((&compared["common"], &compared["growth"]), (&trimmed["pieces_after"], &1.0.into()));
     assert_eq!(compared["broken_words"], 0);
     let refused = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--max-bytes", "20kB", "--out", "tiny"]);
-    // Fewer than the model has by far.
+    // All the pieces of the model, which has fewer than 2,000.
     assert!(refused.contains("300 word pieces"), "{refused}");
     // Nothing that is there is written over, least of all the model that is read.
     let same = fail(folder, &["vocab", "trim", "small", "--text", "text.txt", "--size", "150", "--out", "small"]);

@@ -199,8 +199,8 @@ mod tests {
         };
         let errors = [2, 4, 6, 8].map(error);
         assert!(errors.windows(2).all(|pair| pair[1] < pair[0]), "{errors:?}");
-        // Rows without a mean have eight directions. A width of 8 keeps seven of them and a width of 2 one, so that what is lost are the
-        // last one and the last seven: a seventh at most, and somewhat more because lengths are matched on average only.
+        // Rows of mean 0 span eight directions. A width of 8 loses the weakest, a width of 2 the seven weakest, so the error of the
+        // first should be at most a seventh of that of the second; lengths are matched only on average, so the bound is two sevenths.
         assert!(errors[3] < 2.0 / 7.0 * errors[0] && errors[3] > 1e-6, "{errors:?}");
     }
 

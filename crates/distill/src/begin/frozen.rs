@@ -37,10 +37,6 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
     let streams = Streams::new(plan.recipe.seed);
     let Some(data) = &plan.labeled else { return Ok(Begun { weights, frozen: None }) };
     let train = &data.train;
-    // The plan begins such a head at random: there is no linear model of spans.
-    if matches!(train.target, Target::Answers { .. }) {
-        return Ok(Begun { weights, frozen: None });
-    }
     let mut rows: Vec<usize> = (0..train.len()).collect();
     // Of tagged sentences each word is a row.
     let most = match train.tags() {
@@ -93,7 +89,9 @@ pub(super) fn head(plan: &Plan, mut weights: Weights, progress: Progress<'_>) ->
             let labels = Labels { weights, ..Labels::new(&picked, labels.len()) };
             select_softmax(&features, labels, &SOFTMAX_GRID, &streams)
         }
-        Target::Answers { .. } => unreachable!("returned above"),
+        Target::Answers { .. } => {
+            unreachable!("the plan begins such a head at random: no linear model is fitted to spans")
+        }
         Target::Regression { .. } => {
             let Some(scores) = train.scores() else { return Ok(Begun { weights, frozen: None }) };
             let picked: Vec<f32> = rows.iter().map(|&row| scores[row] as f32).collect();

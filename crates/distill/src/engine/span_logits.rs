@@ -1,4 +1,4 @@
-//! Where answers begin and end, as distributions over the tokens of a sequence.
+//! Start and end logits of answers, as rows over the tokens of a sequence.
 
 use burn::tensor::Tensor;
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::term::{LossTerm, Misfit, Setting};
 use super::{BatchLabels, Comparison, Semantics, one, regression, soft_binary_cross_entropy, soft_cross_entropy};
+use crate::labels::{head_of, kind};
 
 /// The teacher's predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,9 +59,13 @@ impl LossTerm for Soft {
             return Err(Misfit::new("labeled data, whose labels a teacher answers", "raw text", way_out));
         };
         Err(Misfit::new(
-            format!("a teacher that answers the data's {} outputs", target.outputs()),
-            format!("a head that answers something else ({} outputs)", setting.teacher().outputs()),
-            "fine-tune the teacher on these labels first (`attar finetune`)",
+            format!(
+                "a teacher of the data's kind and labels: {}, {} outputs",
+                kind(&head_of(target)),
+                target.outputs()
+            ),
+            format!("{}, {} outputs", kind(&setting.teacher().head), setting.teacher().outputs()),
+            "fine-tune the teacher on these data first (`attar finetune`)",
         ))
     }
 

@@ -8,7 +8,7 @@ use attar_text::labeled::{Dataset, Label};
 use attar_text::random::Streams;
 use attar_text::tokenizer::Tokenizer;
 
-use crate::data::{LabeledData, metrics, settle_answers};
+use crate::data::{LabeledData, check_classes, metrics, unify_answer_targets};
 use crate::labels::ClassOrder;
 use crate::recipe::{DataSpec, Recipe, StudentSpec};
 use crate::{Error, model_directory};
@@ -74,7 +74,8 @@ impl Inputs {
                 (train, dev)
             }
         };
-        settle_answers(&mut train, &mut dev)?;
+        check_classes(&train)?;
+        unify_answer_targets(&mut train, &mut dev)?;
         if train.target != dev.target {
             let out = "make both sets with the same target";
             return Err(Error::refused("data", "dev rows with the labels of the training rows", "other labels", out));

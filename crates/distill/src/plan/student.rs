@@ -289,7 +289,7 @@ fn checked(config: EncoderConfig) -> Result<EncoderConfig, Error> {
 fn with_embedding_width(shape: EncoderConfig, width: Option<usize>) -> Result<EncoderConfig, Error> {
     match width {
         None => Ok(shape),
-        Some(width) if width < shape.hidden => Ok(shape.with_embeddings(Some(width))),
+        Some(width) if width < shape.hidden => Ok(shape.with_embedding_width(Some(width))),
         Some(width) => {
             let expected = format!(
                 "an `embedding-width` (`--embedding-width`) below the hidden width of {}: embeddings as wide as the states, or \

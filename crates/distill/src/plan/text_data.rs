@@ -134,7 +134,7 @@ impl TextData {
                     }
                     None => {
                         let keep = KeepPlaces::None;
-                        (None, EncodedRows::for_target(&rows, tokenizer, limit, reading, target, keep)?)
+                        (None, EncodedRows::of_target_with_places(&rows, tokenizer, limit, reading, target, keep)?)
                     }
                 };
                 match train.windows() {
@@ -199,7 +199,7 @@ fn note_windows(windows: &AnswerWindows, rows: &[Example], count: usize, max_tok
             rows.len()
         ));
     }
-    let split = windows.split_answers(rows);
+    let split = windows.count_split_answers(rows);
     if split > 0 {
         notes.push(format!(
             "{split} questions have an answer that does not fit whole into any window and are trained as unanswerable; raise `max-tokens`"

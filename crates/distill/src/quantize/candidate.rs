@@ -61,7 +61,7 @@ impl Candidate {
         if let Some(head) = encoder.cosine() {
             return pair_scores(&mut encoder, texts, head);
         }
-        let output = match self.bundle.config.head.has_answers() {
+        let output = match self.bundle.config.head.is_task_head() {
             true => Output::Logits,
             false => Output::Vectors(Pooling { mode: PoolingMode::Mean, normalize: false }),
         };

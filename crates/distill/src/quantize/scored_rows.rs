@@ -7,7 +7,7 @@ use attar_text::random::Streams;
 use attar_text::tokenizer::{Encodings, Limit, Tokenizer};
 
 use crate::Error;
-use crate::encoded_rows::{Answering, EncodedRows, Reading};
+use crate::encoded_rows::{EncodedRows, PredictionUnit, Reading};
 use crate::labels::{self, ClassOrder};
 use crate::score::{Answers, Truth};
 
@@ -25,8 +25,8 @@ pub struct ScoredRows {
     /// The metric that decides, then the others that are reported.
     pub(super) metrics: Vec<Metric>,
     pub(super) truth: Truth,
-    /// What of the tokens of the rows to score on answers.
-    answering: Answering,
+    /// Which tokens of the rows to score predictions are read from.
+    prediction_unit: PredictionUnit,
     /// For each class of the data the model's number, where they differ.
     order: Option<Vec<usize>>,
 }
@@ -70,9 +70,9 @@ impl ScoredRows {
         let (calibration, calibration_name) = calibration(&dev, train, calibration_rows, streams, notes);
         let reader = Reader::new(bundle, tokenizer, max_tokens, &model)?;
         let rows = EncodedRows::of_target(&dev.examples, tokenizer, reader.limit, reader.reading, &dev.target)?;
-        let (dev_texts, answering) = rows.into_encodings();
-        let calibration = reader.encode(&calibration.name, &calibration.examples)?;
-        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, answering, order })
+        let (dev_texts, prediction_unit) = rows.into_encodings();
+        let calibration = reader.encode(&calibration.examples)?;
+        Ok(ScoredRows { dev, dev_texts, calibration, calibration_name, metrics, truth, prediction_unit, order })
     }
 
     /// What logits `[rows, K]` answer, or `[tokens, K]` of a model that tags words or answers questions.
@@ -82,9 +82,9 @@ impl ScoredRows {
             None => row.to_vec(),
         };
         let rows = || logits.chunks_exact(width.max(1)).map(row).collect::<Vec<Vec<f32>>>();
-        let by_row = match &self.answering {
-            Answering::Row => rows(),
-            Answering::Words(words) => {
+        let by_row = match &self.prediction_unit {
+            PredictionUnit::Row => rows(),
+            PredictionUnit::Words(words) => {
                 let all: Vec<u32> = (0..self.dev.len() as u32).collect();
                 let (tokens, counts) = words.of_batch(&all, &self.dev_texts.lengths);
                 let (mut tokens, rows) = (tokens.as_slice(), rows());
@@ -96,7 +96,7 @@ impl ScoredRows {
                 });
                 by_row.collect()
             }
-            Answering::Windows(windows) => {
+            PredictionUnit::Windows(windows) => {
                 let mut rest = logits;
                 let by_window = self.dev_texts.lengths.iter().map(|&length| {
                     let (own, others) = rest.split_at(length as usize * width);
@@ -116,7 +116,7 @@ impl ScoredRows {
 /// If it has none.
 pub fn classifier(bundle: &Bundle) -> Result<&Head, Error> {
     let head = &bundle.config.head;
-    if !head.has_answers() {
+    if !head.is_task_head() {
         return Err(Error::refused(
             "the model",
             "a head of classes, scores, tags or answers to score",
@@ -154,11 +154,11 @@ fn calibration(
     }
     let drawn = dev.take(rows, streams);
     let name = format!("{} rows of {}", drawn.len(), dev.name);
-    notes.push(format!("scales were chosen on {name}, the scored rows themselves: no others are at hand"));
+    notes.push(format!("scales were chosen on {name}, the scored rows themselves: no other rows are available"));
     (drawn, name)
 }
 
-/// Texts as token ids of a model, of which `max_tokens` are read at most. `name` is what errors call the texts.
+/// Texts as token ids of a model, of which `max_tokens` are read at most.
 ///
 /// # Errors
 /// If the model's table is smaller than the tokenizer's vocabulary, or the model compares two texts and there is one.
@@ -166,10 +166,9 @@ pub fn encode_texts(
     bundle: &Bundle,
     tokenizer: &Tokenizer,
     max_tokens: Option<usize>,
-    name: &str,
     texts: &[Example],
 ) -> Result<Encodings, Error> {
-    Reader::new(bundle, tokenizer, max_tokens, "the model")?.encode(name, texts)
+    Reader::new(bundle, tokenizer, max_tokens, "the model")?.encode(texts)
 }
 
 /// How a model reads texts.
@@ -198,21 +197,7 @@ impl Reader<'_> {
         Ok(Reader { tokenizer, limit, reading: Reading::of(&bundle.config) })
     }
 
-    fn encode(&self, name: &str, rows: &[Example]) -> Result<Encodings, Error> {
-        let mut encodings = Encodings::default();
-        for (row, example) in rows.iter().enumerate() {
-            let texts = match (&example.pair, self.reading) {
-                (Some(pair), Reading::Apart) => vec![(example.text.as_str(), None), (pair.as_str(), None)],
-                (None, Reading::Apart) => {
-                    let place = format!("row {} of {name}", row + 1);
-                    return Err(Error::refused(place, "two texts, which the model compares", "one", "name --pair"));
-                }
-                (pair, Reading::Together) => vec![(example.text.as_str(), pair.as_deref())],
-            };
-            for (text, pair) in texts {
-                encodings.push(self.tokenizer, text, pair, self.limit)?;
-            }
-        }
-        Ok(encodings)
+    fn encode(&self, rows: &[Example]) -> Result<Encodings, Error> {
+        Ok(EncodedRows::new(rows, self.tokenizer, self.limit, self.reading)?.into_encodings().0)
     }
 }

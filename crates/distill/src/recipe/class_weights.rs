@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use attar_text::labeled::{Dataset, Target};
+use attar_text::labeled::{Dataset, Target, list_names};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -84,7 +84,7 @@ impl ClassWeights {
         let mut all = vec![1.0; labels.len()];
         for (name, &weight) in weights {
             let Some(class) = labels.class(name) else {
-                let expected = format!("`class-weights` of the classes {}", labels.names.join(", "));
+                let expected = format!("`class-weights` of the classes {}", list_names(&labels.names));
                 return refused(expected, format!("{name:?}"), "name classes as the data do, or say `balanced`");
             };
             if !WEIGHTS.contains(&weight) {

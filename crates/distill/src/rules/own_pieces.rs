@@ -13,7 +13,7 @@ pub struct VocabularyStats {
     /// How many pieces.
     pub pieces: usize,
     /// Pieces for each word of the text.
-    pub pieces_a_word: f64,
+    pub fertility: f64,
     /// Bytes of the tokenizer's files.
     pub tokenizer_bytes: usize,
 }
@@ -34,7 +34,7 @@ pub struct SizedStudent {
 /// What a student with pieces of its own is to be.
 #[derive(Debug, Clone)]
 pub struct OwnPieces<'a> {
-    /// The student. Widths that are not given are the rule's to choose, whatever it has.
+    /// The student. The rule replaces its widths, except those marked as given below.
     pub student: &'a StudentSpec,
     /// Its teacher.
     pub teacher: &'a EncoderConfig,
@@ -50,7 +50,7 @@ pub struct OwnPieces<'a> {
     pub embedding_is_given: bool,
 }
 
-/// How many times as many pieces per word as with the full vocabulary the rule accepts, to gain wider hidden states.
+/// The largest ratio of pieces per word to that of the full vocabulary that the rule accepts in exchange for wider hidden states.
 const MAX_PIECES_PER_WORD_RATIO: f64 = 1.05;
 /// Shares of the hidden width that the embeddings can have: whole, or factorized.
 const EMBEDDING_SHARES: [(usize, usize); 5] = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 6)];
@@ -58,19 +58,19 @@ const EMBEDDING_SHARES: [(usize, usize); 5] = [(1, 1), (1, 2), (1, 3), (1, 4), (
 const EMBEDDING_STEP: usize = 8;
 /// The fewest columns of factorized embeddings.
 const FEWEST_COLUMNS: usize = 32;
-/// The rule keeps at least one in this many of the heads.
-const MAX_HEAD_REDUCTION: usize = 4;
-/// Numbers of pieces with which a text is read, between the fewest and the most.
+/// The rule divides the number of heads by at most this.
+const MAX_HEAD_DIVISOR: usize = 4;
+/// Vocabulary sizes to try between the smallest and the largest.
 const VOCABULARY_SIZES: [usize; 8] = [3_000, 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000];
 /// Bytes that a model directory holds for each row of its record.
 const ROW_BYTES: usize = 20;
 /// Rows that were trained on and are on record.
 const ROWS_ON_RECORD: usize = 2_000;
 
-/// The numbers of pieces with which a text that yields `most` is read, for [`own_pieces_within`] to choose by: from 2,000, or from
-/// as many as there are `letters`, so that no letter of the text is unknown.
-pub fn vocabulary_sizes(letters: usize, most: usize) -> Vec<usize> {
-    let fewest = FEWEST_PIECES.max(letters).min(most);
+/// The vocabulary sizes that [`own_pieces_within`] chooses among, for a text that yields `most` pieces: from 2,000, or from
+/// `alphabet_size` if that is larger, so that no character of the text is unknown.
+pub fn vocabulary_sizes(alphabet_size: usize, most: usize) -> Vec<usize> {
+    let fewest = FEWEST_PIECES.max(alphabet_size).min(most);
     let between = VOCABULARY_SIZES.into_iter().filter(|size| (fewest + 1..most).contains(size));
     let mut sizes: Vec<usize> = std::iter::once(fewest).chain(between).chain([most]).collect();
     sizes.dedup();
@@ -84,8 +84,8 @@ pub fn vocabulary_sizes(letters: usize, most: usize) -> Vec<usize> {
 /// A vocabulary is large enough if words take at most 5 % more pieces than with the full one. The rule takes the
 /// widest hidden states that leave room for such a vocabulary, because a student as wide as its teacher is compared
 /// with it without a projection, and at that width the widest embeddings, factorized only if full-width ones do not
-/// fit. If no width leaves room for a large enough vocabulary, the rule falls back to 2,000 pieces, the fewest with
-/// which ordinary text is read. Bytes left over are spent on more pieces.
+/// fit. If no width leaves room for a large enough vocabulary, the rule falls back to the smallest size
+/// read: 2,000 pieces, more if the alphabet needs them, fewer if the text yields fewer. Bytes left over are spent on more pieces.
 ///
 /// # Errors
 /// [`TooFewBytes`] with what the smallest shape takes.
@@ -98,8 +98,7 @@ pub fn own_pieces_within(
     bytes: usize,
 ) -> Result<SizedStudent, TooFewBytes> {
     let most = read.last().expect("the text was read with some pieces");
-    let enough =
-        read.iter().find(|r| r.pieces_a_word <= MAX_PIECES_PER_WORD_RATIO * most.pieces_a_word).unwrap_or(most);
+    let enough = read.iter().find(|r| r.fertility <= MAX_PIECES_PER_WORD_RATIO * most.fertility).unwrap_or(most);
     let fewest = FEWEST_PIECES.clamp(read[0].pieces, most.pieces);
     let shapes = wanted.shapes();
     let size = |shape: &EncoderConfig, pieces: usize| wanted.bytes(shape, pieces, tokenizer_bytes(read, pieces));
@@ -108,11 +107,11 @@ pub fn own_pieces_within(
         let Some((student, shape)) = shapes.iter().find(fits) else { continue };
         let all = (pieces..=most.pieces).collect::<Vec<_>>();
         let count = all[all.partition_point(|&count| size(shape, count) <= bytes).saturating_sub(1)];
-        let at = |count: usize| pieces_a_word(read, count);
+        let at = |count: usize| fertility(read, count);
         let embedded = match shape.embedding {
             None => format!("a hidden width of {}", shape.hidden),
             Some(width) => {
-                let whole = size(&shape.clone().with_embeddings(None), count);
+                let whole = size(&shape.clone().with_embedding_width(None), count);
                 format!(
                     "a hidden width of {} with embeddings of width {width} (with embeddings as wide as the states: {:.2} MB)",
                     shape.hidden,
@@ -123,7 +122,7 @@ pub fn own_pieces_within(
         let reason = format!(
             "{count} word pieces, {:.3} per word of the text ({:.3} with all {} that the text yields), and {embedded}: about {:.2} of {:.2} MB",
             at(count),
-            most.pieces_a_word,
+            most.fertility,
             most.pieces,
             size(shape, count) as f64 / 1e6,
             bytes as f64 / 1e6
@@ -143,7 +142,7 @@ impl OwnPieces<'_> {
             true => vec![(given.hidden, given.heads)],
             // Heads keep their width.
             false => {
-                let least = given.heads.div_ceil(MAX_HEAD_REDUCTION);
+                let least = given.heads.div_ceil(MAX_HEAD_DIVISOR);
                 (least..=given.heads).rev().map(|heads| (heads * given.head_width(), heads)).collect()
             }
         };
@@ -163,9 +162,8 @@ impl OwnPieces<'_> {
             for embedding in embeddings(hidden) {
                 let student = self.student.clone().with_widths(hidden, heads, embedding);
                 let shape = shape_of(&student, self.teacher, self.positions).expect("a student of a shape has one");
-                let embedding = shape.embedding;
-                let shape = EncoderConfig { pad_id: 0, ..shape }.with_embeddings(embedding);
-                shapes.push((student, shape.with_head(head_of(self.target))));
+                let shape = EncoderConfig { pad_id: 0, ..shape }.with_head(head_of(self.target));
+                shapes.push((student, shape));
             }
         }
         let fitting: Vec<_> = shapes.iter().filter(|(_, shape)| self.takes(shape)).cloned().collect();
@@ -207,8 +205,8 @@ fn tokenizer_bytes(read: &[VocabularyStats], pieces: usize) -> usize {
     between(read, pieces, |r| r.tokenizer_bytes as f64).ceil() as usize
 }
 
-fn pieces_a_word(read: &[VocabularyStats], pieces: usize) -> f64 {
-    between(read, pieces, |r| r.pieces_a_word)
+fn fertility(read: &[VocabularyStats], pieces: usize) -> f64 {
+    between(read, pieces, |r| r.fertility)
 }
 
 #[cfg(test)]
@@ -225,11 +223,7 @@ mod tests {
     /// A text that 30,000 pieces read a fifth better than 2,000.
     fn read() -> Vec<VocabularyStats> {
         [(500, 2.4), (2_000, 1.5), (4_000, 1.36), (8_000, 1.28), (16_000, 1.25), (30_000, 1.24)]
-            .map(|(pieces, pieces_a_word)| VocabularyStats {
-                pieces,
-                pieces_a_word,
-                tokenizer_bytes: 900 + 33 * pieces,
-            })
+            .map(|(pieces, fertility)| VocabularyStats { pieces, fertility, tokenizer_bytes: 900 + 33 * pieces })
             .into()
     }
 
@@ -345,7 +339,7 @@ mod tests {
     #[test]
     fn few_pieces_are_smallest_without_a_map() {
         let spec = student(&teacher(), Init::Pruned);
-        let few = [VocabularyStats { pieces: 30, pieces_a_word: 5.0, tokenizer_bytes: 3_000 }];
+        let few = [VocabularyStats { pieces: 30, fertility: 5.0, tokenizer_bytes: 3_000 }];
         let teacher = teacher();
         let facts = Facts { rows: 10, dev_rows: 5, tokens: 12.0, classes: false };
         let target = Target::Regression { low: 0.0, high: 1.0 };

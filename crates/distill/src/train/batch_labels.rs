@@ -5,7 +5,7 @@ use attar_text::labeled::Label;
 use attar_text::masking::Masked;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::encoded_rows::Answering;
+use crate::encoded_rows::PredictionUnit;
 use crate::engine::Input;
 use crate::objectives::BatchLabels;
 use crate::plan::Plan;
@@ -19,14 +19,14 @@ pub(crate) fn with_labels(
     weights: Option<&[f32]>,
 ) -> (Input, Option<BatchLabels>) {
     let device = input.geometry.device().clone();
-    match plan.train_texts.answering() {
-        Answering::Row => (input.without_guesses(), batch_labels(plan, &batch.rows, weights, &device)),
-        Answering::Words(words) => {
+    match plan.train_texts.prediction_unit() {
+        PredictionUnit::Row => (input.without_guesses(), batch_labels(plan, &batch.rows, weights, &device)),
+        PredictionUnit::Words(words) => {
             let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
             (input.guessing(&rows), word_labels(plan, words, &batch.rows, weights, &device))
         }
         // Where answers begin, then where they end, among the tokens of each window.
-        Answering::Windows(windows) => {
+        PredictionUnit::Windows(windows) => {
             (input, windows.gold(&batch.rows).map(|tokens| class_labels(tokens, None, &device)))
         }
     }

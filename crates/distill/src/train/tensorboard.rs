@@ -49,7 +49,8 @@ impl TensorBoard {
     pub(super) fn write(&mut self, event: &Event) -> Result<(), Error> {
         let (stage, step, values) = match event {
             Event::Began { stage, step, .. } => {
-                // A score of what stands before the first update belongs to no checkpoint: it is computed again.
+                // No checkpoint precedes the first update, so a restarted run scores the initial student again: keep no earlier
+                // score.
                 let last = if (*stage, *step) == (0, 0) { -1 } else { self.place(*stage, *step) };
                 self.file = rewrite(&self.path, last)?;
                 return Ok(());

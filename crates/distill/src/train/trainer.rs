@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::batch_labels::{masked_pieces, with_labels};
 use super::trace_cache::{TraceCache, TraceFolder, TraceNeeds, TracesUsed};
 use super::{StageLoss, Teacher};
-use crate::encoded_rows::Answering;
+use crate::encoded_rows::PredictionUnit;
 use crate::engine::{
     Dropout, Encoder, Geometry, Input, Parameters, RequiredOutputs, Storage, TeacherTrace, Trace, Values, Words,
     span_logits,
@@ -344,14 +344,14 @@ impl<'a> Trainer<'a> {
             let mut trace = trace(&input);
             // Kept traces have no logits where none are read.
             if self.loss.reads_logits() {
-                let answering = self.plan.train_texts.answering();
-                trace.logits = trace.logits.take().map(|logits| match answering {
-                    Answering::Row => logits,
-                    Answering::Words(words) => {
+                let prediction_unit = self.plan.train_texts.prediction_unit();
+                trace.logits = trace.logits.take().map(|logits| match prediction_unit {
+                    PredictionUnit::Row => logits,
+                    PredictionUnit::Words(words) => {
                         let (rows, _) = words.of_batch(&batch.rows, &batch.lengths);
                         logits.select(0, evaluate::token_rows(&rows, &self.device))
                     }
-                    Answering::Windows(_) => span_logits(logits, &input.geometry),
+                    PredictionUnit::Windows(_) => span_logits(logits, &input.geometry),
                 });
             }
             return Some(TeacherOutput { trace, by_words: None });

@@ -58,12 +58,17 @@ impl Build<'_> {
         let column_scales = matrix.column_scales();
         let scaled = (!column_scales.is_empty()).then(|| self.scaled(x.name(), column_scales));
         let read = scaled.as_deref().unwrap_or(x.name());
-        let levels = match (self.quantized.get(read), x) {
-            (Some(known), _) => known.clone(),
-            (None, Input::Normalized(_)) => self.levels_of_all(read),
-            (None, Input::Activated(_)) => self.levels_of_rows(read),
+        let levels = match self.quantized.get(read) {
+            Some(known) => known.clone(),
+            None => {
+                let levels = match x {
+                    Input::Normalized(_) => self.levels_of_all(read),
+                    Input::Activated(_) => self.levels_of_rows(read),
+                };
+                self.quantized.insert(read.to_owned(), levels.clone());
+                levels
+            }
         };
-        self.quantized.insert(read.to_owned(), levels.clone());
         let Levels { levels, zero, scale } = levels;
         let weights = format!("{name}.weight");
         let (values, scales) = without_saturation(matrix, self.bundle.weights.get(&weights));

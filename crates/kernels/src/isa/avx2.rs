@@ -5,8 +5,8 @@ use std::arch::x86_64::*;
 use super::{Isa, integer_bytes};
 use crate::cpu::Kernel;
 
-/// AVX2 and FMA, for integers of `BYTES` bytes: 0 for kernels that have none, 1 with AVX-VNNI. Made only by the `enter`
-/// functions.
+/// AVX2 and FMA. `BYTES` is the storage size of a quantized number: 1 with AVX-VNNI, 2 without, 0 for kernels without integer
+/// operations. Made only by the `enter` functions.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2<const BYTES: usize>(());
 
@@ -17,7 +17,7 @@ pub(crate) unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx2::<0>(()))
 }
 
-/// For kernels that compute with integers.
+/// For kernels with integer operations where there is no VNNI: 16-bit products by `madd`.
 ///
 /// # Safety
 /// As [`enter`].

@@ -20,7 +20,7 @@ pub(super) trait TileProduct: Copy {
     /// Bytes of a packed element, the unit in which positions of panels are counted.
     const BYTES: usize;
 
-    /// Runs a kernel over this product.
+    /// Runs a kernel in the compilation that this product needs: [`Cpu::run`] or [`Cpu::run_integers`].
     fn enter<K: Kernel>(cpu: Cpu, kernel: K) -> K::Output;
 
     /// Rows of a tile, and its width in vectors.

@@ -38,6 +38,15 @@ pub struct Entity {
     pub probability: f32,
 }
 
+/// Where a part of a text, given by its bytes, begins and ends in characters.
+///
+/// # Panics
+/// If the bytes are not those of whole characters of the text.
+pub fn in_characters(text: &str, bytes: &Range<usize>) -> [usize; 2] {
+    let start = text[..bytes.start].chars().count();
+    [start, start + text[bytes.clone()].chars().count()]
+}
+
 /// Words of a context that answer a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
@@ -90,7 +99,8 @@ impl Span {
         Some(Span { bytes: start..end, probability, no_answer: starts[0] * ends[0] })
     }
 
-    /// Takes the answer of one more window of a context into that of its windows so far.
+    /// Merges the span found in one more window into `best`, that of the context's earlier windows: the more probable span, with
+    /// the smaller `no_answer`.
     pub fn merge(best: &mut Option<Span>, found: Span) {
         *best = Some(match best.take() {
             None => found,

@@ -59,7 +59,8 @@ impl Route for Similarity {
         let truncation = Truncation { direction, ..call.truncation(parameters.truncate) };
         let vectors = vectors(call, sources, truncation, &prompt, true, None).await?;
         let Some((first, others)) = vectors.split_first() else { return Ok(SimilarityResponse(Vec::new())) };
-        let cosine = |other: &Vec<f32>| first.iter().zip(other).map(|(a, b)| a * b).sum();
+        // Rounding can bring the product of two unit vectors beyond 1.
+        let cosine = |other: &Vec<f32>| first.iter().zip(other).map(|(a, b)| a * b).sum::<f32>().clamp(-1.0, 1.0);
         Ok(SimilarityResponse(others.iter().map(cosine).collect()))
     }
 }

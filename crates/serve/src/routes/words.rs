@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use attar_model::Head;
+use attar_runtime::in_characters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,14 +92,8 @@ impl Route for TagWords {
 }
 
 fn tagged(text: &str, bytes: &Range<usize>, label: &str, score: f32) -> TaggedWords {
-    let (start, end) = characters(text, bytes);
+    let [start, end] = in_characters(text, bytes);
     TaggedWords { entity_group: label.to_owned(), score, word: text[bytes.clone()].to_owned(), start, end }
-}
-
-/// A range of bytes in characters.
-fn characters(text: &str, bytes: &Range<usize>) -> (usize, usize) {
-    let start = text[..bytes.start].chars().count();
-    (start, start + text[bytes.clone()].chars().count())
 }
 
 /// A question, and the text to look for its answer in.
@@ -173,7 +168,7 @@ impl Route for AnswerQuestion {
         let outcomes = call.run(Task::Answer, materials).await?;
         let found = |(question, (outcome, _)): (&Question, (Outcome, Timing))| {
             let Outcome::Span(Some(span)) = outcome else { return FoundAnswer::default() };
-            let (start, end) = characters(&question.context, &span.bytes);
+            let [start, end] = in_characters(&question.context, &span.bytes);
             let answer = question.context[span.bytes.clone()].to_owned();
             FoundAnswer { answer, score: span.probability, start, end, no_answer: span.no_answer }
         };

@@ -55,7 +55,10 @@ struct Line {
 
 /// The ways in which a line states its answers.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected `answers` to be objects with `text` and `answer_start`, or an object with lists of both"
+)]
 enum LineAnswers {
     List(Vec<GoldAnswer>),
     Single(GoldAnswer),

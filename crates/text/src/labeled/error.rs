@@ -29,7 +29,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A label that is none of those named.
-    #[error("{}: line {line}: unknown label {label:?}{hint}; expected one of {}", path.display(), list(.known))]
+    #[error("{}: line {line}: unknown label {label:?}{hint}; expected one of {}", path.display(), list_names(.known))]
     UnknownLabel {
         /// The file.
         path: PathBuf,
@@ -152,7 +152,7 @@ pub enum DataError {
         reason: String,
     },
     /// A part of a data set that it does not have.
-    #[error("{}: {name} has no {split} split here; there are {}", dir.display(), list(.present))]
+    #[error("{}: {name} has no {split} split here; there are {}", dir.display(), list_names(.present))]
     NoSplit {
         /// The folder.
         dir: PathBuf,
@@ -164,7 +164,7 @@ pub enum DataError {
         present: Vec<String>,
     },
     /// A name that no data set has.
-    #[error("no data set {name:?}{hint}; there are {}", list(.known))]
+    #[error("no data set {name:?}{hint}; there are {}", list_names(.known))]
     UnknownName {
         /// The name.
         name: String,
@@ -174,7 +174,7 @@ pub enum DataError {
         known: Vec<String>,
     },
     /// A folder whose files are of no known data set.
-    #[error("{}: not the folder of a known data set, found {}; there are {}", dir.display(), list(.found), list(.known))]
+    #[error("{}: not the folder of a known data set, found {}; there are {}", dir.display(), list_names(.found), list_names(.known))]
     UnknownLayout {
         /// The folder.
         dir: PathBuf,
@@ -230,12 +230,14 @@ fn hint(wanted: &str, known: &[String]) -> String {
     nearest.map_or_else(String::new, |nearest| format!(", the nearest is {nearest:?}"))
 }
 
-/// The names, the first twenty if there are many.
-fn list(names: &[String]) -> String {
+/// Names as a sentence has them: the first twenty if there are many, in quotation marks where a name has a comma.
+pub fn list_names(names: &[String]) -> String {
     const SHOWN: usize = 20;
+    let quoted = |name: &String| if name.contains(',') { format!("{name:?}") } else { name.clone() };
+    let shown = names.iter().take(SHOWN).map(quoted).collect::<Vec<_>>().join(", ");
     match names.len() {
         0 => "none".to_owned(),
-        count if count > SHOWN => format!("{} and {} more", names[..SHOWN].join(", "), count - SHOWN),
-        _ => names.join(", "),
+        count if count > SHOWN => format!("{shown} and {} more", count - SHOWN),
+        _ => shown,
     }
 }

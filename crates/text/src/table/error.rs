@@ -4,6 +4,25 @@ use std::path::{Path, PathBuf};
 
 use crate::nearest::nearest;
 
+/// Where the keys or the name are those of questions.
+const QUESTIONS: &str = "; questions with answers are read by `--answers` (`kind = \"answers\"`)";
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
+}
+
+/// What else than a table has objects with these keys, as the end of a sentence.
+fn other_kind(keys: &[String]) -> &'static str {
+    let has = |key: &str| keys.iter().any(|found| found == key);
+    if has("question") && has("context") {
+        QUESTIONS
+    } else if has("tokens") && has("tags") {
+        "; sentences whose words have tags are read by `--tagged` (`kind = \"tagged\"`)"
+    } else {
+        ""
+    }
+}
+
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,7 +38,7 @@ pub enum TableError {
     /// An extension that says nothing about the format.
     #[error(
         "{}: cannot tell the format from the extension, expected .tsv, .txt, .tab, .csv, .jsonl, .ndjson, .parquet or \
-         .arrow; state the format instead", path.display()
+         .arrow; state the format instead{}", path.display(), if is_json(path) { QUESTIONS } else { "" }
     )]
     UnknownFormat {
         /// The file.
@@ -115,8 +134,8 @@ pub enum TableError {
     },
     /// A name where the first row is not a header.
     #[error(
-        "{}: column {name:?} is asked for by name, but the file is read without a header; state that there is one, \
-         or give a number from 1 to {columns}", path.display()
+        "{}: column {name:?} is asked for by name, but the file is read without a header; state that there is one \
+         (--header true), or give a number from 1 to {columns}", path.display()
     )]
     NameWithoutHeader {
         /// The file.
@@ -155,7 +174,7 @@ pub enum TableError {
         reason: String,
     },
     /// A JSON object without this key.
-    #[error("{}: line {line}: no key {name:?}{hint}; there are {}", path.display(), list(.columns))]
+    #[error("{}: line {line}: no key {name:?}{hint}; there are {}{}", path.display(), list(.columns), other_kind(.columns))]
     MissingKey {
         /// The file.
         path: PathBuf,

@@ -180,8 +180,8 @@ pub enum EncodeError {
     },
     /// No room for a window that goes on.
     #[error(
-        "windows of {max_tokens} tokens with {overlap} of overlap leave nothing new beside {beside} other tokens; allow \
-         more tokens, or less overlap"
+        "windows of {max_tokens} tokens with {overlap} of overlap leave no room for a context beside {beside} tokens of the \
+         question and special ones; shorten the question, or let the model read more tokens"
     )]
     NoWindow {
         /// Tokens of a window.
@@ -205,7 +205,7 @@ pub enum EncodeError {
     /// Any of the above, in this row.
     #[error("row {}: {source}", row + 1)]
     Row {
-        /// Counted from 0; the message counts from 1, as people do.
+        /// Counted from 0; the message counts from 1.
         row: usize,
         /// What is wrong with it.
         source: Box<EncodeError>,

@@ -54,7 +54,7 @@ where
     WordCounts::of(texts, options)?.train()
 }
 
-/// Every different word of some texts with its count: all that a WordPiece vocabulary depends on.
+/// Every distinct word of some texts with its count: all of the text that WordPiece training needs.
 #[derive(Debug, Clone)]
 pub struct WordCounts {
     /// In alphabetical order.
@@ -63,7 +63,7 @@ pub struct WordCounts {
 }
 
 impl WordCounts {
-    /// Counts the words of texts, cleaned and split as a tokenizer of these options does it.
+    /// Counts the words of texts, normalized and split as a tokenizer with these options would.
     ///
     /// # Errors
     /// [`TokenizerError::Library`] if the library refuses a text.
@@ -99,8 +99,9 @@ impl WordCounts {
         Tokenizer::from_vocabulary(Vocabulary::from_tokens(merger.tokens)?, cleaning(options))
     }
 
-    /// Pieces into which a tokenizer that cleans and splits as these options do cuts a word, on average; `None` without
-    /// words. It cuts each different word once, on all cores: WordPiece cuts a word alike wherever it stands.
+    /// The average number of pieces per word, where words end at spaces and punctuation; `None` if there are no words. `tokenizer` must normalize and split text as these
+    /// options do. Each distinct word is tokenized once, on all cores: WordPiece tokenizes a word the same way wherever it
+    /// occurs.
     ///
     /// # Errors
     /// [`TokenizerError::Library`] if the library refuses a word.
