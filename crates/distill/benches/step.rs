@@ -254,7 +254,8 @@ fn main() -> std::io::Result<()> {
                 drop(current.take());
             }
             let (_, bench) = current.get_or_insert_with(|| (case, Bench::new(&cases[case])));
-            println!("{}", bench.turn());
+            // In the pool, as the trainer does it.
+            println!("{}", rayon::scope(|_| bench.turn()));
             std::io::stdout().flush()?;
         }
         return Ok(());
@@ -264,10 +265,11 @@ fn main() -> std::io::Result<()> {
     println!("{} threads, medians of {COUNTED} turns through the batches", rayon::current_num_threads());
     for case in cases.iter().filter(|case| case.name.contains(&wanted)) {
         let mut bench = Bench::new(case);
+        let mut turn = || rayon::scope(|_| bench.turn());
         for _ in 0..WARM {
-            bench.turn();
+            turn();
         }
-        let mut times: Vec<f64> = (0..COUNTED).map(|_| bench.turn()).collect();
+        let mut times: Vec<f64> = (0..COUNTED).map(|_| turn()).collect();
         times.sort_by(f64::total_cmp);
         println!("{:<40} {:>8.1} ms", case.name, times[COUNTED / 2]);
     }

@@ -1,6 +1,6 @@
 //! How a stage walks through the training rows.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use attar_model::{EncoderConfig, flops};
 use attar_text::batch::{BatchBudget, Order, plan_epoch};
@@ -26,7 +26,7 @@ pub struct PlannedStage {
     lengths: Vec<u32>,
     streams: Streams,
     /// The batches of the epoch asked for last.
-    current: RefCell<Option<(usize, Vec<Vec<u32>>)>>,
+    current: Mutex<Option<(usize, Vec<Vec<u32>>)>>,
 }
 
 /// The most that any batch of a stage has of each.
@@ -56,7 +56,7 @@ impl PlannedStage {
             index,
             lengths: lengths.to_vec(),
             streams: *streams,
-            current: RefCell::new(None),
+            current: Mutex::new(None),
         };
         loop {
             let done = match stage.spec.length {
@@ -88,7 +88,7 @@ impl PlannedStage {
     pub fn batches(&self, step: usize) -> Vec<Vec<u32>> {
         assert!(step < self.steps, "stage {} has {} updates", self.spec.name, self.steps);
         let (epoch, first) = self.epoch_of(step);
-        let mut current = self.current.borrow_mut();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_none_or(|(known, _)| *known != epoch) {
             *current = Some((epoch, self.plan_epoch(epoch)));
         }

@@ -169,6 +169,11 @@ impl<'a> Trainer<'a> {
     /// If the device fails, or a loss or the gradient norm is not finite; the parameters are then as
     /// they were before the update.
     pub fn step(&mut self, step: usize, meter: &mut Meter) -> Result<StepReport, Error> {
+        // Inside the pool, so that none of its hundred parallel operations has to wake a thread to begin.
+        rayon::scope(|_| self.update(step, meter))
+    }
+
+    fn update(&mut self, step: usize, meter: &mut Meter) -> Result<StepReport, Error> {
         let batches = self.stage.batches(step);
         let share = 1.0 / batches.len() as f64;
         let mut report = StepReport {

@@ -53,7 +53,10 @@ pub(super) fn like(tensor: &Primitive, numbers: Vec<f32>) -> Primitive {
 /// The numbers of a contiguous tensor, copied only if another tensor shares them.
 pub(super) fn into_numbers(tensor: Primitive) -> Vec<f32> {
     if !is_sole_owner(&tensor) {
-        return numbers(&tensor).to_vec();
+        let shared = numbers(&tensor);
+        let mut copy = pool::acquire(shared.len());
+        copy.copy_from_slice(shared);
+        return copy;
     }
     tensor.into_data().try_into_vec().expect("a tensor of 32-bit floats")
 }
