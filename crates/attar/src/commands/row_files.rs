@@ -23,6 +23,7 @@ use super::answers::{Tally, answer_turn};
 use crate::cli::OnErrorArg;
 use crate::cli::data::{EncodingArg, FormatArg, FormatArgs};
 use crate::progress::{counting, counting_up};
+use crate::rows::is_tagged;
 use output::Output;
 use places::{Places, find, texts_of};
 use records::{Record, Records};
@@ -256,6 +257,15 @@ fn form(file: RowFile<'_>) -> anyhow::Result<(Form, Format)> {
         (None, Some("jsonl" | "ndjson")) => FormatArg::Jsonl,
         (None, Some("parquet" | "pq")) => FormatArg::Parquet,
         (None, Some("arrow" | "arrows" | "feather" | "ipc")) => FormatArg::Arrow,
+        (None, Some("json")) => bail!(
+            "{}: rows are read line by line, and a .json file is one document: write an object a line (.jsonl); questions as SQuAD has \
+             them become lines by `jq -c '.data[].paragraphs[] | .context as $context | .qas[] | {{id, question, context: $context}}'`",
+            file.data.display()
+        ),
+        (None, Some(_)) if is_tagged(file.data) => bail!(
+            "{}: words with tags are for training and scoring (`attar eval`): give a text a row in a .tsv, .csv or .jsonl file",
+            file.data.display()
+        ),
         _ if file.data == Path::new("-") => {
             bail!("--data -: standard input has no extension that tells its format: state it with --format")
         }

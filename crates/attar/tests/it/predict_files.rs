@@ -123,6 +123,8 @@ fn what_cannot_be_answered_is_said_with_its_line() {
     refused("f.csv", "", &[], &["f.csv", "no row"]);
     refused("h.csv", "text\nx\n", &["--encoding", "latin-1"], &["UTF-8", "iconv"]);
     refused("i.txt", "x\n", &["--format", "lines"], &["TSV, CSV or JSONL"]);
+    refused("k.json", "{\"data\": []}", &[], &["k.json", ".jsonl", "jq -c"]);
+    refused("k.conll", "a\tO\n", &[], &["k.conll", "attar eval", "a text a row"]);
     write(folder, "g.csv", "text\nx\n");
     // A name that says another separator, and objects that would lose a column.
     write(folder, "j.tsv", "text\ta\ta\nx\t1\t2\n");
