@@ -378,9 +378,9 @@ fn this_machine_is_examined_and_watched() {
     assert!(text.starts_with(diagnosis["verdict"]["sentence"].as_str().unwrap()), "{text}");
     let watched = succeed(folder.path(), &["energy", "watch", "--interval", "100ms", "--length", "250ms"]);
     assert!((2..=4).contains(&watched.lines().count()), "{watched}");
-    let licences = succeed(folder.path(), &["energy", "licenses"]);
+    let licenses = succeed(folder.path(), &["energy", "licenses"]);
     for said in ["grid.csv", "CC-BY-4.0", "Copyright (c) 2023 Code Carbon NGO", "Apache License"] {
-        assert!(licences.contains(said), "{said} is missing");
+        assert!(licenses.contains(said), "{said} is missing");
     }
 }
 

@@ -13,7 +13,7 @@ const SHARE: usize = 16;
 /// Products below which one thread is done before others are awake.
 const FEW: usize = 1 << 17;
 
-/// Rows to fit to. Dense ones are centerd: the bias, which has no penalty, makes up for that, and the solution is found in
+/// Rows to fit to. Dense ones are centered: the bias, which has no penalty, makes up for that, and the solution is found in
 /// far fewer steps.
 pub(super) struct Design {
     pub(super) rows: usize,
@@ -22,7 +22,7 @@ pub(super) struct Design {
 }
 
 enum Matrix {
-    Dense { centerd: Vec<f32>, means: Vec<f64>, cpu: Cpu },
+    Dense { centered: Vec<f32>, means: Vec<f64>, cpu: Cpu },
     Sparse { rows: SparseRows, columns: SparseRows },
 }
 
@@ -49,8 +49,8 @@ impl Design {
                 let center = |&index: &usize| {
                     row(index).iter().zip(&means).map(|(&x, &mean)| (f64::from(x) - mean) as f32).collect::<Vec<f32>>()
                 };
-                let centerd: Vec<f32> = chosen.iter().flat_map(center).collect();
-                Matrix::Dense { centerd, means, cpu: Cpu::detect() }
+                let centered: Vec<f32> = chosen.iter().flat_map(center).collect();
+                Matrix::Dense { centered, means, cpu: Cpu::detect() }
             }
             Features::Sparse(sparse) => {
                 let rows = if chosen.len() == features.len() { Cow::Borrowed(sparse) } else { subset(sparse, chosen) };
@@ -69,8 +69,8 @@ impl Design {
     pub(super) fn forward(&self, parameters: &[f32], width: usize) -> Vec<f32> {
         let (weights, bias) = parameters.split_at(self.columns * width);
         match &self.matrix {
-            Matrix::Dense { centerd, cpu, .. } => {
-                linear(*cpu, centerd, self.rows, Linear { weight: weights, bias, inputs: self.columns })
+            Matrix::Dense { centered, cpu, .. } => {
+                linear(*cpu, centered, self.rows, Linear { weight: weights, bias, inputs: self.columns })
             }
             Matrix::Sparse { rows, .. } => {
                 let mut outputs = vec![0.0; self.rows * width];
@@ -84,11 +84,11 @@ impl Design {
     /// The parameters' gradient where the outputs have the gradient `outputs` `[rows, width]`.
     pub(super) fn backward(&self, outputs: &[f32], width: usize) -> Vec<f32> {
         match &self.matrix {
-            Matrix::Dense { centerd, cpu, .. } => {
+            Matrix::Dense { centered, cpu, .. } => {
                 // The kernel wants a layer, of which it looks at the shape alone.
                 let (weight, bias) = (vec![0.0; self.columns * width], vec![0.0; width]);
                 let layer = Linear { weight: &weight, bias: &bias, inputs: self.columns };
-                let gradients = linear_backward(*cpu, centerd, self.rows, layer, outputs, InputGradient::Skip);
+                let gradients = linear_backward(*cpu, centered, self.rows, layer, outputs, InputGradient::Skip);
                 let mut all = gradients.weight;
                 all.extend(gradients.bias);
                 all
@@ -111,8 +111,8 @@ impl Design {
         let mut squares = vec![0.0f64; self.columns];
         let mut add = |column: usize, x: f32| squares[column] += f64::from(x) * f64::from(x);
         match &self.matrix {
-            Matrix::Dense { centerd, .. } => {
-                for row in centerd.chunks_exact(self.columns) {
+            Matrix::Dense { centered, .. } => {
+                for row in centered.chunks_exact(self.columns) {
                     row.iter().enumerate().for_each(|(column, &x)| add(column, x));
                 }
             }

@@ -79,7 +79,7 @@ pub(super) fn solve(design: &Design, labels: Labels<'_>, c: f64, start: Option<V
     parameters
 }
 
-/// The model that these parameters mean for rows as they were before they were centerd.
+/// The model that these parameters mean for rows as they were before they were centered.
 pub(super) fn model(design: &Design, parameters: &[f32], classes: usize) -> LinearModel {
     let (columns, width) = (design.columns, width(classes));
     let number = |column: usize, class: usize| match (width, classes) {

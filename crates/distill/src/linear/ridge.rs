@@ -85,7 +85,7 @@ impl Moments {
             return LinearModel { weights: vec![0.0; columns], bias: vec![0.0], columns };
         }
         let mean = |column: usize| self.sums[column * side + side - 1] / rows;
-        let centerd = |a: usize, b: usize| self.sums[a * side + b] - rows * mean(a) * mean(b);
+        let centered = |a: usize, b: usize| self.sums[a * side + b] - rows * mean(a) * mean(b);
         // The lower triangle of the factor, row by row.
         let mut factor = vec![0.0f64; columns * columns];
         for a in 0..columns {
@@ -93,12 +93,12 @@ impl Moments {
                 let (before, own) = factor.split_at(a * columns);
                 let earlier = if a == b { &own[..b] } else { &before[b * columns..][..b] };
                 let sum: f64 = own[..b].iter().zip(earlier).map(|(x, y)| x * y).sum();
-                let rest = centerd(b, a) + if a == b { penalty } else { 0.0 } - sum;
+                let rest = centered(b, a) + if a == b { penalty } else { 0.0 } - sum;
                 factor[a * columns + b] =
                     if a == b { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / factor[b * columns + b] };
             }
         }
-        let mut weights: Vec<f64> = (0..columns).map(|column| centerd(column, columns)).collect();
+        let mut weights: Vec<f64> = (0..columns).map(|column| centered(column, columns)).collect();
         for a in 0..columns {
             let sum: f64 = factor[a * columns..][..a].iter().zip(&weights).map(|(x, y)| x * y).sum();
             weights[a] = (weights[a] - sum) / factor[a * columns + a];
@@ -125,7 +125,7 @@ pub(super) fn by_steps(
     let mut solution = start.unwrap_or_else(|| vec![0.0; design.parameters(1)]);
     // The mean goes first: a bias of its own size would be all that the first steps see.
     let mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / targets.len().max(1) as f64;
-    let centerd: Vec<f32> = targets.iter().map(|&y| (f64::from(y) - mean) as f32).collect();
+    let centered: Vec<f32> = targets.iter().map(|&y| (f64::from(y) - mean) as f32).collect();
     let squares = design.mean_squares();
     let rows = design.rows as f64;
     let inverse: Vec<f32> = squares
@@ -138,7 +138,7 @@ pub(super) fn by_steps(
         add(&mut product[..columns], penalty, &v[..columns]);
         product
     };
-    let mut residual = design.backward(&centerd, 1);
+    let mut residual = design.backward(&centered, 1);
     let first = dot(&residual, &residual);
     add(&mut residual, -1.0, &normal(&solution));
     let precondition = |r: &[f32]| -> Vec<f32> { r.iter().zip(&inverse).map(|(r, i)| r * i).collect() };

@@ -8,7 +8,7 @@
 #[track_caller]
 pub fn pearson(truth: &[f64], predicted: &[f64]) -> Option<f64> {
     assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in number");
-    let (truth, predicted) = (centred(truth)?, centred(predicted)?);
+    let (truth, predicted) = (centered(truth)?, centered(predicted)?);
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     // One root of the product: for equal sides it is exact, two roots would not be.
     let correlation = dot(&truth, &predicted) / (dot(&truth, &truth) * dot(&predicted, &predicted)).sqrt();
@@ -62,7 +62,7 @@ fn finite(numbers: &[f64]) -> bool {
 
 /// The numbers less their mean, scaled so that the largest is of size 1. `None` where a correlation
 /// is undefined.
-fn centred(numbers: &[f64]) -> Option<Vec<f64>> {
+fn centered(numbers: &[f64]) -> Option<Vec<f64>> {
     if numbers.len() < 2 || !finite(numbers) || numbers.iter().all(|number| number == &numbers[0]) {
         return None;
     }
@@ -70,19 +70,19 @@ fn centred(numbers: &[f64]) -> Option<Vec<f64>> {
     let largest = numbers.iter().fold(0.0_f64, |largest, number| largest.max(number.abs()));
     let count = numbers.len() as f64;
     let first = numbers.iter().map(|number| number / largest).sum::<f64>() / count;
-    let mut centred: Vec<f64> = numbers.iter().map(|number| number / largest - first).collect();
+    let mut centered: Vec<f64> = numbers.iter().map(|number| number / largest - first).collect();
     // What rounding of the mean has left, which matters where the spread is small beside it.
-    let rest = centred.iter().sum::<f64>() / count;
+    let rest = centered.iter().sum::<f64>() / count;
     let mut spread = 0.0_f64;
-    for number in &mut centred {
+    for number in &mut centered {
         *number -= rest;
         spread = spread.max(number.abs());
     }
     if spread == 0.0 {
         return None;
     }
-    centred.iter_mut().for_each(|number| *number /= spread);
-    Some(centred)
+    centered.iter_mut().for_each(|number| *number /= spread);
+    Some(centered)
 }
 
 /// The rank of each number, counted from 1; equal numbers share the mean of theirs.
