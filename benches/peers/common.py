@@ -73,7 +73,7 @@ def make_model(folder, shape):
                 parameter.normal_(0.0, 0.1)
             elif "LayerNorm" in name:
                 parameter.normal_(1.0, 0.1)
-    # A run that is broken off leaves no half of a model behind.
+    # An interrupted run leaves no half-written model behind.
     part = folder.with_name(folder.name + ".part")
     model.save_pretrained(part)
     save_tokenizer(part)

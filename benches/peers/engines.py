@@ -76,7 +76,7 @@ class Model:
         """File of the plain or fused ONNX graph, in f32 or with dynamic int8."""
         path = self.made("onnxruntime") / f"{graph}.{precision}.onnx"
         if not path.exists():
-            # A run that is broken off leaves no half of a file behind.
+            # An interrupted run leaves no half-written file behind.
             part = path.with_name(f"part.{path.name}")
             {"f32": self.export_onnx, "int8": self.quantize_onnx}[precision](graph, part)
             part.rename(path)

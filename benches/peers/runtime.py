@@ -196,7 +196,7 @@ def forget_compiled():
 
 
 def save(results, options):
-    """Writes all figures so far: a long run that is broken off leaves what it has."""
+    """Writes all figures so far, so that an interrupted run keeps them."""
     if options.json:
         facts = {"machine": common.machine(), "versions": engines.versions(), "rounds": options.rounds}
         facts |= {"results": results, "goals": goals_of(results)}

@@ -29,7 +29,7 @@ def recorded():
 
 
 def jobs(args):
-    """Seed by seed, small sizes first: a run that is broken off has the most to show."""
+    """Seed by seed, small sizes first: an interrupted experiment then has the most to show."""
     for seed in args.seeds:
         for size in ("8", "64", "256", "full"):
             for one in sets.SETS.values():

@@ -4,7 +4,7 @@
         [--corpus-steps N] [--steps N]
 
 Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the encoder; `attar` in target/release (or
-$ATTAR). What is finished is a line of results.jsonl and is not repeated; what was broken off goes on. `--corpus-steps` cuts
+$ATTAR). Finished runs are lines of results.jsonl and are not repeated; interrupted ones resume. `--corpus-steps` cuts
 the trainings on raw text to so many updates, where there is no time for two passes over all of it (hours), and `--steps`
 every training, to try the script. Ends with the table of README.md. Uses Python's own library alone.
 """

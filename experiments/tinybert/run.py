@@ -3,8 +3,8 @@
     python3 experiments/tinybert/run.py [--tasks rte,mrpc,…] [--rows pruned,whole,…] [--seeds 1] [--teacher DIR] [--steps N]
 
 Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the teacher; `attar` in target/release (or
-$ATTAR). A row is a suite of `attar glue` in runs/tinybert, over the teachers of the first; what is finished is not repeated,
-and what was broken off goes on. `--steps` cuts every training to so many updates, to try the script. Ends with the table of
+$ATTAR). A row is a suite of `attar glue` in runs/tinybert, over the teachers of the first; finished runs are not repeated,
+and interrupted ones resume. `--steps` cuts every training to so many updates, to try the script. Ends with the table of
 results.md. Uses Python's own library alone.
 """
 

@@ -108,7 +108,7 @@ fn a_signal_stops_a_run_at_a_checkpoint_and_it_goes_on_with_other_threads() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        // The signals are watched when the log says that the run begins or goes on.
+        // Signals are handled once the log says that the run begins or resumes.
         let log = || std::fs::read_to_string(folder.join("run/events.jsonl")).unwrap_or_default();
         while log().matches("\"began\"").count() <= before {
             std::thread::sleep(std::time::Duration::from_millis(2));

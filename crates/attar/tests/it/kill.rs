@@ -1,4 +1,4 @@
-//! A run that is killed at any moment goes on to the same bytes, and is one process's at a time.
+//! A run killed at any moment resumes to the same bytes, and only one process can work on it at a time.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -37,7 +37,7 @@ fn raw_text_becomes_a_language_model_and_a_student() {
     assert!(perplexity > 1.0 && perplexity < 300.0, "{pretrained}");
     let inspected = succeed(folder, &["inspect", "lm"]);
     assert!(inspected.to_lowercase().contains("masked"), "{inspected}");
-    // It goes on from there, and says what comes next.
+    // It resumes from there, and says what comes next.
     let more = succeed(
         folder,
         &[&["pretrain", "lm", "--whole-words"], &text[..], &["--steps", "5", "--out", "more"]].concat(),

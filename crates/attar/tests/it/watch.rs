@@ -1,4 +1,4 @@
-//! `attar watch`: a run that has ended, and one that goes on.
+//! `attar watch` on a finished run and on one that is still going.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;

@@ -1,7 +1,7 @@
 //! The curves of a run as TensorBoard reads them: losses, rates, scores and power over updates.
 //!
 //! One file beside the log of events, appended as the run goes. Updates are counted through all stages, each with as many
-//! as were planned, so that a curve goes on where the stage before it ended. A run that is resumed first takes out what it
+//! as were planned, so that a curve continues where the previous stage ended. A run that is resumed first takes out what it
 //! will do again.
 
 mod message;

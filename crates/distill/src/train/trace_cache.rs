@@ -2,7 +2,7 @@
 //!
 //! Logits are kept as they are, states as 16-bit floats, which differ from 32-bit ones by at most a two-thousandth of their
 //! size. Where states are kept they are rounded before they are first used too: what a student learns does not depend on
-//! which rows are on disk, so that a run that was broken off ends in the same bytes, with its files or without.
+//! which rows are on disk, so that an interrupted run ends in the same bytes, with its files or without.
 
 mod record_file;
 

@@ -193,7 +193,7 @@ fn questions_in_memory_become_a_bundle() {
     for said in ["question-answering", "or to say that there is none", "overlapping windows", "--pair"] {
         assert!(card.contains(said), "{said}: {card}");
     }
-    // It goes on with the head that it has.
+    // It keeps the head that it has.
     let more =
         text.replace("from = \"shape\", layers = 2, hidden = 32, heads = 4, feed-forward = 64", "from = \"model\"");
     let base = Model { name: "mine".into(), bundle: student.clone(), tokenizer: tokenizer.clone() };
