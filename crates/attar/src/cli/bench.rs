@@ -72,7 +72,7 @@ pub(crate) enum BenchFormatArg {
 pub(crate) enum PrecisionArg {
     /// 32-bit floats.
     F32,
-    /// Bytes.
+    /// 8-bit integers.
     Int8,
 }
 
