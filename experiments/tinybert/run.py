@@ -4,8 +4,8 @@
 
 Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the teacher; `attar` in target/release (or
 $ATTAR). A row is a suite of `attar glue` in runs/tinybert, over the teachers of the first; finished runs are not repeated,
-and interrupted ones resume. `--steps` cuts every training to so many updates, to try the script. Ends with the table of
-results.md. Uses Python's own library alone.
+and interrupted ones resume. `--steps` cuts every training to so many updates, to try the script. Each row's figures
+go into results.jsonl, which results.md shows. Uses Python's own library alone.
 """
 
 import argparse
@@ -39,7 +39,11 @@ SHAPE = {"layers": 4, "hidden": 312, "heads": 12, "feed-forward": 1200}
 STATES = ["embedding", "hidden", "attention"]
 
 
-def stages(states):
+# Highest rates of states and answers: for a student that begins random, and for one that is cut out of its teacher.
+RATES, RATES_CUT = (1e-3, 5e-4), (5e-4, 2e-4)
+
+
+def stages(states, rates):
     """States, then answers, both as many updates as `attar distill` gives a set of 10,000 short rows."""
     listed = ", ".join(f'{{ kind = "{kind}" }}' for kind in states)
     first = f"""
@@ -48,20 +52,20 @@ name = "states"
 objective = [{listed}]
 projection = "shared"
 length = {{ steps = 1250 }}
-rate = 1e-3
+rate = {rates[0]}
 keep = "last"
 """
-    return (first if states else "") + """
+    return (first if states else "") + f"""
 [[stage]]
 name = "answers"
-objective = [{ kind = "soft" }]
-length = { steps = 625 }
+objective = [{{ kind = "soft" }}]
+length = {{ steps = 625 }}
 evaluate-every = 157
-rate = 5e-4
+rate = {rates[1]}
 """
 
 
-def recipe(student, states=STATES, augmented=True):
+def recipe(student, states=STATES, augmented=True, rates=RATES):
     """A recipe whose data and teacher the suite replaces. Rows beside the labeled ones are augmented, or copies with noise."""
     more = 'unlabeled = ["%s/augmented/{task}.csv"]' % RUNS if augmented else "noisy-copies = 2"
     return f"""
@@ -69,7 +73,7 @@ data = {{ kind = "embedded" }}
 more = {{ {more} }}
 teacher = {{ trace-cache = 4_000_000_000 }}
 student = {student}
-{stages(states)}"""
+{stages(states, rates)}"""
 
 
 def random_student():
@@ -102,6 +106,10 @@ ROWS = {
     "no-attention": ("without attention scores", lambda: recipe(general_student(), without("attention"))),
     "no-states": ("answers alone", lambda: recipe(general_student(), [])),
     "both-at-once": ("cut out of the teacher, 4,928 pieces of its own", lambda: recipe(own_pieces_student(), augmented=False)),
+    "both-hidden": (
+        "the same, compared by hidden states alone, at half the rates",
+        lambda: recipe(own_pieces_student(), ["hidden"], augmented=False, rates=RATES_CUT),
+    ),
 }
 
 
@@ -175,27 +183,36 @@ def run(row, tasks, seeds, teacher, count):
     attar(*suite[:1], file, *suite[1:], "--teachers", RUNS / "pruned", "--no-gold")
 
 
-def table(out):
-    lines = ["| student | task | score ± deviation | of the teacher | parameters | bytes | µs a text | made in |", "|---|---|---|---|---|---|---|---|"]
-    for row, (title, _) in ROWS.items():
-        file = RUNS / row / "suite.json"
-        if not file.exists():
+def record(row, lines):
+    """Puts a suite's lines into results.jsonl, in place of those about the same models and tasks."""
+    suite = json.loads((RUNS / row / "suite.json").read_text())["summary"]["lines"]
+    known = {(line["row"], line["task"], line["model"]): line for line in lines}
+    known |= {(row, line["task"], line["model"]): {"row": row} | line for line in suite}
+    return list(known.values())
+
+
+def table(lines):
+    """Rows of the experiment in their order, of each its tasks; teachers and n-grams once."""
+    order = list(ROWS)
+    rows = ["| student | task | score ± deviation | of the teacher | parameters | bytes | µs a text | made in |", "|---|---|---|---|---|---|---|---|"]
+    for line in sorted(lines, key=lambda line: (line["task"], order.index(line["row"]))):
+        row, model = line["row"], line["model"]
+        if row != "pruned" and model in ("teacher", "word n-grams"):
             continue
-        for line in json.loads(file.read_text())["summary"]["lines"]:
-            model = line["model"]
-            if row != "pruned" and model in ("teacher", "word n-grams"):
-                continue
-            spread = lambda value, scale=1, places=3: "–" if value is None else f"{scale * value['mean']:.{places}f}" + (
-                f" ± {scale * value['deviation']:.{places}f}" if value["deviation"] is not None else ""
-            )
-            name = model if model in ("teacher", "word n-grams") else f"{title} ({model})"
-            made = "–" if line["seconds"] is None else f"{line['seconds']['mean'] / 60:.0f} min"
-            lines.append(
-                f"| {name} | {line['task']} ({line['metric']}) | {spread(line['score'])} | {spread(line['kept'], 100, 1)} | "
-                f"{line['parameters'] or '–'} | {line['bytes'] / 1e6:.1f} MB | {spread(line['micros'], 1, 0)} | "
-                f"{made} |"
-            )
-    out.write_text("\n".join(lines) + "\n")
+
+        def spread(value, scale=1, places=3):
+            if value is None:
+                return "–"
+            deviation = value["deviation"]
+            return f"{scale * value['mean']:.{places}f}" + (f" ± {scale * deviation:.{places}f}" if deviation is not None else "")
+
+        name = model if model in ("teacher", "word n-grams") else f"{ROWS[row][0]} ({model})"
+        made = "–" if line["seconds"] is None else f"{line['seconds']['mean'] / 60:.0f} min"
+        rows.append(
+            f"| {name} | {line['task']} ({line['metric']}) | {spread(line['score'])} | {spread(line['kept'], 100, 1)} | "
+            f"{line['parameters'] or '–'} | {line['bytes'] / 1e6:.1f} MB | {spread(line['micros'], 1, 0)} | {made} |"
+        )
+    return "\n".join(rows) + "\n"
 
 
 def main():
@@ -217,8 +234,12 @@ def main():
             run(row, args.tasks, args.seeds, teacher, args.steps)
         except (OSError, subprocess.CalledProcessError) as error:
             failed.append(f"{row}: {error}")
-        RUNS.mkdir(parents=True, exist_ok=True)
-        table(HERE / "results.md" if not args.steps else RUNS / "trial.md")
+        if (RUNS / row / "suite.json").exists():
+            folder = RUNS if args.steps else HERE
+            file = folder / "results.jsonl"
+            lines = record(row, list(map(json.loads, file.read_text().splitlines())) if file.exists() else [])
+            file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            (folder / "results.md").write_text(table(lines))
     print("\n".join(f"failed: {one}" for one in failed), file=sys.stderr)
     return 1 if failed else 0
 
