@@ -16,7 +16,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Shows a run: stage, updates, loss, speed, power, energy, time left. A signal to end stops the run.
 pub(crate) struct RunProgress {
     bar: ProgressBar,
-    lines: Lines,
+    lines: PlainLines,
     /// Stage, its updates, and those done when it began or went on.
     stage: (String, usize, usize),
     began: Instant,
@@ -33,7 +33,7 @@ impl RunProgress {
     pub(crate) fn new() -> RunProgress {
         RunProgress {
             bar: ProgressBar::hidden(),
-            lines: Lines::new(),
+            lines: PlainLines::new(),
             stage: Default::default(),
             began: Instant::now(),
             recent: (0.0, 0.0),
@@ -158,7 +158,7 @@ impl Observer for RunProgress {
 /// Counts things of one kind that are done.
 pub(crate) struct Counting {
     bar: ProgressBar,
-    lines: Lines,
+    lines: PlainLines,
     what: String,
 }
 
@@ -187,7 +187,7 @@ impl Counting {
 pub(crate) fn counting(total: usize, what: &str) -> Counting {
     let bar = bar(total as u64, "{prefix} {bar:24} {pos}/{len} · {eta} left");
     bar.set_prefix(what.to_string());
-    Counting { bar, lines: Lines::new(), what: what.to_string() }
+    Counting { bar, lines: PlainLines::new(), what: what.to_string() }
 }
 
 /// A count of things of one kind whose number is not known before. Where answers go to a terminal they are progress enough.
@@ -196,7 +196,7 @@ pub(crate) fn counting_up(what: &str) -> Counting {
     let bar = ProgressBar::with_draw_target(None, if is_shown { target() } else { ProgressDrawTarget::hidden() })
         .with_style(style("{spinner} {prefix} {pos} · {per_sec}"));
     bar.set_prefix(what.to_string());
-    Counting { bar, lines: Lines::new(), what: what.to_string() }
+    Counting { bar, lines: PlainLines::new(), what: what.to_string() }
 }
 
 /// A bar for work that is known in seconds rather than in pieces: to be moved on by milliseconds.
@@ -229,15 +229,15 @@ fn target() -> ProgressDrawTarget {
 }
 
 /// Plain lines where standard error is no terminal, with time between them.
-struct Lines {
+struct PlainLines {
     /// When the last one was said, or when the waiting began.
     last: Instant,
     is_wanted: bool,
 }
 
-impl Lines {
-    fn new() -> Lines {
-        Lines { last: Instant::now(), is_wanted: !console::is_quiet() && !std::io::stderr().is_terminal() }
+impl PlainLines {
+    fn new() -> PlainLines {
+        PlainLines { last: Instant::now(), is_wanted: !console::is_quiet() && !std::io::stderr().is_terminal() }
     }
 
     fn is_due(&self) -> bool {
@@ -258,7 +258,7 @@ mod tests {
     fn lines_keep_their_distance() {
         let at = |seconds: u64, is_wanted: bool| {
             let last = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
-            Lines { last, is_wanted }
+            PlainLines { last, is_wanted }
         };
         assert!(at(60, true).is_due());
         assert!(!at(60, false).is_due());

@@ -81,7 +81,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A table of a report under its title.
-pub(crate) fn titled(content: &attar_bill::report::Table) -> String {
+pub(crate) fn titled(content: &attar_bill::report::ReportTable) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(&content.head);
     for (number, column) in table.column_iter_mut().enumerate() {

@@ -46,7 +46,7 @@ use crate::tariff::Tariff;
 pub use machine::MachineSpec;
 pub use preset::{Preset, PresetError, preset, presets};
 pub use what_if::{Variant, WhatIf, what_if};
-pub use workload::{EFFICIENCY, Efficiency, Precision, Workload};
+pub use workload::{EFFICIENCY, Efficiency, PeakPrecision, Workload};
 
 /// Name of the one phase that a forecast has.
 pub const PHASE: &str = "forecast";

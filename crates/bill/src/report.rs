@@ -54,7 +54,7 @@ pub use json::REPORT_SCHEMA;
 pub use overlap::Overlap;
 pub use ratio::{ComparisonVerdict, Interval};
 pub use share::BillShare;
-pub use tables::Table;
+pub use tables::ReportTable;
 
 /// Name of the ledger in the folder of a run.
 pub const LEDGER_FILE: &str = "ledger.jsonl";

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::axis::Axis;
-use crate::legend::{self, Entry, Sign};
+use crate::legend::{self, LegendEntry, Sign};
 use crate::shape;
 use crate::style::{STYLE, slot};
 use crate::text::{element, escaped, place, shortened, width};
@@ -55,7 +55,7 @@ pub struct Chart {
     /// Left end of the plot.
     left: f64,
     marks: String,
-    legend: Vec<Entry>,
+    legend: Vec<LegendEntry>,
 }
 
 impl Chart {
@@ -287,7 +287,7 @@ impl Chart {
     }
 
     fn name(&mut self, sign: Sign, name: &str) {
-        let entry = Entry { sign, name: shortened(name, 40) };
+        let entry = LegendEntry { sign, name: shortened(name, 40) };
         if !self.legend.contains(&entry) {
             self.legend.push(entry);
         }

@@ -21,13 +21,13 @@ pub(crate) enum Sign {
 
 /// A mark and its name.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct LegendEntry {
     pub(crate) sign: Sign,
     pub(crate) name: String,
 }
 
 /// The entries one after another in rows of this width; each with its place, and the height of all.
-fn laid_out(entries: &[Entry], across: f64) -> (Vec<[f64; 2]>, f64) {
+fn laid_out(entries: &[LegendEntry], across: f64) -> (Vec<[f64; 2]>, f64) {
     let (mut places, mut x, mut y) = (Vec::new(), 0.0, 0.0);
     for entry in entries {
         let needed = SIGN + width(&entry.name) + 12.0;
@@ -41,12 +41,12 @@ fn laid_out(entries: &[Entry], across: f64) -> (Vec<[f64; 2]>, f64) {
 }
 
 /// How high the legend is.
-pub(crate) fn height(entries: &[Entry], across: f64) -> f64 {
+pub(crate) fn height(entries: &[LegendEntry], across: f64) -> f64 {
     laid_out(entries, across).1
 }
 
 /// Draws the legend from a corner on.
-pub(crate) fn draw(out: &mut String, entries: &[Entry], [left, top]: [f64; 2], across: f64) {
+pub(crate) fn draw(out: &mut String, entries: &[LegendEntry], [left, top]: [f64; 2], across: f64) {
     for (entry, [x, y]) in entries.iter().zip(laid_out(entries, across).0) {
         let (x, y) = (left + x, top + y + ROW / 2.0);
         let rectangle = |class: &str| {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn long_legends_take_more_rows() {
-        let entry = |name: &str| Entry { sign: Sign::Line(0), name: name.into() };
+        let entry = |name: &str| LegendEntry { sign: Sign::Line(0), name: name.into() };
         let entries = [entry("embedding"), entry("hidden"), entry("attention")];
         let (places, height) = laid_out(&entries, 220.0);
         assert_eq!((places[0], places[1][1], places[2]), ([0.0, 0.0], 0.0, [0.0, ROW]));

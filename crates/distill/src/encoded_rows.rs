@@ -58,7 +58,7 @@ impl Reading {
 /// Rows as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedRows {
-    storage: Storage,
+    storage: RowStorage,
     prediction_unit: PredictionUnit,
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum PredictionUnit {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Storage {
+enum RowStorage {
     /// Labeled rows; the sequences of the first row first.
     Rows { reading: Reading, sequences: Vec<Encoding> },
     /// A corpus, of which each sequence is a row.
@@ -144,7 +144,7 @@ impl EncodedRows {
 
     /// All sequences of labeled rows in order, and the unit of prediction.
     pub(crate) fn into_encodings(self) -> (Encodings, PredictionUnit) {
-        let Storage::Rows { sequences, .. } = self.storage else { unreachable!("a corpus answers nothing") };
+        let RowStorage::Rows { sequences, .. } = self.storage else { unreachable!("a corpus answers nothing") };
         let mut encodings = Encodings::default();
         sequences.iter().for_each(|sequence| encodings.append(sequence));
         (encodings, self.prediction_unit)
@@ -178,14 +178,14 @@ impl EncodedRows {
 
     /// Sequences of rows, those of the first row first.
     pub(crate) fn of_sequences(sequences: Vec<Encoding>, reading: Reading) -> EncodedRows {
-        EncodedRows { storage: Storage::Rows { reading, sequences }, prediction_unit: PredictionUnit::Row }
+        EncodedRows { storage: RowStorage::Rows { reading, sequences }, prediction_unit: PredictionUnit::Row }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
         match &self.storage {
-            Storage::Rows { reading, sequences } => sequences.len() / reading.sequences(),
-            Storage::Corpus(sequences) => sequences.len(),
+            RowStorage::Rows { reading, sequences } => sequences.len() / reading.sequences(),
+            RowStorage::Corpus(sequences) => sequences.len(),
         }
     }
 
@@ -196,38 +196,38 @@ impl EncodedRows {
 
     /// True if the rows are sequences of a corpus.
     pub(crate) fn is_corpus(&self) -> bool {
-        matches!(self.storage, Storage::Corpus(_))
+        matches!(self.storage, RowStorage::Corpus(_))
     }
 
     /// Tokens of each row.
     pub fn lengths(&self) -> Vec<u32> {
         match &self.storage {
-            Storage::Rows { reading, sequences } => {
+            RowStorage::Rows { reading, sequences } => {
                 let row = |sequences: &[Encoding]| sequences.iter().map(|sequence| sequence.len() as u32).sum();
                 sequences.chunks(reading.sequences()).map(row).collect()
             }
-            Storage::Corpus(sequences) => sequences.lengths(),
+            RowStorage::Corpus(sequences) => sequences.lengths(),
         }
     }
 
     /// The largest token type of any row.
     pub fn largest_type(&self) -> u32 {
         match &self.storage {
-            Storage::Rows { sequences, .. } => {
+            RowStorage::Rows { sequences, .. } => {
                 sequences.iter().flat_map(|sequence| &sequence.types).copied().max().unwrap_or(0)
             }
-            Storage::Corpus(_) => 0,
+            RowStorage::Corpus(_) => 0,
         }
     }
 
     /// Of labeled rows, the sequences of `max_tokens` tokens, which may have been cut, and the number of all.
     pub fn at_limit(&self, max_tokens: usize) -> Option<(usize, usize)> {
         match &self.storage {
-            Storage::Rows { sequences, .. } => {
+            RowStorage::Rows { sequences, .. } => {
                 let full = sequences.iter().filter(|sequence| sequence.len() >= max_tokens).count();
                 Some((full, sequences.len()))
             }
-            Storage::Corpus(_) => None,
+            RowStorage::Corpus(_) => None,
         }
     }
 
@@ -238,12 +238,12 @@ impl EncodedRows {
     #[track_caller]
     pub fn batch(&self, rows: &[u32]) -> Batch {
         match &self.storage {
-            Storage::Rows { reading, sequences } => {
+            RowStorage::Rows { reading, sequences } => {
                 let per_row = reading.sequences() as u32;
                 let places: Vec<u32> = rows.iter().flat_map(|row| row * per_row..(row + 1) * per_row).collect();
                 Batch { rows: rows.to_vec(), ..assemble(&places, sequences) }
             }
-            Storage::Corpus(sequences) => sequences.batch(rows),
+            RowStorage::Corpus(sequences) => sequences.batch(rows),
         }
     }
 
@@ -255,12 +255,12 @@ impl EncodedRows {
     #[track_caller]
     pub fn of_rows(&self, rows: &[usize]) -> EncodedRows {
         let storage = match &self.storage {
-            Storage::Rows { reading, sequences } => {
+            RowStorage::Rows { reading, sequences } => {
                 let per_row = reading.sequences();
                 let some = rows.iter().flat_map(|row| &sequences[row * per_row..(row + 1) * per_row]);
-                Storage::Rows { reading: *reading, sequences: some.cloned().collect() }
+                RowStorage::Rows { reading: *reading, sequences: some.cloned().collect() }
             }
-            Storage::Corpus(sequences) => Storage::Corpus(sequences.of_rows(rows)),
+            RowStorage::Corpus(sequences) => RowStorage::Corpus(sequences.of_rows(rows)),
         };
         let prediction_unit = match &self.prediction_unit {
             PredictionUnit::Row => PredictionUnit::Row,
@@ -273,7 +273,7 @@ impl EncodedRows {
 
 impl From<Sequences> for EncodedRows {
     fn from(sequences: Sequences) -> EncodedRows {
-        EncodedRows { storage: Storage::Corpus(sequences), prediction_unit: PredictionUnit::Row }
+        EncodedRows { storage: RowStorage::Corpus(sequences), prediction_unit: PredictionUnit::Row }
     }
 }
 

@@ -100,7 +100,7 @@ pub struct Report {
     /// Where the texts came from that scales were chosen on; `None` where it was by the weights alone.
     pub calibration: Option<String>,
     /// Each part of the model.
-    pub parts: Vec<Part>,
+    pub parts: Vec<QuantizedPart>,
 }
 
 /// Scores before and after, held against the loss that is allowed.
@@ -124,7 +124,7 @@ pub struct Gate {
 
 /// A part of the model.
 #[derive(Debug, Clone, Serialize)]
-pub struct Part {
+pub struct QuantizedPart {
     /// Its name.
     pub name: String,
     /// Error with this part alone quantized: of the answers to the calibration texts, or of the weights without texts.

@@ -14,7 +14,7 @@ mod trace_cache;
 mod trainer;
 
 pub(crate) use batch_labels::with_labels;
-pub use checkpoint::{Best, Checkpoint, Checkpoints, State};
+pub use checkpoint::{Best, Checkpoint, Checkpoints, TrainingState};
 pub use events::{Event, EventLog, Observer, Step};
 pub use run::{NewStudent, Trained, train, train_in_memory};
 pub use stage_loss::{Loss, StageLoss};

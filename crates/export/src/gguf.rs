@@ -10,7 +10,7 @@ mod tokens;
 use attar_model::{Activation, Bundle, Family, Head, PoolingMode, Tensor};
 
 use crate::error::Error;
-use file::{Value, Writer};
+use file::{MetadataValue, Writer};
 use tokens::Tokens;
 
 pub use crate::hf::FloatType;
@@ -42,20 +42,20 @@ pub fn export(bundle: &Bundle, name: &str, floats: FloatType) -> Result<Vec<u8>,
     let config = &bundle.config;
     let tokens = Tokens::of(bundle)?;
     let mut writer = Writer::default();
-    let count = |count: usize| Value::U32(u32::try_from(count).unwrap_or(u32::MAX));
-    writer.set("general.architecture", Value::Text("bert".into()));
-    writer.set("general.type", Value::Text("model".into()));
-    writer.set("general.name", Value::Text(name.into()));
-    writer.set("general.file_type", Value::U32(u32::from(floats == FloatType::F16)));
+    let count = |count: usize| MetadataValue::U32(u32::try_from(count).unwrap_or(u32::MAX));
+    writer.set("general.architecture", MetadataValue::Text("bert".into()));
+    writer.set("general.type", MetadataValue::Text("model".into()));
+    writer.set("general.name", MetadataValue::Text(name.into()));
+    writer.set("general.file_type", MetadataValue::U32(u32::from(floats == FloatType::F16)));
     writer.set("bert.block_count", count(config.layers));
     // llama.cpp reads as many rows of the position table, and refuses the file where there are more or fewer.
     writer.set("bert.context_length", count(config.positions));
     writer.set("bert.embedding_length", count(config.hidden));
     writer.set("bert.feed_forward_length", count(config.feed_forward));
     writer.set("bert.attention.head_count", count(config.heads));
-    writer.set("bert.attention.layer_norm_epsilon", Value::F32(config.layer_norm_eps as f32));
-    writer.set("bert.attention.causal", Value::Bool(false));
-    writer.set("bert.pooling_type", Value::U32(pooling));
+    writer.set("bert.attention.layer_norm_epsilon", MetadataValue::F32(config.layer_norm_eps as f32));
+    writer.set("bert.attention.causal", MetadataValue::Bool(false));
+    writer.set("bert.pooling_type", MetadataValue::U32(pooling));
     tokens.write(&mut writer, config.types);
 
     let tensor = |name: &str| match bundle.weights.get(name) {

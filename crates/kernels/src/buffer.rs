@@ -28,13 +28,13 @@ impl Number for i32 {}
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "only seen through views")] [u8; 64]);
+struct CacheLine(#[expect(dead_code, reason = "only seen through views")] [u8; 64]);
 
 /// Elements whose memory begins and ends at a cache line: below the length of the buffer a whole vector may be read at
 /// any multiple of a vector's length.
 #[derive(Clone)]
 pub struct Buffer<T> {
-    lines: Vec<Line>,
+    lines: Vec<CacheLine>,
     len: usize,
     numbers: PhantomData<T>,
 }
@@ -46,7 +46,7 @@ impl<T: Number> Buffer<T> {
     /// If no memory can be so large.
     #[track_caller]
     pub fn zeros(len: usize) -> Self {
-        Buffer { lines: vec![Line([0; 64]); Self::lines(len)], len, numbers: PhantomData }
+        Buffer { lines: vec![CacheLine([0; 64]); Self::lines(len)], len, numbers: PhantomData }
     }
 
     /// Grows the buffer to at least `len` elements, contents unspecified. Never shrinks it.
@@ -57,7 +57,7 @@ impl<T: Number> Buffer<T> {
     pub fn reserve(&mut self, len: usize) {
         let lines = Self::lines(len);
         if lines > self.lines.len() {
-            self.lines.resize(lines, Line([0; 64]));
+            self.lines.resize(lines, CacheLine([0; 64]));
         }
         self.len = self.len.max(len);
     }

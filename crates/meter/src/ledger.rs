@@ -79,7 +79,7 @@ pub enum LedgerError {
 /// A line's contents behind its schema number.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "lowercase")]
-enum Entry<H, W, S> {
+enum LedgerEntry<H, W, S> {
     Host(H),
     Window(W),
     Span(S),
@@ -89,7 +89,7 @@ enum Entry<H, W, S> {
 struct LedgerLine<'a> {
     schema: u32,
     #[serde(flatten)]
-    entry: Entry<&'a LedgerHeader, &'a Window, &'a Span>,
+    entry: LedgerEntry<&'a LedgerHeader, &'a Window, &'a Span>,
 }
 
 impl LedgerContents {
@@ -147,12 +147,12 @@ impl Ledger {
                 return Err(LedgerError::Schema { path: path.to_owned(), line, got: schema.to_string() });
             }
             match serde_json::from_value(Value::Object(fields)) {
-                Ok(Entry::Host(header)) => {
+                Ok(LedgerEntry::Host(header)) => {
                     contents.headers.push(header);
                     contents.starts.push(contents.windows.len());
                 }
-                Ok(Entry::Span(span)) => contents.spans.push((contents.headers.len().saturating_sub(1), span)),
-                Ok(Entry::Window(window)) => contents.windows.push(window),
+                Ok(LedgerEntry::Span(span)) => contents.spans.push((contents.headers.len().saturating_sub(1), span)),
+                Ok(LedgerEntry::Window(window)) => contents.windows.push(window),
                 Err(error) => return Err(LedgerError::Line { path: path.to_owned(), line, error }),
             }
         }
@@ -164,7 +164,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_header(&mut self, header: &LedgerHeader) -> Result<(), LedgerError> {
-        self.write(Entry::Host(header))
+        self.write(LedgerEntry::Host(header))
     }
 
     /// Appends a window.
@@ -172,7 +172,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be written. The window can be written again.
     pub fn write_window(&mut self, window: &Window) -> Result<(), LedgerError> {
-        self.write(Entry::Window(window))
+        self.write(LedgerEntry::Window(window))
     }
 
     /// Appends a span.
@@ -180,7 +180,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be written. The span can be written again.
     pub fn write_span(&mut self, span: &Span) -> Result<(), LedgerError> {
-        self.write(Entry::Span(span))
+        self.write(LedgerEntry::Span(span))
     }
 
     /// Waits until everything is on the disk.
@@ -197,7 +197,7 @@ impl Ledger {
         Self { lines: JsonLines::refusing(path), path: path.to_owned() }
     }
 
-    fn write(&mut self, entry: Entry<&LedgerHeader, &Window, &Span>) -> Result<(), LedgerError> {
+    fn write(&mut self, entry: LedgerEntry<&LedgerHeader, &Window, &Span>) -> Result<(), LedgerError> {
         let line = LedgerLine { schema: LEDGER_SCHEMA, entry };
         self.lines.write(&line).map_err(|error| LedgerError::File { action: "write", path: self.path.clone(), error })
     }

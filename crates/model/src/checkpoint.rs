@@ -185,13 +185,17 @@ fn load_config(
         config.pooler = false;
     }
     let mapping = TensorMapping::of(&config, &path, names)?;
-    let mut reading =
-        Reading { hashing, tensors: BTreeMap::new(), unexpected: mapping.unexpected.clone(), sources: Vec::new() };
+    let mut reading = CheckpointReader {
+        hashing,
+        tensors: BTreeMap::new(),
+        unexpected: mapping.unexpected.clone(),
+        sources: Vec::new(),
+    };
     for part in parts {
         reading.read(files, part, &mapping.wanted)?;
     }
 
-    let Reading { mut tensors, unexpected, sources, .. } = reading;
+    let CheckpointReader { mut tensors, unexpected, sources, .. } = reading;
     let mut weights = Weights::new();
     let mut missing = Vec::new();
     for (name, _) in expected_shapes(&config) {
@@ -286,7 +290,7 @@ impl TensorMapping {
     }
 }
 
-struct Reading {
+struct CheckpointReader {
     hashing: Hashing,
     /// By canonical name.
     tensors: BTreeMap<String, Tensor>,
@@ -294,7 +298,7 @@ struct Reading {
     sources: Vec<Source>,
 }
 
-impl Reading {
+impl CheckpointReader {
     fn read(
         &mut self,
         files: &ModelFiles<'_>,

@@ -9,7 +9,7 @@
 //! ```no_run
 //! use attar_model::{Bundle, single_file};
 //!
-//! let bytes = single_file::write("run/small".as_ref(), "student.attar".as_ref(), single_file::Precision::Int8)?;
+//! let bytes = single_file::write("run/small".as_ref(), "student.attar".as_ref(), single_file::StoredWeights::Int8)?;
 //! println!("{bytes} bytes");
 //! // A single file is read wherever a model directory is.
 //! let bundle = Bundle::read("student.attar".as_ref())?;
@@ -39,7 +39,7 @@ const NAME: usize = 30;
 
 /// Which weights a single file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
+pub enum StoredWeights {
     /// 32-bit floats.
     F32,
     /// The quantized ones of a bundle that has been [quantized](crate::quantized): the smallest file, for attar only.
@@ -51,10 +51,10 @@ pub enum Precision {
 /// # Errors
 /// As [`Bundle::read_with`], [`Error::NoQuantized`] if integers are asked for and there are none included, and as
 /// [`to_bytes`] and writing can fail.
-pub fn write(bundle: &Path, out: &Path, precision: Precision) -> Result<u64, Error> {
+pub fn write(bundle: &Path, out: &Path, precision: StoredWeights) -> Result<u64, Error> {
     let choice = match precision {
-        Precision::F32 => ReadWeights::F32,
-        Precision::Int8 => ReadWeights::Quantized,
+        StoredWeights::F32 => ReadWeights::F32,
+        StoredWeights::Int8 => ReadWeights::Quantized,
     };
     let bytes = to_bytes(&Bundle::read_with(bundle, choice)?, precision)?;
     atomic::write_file(out, &bytes)?;
@@ -79,14 +79,14 @@ pub fn is_beginning(bytes: &[u8]) -> bool {
 /// # Errors
 /// As [`Bundle::write_with`] for what contradicts itself, and [`Error::SingleFile`] for a bundle that is longer than an
 /// archive can be.
-pub fn to_bytes(bundle: &Bundle, precision: Precision) -> Result<Vec<u8>, Error> {
+pub fn to_bytes(bundle: &Bundle, precision: StoredWeights) -> Result<Vec<u8>, Error> {
     let files = match precision {
-        Precision::F32 if bundle.quantized.is_some() => {
+        StoredWeights::F32 if bundle.quantized.is_some() => {
             let floats = Bundle { quantized: None, ..bundle.clone() };
             floats.files(Path::new(""), WriteWeights::All)?
         }
-        Precision::F32 => bundle.files(Path::new(""), WriteWeights::All)?,
-        Precision::Int8 => bundle.files(Path::new(""), WriteWeights::Quantized)?,
+        StoredWeights::F32 => bundle.files(Path::new(""), WriteWeights::All)?,
+        StoredWeights::Int8 => bundle.files(Path::new(""), WriteWeights::Quantized)?,
     };
     archive::write(files).map_err(|source| Error::SingleFile { path: "the archive".into(), source: source.into() })
 }

@@ -58,7 +58,7 @@ impl Run {
     }
 
     /// The model that was made: the student.
-    pub(crate) fn made(&self) -> Option<&crate::run::Model> {
+    pub(crate) fn made(&self) -> Option<&crate::run::ReportedModel> {
         self.model(ModelKind::Student)
     }
 }

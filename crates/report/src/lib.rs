@@ -25,6 +25,6 @@ mod style;
 pub use inventory::Inventory;
 pub use report::{REPORT_SCHEMA, Report, Suite, SuiteLine};
 pub use run::{
-    Attention, Bin, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, LeftOut, MOST_TOKENS, Mistake, Model,
-    ModelKind, Run, RunData, Speed, Stage, TokenAttention,
+    Attention, Bin, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, LeftOut, MOST_TOKENS, Mistake, ModelKind,
+    ReportedModel, Run, RunData, Speed, Stage, TokenAttention,
 };

@@ -17,7 +17,7 @@ pub struct Run {
     /// The rows that models are scored on.
     pub data: Option<RunData>,
     /// Models side by side, the one that the others are compared with first.
-    pub models: Vec<Model>,
+    pub models: Vec<ReportedModel>,
     /// What training did, stage by stage.
     pub stages: Vec<Stage>,
     /// What the making drew and what that is worth.
@@ -67,7 +67,7 @@ pub enum ModelKind {
 
 /// A model on the rows.
 #[derive(Debug, Clone, Serialize)]
-pub struct Model {
+pub struct ReportedModel {
     /// What it is.
     pub kind: ModelKind,
     /// What it is called.
@@ -263,7 +263,7 @@ pub struct LeftOut {
 
 impl Run {
     /// The model of a kind.
-    pub fn model(&self, kind: ModelKind) -> Option<&Model> {
+    pub fn model(&self, kind: ModelKind) -> Option<&ReportedModel> {
         self.models.iter().find(|model| model.kind == kind)
     }
 

@@ -7,8 +7,8 @@ use attar_bill::{Bill, BreakEven, Errors, Grid, Tariff};
 use attar_meter::source::Component;
 use attar_meter::{ComponentEnergy, Estimate, Joules, LedgerContents, Method, Pue, Seconds, Split, Window};
 use attar_report::{
-    Attention, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, Inventory, Mistake, Model, ModelKind, Report,
-    Run, RunData, Speed, Stage, Suite, SuiteLine, TokenAttention,
+    Attention, BreakEvenFacts, Calibration, Curve, EnergyReport, Fact, Inventory, Mistake, ModelKind, Report,
+    ReportedModel, Run, RunData, Speed, Stage, Suite, SuiteLine, TokenAttention,
 };
 use attar_text::metrics::{ClassReport, Confusion, Interval, Metric, Score, Spread};
 
@@ -46,10 +46,10 @@ fn energy(name: &str, windows: usize) -> EnergyReport {
     EnergyReport(BillReport::from_contents(name, &contents, bill).unwrap())
 }
 
-fn model(kind: ModelKind, name: &str, value: f64, bytes: u64) -> Model {
+fn model(kind: ModelKind, name: &str, value: f64, bytes: u64) -> ReportedModel {
     let interval = Some(Interval { low: value - 0.01, high: value + 0.01, confidence: 0.95 });
     let names = [HOSTILE.to_string(), "other".to_string()];
-    Model {
+    ReportedModel {
         kind,
         name: name.into(),
         scores: vec![Score { metric: Metric::Accuracy, value: Some(value), interval, rows: 100 }],

@@ -15,7 +15,7 @@ use crate::batch::Input;
 use crate::error::Error;
 use crate::head::{apply_head, pooler_outputs};
 use crate::layer::{attend_and_feed_forward, embed, project_qkv};
-use crate::model::{Model, PackedHead};
+use crate::model::{PackedHead, PackedModel};
 use crate::output::Output;
 use crate::partition::{group_size, rows_of_threads, sequences_per_thread};
 use crate::rows::{copy_rows, strides, take_front};
@@ -34,7 +34,7 @@ const MIN_SEQUENCES_PER_THREAD: usize = 8;
 /// Weights are shared: [`Encoder::share`] makes another encoder with the same ones.
 #[derive(Debug)]
 pub struct Encoder {
-    model: Arc<Model>,
+    model: Arc<PackedModel>,
     team: Team,
     /// One for each thread.
     buffers: Vec<ThreadBuffers>,
@@ -43,7 +43,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(model: Arc<Model>, threads: usize, pinning: &Pinning) -> Encoder {
+    pub(crate) fn new(model: Arc<PackedModel>, threads: usize, pinning: &Pinning) -> Encoder {
         let team = Team::new(threads, pinning);
         let buffers = (0..team.threads()).map(|_| ThreadBuffers::default()).collect();
         let sharing = ThreadCount::new(team.threads());
@@ -276,7 +276,7 @@ impl Encoder {
 
 /// All sequences of a thread, group after group.
 fn forward_sequences(
-    model: &Model,
+    model: &PackedModel,
     thread: &mut ThreadBuffers,
     input: Input<'_>,
     output: Output,
@@ -296,7 +296,7 @@ fn forward_sequences(
 /// As [`forward_sequences`], filling the buffers of a trace. Returns a sequence near the first of which the last hidden
 /// state or a logit is infinite or not a number.
 fn trace_sequences(
-    model: &Model,
+    model: &PackedModel,
     thread: &mut ThreadBuffers,
     input: Input<'_>,
     buffers: TraceBuffers<'_>,
@@ -328,7 +328,12 @@ fn trace_sequences(
 }
 
 /// A group of sequences through embeddings and all layers, on one thread.
-fn run_layers(model: &Model, thread: &mut ThreadBuffers, group: Input<'_>, mut trace: Option<&mut TraceBuffers<'_>>) {
+fn run_layers(
+    model: &PackedModel,
+    thread: &mut ThreadBuffers,
+    group: Input<'_>,
+    mut trace: Option<&mut TraceBuffers<'_>>,
+) {
     let rows = group.tokens();
     let [h, h3] = strides(model);
     thread.x.reserve(rows * h);

@@ -3,7 +3,7 @@
 use attar_kernels::{Buffer, Epilogue, Rows, RowsMut, layer_norm, mean};
 
 use crate::batch::Input;
-use crate::model::{MaskedLm, Model, PackedHead, epilogue};
+use crate::model::{MaskedLm, PackedHead, PackedModel, epilogue};
 use crate::output::Output;
 use crate::pooling::pool;
 use crate::rows::{copy_rows, strides, whole_lines};
@@ -11,7 +11,7 @@ use crate::scratch::ThreadScratch;
 use crate::trace::TraceBuffers;
 
 /// States of the first tokens, `[B, H]`.
-fn first_rows<'a>(model: &Model, group: Input<'_>, x: &[f32], buffer: &'a mut Buffer<f32>) -> &'a [f32] {
+fn first_rows<'a>(model: &PackedModel, group: Input<'_>, x: &[f32], buffer: &'a mut Buffer<f32>) -> &'a [f32] {
     let (h, [stride, _]) = (model.config.hidden, strides(model));
     buffer.reserve(group.sequences() * h);
     for (to, span) in buffer.chunks_exact_mut(h).zip(group.spans()) {
@@ -22,7 +22,7 @@ fn first_rows<'a>(model: &Model, group: Input<'_>, x: &[f32], buffer: &'a mut Bu
 
 /// Computes an output from the last hidden states, which are overwritten.
 pub(crate) fn apply_head(
-    model: &Model,
+    model: &PackedModel,
     group: Input<'_>,
     output: Output,
     x: &mut [f32],
@@ -69,7 +69,7 @@ pub(crate) fn apply_head(
 
 /// The parts of a trace that depend on the pooler: its output, and the next-sentence logits.
 pub(crate) fn pooler_outputs(
-    model: &Model,
+    model: &PackedModel,
     group: Input<'_>,
     x: &[f32],
     scratch: &mut ThreadScratch,
@@ -90,7 +90,7 @@ pub(crate) fn pooler_outputs(
 }
 
 /// The output of the pooler, `[B, H]`; `None` without a pooler.
-fn pooled<'a>(model: &Model, group: Input<'_>, x: &[f32], scratch: &'a mut ThreadScratch) -> Option<&'a [f32]> {
+fn pooled<'a>(model: &PackedModel, group: Input<'_>, x: &[f32], scratch: &'a mut ThreadScratch) -> Option<&'a [f32]> {
     let pooler = model.pooler.as_ref()?;
     let (h, sequences) = (model.config.hidden, group.sequences());
     let firsts = Rows::new(first_rows(model, group, x, &mut scratch.context), sequences, h, h);
@@ -100,7 +100,7 @@ fn pooled<'a>(model: &Model, group: Input<'_>, x: &[f32], scratch: &'a mut Threa
     Some(pooled)
 }
 
-fn of_sequences<'a>(pooled: &'a [f32], model: &Model) -> Rows<'a, f32> {
+fn of_sequences<'a>(pooled: &'a [f32], model: &PackedModel) -> Rows<'a, f32> {
     let h = model.config.hidden;
     Rows::new(pooled, pooled.len() / h, h, h)
 }

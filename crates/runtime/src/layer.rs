@@ -10,7 +10,7 @@ use attar_kernels::{
 };
 
 use crate::batch::Input;
-use crate::model::{Layer, Model, epilogue};
+use crate::model::{Layer, PackedModel, epilogue};
 use crate::rows::{copy_rows, strides, whole_lines};
 use crate::scratch::ThreadScratch;
 use crate::trace::LayerBuffers;
@@ -19,8 +19,14 @@ use crate::trace::LayerBuffers;
 const INNER_BYTES: usize = 384 << 10;
 
 /// Embeddings of some rows of a group.
-pub(crate) fn embed(model: &Model, group: Input<'_>, rows: Range<usize>, x: &mut [f32], scratch: &mut ThreadScratch) {
-    let Model { config, embeddings, .. } = model;
+pub(crate) fn embed(
+    model: &PackedModel,
+    group: Input<'_>,
+    rows: Range<usize>,
+    x: &mut [f32],
+    scratch: &mut ThreadScratch,
+) {
+    let PackedModel { config, embeddings, .. } = model;
     let (count, h, [stride, _]) = (rows.len(), config.hidden, strides(model));
     let Some(projection) = &embeddings.projection else {
         let quantized = model.layers.first().and_then(|layer| scratch.quantized_x.reserve_for(&layer.qkv, count));
@@ -41,7 +47,7 @@ pub(crate) fn embed(model: &Model, group: Input<'_>, rows: Range<usize>, x: &mut
 
 /// Sums of word, position and type embeddings of some rows of a group, normalized: `[rows, E]`.
 fn normalized_embeddings(
-    model: &Model,
+    model: &PackedModel,
     group: Input<'_>,
     rows: Range<usize>,
     x: &mut [f32],
@@ -49,7 +55,7 @@ fn normalized_embeddings(
     indices: &mut Vec<u32>,
     quantized: Option<QuantizedRowsMut<'_>>,
 ) {
-    let Model { cpu, config, embeddings, .. } = model;
+    let PackedModel { cpu, config, embeddings, .. } = model;
     let (count, e) = (rows.len(), config.embedding_width());
     gather(*cpu, embeddings.words(), &group.ids()[rows.clone()], RowsMut::new(x, count, e, stride), false);
     indices.clear();
@@ -74,7 +80,7 @@ fn normalized_embeddings(
 
 /// Queries, keys and values of some rows.
 pub(crate) fn project_qkv(
-    model: &Model,
+    model: &PackedModel,
     index: usize,
     rows: usize,
     x: &[f32],
@@ -90,7 +96,7 @@ pub(crate) fn project_qkv(
 /// Attention and feed-forward of some rows of a group, given the queries, keys and values of the whole group.
 #[expect(clippy::too_many_arguments, reason = "what a layer reads and writes")]
 pub(crate) fn attend_and_feed_forward(
-    model: &Model,
+    model: &PackedModel,
     index: usize,
     group: Input<'_>,
     rows: Range<usize>,
@@ -116,7 +122,7 @@ pub(crate) fn attend_and_feed_forward(
 
 /// `LayerNorm(dense(attention) + x)` of some rows.
 fn attend(
-    model: &Model,
+    model: &PackedModel,
     index: usize,
     group: Input<'_>,
     rows: Range<usize>,
@@ -124,7 +130,7 @@ fn attend(
     x: &mut [f32],
     scratch: &mut ThreadScratch,
 ) {
-    let Model { cpu, config, bias, layers, .. } = model;
+    let PackedModel { cpu, config, bias, layers, .. } = model;
     let Layer { attention: dense, attention_norm, inner, .. } = &layers[index];
     let (h, [stride, stride3], count) = (config.hidden, strides(model), rows.len());
     scratch.context.reserve(count * stride);
@@ -148,14 +154,14 @@ fn attend(
 
 /// `LayerNorm(outer(act(inner(x))) + x)` of some rows, block by block; `act(inner(x))` is written for a trace too.
 fn feed_forward(
-    model: &Model,
+    model: &PackedModel,
     index: usize,
     count: usize,
     x: &mut [f32],
     scratch: &mut ThreadScratch,
     mut activations: Option<&mut [f32]>,
 ) {
-    let Model { cpu, config, layers, .. } = model;
+    let PackedModel { cpu, config, layers, .. } = model;
     let Layer { inner, outer, output_norm, .. } = &layers[index];
     let (h, f, [stride, _]) = (config.hidden, config.feed_forward, strides(model));
     let f_stride = f.next_multiple_of(16);

@@ -6,7 +6,7 @@ use attar_kernels::{
 
 /// Weights of a linear layer `[inputs, outputs]` and its bias, packed.
 #[derive(Debug)]
-pub(crate) enum Linear {
+pub(crate) enum PackedLinear {
     F32(PackedMatrix),
     Int8 {
         weight: PackedInt8,
@@ -51,33 +51,33 @@ impl QuantizedBuffer {
     }
 
     /// Quantizes the input of a layer, `rows` rows, into the buffer, if that layer is computed in int8.
-    pub(crate) fn quantize_for(&mut self, layer: &Linear, input: Rows<'_, f32>, rows: usize) {
-        if let Linear::Int8 { weight, factors } = layer {
+    pub(crate) fn quantize_for(&mut self, layer: &PackedLinear, input: Rows<'_, f32>, rows: usize) {
+        if let PackedLinear::Int8 { weight, factors } = layer {
             let cpu = weight.cpu();
             quantize_rows(cpu, input, self.reserve(cpu, rows, weight.inputs(), factors));
         }
     }
 
     /// Space for the input of a layer, `rows` rows, if that layer is computed in int8.
-    pub(crate) fn reserve_for<'a>(&'a mut self, layer: &'a Linear, rows: usize) -> Option<QuantizedRowsMut<'a>> {
+    pub(crate) fn reserve_for<'a>(&'a mut self, layer: &'a PackedLinear, rows: usize) -> Option<QuantizedRowsMut<'a>> {
         match layer {
-            Linear::Int8 { weight, factors } => Some(self.reserve(weight.cpu(), rows, weight.inputs(), factors)),
-            Linear::F32(_) => None,
+            PackedLinear::Int8 { weight, factors } => Some(self.reserve(weight.cpu(), rows, weight.inputs(), factors)),
+            PackedLinear::F32(_) => None,
         }
     }
 }
 
-impl Linear {
+impl PackedLinear {
     /// Whether the layer is computed in int8, and so needs quantized activations.
     pub(crate) fn is_int8(&self) -> bool {
-        matches!(self, Linear::Int8 { .. })
+        matches!(self, PackedLinear::Int8 { .. })
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Linear::F32(matrix) => matrix.bytes(),
-            Linear::Int8 { weight, factors } => weight.bytes() + size_of_val(&factors[..]),
+            PackedLinear::F32(matrix) => matrix.bytes(),
+            PackedLinear::Int8 { weight, factors } => weight.bytes() + size_of_val(&factors[..]),
         }
     }
 
@@ -92,8 +92,8 @@ impl Linear {
         epilogue: Epilogue,
     ) {
         match self {
-            Linear::F32(matrix) => matrix.apply(input, output, epilogue),
-            Linear::Int8 { weight, .. } => {
+            PackedLinear::F32(matrix) => matrix.apply(input, output, epilogue),
+            PackedLinear::Int8 { weight, .. } => {
                 weight.apply(quantized.rows(weight.cpu(), first, rows, weight.inputs()), output, epilogue);
             }
         }

@@ -8,7 +8,7 @@ use attar_model::{Bundle, Head, first_not_finite};
 
 use crate::encoder::Encoder;
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::PackedModel;
 use crate::options::Options;
 use crate::word_embeddings::WordEmbeddings;
 
@@ -20,14 +20,14 @@ impl Encoder {
     pub fn from_bundle(bundle: &Bundle, options: &Options) -> Result<Encoder, Error> {
         check_finite(bundle)?;
         let words = WordEmbeddings::copy_from(bundle, options.precision);
-        let model = Model::new(options.cpu, bundle, options.precision, words);
+        let model = PackedModel::new(options.cpu, bundle, options.precision, words);
         Ok(Encoder::new(Arc::new(model), options.threads, &options.pinning))
     }
 
     /// As [`Encoder::from_bundle`] without a copy of the word embeddings, of a bundle that was read, and so checked.
     pub(crate) fn consuming(mut bundle: Bundle, options: &Options) -> Encoder {
         let words = WordEmbeddings::take_from(&mut bundle, options.precision);
-        let model = Model::new(options.cpu, &bundle, options.precision, words);
+        let model = PackedModel::new(options.cpu, &bundle, options.precision, words);
         Encoder::new(Arc::new(model), options.threads, &options.pinning)
     }
 

@@ -7,14 +7,14 @@ use attar_model::{
 };
 
 use crate::layer_norm::LayerNormWeights;
-use crate::linear::Linear;
+use crate::linear::PackedLinear;
 use crate::precision::Precision;
 use crate::weight_source::WeightSource;
 use crate::word_embeddings::WordEmbeddings;
 
 /// An encoder with packed weights.
 #[derive(Debug)]
-pub(crate) struct Model {
+pub(crate) struct PackedModel {
     pub(crate) cpu: Cpu,
     pub(crate) config: EncoderConfig,
     pub(crate) embeddings: Embeddings,
@@ -32,17 +32,17 @@ pub(crate) struct Embeddings {
     pub(crate) types: Vec<f32>,
     pub(crate) norm: LayerNormWeights,
     /// From factorized embeddings, after their normalization, to the hidden width.
-    pub(crate) projection: Option<Linear>,
+    pub(crate) projection: Option<PackedLinear>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Layer {
     /// Queries, keys and values side by side.
-    pub(crate) qkv: Linear,
-    pub(crate) attention: Linear,
+    pub(crate) qkv: PackedLinear,
+    pub(crate) attention: PackedLinear,
     pub(crate) attention_norm: LayerNormWeights,
-    pub(crate) inner: Linear,
-    pub(crate) outer: Linear,
+    pub(crate) inner: PackedLinear,
+    pub(crate) outer: PackedLinear,
     pub(crate) output_norm: LayerNormWeights,
 }
 
@@ -88,9 +88,9 @@ pub(crate) fn epilogue(activation: Activation) -> Epilogue {
     }
 }
 
-impl Model {
+impl PackedModel {
     /// Packs a bundle, given its word embeddings.
-    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: WordEmbeddings) -> Model {
+    pub(crate) fn new(cpu: Cpu, bundle: &Bundle, precision: Precision, words: WordEmbeddings) -> PackedModel {
         let config = &bundle.config;
         let source = WeightSource::new(cpu, bundle, precision);
         let (h, e) = (config.hidden, config.embedding_width());
@@ -151,18 +151,21 @@ impl Model {
             let (heads, longest) = (config.heads, config.usable_positions());
             RelativeBias::new(&bias_by_distance(&source.numbers(RELATIVE_BIAS), heads, longest), heads, longest)
         });
-        Model { cpu, embeddings, bias, layers, pooler, head, config: config.clone() }
+        PackedModel { cpu, embeddings, bias, layers, pooler, head, config: config.clone() }
     }
 
     /// Bytes of the weights in memory.
     pub(crate) fn bytes(&self) -> usize {
         let tables = (self.embeddings.positions.len() + self.embeddings.types.len()) * 4;
-        let projection = self.embeddings.projection.as_ref().map_or(0, Linear::bytes);
+        let projection = self.embeddings.projection.as_ref().map_or(0, PackedLinear::bytes);
         let layers: usize = self
             .layers
             .iter()
             .map(|layer| {
-                [&layer.qkv, &layer.attention, &layer.inner, &layer.outer].map(Linear::bytes).iter().sum::<usize>()
+                [&layer.qkv, &layer.attention, &layer.inner, &layer.outer]
+                    .map(PackedLinear::bytes)
+                    .iter()
+                    .sum::<usize>()
             })
             .sum();
         let head = match &self.head {

@@ -3,7 +3,7 @@
 use attar_model::Pooling;
 
 use crate::batch::Input;
-use crate::model::{Model, PackedHead};
+use crate::model::{PackedHead, PackedModel};
 
 /// The result of a forward pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Output {
 
 impl Output {
     /// Rows of this output of a batch: one for each sequence, or one for each token.
-    pub(crate) fn rows(self, model: &Model, input: Input<'_>) -> usize {
+    pub(crate) fn rows(self, model: &PackedModel, input: Input<'_>) -> usize {
         let is_by_sequence = matches!(
             (self, &model.head),
             (Output::Vectors(_) | Output::VectorsAfter(..), _)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::batch::Input;
-use crate::model::Model;
+use crate::model::PackedModel;
 
 /// Number of sequences of the next group: at least one, and as many as fit into `rows` rows.
 pub(crate) fn group_size(input: Input<'_>, rows: usize) -> usize {
@@ -16,7 +16,11 @@ pub(crate) fn group_size(input: Input<'_>, rows: usize) -> usize {
 }
 
 /// Number of sequences of each thread, one thread after the other, so that their costs are about equal.
-pub(crate) fn sequences_per_thread(model: &Model, input: Input<'_>, threads: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn sequences_per_thread(
+    model: &PackedModel,
+    input: Input<'_>,
+    threads: usize,
+) -> impl Iterator<Item = usize> {
     let c = &model.config;
     let per_token = (4 * c.hidden + 2 * c.feed_forward) as u64;
     let cost = move |n: u32| u64::from(n) * (per_token + 2 * u64::from(n));

@@ -1,10 +1,10 @@
 //! The layout of hidden states in memory.
 
-use crate::model::Model;
+use crate::model::PackedModel;
 
 /// Strides of rows `[H]` and `[3H]`: whole cache lines, and of the latter an odd number, because attention reads the same few
 /// columns of every row: with a stride of 9 KiB, as BERT-base has it, those of 128 rows would share four sets of the cache.
-pub(crate) fn strides(model: &Model) -> [usize; 2] {
+pub(crate) fn strides(model: &PackedModel) -> [usize; 2] {
     let h = model.config.hidden;
     [whole_lines(h), whole_lines(3 * h) | LINE]
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::batch::Input;
-use crate::model::Model;
+use crate::model::PackedModel;
 
 /// Multiplications in a layer that are worth a thread: a few microseconds, as long as its threads take to meet.
 const LEAST_WORK: u64 = 1 << 17;
@@ -73,7 +73,7 @@ fn digits(work: u64) -> usize {
 }
 
 /// Multiplications of a batch in one layer.
-pub(crate) fn work_of_layer(model: &Model, input: Input<'_>) -> u64 {
+pub(crate) fn work_of_layer(model: &PackedModel, input: Input<'_>) -> u64 {
     let c = &model.config;
     let per_token = (4 * c.hidden + 2 * c.feed_forward) as u64;
     let of_length = |n: u64| n * (per_token + 2 * n) * c.hidden as u64;

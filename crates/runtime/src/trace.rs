@@ -4,7 +4,7 @@ use attar_kernels::{AttentionScratch, Rows, attention_scores, relations};
 use attar_model::EncoderConfig;
 
 use crate::batch::Input;
-use crate::model::Model;
+use crate::model::PackedModel;
 use crate::rows::{copy_rows, strides, take_front};
 
 /// Where the parts of a trace are written; parts without a buffer are not computed, unless the pass needs them.
@@ -82,7 +82,7 @@ impl<'a> TraceBuffers<'a> {
     }
 
     /// The buffers of the first sequences, and of the others.
-    pub(crate) fn split(mut self, model: &Model, first: Input<'_>) -> (TraceBuffers<'a>, TraceBuffers<'a>) {
+    pub(crate) fn split(mut self, model: &PackedModel, first: Input<'_>) -> (TraceBuffers<'a>, TraceBuffers<'a>) {
         let config = &model.config;
         let (n, h, sequences) = (first.tokens(), config.hidden, first.sequences());
         let outputs = if config.head.has_masked_lm() { config.vocabulary } else { config.outputs() };
@@ -113,12 +113,12 @@ impl LayerBuffers<'_> {
     /// Writes queries, keys and values, and what is computed from them.
     pub(crate) fn fill_attention(
         &mut self,
-        model: &Model,
+        model: &PackedModel,
         group: Input<'_>,
         qkv: &[f32],
         scratch: &mut AttentionScratch,
     ) {
-        let Model { cpu, config, bias, .. } = model;
+        let PackedModel { cpu, config, bias, .. } = model;
         let (cpu, h, [_, stride]) = (*cpu, config.hidden, strides(model));
         if let Some(to) = &mut self.qkv {
             copy_rows(qkv, stride, to, 3 * h);

@@ -10,7 +10,7 @@ use attar_model::Bundle;
 use attar_model::quantized::{Int8Matrix, QuantizedTensor, ScaleChoice};
 
 use crate::layer_norm::LayerNormWeights;
-use crate::linear::Linear;
+use crate::linear::PackedLinear;
 use crate::precision::Precision;
 use crate::stored::{BundleTensor, bundle_tensor};
 
@@ -49,7 +49,7 @@ impl<'a> WeightSource<'a> {
     }
 
     /// Layers of equal shape as one, their outputs side by side.
-    pub(crate) fn linear(&self, names: &[String], inputs: usize, outputs: usize) -> Linear {
+    pub(crate) fn linear(&self, names: &[String], inputs: usize, outputs: usize) -> PackedLinear {
         let bias = self.concatenated(names, "bias");
         let outputs = outputs * names.len();
         match self.int8_matrices(names) {
@@ -57,11 +57,14 @@ impl<'a> WeightSource<'a> {
                 let values = concatenated(matrices.iter().map(|matrix| Cow::Borrowed(matrix.values())));
                 let scales = concatenated(matrices.iter().map(|matrix| Cow::Borrowed(matrix.scales())));
                 let factors = matrices[0].column_scales().iter().copied().collect();
-                Linear::Int8 { weight: PackedInt8::new(self.cpu, &values, &scales, &bias, inputs, outputs), factors }
+                PackedLinear::Int8 {
+                    weight: PackedInt8::new(self.cpu, &values, &scales, &bias, inputs, outputs),
+                    factors,
+                }
             }
             _ => {
                 let weight = self.concatenated(names, "weight");
-                Linear::F32(PackedMatrix::new(self.cpu, &weight, &bias, inputs, outputs))
+                PackedLinear::F32(PackedMatrix::new(self.cpu, &weight, &bias, inputs, outputs))
             }
         }
     }

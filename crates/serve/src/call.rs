@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::cascade::{self, ActiveCascade, AuditCounts, Cascade, Terms};
 use crate::connections::Client;
 use crate::encode::{Source, Truncation, encode};
-use crate::engine::{Job, Material, Outcome, Task};
+use crate::engine::{Job, Material, Task, TaskOutput};
 use crate::error::{ErrorType, Refusal};
 use crate::event::Event;
 use crate::metrics::Timing;
@@ -92,7 +92,7 @@ impl Call {
         task: Task,
         sources: Vec<Source>,
         truncation: Truncation,
-    ) -> Result<Vec<Outcome>, Refusal> {
+    ) -> Result<Vec<TaskOutput>, Refusal> {
         self.record_inputs(task, sources.len());
         let (outcomes, timings): (Vec<_>, Vec<_>) =
             self.compute_uncounted(task, sources, truncation).await?.into_iter().unzip();
@@ -106,7 +106,7 @@ impl Call {
         task: Task,
         sources: Vec<Source>,
         truncation: Truncation,
-    ) -> Result<Vec<(Outcome, Timing)>, Refusal> {
+    ) -> Result<Vec<(TaskOutput, Timing)>, Refusal> {
         let encodings = self.encode(sources, truncation).await?;
         let material = |encodings: Vec<Encoding>| {
             let tokens = encodings.iter().map(Encoding::len).sum();
@@ -138,7 +138,7 @@ impl Call {
         let student = Arc::clone(&self.bundle);
         let Some(active) = student.cascade.get() else {
             let outcomes = self.compute(Task::Logits, sources, truncation).await?;
-            return Ok(outcomes.into_iter().map(Outcome::numbers).collect());
+            return Ok(outcomes.into_iter().map(TaskOutput::numbers).collect());
         };
         let target = student.target()?;
         self.record_inputs(Task::Logits, sources.len());
@@ -187,7 +187,7 @@ impl Call {
         truncation: Truncation,
     ) -> Result<Vec<(Vec<f32>, Timing)>, Refusal> {
         let computed = self.compute_uncounted(Task::Logits, sources, truncation).await?;
-        let ordered = |(outcome, timing): (Outcome, Timing)| {
+        let ordered = |(outcome, timing): (TaskOutput, Timing)| {
             let row = outcome.numbers();
             (active.teacher_index.iter().map(|&index| row[index]).collect(), timing)
         };
@@ -252,7 +252,7 @@ impl Call {
         &mut self,
         task: Task,
         materials: Vec<(Material, usize)>,
-    ) -> Result<Vec<(Outcome, Timing)>, Refusal> {
+    ) -> Result<Vec<(TaskOutput, Timing)>, Refusal> {
         let count = materials.len() as u32;
         let (begin, tokenization) = (Instant::now(), self.tokenization / count.max(1));
         let (jobs, answers): (Vec<Job>, Vec<_>) = materials

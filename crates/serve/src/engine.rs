@@ -47,7 +47,7 @@ pub(crate) enum Material {
 
 /// What a task gives.
 #[derive(Debug, Clone)]
-pub(crate) enum Outcome {
+pub(crate) enum TaskOutput {
     /// A vector, or logits.
     Numbers(Vec<f32>),
     /// A state of each token.
@@ -56,12 +56,12 @@ pub(crate) enum Outcome {
     Span(Option<Span>),
 }
 
-impl Outcome {
+impl TaskOutput {
     /// The numbers of an outcome that has some.
     pub(crate) fn numbers(self) -> Vec<f32> {
         match self {
-            Outcome::Numbers(numbers) => numbers,
-            Outcome::Rows(_) | Outcome::Tags(..) | Outcome::Span(_) => Vec::new(),
+            TaskOutput::Numbers(numbers) => numbers,
+            TaskOutput::Rows(_) | TaskOutput::Tags(..) | TaskOutput::Span(_) => Vec::new(),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Outcome {
 /// An outcome, and where its time went.
 #[derive(Debug)]
 pub(crate) struct Done {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: TaskOutput,
     pub(crate) queue: Duration,
     pub(crate) inference: Duration,
 }
@@ -96,7 +96,7 @@ pub(crate) struct Engine {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<EngineState>,
     /// Signaled when jobs or bundles came, or the server is to end.
     changed: Condvar,
     start: Instant,
@@ -105,7 +105,7 @@ struct Shared {
 }
 
 #[derive(Debug)]
-struct State {
+struct EngineState {
     queue: Queue<Key, Job>,
     /// Bundles that the thread does not have yet.
     loaded: Vec<(Weak<Bundle>, Session)>,
@@ -126,7 +126,8 @@ impl Engine {
     /// # Errors
     /// If the system refuses a thread.
     pub(crate) fn start(policy: BatchPolicy, metrics: Arc<Metrics>, energy: Energy) -> std::io::Result<Engine> {
-        let state = State { queue: Queue::new(policy), loaded: Vec::new(), skips_waiting: false, is_closing: false };
+        let state =
+            EngineState { queue: Queue::new(policy), loaded: Vec::new(), skips_waiting: false, is_closing: false };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -205,7 +206,7 @@ impl Drop for Engine {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, EngineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -285,7 +286,7 @@ fn refuse(jobs: impl IntoIterator<Item = Job>, refusal: &Refusal) {
 }
 
 /// Computes a batch; if that fails, each text alone, so that one does not spoil the others' answers.
-fn compute_all(session: &mut Session, task: Task, batch: &[(Job, Duration)]) -> Vec<Result<Outcome, Refusal>> {
+fn compute_all(session: &mut Session, task: Task, batch: &[(Job, Duration)]) -> Vec<Result<TaskOutput, Refusal>> {
     let materials: Vec<&Material> = batch.iter().map(|(job, _)| &job.material).collect();
     match compute(session, task, &materials) {
         Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
@@ -300,7 +301,11 @@ fn compute_all(session: &mut Session, task: Task, batch: &[(Job, Duration)]) -> 
     }
 }
 
-fn compute(session: &mut Session, task: Task, materials: &[&Material]) -> Result<Vec<Outcome>, attar_runtime::Error> {
+fn compute(
+    session: &mut Session,
+    task: Task,
+    materials: &[&Material],
+) -> Result<Vec<TaskOutput>, attar_runtime::Error> {
     match task {
         Task::Vectors(pooling, skipped) => {
             numbers(session, materials, |session, input| session.vectors_of(input, pooling, skipped))
@@ -314,13 +319,13 @@ fn compute(session: &mut Session, task: Task, materials: &[&Material]) -> Result
                 .into_iter()
                 .map(|tags| {
                     let entities = session.entities(&tags);
-                    Outcome::Tags(tags, entities)
+                    TaskOutput::Tags(tags, entities)
                 })
                 .collect())
         }
         Task::Answer => {
             let questions: Vec<(&str, &str)> = materials.iter().map(|material| question(material)).collect();
-            Ok(session.answer(&questions, |_| ())?.into_iter().map(Outcome::Span).collect())
+            Ok(session.answer(&questions, |_| ())?.into_iter().map(TaskOutput::Span).collect())
         }
     }
 }
@@ -363,22 +368,22 @@ fn numbers(
     session: &mut Session,
     materials: &[&Material],
     compute: impl FnOnce(&mut Session, Input<'_>) -> Result<Vec<Vec<f32>>, attar_runtime::Error>,
-) -> Result<Vec<Outcome>, attar_runtime::Error> {
+) -> Result<Vec<TaskOutput>, attar_runtime::Error> {
     let sequences = Sequences::of(materials);
     let computed = compute(session, sequences.input()?)?;
-    let mut outcomes = vec![Outcome::Span(None); materials.len()];
+    let mut outcomes = vec![TaskOutput::Span(None); materials.len()];
     for (&index, numbers) in sequences.order.iter().zip(computed) {
-        outcomes[index] = Outcome::Numbers(numbers);
+        outcomes[index] = TaskOutput::Numbers(numbers);
     }
     Ok(outcomes)
 }
 
-fn states(session: &mut Session, materials: &[&Material]) -> Result<Vec<Outcome>, attar_runtime::Error> {
+fn states(session: &mut Session, materials: &[&Material]) -> Result<Vec<TaskOutput>, attar_runtime::Error> {
     let sequences = Sequences::of(materials);
     let mut rows = session.states_of(sequences.input()?)?.into_iter();
-    let mut outcomes = vec![Outcome::Span(None); materials.len()];
+    let mut outcomes = vec![TaskOutput::Span(None); materials.len()];
     for (&index, &length) in sequences.order.iter().zip(&sequences.lengths) {
-        outcomes[index] = Outcome::Rows(rows.by_ref().take(length as usize).collect());
+        outcomes[index] = TaskOutput::Rows(rows.by_ref().take(length as usize).collect());
     }
     Ok(outcomes)
 }

@@ -14,15 +14,15 @@ use crate::server::Server;
 
 /// What became of one part of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) part: Part,
+pub(crate) struct ReloadOutcome {
+    pub(crate) part: ReloadedPart,
     /// Why it stays as it was.
     pub(crate) error: Option<String>,
 }
 
 /// What is read again by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum ReloadedPart {
     Bundle(String),
     Certificate,
 }
@@ -30,7 +30,7 @@ pub(crate) enum Part {
 impl Server {
     /// Reads everything again, one part after the other; each part that cannot be read keeps its former state. What was
     /// accepted before is answered by the weights that it was accepted for.
-    pub(crate) async fn reload_all(self: &Arc<Self>) -> Vec<Outcome> {
+    pub(crate) async fn reload_all(self: &Arc<Self>) -> Vec<ReloadOutcome> {
         let _guard = self.reload.lock().await;
         let mut outcomes = Vec::new();
         for group in groups(&self.named, &self.cascades) {
@@ -52,7 +52,7 @@ impl Server {
                     None => Event::Reloaded { bundle: bundle.clone() },
                     Some(error) => Event::ReloadRefused { bundle: bundle.clone(), error: error.clone() },
                 });
-                outcomes.push(Outcome { part: Part::Bundle(bundle), error: error.clone() });
+                outcomes.push(ReloadOutcome { part: ReloadedPart::Bundle(bundle), error: error.clone() });
             }
         }
         outcomes.extend(self.reload_certificate());
@@ -67,14 +67,14 @@ impl Server {
         }
     }
 
-    fn reload_certificate(&self) -> Option<Outcome> {
+    fn reload_certificate(&self) -> Option<ReloadOutcome> {
         let error = self.certificate.as_ref()?.reload().err().map(|error| error.to_string());
         self.metrics.record_certificate_reload(error.is_none());
         (self.on_event)(&match &error {
             None => Event::CertificateReloaded,
             Some(error) => Event::CertificateRefused { error: error.clone() },
         });
-        Some(Outcome { part: Part::Certificate, error })
+        Some(ReloadOutcome { part: ReloadedPart::Certificate, error })
     }
 }
 

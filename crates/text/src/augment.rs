@@ -58,7 +58,7 @@ pub use candidates::{CandidateSource, Slot, SourceError};
 pub use nearest_words::{NearestWords, VectorsError};
 pub use thesaurus::{Thesaurus, ThesaurusError};
 
-use self::draw::{Copy, Row};
+use self::draw::{Copy, ReplaceableRow};
 use crate::labeled::{Example, normalized};
 use crate::random::Streams;
 
@@ -206,7 +206,8 @@ impl<'a> Augmenter<'a> {
             .into_par_iter()
             .map(|index| {
                 let own = if index == 0 { 0 } else { ends[index - 1] }..ends[index];
-                let row = Row { example: &rows[index], slots: &slots[own.clone()], candidates: &candidates[own] };
+                let row =
+                    ReplaceableRow { example: &rows[index], slots: &slots[own.clone()], candidates: &candidates[own] };
                 let key = fingerprint(row.example) as u64;
                 match semantics {
                     Semantics::Clean => draw::clean(&row, options, streams, key),

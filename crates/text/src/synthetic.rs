@@ -77,9 +77,9 @@ use intents::{INTENTS, NOTHING};
 pub fn generate(streams: &Streams, rows: usize, split: Split) -> Dataset {
     assert!(rows > 0, "a data set has at least one example");
     let (part, held_out) = match split {
-        Split::Train => (Part::Train, 0.0),
-        Split::Dev | Split::DevMismatched => (Part::Dev, HELD_OUT),
-        Split::Test | Split::TestMismatched | Split::TestLabeled => (Part::Test, HELD_OUT),
+        Split::Train => (DataPart::Train, 0.0),
+        Split::Dev | Split::DevMismatched => (DataPart::Dev, HELD_OUT),
+        Split::Test | Split::TestMismatched | Split::TestLabeled => (DataPart::Test, HELD_OUT),
     };
     let mut stream = streams.stream("synthetic", &[part as u64]);
     let mut seen = HashSet::new();
@@ -119,18 +119,18 @@ const HELD_OUT: f64 = 0.1;
 const MOST_ATTEMPTS: u32 = 10_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum DataPart {
     Train,
     Dev,
     Test,
 }
 
 /// The part a sentence belongs to, by its hash: eight of ten to training.
-fn part_of(sentence: &str) -> Part {
+fn part_of(sentence: &str) -> DataPart {
     match Sha256::digest(sentence)[0] {
-        0..205 => Part::Train,
-        205..230 => Part::Dev,
-        230.. => Part::Test,
+        0..205 => DataPart::Train,
+        205..230 => DataPart::Dev,
+        230.. => DataPart::Test,
     }
 }
 

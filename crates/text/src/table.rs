@@ -116,14 +116,14 @@ pub enum ExtraColumns {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The rows in the order of the file, the header left out.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TableRow>,
     /// SHA-256 of the whole file, in hexadecimal.
     pub sha256: String,
 }
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct TableRow {
     /// The line on which it begins, counted from 1; in a Parquet or Arrow file the number of the row.
     pub line: usize,
     /// Its values, in the order in which the columns were asked for.
@@ -167,7 +167,7 @@ pub fn read(spec: &TableSpec, columns: &[Column]) -> Result<Table, TableError> {
 }
 
 /// The rows of a file of text, and its hash.
-fn text_rows(spec: &TableSpec, columns: &[Column]) -> Result<(Vec<Row>, String), TableError> {
+fn text_rows(spec: &TableSpec, columns: &[Column]) -> Result<(Vec<TableRow>, String), TableError> {
     let (body, sha256) = encoding::contents(&spec.path, spec.encoding)?;
     let format = known_format(spec, &body)?;
     let quoted = match spec.quoting {
@@ -280,7 +280,7 @@ impl Separated<'_> {
     /// Takes the next row of the file, of which the first says where the columns are.
     fn take(
         &self,
-        rows: &mut Vec<Row>,
+        rows: &mut Vec<TableRow>,
         places: &mut Option<Places>,
         line: usize,
         values: &[&str],
@@ -306,7 +306,7 @@ impl Separated<'_> {
     }
 
     /// The values asked for of one row.
-    fn pick(&self, places: &Places, line: usize, values: &[&str]) -> Result<Row, TableError> {
+    fn pick(&self, places: &Places, line: usize, values: &[&str]) -> Result<TableRow, TableError> {
         let needed = places.indices.iter().max().map_or(0, |&index| index + 1);
         let fits = match self.extra_columns {
             ExtraColumns::Refused => values.len() == places.width,
@@ -319,6 +319,6 @@ impl Separated<'_> {
             };
             return Err(TableError::Width { path: self.path.to_owned(), line, expected, found: values.len() });
         }
-        Ok(Row { line, values: places.indices.iter().map(|&index| values[index].to_owned()).collect() })
+        Ok(TableRow { line, values: places.indices.iter().map(|&index| values[index].to_owned()).collect() })
     }
 }

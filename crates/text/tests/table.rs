@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use attar_text::table::{self, Column, ExtraColumns, Format, Header, Quoting, Row, TableSpec};
+use attar_text::table::{self, Column, ExtraColumns, Format, Header, Quoting, TableRow, TableSpec};
 use tempfile::TempDir;
 
 struct File {
@@ -34,7 +34,7 @@ fn read(
     let mut spec = TableSpec::new(&file.path);
     change(&mut spec);
     match table::read(&spec, &columns(wanted)) {
-        Ok(table) => Ok(table.rows.into_iter().map(|Row { line, values }| (line, values)).collect()),
+        Ok(table) => Ok(table.rows.into_iter().map(|TableRow { line, values }| (line, values)).collect()),
         Err(e) => Err(e.to_string().replace(&file.path.display().to_string(), "FILE")),
     }
 }

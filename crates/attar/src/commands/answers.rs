@@ -20,7 +20,7 @@ const TURN: usize = 2048;
 const SHORT: Duration = Duration::from_millis(300);
 
 /// What is written of a text.
-pub(crate) enum Row<'a, A> {
+pub(crate) enum TextOutcome<'a, A> {
     Answered {
         text: &'a str,
         answer: A,
@@ -52,7 +52,7 @@ pub(crate) fn answer_all<A>(
     texts: &mut Texts<'_>,
     on_error: OnErrorArg,
     mut answer: impl FnMut(&mut Session, &[&str]) -> Result<Vec<A>, Error>,
-    mut write: impl FnMut(&mut dyn Write, Row<'_, A>) -> anyhow::Result<()>,
+    mut write: impl FnMut(&mut dyn Write, TextOutcome<'_, A>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut bar = counting_up("texts");
@@ -75,13 +75,13 @@ pub(crate) fn answer_all<A>(
             match (text, answered) {
                 (Ok(text), Ok((answer, is_cut))) => {
                     tally.answered(*place, is_cut);
-                    write(&mut out, Row::Answered { text, answer, is_cut })?;
+                    write(&mut out, TextOutcome::Answered { text, answer, is_cut })?;
                 }
                 (_, Err(problem)) => {
                     // What was answered before is not lost.
                     out.flush()?;
                     tally.refused(*place, &problem)?;
-                    write(&mut out, Row::Refused { place: *place, unit: texts.unit(), problem: &problem })?;
+                    write(&mut out, TextOutcome::Refused { place: *place, unit: texts.unit(), problem: &problem })?;
                 }
                 (Err(_), Ok(_)) => {}
             }

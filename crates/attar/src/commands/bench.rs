@@ -18,13 +18,13 @@ use crate::{console, progress};
 use contender::Contender;
 use machine::Machine;
 use noise::Watch;
-use plan::Plan;
-use result::Report;
+use plan::BenchPlan;
+use result::BenchReport;
 
 pub(crate) use start::first_answer;
 
 pub(crate) fn run(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result<()> {
-    let mut plan = Plan::new(args, threads)?;
+    let mut plan = BenchPlan::new(args, threads)?;
     let spinner = progress::waiting("reading the models");
     let mut contenders = Contender::load_all(&plan)?;
     for contender in &contenders {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result
 
     let mut warnings = watch.end(&plan.threads);
     warnings.extend(noise::of_drift(machine.drift()));
-    let report = Report::new(&plan, machine, &mut contenders, &measured, &starts, warnings);
+    let report = BenchReport::new(&plan, machine, &mut contenders, &measured, &starts, warnings);
     report.warnings.iter().for_each(console::note);
     match if args.json { BenchFormatArg::Json } else { args.form } {
         BenchFormatArg::Json => console::json(&report)?,

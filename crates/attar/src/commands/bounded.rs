@@ -7,7 +7,7 @@ pub(crate) const LONGEST: usize = 16 << 20;
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum BoundedLine {
     /// Nothing: the input has ended.
     End,
     /// A line with its end, or the last one without.
@@ -17,14 +17,14 @@ pub(crate) enum Line {
 }
 
 /// Appends a line of at most `most` bytes.
-pub(crate) fn read_line(reader: &mut impl BufRead, most: usize, line: &mut Vec<u8>) -> Result<Line> {
+pub(crate) fn read_line(reader: &mut impl BufRead, most: usize, line: &mut Vec<u8>) -> Result<BoundedLine> {
     let read = reader.take(most as u64).read_until(b'\n', line)?;
     Ok(match read {
-        0 if most > 0 => Line::End,
-        _ if read < most || line.last() == Some(&b'\n') => Line::Whole,
+        0 if most > 0 => BoundedLine::End,
+        _ if read < most || line.last() == Some(&b'\n') => BoundedLine::Whole,
         // It may have ended just there.
-        _ if reader.fill_buf()?.is_empty() => Line::Whole,
-        _ => Line::TooLong,
+        _ if reader.fill_buf()?.is_empty() => BoundedLine::Whole,
+        _ => BoundedLine::TooLong,
     })
 }
 
@@ -57,10 +57,10 @@ mod tests {
             let what = read_line(reader, 4, &mut line).unwrap();
             (what, String::from_utf8(line).unwrap())
         };
-        assert_eq!(next(&mut reader), (Line::TooLong, "abcd".into()));
+        assert_eq!(next(&mut reader), (BoundedLine::TooLong, "abcd".into()));
         skip_line(&mut reader).unwrap();
-        assert_eq!(next(&mut reader), (Line::Whole, "ij\n".into()));
-        assert_eq!(next(&mut reader), (Line::Whole, "klmn".into()));
-        assert_eq!(next(&mut reader), (Line::End, String::new()));
+        assert_eq!(next(&mut reader), (BoundedLine::Whole, "ij\n".into()));
+        assert_eq!(next(&mut reader), (BoundedLine::Whole, "klmn".into()));
+        assert_eq!(next(&mut reader), (BoundedLine::End, String::new()));
     }
 }

@@ -6,7 +6,7 @@ use attar_runtime::{Error, Session, Text};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answers::{Row, answer_all};
+use super::answers::{TextOutcome, answer_all};
 use super::row_files::{self, Answers, Form, NpyFile, RowFile};
 use super::texts::Texts;
 use crate::cli::{EmbedArgs, PoolingArg};
@@ -72,17 +72,17 @@ fn lines(
             session.embed(&rows, pooling, |_| ())
         },
         |out, row| match (&mut file, row) {
-            (Some(file), Row::Answered { answer, .. }) => file.push(&answer),
-            (Some(file), Row::Refused { .. }) => file.push_missing(),
-            (None, Row::Answered { text, answer, is_cut }) if args.json => {
+            (Some(file), TextOutcome::Answered { answer, .. }) => file.push(&answer),
+            (Some(file), TextOutcome::Refused { .. }) => file.push_missing(),
+            (None, TextOutcome::Answered { text, answer, is_cut }) if args.json => {
                 console::write_json_line(out, &Embedding { text, vector: &answer, truncated: is_cut })
             }
-            (None, Row::Answered { answer, .. }) => Ok(writeln!(out, "{}", spaced(&answer))?),
-            (None, Row::Refused { place, unit, problem }) if args.json => {
+            (None, TextOutcome::Answered { answer, .. }) => Ok(writeln!(out, "{}", spaced(&answer))?),
+            (None, TextOutcome::Refused { place, unit, problem }) if args.json => {
                 console::write_refusal(out, unit, place, problem)
             }
             // A line for each text all the same.
-            (None, Row::Refused { .. }) => Ok(writeln!(out)?),
+            (None, TextOutcome::Refused { .. }) => Ok(writeln!(out)?),
         },
     )
 }

@@ -30,7 +30,7 @@ const SPEED_TEXTS: usize = 256;
 
 /// A model on a data set.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct EvaluatedModel {
     /// What it is called in the table.
     pub(crate) name: String,
     /// Its scores, the metric that decides first.
@@ -157,7 +157,7 @@ pub(crate) fn compare(
     metrics: &[Metric],
     energy: Option<&EnergySpec>,
     seed: u64,
-) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
+) -> anyhow::Result<(Vec<EvaluatedModel>, Vec<String>)> {
     let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
     let mut notes = Vec::new();
     let mut answers: Vec<Answers> = Vec::new();
@@ -175,7 +175,7 @@ pub(crate) fn compare_answers(
     metrics: &[Metric],
     energy: Option<&EnergySpec>,
     seed: u64,
-) -> anyhow::Result<Vec<Row>> {
+) -> anyhow::Result<Vec<EvaluatedModel>> {
     let truth = Truth::of(data).with_context(|| format!("{} has rows without labels", data.name))?;
     let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
     let streams = Streams::new(seed);
@@ -187,7 +187,7 @@ pub(crate) fn compare_answers(
     for (index, contender) in contenders.iter().enumerate() {
         let own = &answers[index];
         let first = (index > 0).then(|| &answers[0]);
-        rows.push(Row {
+        rows.push(EvaluatedModel {
             name: contender.name().to_string(),
             scores: metrics.iter().map(|&m| truth.score(m, own, &streams)).collect::<Result<_, _>>()?,
             classes: truth.class_report(own),
@@ -203,9 +203,10 @@ pub(crate) fn compare_answers(
 }
 
 /// The table of a comparison.
-pub(crate) fn render(rows: &[Row]) -> String {
+pub(crate) fn render(rows: &[EvaluatedModel]) -> String {
     let metric = rows.first().and_then(|row| row.scores.first()).map_or("score", |score| score.metric.name());
-    let correlates = |row: &Row| row.agreement.is_some_and(|agreement| agreement.kind == AgreementKind::Correlation);
+    let correlates =
+        |row: &EvaluatedModel| row.agreement.is_some_and(|agreement| agreement.kind == AgreementKind::Correlation);
     let agreement = if rows.iter().any(correlates) { "correlation with the first" } else { "same answer as the first" };
     let mut table = tables::table(&[
         "model",

@@ -20,7 +20,7 @@ pub(crate) const SMALL: &str = "student, quantized";
 pub(crate) const GOLD: &str = "student, gold labels only";
 
 /// A model that is made, with what its making took.
-pub(crate) struct Model {
+pub(crate) struct SuiteModel {
     pub(crate) name: &'static str,
     pub(crate) directory: PathBuf,
     pub(crate) made: Option<Making>,
@@ -28,11 +28,11 @@ pub(crate) struct Model {
     pub(crate) fingerprint: String,
 }
 
-impl Model {
-    pub(crate) fn trained(name: &'static str, exported: &ExportedStudent) -> Model {
+impl SuiteModel {
+    pub(crate) fn trained(name: &'static str, exported: &ExportedStudent) -> SuiteModel {
         let total = &exported.bill.total;
         let joules = total.energy_kwh.map(|energy| Joules::from(energy.value()).get());
-        Model {
+        SuiteModel {
             name,
             directory: exported.student.clone(),
             made: Some(Making { seconds: total.active_s.get(), joules }),
@@ -41,13 +41,13 @@ impl Model {
     }
 
     /// A student in small integers, of which the fingerprint stands for both.
-    pub(crate) fn small(shipped: &Shipped, student: &ExportedStudent) -> Model {
-        Model { directory: shipped.directory.clone().into(), ..Model::trained(SMALL, student) }
+    pub(crate) fn small(shipped: &Shipped, student: &ExportedStudent) -> SuiteModel {
+        SuiteModel { directory: shipped.directory.clone().into(), ..SuiteModel::trained(SMALL, student) }
     }
 
     /// A model that was there before.
-    pub(crate) fn given(name: &'static str, directory: PathBuf) -> Model {
-        Model { name, directory, made: None, fingerprint: String::new() }
+    pub(crate) fn given(name: &'static str, directory: PathBuf) -> SuiteModel {
+        SuiteModel { name, directory, made: None, fingerprint: String::new() }
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Scoring<'a> {
 
 /// Scores models and a baseline, where there is one; the teacher is the first model.
 pub(crate) fn score(
-    models: &[Model],
+    models: &[SuiteModel],
     baseline: Option<Contender>,
     scoring: &Scoring<'_>,
 ) -> anyhow::Result<Vec<SuiteRow>> {
@@ -83,7 +83,7 @@ pub(crate) fn score(
     let (rows, notes) = compare(&mut contenders, scoring.data, scoring.metrics, scoring.energy, scoring.seed)?;
     notes.iter().for_each(console::note);
     let teacher = rows.first().map(|row| row.scores.clone()).unwrap_or_default();
-    let suite_row = |row: super::eval::Row| SuiteRow {
+    let suite_row = |row: super::eval::EvaluatedModel| SuiteRow {
         task: scoring.task.into(),
         part: scoring.part.map(str::to_string),
         seed: scoring.seed,

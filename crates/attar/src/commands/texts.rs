@@ -4,7 +4,7 @@ use std::io::{BufReader, Read, StdinLock};
 
 use anyhow::{Context, ensure};
 
-use super::bounded::{LONGEST, Line, read_line, skip_line};
+use super::bounded::{BoundedLine, LONGEST, read_line, skip_line};
 
 /// Bytes that are read at once.
 const BUFFER: usize = 256 << 10;
@@ -92,11 +92,11 @@ impl<R: Read> Lines<R> {
     fn next(&mut self) -> std::io::Result<Option<Given>> {
         let mut raw = Vec::new();
         let read = read_line(&mut self.reader, LONGEST, &mut raw)?;
-        if read == Line::End {
+        if read == BoundedLine::End {
             return Ok(None);
         }
         self.line += 1;
-        if read == Line::TooLong {
+        if read == BoundedLine::TooLong {
             skip_line(&mut self.reader)?;
             let problem = format!("more than {LONGEST} bytes in one line: put a text on each line");
             return Ok(Some(Given { place: self.line, text: Err(problem) }));

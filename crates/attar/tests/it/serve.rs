@@ -259,7 +259,7 @@ fn a_cascade_answers_by_its_contract() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("small.attar");
     let teacher = workshop().join("teacher/student");
-    attar_model::single_file::write(&teacher, &file, attar_model::single_file::Precision::F32).unwrap();
+    attar_model::single_file::write(&teacher, &file, attar_model::single_file::StoredWeights::F32).unwrap();
     let file = file.display().to_string();
     let both = [&format!("small={file}"), "large=teacher"];
     let error = fail(workshop(), &[&["serve", "--port", "0", "--cascade", "small=large"][..], &both].concat());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use attar_model::single_file::{self, Precision};
+use attar_model::single_file::{self, StoredWeights};
 use attar_model::{Bundle, Tensor, atomic::WriteMode};
 use attar_text::layout::Split;
 use attar_text::random::Streams;
@@ -29,7 +29,7 @@ pub(crate) fn rows(folder: &Path, count: usize) {
 #[test]
 fn a_single_file_answers_like_its_folder() {
     let folder = tempfile::tempdir().unwrap();
-    single_file::write(&teacher(), &folder.path().join("intents.attar"), Precision::F32).unwrap();
+    single_file::write(&teacher(), &folder.path().join("intents.attar"), StoredWeights::F32).unwrap();
     let texts = ["turn on the lights", "order two lamps"];
     for command in ["predict", "embed"] {
         let [file, whole] = ["intents.attar", &teacher().display().to_string()]
@@ -55,7 +55,7 @@ fn a_single_file_answers_like_its_folder() {
 fn a_student_that_always_agrees_answers_everything() {
     let folder = tempfile::tempdir().unwrap();
     rows(folder.path(), 900);
-    single_file::write(&teacher(), &folder.path().join("small.attar"), Precision::F32).unwrap();
+    single_file::write(&teacher(), &folder.path().join("small.attar"), StoredWeights::F32).unwrap();
     let teacher = teacher().display().to_string();
     let contract = |more: &[&str]| {
         let fixed = ["contract", "--teacher", &teacher, "--student", "small.attar", "--data", "rows.tsv", "--all-rows"];

@@ -16,13 +16,13 @@ pub struct Workload {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 enum Amount {
     Time(Seconds),
-    Operations { flops: f64, precision: Precision, efficiency: Efficiency },
+    Operations { flops: f64, precision: PeakPrecision, efficiency: Efficiency },
 }
 
 /// The precision of most operations, which decides the peak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum PeakPrecision {
     /// 32 bits.
     Single,
     /// 16 bits, with tensor cores where there are any.
@@ -67,7 +67,7 @@ impl Workload {
     ///
     /// # Errors
     /// If they are not more than 0 and at most 10^32.
-    pub fn operations(flops: f64, precision: Precision) -> Result<Self, ForecastError> {
+    pub fn operations(flops: f64, precision: PeakPrecision) -> Result<Self, ForecastError> {
         let within = flops > 0.0 && flops <= MOST_FLOPS;
         let flops = check("number of operations", "more than 0 and at most 1e32", flops, within)?;
         Ok(Self::of(Amount::Operations { flops, precision, efficiency: EFFICIENCY }))
@@ -169,7 +169,7 @@ impl Efficiency {
     }
 }
 
-impl Precision {
+impl PeakPrecision {
     fn word(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -179,21 +179,21 @@ impl Precision {
 }
 
 /// Operations a second of all accelerators together.
-fn peak(machine: &MachineSpec, precision: Precision) -> Result<f64, String> {
+fn peak(machine: &MachineSpec, precision: PeakPrecision) -> Result<f64, String> {
     if machine.boards().is_empty() {
         return Err("the machine has no accelerators".to_owned());
     }
     machine.boards().iter().try_fold(0.0, |sum, boards| {
         let accelerator = &boards.accelerator;
         let listed = match precision {
-            Precision::Single => accelerator.tflops32,
-            Precision::Half if accelerator.without_tensor_cores => {
+            PeakPrecision::Single => accelerator.tflops32,
+            PeakPrecision::Half if accelerator.without_tensor_cores => {
                 return Err(format!(
                     "the peak listed for {} in half precision leaves out its tensor cores",
                     accelerator.name
                 ));
             }
-            Precision::Half => accelerator.tflops16,
+            PeakPrecision::Half => accelerator.tflops16,
         };
         let tflops = listed
             .ok_or_else(|| format!("no peak is listed for {} in {} precision", accelerator.name, precision.word()))?;

@@ -88,14 +88,14 @@ fn other_clouds() -> impl Iterator<Item = NamedFigure> {
 }
 
 #[derive(Deserialize)]
-struct State {
+struct StateIntensity {
     region: String,
     iso: String,
     g_per_kwh: f64,
 }
 
 fn states_2016() -> impl Iterator<Item = NamedFigure> {
-    table::embedded::<State>(include_str!("../../data/grid-egrid-2016.csv")).into_iter().map(|state| {
+    table::embedded::<StateIntensity>(include_str!("../../data/grid-egrid-2016.csv")).into_iter().map(|state| {
         let row = RegionFigure {
             year: Some(2016),
             g_per_kwh: state.g_per_kwh,
@@ -242,7 +242,7 @@ mod tests {
     #[ignore = "needs the data sets of ../shared"]
     fn states_are_as_published() {
         let published = json("codecarbon/usa_emissions.json");
-        let ours = table::embedded::<State>(include_str!("../../data/grid-egrid-2016.csv"));
+        let ours = table::embedded::<StateIntensity>(include_str!("../../data/grid-egrid-2016.csv"));
         for (name, entry) in published.as_object().unwrap().iter().filter(|(name, _)| !name.starts_with('_')) {
             let here = ours.iter().find(|ours| ours.region == format!("us/{}", name.replace(' ', "-"))).unwrap();
             assert_eq!(here.iso, format!("US-{}", entry["regionCode"].as_str().unwrap()));

@@ -20,7 +20,7 @@ use super::columns::{Figure, LINES, ReportCell, ReportColumn, UNITS, Visibility}
 use super::describe::{count, distinct, machine, source};
 use super::ratio::{Bounds, ComparisonVerdict, Interval, Summand, differences, line, over, shared_interval};
 use super::tables::UNKNOWN;
-use super::{REPORT_SCHEMA, Report, ReportError, Table, markdown};
+use super::{REPORT_SCHEMA, Report, ReportError, ReportTable, markdown};
 use crate::bill::Bill;
 use crate::grid::{Grid, GridChoice, GridKind};
 use crate::tariff::Tariff;
@@ -149,7 +149,7 @@ impl Comparison {
     }
 
     /// A table for each pair.
-    pub fn tables(&self) -> Vec<Table> {
+    pub fn tables(&self) -> Vec<ReportTable> {
         self.pairs.iter().map(Pair::table).collect()
     }
 
@@ -216,7 +216,7 @@ impl Pair {
         }
     }
 
-    fn table(&self) -> Table {
+    fn table(&self) -> ReportTable {
         let shown = self.ratios.iter().filter(|ratio| ratio.shown.in_table(self.with_pue));
         let rows = shown.map(|ratio| {
             let text = |interval: Option<Interval>| interval.map_or_else(|| UNKNOWN.to_owned(), |i| i.to_string());
@@ -232,7 +232,7 @@ impl Pair {
             ]
         });
         let head = ["", "A", "B", "B / A", "independent", "shared", "B − A", "verdict"];
-        Table::new(&format!("{} (B) against {} (A)", self.b, self.a), &head, rows.collect())
+        ReportTable::new(&format!("{} (B) against {} (A)", self.b, self.a), &head, rows.collect())
     }
 
     fn statement(&self) -> Vec<String> {

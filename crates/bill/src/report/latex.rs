@@ -1,6 +1,6 @@
 //! Reports as LaTeX.
 
-use super::{Report, Table};
+use super::{Report, ReportTable};
 
 impl Report {
     /// Tables (package `booktabs`) and statement as LaTeX, to be put into a document. Meters and
@@ -26,7 +26,7 @@ const BETWEEN: usize = 3;
 const LONGEST: usize = 24;
 
 /// Cuts a table by columns into such as fit a line.
-fn pages(table: &Table) -> Vec<Table> {
+fn pages(table: &ReportTable) -> Vec<ReportTable> {
     let width = |column: usize| {
         let cells = table.rows.iter().filter_map(|row| row.get(column)).chain(table.head.get(column));
         let longest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
@@ -51,12 +51,12 @@ fn pages(table: &Table) -> Vec<Table> {
         let pick = |cells: &[String]| columns.iter().filter_map(|column| cells.get(*column).cloned()).collect();
         let title =
             if count == 1 { table.title.clone() } else { format!("{} ({} of {count})", table.title, number + 1) };
-        Table { title, head: pick(&table.head), rows: table.rows.iter().map(|row| pick(row)).collect() }
+        ReportTable { title, head: pick(&table.head), rows: table.rows.iter().map(|row| pick(row)).collect() }
     };
     parts.into_iter().enumerate().map(part).collect()
 }
 
-fn table(table: &Table) -> String {
+fn table(table: &ReportTable) -> String {
     let is_long =
         |column: usize| table.rows.iter().filter_map(|row| row.get(column)).any(|cell| cell.chars().count() > LONGEST);
     let kind = |column: usize| match (table.is_number(column), is_long(column)) {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn wide_tables_are_cut_to_the_page() {
-        let wide = Table {
+        let wide = ReportTable {
             title: "Wide".to_owned(),
             head: (0..9).map(|column| format!("column {column}")).collect(),
             rows: vec![
@@ -134,7 +134,7 @@ mod tests {
             assert!(tex.contains("{p{0.3\\textwidth}r") && tex.contains("Wide ("), "{tex}");
         }
         assert_eq!(seen, wide.head[1..]);
-        let narrow = Table { head: wide.head[..3].to_vec(), rows: vec![vec!["x".to_owned(); 3]], ..wide };
+        let narrow = ReportTable { head: wide.head[..3].to_vec(), rows: vec![vec!["x".to_owned(); 3]], ..wide };
         assert_eq!(pages(&narrow), std::slice::from_ref(&narrow));
     }
 

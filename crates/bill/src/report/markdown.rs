@@ -1,6 +1,6 @@
 //! Reports as Markdown (GitHub's, which has tables).
 
-use super::{Report, Table};
+use super::{Report, ReportTable};
 
 impl Report {
     /// Tables and statement as Markdown, ready to be shown or pasted. Nothing from a file can start
@@ -16,7 +16,7 @@ impl Report {
 }
 
 /// A table under its title.
-pub(super) fn table(table: &Table) -> String {
+pub(super) fn table(table: &ReportTable) -> String {
     let row =
         |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| escape(cell)).collect::<Vec<_>>().join(" | "));
     let rule: Vec<&str> = (0..table.head.len()).map(|i| if table.is_number(i) { "---:" } else { "---" }).collect();

@@ -7,7 +7,7 @@ use super::{Report, describe};
 
 /// A table, to be drawn by whoever shows it. Every row has as many cells as the head.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub struct ReportTable {
     /// What it is about.
     pub title: String,
     /// The column headings.
@@ -19,7 +19,7 @@ pub struct Table {
 /// Shown for unknown values.
 pub(super) const UNKNOWN: &str = "–";
 
-impl Table {
+impl ReportTable {
     /// Whether a column holds numbers, which stand to the right.
     pub fn is_number(&self, column: usize) -> bool {
         let number = |cell: &String| {
@@ -38,7 +38,7 @@ impl Table {
 impl Report {
     /// Phases and their total, components, units, meters and gaps: those of them that there are. A
     /// column of which nothing is known in any row is left out.
-    pub fn tables(&self) -> Vec<Table> {
+    pub fn tables(&self) -> Vec<ReportTable> {
         let mut tables = self.number_tables();
         tables.extend(self.meters_table());
         tables.extend(self.gaps_table());
@@ -46,7 +46,7 @@ impl Report {
     }
 
     /// Those of the tables whose cells are short.
-    pub(super) fn number_tables(&self) -> Vec<Table> {
+    pub(super) fn number_tables(&self) -> Vec<ReportTable> {
         let mut tables = vec![self.lines_table()];
         let components = self.component_lines();
         if !components.is_empty() {
@@ -67,7 +67,7 @@ impl Report {
     }
 
     /// The head of the report: what its phases came to.
-    fn lines_table(&self) -> Table {
+    fn lines_table(&self) -> ReportTable {
         let mut lines = self.phase_lines();
         lines.push(self.total_line());
         self.columns(
@@ -84,7 +84,7 @@ impl Report {
         first: &str,
         columns: &[ReportColumn<R>],
         rows: impl Iterator<Item = (String, &'a R)>,
-    ) -> Table {
+    ) -> ReportTable {
         let rows: Vec<(String, &R)> = rows.collect();
         let with_pue = self.bill.tariff.pue() != Pue::ONE;
         let is_shown = |column: &&ReportColumn<R>| {
@@ -94,7 +94,7 @@ impl Report {
         let cell = |column: &ReportColumn<R>, row: &R| {
             (column.of)(row).map_or_else(|| UNKNOWN.to_owned(), |cell| cell.text().to_owned())
         };
-        Table {
+        ReportTable {
             title: title.to_owned(),
             head: [first].into_iter().chain(shown.iter().map(|column| column.head)).map(str::to_owned).collect(),
             rows: rows
@@ -106,7 +106,7 @@ impl Report {
         }
     }
 
-    fn meters_table(&self) -> Option<Table> {
+    fn meters_table(&self) -> Option<ReportTable> {
         let or_unknown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
         let rows: Vec<Vec<String>> = self
             .headers
@@ -126,10 +126,10 @@ impl Report {
             })
             .collect();
         let head = ["started", "version", "system", "processor", "threads", "memory", "sources"];
-        (!rows.is_empty()).then(|| Table::new("Meters", &head, rows))
+        (!rows.is_empty()).then(|| ReportTable::new("Meters", &head, rows))
     }
 
-    fn gaps_table(&self) -> Option<Table> {
+    fn gaps_table(&self) -> Option<ReportTable> {
         let gaps = self.bill.gaps.iter().map(|gap| {
             let (kind, seconds) = (gap.kind.to_string(), gap.seconds.to_string());
             vec![gap.of.clone(), kind, seconds, gap.times.to_string(), gap.detail.clone()]
@@ -140,6 +140,6 @@ impl Report {
             vec![line.ledger.clone(), what, UNKNOWN.to_owned(), "1".to_owned(), detail]
         });
         let rows: Vec<Vec<String>> = gaps.chain(torn).collect();
-        (!rows.is_empty()).then(|| Table::new("Gaps", &["of", "what", "time", "times", "detail"], rows))
+        (!rows.is_empty()).then(|| ReportTable::new("Gaps", &["of", "what", "time", "times", "detail"], rows))
     }
 }

@@ -1,7 +1,7 @@
 //! Forecasts, from description to bill and comparison.
 
 use attar_bill::forecast::{
-    EFFICIENCY, Efficiency, Forecast, ForecastError, MachineSpec, Precision, Variant, Workload, what_if,
+    EFFICIENCY, Efficiency, Forecast, ForecastError, MachineSpec, PeakPrecision, Variant, Workload, what_if,
 };
 use attar_bill::{Currency, Grid, PricePerHour, PricePerKwh, PuePreset, Tariff};
 use attar_meter::source::Component;
@@ -67,7 +67,7 @@ fn a_machine_of_two_prices_keeps_both_as_bounds() {
     let dear = Tariff::own_machine().with_device_hour(price(3.0)).unwrap().with_spot_hour(price(4.0)).unwrap();
     assert_eq!(money(&hours(10.0), &dear), (30.0, 30.0, 40.0));
     // Arithmetic whose time is in doubt: least time at the lower price, most time at the higher.
-    let work = Workload::operations(1e18, Precision::Half).unwrap();
+    let work = Workload::operations(1e18, PeakPrecision::Half).unwrap();
     let time = Forecast::new(&server(), &work).unwrap().time_s;
     let (low, _, high) = money(&work, &rent);
     assert_close_relative("low", low, time.low().hours(), 1e-9);
@@ -137,7 +137,7 @@ fn without_accelerators_the_utilization_is_the_processors() {
 #[test]
 fn operations_become_hours() {
     let machine = MachineSpec::new().with_accelerators("A100 SXM", 4).unwrap();
-    let workload = Workload::operations(1e21, Precision::Half).unwrap();
+    let workload = Workload::operations(1e21, PeakPrecision::Half).unwrap();
     let forecast = Forecast::new(&machine, &workload).unwrap();
     let seconds = 1e21 / (4.0 * 312e12 * EFFICIENCY.value());
     assert_close_relative("s", forecast.time_s.value().get(), seconds, 1e-12);
@@ -152,16 +152,16 @@ fn operations_become_hours() {
     assert_eq!(forecast.time_s.low(), forecast.time_s.high());
 
     for (name, precision, expected) in [
-        ("V100S", Precision::Half, "no peak is listed for Tesla V100S in half precision"),
-        ("RTX 3090", Precision::Half, "leaves out its tensor cores"),
-        ("A100 SXM", Precision::Single, "no peak is listed for A100 SXM4 80 GB in single precision"),
+        ("V100S", PeakPrecision::Half, "no peak is listed for Tesla V100S in half precision"),
+        ("RTX 3090", PeakPrecision::Half, "leaves out its tensor cores"),
+        ("A100 SXM", PeakPrecision::Single, "no peak is listed for A100 SXM4 80 GB in single precision"),
     ] {
         let machine = MachineSpec::new().with_accelerators(name, 1).unwrap();
         let error = Forecast::new(&machine, &Workload::operations(1e18, precision).unwrap()).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("give hours or your own peak"), "{error}");
     }
     let processors = MachineSpec::new().with_processors("EPYC 7763", 1).unwrap();
-    let error = Forecast::new(&processors, &Workload::operations(1e18, Precision::Single).unwrap()).unwrap_err();
+    let error = Forecast::new(&processors, &Workload::operations(1e18, PeakPrecision::Single).unwrap()).unwrap_err();
     assert!(error.to_string().contains("the machine has no accelerators"), "{error}");
 }
 
@@ -194,11 +194,11 @@ fn bad_input_is_refused_by_name() {
         Workload::hours(1e9).unwrap_err().to_string(),
         hours(1.0).with_utilization(1.5).unwrap_err().to_string(),
         hours(1.0).with_processor_utilization(f64::NAN).unwrap_err().to_string(),
-        Workload::operations(0.0, Precision::Half).unwrap_err().to_string(),
+        Workload::operations(0.0, PeakPrecision::Half).unwrap_err().to_string(),
         Efficiency::new(0.5, 0.6, 0.7).unwrap_err().to_string(),
         Forecast::new(&MachineSpec::new(), &hours(1.0)).unwrap_err().to_string(),
         Forecast::new(&MachineSpec::from_watts(Estimate::exact(watts(1e300))), &hours(1.0)).unwrap_err().to_string(),
-        Forecast::new(&server(), &Workload::operations(1e31, Precision::Half).unwrap()).unwrap_err().to_string(),
+        Forecast::new(&server(), &Workload::operations(1e31, PeakPrecision::Half).unwrap()).unwrap_err().to_string(),
     ];
     let expected = [
         "accelerator `A1000` is not among the 54 known; nearest: ",
@@ -232,7 +232,7 @@ fn bad_input_is_refused_by_name() {
 fn machines_places_and_prices_are_compared() {
     let forecast = |name, count, flops: f64| {
         let machine = MachineSpec::new().with_accelerators(name, count).unwrap();
-        Forecast::new(&machine, &Workload::operations(flops, Precision::Half).unwrap()).unwrap()
+        Forecast::new(&machine, &Workload::operations(flops, PeakPrecision::Half).unwrap()).unwrap()
     };
     let (slow, fast) = (forecast("T4", 4, 1e20), forecast("A100 SXM", 4, 1e20));
     let grids = ["FR", "PL"].map(|region| Grid::for_region(region).unwrap());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attar_bill::report::{BillShare, Comparison, ComparisonVerdict, Report, ReportError, Table, emissions_csv};
+use attar_bill::report::{BillShare, Comparison, ComparisonVerdict, Report, ReportError, ReportTable, emissions_csv};
 use attar_bill::{Bill, Currency, Grid, PricePerKwh, Tariff, Unit};
 use attar_meter::source::Component;
 use attar_meter::{
@@ -42,8 +42,8 @@ fn is(name: &str, text: &str) {
 }
 
 /// Tables as plain text, for the comparison alone.
-fn plain(tables: &[Table]) -> String {
-    let table = |table: &Table| {
+fn plain(tables: &[ReportTable]) -> String {
+    let table = |table: &ReportTable| {
         let rows = std::iter::once(&table.head).chain(&table.rows).map(|row| row.join(" ; ") + "\n");
         format!("== {}\n{}", table.title, rows.collect::<String>())
     };

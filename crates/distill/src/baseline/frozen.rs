@@ -19,14 +19,14 @@ use crate::linear::{
 pub struct FrozenBaseline {
     session: Session,
     model: LinearModel,
-    reading: Reading,
+    reading: VectorInput,
     /// Range of the scores.
     range: Option<[f32; 2]>,
 }
 
 /// What the linear model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+enum VectorInput {
     Vector,
     Pair,
     Cosine,
@@ -40,9 +40,9 @@ impl FrozenBaseline {
     pub fn train(mut session: Session, data: &Dataset, streams: &Streams) -> Result<FrozenBaseline, Error> {
         let scores = matches!(data.target, Target::Regression { .. });
         let reading = match (data.has_pairs(), scores) {
-            (true, true) => Reading::Cosine,
-            (true, false) => Reading::Pair,
-            (false, _) => Reading::Vector,
+            (true, true) => VectorInput::Cosine,
+            (true, false) => VectorInput::Pair,
+            (false, _) => VectorInput::Vector,
         };
         let texts: Vec<Text<'_>> = data.examples.iter().map(Example::texts).collect();
         let rows = features(&mut session, &texts, reading)?;
@@ -89,11 +89,11 @@ impl FrozenBaseline {
     }
 }
 
-fn features(session: &mut Session, texts: &[Text<'_>], reading: Reading) -> Result<Vec<Vec<f32>>, Error> {
+fn features(session: &mut Session, texts: &[Text<'_>], reading: VectorInput) -> Result<Vec<Vec<f32>>, Error> {
     let pooling = Pooling { normalize: true, ..session.pooling() };
     let apart: Vec<Text<'_>> = match reading {
-        Reading::Vector => texts.iter().map(|&(text, _)| (text, None)).collect(),
-        Reading::Pair | Reading::Cosine => {
+        VectorInput::Vector => texts.iter().map(|&(text, _)| (text, None)).collect(),
+        VectorInput::Pair | VectorInput::Cosine => {
             if let Some(row) = texts.iter().position(|(_, pair)| pair.is_none()) {
                 return Err(attar_runtime::Error::NoPair { row }.into());
             }
@@ -102,9 +102,9 @@ fn features(session: &mut Session, texts: &[Text<'_>], reading: Reading) -> Resu
     };
     let vectors = session.embed(&apart, pooling, |_| ())?;
     Ok(match reading {
-        Reading::Vector => vectors,
-        Reading::Pair => vectors.chunks_exact(2).map(|pair| pair_row(&pair[0], &pair[1])).collect(),
-        Reading::Cosine => vectors.chunks_exact(2).map(|pair| vec![cosine(&pair[0], &pair[1])]).collect(),
+        VectorInput::Vector => vectors,
+        VectorInput::Pair => vectors.chunks_exact(2).map(|pair| pair_row(&pair[0], &pair[1])).collect(),
+        VectorInput::Cosine => vectors.chunks_exact(2).map(|pair| vec![cosine(&pair[0], &pair[1])]).collect(),
     })
 }
 

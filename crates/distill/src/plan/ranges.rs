@@ -22,7 +22,7 @@ pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
     data(&recipe.data)?;
     student(&recipe.student)?;
     more(&recipe.more)?;
-    let checkpoint = Table("checkpoint");
+    let checkpoint = RecipeTable("checkpoint");
     checkpoint.count("every", recipe.checkpoint.every, 1..=usize::MAX)?;
     checkpoint.count("keep", recipe.checkpoint.keep, 1..=usize::MAX)?;
     energy(&recipe.energy)?;
@@ -34,7 +34,7 @@ pub(super) fn recipe(recipe: &Recipe) -> Result<(), Error> {
 /// # Errors
 /// As [`recipe`].
 pub(crate) fn data(spec: &DataSpec) -> Result<(), Error> {
-    let table = Table("data");
+    let table = RecipeTable("data");
     let share = |share: f64| table.number("dev-share", share, share > 0.0 && share < 1.0, "above 0, below 1");
     let max_tokens = match spec {
         DataSpec::Known { max_tokens, rows, dev_share, .. } => {
@@ -76,7 +76,7 @@ pub(crate) fn data(spec: &DataSpec) -> Result<(), Error> {
 }
 
 fn student(spec: &StudentSpec) -> Result<(), Error> {
-    let table = Table("student");
+    let table = RecipeTable("student");
     let (hidden, embedding_width, heads, feed_forward) = match spec {
         StudentSpec::Model { .. } => return Ok(()),
         StudentSpec::Teacher { hidden, embedding_width, heads, feed_forward, .. } => {
@@ -96,13 +96,13 @@ fn student(spec: &StudentSpec) -> Result<(), Error> {
 }
 
 fn more(spec: &MoreSpec) -> Result<(), Error> {
-    let table = Table("more");
+    let table = RecipeTable("more");
     table.optional("unlabeled-rows", spec.unlabeled_rows, 1..=MOST_ROWS)?;
     table.count("noisy-copies", spec.noisy_copies, 0..=10_000)
 }
 
 fn energy(spec: &EnergySpec) -> Result<(), Error> {
-    let table = Table("energy");
+    let table = RecipeTable("energy");
     for (key, value) in [("watts", spec.watts), ("price", spec.price), ("machine-hour", spec.machine_hour)] {
         let Some(value) = value else { continue };
         table.number(key, value, value >= 0.0 && value.is_finite(), "of at least 0")?;
@@ -115,7 +115,7 @@ fn energy(spec: &EnergySpec) -> Result<(), Error> {
 
 fn stage(stage: &StageSpec) -> Result<(), Error> {
     let place = format!("stage {}", stage.name);
-    let table = Table(&place);
+    let table = RecipeTable(&place);
     match stage.length {
         StageLength::Epochs(epochs) => table.count("epochs", epochs, 1..=10_000)?,
         StageLength::Steps(steps) => table.count("steps", steps, 1..=MOST_STEPS)?,
@@ -168,9 +168,9 @@ fn stage(stage: &StageSpec) -> Result<(), Error> {
 }
 
 /// A table of a recipe, by its name.
-struct Table<'a>(&'a str);
+struct RecipeTable<'a>(&'a str);
 
-impl Table<'_> {
+impl RecipeTable<'_> {
     fn count(&self, key: &str, value: usize, range: RangeInclusive<usize>) -> Result<(), Error> {
         let expected = match (*range.start(), *range.end()) {
             (low, usize::MAX) => format!("`{key}` of at least {low}"),

@@ -11,7 +11,7 @@ use super::candidate::Candidate;
 use super::scored_rows::ScoredRows;
 use super::search::choose_float_units;
 use super::units::{Form, Unit, WORDS, scale_method_name};
-use super::{Embeddings, Gate, Options, Part, Progress, Why};
+use super::{Embeddings, Gate, Options, Progress, QuantizedPart, Why};
 use crate::score::Answers;
 use crate::{DataFacts, Error};
 
@@ -30,7 +30,7 @@ pub(super) struct Choice<'a> {
 }
 
 /// What becomes of each unit, and what the gate saw.
-type Decision = (Vec<Part>, Option<Gate>);
+type Decision = (Vec<QuantizedPart>, Option<Gate>);
 
 impl Choice<'_> {
     /// Leaves the weights as they are to be written.
@@ -58,7 +58,7 @@ impl Choice<'_> {
             }
             let why = is_asked.then_some(Why::Asked);
             let name = unit.name.clone();
-            parts.push(Part { name, error_alone, stored_as: String::new(), scales: None, why });
+            parts.push(QuantizedPart { name, error_alone, stored_as: String::new(), scales: None, why });
             progress(Progress::Alone { done: place + 1, of: self.units.len() });
         }
 
@@ -89,7 +89,7 @@ impl Choice<'_> {
         rows: &ScoredRows,
         order: &[usize],
         forms: &mut [Option<Form>],
-        parts: &mut [Part],
+        parts: &mut [QuantizedPart],
         int4: Option<(usize, (Form, f64))>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Gate, Error> {

@@ -20,7 +20,7 @@ const BEST: &str = "best";
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct TrainingState {
     /// Stage, counted from 0; the number of stages once all are done.
     pub stage: usize,
     /// Updates done in that stage.
@@ -60,7 +60,7 @@ impl Best {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Where the run stands.
-    pub state: State,
+    pub state: TrainingState,
     /// The parameters by name.
     pub parameters: Weights,
     /// The optimizer's moments by name; none at the beginning of a stage.
@@ -70,7 +70,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Why a run with so many updates in each stage cannot stand here, if it cannot.
     fn misfit(&self, steps: &[usize]) -> Option<String> {
-        let State { stage, step, .. } = self.state;
+        let TrainingState { stage, step, .. } = self.state;
         let place = format!("update {step} of stage {stage}, counted from 0");
         match (steps.get(stage), step > 0, self.moments.is_some()) {
             (None, is_within, _) if stage > steps.len() || is_within => {
@@ -137,7 +137,7 @@ impl Checkpoints {
     /// # Errors
     /// If the disk is full or not writable; what was there stays.
     pub fn write_best(&self, stage: usize, step: usize, parameters: Weights) -> Result<(), Error> {
-        let state = State { stage, step, best: None };
+        let state = TrainingState { stage, step, best: None };
         sealed::write(&self.folder.join(BEST), &self.run, &Checkpoint { state, parameters, moments: None })
     }
 
@@ -151,7 +151,7 @@ impl Checkpoints {
             if (state.stage, state.step) == (stage, step) {
                 return Ok(parameters);
             }
-            let State { stage: its_stage, step: its_step, .. } = state;
+            let TrainingState { stage: its_stage, step: its_step, .. } = state;
             Err(format!("of update {its_step} of stage {its_stage}, expected update {step} of stage {stage}"))
         });
         found.map_err(|problem| Error::RunFile {
@@ -187,7 +187,7 @@ impl Checkpoints {
     }
 }
 
-fn name(state: &State) -> String {
+fn name(state: &TrainingState) -> String {
     format!("{STAGE}{:03}-step-{:09}", state.stage, state.step)
 }
 
@@ -213,7 +213,7 @@ mod tests {
     fn checkpoint(stage: usize, step: usize) -> Checkpoint {
         let best = Some(Best { highest_score: f64::NEG_INFINITY, kept_step: 1 }).filter(|_| step > 0);
         let moments = (step > 0).then(|| weights(0.5));
-        Checkpoint { state: State { stage, step, best }, parameters: weights(2.0), moments }
+        Checkpoint { state: TrainingState { stage, step, best }, parameters: weights(2.0), moments }
     }
 
     fn of(folder: &Path, run: &str) -> Checkpoints {

@@ -146,7 +146,7 @@ pub struct EventLog {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct EventLine<'a> {
     time: String,
     #[serde(flatten)]
     event: &'a Event,
@@ -177,7 +177,7 @@ impl EventLog {
         {
             return Ok(());
         }
-        let line = Line { time: jiff::Timestamp::now().to_string(), event };
+        let line = EventLine { time: jiff::Timestamp::now().to_string(), event };
         let failed = |source| Error::Io { path: self.path.clone(), source };
         let mut text = serde_json::to_vec(&line).map_err(|e| failed(e.into()))?;
         text.push(b'\n');

@@ -11,7 +11,7 @@ use attar_text::metrics::{Metric, Score};
 use attar_text::random::Streams;
 
 use super::Teacher;
-use super::checkpoint::{Best, Checkpoint, State};
+use super::checkpoint::{Best, Checkpoint, TrainingState};
 use super::events::{Event, EventLog, Observer, Step};
 use super::store::Store;
 use super::tensorboard::{self, TensorBoard};
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
             Some(checkpoint) => checkpoint,
             None => self.beginning()?,
         };
-        let State { stage, step, .. } = checkpoint.state;
+        let TrainingState { stage, step, .. } = checkpoint.state;
         self.tell(Event::Began { stage, step, energy: self.meter.reasons().to_vec() })?;
         let teacher = Teacher::of(self.plan)?;
         if (stage, step) == (0, 0) {
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
         let observer = &mut *self.observer;
         let mut progress = |progress| observer.event(&Event::Beginning(progress));
         let Begun { weights, frozen } = begin(self.plan, &mut self.meter, &mut progress)?;
-        let state = State { stage: 0, step: 0, best: None };
+        let state = TrainingState { stage: 0, step: 0, best: None };
         let checkpoint = Checkpoint { state, parameters: weights, moments: None };
         if self.plan.student.beginning != Beginning::Given {
             self.write(&checkpoint)?;
@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
             let due = self.store.is_on_disk() && done.is_multiple_of(plan.recipe.checkpoint.every);
             if (stops || due) && done < stage.steps {
                 self.meter.enter(phase::CHECKPOINT);
-                let state = State { stage: index, step: done, best };
+                let state = TrainingState { stage: index, step: done, best };
                 let moments = Some(trainer.moments()?);
                 self.write(&Checkpoint { state, parameters: trainer.weights()?, moments })?;
                 self.stop_if_told(done, &stage.spec.name)?;
@@ -294,7 +294,7 @@ impl<'a> Run<'a> {
             _ => trainer.weights()?,
         };
         let checkpoint =
-            Checkpoint { state: State { stage: index + 1, step: 0, best: None }, parameters, moments: None };
+            Checkpoint { state: TrainingState { stage: index + 1, step: 0, best: None }, parameters, moments: None };
         self.meter.enter(phase::CHECKPOINT);
         self.write(&checkpoint)?;
         Ok((checkpoint, steps_done))
@@ -371,7 +371,7 @@ impl<'a> Run<'a> {
     }
 
     fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let State { stage, step, .. } = checkpoint.state;
+        let TrainingState { stage, step, .. } = checkpoint.state;
         match self.store.write(checkpoint)? {
             Some(path) => self.tell(Event::Checkpoint { stage, step, path }),
             None => Ok(()),

@@ -10,7 +10,7 @@ use attar_model::{Weights, WeightsFile, safetensors_file};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::{Checkpoint, State};
+use super::checkpoint::{Checkpoint, TrainingState};
 use crate::Error;
 use crate::run_directory::hexadecimal;
 
@@ -34,7 +34,7 @@ struct Facts {
     /// The run that wrote it.
     run: String,
     #[serde(flatten)]
-    state: State,
+    state: TrainingState,
     /// Whether there are moments.
     moments: bool,
 }

@@ -16,7 +16,7 @@ use attar_model::atomic::write_file;
 
 use super::events::{Event, LOG_EVERY, Step};
 use crate::Error;
-use message::{Content, Entry, Summary, Value};
+use message::{Content, EventRecord, Summary, SummaryValue};
 
 /// Name of the file; TensorBoard looks for `tfevents` in it.
 pub(crate) const FILE: &str = "events.out.tfevents.attar";
@@ -72,7 +72,7 @@ impl TensorBoard {
         }
         let time = jiff::Timestamp::now().as_microsecond() as f64 * 1e-6;
         let content = Some(Content::Summary(Summary { values }));
-        let entry = Entry { time, step: self.place(stage, step), content };
+        let entry = EventRecord { time, step: self.place(stage, step), content };
         let failed = |source| Error::Io { path: self.path.clone(), source };
         self.file.write_all(&record::framed(&entry)).map_err(failed)
     }
@@ -90,7 +90,7 @@ fn rewrite(path: &Path, last: i64) -> Result<File, Error> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         read => read.map_err(failed)?,
     };
-    let version = Entry { time: 0.0, step: 0, content: Some(Content::FileVersion(VERSION.into())) };
+    let version = EventRecord { time: 0.0, step: 0, content: Some(Content::FileVersion(VERSION.into())) };
     let mut kept = record::framed(&version);
     let mut seen = BTreeSet::new();
     let mut entries = Vec::new();
@@ -109,7 +109,7 @@ fn rewrite(path: &Path, last: i64) -> Result<File, Error> {
     OpenOptions::new().append(true).open(path).map_err(failed)
 }
 
-fn of_update(step: &Step) -> Vec<Value> {
+fn of_update(step: &Step) -> Vec<SummaryValue> {
     let report = &step.report;
     let mut values = vec![scalar("loss", "weighted sum", report.loss)];
     values.extend(report.terms.iter().map(|(term, value)| scalar("loss", term, *value)));
@@ -119,8 +119,8 @@ fn of_update(step: &Step) -> Vec<Value> {
     values
 }
 
-fn scalar(group: &str, name: &str, value: f64) -> Value {
-    Value { tag: format!("{group}/{name}"), number: Some(value as f32) }
+fn scalar(group: &str, name: &str, value: f64) -> SummaryValue {
+    SummaryValue { tag: format!("{group}/{name}"), number: Some(value as f32) }
 }
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ mod tests {
 
     /// The losses in a file, with their updates.
     fn losses(path: &Path) -> Vec<(i64, f32)> {
-        let of = |entry: &Entry| match &entry.content {
+        let of = |entry: &EventRecord| match &entry.content {
             Some(Content::Summary(summary)) => summary
                 .values
                 .iter()
@@ -200,7 +200,7 @@ mod tests {
         };
         let scores = || {
             let entries = record::entries(&std::fs::read(&path).unwrap());
-            let of_score = |entry: &&Entry| matches!(&entry.content, Some(Content::Summary(_)));
+            let of_score = |entry: &&EventRecord| matches!(&entry.content, Some(Content::Summary(_)));
             entries.iter().filter(of_score).map(|entry| entry.step).collect::<Vec<_>>()
         };
         // A run that was killed before its first checkpoint begins again.

@@ -136,7 +136,7 @@ impl TraceCache {
         empty: impl Fn() -> TraceNumbers,
         compute: impl FnOnce(&[u32]) -> TraceNumbers,
     ) -> TraceNumbers {
-        let mut known: HashMap<u32, Row> = HashMap::new();
+        let mut known: HashMap<u32, CachedTrace> = HashMap::new();
         let mut missing: Vec<(u32, RowShape)> = Vec::new();
         for (&row, &shape) in rows.iter().zip(shapes) {
             if known.contains_key(&row) || missing.iter().any(|(other, _)| *other == row) {
@@ -178,7 +178,7 @@ impl TraceCache {
     }
 
     /// Reads what the stage needs of a row, if all of it is here.
-    fn read(&mut self, row: u32, shape: RowShape, like: &TraceNumbers) -> Option<Row> {
+    fn read(&mut self, row: u32, shape: RowShape, like: &TraceNumbers) -> Option<CachedTrace> {
         let counts = counts(like, self.needs.states.as_ref(), shape);
         let states = match (&self.needs.states, &mut self.states) {
             (None, _) => Vec::new(),
@@ -191,11 +191,11 @@ impl TraceCache {
             }
         };
         let logits = if self.needs.logits { numbers(&self.logits.get(row)?, f32::from_le_bytes) } else { Vec::new() };
-        Some(Row { states, counts, logits })
+        Some(CachedTrace { states, counts, logits })
     }
 
     /// Rounds and keeps the rows of a computed trace, as far as they are not here and there is room.
-    fn keep(&mut self, rows: &[(u32, RowShape)], computed: &TraceNumbers) -> Vec<(u32, Row)> {
+    fn keep(&mut self, rows: &[(u32, RowShape)], computed: &TraceNumbers) -> Vec<(u32, CachedTrace)> {
         let mut computed = computed.clone();
         let logits = computed.logits.take();
         let tokens: usize = rows.iter().map(|(_, shape)| shape.tokens).sum();
@@ -233,14 +233,14 @@ impl TraceCache {
                 let bytes: Vec<u8> = own.iter().flat_map(|number| number.to_le_bytes()).collect();
                 put(&mut self.logits, &mut self.left, row, &bytes);
             }
-            split.push((row, Row { states, counts, logits: own.to_vec() }));
+            split.push((row, CachedTrace { states, counts, logits: own.to_vec() }));
         }
         split
     }
 }
 
 /// The trace of a row.
-struct Row {
+struct CachedTrace {
     /// The parts that are read, one after the other.
     states: Vec<f32>,
     /// Numbers of each part.

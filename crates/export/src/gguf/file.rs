@@ -8,7 +8,7 @@ const ALIGNMENT: usize = 32;
 const VERSION: u32 = 3;
 
 /// A value of a key.
-pub(super) enum Value {
+pub(super) enum MetadataValue {
     U32(u32),
     F32(f32),
     Bool(bool),
@@ -28,22 +28,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn set(&mut self, key: &str, value: Value) {
+    pub(super) fn set(&mut self, key: &str, value: MetadataValue) {
         self.keys += 1;
         text(&mut self.values, key);
         let (kind, out) = (value.kind(), &mut self.values);
         out.extend(kind.to_le_bytes());
         match value {
-            Value::U32(number) => out.extend(number.to_le_bytes()),
-            Value::F32(number) => out.extend(number.to_le_bytes()),
-            Value::Bool(truth) => out.push(truth.into()),
-            Value::Text(value) => text(out, &value),
-            Value::Texts(all) => {
+            MetadataValue::U32(number) => out.extend(number.to_le_bytes()),
+            MetadataValue::F32(number) => out.extend(number.to_le_bytes()),
+            MetadataValue::Bool(truth) => out.push(truth.into()),
+            MetadataValue::Text(value) => text(out, &value),
+            MetadataValue::Texts(all) => {
                 out.extend(kinds::TEXT.to_le_bytes());
                 out.extend((all.len() as u64).to_le_bytes());
                 all.iter().for_each(|value| text(out, value));
             }
-            Value::I32s(all) => {
+            MetadataValue::I32s(all) => {
                 out.extend(kinds::I32.to_le_bytes());
                 out.extend((all.len() as u64).to_le_bytes());
                 out.extend(all.iter().flat_map(|number| number.to_le_bytes()));
@@ -95,14 +95,14 @@ mod kinds {
     pub(super) const LIST: u32 = 9;
 }
 
-impl Value {
+impl MetadataValue {
     fn kind(&self) -> u32 {
         match self {
-            Value::U32(_) => kinds::U32,
-            Value::F32(_) => kinds::F32,
-            Value::Bool(_) => kinds::BOOL,
-            Value::Text(_) => kinds::TEXT,
-            Value::Texts(_) | Value::I32s(_) => kinds::LIST,
+            MetadataValue::U32(_) => kinds::U32,
+            MetadataValue::F32(_) => kinds::F32,
+            MetadataValue::Bool(_) => kinds::BOOL,
+            MetadataValue::Text(_) => kinds::TEXT,
+            MetadataValue::Texts(_) | MetadataValue::I32s(_) => kinds::LIST,
         }
     }
 }

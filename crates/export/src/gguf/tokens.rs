@@ -4,7 +4,7 @@ use attar_model::Bundle;
 use serde_json::Value as Json;
 
 use super::FORMAT;
-use super::file::{Value, Writer};
+use super::file::{MetadataValue, Writer};
 use crate::error::Error;
 
 /// What stands before a piece that begins a word; those that go on lose their `##`.
@@ -70,11 +70,12 @@ impl Tokens {
             false => NORMAL,
         };
         debug_assert_eq!(self.pieces.len(), self.rows);
-        writer.set("tokenizer.ggml.model", Value::Text("bert".into()));
-        writer.set("tokenizer.ggml.pre", Value::Text("default".into()));
-        writer.set("tokenizer.ggml.token_type_count", Value::U32(types as u32));
-        writer.set("tokenizer.ggml.tokens", Value::Texts(self.pieces.iter().enumerate().map(shown).collect()));
-        writer.set("tokenizer.ggml.token_type", Value::I32s(self.pieces.iter().enumerate().map(kind).collect()));
+        writer.set("tokenizer.ggml.model", MetadataValue::Text("bert".into()));
+        writer.set("tokenizer.ggml.pre", MetadataValue::Text("default".into()));
+        writer.set("tokenizer.ggml.token_type_count", MetadataValue::U32(types as u32));
+        writer.set("tokenizer.ggml.tokens", MetadataValue::Texts(self.pieces.iter().enumerate().map(shown).collect()));
+        writer
+            .set("tokenizer.ggml.token_type", MetadataValue::I32s(self.pieces.iter().enumerate().map(kind).collect()));
         for (key, piece) in [
             ("bos", "[CLS]"),
             ("cls", "[CLS]"),
@@ -86,7 +87,7 @@ impl Tokens {
             ("mask", "[MASK]"),
         ] {
             if let Some(id) = self.pieces.iter().position(|known| known == piece) {
-                writer.set(&format!("tokenizer.ggml.{key}_token_id"), Value::U32(id as u32));
+                writer.set(&format!("tokenizer.ggml.{key}_token_id"), MetadataValue::U32(id as u32));
             }
         }
     }

@@ -74,9 +74,9 @@ impl Kernel for Activate {
         let Activate { function, x, to, len } = self;
         // SAFETY (all arms): the promise of `new`.
         match function {
-            Activation::Gelu => unsafe { apply::<I, Value<math::Gelu>>(isa, x, to, len) },
-            Activation::GeluTanh => unsafe { apply::<I, Value<math::GeluTanh>>(isa, x, to, len) },
-            Activation::Relu => unsafe { apply::<I, Value<math::Relu>>(isa, x, to, len) },
+            Activation::Gelu => unsafe { apply::<I, FunctionValue<math::Gelu>>(isa, x, to, len) },
+            Activation::GeluTanh => unsafe { apply::<I, FunctionValue<math::GeluTanh>>(isa, x, to, len) },
+            Activation::Relu => unsafe { apply::<I, FunctionValue<math::Relu>>(isa, x, to, len) },
         }
     }
 }
@@ -101,12 +101,12 @@ trait Update {
     fn of<I: Isa>(isa: I, x: I::F, existing: I::F) -> I::F;
 }
 
-struct Value<F>(std::marker::PhantomData<F>);
+struct FunctionValue<F>(std::marker::PhantomData<F>);
 struct GeluSlope;
 struct GeluTanhSlope;
 struct ReluSlope;
 
-impl<F: math::Function> Update for Value<F> {
+impl<F: math::Function> Update for FunctionValue<F> {
     #[inline(always)]
     fn of<I: Isa>(isa: I, x: I::F, _: I::F) -> I::F {
         F::of(isa, x)

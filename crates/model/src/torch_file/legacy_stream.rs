@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::error::TorchError;
-use super::pickle::{Object, Pickled, Value};
+use super::pickle::{Object, Pickled, StackValue};
 use super::{pickle, state_dict};
 use crate::stored::FileIndex;
 
@@ -27,8 +27,8 @@ pub(super) fn index(bytes: &[u8]) -> Result<FileIndex, TorchError> {
         Ok::<_, TorchError>(pickled)
     };
     match next()?.root {
-        Value::Int(1001) => {}
-        Value::Int(got) => return Err(TorchError::Version { got }),
+        StackValue::Int(1001) => {}
+        StackValue::Int(got) => return Err(TorchError::Version { got }),
         _ => return Err(TorchError::NotTorch),
     }
     if is_big_endian(&next()?) {
@@ -41,9 +41,9 @@ pub(super) fn index(bytes: &[u8]) -> Result<FileIndex, TorchError> {
 }
 
 fn is_big_endian(machine: &Pickled) -> bool {
-    let Value::Object(root) = machine.root else { return false };
+    let StackValue::Object(root) = machine.root else { return false };
     match machine.objects.get(root) {
-        Some(Object::Dict(items)) => items.contains(&(Value::Text("little_endian"), Value::Bool(false))),
+        Some(Object::Dict(items)) => items.contains(&(StackValue::Text("little_endian"), StackValue::Bool(false))),
         _ => false,
     }
 }
@@ -56,7 +56,7 @@ fn storage_starts<'a>(
     keys: &Pickled<'a>,
 ) -> Result<BTreeMap<&'a str, usize>, TorchError> {
     let keys = match keys.root {
-        Value::Object(root) => keys.objects.get(root),
+        StackValue::Object(root) => keys.objects.get(root),
         _ => None,
     };
     let Some(Object::List(keys)) = keys else {
@@ -65,7 +65,7 @@ fn storage_starts<'a>(
     let storages = state_dict::storages(dictionary)?;
     let mut starts = BTreeMap::new();
     for key in keys {
-        let Value::Text(key) = *key else {
+        let StackValue::Text(key) = *key else {
             return Err(TorchError::Pickle { expected: "the key of a storage", at });
         };
         let Some(storage) = storages.get(key) else {

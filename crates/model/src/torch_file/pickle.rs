@@ -22,7 +22,7 @@ const RANK_LIMIT: usize = 64;
 
 /// A value on the stack: a number, a slice of the file, or the index of an [`Object`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value<'a> {
+pub(super) enum StackValue<'a> {
     None,
     Bool(bool),
     Int(i64),
@@ -36,10 +36,10 @@ pub(super) enum Value<'a> {
 /// A value with parts.
 #[derive(Debug)]
 pub(super) enum Object<'a> {
-    Tuple(Vec<Value<'a>>),
-    List(Vec<Value<'a>>),
+    Tuple(Vec<StackValue<'a>>),
+    List(Vec<StackValue<'a>>),
     /// Keys and values in the order in which they were set.
-    Dict(Vec<(Value<'a>, Value<'a>)>),
+    Dict(Vec<(StackValue<'a>, StackValue<'a>)>),
     Storage(StorageRef<'a>),
     Tensor(View),
 }
@@ -69,7 +69,7 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct Pickled<'a> {
     pub(super) objects: Vec<Object<'a>>,
-    pub(super) root: Value<'a>,
+    pub(super) root: StackValue<'a>,
     /// Length of the program in bytes.
     pub(super) length: usize,
 }
@@ -96,16 +96,16 @@ struct PickleMachine<'a> {
     bytes: &'a [u8],
     /// The next byte to be read.
     at: usize,
-    stack: Vec<Value<'a>>,
+    stack: Vec<StackValue<'a>>,
     /// Heights of the stack at each open `MARK`.
     marks: Vec<usize>,
-    memo: BTreeMap<u32, Value<'a>>,
+    memo: BTreeMap<u32, StackValue<'a>>,
     objects: Vec<Object<'a>>,
 }
 
 impl<'a> PickleMachine<'a> {
     /// Runs one instruction; the result of the program if it was the last.
-    fn step(&mut self) -> Result<Option<Value<'a>>, TorchError> {
+    fn step(&mut self) -> Result<Option<StackValue<'a>>, TorchError> {
         let at = self.at;
         let [instruction] = self.take_array()?;
         match instruction {
@@ -119,9 +119,9 @@ impl<'a> PickleMachine<'a> {
             b'1' => _ = self.pop_to_mark()?,
             b'2' => self.stack.push(self.top()?),
 
-            b'N' => self.stack.push(Value::None),
-            0x88 => self.stack.push(Value::Bool(true)),
-            0x89 => self.stack.push(Value::Bool(false)),
+            b'N' => self.stack.push(StackValue::None),
+            0x88 => self.stack.push(StackValue::Bool(true)),
+            0x89 => self.stack.push(StackValue::Bool(false)),
             b'K' => self.push_int(|[byte]: [u8; 1]| i64::from(byte))?,
             b'M' => self.push_int(|bytes| i64::from(u16::from_le_bytes(bytes)))?,
             b'J' => self.push_int(|bytes| i64::from(i32::from_le_bytes(bytes)))?,
@@ -131,7 +131,7 @@ impl<'a> PickleMachine<'a> {
             }
             b'G' => {
                 self.take_array::<8>()?;
-                self.stack.push(Value::Number);
+                self.stack.push(StackValue::Number);
             }
 
             b'U' | 0x8c => {
@@ -204,13 +204,13 @@ impl<'a> PickleMachine<'a> {
 
             b'c' => {
                 let (module, name) = (self.take_line()?, self.take_line()?);
-                self.stack.push(Value::Global(Global::of(module, name)?));
+                self.stack.push(StackValue::Global(Global::of(module, name)?));
             }
             0x93 => {
-                let (Value::Text(name), Value::Text(module)) = (self.pop()?, self.pop()?) else {
+                let (StackValue::Text(name), StackValue::Text(module)) = (self.pop()?, self.pop()?) else {
                     return Err(self.damaged("two names"));
                 };
-                self.stack.push(Value::Global(Global::of(module, name)?));
+                self.stack.push(StackValue::Global(Global::of(module, name)?));
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -223,7 +223,7 @@ impl<'a> PickleMachine<'a> {
             // State set on an object: the `_metadata` of a state dict, which nothing here needs.
             b'b' => {
                 self.pop()?;
-                if !matches!(self.top()?, Value::Object(_)) {
+                if !matches!(self.top()?, StackValue::Object(_)) {
                     return Err(self.damaged("an object to set a state on"));
                 }
             }
@@ -263,7 +263,7 @@ impl<'a> PickleMachine<'a> {
         std::str::from_utf8(&line[..length]).map_err(|_| self.damaged("a name in UTF-8"))
     }
 
-    fn top(&self) -> Result<Value<'a>, TorchError> {
+    fn top(&self) -> Result<StackValue<'a>, TorchError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
             Some(&value) if self.stack.len() > floor => Ok(value),
@@ -271,14 +271,14 @@ impl<'a> PickleMachine<'a> {
         }
     }
 
-    fn pop(&mut self) -> Result<Value<'a>, TorchError> {
+    fn pop(&mut self) -> Result<StackValue<'a>, TorchError> {
         let value = self.top()?;
         self.stack.pop();
         Ok(value)
     }
 
     /// The last `count` values, in the order in which they were pushed.
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Value<'a>>, TorchError> {
+    fn pop_many(&mut self, count: usize) -> Result<Vec<StackValue<'a>>, TorchError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
             Some(start) if start >= floor => Ok(self.stack.split_off(start)),
@@ -286,7 +286,7 @@ impl<'a> PickleMachine<'a> {
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Value<'a>>, TorchError> {
+    fn pop_to_mark(&mut self) -> Result<Vec<StackValue<'a>>, TorchError> {
         match self.marks.pop() {
             // No instruction pops below an open mark.
             Some(mark) => Ok(self.stack.split_off(mark.min(self.stack.len()))),
@@ -296,7 +296,7 @@ impl<'a> PickleMachine<'a> {
 
     fn push_int<const LENGTH: usize>(&mut self, decode: impl Fn([u8; LENGTH]) -> i64) -> Result<(), TorchError> {
         let bytes = self.take_array()?;
-        self.stack.push(Value::Int(decode(bytes)));
+        self.stack.push(StackValue::Int(decode(bytes)));
         Ok(())
     }
 
@@ -304,12 +304,12 @@ impl<'a> PickleMachine<'a> {
     fn push_long(&mut self, length: usize) -> Result<(), TorchError> {
         let bytes = self.take(length)?;
         let value = if length > 8 {
-            Value::Number
+            StackValue::Number
         } else {
             let sign = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
             let mut wide = [sign; 8];
             wide[..length].copy_from_slice(bytes);
-            Value::Int(i64::from_le_bytes(wide))
+            StackValue::Int(i64::from_le_bytes(wide))
         };
         self.stack.push(value);
         Ok(())
@@ -318,12 +318,12 @@ impl<'a> PickleMachine<'a> {
     fn push_text(&mut self, length: u64) -> Result<(), TorchError> {
         let bytes = self.take(usize::try_from(length).unwrap_or(usize::MAX))?;
         let text = std::str::from_utf8(bytes).map_err(|_| self.damaged("text in UTF-8"))?;
-        self.stack.push(Value::Text(text));
+        self.stack.push(StackValue::Text(text));
         Ok(())
     }
 
     fn push_object(&mut self, object: Object<'a>) {
-        self.stack.push(Value::Object(self.objects.len()));
+        self.stack.push(StackValue::Object(self.objects.len()));
         self.objects.push(object);
     }
 
@@ -343,7 +343,7 @@ impl<'a> PickleMachine<'a> {
         }
     }
 
-    fn append(&mut self, mut items: Vec<Value<'a>>) -> Result<(), TorchError> {
+    fn append(&mut self, mut items: Vec<StackValue<'a>>) -> Result<(), TorchError> {
         let list = self.top()?;
         match self.object_mut(list) {
             Some(Object::List(list)) => {
@@ -354,7 +354,7 @@ impl<'a> PickleMachine<'a> {
         }
     }
 
-    fn set_items(&mut self, items: &[Value<'a>]) -> Result<(), TorchError> {
+    fn set_items(&mut self, items: &[StackValue<'a>]) -> Result<(), TorchError> {
         let mut pairs = self.pairs(items)?;
         let dict = self.top()?;
         match self.object_mut(dict) {
@@ -366,43 +366,43 @@ impl<'a> PickleMachine<'a> {
         }
     }
 
-    fn pairs(&self, items: &[Value<'a>]) -> Result<Vec<(Value<'a>, Value<'a>)>, TorchError> {
+    fn pairs(&self, items: &[StackValue<'a>]) -> Result<Vec<(StackValue<'a>, StackValue<'a>)>, TorchError> {
         match items.as_chunks::<2>() {
             (pairs, []) => Ok(pairs.iter().map(|&[key, value]| (key, value)).collect()),
             _ => Err(self.damaged("a value for each key")),
         }
     }
 
-    fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
+    fn object(&self, value: StackValue<'a>) -> Option<&Object<'a>> {
         match value {
-            Value::Object(index) => self.objects.get(index),
+            StackValue::Object(index) => self.objects.get(index),
             _ => None,
         }
     }
 
-    fn object_mut(&mut self, value: Value<'a>) -> Option<&mut Object<'a>> {
+    fn object_mut(&mut self, value: StackValue<'a>) -> Option<&mut Object<'a>> {
         match value {
-            Value::Object(index) => self.objects.get_mut(index),
+            StackValue::Object(index) => self.objects.get_mut(index),
             _ => None,
         }
     }
 
-    fn tuple(&self, value: Value<'a>) -> Result<&[Value<'a>], TorchError> {
+    fn tuple(&self, value: StackValue<'a>) -> Result<&[StackValue<'a>], TorchError> {
         match self.object(value) {
             Some(Object::Tuple(items)) => Ok(items),
             _ => Err(self.damaged("a tuple")),
         }
     }
 
-    fn size(&self, value: Value<'a>) -> Result<usize, TorchError> {
+    fn size(&self, value: StackValue<'a>) -> Result<usize, TorchError> {
         match value {
-            Value::Int(number) => usize::try_from(number).map_err(|_| self.damaged("a number from 0")),
+            StackValue::Int(number) => usize::try_from(number).map_err(|_| self.damaged("a number from 0")),
             _ => Err(self.damaged("a whole number")),
         }
     }
 
     /// Shape or strides. The bound keeps a program from copying one long tuple into many tensors.
-    fn sizes(&self, value: Value<'a>) -> Result<Vec<usize>, TorchError> {
+    fn sizes(&self, value: StackValue<'a>) -> Result<Vec<usize>, TorchError> {
         let sizes = self.tuple(value)?;
         if sizes.len() > RANK_LIMIT {
             return Err(self.damaged("at most 64 dimensions"));

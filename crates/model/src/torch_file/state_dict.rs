@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::TorchError;
-use super::pickle::{Object, Pickled, StorageRef, Value, View};
+use super::pickle::{Object, Pickled, StackValue, StorageRef, View};
 use crate::stored::{FileIndex, Storage, StoredTensor, ViewError};
 
 /// All storages a program refers to, by key. The program must have built a dictionary.
@@ -40,7 +40,7 @@ pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result
         None => root,
     };
     for (key, value) in items {
-        let Value::Text(name) = *key else {
+        let StackValue::Text(name) = *key else {
             others.push(format!("{key:?}"));
             continue;
         };
@@ -52,7 +52,7 @@ pub(super) fn index(pickled: &Pickled, starts: &BTreeMap<&str, usize>) -> Result
     Ok(FileIndex { tensors: tensors.into_iter().collect(), others })
 }
 
-type Items<'a> = [(Value<'a>, Value<'a>)];
+type Items<'a> = [(StackValue<'a>, StackValue<'a>)];
 
 /// The dictionary of tensors inside of a training checkpoint, with its name, where there are no tensors outside.
 fn nested<'p, 'a>(
@@ -64,7 +64,7 @@ fn nested<'p, 'a>(
     if holds_tensors(root) {
         return Ok(None);
     }
-    let inner = |(key, value): &'p (Value<'a>, Value<'a>)| match object(pickled, value) {
+    let inner = |(key, value): &'p (StackValue<'a>, StackValue<'a>)| match object(pickled, value) {
         Some(Object::Dict(items)) if holds_tensors(items) => Some((text(key)?, items.as_slice())),
         _ => None,
     };
@@ -81,16 +81,16 @@ fn nested<'p, 'a>(
 /// Under which names training programs keep a model beside other things.
 const MODEL_KEYS: [&str; 5] = ["state_dict", "model_state_dict", "model", "module", "net"];
 
-fn text<'a>(value: &Value<'a>) -> Option<&'a str> {
+fn text<'a>(value: &StackValue<'a>) -> Option<&'a str> {
     match value {
-        Value::Text(text) => Some(text),
+        StackValue::Text(text) => Some(text),
         _ => None,
     }
 }
 
-fn object<'p, 'a>(pickled: &'p Pickled<'a>, value: &Value<'a>) -> Option<&'p Object<'a>> {
+fn object<'p, 'a>(pickled: &'p Pickled<'a>, value: &StackValue<'a>) -> Option<&'p Object<'a>> {
     match value {
-        Value::Object(object) => pickled.objects.get(*object),
+        StackValue::Object(object) => pickled.objects.get(*object),
         _ => None,
     }
 }

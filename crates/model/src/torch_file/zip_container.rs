@@ -46,12 +46,12 @@ pub(super) fn index(bytes: &[u8]) -> Result<FileIndex, TorchError> {
 }
 
 /// An entry of the archive as a range of the file.
-struct Entry<'a> {
+struct ArchiveEntry<'a> {
     start: usize,
     bytes: &'a [u8],
 }
 
-fn entries(bytes: &[u8]) -> Result<BTreeMap<String, Entry<'_>>, TorchError> {
+fn entries(bytes: &[u8]) -> Result<BTreeMap<String, ArchiveEntry<'_>>, TorchError> {
     let damaged = |source| TorchError::Zip { source };
     let config = Config { archive_offset: ArchiveOffset::Known(0) };
     let mut archive = ZipArchive::with_config(config, Cursor::new(bytes)).map_err(damaged)?;
@@ -66,7 +66,7 @@ fn entries(bytes: &[u8]) -> Result<BTreeMap<String, Entry<'_>>, TorchError> {
         let start = file.data_start().and_then(|start| usize::try_from(start).ok());
         let length = usize::try_from(file.size()).ok();
         let range = start.zip(length).and_then(|(start, length)| Some((start, start.checked_add(length)?)));
-        let inside = range.and_then(|(start, end)| Some(Entry { start, bytes: bytes.get(start..end)? }));
+        let inside = range.and_then(|(start, end)| Some(ArchiveEntry { start, bytes: bytes.get(start..end)? }));
         match inside {
             Some(inside) => _ = entries.insert(entry, inside),
             None => return Err(TorchError::EntryOutside { entry }),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use attar_model::atomic::WriteMode;
 use attar_model::quantized::{QuantizedWeights, ScaleChoice, Storage};
-use attar_model::single_file::{self, Precision, SingleFileError};
+use attar_model::single_file::{self, SingleFileError, StoredWeights};
 use attar_model::{
     Bundle, Error, ModelFiles, Pooling, PoolingMode, Projection, ProjectionActivation, Prompts, ReadWeights, Tensor,
     Weights, expected_shapes,
@@ -56,7 +56,7 @@ fn a_single_file_holds_the_folder() {
     let (dir, file) = (root.path().join("student"), root.path().join("student.attar"));
     let whole = bundle();
     whole.write(&dir, WriteMode::New).unwrap();
-    for (precision, choice) in [(Precision::F32, ReadWeights::F32), (Precision::Int8, ReadWeights::Quantized)] {
+    for (precision, choice) in [(StoredWeights::F32, ReadWeights::F32), (StoredWeights::Int8, ReadWeights::Quantized)] {
         let length = single_file::write(&dir, &file, precision).unwrap();
         let bytes = fs::read(&file).unwrap();
         assert_eq!(length, bytes.len() as u64);
@@ -70,9 +70,9 @@ fn a_single_file_holds_the_folder() {
         assert_eq!(Bundle::read_config(&file).unwrap(), whole.config);
     }
     // Without integers in it there are none, and with them alone the floats are those integers.
-    single_file::write(&dir, &file, Precision::F32).unwrap();
+    single_file::write(&dir, &file, StoredWeights::F32).unwrap();
     assert!(matches!(Bundle::read_with(&file, ReadWeights::Quantized), Err(Error::NoQuantized { dir }) if dir == file));
-    single_file::write(&dir, &file, Precision::Int8).unwrap();
+    single_file::write(&dir, &file, StoredWeights::Int8).unwrap();
     let dequantized = whole.quantized.as_ref().unwrap().dequantize();
     assert_eq!(Bundle::read_with(&file, ReadWeights::F32).unwrap().weights, dequantized);
 }
@@ -83,7 +83,7 @@ fn unpacked_it_is_the_folder() {
     let (dir, copy) = (root.path().join("student"), root.path().join("copy"));
     let whole = Bundle { quantized: None, ..bundle() };
     whole.write(&dir, WriteMode::New).unwrap();
-    let bytes = single_file::to_bytes(&whole, Precision::F32).unwrap();
+    let bytes = single_file::to_bytes(&whole, StoredWeights::F32).unwrap();
     zip::ZipArchive::new(Cursor::new(&bytes)).unwrap().extract(&copy).unwrap();
     let listed = |dir: &Path| {
         let mut all = Vec::new();
@@ -109,7 +109,7 @@ fn every_kind_of_model_goes_through() {
     let file = root.path().join("model.attar");
     let dirs = model_dirs().into_iter().chain(bin_dirs().into_iter().map(|(_, dir, _)| dir));
     for dir in dirs {
-        single_file::write(&dir, &file, Precision::F32).unwrap();
+        single_file::write(&dir, &file, StoredWeights::F32).unwrap();
         let (mut got, expected) = (Bundle::read(&file).unwrap(), Bundle::read_with(&dir, ReadWeights::F32).unwrap());
         // Tensors that are not used are left behind, and with them what is said of them.
         got.notes.clone_from(&expected.notes);
@@ -120,7 +120,7 @@ fn every_kind_of_model_goes_through() {
 
 #[test]
 fn each_damage_has_its_error() {
-    let bytes = single_file::to_bytes(&bundle(), Precision::Int8).unwrap();
+    let bytes = single_file::to_bytes(&bundle(), StoredWeights::Int8).unwrap();
     let told = |bytes: &[u8]| match read(bytes, ReadWeights::All) {
         Err(Error::SingleFile { path, source }) if path == Path::new("a.attar") => *source,
         other => panic!("{other:?}"),
@@ -168,7 +168,7 @@ fn nothing_around_a_single_file_is_read() {
     let root = tempfile::tempdir().unwrap();
     let plain = Bundle { pooling: None, projections: Vec::new(), prompts: Prompts::default(), ..bundle() };
     let file = root.path().join("0_Transformer");
-    fs::write(&file, single_file::to_bytes(&plain, Precision::Int8).unwrap()).unwrap();
+    fs::write(&file, single_file::to_bytes(&plain, StoredWeights::Int8).unwrap()).unwrap();
     let modules = json!([{"idx": 0, "name": "0", "path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},
                          {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]);
     fs::write(root.path().join("modules.json"), modules.to_string()).unwrap();

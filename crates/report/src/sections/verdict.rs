@@ -6,7 +6,7 @@ use attar_text::metrics::Metric;
 use crate::charts::{Cost, Dot, Scale, pareto, series};
 use crate::document::{Block, Table};
 use crate::numbers::{UNKNOWN, bytes, count, or_unknown, percent, score};
-use crate::run::{Model, ModelKind, Run};
+use crate::run::{ModelKind, ReportedModel, Run};
 
 /// The verdict of a run: what each model is worth and what it takes.
 pub(super) fn of(run: &Run) -> Vec<Block> {
@@ -73,7 +73,7 @@ fn metric(run: &Run) -> Option<Metric> {
     Some(run.models.first()?.scores.first()?.metric)
 }
 
-fn row(model: &Model) -> Vec<String> {
+fn row(model: &ReportedModel) -> Vec<String> {
     let difference = model.difference.as_ref().and_then(|difference| Some((difference.value?, difference.interval?)));
     vec![
         model.name.clone(),
@@ -88,13 +88,13 @@ fn row(model: &Model) -> Vec<String> {
 }
 
 /// `student: macro_f1 0.9862 [0.9796, 0.9921]`: the scores that do not decide.
-fn other_scores(model: &Model) -> Option<String> {
+fn other_scores(model: &ReportedModel) -> Option<String> {
     let others: Vec<String> =
         model.scores.iter().skip(1).map(|other| format!("{} {}", other.metric.name(), score(other))).collect();
     (!others.is_empty()).then(|| format!("{}: {}", model.name, others.join("; ")))
 }
 
-fn dot(model: &Model, cost: Cost) -> Option<Dot> {
+fn dot(model: &ReportedModel, cost: Cost) -> Option<Dot> {
     let first = model.scores.first()?;
     let value = first.value?;
     let score = first.interval.map_or(Range::exact(value), |i| Range { value, low: i.low, high: i.high });

@@ -8,7 +8,7 @@ use crate::engine::Task;
 
 /// Inputs of one kind.
 #[derive(Debug)]
-pub(crate) struct Inputs {
+pub(crate) struct InputCounters {
     count: UnsuffixedCounter,
     success: UnsuffixedCounter,
     duration: Histogram,
@@ -17,9 +17,9 @@ pub(crate) struct Inputs {
     inference: Histogram,
 }
 
-impl Inputs {
+impl InputCounters {
     /// Registers the counters of `kind`, as `embed`.
-    fn new(kind: &str, what: &str, registry: &mut Registry) -> Inputs {
+    fn new(kind: &str, what: &str, registry: &mut Registry) -> InputCounters {
         let (count, success) = (UnsuffixedCounter::default(), UnsuffixedCounter::default());
         registry.register(format!("te_{kind}_count"), format!("Inputs to compute {what} of"), count.clone());
         registry.register(
@@ -32,7 +32,7 @@ impl Inputs {
             registry.register(format!("te_{kind}_{name}"), help, histogram.clone());
             histogram
         };
-        Inputs {
+        InputCounters {
             duration: histogram("duration", "Seconds from the beginning of an input's tokenization to its result"),
             tokenization: histogram("tokenization_duration", "Seconds of tokenizing a request's inputs, their mean"),
             queueing: histogram("queue_duration", "Seconds that an input waited"),
@@ -60,18 +60,18 @@ impl Inputs {
 /// Inputs of the two kinds that text-embeddings-inference counts apart.
 #[derive(Debug)]
 pub(crate) struct InputsByKind {
-    embed: Inputs,
-    predict: Inputs,
+    embed: InputCounters,
+    predict: InputCounters,
 }
 
 impl InputsByKind {
     pub(super) fn new(registry: &mut Registry) -> InputsByKind {
-        let embed = Inputs::new("embed", "vectors", registry);
-        InputsByKind { embed, predict: Inputs::new("predict", "classes or scores", registry) }
+        let embed = InputCounters::new("embed", "vectors", registry);
+        InputsByKind { embed, predict: InputCounters::new("predict", "classes or scores", registry) }
     }
 
     /// The counters of a task, if it is of one of the kinds.
-    pub(crate) fn of(&self, task: Task) -> Option<&Inputs> {
+    pub(crate) fn of(&self, task: Task) -> Option<&InputCounters> {
         match task {
             Task::Vectors(..) | Task::States => Some(&self.embed),
             Task::Logits => Some(&self.predict),

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::error::{ErrorType, Refusal};
-use crate::reload::{Outcome, Part};
+use crate::reload::{ReloadOutcome, ReloadedPart};
 use crate::server::Server;
 
 /// Reads bundles and certificate again and says what was accepted.
@@ -29,11 +29,11 @@ pub(super) async fn reload(State(server): State<Arc<Server>>, headers: HeaderMap
     response
 }
 
-fn row(outcome: Outcome) -> Value {
+fn row(outcome: ReloadOutcome) -> Value {
     let mut row = Map::new();
     match outcome.part {
-        Part::Bundle(name) => row.insert("bundle".into(), json!(name)),
-        Part::Certificate => row.insert("certificate".into(), json!(true)),
+        ReloadedPart::Bundle(name) => row.insert("bundle".into(), json!(name)),
+        ReloadedPart::Certificate => row.insert("certificate".into(), json!(true)),
     };
     row.insert("outcome".into(), json!(if outcome.error.is_none() { "accepted" } else { "refused" }));
     if let Some(error) = outcome.error {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Prompt;
 use crate::call::Call;
 use crate::encode::{Source, Truncation, TruncationDirection};
-use crate::engine::{Outcome, Task};
+use crate::engine::{Task, TaskOutput};
 use crate::error::Refusal;
 use crate::route::Route;
 
@@ -164,9 +164,9 @@ impl Route for EmbedAll {
         call.begin(sources.len(), is_batch)?;
         let truncation = Truncation { direction: request.truncation_direction, ..call.truncation(request.truncate) };
         let outcomes = call.compute(Task::States, sources, truncation).await?;
-        let rows = |outcome: Outcome| match outcome {
-            Outcome::Rows(rows) => rows,
-            Outcome::Numbers(_) | Outcome::Tags(..) | Outcome::Span(_) => Vec::new(),
+        let rows = |outcome: TaskOutput| match outcome {
+            TaskOutput::Rows(rows) => rows,
+            TaskOutput::Numbers(_) | TaskOutput::Tags(..) | TaskOutput::Span(_) => Vec::new(),
         };
         Ok(EmbedAllResponse(outcomes.into_iter().map(rows).collect()))
     }

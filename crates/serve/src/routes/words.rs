@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens::Texts;
 use crate::call::Call;
-use crate::engine::{Material, Outcome, Task};
+use crate::engine::{Material, Task, TaskOutput};
 use crate::error::{ErrorType, Refusal};
 use crate::metrics::Timing;
 use crate::route::Route;
@@ -75,7 +75,7 @@ impl Route for TagWords {
             .iter()
             .zip(outcomes)
             .map(|(text, (outcome, _))| {
-                let Outcome::Tags(tags, entities) = outcome else { return Vec::new() };
+                let TaskOutput::Tags(tags, entities) = outcome else { return Vec::new() };
                 let part = |bytes: &Range<usize>, label: &str, score| tagged(text, bytes, label, score);
                 let label = |class: usize| labels.get(class).map_or("", String::as_str);
                 match request.aggregate {
@@ -166,8 +166,8 @@ impl Route for AnswerQuestion {
         };
         let materials = questions.iter().map(material).zip(tokens).collect();
         let outcomes = call.run(Task::Answer, materials).await?;
-        let found = |(question, (outcome, _)): (&Question, (Outcome, Timing))| {
-            let Outcome::Span(Some(span)) = outcome else { return FoundAnswer::default() };
+        let found = |(question, (outcome, _)): (&Question, (TaskOutput, Timing))| {
+            let TaskOutput::Span(Some(span)) = outcome else { return FoundAnswer::default() };
             let [start, end] = in_characters(&question.context, &span.bytes);
             let answer = question.context[span.bytes.clone()].to_owned();
             FoundAnswer { answer, score: span.probability, start, end, no_answer: span.no_answer }

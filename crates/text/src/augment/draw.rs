@@ -12,7 +12,7 @@ use crate::random::{Stream, Streams};
 const ATTEMPTS: u64 = 16;
 
 /// A row with the words that may be replaced and the candidates of each.
-pub(super) struct Row<'a> {
+pub(super) struct ReplaceableRow<'a> {
     pub(super) example: &'a Example,
     pub(super) slots: &'a [Slot<'a>],
     pub(super) candidates: &'a [Vec<String>],
@@ -25,7 +25,7 @@ pub(super) struct Copy {
     pub(super) replaced: usize,
 }
 
-impl Row<'_> {
+impl ReplaceableRow<'_> {
     /// The slots of one text with candidates, in order.
     fn replaceable(&self, text: usize) -> Vec<(&Slot<'_>, &[String])> {
         let slots = self.slots.iter().zip(self.candidates);
@@ -36,7 +36,7 @@ impl Row<'_> {
 
 /// `per_row` different copies, or as many as are found. Of a pair they change the first and the second text in turn,
 /// where both have words with candidates.
-pub(super) fn clean(row: &Row<'_>, options: &AugmentOptions, streams: &Streams, key: u64) -> Vec<Copy> {
+pub(super) fn clean(row: &ReplaceableRow<'_>, options: &AugmentOptions, streams: &Streams, key: u64) -> Vec<Copy> {
     let texts = [row.replaceable(0), row.replaceable(1)];
     let changeable: Vec<usize> = (0..2).filter(|&text| !texts[text].is_empty()).collect();
     if changeable.is_empty() {
@@ -84,7 +84,7 @@ fn with_replacements(row: &Example, text: usize, replacements: &[(&Slot<'_>, &st
 
 /// The rows that the published code writes for a row: for each text itself and `per_row` draws, repetitions dropped, the
 /// second text's beside the last one of the first.
-pub(super) fn reference(row: &Row<'_>, options: &AugmentOptions, streams: &Streams, key: u64) -> Vec<Copy> {
+pub(super) fn reference(row: &ReplaceableRow<'_>, options: &AugmentOptions, streams: &Streams, key: u64) -> Vec<Copy> {
     let firsts = reference_texts(row, 0, &row.example.text, options, streams, key);
     let pair = row.example.pair.as_ref();
     let last = firsts.last().map(|(text, _)| text.clone()).unwrap_or_default();
@@ -100,7 +100,7 @@ pub(super) fn reference(row: &Row<'_>, options: &AugmentOptions, streams: &Strea
 
 /// A text and its copies, with the number of words that each has replaced.
 fn reference_texts(
-    row: &Row<'_>,
+    row: &ReplaceableRow<'_>,
     which: usize,
     text: &str,
     options: &AugmentOptions,

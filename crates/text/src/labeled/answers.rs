@@ -42,7 +42,7 @@ struct SquadQuestion {
 
 /// A question with its context on a line of its own.
 #[derive(Deserialize)]
-struct Line {
+struct QuestionLine {
     question: String,
     context: String,
     #[serde(default)]
@@ -158,7 +158,7 @@ fn lines(path: &Path, body: &[u8]) -> Result<Vec<Example>, DataError> {
         if bytes.trim_ascii().is_empty() {
             continue;
         }
-        let Line { question, context, id, answers, is_impossible } =
+        let QuestionLine { question, context, id, answers, is_impossible } =
             serde_json::from_slice(bytes).map_err(|error| DataError::Json {
                 path: path.to_owned(),
                 reason: format!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::DataError;
-use crate::table::Row;
+use crate::table::TableRow;
 
 /// What people call columns of texts and labels, without case, punctuation and digits.
 const USUAL: [&str; 28] = [
@@ -39,8 +39,8 @@ const USUAL: [&str; 28] = [
 ];
 
 /// Whether the first of these rows, whose last values are the labels, is a header.
-pub(super) fn is_first(path: &Path, rows: &[Row]) -> Result<bool, DataError> {
-    let label = |row: &Row| row.values.last().map_or_else(String::new, |label| label.trim().to_owned());
+pub(super) fn is_first(path: &Path, rows: &[TableRow]) -> Result<bool, DataError> {
+    let label = |row: &TableRow| row.values.last().map_or_else(String::new, |label| label.trim().to_owned());
     let (Some(first), [_, others @ ..]) = (rows.first(), rows) else { return Ok(false) };
     if others.is_empty() {
         return Ok(false);

@@ -108,7 +108,9 @@ pub fn entity_scores<S: AsRef<str>>(
         let predicted = spans(parsed(sentence, predicted, &mut kinds)?.into_iter(), tagging);
         all.add(&truth, &predicted);
         for kind in truth.iter().chain(&predicted).map(|span| span.kind).collect::<BTreeSet<u32>>() {
-            let of = |spans: &[Span]| -> Vec<Span> { spans.iter().filter(|span| span.kind == kind).copied().collect() };
+            let of = |spans: &[EntitySpan]| -> Vec<EntitySpan> {
+                spans.iter().filter(|span| span.kind == kind).copied().collect()
+            };
             by_kind.entry(kind).or_default().add(&of(&truth), &of(&predicted));
         }
     }
@@ -142,7 +144,7 @@ struct Counts {
 
 impl Counts {
     /// Counts the entities of a sentence, each list in the order of the text.
-    fn add(&mut self, truth: &[Span], predicted: &[Span]) {
+    fn add(&mut self, truth: &[EntitySpan], predicted: &[EntitySpan]) {
         self.truth += truth.len();
         self.predicted += predicted.len();
         self.both += predicted.iter().filter(|span| truth.binary_search(span).is_ok()).count();
@@ -159,7 +161,7 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
 
 /// An entity; the order of entities is that of the text, for they do not overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Span {
+struct EntitySpan {
     first: usize,
     /// One past the last word.
     end: usize,
@@ -167,7 +169,7 @@ struct Span {
 }
 
 /// The entities of a sentence.
-fn spans(tags: impl Iterator<Item = Tag>, tagging: Tagging) -> Vec<Span> {
+fn spans(tags: impl Iterator<Item = Tag>, tagging: Tagging) -> Vec<EntitySpan> {
     let mut spans = Vec::new();
     let mut open: Option<(u32, usize)> = None;
     let mut words = 0;
@@ -182,12 +184,12 @@ fn spans(tags: impl Iterator<Item = Tag>, tagging: Tagging) -> Vec<Span> {
         if continues {
             continue;
         }
-        spans.extend(open.take().map(|(kind, first)| Span { first, end: word, kind }));
+        spans.extend(open.take().map(|(kind, first)| EntitySpan { first, end: word, kind }));
         if begins || tagging == Tagging::Lenient {
             open = kind.map(|kind| (kind, word));
         }
     }
-    spans.extend(open.map(|(kind, first)| Span { first, end: words, kind }));
+    spans.extend(open.map(|(kind, first)| EntitySpan { first, end: words, kind }));
     spans
 }
 

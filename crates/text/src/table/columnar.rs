@@ -10,7 +10,7 @@ mod rows;
 use std::io::BufRead;
 use std::path::Path;
 
-use super::{Column, Format, Row, TableError};
+use super::{Column, Format, TableError, TableRow};
 
 /// How a file keeps values column by column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,20 +54,25 @@ impl Columnar {
         path: &Path,
         columns: &[Column],
         lists: Option<&Column>,
-    ) -> Result<(Vec<Row>, String), TableError> {
+    ) -> Result<(Vec<TableRow>, String), TableError> {
         // The file is read a second time for its hash: the libraries seek in it, so the bytes do not come in their order.
         Ok((rows::read(self, path, columns, lists)?, super::sha256(path)?))
     }
 
     #[cfg(not(feature = "parquet"))]
-    pub(super) fn rows(self, path: &Path, _: &[Column], _: Option<&Column>) -> Result<(Vec<Row>, String), TableError> {
+    pub(super) fn rows(
+        self,
+        path: &Path,
+        _: &[Column],
+        _: Option<&Column>,
+    ) -> Result<(Vec<TableRow>, String), TableError> {
         Err(self.left_out(path))
     }
 
     /// All columns of every row as JSON lines, made as they are read.
     #[cfg(feature = "parquet")]
     pub(crate) fn lines(self, path: &Path) -> Result<Box<dyn BufRead + Send>, TableError> {
-        Ok(Box::new(rows::Lines::open(self, path)?))
+        Ok(Box::new(rows::ColumnarLines::open(self, path)?))
     }
 
     #[cfg(not(feature = "parquet"))]

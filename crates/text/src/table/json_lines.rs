@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Column, Row, TableError};
+use super::{Column, TableError, TableRow};
 use crate::files;
 
 /// Reads rows; the column `lists` may hold arrays of strings.
@@ -13,7 +13,7 @@ pub(super) fn rows(
     body: &[u8],
     columns: &[Column],
     lists: Option<&Column>,
-) -> Result<Vec<Row>, TableError> {
+) -> Result<Vec<TableRow>, TableError> {
     rows_after(0, path, body, columns, lists)
 }
 
@@ -24,7 +24,7 @@ pub(super) fn rows_after(
     body: &[u8],
     columns: &[Column],
     lists: Option<&Column>,
-) -> Result<Vec<Row>, TableError> {
+) -> Result<Vec<TableRow>, TableError> {
     let key = |column| match column {
         &Column::Number(number) => Err(TableError::NumberInJson { path: path.to_owned(), number }),
         Column::Name(name) => Ok(name.as_str()),
@@ -46,7 +46,7 @@ pub(super) fn rows_after(
         let values = cells
             .map(|(key, column)| value(path, line, &object, key, lists == Some(column)))
             .collect::<Result<_, _>>()?;
-        rows.push(Row { line, values });
+        rows.push(TableRow { line, values });
     }
     Ok(rows)
 }

@@ -1,6 +1,6 @@
 //! Lines that are a text, or a label and a text.
 
-use super::{Column, Format, Row, Separated, TableError};
+use super::{Column, Format, Separated, TableError, TableRow};
 use crate::files;
 
 /// What fastText puts before a label.
@@ -8,7 +8,7 @@ pub(super) const FAST_TEXT: &str = "__label__";
 /// Characters of a line that an error shows.
 const SHOWN: usize = 40;
 
-pub(super) fn rows(table: &Separated<'_>, body: &[u8], format: Format) -> Result<Vec<Row>, TableError> {
+pub(super) fn rows(table: &Separated<'_>, body: &[u8], format: Format) -> Result<Vec<TableRow>, TableError> {
     let names: &[&str] = if format == Format::Lines { &["text"] } else { &["label", "text"] };
     // The names are always known, so that numbers and names may be mixed.
     let place = |column: &Column| column.resolve(table.path, Some(names), names.len());
@@ -31,7 +31,7 @@ pub(super) fn rows(table: &Separated<'_>, body: &[u8], format: Format) -> Result
                 [label.trim(), text.trim()]
             }
         };
-        rows.push(Row { line, values: places.iter().map(|&place| values[place].to_owned()).collect() });
+        rows.push(TableRow { line, values: places.iter().map(|&place| values[place].to_owned()).collect() });
     }
     Ok(rows)
 }

@@ -1,9 +1,9 @@
 //! Separated values without quotation: every line is a row, every separator separates.
 
-use super::{Places, Row, Separated, TableError};
+use super::{Places, Separated, TableError, TableRow};
 use crate::files;
 
-pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, TableError> {
+pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<TableRow>, TableError> {
     let mut rows = Vec::new();
     let mut places: Option<Places> = None;
     for (index, bytes) in files::lines(body).enumerate() {

@@ -2,9 +2,9 @@
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 
-use super::{Places, Row, Separated, TableError};
+use super::{Places, Separated, TableError, TableRow};
 
-pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, TableError> {
+pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<TableRow>, TableError> {
     let mut reader = ReaderBuilder::new()
         .delimiter(table.separator)
         .terminator(Terminator::Any(b'\n'))
@@ -14,7 +14,7 @@ pub(super) fn rows(table: &Separated<'_>, body: &[u8]) -> Result<Vec<Row>, Table
     let mut rows = Vec::new();
     let mut places: Option<Places> = None;
     let mut record = ByteRecord::new();
-    let mut counted = Lines { at: 0, line: 1 };
+    let mut counted = LineCounter { at: 0, line: 1 };
     while reader.read_byte_record(&mut record).map_err(|e| io_error(table, e))? {
         let start = record.position().map_or(0, |position| position.byte() as usize);
         let end = reader.position().byte() as usize;
@@ -84,12 +84,12 @@ fn quotation(raw: &[u8], separator: u8) -> Quotation {
 }
 
 /// Counts lines from where it last stood.
-struct Lines {
+struct LineCounter {
     at: usize,
     line: usize,
 }
 
-impl Lines {
+impl LineCounter {
     /// The line of the row at byte `start`; blank lines before it, which the reader skips, are not its own.
     fn line_of_first_content(&mut self, body: &[u8], start: usize) -> usize {
         let blank = body[start..].iter().take_while(|&&byte| byte == b'\n').count();

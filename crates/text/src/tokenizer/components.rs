@@ -29,11 +29,11 @@ struct File {
     #[serde(default)]
     post_processor: Value,
     #[serde(default)]
-    model: Model,
+    model: ModelSettings,
 }
 
 #[derive(Deserialize, Default)]
-struct Model {
+struct ModelSettings {
     #[serde(default)]
     max_input_chars_per_word: Value,
     #[serde(default)]
@@ -160,7 +160,7 @@ fn check_pre_tokenizer(pre_tokenizer: &Value) -> Result<(), Problem> {
     }
 }
 
-fn check_model(model: &Model) -> Result<(), Problem> {
+fn check_model(model: &ModelSettings) -> Result<(), Problem> {
     let refused = |problem: String| Err(Problem { component: "model".into(), problem });
     if let Some(longest) = model.max_input_chars_per_word.as_u64().filter(|&longest| longest > LONGEST_WORD as u64) {
         return refused(format!("cuts words of {longest} characters, at most {LONGEST_WORD} are taken"));

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use attar_model::quantized::{QuantizedWeights, ScaleChoice, Storage};
-use attar_model::single_file::{self, Precision};
+use attar_model::single_file::{self, StoredWeights};
 use attar_model::{
     Bundle, ClassifierInput, EncoderConfig, Head, Pooling, PoolingMode, Target, Tensor, Weights, expected_shapes,
 };
@@ -55,7 +55,7 @@ pub(crate) fn quantized(bundle: Bundle) -> Bundle {
 }
 
 pub(crate) fn file(bundle: &Bundle) -> Vec<u8> {
-    let precision = if bundle.quantized.is_some() { Precision::Int8 } else { Precision::F32 };
+    let precision = if bundle.quantized.is_some() { StoredWeights::Int8 } else { StoredWeights::F32 };
     single_file::to_bytes(bundle, precision).unwrap()
 }
 

@@ -9,7 +9,7 @@ use attar_runtime::{Input, Options, Output, Pinning, Session};
 
 use crate::cli::bench::PrecisionArg;
 
-use super::plan::{Plan, Shape};
+use super::plan::{BenchPlan, Shape};
 
 /// A model at one precision on one number of threads.
 pub(super) struct Contender {
@@ -31,7 +31,7 @@ pub(super) struct Contender {
 
 impl Contender {
     /// Every model at every precision on every number of threads; weights are shared among the last.
-    pub(super) fn load_all(plan: &Plan) -> anyhow::Result<Vec<Contender>> {
+    pub(super) fn load_all(plan: &BenchPlan) -> anyhow::Result<Vec<Contender>> {
         let mut contenders = Vec::new();
         for (place, model) in plan.models.iter().enumerate() {
             let about = || format!("{} cannot be measured", model.directory.display());
@@ -148,7 +148,7 @@ fn answers_texts(config: &EncoderConfig) -> bool {
     matches!(config.head, Head::Classification { .. }) && !config.encodes_pairs_separately()
 }
 
-fn token_counts(session: &Session, plan: &Plan) -> anyhow::Result<Vec<usize>> {
+fn token_counts(session: &Session, plan: &BenchPlan) -> anyhow::Result<Vec<usize>> {
     let encoded = session.tokenizer().encode_all(&plan.texts.borrowed(), session.limit())?;
     Ok(encoded.iter().map(|encoding| encoding.ids.len()).collect())
 }

@@ -8,7 +8,7 @@ use crate::progress;
 
 use super::contender::Contender;
 use super::machine::Machine;
-use super::plan::Plan;
+use super::plan::BenchPlan;
 
 /// Calls of a turn, however long they take: a percentile needs some.
 const LEAST_CALLS: usize = 3;
@@ -46,7 +46,7 @@ enum Work {
 
 /// Times everything.
 pub(super) fn run(
-    plan: &Plan,
+    plan: &BenchPlan,
     contenders: &mut [Contender],
     machine: &mut Machine,
     mut meter: Meter,
@@ -160,7 +160,12 @@ fn phase(contender: usize) -> String {
 }
 
 /// Seconds of one call, the second of two.
-fn warm_up(contender: &mut Contender, work: Work, plan: &Plan, texts: &[(&str, Option<&str>)]) -> anyhow::Result<f64> {
+fn warm_up(
+    contender: &mut Contender,
+    work: Work,
+    plan: &BenchPlan,
+    texts: &[(&str, Option<&str>)],
+) -> anyhow::Result<f64> {
     let mut call: Box<dyn FnMut() -> anyhow::Result<()> + '_> = match work {
         Work::Shape(shape) => {
             contender.prepare(plan.shapes[shape])?;

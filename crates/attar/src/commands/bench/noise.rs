@@ -12,13 +12,13 @@ pub(super) const SPREAD: f64 = 0.10;
 /// Watches from before the first measurement to after the last.
 pub(super) struct Watch {
     load: Option<f64>,
-    machine: Option<Machine>,
+    machine: Option<ProcessorTicks>,
     own: Option<u64>,
 }
 
 /// Time of all processors in ticks, as Linux counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Machine {
+struct ProcessorTicks {
     busy: u64,
     stolen: u64,
     all: u64,
@@ -60,7 +60,7 @@ pub(super) fn of_drift(factor: f64) -> Option<String> {
     })
 }
 
-fn disturbances(before: Machine, after: Machine, own: u64, cores: usize) -> Vec<String> {
+fn disturbances(before: ProcessorTicks, after: ProcessorTicks, own: u64, cores: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     let all = after.all.saturating_sub(before.all);
     if all == 0 {
@@ -83,18 +83,18 @@ fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-fn machine() -> Option<Machine> {
+fn machine() -> Option<ProcessorTicks> {
     parse_machine(&std::fs::read_to_string("/proc/stat").ok()?)
 }
 
 /// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal, and guest times that are
 /// in user and nice already.
-fn parse_machine(stat: &str) -> Option<Machine> {
+fn parse_machine(stat: &str) -> Option<ProcessorTicks> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8);
     let ticks: Vec<u64> = fields.map(|field| field.parse().ok()).collect::<Option<_>>()?;
     let [user, nice, system, idle, iowait, irq, softirq, stolen] = ticks[..].try_into().ok()?;
     let busy = user + nice + system + irq + softirq;
-    Some(Machine { busy, stolen, all: busy + stolen + idle + iowait })
+    Some(ProcessorTicks { busy, stolen, all: busy + stolen + idle + iowait })
 }
 
 fn own() -> Option<u64> {
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn counters_of_linux_are_read() {
         let machine = parse_machine("cpu  10 1 5 100 4 2 3 7 1 0\ncpu0 …").unwrap();
-        assert_eq!(machine, Machine { busy: 21, stolen: 7, all: 132 });
+        assert_eq!(machine, ProcessorTicks { busy: 21, stolen: 7, all: 132 });
         assert_eq!(parse_machine("cpu  10 1\n"), None);
         assert_eq!(parse_machine(""), None);
         let stat = "12 (a (b) c) S 1 1 1 0 -1 0 0 0 0 0 5 6 7 8 20 0";
@@ -131,12 +131,12 @@ mod tests {
 
     #[test]
     fn others_are_told_from_ourselves() {
-        let before = Machine { busy: 0, stolen: 0, all: 0 };
-        let after = Machine { busy: 1500, stolen: 0, all: 2000 };
+        let before = ProcessorTicks { busy: 0, stolen: 0, all: 0 };
+        let after = ProcessorTicks { busy: 1500, stolen: 0, all: 2000 };
         assert_eq!(disturbances(before, after, 1500, 2), Vec::<String>::new());
         let warnings = disturbances(before, after, 1000, 2);
         assert_eq!(warnings, ["other programs took 0.50 of 2 processors while measuring"]);
-        let stolen = Machine { stolen: 100, ..after };
+        let stolen = ProcessorTicks { stolen: 100, ..after };
         assert_eq!(disturbances(before, stolen, 1500, 2), ["the hypervisor kept back 5.0 % of the processors' time"]);
         assert_eq!(disturbances(before, before, 0, 2), Vec::<String>::new());
     }

@@ -25,7 +25,7 @@ const OWN_TEXTS: usize = 1000;
 
 /// What is to be measured.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct BenchPlan {
     pub(super) models: Vec<Named>,
     pub(super) precisions: Vec<PrecisionArg>,
     pub(super) threads: Vec<usize>,
@@ -66,8 +66,8 @@ pub(super) struct Texts {
     pub(super) rows: Vec<(String, Option<String>)>,
 }
 
-impl Plan {
-    pub(super) fn new(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result<Plan> {
+impl BenchPlan {
+    pub(super) fn new(args: &BenchArgs, threads: Option<&Threads>) -> anyhow::Result<BenchPlan> {
         for (flag, number) in [("--texts", args.texts), ("--rounds", args.rounds)] {
             ensure!(number > 0, "{flag} 0 measures nothing: give at least 1");
         }
@@ -98,7 +98,7 @@ impl Plan {
             Some(threads) => distinct(threads.all()),
             None => distinct(&[1, processors()]),
         };
-        Ok(Plan {
+        Ok(BenchPlan {
             models: named(&args.models)?,
             precisions: distinct(&args.precision),
             threads,

@@ -2,7 +2,7 @@
 
 use crate::tables;
 
-use super::result::{Latency, Ratio, Report, Row};
+use super::result::{BenchReport, BenchRow, Latency, Ratio};
 
 /// A table before it is laid out.
 struct Sheet {
@@ -12,7 +12,7 @@ struct Sheet {
 }
 
 /// Tables for a terminal.
-pub(super) fn tables(report: &Report) -> String {
+pub(super) fn tables(report: &BenchReport) -> String {
     let sheets = sheets(report).into_iter().map(|sheet| {
         let mut table = tables::table(&sheet.head);
         table.add_rows(sheet.rows);
@@ -22,7 +22,7 @@ pub(super) fn tables(report: &Report) -> String {
 }
 
 /// Tables in Markdown.
-pub(super) fn markdown(report: &Report) -> String {
+pub(super) fn markdown(report: &BenchReport) -> String {
     let line = |cells: Vec<String>| {
         // A bar in a file's name would begin another cell.
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
@@ -38,11 +38,11 @@ pub(super) fn markdown(report: &Report) -> String {
     sheets.chain(report.limit.clone()).chain(warnings).collect::<Vec<_>>().join("\n\n")
 }
 
-fn sheets(report: &Report) -> Vec<Sheet> {
+fn sheets(report: &BenchReport) -> Vec<Sheet> {
     vec![machine(report), sizes(report), shapes(report), texts(report)]
 }
 
-fn machine(report: &Report) -> Sheet {
+fn machine(report: &BenchReport) -> Sheet {
     let m = &report.machine;
     let name = if m.processor.is_empty() { "unknown processor" } else { &m.processor };
     let rows = m.peaks.iter().map(|peak| {
@@ -60,7 +60,7 @@ fn machine(report: &Report) -> Sheet {
     }
 }
 
-fn sizes(report: &Report) -> Sheet {
+fn sizes(report: &BenchReport) -> Sheet {
     let rows = report.results.iter().map(|row| {
         let start = row.start.as_ref();
         let rss = start.map(|start| start.peak_rss_bytes.map_or("unknown".into(), size));
@@ -79,7 +79,7 @@ fn sizes(report: &Report) -> Sheet {
     Sheet { title: "Size, and a start of the program that answers one text".into(), head, rows: rows.collect() }
 }
 
-fn shapes(report: &Report) -> Sheet {
+fn shapes(report: &BenchReport) -> Sheet {
     let rows = report.results.iter().flat_map(|row| {
         row.shapes.iter().map(|of| {
             let mut cells = names(row);
@@ -99,7 +99,7 @@ fn shapes(report: &Report) -> Sheet {
     Sheet { title: format!("From token ids to the answer, {} rounds", report.rounds), head, rows: rows.collect() }
 }
 
-fn texts(report: &Report) -> Sheet {
+fn texts(report: &BenchReport) -> Sheet {
     let rows = report.results.iter().map(|row| {
         let texts = &row.texts;
         let mut cells = names(row);
@@ -131,7 +131,7 @@ const NAMES: [&str; 3] = ["model", "precision", "threads"];
 const THAN_FIRST: &str = "x the first";
 const THAN_FEWEST: &str = "x fewest threads";
 
-fn names(row: &Row) -> Vec<String> {
+fn names(row: &BenchRow) -> Vec<String> {
     vec![row.model.clone(), row.precision.name().to_owned(), row.threads.to_string()]
 }
 

@@ -10,19 +10,19 @@ use super::limit::{self, Speed};
 use super::machine::Machine;
 use super::measure::{Energy, Measured, Timings, quantile};
 use super::noise::SPREAD;
-use super::plan::{Plan, Shape};
+use super::plan::{BenchPlan, Shape};
 use super::start::Starts;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct BenchReport {
     /// Version of attar.
     pub(super) attar: &'static str,
     pub(super) machine: Machine,
     pub(super) texts: TextFacts,
     pub(super) rounds: usize,
     pub(super) turn_seconds: f64,
-    pub(super) results: Vec<Row>,
+    pub(super) results: Vec<BenchRow>,
     /// What limits the first model here, and what would be faster: a sentence.
     pub(super) limit: Option<String>,
     /// What may have disturbed, a sentence each.
@@ -37,7 +37,7 @@ pub(super) struct TextFacts {
 
 /// A model at one precision on one number of threads.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct BenchRow {
     pub(super) model: String,
     pub(super) directory: String,
     pub(super) precision: PrecisionArg,
@@ -133,19 +133,19 @@ pub(super) struct StartRow {
     pub(super) peak_rss_bytes: Option<u64>,
 }
 
-impl Report {
+impl BenchReport {
     pub(super) fn new(
-        plan: &Plan,
+        plan: &BenchPlan,
         machine: Machine,
         contenders: &mut [Contender],
         measured: &[Measured],
         starts: &[Starts],
         mut warnings: Vec<String>,
-    ) -> Report {
+    ) -> BenchReport {
         let weights: Vec<usize> = contenders.iter_mut().map(Contender::weight_bytes).collect();
         let contenders = &*contenders;
         let fewest = plan.threads.iter().min().copied();
-        let results: Vec<Row> = contenders
+        let results: Vec<BenchRow> = contenders
             .iter()
             .enumerate()
             .map(|(who, contender)| {
@@ -181,7 +181,7 @@ impl Report {
                 let seconds = pass.p50_ms / 1e3;
                 let (texts, tokens) = (contender.tokens.len() as f64, contender.tokens.iter().sum::<usize>() as f64);
                 let flops: f64 = contender.tokens.iter().map(|&length| contender.flops(length)).sum();
-                Row {
+                BenchRow {
                     model: contender.name.clone(),
                     directory: contender.directory.display().to_string(),
                     precision: contender.precision,
@@ -208,7 +208,7 @@ impl Report {
             .collect();
         warnings.extend(unsteady(&results));
         let limit = limit_of(&machine, contenders, &results);
-        Report {
+        BenchReport {
             attar: env!("CARGO_PKG_VERSION"),
             machine,
             texts: TextFacts { name: plan.texts.name.clone(), rows: plan.texts.rows.len() },
@@ -266,7 +266,7 @@ impl StartRow {
 }
 
 /// What limits the first model.
-fn limit_of(machine: &Machine, contenders: &[Contender], results: &[Row]) -> Option<String> {
+fn limit_of(machine: &Machine, contenders: &[Contender], results: &[BenchRow]) -> Option<String> {
     let speeds = contenders.iter().zip(results).map(|(contender, row)| {
         let peak = machine.peaks.iter().find(|peak| peak.threads == row.threads);
         let width = match row.precision {
@@ -294,7 +294,7 @@ fn bounds(all: &[f64]) -> [f64; 2] {
 }
 
 /// A word about rounds that differ more than they should.
-fn unsteady(results: &[Row]) -> Option<String> {
+fn unsteady(results: &[BenchRow]) -> Option<String> {
     let spreads = results.iter().flat_map(|row| {
         let shapes = row
             .shapes

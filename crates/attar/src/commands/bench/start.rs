@@ -11,7 +11,7 @@ use crate::cli::bench::{FirstAnswerArgs, Threads};
 use crate::{console, progress};
 
 use super::contender::{Contender, load, output};
-use super::plan::Plan;
+use super::plan::BenchPlan;
 
 /// What starts of one contender took.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ struct Answer {
 }
 
 /// Starts each contender as a program of its own, in turns.
-pub(super) fn run(plan: &Plan, contenders: &[Contender]) -> anyhow::Result<Vec<Starts>> {
+pub(super) fn run(plan: &BenchPlan, contenders: &[Contender]) -> anyhow::Result<Vec<Starts>> {
     let mut bar = progress::counting(plan.starts * contenders.len(), "starts");
     let mut starts: Vec<Starts> = contenders.iter().map(|_| Starts::default()).collect();
     // The first start of each finds files that may not have been read for long, and does not count.
@@ -60,7 +60,7 @@ pub(super) fn run(plan: &Plan, contenders: &[Contender]) -> anyhow::Result<Vec<S
 }
 
 /// Seconds to the answer and to the end of one start.
-fn start(plan: &Plan, contender: &Contender) -> anyhow::Result<(f64, f64, Answer)> {
+fn start(plan: &BenchPlan, contender: &Contender) -> anyhow::Result<(f64, f64, Answer)> {
     let program = std::env::current_exe().context("the file of this program is not known")?;
     let (text, pair) = plan.texts.typical();
     let lines: Vec<String> = [Some(text), pair.as_ref()].into_iter().flatten().map(|text| one_line(text)).collect();

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::make;
 use crate::cli::DistillArgs;
 use crate::commands::glue::render;
-use crate::commands::suite_rows::{Model, STUDENT, Scoring, TEACHER, score};
+use crate::commands::suite_rows::{STUDENT, Scoring, SuiteModel, TEACHER, score};
 use crate::{console, recipes};
 
 /// Makes teacher and student with each seed in a folder of its own, and scores them on the rows that the seed held out.
@@ -33,10 +33,11 @@ pub(super) fn run(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Pat
         args.training.seed = seed;
         let made = make(&args, given, has_teacher, &out.join(format!("seed-{seed}")))?;
         let teacher = match &made.teacher {
-            Some(exported) => Model::trained(TEACHER, exported),
-            None => Model::given(TEACHER, model_directory::existing(given)?),
+            Some(exported) => SuiteModel::trained(TEACHER, exported),
+            None => SuiteModel::given(TEACHER, model_directory::existing(given)?),
         };
-        let models = [teacher, Model::trained(STUDENT, &made.student), Model::small(&made.small, &made.student)];
+        let models =
+            [teacher, SuiteModel::trained(STUDENT, &made.student), SuiteModel::small(&made.small, &made.student)];
         let data = LabeledData::load(&recipes::data(&args.data)?, &Streams::new(seed))?;
         let scoring = Scoring {
             task: &data.dev.name,

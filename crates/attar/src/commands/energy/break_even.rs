@@ -40,7 +40,7 @@ pub(crate) fn run(args: &BreakEvenArgs) -> anyhow::Result<()> {
         row("CO2e", carbon(&making), carbon(&teacher), carbon(&student), ratio)?,
         row("money", making.money, teacher.money, student.money, ratio)?,
     ];
-    let known: Vec<&Row> = rows.iter().flatten().collect();
+    let known: Vec<&BreakEvenRow> = rows.iter().flatten().collect();
     anyhow::ensure!(
         !known.is_empty(),
         "no energy was read and no price given in all three ledgers: nothing to compare"
@@ -92,7 +92,7 @@ fn carbon(cost: &UnitCost) -> Option<Estimate<GramsCo2e>> {
 }
 
 /// One measure of the three costs, and what it says.
-struct Row {
+struct BreakEvenRow {
     of: &'static str,
     costs: [String; 3],
     independent: BreakEven,
@@ -114,10 +114,10 @@ fn row<Q: Quantity + Display>(
     teacher: Option<Estimate<Q>>,
     student: Option<Estimate<Q>>,
     ratio: Option<Spread>,
-) -> anyhow::Result<Option<Row>> {
+) -> anyhow::Result<Option<BreakEvenRow>> {
     let (Some(making), Some(teacher), Some(student)) = (making, teacher, student) else { return Ok(None) };
     let verdict = |errors| BreakEven::new(making, teacher, student, errors);
-    Ok(Some(Row {
+    Ok(Some(BreakEvenRow {
         of,
         costs: [making, teacher, student].map(|cost| cost.to_string()),
         independent: verdict(Errors::Independent)?,

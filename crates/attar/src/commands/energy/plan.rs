@@ -1,7 +1,7 @@
 //! `attar energy plan`: what something will cost, before it runs.
 
 use anyhow::{Context, bail};
-use attar_bill::forecast::{self, Efficiency, Forecast, MachineSpec, Precision, Variant, WhatIf, Workload};
+use attar_bill::forecast::{self, Efficiency, Forecast, MachineSpec, PeakPrecision, Variant, WhatIf, Workload};
 use attar_bill::{Grid, GridKind, Tariff};
 use attar_distill::plan::{Cost, Plan};
 use attar_meter::{Estimate, Watts};
@@ -163,7 +163,7 @@ fn workload(args: &PlanArgs) -> anyhow::Result<Workload> {
     };
     let mut workload = match (args.hours, flops) {
         (Some(hours), None) => Workload::hours(hours)?,
-        (None, Some(flops)) => Workload::operations(flops, Precision::Single)?,
+        (None, Some(flops)) => Workload::operations(flops, PeakPrecision::Single)?,
         _ => bail!("how long? give --hours, --flops or --recipe, or a --preset"),
     };
     if let Some(share) = args.efficiency {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Suite, submission};
 use crate::commands::distill::train_and_ship;
 use crate::commands::eval::Contender;
-use crate::commands::suite_rows::{GOLD, Model, STUDENT, Scoring, TEACHER, score};
+use crate::commands::suite_rows::{GOLD, STUDENT, Scoring, SuiteModel, TEACHER, score};
 use crate::commands::training;
 use crate::recipes;
 
@@ -99,37 +99,37 @@ impl Task {
         Ok(rows)
     }
 
-    fn models(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<Vec<Model>> {
+    fn models(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<Vec<SuiteModel>> {
         let (teacher_folder, teacher) = self.teacher(suite, seed, folder).context("the teacher")?;
         let student_folder = folder.join("student");
         let mut recipe = self.student(suite, seed, &teacher_folder, &student_folder)?;
         shorten(&mut recipe, suite.args.steps);
         let gold = recipes::suite::gold_only(&recipe, &teacher_folder, recipes::effort_of(suite.args.effort))?;
         let (student, small) = train_and_ship(recipe, RunLock::take(&student_folder)?).context("the student")?;
-        let mut models = vec![teacher, Model::trained(STUDENT, &student), Model::small(&small, &student)];
+        let mut models = vec![teacher, SuiteModel::trained(STUDENT, &student), SuiteModel::small(&small, &student)];
         if !suite.args.no_gold {
             let mut gold = gold;
             shorten(&mut gold, suite.args.steps);
             let gold = training::execute(gold, &folder.join("gold")).context("the student of gold labels alone")?;
-            models.push(Model::trained(GOLD, &gold));
+            models.push(SuiteModel::trained(GOLD, &gold));
         }
         Ok(models)
     }
 
     /// The teacher: one of another suite, or one that is made here. Its folder, and itself.
-    fn teacher(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<(PathBuf, Model)> {
+    fn teacher(&self, suite: &Suite<'_>, seed: u64, folder: &Path) -> anyhow::Result<(PathBuf, SuiteModel)> {
         if let Some(others) = &suite.args.teachers {
             let folder = self.folder(others, seed).join("teacher");
             let directory = model_directory::existing(&folder)?;
             let fingerprint = Bundle::read(&directory)?.fingerprint();
-            return Ok((folder, Model { fingerprint, ..Model::given(TEACHER, directory) }));
+            return Ok((folder, SuiteModel { fingerprint, ..SuiteModel::given(TEACHER, directory) }));
         }
         let encoder = suite.args.teacher.as_deref().context("neither --teacher nor --teachers was given")?;
         let mut recipe = recipes::suite::teacher(suite.args, encoder, self.data(suite), seed)?;
         shorten(&mut recipe, suite.args.steps);
         let folder = folder.join("teacher");
         let exported = training::execute(recipe, &folder)?;
-        Ok((folder, Model::trained(TEACHER, &exported)))
+        Ok((folder, SuiteModel::trained(TEACHER, &exported)))
     }
 
     /// Where a suite keeps the models of this task with this seed.
@@ -162,7 +162,7 @@ impl Task {
         }
     }
 
-    fn score(&self, suite: &Suite<'_>, seed: u64, part: Split, models: &[Model]) -> anyhow::Result<Vec<SuiteRow>> {
+    fn score(&self, suite: &Suite<'_>, seed: u64, part: Split, models: &[SuiteModel]) -> anyhow::Result<Vec<SuiteRow>> {
         let streams = Streams::new(seed);
         let mut train = self.layout.load(&self.path, self.learned)?;
         if let Some(rows) = suite.args.rows {

@@ -9,7 +9,7 @@ use attar_runtime::{Session, Text};
 
 use super::{Prediction, prediction};
 use crate::cli::PredictArgs;
-use crate::commands::answers::{Row, answer_all};
+use crate::commands::answers::{TextOutcome, answer_all};
 use crate::commands::texts::Texts;
 use crate::{console, tables};
 
@@ -31,12 +31,16 @@ pub(super) fn run(session: &mut Session, target: &Target, args: &PredictArgs) ->
                 table.write(out, &table.names)?;
             }
             match row {
-                Row::Answered { text, answer, is_cut } => {
+                TextOutcome::Answered { text, answer, is_cut } => {
                     let prediction = Prediction { truncated: is_cut, ..prediction(text, pair, target, &answer) };
                     if args.json { console::write_json_line(out, &prediction) } else { table.answer(out, &prediction) }
                 }
-                Row::Refused { place, unit, problem } if args.json => console::write_refusal(out, unit, place, problem),
-                Row::Refused { place, unit, problem } => table.refusal(out, &format!("({unit} {place}: {problem})")),
+                TextOutcome::Refused { place, unit, problem } if args.json => {
+                    console::write_refusal(out, unit, place, problem)
+                }
+                TextOutcome::Refused { place, unit, problem } => {
+                    table.refusal(out, &format!("({unit} {place}: {problem})"))
+                }
             }
         },
     )

@@ -8,7 +8,7 @@ use attar_runtime::{Entity, Session, in_characters};
 use serde::Serialize;
 
 use crate::cli::PredictArgs;
-use crate::commands::answers::{Row, answer_all};
+use crate::commands::answers::{TextOutcome, answer_all};
 use crate::commands::texts::Texts;
 use crate::console;
 use crate::tables::harmless;
@@ -17,13 +17,13 @@ use crate::tables::harmless;
 #[derive(Serialize)]
 struct Tagged<'a> {
     text: &'a str,
-    words: Vec<Part<'a>>,
-    entities: Vec<Part<'a>>,
+    words: Vec<TaggedPart<'a>>,
+    entities: Vec<TaggedPart<'a>>,
 }
 
 /// Some words of a text.
 #[derive(Serialize)]
-pub(super) struct Part<'a> {
+pub(super) struct TaggedPart<'a> {
     text: &'a str,
     label: String,
     probability: f32,
@@ -66,11 +66,11 @@ pub(super) fn tag(session: &mut Session, texts: &mut Texts<'_>, args: &PredictAr
                 write_tag(out, ["label", "probability", "words", "text"])?;
             }
             let (text, (entities, tags)) = match row {
-                Row::Answered { text, answer, .. } => (text, answer),
-                Row::Refused { place, unit, problem } if args.json => {
+                TextOutcome::Answered { text, answer, .. } => (text, answer),
+                TextOutcome::Refused { place, unit, problem } if args.json => {
                     return console::write_refusal(out, unit, place, problem);
                 }
-                Row::Refused { place, unit, problem } => {
+                TextOutcome::Refused { place, unit, problem } => {
                     return write_tag(out, ["–", "–", "–", &format!("({unit} {place}: {problem})")]);
                 }
             };
@@ -94,7 +94,7 @@ pub(super) fn tag(session: &mut Session, texts: &mut Texts<'_>, args: &PredictAr
 }
 
 /// What is named in a text, with places in characters.
-pub(super) fn entity_parts<'a>(text: &'a str, entities: &[Entity]) -> Vec<Part<'a>> {
+pub(super) fn entity_parts<'a>(text: &'a str, entities: &[Entity]) -> Vec<TaggedPart<'a>> {
     Places::new(text).parts(entities.iter().map(|e| (&e.bytes, e.kind.clone(), e.probability)))
 }
 
@@ -116,11 +116,11 @@ pub(super) fn answer(session: &mut Session, texts: &mut Texts<'_>, args: &Predic
                 write_answer(out, ["probability", "no answer", "answer", "question"])?;
             }
             let (question, span) = match row {
-                Row::Answered { text, answer, .. } => (text, answer),
-                Row::Refused { place, unit, problem } if args.json => {
+                TextOutcome::Answered { text, answer, .. } => (text, answer),
+                TextOutcome::Refused { place, unit, problem } if args.json => {
                     return console::write_refusal(out, unit, place, problem);
                 }
-                Row::Refused { place, unit, problem } => {
+                TextOutcome::Refused { place, unit, problem } => {
                     return write_answer(out, ["–", "–", "–", &format!("({unit} {place}: {problem})")]);
                 }
             };
@@ -156,10 +156,10 @@ impl<'a> Places<'a> {
         Places { text, byte: 0, character: 0 }
     }
 
-    fn parts<'b>(mut self, parts: impl Iterator<Item = (&'b Range<usize>, String, f32)>) -> Vec<Part<'a>> {
+    fn parts<'b>(mut self, parts: impl Iterator<Item = (&'b Range<usize>, String, f32)>) -> Vec<TaggedPart<'a>> {
         let part = |(bytes, label, probability): (&Range<usize>, String, f32)| {
             let [start, end] = [bytes.start, bytes.end].map(|byte| self.characters(byte));
-            Part { text: &self.text[bytes.clone()], label, probability, start, end }
+            TaggedPart { text: &self.text[bytes.clone()], label, probability, start, end }
         };
         parts.map(part).collect()
     }

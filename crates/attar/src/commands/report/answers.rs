@@ -8,7 +8,7 @@ use attar_distill::model_directory::{self, STUDENT};
 use attar_distill::recipe::{DataSpec, Recipe, StudentSpec};
 use attar_distill::retention;
 use attar_distill::score::Answers;
-use attar_report::{Attention, Calibration, Mistake, Model, ModelKind, Run, RunData, Speed};
+use attar_report::{Attention, Calibration, Mistake, ModelKind, ReportedModel, Run, RunData, Speed};
 use attar_runtime::{Text, softmax};
 use attar_text::labeled::{Dataset, Example, Target};
 use attar_text::random::Streams;
@@ -17,7 +17,7 @@ use super::attention;
 use super::facts::size_of;
 use super::run_files::RunFiles;
 use crate::cli::report::ReportArgs;
-use crate::commands::eval::{Contender, Row, compare_answers};
+use crate::commands::eval::{Contender, EvaluatedModel, compare_answers};
 use crate::{console, engine};
 
 /// Mistakes that are shown.
@@ -56,11 +56,11 @@ pub(super) fn stored(run: &mut Run, files: &RunFiles, recipe: Option<&Recipe>) -
         run.leave_out("Scores", "the run has not written any down");
         return Ok(());
     };
-    let model = |kind, name: String, dir: Option<PathBuf>| -> anyhow::Result<Model> {
+    let model = |kind, name: String, dir: Option<PathBuf>| -> anyhow::Result<ReportedModel> {
         let size = dir.map(|dir| size_of(&dir, false)).transpose()?;
         let (scores, classes) = (Vec::new(), None);
         let (bytes, parameters) = size.unzip();
-        Ok(Model {
+        Ok(ReportedModel {
             kind,
             name,
             scores,
@@ -76,13 +76,13 @@ pub(super) fn stored(run: &mut Run, files: &RunFiles, recipe: Option<&Recipe>) -
     if let Some(teacher) = &scores.teacher {
         let name = recipe.map_or_else(|| "teacher".into(), teacher_name);
         let made = model(ModelKind::Teacher, name, files.teacher())?;
-        run.models.push(Model { scores: teacher.scores.clone(), ..made });
+        run.models.push(ReportedModel { scores: teacher.scores.clone(), ..made });
     }
     let kept = scores.teacher.as_ref().and_then(|teacher| teacher.retention);
     let difference = scores.teacher.as_ref().map(|teacher| teacher.difference);
     let made = model(ModelKind::Student, student_name(run, recipe), files.student())?;
     let (scores, classes) = (scores.student.clone(), scores.classes.clone());
-    run.models.push(Model { scores, classes, kept, difference, ..made });
+    run.models.push(ReportedModel { scores, classes, kept, difference, ..made });
     Ok(())
 }
 
@@ -250,13 +250,13 @@ fn student_name(run: &Run, recipe: Option<&Recipe>) -> String {
     if says_student || !has_teacher { run.name.clone() } else { format!("student ({})", run.name) }
 }
 
-fn model(kind: ModelKind, row: Row, kept: Option<f64>) -> Model {
+fn model(kind: ModelKind, row: EvaluatedModel, kept: Option<f64>) -> ReportedModel {
     let speed = row.speed.map(|speed| Speed {
         micros: speed.micros,
         micros_range: speed.micros_range,
         joules_per_thousand: speed.joules_per_thousand,
     });
-    Model {
+    ReportedModel {
         kind,
         name: row.name,
         scores: row.scores,

@@ -2,7 +2,7 @@
 
 use attar_bill::{BreakEven, Errors};
 use attar_meter::{Estimate, Joules, Spread};
-use attar_report::{BreakEvenFacts, Model, ModelKind, Run};
+use attar_report::{BreakEvenFacts, ModelKind, ReportedModel, Run};
 
 /// Adds it, or why it is not there.
 pub(super) fn add(run: &mut Run) {
@@ -13,7 +13,7 @@ pub(super) fn add(run: &mut Run) {
 }
 
 fn facts(run: &Run) -> Result<BreakEvenFacts, String> {
-    let each = |model: &Model| -> Option<(String, Estimate<Joules>)> {
+    let each = |model: &ReportedModel| -> Option<(String, Estimate<Joules>)> {
         let joules = model.speed.as_ref()?.joules_per_thousand?;
         Some((model.name.clone(), joules.scaled(1e-3)))
     };

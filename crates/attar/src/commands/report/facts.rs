@@ -175,13 +175,13 @@ pub(super) fn size_of(dir: &std::path::Path, quantized: bool) -> anyhow::Result<
 
 #[cfg(test)]
 mod tests {
-    use attar_report::Model;
+    use attar_report::ReportedModel;
     use attar_text::metrics::{Metric, Score};
 
     use super::*;
 
-    fn model(kind: ModelKind, bytes: Option<u64>) -> Model {
-        Model {
+    fn model(kind: ModelKind, bytes: Option<u64>) -> ReportedModel {
+        ReportedModel {
             kind,
             name: "a model".into(),
             scores: vec![Score { metric: Metric::Accuracy, value: Some(0.9), interval: None, rows: 100 }],

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, ensure};
 
-use crate::commands::bounded::{LONGEST, Line, read_line};
+use crate::commands::bounded::{BoundedLine, LONGEST, read_line};
 
 /// A record with its line end.
 pub(super) struct Record {
@@ -31,11 +31,11 @@ impl Record {
 
     /// Whether a mark that closes a quotation is followed by more of the value: readers disagree on what that means.
     pub(super) fn has_stray_quote(&self, separator: u8) -> bool {
-        let (body, mut state) = (self.parts().0, State::ValueStart);
+        let (body, mut state) = (self.parts().0, QuoteState::ValueStart);
         body.iter().any(|&byte| {
             let before = state;
             state = state.after(byte, separator);
-            before == State::QuoteInQuoted && state == State::Plain
+            before == QuoteState::QuoteInQuoted && state == QuoteState::Plain
         })
     }
 
@@ -53,14 +53,14 @@ impl<R: BufRead> Records<R> {
     /// The next record, if there is one.
     pub(super) fn next(&mut self) -> anyhow::Result<Option<Record>> {
         let mut record = Record { line: self.line, raw: Vec::new() };
-        let mut state = State::ValueStart;
+        let mut state = QuoteState::ValueStart;
         loop {
             let before = record.raw.len();
             let most = LONGEST.saturating_sub(before).max(1);
             let read = read_line(&mut self.reader, most, &mut record.raw).context("the file cannot be read")?;
-            if read == Line::End {
+            if read == BoundedLine::End {
                 ensure!(
-                    state != State::Quoted,
+                    state != QuoteState::Quoted,
                     "line {}: a quotation begins and never ends: close it, or give --quoting false",
                     record.line
                 );
@@ -68,10 +68,10 @@ impl<R: BufRead> Records<R> {
             }
             self.line += 1;
             ensure!(
-                read == Line::Whole && record.raw.len() <= LONGEST,
+                read == BoundedLine::Whole && record.raw.len() <= LONGEST,
                 "line {}: a record of more than {LONGEST} bytes{}",
                 record.line,
-                if state == State::Quoted {
+                if state == QuoteState::Quoted {
                     ": a quotation begins there; close it, or give --quoting false"
                 } else {
                     ""
@@ -80,7 +80,7 @@ impl<R: BufRead> Records<R> {
             if let Some(separator) = self.quoted_by {
                 state = record.raw[before..].iter().fold(state, |state, &byte| state.after(byte, separator));
             }
-            if state != State::Quoted {
+            if state != QuoteState::Quoted {
                 return Ok(Some(record));
             }
         }
@@ -89,22 +89,22 @@ impl<R: BufRead> Records<R> {
 
 /// Where a reader of quoted values is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum QuoteState {
     ValueStart,
     Plain,
     Quoted,
     QuoteInQuoted,
 }
 
-impl State {
-    fn after(self, byte: u8, separator: u8) -> State {
+impl QuoteState {
+    fn after(self, byte: u8, separator: u8) -> QuoteState {
         match (self, byte) {
-            (State::ValueStart | State::QuoteInQuoted, b'"') => State::Quoted,
-            (State::Quoted, b'"') => State::QuoteInQuoted,
-            (State::Quoted, _) => State::Quoted,
-            (_, b'\n') => State::ValueStart,
-            (_, byte) if byte == separator => State::ValueStart,
-            _ => State::Plain,
+            (QuoteState::ValueStart | QuoteState::QuoteInQuoted, b'"') => QuoteState::Quoted,
+            (QuoteState::Quoted, b'"') => QuoteState::QuoteInQuoted,
+            (QuoteState::Quoted, _) => QuoteState::Quoted,
+            (_, b'\n') => QuoteState::ValueStart,
+            (_, byte) if byte == separator => QuoteState::ValueStart,
+            _ => QuoteState::Plain,
         }
     }
 }

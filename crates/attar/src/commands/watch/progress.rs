@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// A line of the log: when, and what.
 #[derive(Deserialize)]
-struct Line {
+struct LoggedLine {
     time: Timestamp,
     #[serde(flatten)]
     event: Logged,
@@ -99,7 +99,7 @@ impl Progress {
 
     /// Takes a line of the log; one that is damaged says nothing.
     pub(super) fn take(&mut self, line: &str) {
-        let Ok(Line { time, event }) = serde_json::from_str(line) else { return };
+        let Ok(LoggedLine { time, event }) = serde_json::from_str(line) else { return };
         self.last = Some(time);
         match event {
             Logged::Began {} => self.began = Some(time),

@@ -14,16 +14,16 @@ pub(in crate::engine) fn linear(
     accumulator: GradientAccumulator,
 ) -> Tensor<2> {
     let [weight, bias] = [layer.weight.clone().into_dispatch(), layer.bias.clone().into_dispatch()];
-    Tensor::from_dispatch(run(Linear { accumulator }, [x.into_dispatch(), weight, bias]))
+    Tensor::from_dispatch(run(LinearOperation { accumulator }, [x.into_dispatch(), weight, bias]))
 }
 
 #[derive(Debug, Clone)]
-struct Linear {
+struct LinearOperation {
     /// Shared by all operations that read `x`.
     accumulator: GradientAccumulator,
 }
 
-impl Operation<3> for Linear {
+impl Operation<3> for LinearOperation {
     type Saved = [Primitive; 3];
 
     fn forward(&self, inputs: &[Primitive; 3]) -> (Primitive, Self::Saved) {

@@ -60,13 +60,13 @@ impl<const N: usize> Parents<'_, N> {
 
 /// Runs an operation on the CPU engine, with or without gradients.
 pub(super) fn run<O: Operation<N>, const N: usize>(operation: O, inputs: [DispatchTensor; N]) -> DispatchTensor {
-    <Dispatch as Run>::run::<O, N>(operation, Inputs(inputs.into()))
+    <Dispatch as Run>::run::<O, N>(operation, OperationInputs(inputs.into()))
 }
 
 /// The tensors that an operation reads.
-struct Inputs<B: Backend>(Vec<FloatTensor<B>>);
+struct OperationInputs<B: Backend>(Vec<FloatTensor<B>>);
 
-impl<B: Backend> Inputs<B> {
+impl<B: Backend> OperationInputs<B> {
     fn into_array<const N: usize>(self) -> [FloatTensor<B>; N] {
         self.0.try_into().unwrap_or_else(|_| unreachable!("`run` takes an array of this length"))
     }
@@ -75,17 +75,20 @@ impl<B: Backend> Inputs<B> {
 /// The one extension of burn's backends that all operations share.
 #[backend_extension(Flex, Autodiff)]
 trait Run: Backend {
-    fn run<O: Operation<N>, const N: usize>(operation: O, #[extension_type] inputs: Inputs<Self>) -> FloatTensor<Self>;
+    fn run<O: Operation<N>, const N: usize>(
+        operation: O,
+        #[extension_type] inputs: OperationInputs<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 impl Run for Flex {
-    fn run<O: Operation<N>, const N: usize>(operation: O, inputs: Inputs<Self>) -> Primitive {
+    fn run<O: Operation<N>, const N: usize>(operation: O, inputs: OperationInputs<Self>) -> Primitive {
         operation.forward(&inputs.into_array().map(|tensor| tensor.to_contiguous())).0
     }
 }
 
 impl<C: CheckpointStrategy> Run for Autodiff<Flex, C> {
-    fn run<O: Operation<N>, const N: usize>(operation: O, inputs: Inputs<Self>) -> FloatTensor<Self> {
+    fn run<O: Operation<N>, const N: usize>(operation: O, inputs: OperationInputs<Self>) -> FloatTensor<Self> {
         let inputs = inputs.into_array::<N>();
         let nodes = inputs.each_ref().map(|tensor| tensor.node());
         let tensors = inputs.map(|tensor| tensor.into_primitive().to_contiguous());
@@ -114,22 +117,22 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for GraphNode<O> {
 }
 
 /// What `#[derive(ExtensionType)]` makes of a struct with a field for each tensor.
-impl<B: Backend> ExtensionType<B> for Inputs<B> {
-    type Target = Inputs<Dispatch>;
+impl<B: Backend> ExtensionType<B> for OperationInputs<B> {
+    type Target = OperationInputs<Dispatch>;
 
     fn map_to_dispatch<F>(self, map_kind: F, autodiff: DispatchAutodiffContext) -> Self::Target
     where
         F: Fn(BackendTensor<B>) -> DispatchTensorKind,
     {
         let map = |tensor| DispatchTensor { kind: map_kind(BackendTensor::Float(tensor)), autodiff };
-        Inputs(self.0.into_iter().map(map).collect())
+        OperationInputs(self.0.into_iter().map(map).collect())
     }
 
     fn map_from_dispatch<F>(target: Self::Target, unwrap_kind: F) -> Self
     where
         F: Fn(DispatchTensor) -> BackendTensor<B>,
     {
-        Inputs(target.0.into_iter().map(|tensor| unwrap_kind(tensor).float()).collect())
+        OperationInputs(target.0.into_iter().map(|tensor| unwrap_kind(tensor).float()).collect())
     }
 
     fn routing_tensor(target: &Self::Target) -> Option<&DispatchTensor> {

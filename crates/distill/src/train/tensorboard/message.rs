@@ -3,7 +3,7 @@
 
 /// A record.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Entry {
+pub(super) struct EventRecord {
     /// Seconds since 1970.
     #[prost(double, tag = "1")]
     pub(super) time: f64,
@@ -31,12 +31,12 @@ pub(super) enum Content {
 pub(super) struct Summary {
     /// Each with its name.
     #[prost(message, repeated, tag = "1")]
-    pub(super) values: Vec<Value>,
+    pub(super) values: Vec<SummaryValue>,
 }
 
 /// A number.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Value {
+pub(super) struct SummaryValue {
     /// Its name: before the slash the group.
     #[prost(string, tag = "1")]
     pub(super) tag: String,

@@ -5,7 +5,7 @@
 
 use prost::Message;
 
-use super::message::Entry;
+use super::message::EventRecord;
 
 /// Polynomial of CRC-32C (Castagnoli), bits reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -15,7 +15,7 @@ const MOVED: u32 = 0xa282_ead8;
 const LONGEST: u64 = 1 << 20;
 
 /// A record in its frame.
-pub(super) fn framed(entry: &Entry) -> Vec<u8> {
+pub(super) fn framed(entry: &EventRecord) -> Vec<u8> {
     let bytes = entry.encode_to_vec();
     let length = (bytes.len() as u64).to_le_bytes();
     let sum = |bytes: &[u8]| masked(checksum(bytes)).to_le_bytes();
@@ -23,7 +23,7 @@ pub(super) fn framed(entry: &Entry) -> Vec<u8> {
 }
 
 /// All whole records of a file, up to the first one that is damaged.
-pub(super) fn entries(mut file: &[u8]) -> Vec<Entry> {
+pub(super) fn entries(mut file: &[u8]) -> Vec<EventRecord> {
     let mut all = Vec::new();
     while let Some((entry, rest)) = first(file) {
         all.push(entry);
@@ -32,7 +32,7 @@ pub(super) fn entries(mut file: &[u8]) -> Vec<Entry> {
     all
 }
 
-fn first(file: &[u8]) -> Option<(Entry, &[u8])> {
+fn first(file: &[u8]) -> Option<(EventRecord, &[u8])> {
     let (length, rest) = file.split_first_chunk::<8>()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let count = u64::from_le_bytes(*length);
@@ -42,7 +42,7 @@ fn first(file: &[u8]) -> Option<(Entry, &[u8])> {
     let (bytes, rest) = rest.split_at_checked(count as usize)?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let is_whole = masked(checksum(bytes)) == u32::from_le_bytes(*sum);
-    Some((Entry::decode(bytes).ok().filter(|_| is_whole)?, rest))
+    Some((EventRecord::decode(bytes).ok().filter(|_| is_whole)?, rest))
 }
 
 fn masked(sum: u32) -> u32 {
@@ -64,7 +64,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::tensorboard::message::{Content, Summary, Value};
+    use crate::train::tensorboard::message::{Content, Summary, SummaryValue};
 
     #[test]
     fn the_checksum_is_castagnolis() {
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_damaged_record_ends_the_file() {
-        let values = vec![Value { tag: "loss/gold".into(), number: Some(0.0) }];
-        let entry = Entry { time: 1.5, step: 10, content: Some(Content::Summary(Summary { values })) };
+        let values = vec![SummaryValue { tag: "loss/gold".into(), number: Some(0.0) }];
+        let entry = EventRecord { time: 1.5, step: 10, content: Some(Content::Summary(Summary { values })) };
         let mut file = [framed(&entry), framed(&entry)].concat();
         assert_eq!(entries(&file), [entry.clone(), entry.clone()]);
         let place = file.len() - 6;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::ragged::{Qkv, Ragged, Span, padded};
+use super::ragged::{Qkv, Ragged, SequenceSpan, padded};
 use super::softmax::{HeadSoftmax, SoftmaxGradient};
 use crate::cpu::Cpu;
 use crate::train::mask::Mask;
@@ -28,7 +28,7 @@ pub fn attention_context(
     let mut context = acquire(ragged.rows() * heads * width);
     let output = SharedOutput::of(&mut context);
     ragged.for_each_head(heads, width, |head| {
-        let Span { rows, keys, .. } = head.span;
+        let SequenceSpan { rows, keys, .. } = head.span;
         let weight_stride = padded(rows);
         let mut weights = acquire_aligned(rows * weight_stride);
         let softmax = HeadSoftmax {
@@ -96,7 +96,7 @@ pub fn attention_context_backward(
     }
     let (ds_output, dqkv_output) = (SharedOutput::of(&mut ds), SharedOutput::of(&mut dqkv));
     ragged.for_each_head(heads, width, |head| {
-        let Span { rows, keys, .. } = head.span;
+        let SequenceSpan { rows, keys, .. } = head.span;
         let (weight_stride, stride) = (padded(rows), 3 * hidden);
         let mut buffer = acquire_aligned(2 * rows * weight_stride + width * weight_stride);
         let (weights, rest) = buffer.split_at_mut(rows * weight_stride);

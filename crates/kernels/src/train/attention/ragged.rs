@@ -5,14 +5,14 @@ use rayon::prelude::*;
 /// The layout of a batch of sequences: how many rows each one has, and how many of them, from its first on, are keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ragged {
-    spans: Vec<Span>,
+    spans: Vec<SequenceSpan>,
     rows: usize,
     /// Query-key pairs of one head.
     pairs: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct SequenceSpan {
     first: usize,
     pub(super) rows: usize,
     pub(super) keys: usize,
@@ -30,7 +30,7 @@ impl Ragged {
         let mut ragged = Ragged { spans: Vec::new(), rows: 0, pairs: 0 };
         for (rows, keys) in sequences {
             assert!(0 < keys && keys <= rows, "{keys} keys in a sequence of {rows} rows");
-            ragged.spans.push(Span { first: ragged.rows, rows, keys, pairs: ragged.pairs });
+            ragged.spans.push(SequenceSpan { first: ragged.rows, rows, keys, pairs: ragged.pairs });
             ragged.rows += rows;
             ragged.pairs += rows * rows;
         }
@@ -90,7 +90,7 @@ pub(super) enum Qkv {
 /// One head of one sequence.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SequenceHead {
-    pub(super) span: Span,
+    pub(super) span: SequenceSpan,
     /// Which of the heads.
     pub(super) head: usize,
     /// Its first column of H.

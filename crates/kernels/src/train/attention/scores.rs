@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::ragged::{Qkv, Ragged, Span, padded};
+use super::ragged::{Qkv, Ragged, SequenceSpan, padded};
 use crate::cpu::Cpu;
 use crate::train::pool::{acquire, acquire_aligned, release_aligned};
 use crate::train::product::{Product, Transpose};
@@ -25,7 +25,7 @@ pub fn attention_scores(cpu: Cpu, qkv: &[f32], heads: usize, ragged: &Ragged, bi
     }
     let output = SharedOutput::of(&mut scores);
     ragged.for_each_head(heads, width, |head| {
-        let Span { rows, .. } = head.span;
+        let SequenceSpan { rows, .. } = head.span;
         // SAFETY: the pairs of this head, which belong to this task.
         let pairs = unsafe { output.at(head.pairs) };
         if let (Some(bias), Some(longest)) = (bias, longest) {
@@ -124,7 +124,7 @@ pub fn attention_scores_backward(
     }
     let output = SharedOutput::of(&mut gradient);
     ragged.for_each_head(heads, width, |head| {
-        let Span { rows, .. } = head.span;
+        let SequenceSpan { rows, .. } = head.span;
         let stride = 3 * hidden;
         let ds = ds[head.pairs..].as_ptr();
         let of_queries = Product {

@@ -1,23 +1,27 @@
 //! The calls a program of weights makes, each of which builds a value.
 
-use super::{Object, PickleMachine, StorageRef, Value, View};
+use super::{Object, PickleMachine, StackValue, StorageRef, View};
 use crate::torch_file::error::TorchError;
 use crate::torch_file::globals::Global;
 
 impl<'a> PickleMachine<'a> {
     /// A persistent id: `("storage", class, key, device, count)` and, in streams, a part `(key, first, count)`.
-    pub(super) fn push_storage(&mut self, id: Value<'a>) -> Result<(), TorchError> {
+    pub(super) fn push_storage(&mut self, id: StackValue<'a>) -> Result<(), TorchError> {
         let (class, key, count, part) = match *self.tuple(id)? {
-            [Value::Text("storage"), class, Value::Text(key), _device, count] => (class, key, count, Value::None),
-            [Value::Text("storage"), class, Value::Text(key), _device, count, part] => (class, key, count, part),
+            [StackValue::Text("storage"), class, StackValue::Text(key), _device, count] => {
+                (class, key, count, StackValue::None)
+            }
+            [StackValue::Text("storage"), class, StackValue::Text(key), _device, count, part] => {
+                (class, key, count, part)
+            }
             _ => return Err(self.damaged("the description of a storage")),
         };
-        let Value::Global(Global::Storage(element)) = class else {
+        let StackValue::Global(Global::Storage(element)) = class else {
             return Err(self.damaged("the type of a storage"));
         };
         let count = self.size(count)?;
         let part = match part {
-            Value::None => (0, count),
+            StackValue::None => (0, count),
             part => match *self.tuple(part)? {
                 [_key, first, length] => (self.size(first)?, self.size(length)?),
                 _ => return Err(self.damaged("the part of a storage")),
@@ -30,8 +34,8 @@ impl<'a> PickleMachine<'a> {
         Ok(())
     }
 
-    pub(super) fn reduce(&mut self, function: Value<'a>, arguments: Value<'a>) -> Result<(), TorchError> {
-        let Value::Global(global) = function else { return Err(self.damaged("a function to call")) };
+    pub(super) fn reduce(&mut self, function: StackValue<'a>, arguments: StackValue<'a>) -> Result<(), TorchError> {
+        let StackValue::Global(global) = function else { return Err(self.damaged("a function to call")) };
         match (global, self.tuple(arguments)?) {
             (Global::OrderedDict, []) => self.push_object(Object::Dict(Vec::new())),
             // Python 2 gives the items at once.
@@ -47,7 +51,7 @@ impl<'a> PickleMachine<'a> {
                 Some(Object::Tensor(_)) => self.stack.push(tensor),
                 _ => return Err(self.damaged("the tensor of a parameter")),
             },
-            (Global::Tensor, &[Value::Object(storage), offset, shape, strides, ..]) => {
+            (Global::Tensor, &[StackValue::Object(storage), offset, shape, strides, ..]) => {
                 if !matches!(self.objects.get(storage), Some(Object::Storage(_))) {
                     return Err(self.damaged("the storage of a tensor"));
                 }
@@ -61,12 +65,15 @@ impl<'a> PickleMachine<'a> {
     }
 
     /// The pairs of a list. The list is emptied, so that a program cannot multiply it.
-    fn take_dictionary_items(&mut self, items: Value<'a>) -> Result<Vec<(Value<'a>, Value<'a>)>, TorchError> {
+    fn take_dictionary_items(
+        &mut self,
+        items: StackValue<'a>,
+    ) -> Result<Vec<(StackValue<'a>, StackValue<'a>)>, TorchError> {
         let items = match self.object_mut(items) {
             Some(Object::List(items)) => std::mem::take(items),
             _ => return Err(self.damaged("a list of items")),
         };
-        let pair = |&item: &Value<'a>| match self.object(item) {
+        let pair = |&item: &StackValue<'a>| match self.object(item) {
             Some(Object::Tuple(pair) | Object::List(pair)) => match **pair {
                 [key, value] => Ok((key, value)),
                 _ => Err(self.damaged("a pair")),

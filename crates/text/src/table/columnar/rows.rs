@@ -12,7 +12,7 @@ use super::Columnar;
 use super::batches::Batches;
 use crate::files;
 use crate::guard::guarded;
-use crate::table::{Column, Row, TableError, json_lines};
+use crate::table::{Column, TableError, TableRow, json_lines};
 
 /// See [`Columnar::rows`].
 pub(super) fn read(
@@ -20,7 +20,7 @@ pub(super) fn read(
     path: &Path,
     columns: &[Column],
     lists: Option<&Column>,
-) -> Result<Vec<Row>, TableError> {
+) -> Result<Vec<TableRow>, TableError> {
     let mut names = Vec::new();
     let mut batches = Batches::open(kind, path, |schema| {
         let indices = column_indices(path, schema, columns, lists)?;
@@ -132,24 +132,24 @@ fn lines(batches: &Batches, batch: &RecordBatch) -> Result<Vec<u8>, TableError> 
 }
 
 /// A file as JSON lines, of which those of one batch are in memory.
-pub(super) struct Lines {
+pub(super) struct ColumnarLines {
     batches: Batches,
     lines: Vec<u8>,
     /// Bytes of them that were read.
     read: usize,
 }
 
-impl Lines {
-    pub(super) fn open(kind: Columnar, path: &Path) -> Result<Lines, TableError> {
+impl ColumnarLines {
+    pub(super) fn open(kind: Columnar, path: &Path) -> Result<ColumnarLines, TableError> {
         let batches = Batches::open(kind, path, |schema| {
             refuse_repeated_names(path, schema)?;
             Ok((0..schema.fields().len()).collect())
         })?;
-        Ok(Lines { batches, lines: Vec::new(), read: 0 })
+        Ok(ColumnarLines { batches, lines: Vec::new(), read: 0 })
     }
 }
 
-impl BufRead for Lines {
+impl BufRead for ColumnarLines {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.read == self.lines.len() {
             let error = |error| io::Error::new(io::ErrorKind::InvalidData, error);
@@ -165,7 +165,7 @@ impl BufRead for Lines {
     }
 }
 
-impl Read for Lines {
+impl Read for ColumnarLines {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(out)?;
         self.consume(read);

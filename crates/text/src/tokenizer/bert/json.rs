@@ -106,7 +106,7 @@ struct File<'a> {
     #[serde(borrow)]
     decoder: Option<&'a RawValue>,
     #[serde(borrow)]
-    model: Model<'a>,
+    model: WordPieceModel<'a>,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +130,7 @@ impl AddedTokenOfFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Model<'a> {
+struct WordPieceModel<'a> {
     #[serde(rename = "type")]
     kind: String,
     unk_token: String,

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 /// its own slot.
 pub(super) struct Pieces {
     /// Up to 8 bytes.
-    short: Table<u64>,
+    short: HashTable<u64>,
     /// 9 to 16 bytes.
-    medium: Table<[u64; 2]>,
+    medium: HashTable<[u64; 2]>,
     /// Longer ones, and the empty one, which no word begins with.
     long: HashMap<Box<[u8]>, u32>,
     /// Bytes of the longest one.
@@ -28,8 +28,8 @@ impl Pieces {
             pieces.clone().filter(move |(piece, _)| lengths.contains(&piece.len()))
         };
         let mut built = Self {
-            short: Table::with_room_for(of_length(1..=8).count()),
-            medium: Table::with_room_for(of_length(9..=KEY_BYTES).count()),
+            short: HashTable::with_room_for(of_length(1..=8).count()),
+            medium: HashTable::with_room_for(of_length(9..=KEY_BYTES).count()),
             long: HashMap::new(),
             longest: 0,
         };
@@ -120,7 +120,7 @@ fn halves(key: Key) -> [u64; 2] {
 }
 
 /// A hash table with open addressing; the key 0 marks a free slot.
-struct Table<K> {
+struct HashTable<K> {
     slots: Vec<(K, u32)>,
     /// A hash shifted right by this is a place.
     shift: u32,
@@ -153,7 +153,7 @@ const ODD: u64 = 0xC2B2_AE3D_27D4_EB4F;
 /// shorter; a longer one was made on purpose.
 const LONGEST_CHAIN: usize = 256;
 
-impl<K: Hashed> Table<K> {
+impl<K: Hashed> HashTable<K> {
     fn with_room_for(entries: usize) -> Self {
         let slots = (2 * entries).next_power_of_two().max(2);
         Self { slots: vec![(K::default(), 0); slots], shift: 64 - slots.trailing_zeros() }
