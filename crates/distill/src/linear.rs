@@ -212,6 +212,6 @@ impl<'a> Labels<'a> {
 pub fn softmax_regression(rows: &Features, labels: Labels<'_>, c: f64) -> LinearModel {
     labels.check(rows);
     let design = Design::new(rows, None);
-    let parameters = newton::solve(&design, labels, c, None, newton::EXACT);
+    let parameters = newton::solve(&design, labels, c, None, newton::FINAL_TOLERANCE);
     newton::model(&design, &parameters, labels.count)
 }

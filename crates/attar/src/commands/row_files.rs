@@ -1,7 +1,7 @@
 //! A file of rows in, the same rows with answers out: every byte of the input stays, columns are added at the end.
 //!
 //! Rows are TSV, CSV or JSONL, of a file or of standard input; those of Parquet and Arrow files become JSONL. They come out in their own form, as JSONL, or, where the answers
-//! are vectors, as an array of numpy. In memory are some thousand at a time, in order.
+//! are vectors, as an array of numpy. At most [`TURN`] rows are in memory at a time, in order.
 
 mod npy;
 mod output;
@@ -41,14 +41,14 @@ pub(crate) enum Form {
     /// Values with this byte between them.
     Separated {
         by: u8,
-        /// Whether marks quote a value.
+        /// Whether values may be quoted.
         quoted: bool,
     },
-    /// An object a line.
+    /// A JSON object on each line.
     Json,
 }
 
-/// What answers rows.
+/// Computes answers to rows, and the columns that they become.
 pub(crate) trait Answers {
     /// The answer to one row.
     type Answer;
@@ -99,8 +99,8 @@ pub(crate) fn run<A: Answers>(session: &mut Session, answers: &A, file: RowFile<
     let mut answering = Answering { answers, form, file, tally: Tally::new(file.on_error, "line") };
     if is_standard_input {
         let mut bar = counting_up("rows");
-        let records = |_, rows| bar.inc(rows);
-        answering.all(session, BufReader::new(std::io::stdin().lock()), records).with_context(about)?;
+        let progress = |_, rows| bar.inc(rows);
+        answering.all(session, BufReader::new(std::io::stdin().lock()), progress).with_context(about)?;
         bar.finish_and_clear();
     } else if let Some(input) = table::as_json_lines(file.data, format)? {
         let mut bar = counting_up("rows");
@@ -109,8 +109,8 @@ pub(crate) fn run<A: Answers>(session: &mut Session, answers: &A, file: RowFile<
     } else {
         let input = File::open(file.data).with_context(|| format!("{name} cannot be read"))?;
         let mut bar = counting(usize::try_from(input.metadata()?.len())?, "bytes");
-        let records = |bytes, _| bar.inc(bytes);
-        answering.all(session, BufReader::new(input), records).with_context(about)?;
+        let progress = |bytes, _| bar.inc(bytes);
+        answering.all(session, BufReader::new(input), progress).with_context(about)?;
         bar.finish_and_clear();
     }
     answering.tally.tell(session.limit().max_tokens);
@@ -165,7 +165,7 @@ impl<A: Answers> Answering<'_, A> {
             }
             if let Some((places, output)) = &mut out {
                 self.turn(session, &turn[first..], places, output)?;
-                // Whoever reads along has what is there.
+                // A program that reads the output sees every finished turn.
                 output.flush()?;
             }
             progress(bytes as u64, turn.len() as u64);
@@ -174,7 +174,7 @@ impl<A: Answers> Answering<'_, A> {
             if is_last {
                 return match out {
                     Some((_, output)) => output.finish(),
-                    None => bail!("no row"),
+                    None => bail!("the input has no rows"),
                 };
             }
         }
@@ -242,7 +242,7 @@ impl<A: Answers> Answering<'_, A> {
     }
 }
 
-/// What stands behind the last dot of a name, in small letters.
+/// The extension of a file name, in lower case.
 pub(crate) fn extension(path: &Path) -> Option<String> {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
 }

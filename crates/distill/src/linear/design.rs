@@ -8,13 +8,13 @@ use rayon::prelude::*;
 
 use super::{Features, LinearModel, SparseRows};
 
-/// Rows or columns of a sparse matrix that a thread takes at a time; 16 keep the frequent columns apart.
+/// Rows or columns of a sparse matrix in a thread's share; with 16, frequent columns are spread over many shares.
 const SHARE: usize = 16;
-/// Products below which one thread is done before others are awake.
-const FEW: usize = 1 << 17;
+/// Products below which one thread finishes before others have woken up.
+const FEWEST_PARALLEL_PRODUCTS: usize = 1 << 17;
 
-/// Rows to fit to. Dense ones are centered: the bias, which has no penalty, makes up for that, and the solution is found in
-/// far fewer steps.
+/// Rows that a model is fitted to. Dense rows are centered, which makes the solver converge in far fewer steps; the bias, which has
+/// no penalty, absorbs the shift.
 pub(super) struct Design {
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -61,7 +61,7 @@ impl Design {
     }
 
     /// Length of the parameters of a model with `width` outputs: weights `[columns, width]`, then the bias `[width]`.
-    pub(super) fn parameters(&self, width: usize) -> usize {
+    pub(super) fn parameter_count(&self, width: usize) -> usize {
         (self.columns + 1) * width
     }
 
@@ -81,24 +81,24 @@ impl Design {
         }
     }
 
-    /// The parameters' gradient where the outputs have the gradient `outputs` `[rows, width]`.
-    pub(super) fn backward(&self, outputs: &[f32], width: usize) -> Vec<f32> {
+    /// The gradient of the parameters, given that of the outputs `[rows, width]`.
+    pub(super) fn backward(&self, output_gradient: &[f32], width: usize) -> Vec<f32> {
         match &self.matrix {
             Matrix::Dense { centered, cpu, .. } => {
                 // The kernel wants a layer, of which it looks at the shape alone.
                 let (weight, bias) = (vec![0.0; self.columns * width], vec![0.0; width]);
                 let layer = Linear { weight: &weight, bias: &bias, inputs: self.columns };
-                let gradients = linear_backward(*cpu, centered, self.rows, layer, outputs, InputGradient::Skip);
+                let gradients = linear_backward(*cpu, centered, self.rows, layer, output_gradient, InputGradient::Skip);
                 let mut all = gradients.weight;
                 all.extend(gradients.bias);
                 all
             }
             Matrix::Sparse { columns, .. } => {
-                let mut all = vec![0.0; self.parameters(width)];
+                let mut all = vec![0.0; self.parameter_count(width)];
                 let (weights, bias) = all.split_at_mut(self.columns * width);
-                sums(columns, outputs, width, weights);
+                sums(columns, output_gradient, width, weights);
                 for (output, bias) in bias.iter_mut().enumerate() {
-                    let sum: f64 = outputs.iter().skip(output).step_by(width).map(|&y| f64::from(y)).sum();
+                    let sum: f64 = output_gradient.iter().skip(output).step_by(width).map(|&y| f64::from(y)).sum();
                     *bias = sum as f32;
                 }
                 all
@@ -123,7 +123,7 @@ impl Design {
         squares.into_iter().map(|square| (square / self.rows.max(1) as f64) as f32).collect()
     }
 
-    /// What was taken from each column of dense rows.
+    /// Mean subtracted from each column of dense rows.
     pub(super) fn means(&self) -> Option<&[f64]> {
         match &self.matrix {
             Matrix::Dense { means, .. } => Some(means),
@@ -131,7 +131,7 @@ impl Design {
         }
     }
 
-    /// Outputs `[rows, outputs]` of a finished model, which knows nothing of what was taken from the columns.
+    /// Outputs `[rows, outputs]` of a finished model, whose weights apply to rows that are not centered.
     pub(super) fn outputs(&self, model: &LinearModel) -> Vec<f32> {
         let (columns, width) = (self.columns, model.bias.len());
         let mut parameters: Vec<f32> = (0..columns)
@@ -191,23 +191,23 @@ fn sums(lists: &SparseRows, matrix: &[f32], width: usize, results: &mut [f32]) {
             // Sums of a few outputs stay in registers while the entries go by.
             while first < width {
                 first += match width - first {
-                    16.. => some::<16>(entries, matrix, width, first, result),
-                    8.. => some::<8>(entries, matrix, width, first, result),
-                    4.. => some::<4>(entries, matrix, width, first, result),
-                    _ => some::<1>(entries, matrix, width, first, result),
+                    16.. => outputs_from::<16>(entries, matrix, width, first, result),
+                    8.. => outputs_from::<8>(entries, matrix, width, first, result),
+                    4.. => outputs_from::<4>(entries, matrix, width, first, result),
+                    _ => outputs_from::<1>(entries, matrix, width, first, result),
                 };
             }
         }
     };
-    if lists.indices.len() * width < FEW {
+    if lists.indices.len() * width < FEWEST_PARALLEL_PRODUCTS {
         results.chunks_mut(SHARE * width).enumerate().for_each(part);
     } else {
         results.par_chunks_mut(SHARE * width).enumerate().for_each(part);
     }
 }
 
-/// `W` outputs from the output `first` on.
-fn some<const W: usize>(
+/// Computes `W` outputs from the output `first` on; returns `W`.
+fn outputs_from<const W: usize>(
     (indices, values): (&[u32], &[f32]),
     matrix: &[f32],
     width: usize,

@@ -122,7 +122,7 @@ pub(super) fn by_steps(
 ) -> (LinearModel, Vec<f32>) {
     assert!(penalty > 0.0, "a penalty above 0, got {penalty}");
     let columns = design.columns;
-    let mut solution = start.unwrap_or_else(|| vec![0.0; design.parameters(1)]);
+    let mut solution = start.unwrap_or_else(|| vec![0.0; design.parameter_count(1)]);
     // The mean goes first: a bias of its own size would be all that the first steps see.
     let mean = targets.iter().map(|&y| f64::from(y)).sum::<f64>() / targets.len().max(1) as f64;
     let centered: Vec<f32> = targets.iter().map(|&y| (f64::from(y) - mean) as f32).collect();

@@ -178,7 +178,7 @@ impl Fold {
         let classes = labels.count;
         let kept = Labels { classes: &self.labels, ..labels };
         let start = self.parameters.take();
-        let parameters = newton::solve(&self.kept, kept, c, start, newton::COARSE);
+        let parameters = newton::solve(&self.kept, kept, c, start, newton::COMPARISON_TOLERANCE);
         let model = newton::model(&self.kept, &parameters, classes);
         let outputs = self.held.outputs(&model);
         let mut loss = 0.0;

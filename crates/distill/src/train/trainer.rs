@@ -58,13 +58,14 @@ pub struct Trainer<'a> {
 struct TeacherOutput {
     /// By tokens, or by words.
     trace: Trace,
-    /// The trace by its own tokens, how these lie, and the words, where teacher and student have vocabularies of their own.
-    by_words: Option<(Trace, Geometry, Words)>,
+    /// Where teacher and student have vocabularies of their own: the trace by the teacher's tokens, their layout, and the words that
+    /// `trace` is pooled to.
+    tokens_and_words: Option<(Trace, Geometry, Words)>,
 }
 
 impl TeacherOutput {
     fn trace(&self) -> TeacherTrace<'_> {
-        match &self.by_words {
+        match &self.tokens_and_words {
             None => TeacherTrace::from(&self.trace),
             Some((tokens, geometry, words)) => {
                 TeacherTrace { trace: &self.trace, tokens, words: Some((geometry, words)) }
@@ -78,7 +79,7 @@ impl TeacherOutput {
 pub struct StepReport {
     /// Weighted sum of the terms, averaged over micro-batches.
     pub loss: f64,
-    /// The terms before their weights, averaged over micro-batches.
+    /// The terms without their factors, averaged over micro-batches.
     pub terms: BTreeMap<&'static str, f64>,
     /// Norm of all gradients together before clipping.
     pub norm: f64,
@@ -188,13 +189,14 @@ impl<'a> Trainer<'a> {
         let factors = self.stage.factors(step);
         let objectives = &self.stage.spec.objectives;
         for (micro, rows) in batches.iter().enumerate() {
-            // Weights are compared once for all micro-batches.
+            // Objectives that compare the models' weights are evaluated once, not for each micro-batch.
             if micro > 0 && objectives.iter().all(Objective::projects_weights) {
                 break;
             }
-            let times = |objective: &Objective| if objective.projects_weights() { batches.len() as f64 } else { 1.0 };
+            let multiplier =
+                |objective: &Objective| if objective.projects_weights() { batches.len() as f64 } else { 1.0 };
             self.loss.leave_weights_out(micro > 0);
-            self.loss.set_factors(objectives.iter().zip(&factors).map(|(o, factor)| factor * times(o)).collect());
+            self.loss.set_factors(objectives.iter().zip(&factors).map(|(o, factor)| factor * multiplier(o)).collect());
             let place = [self.index as u64, step as u64, micro as u64];
             let mut batch = self.batch(rows, step, &place);
             let masked = self.mask(&mut batch, "masks", &place);
@@ -247,7 +249,7 @@ impl<'a> Trainer<'a> {
         let values = self.parameters.values();
         let objectives = &self.stage.spec.objectives;
         let factors = self.stage.factors(self.stage.steps.saturating_sub(1));
-        // Of each objective the sum over batches of its value times what it is a mean over, and the sum of the latter.
+        // For each objective the sum over batches of value times count, and the total count, where its value is a mean over `count` items.
         let (mut sums, mut tokens) = (vec![(0.0, 0.0); objectives.len()], 0);
         for (index, rows) in plan_sorted(&texts.lengths(), budget).iter().enumerate() {
             let mut batch = match &self.plan.mixture {
@@ -359,19 +361,19 @@ impl<'a> Trainer<'a> {
                     PredictionUnit::Windows(_) => span_logits(logits, &input.geometry),
                 });
             }
-            return Some(TeacherOutput { trace, by_words: None });
+            return Some(TeacherOutput { trace, tokens_and_words: None });
         };
         let input = self.input(&aligned.teacher_batch(&batch.rows), teacher.encoder());
         let trace = trace(&input);
         // Answers are those of whole texts.
         if !self.loss.reads_states() {
-            return Some(TeacherOutput { trace, by_words: None });
+            return Some(TeacherOutput { trace, tokens_and_words: None });
         }
         let required = self.loss.required_outputs(config.layers);
         let (words, counts) = aligned.words(&batch.rows, &batch.lengths);
         let words = Words::new(words, &counts, &self.device);
         let of_words = words.of_teacher(&trace, config.heads, &required);
-        Some(TeacherOutput { trace: of_words, by_words: Some((trace, input.geometry, words)) })
+        Some(TeacherOutput { trace: of_words, tokens_and_words: Some((trace, input.geometry, words)) })
     }
 
     /// The parts of a teacher's trace that a pass has to make.

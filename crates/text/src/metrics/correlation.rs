@@ -7,8 +7,8 @@
 /// If the lengths differ.
 #[track_caller]
 pub fn pearson(truth: &[f64], predicted: &[f64]) -> Option<f64> {
-    assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in number");
-    let (truth, predicted) = (centered(truth)?, centered(predicted)?);
+    assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in length");
+    let (truth, predicted) = (centered_and_scaled(truth)?, centered_and_scaled(predicted)?);
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     // One root of the product: for equal sides it is exact, two roots would not be.
     let correlation = dot(&truth, &predicted) / (dot(&truth, &truth) * dot(&predicted, &predicted)).sqrt();
@@ -22,7 +22,7 @@ pub fn pearson(truth: &[f64], predicted: &[f64]) -> Option<f64> {
 /// If the lengths differ.
 #[track_caller]
 pub fn spearman(truth: &[f64], predicted: &[f64]) -> Option<f64> {
-    assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in number");
+    assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in length");
     if !finite(truth) || !finite(predicted) {
         return None;
     }
@@ -49,7 +49,7 @@ pub fn mean_absolute_error(truth: &[f64], predicted: &[f64]) -> Option<f64> {
 
 #[track_caller]
 fn mean_of_differences(truth: &[f64], predicted: &[f64], of: impl Fn(f64) -> f64) -> Option<f64> {
-    assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in number");
+    assert_eq!(truth.len(), predicted.len(), "true and predicted numbers differ in length");
     let defined = !truth.is_empty() && finite(truth) && finite(predicted);
     let mean = truth.iter().zip(predicted).map(|(t, p)| of(t - p)).sum::<f64>() / truth.len() as f64;
     // A difference of huge numbers may overflow.
@@ -62,20 +62,20 @@ fn finite(numbers: &[f64]) -> bool {
 
 /// The numbers less their mean, scaled so that the largest is of size 1. `None` where a correlation
 /// is undefined.
-fn centered(numbers: &[f64]) -> Option<Vec<f64>> {
+fn centered_and_scaled(numbers: &[f64]) -> Option<Vec<f64>> {
     if numbers.len() < 2 || !finite(numbers) || numbers.iter().all(|number| number == &numbers[0]) {
         return None;
     }
     // Neither the sum nor the squares of huge numbers may overflow; scaling changes no correlation.
     let largest = numbers.iter().fold(0.0_f64, |largest, number| largest.max(number.abs()));
     let count = numbers.len() as f64;
-    let first = numbers.iter().map(|number| number / largest).sum::<f64>() / count;
-    let mut centered: Vec<f64> = numbers.iter().map(|number| number / largest - first).collect();
-    // What rounding of the mean has left, which matters where the spread is small beside it.
-    let rest = centered.iter().sum::<f64>() / count;
+    let mean = numbers.iter().map(|number| number / largest).sum::<f64>() / count;
+    let mut centered: Vec<f64> = numbers.iter().map(|number| number / largest - mean).collect();
+    // What rounding of the mean left over, which matters where the spread is small compared with the mean.
+    let residual_mean = centered.iter().sum::<f64>() / count;
     let mut spread = 0.0_f64;
     for number in &mut centered {
-        *number -= rest;
+        *number -= residual_mean;
         spread = spread.max(number.abs());
     }
     if spread == 0.0 {
