@@ -10,11 +10,14 @@ Uses nothing beyond Python's own library. What has not been run yet is a dash.
 import json
 import math
 import statistics
+import sys
 
 import sets
 
+sys.path.insert(0, str(sets.HERE.parent))
+import readme  # noqa: E402
+
 README = sets.HERE / "README.md"
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 SIZES = ("8", "64", "256", "full")
 METHODS = {"tfidf": "TF-IDF + LR", "frozen": "frozen + LR", "setfit": "SetFit", "st": "s-t"}
 # What the models have to reach.
@@ -307,17 +310,8 @@ def main():
     ]
     text = "\n\n".join(part if isinstance(part, str) else "\n".join(part) for part in parts)
     print(text)
-    put(README, BEGIN, END, text)
-    put(sets.ROOT / "README.md", "<!-- defaults: begin -->", "<!-- defaults: end -->", "\n".join(readme_table(table)))
-
-
-def put(file, begin, end, text):
-    """Puts a text between two lines of a file."""
-    before, _, rest = file.read_text().partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SystemExit(f"{file}: expected the lines {begin} and {end} around the tables")
-    file.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    readme.put(README, "tables", text)
+    readme.put(sets.ROOT / "README.md", "defaults", "\n".join(readme_table(table)))
 
 
 if __name__ == "__main__":

@@ -1,34 +1,36 @@
-"""A sentence embedder of BERT-base's size into 4 layers of 312, on raw text alone, scored on STS-B.
+"""Distills a sentence embedder of BERT-base's size into 4 layers of width 312 on raw text alone, and scores it on STS-B.
 
-    python3 experiments/embedder/run.py [--teacher DIR] [--sentences 40000] [--seed 1]
+    VENV/bin/python experiments/embedder/run.py [--teacher DIR] [--sentences 40000] [--seed 1]
 
 Needs ../shared (or $ATTAR_SHARED): raw text, STS-B, and the tool that fetches the teacher; `attar` in target/release (or
-$ATTAR). An interrupted run resumes. Writes results.json and prints the table of README.md. Uses Python's own library alone.
+$ATTAR); numpy, scipy and tokenizers. An interrupted run resumes. Writes results.json and the table of README.md.
 """
 
 import argparse
-import array
-import ast
 import csv
 import gzip
 import json
-import math
 import os
 import pathlib
 import random
 import re
-import struct
 import subprocess
 import sys
-import unicodedata
+
+import numpy as np
+from scipy.stats import spearmanr
+from tokenizers import Tokenizer
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import readme  # noqa: E402
+
 ROOT = HERE.parents[1]
 SHARED = pathlib.Path(os.environ.get("ATTAR_SHARED", ROOT.parent / "shared"))
 ATTAR = os.environ.get("ATTAR", str(ROOT / "target" / "release" / "attar"))
 RUNS = ROOT / "runs" / "embedder"
 TEXT = sorted((SHARED / "data" / "corpus" / "wiki").glob("*.txt.gz"))
-# Pieces of the teacher that the student keeps: with them it has less than 8 MB in 8-bit integers.
+# Pieces of the teacher that the student keeps: quantized it has less than 8 MB with them.
 PIECES = 9000
 # Sentences on which the scales of the 8-bit weights are chosen; no student learns from them.
 CALIBRATION = 512
@@ -104,108 +106,52 @@ keep = "last"
 
 def pairs(part):
     """Texts and scores of a part of STS-B."""
-    name, columns = {"dev": ("dev.tsv", (7, 8, 9)), "test": ("sts-test_labelled.tsv", (5, 6, 4))}[part]
+    name, columns, header = {
+        "dev": ("dev.tsv", (7, 8, 9), 1),
+        "test": ("sts-test_labelled.tsv", (5, 6, 4), 0),
+    }[part]
     with (SHARED / "data" / "glue" / "STS-B" / name).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    rows = [[row[column].strip() for column in columns] for row in rows[name == "dev.tsv" :]]
+        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[header:]
+    rows = [[row[column].strip() for column in columns] for row in rows]
     return [(first, second, float(score)) for first, second, score in rows]
 
 
-def vectors(path):
-    """Rows of a numpy file of 32-bit floats."""
-    with path.open("rb") as file:
-        file.seek(8)
-        (length,) = struct.unpack("<H", file.read(2))
-        header = ast.literal_eval(file.read(length).decode())
-        numbers = array.array("f", file.read())
-    rows, width = header["shape"]
-    return [numbers[row * width : (row + 1) * width] for row in range(rows)]
+def texts_of(rows):
+    return sorted({text for row in rows for text in row[:2]})
 
 
 def embed(model, precision, texts, out):
     attar("-q", "embed", model, "--precision", precision, "--out", out, input="\n".join(texts).encode() + b"\n")
-    return vectors(out)
+    return np.load(out)
 
 
-def cosine(left, right):
-    dot = sum(map(float.__mul__, left, right))
-    return dot / (math.sqrt(sum(x * x for x in left) * sum(x * x for x in right)) or 1.0)
-
-
-def ranks(values):
-    """Ranks, equal values sharing the mean of theirs."""
-    order, result, start = sorted(range(len(values)), key=values.__getitem__), [0.0] * len(values), 0
-    while start < len(order):
-        end = start
-        while end < len(order) and values[order[end]] == values[order[start]]:
-            end += 1
-        for place in order[start:end]:
-            result[place] = (start + end - 1) / 2
-        start = end
-    return result
-
-
-def pearson(left, right):
-    means = sum(left) / len(left), sum(right) / len(right)
-    left, right = [x - means[0] for x in left], [x - means[1] for x in right]
-    return sum(map(float.__mul__, left, right)) / math.sqrt(sum(x * x for x in left) * sum(x * x for x in right))
-
-
-def spearman(similarities, scores):
-    return pearson(ranks(similarities), ranks(scores))
-
-
-def scores(vector_of):
-    """Spearman's correlation of the cosines with the scores, by part. `vector_of` maps texts to vectors."""
+def scores(vectors_of):
+    """Spearman's correlation of the cosines with the scores, by part. `vectors_of` gives a row for each text."""
     result = {}
     for part in ("dev", "test"):
         rows = pairs(part)
-        texts = sorted({text for row in rows for text in row[:2]})
-        known = dict(zip(texts, vector_of(part, texts)))
-        similarities = [cosine(known[first], known[second]) for first, second, _ in rows]
-        result[part] = spearman(similarities, [score for *_, score in rows])
+        texts = texts_of(rows)
+        vectors = vectors_of(part, texts)
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        place = {text: index for index, text in enumerate(texts)}
+        first, second = (vectors[[place[row[side]] for row in rows]] for side in (0, 1))
+        result[part] = float(spearmanr((first * second).sum(axis=1), [score for *_, score in rows]).statistic)
     return result
 
 
-def words(text):
-    """The words of BERT's uncased tokenizers: lower case, no accents, punctuation apart."""
-    text = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(c) != "Mn")
-    return re.findall(r"[^\W_]+|[^\w\s]|_", text)
-
-
-def pieces(word, vocabulary):
-    """A word's pieces by greedy longest match; none if it has an unknown one."""
-    found, start = [], 0
-    while start < len(word):
-        for end in range(len(word), start, -1):
-            piece = ("##" if start else "") + word[start:end]
-            if piece in vocabulary:
-                break
-        else:
-            return []
-        found.append(piece)
-        start = end
-    return found
-
-
 def static_table(teacher):
-    """One vector for each piece, the teacher's of that piece alone less the mean of all; a text is their mean, weighted by
-    the logarithm of a piece's rank in the vocabulary, since frequent pieces come first (much as model2vec does)."""
-    vocabulary = {piece: rank for rank, piece in enumerate((teacher / "vocab.txt").read_text().split("\n"))}
-    cut = lambda text: [piece for word in words(text) for piece in pieces(word, vocabulary)]
-    used = sorted({piece for part in ("dev", "test") for row in pairs(part) for text in row[:2] for piece in cut(text)})
-    alone = embed(teacher, "f32", [piece.removeprefix("##") for piece in used], RUNS / "pieces.npy")
-    means = [sum(column) / len(alone) for column in zip(*alone)]
-    table = {piece: [x - mean for x, mean in zip(vector, means)] for piece, vector in zip(used, alone)}
-
-    def vector(text):
-        total = [0.0] * len(table[used[0]])
-        for piece in cut(text):
-            weight = math.log(1 + vocabulary[piece])
-            total = [sum + weight * x for sum, x in zip(total, table[piece])]
-        return total
-
-    return lambda part, texts: map(vector, texts)
+    """One vector for each of the tokenizer's pieces, the teacher's of that piece alone, less their mean; a text is the sum of
+    its pieces', weighted by the logarithm of their rank, since frequent pieces come first (much as model2vec does). Pieces
+    that no text of STS-B has are left out, from the mean too."""
+    tokenizer = Tokenizer.from_file(str(teacher / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    encode = lambda texts: [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    used = sorted({id for part in ("dev", "test") for ids in encode(texts_of(pairs(part))) for id in ids})
+    alone = embed(teacher, "f32", [tokenizer.id_to_token(id).removeprefix("##") for id in used], RUNS / "pieces.npy")
+    table = np.zeros((tokenizer.get_vocab_size(), alone.shape[1]))
+    table[used] = (alone - alone.mean(axis=0)) * np.log1p(used)[:, None]
+    return lambda part, texts: np.stack([table[ids].sum(axis=0) for ids in encode(texts)])
 
 
 def shipped(folder):
@@ -213,7 +159,7 @@ def shipped(folder):
 
 
 def speeds(models):
-    """Median microseconds of one text alone, models in turns, one thread; parameters are not the bench's to know."""
+    """Median microseconds of one text alone, models in turns, on one thread."""
     file = RUNS / "speed.json"
     lines = RUNS / "sts.txt"
     lines.write_text("\n".join(text for row in pairs("dev") for text in row[:2]) + "\n")
@@ -250,19 +196,25 @@ def main():
     for name, folder, precision in (
         ("teacher: all-mpnet-base-v2", teacher, "f32"),
         (f"4 layers of 312, {PIECES:,} of its pieces", student, "f32"),
-        ("the same in 8-bit integers", small, "int8"),
+        ("the same, quantized", small, "int8"),
     ):
         of_texts = lambda part, texts: embed(folder, precision, texts, RUNS / f"{folder.name}-{precision}-{part}.npy")
         rows.append({"model": name, "spearman": scores(of_texts), "bytes": shipped(folder)})
         rows[-1] |= {"parameters": parameters(folder), "micros": micros.get((folder, precision))}
     rows.append({"model": "static table, one vector a piece", "spearman": scores(static_table(teacher))})
-    (HERE / "results.json").write_text(json.dumps({"sentences": args.sentences, "seed": args.seed, "rows": rows, "made": made}, indent=1) + "\n")
-    print("| model | STS-B dev | STS-B test | parameters | bytes | µs a text |\n|---|---|---|---|---|---|")
+    results = {"sentences": args.sentences, "seed": args.seed, "rows": rows, "made": made}
+    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    readme.put(HERE / "README.md", "results", table(rows))
+
+
+def table(rows):
+    lines = ["| model | STS-B dev | STS-B test | parameters | bytes | µs a text |", "|---|---|---|---|---|---|"]
     for row in rows:
         dash = lambda key, form: format(row[key], form) if row.get(key) is not None else "–"
         size = f"{row['bytes'] / 1e6:.1f} MB" if "bytes" in row else "–"
         dev, test = (row["spearman"][part] for part in ("dev", "test"))
-        print(f"| {row['model']} | {dev:.3f} | {test:.3f} | {dash('parameters', ',')} | {size} | {dash('micros', ',.0f')} |")
+        lines.append(f"| {row['model']} | {dev:.3f} | {test:.3f} | {dash('parameters', ',')} | {size} | {dash('micros', ',.0f')} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

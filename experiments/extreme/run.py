@@ -6,7 +6,7 @@
 Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the encoder; `attar` in target/release (or
 $ATTAR). Finished runs are lines of results.jsonl and are not repeated; interrupted ones resume. `--corpus-steps` cuts
 the trainings on raw text to so many updates, where there is no time for two passes over all of it (hours), and `--steps`
-every training, to try the script. Ends with the table of README.md. Uses Python's own library alone.
+every training, to try the script. Writes the table of README.md. Uses Python's own library alone.
 """
 
 import argparse
@@ -18,7 +18,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "defaults"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "defaults")]
+import readme  # noqa: E402
 import sets  # noqa: E402  (the data sets are those of the defaults)
 import steps  # noqa: E402
 
@@ -155,15 +156,20 @@ def after(line):
 def table():
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
     lines = [line for line in lines if not line["steps"]]
-    print("| set | rows | beginning | score | of the teacher | bytes | µs a text | made in |\n|---|---|---|---|---|---|---|---|")
+    rows = [
+        "| set | rows | beginning | score | of the teacher | bytes | µs a text | faster | made in |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for line in sorted(lines, key=lambda line: (line["set"], line["size"], list(ROWS).index(line["row"]), line["seed"])):
+        student, teacher = line["student"], line["teacher"]
         metric = sets.SETS[line["set"]].metrics[0]
-        score, whole = (line[role]["scores"][metric] for role in ("student", "teacher"))
-        made = line["student"]["made"]["seconds"] / 60
-        print(
+        score, whole = (model["scores"][metric] for model in (student, teacher))
+        rows.append(
             f"| {sets.SETS[line['set']].title} | {line['size']}, seed {line['seed']} | {line['title']}{after(line)} | {score:.3f} | "
-            f"{100 * score / whole:.1f} % | {line['student']['bytes'] / 1e6:.2f} MB | {line['student']['micros']:.0f} | {made:.0f} min |"
+            f"{100 * score / whole:.1f} % | {student['bytes'] / 1e6:.2f} MB | {student['micros']:.0f} | "
+            f"{teacher['micros'] / student['micros']:.1f} | {student['made']['seconds'] / 60:.0f} min |"
         )
+    return "\n".join(rows)
 
 
 def main():
@@ -192,7 +198,8 @@ def main():
                         run(data, size, seed, row, args.steps, corpus_steps)
                     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
                         failed.append(f"{data} {size} {seed} {row}: {error}")
-    table()
+    print(table())
+    readme.put(HERE / "README.md", "results", table())
     print("\n".join(f"failed: {one}" for one in failed), file=sys.stderr)
     return 1 if failed else 0
 

@@ -3,19 +3,26 @@
     python3 experiments/tinybert/run.py [--tasks rte,mrpc,…] [--rows pruned,whole,…] [--seeds 1] [--teacher DIR] [--steps N]
 
 Needs ../shared (or $ATTAR_SHARED): data, raw text, and the tool that fetches the teacher; `attar` in target/release (or
-$ATTAR). A row is a suite of `attar glue` in runs/tinybert, over the teachers of the first; finished runs are not repeated,
-and interrupted ones resume. `--steps` cuts every training to so many updates, to try the script. Each row's figures
-go into results.jsonl, which results.md shows. Uses Python's own library alone.
+$ATTAR); for the row `trimmed` the files of ../defaults/prepare.py. A row is a suite of `attar glue` in runs/tinybert, over
+the teachers of `pruned`, which therefore always runs; finished runs are not repeated, and interrupted ones resume.
+`--steps` cuts every training to so many updates, to try the script. Each row's figures go into results.jsonl, and their
+table into README.md. Uses Python's own library alone.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "defaults")]
+import readme  # noqa: E402
+import sets  # noqa: E402  (the data sets are those of the defaults)
+import steps  # noqa: E402
+
 ROOT = HERE.parents[1]
 SHARED = pathlib.Path(os.environ.get("ATTAR_SHARED", ROOT.parent / "shared"))
 ATTAR = os.environ.get("ATTAR", str(ROOT / "target" / "release" / "attar"))
@@ -24,17 +31,19 @@ DATA = [SHARED / "data" / folder for folder in ("glue", "intents", "news")]
 TEXT = sorted((SHARED / "data" / "corpus").glob("*/*.txt.*"))
 TOKENIZER = SHARED / "data" / "tokenizer" / "bert-base-uncased"
 TASKS = ["rte", "mrpc", "cola", "stsb", "snips", "sst2", "clinc150", "agnews"]
-# The folder of a task's training rows, and their columns, for `attar augment`.
+# The folder of a task, below ../shared/data.
 FOLDERS = {
-    "rte": ("glue/RTE", True),
-    "mrpc": ("glue/MRPC", True),
-    "cola": ("glue/CoLA", False),
-    "stsb": ("glue/STS-B", True),
-    "snips": ("intents/snips", False),
-    "sst2": ("glue/SST-2", False),
-    "clinc150": ("intents/clinc150", False),
-    "agnews": ("news/agnews", False),
+    "rte": "glue/RTE",
+    "mrpc": "glue/MRPC",
+    "cola": "glue/CoLA",
+    "stsb": "glue/STS-B",
+    "snips": "intents/snips",
+    "sst2": "glue/SST-2",
+    "clinc150": "intents/clinc150",
+    "agnews": "news/agnews",
 }
+# Bytes in 8-bit integers that the row `trimmed` leaves: with 4-bit word embeddings, a seventieth of the teacher's.
+TRIMMED_BYTES = "6.9MB"
 SHAPE = {"layers": 4, "hidden": 312, "heads": 12, "feed-forward": 1200}
 STATES = ["embedding", "hidden", "attention"]
 
@@ -107,16 +116,17 @@ ROWS = {
     "no-states": ("answers alone", lambda: recipe(general_student(), [])),
     "both-at-once": ("cut out of the teacher, 4,928 pieces of its own", lambda: recipe(own_pieces_student(), augmented=False)),
     "both-hidden": (
-        "the same, compared by hidden states alone, at half the rates",
+        "the same, compared by hidden states alone, at lower learning rates",
         lambda: recipe(own_pieces_student(), ["hidden"], augmented=False, rates=RATES_CUT),
     ),
+    "trimmed": ("cut out of the teacher, by the rules, its vocabulary then trimmed to the training texts", None),
 }
 
 
 def attar(*arguments):
     command = [ATTAR, *map(str, arguments)]
     print("$", " ".join(command), file=sys.stderr)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
 def base_teacher(given):
@@ -134,7 +144,7 @@ def general(teacher, count):
     if not (out / "result.json").exists():
         shape = [part for key, value in SHAPE.items() for part in (f"--{key}", value)]
         own = ["--init", "random", "--tokenizer", TOKENIZER, *shape]
-        attar("distill", "--teacher", teacher, "--corpus", *TEXT, *own, "--out", out, *cut(count))
+        attar("distill", "--teacher", teacher, "--corpus", *TEXT, *own, "--out", out, *limited(count))
 
 
 def pieces():
@@ -150,9 +160,8 @@ def augmented(task):
     out = RUNS / "augmented" / f"{slug(task)}.csv"
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
-        folder, _ = FOLDERS[task]
         source = f"wordnet:{SHARED / 'data' / 'wordnet'}"
-        attar("augment", "--data", SHARED / "data" / folder, "--candidates", source, "--per-row", 5, "--top", 5, "--out", out)
+        attar("augment", "--data", SHARED / "data" / FOLDERS[task], "--candidates", source, "--per-row", 5, "--top", 5, "--out", out)
 
 
 def slug(task):
@@ -160,14 +169,16 @@ def slug(task):
     return {"stsb": "sts-b", "sst2": "sst-2", "agnews": "ag-news"}.get(task, task)
 
 
-def cut(count):
+def limited(count):
     return ["--steps", count] if count else []
 
 
 def run(row, tasks, seeds, teacher, count):
-    title, make = ROWS[row]
+    if row == "trimmed":
+        return trim(tasks, seeds)
+    _, make = ROWS[row]
     out = RUNS / row
-    suite = ["glue", "--data", *DATA, "--tasks", ",".join(tasks), "--seeds", ",".join(seeds), "--out", out, *cut(count)]
+    suite = ["glue", "--data", *DATA, "--tasks", ",".join(tasks), "--seeds", ",".join(seeds), "--out", out, *limited(count)]
     if make is None:
         shape = [part for key, value in SHAPE.items() for part in (f"--{key}", value)]
         attar(*suite, "--teacher", teacher, *shape)
@@ -183,6 +194,54 @@ def run(row, tasks, seeds, teacher, count):
     attar(*suite[:1], file, *suite[1:], "--teachers", RUNS / "pruned", "--no-gold")
 
 
+def trim(tasks, seeds):
+    """A suite of the students of `pruned`, trimmed to their training texts, in f32 and quantized, and their teachers."""
+    lines = []
+    for task in tasks:
+        if task not in sets.SETS:
+            raise OSError(f"../defaults/prepare.py writes no training texts of {task}")
+        learn, score = ("dev", "test") if task == "agnews" else ("train", "dev")
+        data = ["--data", SHARED / "data" / FOLDERS[task]]
+        texts, pairs, _ = sets.read(sets.SETS[task].folder("full", 1) / "train.csv")
+        names, found = ("teacher", "student", "student, quantized"), []
+        for seed in seeds:
+            made, out = (RUNS / row / slug(task) / f"seed-{seed}" for row in ("pruned", "trimmed"))
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "texts.txt").write_text("\n".join(" ".join(text.split()) for text in [*texts, *(pairs or [])]) + "\n")
+            student, small = out / "student", out / "small"
+            if not (student / "config.json").exists():
+                trimming = ["--text", out / "texts.txt", "--max-bytes", TRIMMED_BYTES, "--out", student]
+                attar("vocab", "trim", made / "student" / "student", *trimming)
+            if not (small / "config.json").exists():
+                attar("quantize", student, *data, "--split", learn, "--without-f32", "--out", small)
+            models = [made / "teacher", student, small]
+            evaluation = json.loads(attar("eval", *models, *data, "--split", score, "--json"))
+            sizes = [steps.shipped(folder) for folder in (made / "teacher" / "student", student, small)]
+            found.append([row | {"bytes": size} for row, size in zip(evaluation["models"], sizes, strict=True)])
+        for name, of_seeds in zip(names, zip(*found, strict=True)):
+            metric = "matthews" if task == "cola" else of_seeds[0]["scores"][0]["metric"]
+            value = lambda row: next(score["value"] for score in row["scores"] if score["metric"] == metric)
+            kept = [value(row) / value(rows[0]) for row, rows in zip(of_seeds, found)]
+            lines.append({
+                "task": sets.SETS[task].title,
+                "metric": metric,
+                "model": name,
+                "score": spread(map(value, of_seeds)),
+                "kept": None if name == "teacher" else spread(kept),
+                "parameters": of_seeds[0]["parameters"],
+                "bytes": of_seeds[0]["bytes"],
+                "micros": spread(row["speed"]["micros"] for row in of_seeds),
+                "seconds": None,
+            })
+    (RUNS / "trimmed" / "suite.json").write_text(json.dumps({"summary": {"lines": lines}}))
+
+
+def spread(values):
+    values = list(values)
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.fmean(values), "deviation": deviation, "count": len(values)}
+
+
 def record(row, lines):
     """Puts a suite's lines into results.jsonl, in place of those about the same models and tasks."""
     suite = json.loads((RUNS / row / "suite.json").read_text())["summary"]["lines"]
@@ -192,15 +251,20 @@ def record(row, lines):
 
 
 def table(lines):
-    """Rows of the experiment in their order, of each its tasks; teachers and n-grams once."""
+    """Of each task the rows of the experiment in their order, teachers and n-grams once. How much faster a model is than
+    its teacher was measured in turns, in its own suite."""
     order = list(ROWS)
-    rows = ["| student | task | score ± deviation | of the teacher | parameters | bytes | µs a text | made in |", "|---|---|---|---|---|---|---|---|"]
+    teachers = {(line["row"], line["task"]): line["micros"]["mean"] for line in lines if line["model"] == "teacher"}
+    rows = [
+        "| task | model | score | of the teacher | parameters | bytes | µs a text | faster | made in |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for line in sorted(lines, key=lambda line: (line["task"], order.index(line["row"]))):
         row, model = line["row"], line["model"]
         if row != "pruned" and model in ("teacher", "word n-grams"):
             continue
 
-        def spread(value, scale=1, places=3):
+        def shown(value, scale=1, places=3):
             if value is None:
                 return "–"
             deviation = value["deviation"]
@@ -208,11 +272,14 @@ def table(lines):
 
         name = model if model in ("teacher", "word n-grams") else f"{ROWS[row][0]} ({model})"
         made = "–" if line["seconds"] is None else f"{line['seconds']['mean'] / 60:.0f} min"
+        kept = "–" if line["kept"] is None else f"{shown(line['kept'], 100, 1)} %"
+        parameters = f"{line['parameters']:,}" if line["parameters"] else "–"
+        faster = teachers[row, line["task"]] / line["micros"]["mean"]
         rows.append(
-            f"| {name} | {line['task']} ({line['metric']}) | {spread(line['score'])} | {spread(line['kept'], 100, 1)} | "
-            f"{line['parameters'] or '–'} | {line['bytes'] / 1e6:.1f} MB | {spread(line['micros'], 1, 0)} | {made} |"
+            f"| {line['task']} ({line['metric']}) | {name} | {shown(line['score'])} | {kept} | {parameters} | "
+            f"{line['bytes'] / 1e6:.1f} MB | {shown(line['micros'], 1, 0)} | {'–' if model == 'teacher' else f'{faster:.1f}'} | {made} |"
         )
-    return "\n".join(rows) + "\n"
+    return "\n".join(rows)
 
 
 def main():
@@ -228,18 +295,20 @@ def main():
         parser.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(FOLDERS)}")
     teacher = base_teacher(args.teacher)
     failed = []
-    # The teachers of all rows are those of the first.
+    # The teachers of `pruned` are those of all rows.
     for row in ["pruned", *(row for row in args.rows if row != "pruned")]:
         try:
             run(row, args.tasks, args.seeds, teacher, args.steps)
         except (OSError, subprocess.CalledProcessError) as error:
             failed.append(f"{row}: {error}")
         if (RUNS / row / "suite.json").exists():
-            folder = RUNS if args.steps else HERE
-            file = folder / "results.jsonl"
+            file = (RUNS if args.steps else HERE) / "results.jsonl"
             lines = record(row, list(map(json.loads, file.read_text().splitlines())) if file.exists() else [])
             file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-            (folder / "results.md").write_text(table(lines))
+            if args.steps:
+                print(table(lines))
+            else:
+                readme.put(HERE / "README.md", "results", table(lines))
     print("\n".join(f"failed: {one}" for one in failed), file=sys.stderr)
     return 1 if failed else 0
 
