@@ -133,7 +133,7 @@ impl Bill {
                 share => format!("the run's own processes had {:.0} % of its CPU time", 100.0 * share),
             },
         );
-        let charged = match self.share {
+        let covered = match self.share {
             BillShare::Machine => "the whole machine, whoever used it",
             BillShare::Own => {
                 "the run's own share of the machine, by CPU time: of what was drawn beyond idle power, and of the idle \
@@ -144,7 +144,7 @@ impl Bill {
                  making of the hardware are charged whole"
             }
         };
-        format!("charged is {charged}; {own}")
+        format!("the bill covers {covered}; {own}")
     }
 
     /// What `each` units cost if all of the run did so many of them.

@@ -83,6 +83,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         // Thousands of hashes, which say nothing to people.
         made.remove(attar_distill::ROWS_KEY);
     }
+    // Of a trimmed model nothing else is known.
+    let provenance = provenance.filter(|made| made.as_object().is_none_or(|made| !made.is_empty()));
     let inspection = Inspection {
         directory: directory.display().to_string(),
         family: format!("{:?}", config.family),

@@ -1,5 +1,7 @@
 //! `attar vocab`: made, trimmed and compared.
 
+use std::path::Path;
+
 use crate::common::{fail, json, succeed, workshop, write};
 
 const TEXT: &str = "book a table for two\nplay some jazz in the kitchen\nwill it rain in Oslo tomorrow\n";
@@ -57,6 +59,13 @@ fn a_trimmed_model_answers_as_before_where_its_pieces_stay() {
         succeed(folder, &[&["predict", of], &lines[..], &["--json"]].concat())
     };
     assert_eq!(answers(model), answers("small"));
+    // It knows the rows that it was trained on, and nothing else about its making.
+    let made = |of: &Path| json(&std::fs::read_to_string(of.join("attar.json")).unwrap());
+    let (before, after) = (made(&workshop().join("teacher/student")), made(&folder.join("small")));
+    assert!(before["rows"].is_object(), "{before}");
+    assert_eq!(after, serde_json::json!({ "rows": before["rows"] }));
+    let inspected = succeed(folder, &["inspect", "small"]);
+    assert!(!inspected.contains("made by") && !inspected.contains("unknown"), "{inspected}");
 
     let compared = json(&succeed(folder, &["vocab", "compare", model, "small", "--text", "text.txt", "--json"]));
     assert_eq!((&compared["common"], &compared["growth"]), (&trimmed["pieces_after"], &1.0.into()));

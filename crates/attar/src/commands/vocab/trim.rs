@@ -1,11 +1,12 @@
 //! `attar vocab trim`: a model with the pieces that a text needs.
 
 use anyhow::Context;
-use attar_distill::{model_directory, rules, tokenizer_files};
+use attar_distill::{ROWS_KEY, model_directory, rules, tokenizer_files};
 use attar_model::atomic::WriteMode;
 use attar_model::{Bundle, keep_pieces};
 use attar_text::tokenizer::{Coverage, Tokenizer, choose_pieces};
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Covered, MOST_UNKNOWN, over_lines};
 use crate::cli::vocab::TrimArgs;
@@ -69,8 +70,10 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     if bundle.quantized.take().is_some() {
         console::note("the quantized weights are left out: make them again with `attar quantize`");
     }
-    // Both speak of the model with all its pieces.
-    (bundle.card, bundle.provenance) = (None, None);
+    // Both speak of the model with all its pieces, but the rows that it was made from are those of the smaller one too.
+    bundle.card = None;
+    let rows = bundle.provenance.take().and_then(|mut made| Some(made.get_mut(ROWS_KEY)?.take()));
+    bundle.provenance = rows.map(|rows| json!({ ROWS_KEY: rows }));
     bundle.write(&args.out, WriteMode::New)?;
 
     let result = Trimmed {

@@ -92,10 +92,13 @@ fn a_bill_says_whose_energy_it_charges() {
     let arguments = ["energy", "run", "--source", "modeled", "--out", "run", "--", "sh", "-c", busy];
     let output = attar(folder.path(), &arguments).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("the program") && said.contains("charged is the whole machine, whoever used it"), "{said}");
+    assert!(
+        said.contains("the program") && said.contains("the bill covers the whole machine, whoever used it"),
+        "{said}"
+    );
     assert!(said.contains("% of its CPU time"), "{said}");
     let statement = report(folder.path(), "run", &[])["statement"].to_string();
-    assert!(statement.contains("Scope: charged is the whole machine"), "{statement}");
+    assert!(statement.contains("Scope: the bill covers the whole machine"), "{statement}");
     assert!(statement.contains("beyond idle power") && statement.contains("are theirs"), "{statement}");
 }
 
