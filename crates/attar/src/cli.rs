@@ -20,11 +20,14 @@ pub(crate) mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use data::{ClassNames, CorpusArgs, DataArgs, FormatArgs, ScoringArgs};
 use training::{ClassArgs, ClassifierArg, EnergyArgs, MoreArgs, QualityArgs, RunArgs, ShapeArgs, TrainingArgs};
 use values::{bytes_or_none, points};
+
+/// Place of the flags of all commands in a help page: behind those of the command, before `--help`.
+const GLOBAL_ORDER: usize = 900;
 
 /// Distill BERT-class models into students of a few megabytes, and report what that cost.
 #[derive(Debug, Parser)]
@@ -35,14 +38,33 @@ use values::{bytes_or_none, points};
     after_help = "A model directory may also be given as hf:OWNER/NAME or hf:OWNER/NAME@REVISION, a model of the Hugging Face hub."
 )]
 pub(crate) struct Cli {
-    /// Number of threads (default: one for each processor). `bench` takes several, as in 1,2.
-    #[arg(long, global = true, value_name = "N")]
+    /// Number of threads (default: one for each processor).
+    #[arg(long, global = true, value_name = "N", display_order = GLOBAL_ORDER)]
     pub(crate) threads: Option<bench::Threads>,
     /// Print no notes and no progress on standard error.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = GLOBAL_ORDER)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// What this process was called with; it ends here where that is help or cannot be understood.
+    pub(crate) fn of_process() -> Cli {
+        let mut command = takes_negative_numbers(Cli::command());
+        let parsed =
+            command.try_get_matches_from_mut(std::env::args_os()).and_then(|found| Cli::from_arg_matches(&found));
+        parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// The command with flags that read -3 as a value, which they can then refuse by name, and not as an unknown flag.
+fn takes_negative_numbers(command: clap::Command) -> clap::Command {
+    let of_flags = |arg: clap::Arg| {
+        let takes_value = arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_value)
+    };
+    command.mut_args(of_flags).mut_subcommands(takes_negative_numbers)
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +111,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Vocab(vocab::VocabCommand),
     /// Time models side by side: latency, throughput, first answer, memory, joules.
+    #[command(after_help = "--threads takes several numbers here, as in 1,2, and compares them.")]
     Bench(bench::BenchArgs),
     /// Answer one text and say how much memory that took.
     #[command(hide = true)]
@@ -210,8 +233,6 @@ pub(crate) struct EvalArgs {
     /// Folder of a known data set, or a TSV, CSV or JSONL file.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: PathBuf,
-    #[command(flatten)]
-    pub(crate) scoring: ScoringArgs,
     /// Also train and score a linear model over n-grams.
     #[arg(long)]
     pub(crate) baseline: bool,
@@ -227,21 +248,23 @@ pub(crate) struct EvalArgs {
     /// Leave out the measurement of speed and energy.
     #[arg(long)]
     pub(crate) no_speed: bool,
-    #[command(flatten)]
-    pub(crate) energy: EnergyArgs,
     /// Seed of the bootstrap intervals.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     /// Model directory or folder of a run.
     pub(crate) model: PathBuf,
-    /// Texts, or questions; lines of standard input if there are none.
+    /// Texts, or questions (default: the lines of standard input).
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -259,8 +282,6 @@ pub(crate) struct PredictArgs {
     /// questions).
     #[arg(long, value_name = "TEXT|COLUMN")]
     pub(crate) pair: Option<String>,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
     /// Names of the classes in the model's order, for a model that has none of its own; in quotation marks where a name has a
     /// comma.
     #[arg(long, value_name = "A,B,…")]
@@ -271,13 +292,15 @@ pub(crate) struct PredictArgs {
     /// Print a line of JSON for each text; rows of a file are answered in the file's own form.
     #[arg(long, conflicts_with = "data")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EmbedArgs {
     /// Model directory or folder of a run.
     pub(crate) model: PathBuf,
-    /// Texts; lines of standard input if there are none.
+    /// Texts (default: the lines of standard input).
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -304,14 +327,14 @@ pub(crate) struct EmbedArgs {
     /// Column of the text in the file: a name, or a number from 1.
     #[arg(long, default_value = "text", value_name = "COLUMN", requires = "data")]
     pub(crate) text: String,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
     /// What to do about a text that cannot be answered, such as one that is not UTF-8.
     #[arg(long, value_enum, default_value = "stop")]
     pub(crate) on_error: OnErrorArg,
     /// Print a line of JSON for each text, with the text.
     #[arg(long, conflicts_with_all = ["data", "out"])]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
 }
 
 /// What one text without an answer means for the others.
@@ -362,8 +385,6 @@ pub(crate) struct QuantizeArgs {
     /// Rows to score on: folder of a known data set, or a TSV, CSV or JSONL file. Without it nothing is scored.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) scoring: ScoringArgs,
     /// File of texts, one a line, to choose scales on where nothing can be scored, as for a model that gives vectors.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) texts: Option<PathBuf>,
@@ -388,6 +409,8 @@ pub(crate) struct QuantizeArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -19,7 +19,6 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 
 use cli::bench::Threads;
 use cli::{Cli, Command};
@@ -30,7 +29,7 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     console::be_quiet(cli.quiet);
     match run(cli) {
         Ok(code) => code,

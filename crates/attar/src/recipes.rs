@@ -70,8 +70,9 @@ pub(crate) fn teacher(args: &DistillArgs, path: &Path) -> anyhow::Result<Recipe>
 
 /// The recipe of `attar distill`: what flags say, and else what the rules make of teacher and data.
 ///
-/// A vocabulary of the student's own is trained here and written into the folder of the run.
-pub(crate) fn distill(args: &DistillArgs, teacher: &Path, folder: &Path) -> anyhow::Result<Recipe> {
+/// A vocabulary of the student's own is trained here and written into the folder of the run; without a folder, the student has
+/// the teacher's pieces in its place, which is enough to check the rest.
+pub(crate) fn distill(args: &DistillArgs, teacher: &Path, folder: Option<&Path>) -> anyhow::Result<Recipe> {
     let common = Common::of(&args.data, &args.training, &args.energy)?;
     let effort = effort(&args.quality);
     let mut recipe = distill_from(&common, &args.shape, &args.more, effort, teacher, folder)?;
@@ -102,14 +103,14 @@ fn distill_from(
     more_args: &MoreArgs,
     effort: Effort,
     teacher: &Path,
-    folder: &Path,
+    folder: Option<&Path>,
 ) -> anyhow::Result<Recipe> {
     let max_tokens = common.rows.max_tokens;
     let directory = model_directory::existing(teacher)?;
     let facts = common.facts(&directory)?;
     let config = Bundle::read_config(&directory)?;
     let (mut student, base) = begun(shape, &config)?;
-    if let (Some(files), None) = (&shape.own_pieces, &base) {
+    if let (Some(files), None, Some(folder)) = (&shape.own_pieces, &base, folder) {
         let given =
             own_pieces::StudentContext { shape, teacher: (&directory, &config), rows: &common.rows, facts, folder };
         student = own_pieces::student(student, files, &given)?;

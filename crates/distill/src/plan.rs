@@ -224,6 +224,20 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Checks the recipe of a student whose teacher this plan makes, before the teacher is made: its first weights stand in for
+    /// those that it will have.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn check_student(&self, mut recipe: Recipe) -> Result<(), Error> {
+        let teacher = recipe.teacher.as_mut().map(|teacher| {
+            teacher.path = None;
+            let bundle = Bundle::new(self.student.config.clone(), self.student.weights.clone());
+            Model { name: "teacher".into(), bundle, tokenizer: self.tokenizer.clone() }
+        });
+        Plan::with(recipe, Inputs { teacher, ..Inputs::default() }).map(drop)
+    }
+
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe

@@ -228,7 +228,8 @@ const FEWEST_PIECES: usize = 2_000;
 /// A size in which a shape has no room even for the fewest word pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{bytes} bytes are too few: {pieces} word pieces with a hidden width of {hidden} and an embedding width of {embedding} take about {needed}"
+    "{bytes} bytes are too few: {pieces} word pieces with a hidden width of {hidden} and an embedding width of {embedding} take about \
+     {needed} bytes, and fewer do not read ordinary text: give at least that, or a smaller shape"
 )]
 pub struct TooFewBytes {
     /// What was asked for.

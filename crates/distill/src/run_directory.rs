@@ -5,6 +5,7 @@
 //! written.
 //! While a process is at work there is a `.lock` ([`RunLock`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use attar_bill::Bill;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 use crate::model_directory::{PIECES, SMALL, STUDENT, TEACHER};
 use crate::plan::Plan;
+use crate::recipe::Recipe;
 use crate::run_lock::RunLock;
 use crate::scores::{HeldOutLoss, Scores};
 use crate::train::{CURVES_FILE, Checkpoints, TraceFolder, TracesUsed};
@@ -173,7 +175,12 @@ impl RunDirectory {
                 let stored: Manifest = parse(&run.manifest(), &text)?;
                 let differences = manifest.differences(&stored);
                 if !differences.is_empty() {
-                    let problem = format!("holds another run: {}", differences.join("; "));
+                    let mut problem = format!("holds another run: {}", differences.join("; "));
+                    if stored.recipe != manifest.recipe
+                        && let (Ok(Some(before)), Ok(now)) = (RunDirectory::recipe(&path), plan.recipe.absolute())
+                    {
+                        problem.push_str(&changed_keys(&before.to_toml(), &now.to_toml()));
+                    }
                     return Err(Error::RunFile { path: run.path, problem, way_out: WAY_OUT.into() });
                 }
             }
@@ -192,6 +199,17 @@ impl RunDirectory {
         remove_leftovers(&run.path, |name| [RECIPE, MANIFEST, RESULT, STUDENT, SMALL, CURVES_FILE].contains(&name))?;
         run.checkpoints().remove_leftovers()?;
         Ok(run)
+    }
+
+    /// The recipe of the run in this folder; `None` if there is no run.
+    ///
+    /// # Errors
+    /// If its file cannot be read or is damaged.
+    pub fn recipe(path: &Path) -> Result<Option<Recipe>, Error> {
+        match path.join(MANIFEST).exists() {
+            true => Ok(Some(Recipe::read(&path.join(RECIPE))?)),
+            false => Ok(None),
+        }
     }
 
     /// The directory itself.
@@ -324,6 +342,46 @@ struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traces: Option<TracesUsed>,
     notes: Vec<String>,
+}
+
+/// The first keys of a recipe whose values differ, as ` (stage.0.length.steps: 300, now 301)`; nothing if none do.
+fn changed_keys(before: &str, now: &str) -> String {
+    let values = |recipe: &str| {
+        let mut all = BTreeMap::new();
+        if let Ok(table) = recipe.parse::<toml::Table>() {
+            flatten("", &toml::Value::Table(table), &mut all);
+        }
+        all
+    };
+    let (before, now) = (values(before), values(now));
+    let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let changed: Vec<String> = keys
+        .into_iter()
+        .filter(|key| before.get(*key) != now.get(*key))
+        .map(|key| {
+            let shown = |values: &BTreeMap<String, String>| values.get(key).map_or("none", String::as_str).to_owned();
+            format!("{key}: {}, now {}", shown(&before), shown(&now))
+        })
+        .collect();
+    match changed.len() {
+        0 => String::new(),
+        count @ ..=SHOWN_KEYS => format!(" ({})", changed[..count].join("; ")),
+        count => format!(" ({}; and {} more)", changed[..SHOWN_KEYS].join("; "), count - SHOWN_KEYS),
+    }
+}
+
+/// Keys of two recipes that an error names.
+const SHOWN_KEYS: usize = 3;
+
+/// Each value below this one by its path.
+fn flatten(path: &str, value: &toml::Value, all: &mut BTreeMap<String, String>) {
+    let mut inner =
+        |key: &str, value| flatten(&if path.is_empty() { key.into() } else { format!("{path}.{key}") }, value, all);
+    match value {
+        toml::Value::Table(table) => table.iter().for_each(|(key, value)| inner(key, value)),
+        toml::Value::Array(array) => array.iter().enumerate().for_each(|(i, value)| inner(&i.to_string(), value)),
+        value => drop(all.insert(path.into(), value.to_string())),
+    }
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, Error> {

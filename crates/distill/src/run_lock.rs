@@ -44,6 +44,13 @@ impl RunLock {
     /// If another lock holds it, of this process or another, with its holder; if it cannot be written or its file
     /// system has no locks.
     pub fn take(folder: &Path) -> Result<RunLock, Error> {
+        if folder.is_file() {
+            return Err(Error::RunFile {
+                path: folder.to_path_buf(),
+                problem: "a run is a folder, and this is a file".into(),
+                way_out: "choose a folder that is new or empty".into(),
+            });
+        }
         let made_folder = !folder.exists();
         let path = folder.join(FILE);
         let failed = |source| Error::Io { path: path.clone(), source };

@@ -76,7 +76,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The directory holds no `config.json`.
-    #[error("no config.json in {}: give a Hugging Face model directory", dir.display())]
+    #[error("no config.json in {}: give a model directory as Hugging Face lays it out, or the folder of one run", dir.display())]
     NoConfig {
         /// The directory.
         dir: PathBuf,

@@ -22,10 +22,6 @@ pub(crate) struct AugmentArgs {
     /// Rows to choose and score by, which no new row repeats (default: a tenth of the rows is held out).
     #[arg(long, value_name = "FILE", help_heading = "Data")]
     pub(crate) dev: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
-    #[command(flatten)]
-    pub(crate) label: LabelArgs,
     /// Labels are numbers between these two.
     #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"], help_heading = "Data")]
     pub(crate) regression: Option<Vec<f32>>,
@@ -63,6 +59,10 @@ pub(crate) struct AugmentArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    #[command(flatten)]
+    pub(crate) label: LabelArgs,
 }
 
 /// A source of candidates.

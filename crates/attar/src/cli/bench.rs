@@ -21,15 +21,13 @@ pub(crate) struct BenchArgs {
     /// Texts to answer: a TSV, CSV or JSONL file.
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) table: TableArgs,
     /// Use all rows of a table, those that a model was trained on too.
     #[arg(long)]
     pub(crate) all_rows: bool,
     /// Use at most this many texts, spread over the file.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(crate) texts: usize,
-    /// Longest text in tokens; else what the model was made for.
+    /// Longest text in tokens (default: what the model was made for).
     #[arg(long, value_name = "N")]
     pub(crate) max_tokens: Option<usize>,
     /// Lengths in tokens to time beside the texts; 32 and 128 if left out, where all models take them.
@@ -44,20 +42,22 @@ pub(crate) struct BenchArgs {
     /// Rounds, in each of which everything has its turn.
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub(crate) rounds: usize,
-    /// Least time of a turn.
+    /// Shortest time of a turn, in seconds.
     #[arg(long, default_value_t = 0.2, value_name = "S")]
     pub(crate) seconds: f64,
     /// Starts of the program for the time to the first answer; 0 for none.
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub(crate) starts: usize,
-    #[command(flatten)]
-    pub(crate) energy: EnergyArgs,
     /// How the result is written.
     #[arg(long = "as", value_enum, default_value_t = BenchFormatArg::Table)]
     pub(crate) form: BenchFormatArg,
     /// Print the result as JSON: short for `--as json`.
     #[arg(long, conflicts_with = "form")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -20,8 +20,6 @@ pub(crate) struct ContractArgs {
     /// trained on.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: PathBuf,
-    #[command(flatten)]
-    pub(crate) scoring: ScoringArgs,
     /// Share of the student's answers that have to be the teacher's.
     #[arg(long, default_value_t = 0.99, value_name = "SHARE")]
     pub(crate) min_agreement: f64,
@@ -33,12 +31,14 @@ pub(crate) struct ContractArgs {
     /// Leave out the measurement of speed and energy.
     #[arg(long)]
     pub(crate) no_speed: bool,
-    #[command(flatten)]
-    pub(crate) energy: EnergyArgs,
     /// File for the contract (default: contract.json in the student's folder, or NAME.contract.json beside a single file).
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print the contract as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
 }

@@ -61,10 +61,10 @@ pub(crate) struct SourceArgs {
     /// A recorded trace, for `--source replay`.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
-    /// The weakest method that will do: refuses to guess with `measured`.
+    /// Weakest method of measurement that is accepted, as in `measured`, which refuses estimates.
     #[arg(long, value_enum, value_name = "METHOD")]
     pub(crate) require: Option<MethodArg>,
-    /// Graphics boards to read, by the driver's numbers; `none` for none; else all.
+    /// Graphics boards to read, by the driver's numbers, or `none` (default: all).
     #[arg(long, value_delimiter = ',', value_name = "N,…")]
     pub(crate) gpus: Option<Vec<String>>,
 }
@@ -90,10 +90,6 @@ pub(crate) enum MethodArg {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) factors: FactorArgs,
-    #[command(flatten)]
-    pub(crate) units: UnitArgs,
     /// Time between two readings: 1s, 500ms.
     #[arg(long, value_parser = seconds, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
@@ -103,7 +99,7 @@ pub(crate) struct RunArgs {
     /// Stop the program at 50Wh, 20g or 1USD; may be repeated.
     #[arg(long, value_name = "LIMIT")]
     pub(crate) budget: Vec<Budget>,
-    /// Folder for the ledger; else a new one below runs/energy.
+    /// Folder for the ledger (default: a new one below runs/energy).
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Say nothing at the end.
@@ -112,6 +108,10 @@ pub(crate) struct RunArgs {
     /// The program and its arguments, after `--`.
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<std::ffi::OsString>,
+    #[command(flatten)]
+    pub(crate) factors: FactorArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
 }
 
 #[derive(Debug, Args)]
@@ -149,15 +149,15 @@ pub(crate) struct PlanArgs {
     /// Further places to compare with.
     #[arg(long, value_name = "PLACE,…", value_delimiter = ',')]
     pub(crate) also: Vec<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) prices: PriceArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
-    /// Print as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +187,9 @@ pub(crate) struct ReportArgs {
     /// Phases in which the machine was left alone: their power is its idle power.
     #[arg(long, value_delimiter = ',', value_name = "PHASE,…")]
     pub(crate) idle: Vec<String>,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
     #[command(flatten)]
@@ -195,9 +198,6 @@ pub(crate) struct ReportArgs {
     pub(crate) share: ShareArgs,
     #[command(flatten)]
     pub(crate) units: UnitArgs,
-    /// Write to this file instead of standard output.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -223,6 +223,9 @@ pub(crate) struct CompareArgs {
     /// Ledgers, or folders of runs; the first is what the others are compared with.
     #[arg(required = true, num_args = 2.., value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = CompareFormatArg::Table)]
+    pub(crate) format: CompareFormatArg,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
     #[command(flatten)]
@@ -231,9 +234,6 @@ pub(crate) struct CompareArgs {
     pub(crate) share: ShareArgs,
     #[command(flatten)]
     pub(crate) units: UnitArgs,
-    /// How it is written.
-    #[arg(long, value_enum, default_value_t = CompareFormatArg::Table)]
-    pub(crate) format: CompareFormatArg,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -260,15 +260,15 @@ pub(crate) struct BreakEvenArgs {
     /// How many uses those were.
     #[arg(long, value_name = "N")]
     pub(crate) student_uses: u64,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) factors: FactorArgs,
     #[command(flatten)]
     pub(crate) hourly: HourlyArgs,
     #[command(flatten)]
     pub(crate) share: ShareArgs,
-    /// Print as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -288,37 +288,35 @@ pub(crate) struct SciArgs {
     /// The unit of using and how many there were, such as `requests=41000`.
     #[arg(long, value_name = "NAME=COUNT")]
     pub(crate) using_per: Option<String>,
+    /// Print as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     #[command(flatten)]
     pub(crate) hardware: HardwareArgs,
-    /// Print as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
     /// Time between two readings.
     #[arg(long, value_parser = seconds, default_value = "1s", value_name = "TIME")]
     pub(crate) interval: Duration,
     /// Stop after this long.
     #[arg(long, value_parser = seconds, value_name = "TIME")]
     pub(crate) length: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
     /// Count the CPU time of this control group as the run's own: a container's, a service's or a job's
     /// folder below /sys/fs/cgroup. Its share is billed by `report --share`.
     #[arg(long, value_name = "FOLDER", requires = "out")]
@@ -332,6 +330,8 @@ pub(crate) struct ServeArgs {
     /// Write the ledger to this folder too.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ pub(crate) enum ExportCommand {
     Hf(HfArgs),
     /// A sentence encoder for llama.cpp, in its layout of BERT.
     Gguf(GgufArgs),
-    /// One file with weights, tokenizer, labels and card, which attar's commands, its server and its browser package read.
+    /// One file with weights, tokenizer, labels and card, which `attar predict`, `embed`, `contract` and `serve` and the browser package read.
     Single(SingleArgs),
 }
 

@@ -49,14 +49,14 @@ pub(crate) struct GlueArgs {
     #[arg(long, help_heading = "Training")]
     pub(crate) no_gold: bool,
     /// Do not measure inference speed and energy.
-    #[arg(long)]
+    #[arg(long, help_heading = "Training")]
     pub(crate) no_speed: bool,
-    #[command(flatten)]
-    pub(crate) energy: EnergyArgs,
     /// Folder of the suite; the same command resumes an interrupted one.
     #[arg(long, default_value = "runs/glue", value_name = "DIR", help_heading = "Output")]
     pub(crate) out: PathBuf,
     /// Print the result as JSON.
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) energy: EnergyArgs,
 }

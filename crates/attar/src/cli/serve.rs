@@ -33,20 +33,20 @@ pub(crate) struct ServeArgs {
     pub(crate) unix_socket: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-    #[command(flatten)]
-    pub(crate) access: AccessArgs,
     /// Request log on standard error: none, or one line of JSON per request, never with its texts.
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) log: LogArg,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
     /// Also write the energy ledger to this folder.
     #[arg(long, value_name = "DIR", help_heading = "Bill")]
     pub(crate) ledger: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// What requests may ask for.

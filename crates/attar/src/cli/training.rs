@@ -15,7 +15,9 @@ pub(crate) struct QualityArgs {
     /// Rows seen in training: about a third of the default, the default, or up to three times the default.
     #[arg(long, value_enum, default_value = "default")]
     pub(crate) effort: EffortArg,
-    /// Time for the training, as in 90s, 10min or 1h (minutes without a unit): as many rows are seen as fit, up to three times the default.
+    /// Time for training, as in 90s, 10min or 1h (minutes without a unit): as many rows are seen as fit, up to three times the default.
+    ///
+    /// A teacher that is made first has half of it. Preparing and scoring the models and quantizing the student are not counted.
     #[arg(long, value_name = "TIME", value_parser = minutes)]
     pub(crate) within: Option<Duration>,
 }
@@ -221,7 +223,7 @@ pub(crate) struct RunArgs {
     /// Take everything from this recipe instead of flags.
     #[arg(long, value_name = "FILE", help_heading = "Recipe")]
     pub(crate) recipe: Option<PathBuf>,
-    /// Folder of the run; the same command resumes an interrupted run.
+    /// Folder of the run (default: in `runs`, named after command and data); the same command resumes an interrupted run.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Print the recipe that the flags stand for, and stop.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::values::bytes;
 
@@ -49,13 +49,14 @@ pub(crate) struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("kept").args(["size", "max_bytes"]).required(true))]
 pub(crate) struct TrimArgs {
     /// Model directory whose tokenizer is of the WordPiece kind.
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) corpus: CorpusArgs,
     /// Pieces to keep.
-    #[arg(long, value_name = "N", required_unless_present = "max_bytes", conflicts_with = "max_bytes")]
+    #[arg(long, value_name = "N")]
     pub(crate) size: Option<usize>,
     /// Size of the model in 8-bit integers, as in 7MB: keeps as many pieces as fit.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]

@@ -5,8 +5,10 @@ mod seeds;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use attar_distill::data::LabeledData;
 use attar_distill::model_directory::{self, SMALL};
+use attar_distill::plan::Plan;
 use attar_distill::recipe::{DataSpec, Recipe};
 use attar_distill::{ExportedStudent, RunLock};
 use attar_model::Bundle;
@@ -15,6 +17,7 @@ use attar_text::random::Streams;
 use super::quantize::{self, Shipped};
 use super::training;
 use crate::cli::DistillArgs;
+use crate::progress::waiting;
 use crate::{console, recipes, tables};
 
 pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
@@ -23,13 +26,15 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
         if args.run.print_recipe || matches!(recipe.data, DataSpec::Corpus { .. }) {
             return training::run("distill", recipe, &args.run);
         }
-        let out = args.run.out.clone().unwrap_or_else(|| training::default_folder("distill", &recipe.data));
+        let out = training::folder("distill", &recipe, &args.run);
         let (student, small) = train_and_ship(recipe, RunLock::take(&out)?)?;
         return deliver(args, &student, &small);
     }
     let Some(given) = &args.teacher else { anyhow::bail!("no teacher was given: name one with --teacher") };
     if !args.corpus.corpus.is_empty() {
-        let recipe = training::within(recipes::general(args, given)?, args.quality.within)?;
+        let recipe = recipes::general(args, given)?;
+        let out = training::folder("distill", &recipe, &args.run);
+        let recipe = training::within(recipe, args.quality.within, &out)?;
         return training::run("distill", recipe, &args.run);
     }
     let data = recipes::data(&args.data)?;
@@ -102,7 +107,7 @@ fn make(args: &DistillArgs, given: &Path, has_teacher: bool, out: &Path) -> anyh
 
 /// The recipe of a student, as long as the time allows.
 fn planned(args: &DistillArgs, teacher: &Path, out: &Path, within: Option<Duration>) -> anyhow::Result<Recipe> {
-    training::within(recipes::distill(args, teacher, out)?, within)
+    training::within(recipes::distill(args, teacher, Some(out))?, within, out)
 }
 
 /// Trains a student of labeled rows and writes it beside in small integers. The folder is held until both are written.
@@ -125,10 +130,22 @@ fn print_both(args: &DistillArgs, encoder: &Path, out: &Path) -> anyhow::Result<
     let folder = out.join(model_directory::TEACHER);
     let teacher = recipes::teacher(args, encoder)?;
     // The student's follows from the encoder's shape, which the teacher has too.
-    let mut student = recipes::distill(args, encoder, out)?;
+    let mut student = recipes::distill(args, encoder, Some(out))?;
     student.teacher.iter_mut().for_each(|teacher| teacher.path = Some(folder.clone()));
-    console::say(format!("# The teacher, made first in {}:\n{}", folder.display(), teacher.absolute()?.to_toml()))?;
-    console::say(format!("# The student:\n{}", student.absolute()?.to_toml()))?;
+    // One file holds one recipe: the teacher's is a comment.
+    console::say(format!("# The teacher is made first, in {}, by this recipe:", folder.display()))?;
+    teacher.absolute()?.to_toml().lines().try_for_each(|line| console::say(format!("# {line}").trim_end()))?;
+    console::say(format!("\n# The student:\n{}", student.absolute()?.to_toml()))?;
+    Ok(())
+}
+
+/// Checks the student before the teacher that this recipe makes of the encoder is trained.
+fn check_student(args: &DistillArgs, encoder: &Path, teacher: &Recipe) -> anyhow::Result<()> {
+    let student = recipes::distill(args, encoder, None)?;
+    let checking = waiting("checking the student");
+    let plan = Plan::new(teacher.clone()).context(training::REFUSED)?;
+    plan.check_student(student).context(training::REFUSED)?;
+    checking.finish_and_clear();
     Ok(())
 }
 
@@ -140,7 +157,9 @@ fn make_teacher(
     within: Option<Duration>,
 ) -> anyhow::Result<ExportedStudent> {
     let folder = out.join(model_directory::TEACHER);
-    let recipe = training::within(recipes::teacher(args, encoder)?, within)?;
+    let recipe = recipes::teacher(args, encoder)?;
+    check_student(args, encoder, &recipe)?;
+    let recipe = training::within(recipe, within, &folder)?;
     console::note(format!("{} has no head: it is fine-tuned first, in {}", encoder.display(), folder.display()));
     let exported = training::execute(recipe, &folder)?;
     if !args.run.json && args.seeds.is_empty() {

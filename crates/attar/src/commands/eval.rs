@@ -136,7 +136,9 @@ fn baseline_rows(args: &EvalArgs, data: &Dataset, rest: Option<Dataset>) -> anyh
         (Some(path), _) => {
             let (train, left_out) = rows::to_learn_from(path, &args.scoring, data)?;
             if left_out > 0 {
-                console::note(format!("the baseline learns without {left_out} rows that are among those to score by"));
+                console::note(format!(
+                    "training rows that the baseline leaves out, because they are scored: {left_out}"
+                ));
             }
             Ok(train)
         }

@@ -30,6 +30,12 @@ impl PartFile {
         );
         let target = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        ensure!(
+            folder.is_dir(),
+            "{} cannot be written: there is no folder {}; make it first",
+            place.display(),
+            folder.display()
+        );
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         {

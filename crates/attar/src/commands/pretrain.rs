@@ -8,5 +8,6 @@ use super::training;
 pub(crate) fn run(args: &PretrainArgs) -> anyhow::Result<()> {
     let recipe = recipes::pretrain(args)?;
     let within = args.quality.within.filter(|_| args.run.recipe.is_none());
-    training::run("pretrain", training::within(recipe, within)?, &args.run)
+    let out = training::folder("pretrain", &recipe, &args.run);
+    training::run("pretrain", training::within(recipe, within, &out)?, &args.run)
 }

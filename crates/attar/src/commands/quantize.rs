@@ -54,7 +54,11 @@ impl Shipped {
             Some(loss) if loss > 0.0 => format!("{loss:.2} points of the score lost"),
             Some(_) => "no loss of score".to_string(),
         };
-        format!("quantized: {}, {} with its tokenizer; {lost}", self.directory, tables::bytes(self.bytes))
+        format!(
+            "quantized (after the bill): {}, {} with its tokenizer; {lost}",
+            self.directory,
+            tables::bytes(self.bytes)
+        )
     }
 }
 
@@ -256,9 +260,12 @@ fn print(directory: &str, report: &Report) -> std::io::Result<()> {
             let hurt: Vec<&str> =
                 report.parts.iter().filter(|p| p.why == Some(Why::HurtsScore)).map(|p| p.name.as_str()).collect();
             console::say(format!(
-                "{:.2} points lost of the {:.2} allowed; {}",
-                gate.loss,
-                gate.max_loss,
+                "{}; {}",
+                match gate.loss {
+                    gained @ ..=-0.005 =>
+                        format!("{:.2} points gained (a loss of {:.2} is allowed)", -gained, gate.max_loss),
+                    loss => format!("{:.2} points lost of the {:.2} allowed", loss.max(0.0), gate.max_loss),
+                },
                 if hurt.is_empty() {
                     "no part had to stay in f32 for it".to_string()
                 } else {

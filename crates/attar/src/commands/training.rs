@@ -16,13 +16,16 @@ use crate::cli::training::RunArgs;
 use crate::progress::{RunProgress, waiting};
 use crate::{console, tables};
 
+/// What an error in a recipe means for the user.
+pub(crate) const REFUSED: &str = "the recipe was refused, nothing was computed";
+
 /// Runs a recipe as the arguments say and prints what comes out.
 pub(crate) fn run(command: &str, recipe: Recipe, args: &RunArgs) -> anyhow::Result<()> {
     if args.print_recipe {
         console::say(recipe.absolute()?.to_toml())?;
         return Ok(());
     }
-    let out = args.out.clone().unwrap_or_else(|| default_folder(command, &recipe.data));
+    let out = folder(command, &recipe, args);
     let exported = execute(recipe, &out)?;
     if args.json {
         return console::json(&exported);
@@ -58,10 +61,21 @@ const PROBED: usize = 6;
 /// How many times as many updates as usual a long time buys.
 const MOST: f64 = 3.0;
 
-/// The recipe with as many updates as fit into this time, judged by a few of them run here.
-pub(crate) fn within(mut recipe: Recipe, time: Option<Duration>) -> anyhow::Result<Recipe> {
+/// The recipe with as many updates as fit into this time, judged by a few of them run here. A run that is in its folder already
+/// keeps its updates, because another timing would give another number of them.
+pub(crate) fn within(mut recipe: Recipe, time: Option<Duration>, out: &Path) -> anyhow::Result<Recipe> {
     let Some(seconds) = time.map(|time| time.as_secs_f64()) else { return Ok(recipe) };
-    let plan = Plan::new(recipe.clone()).context("the recipe was refused, nothing was computed")?;
+    if let Some(begun) = RunDirectory::recipe(out)?.filter(|begun| stage_names(begun) == stage_names(&recipe)) {
+        for (stage, begun) in recipe.stages.iter_mut().zip(begun.stages) {
+            (stage.length, stage.evaluate_every) = (begun.length, begun.evaluate_every);
+        }
+        console::note(format!(
+            "{}: the run that is there keeps its updates, whatever --within says now",
+            out.display()
+        ));
+        return Ok(recipe);
+    }
+    let plan = Plan::new(recipe.clone()).context(REFUSED)?;
     let timing = waiting("timing a few updates");
     let usual = probe(&plan, PROBED, || ())?.seconds;
     timing.finish_and_clear();
@@ -79,6 +93,10 @@ pub(crate) fn within(mut recipe: Recipe, time: Option<Duration>) -> anyhow::Resu
     Ok(recipe)
 }
 
+fn stage_names(recipe: &Recipe) -> Vec<&str> {
+    recipe.stages.iter().map(|stage| stage.name.as_str()).collect()
+}
+
 /// Plans a recipe, trains, and writes the student.
 pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<ExportedStudent> {
     execute_locked(recipe, RunLock::take(out)?)
@@ -88,7 +106,7 @@ pub(crate) fn execute(recipe: Recipe, out: &Path) -> anyhow::Result<ExportedStud
 pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<ExportedStudent> {
     let out = lock.folder().to_path_buf();
     let reading = waiting("reading models and data");
-    let plan = Plan::new(recipe).context("the recipe was refused, nothing was computed")?;
+    let plan = Plan::new(recipe).context(REFUSED)?;
     let directory = RunDirectory::open_locked(lock, &plan)?;
     reading.finish_and_clear();
     plan.notes().iter().for_each(console::note);
@@ -103,6 +121,11 @@ pub(crate) fn execute_locked(recipe: Recipe, lock: RunLock) -> anyhow::Result<Ex
         anyhow::Error::new(error).context(what_next)
     })?;
     Ok(export(&plan, &directory, trained)?)
+}
+
+/// Where a run goes.
+pub(crate) fn folder(command: &str, recipe: &Recipe, args: &RunArgs) -> PathBuf {
+    args.out.clone().unwrap_or_else(|| default_folder(command, &recipe.data))
 }
 
 /// `runs/distill-sst-2`, say.

@@ -33,7 +33,7 @@ pub(crate) fn student(
     let training = training(seed);
     let common = Common::new(data, &training, &args.energy)?;
     let more = MoreArgs { unlabeled: Vec::<PathBuf>::new(), noisy_copies: None };
-    distill_from(&common, &args.shape, &more, effort_of(args.effort), teacher, folder)
+    distill_from(&common, &args.shape, &more, effort_of(args.effort), teacher, Some(folder))
 }
 
 /// The student of a recipe that learns from gold labels alone, by the rules of a fine-tuning.

@@ -44,6 +44,25 @@ fn a_finished_run_asked_again_changes_nothing() {
 }
 
 #[test]
+fn a_run_within_a_time_keeps_its_updates() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    rows(folder);
+    let teacher = workshop().join("teacher").display().to_string();
+    let run = |time: &str| {
+        let data = ["finetune", &teacher, "--new-head", "--data", "rows.tsv", "--dev", "dev.tsv", "--energy", "off"];
+        attar(folder, &[&data[..], &["--within", time, "--out", "run"]].concat()).output().unwrap()
+    };
+    assert!(run("300ms").status.success());
+    let before = files(&folder.join("run"));
+    // Another time gives other updates, as another speed of the machine does.
+    let again = run("10ms");
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("keeps its updates"), "{said}");
+    assert!(files(&folder.join("run")) == before, "a file of the run changed");
+}
+
+#[test]
 fn checkpoints_stay_where_they_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

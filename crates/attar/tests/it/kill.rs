@@ -148,7 +148,7 @@ fn another_recipe_is_kept_out_of_a_run() {
     student_recipe(folder, &[("epochs = 6", "steps = 4")]);
     let complaint = crate::common::fail(folder, &run);
     assert!(
-        complaint.contains("holds another run: recipe was") && complaint.contains("choose another folder"),
+        complaint.contains("holds another run: recipe was") && complaint.contains("length.steps: 3, now 4"),
         "{complaint}"
     );
     assert!(student(&folder.join("run")) == bytes);

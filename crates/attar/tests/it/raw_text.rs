@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use attar_distill::recipe::Recipe;
 use attar_text::layout::Split;
 use attar_text::random::Streams;
 use attar_text::synthetic;
@@ -88,6 +89,16 @@ fn recipes_of_teacher_and_student_are_printed_without_training() {
         printed.contains("# The teacher") && printed.contains("# The student") && !folder.join("run").exists(),
         "{printed}"
     );
+    // Saved as it is, it is the student's recipe.
+    let recipe = Recipe::parse(&printed).unwrap();
+    assert!(recipe.teacher.unwrap().path.unwrap().ends_with("run/teacher"), "{printed}");
+    // What the student cannot be is refused before its teacher is made.
+    for (flag, value) in [("--hidden", "7"), ("--rate", "nan"), ("--layers", "99"), ("--max-bytes", "1kB")] {
+        let refused =
+            fail(folder, &["distill", "--teacher", "encoder", "--data", "rows.csv", "--out", "early", flag, value]);
+        assert!(refused.contains("student") || refused.contains(flag) || refused.contains("rate"), "{refused}");
+        assert!(!folder.join("early").exists(), "{flag}: something was made");
+    }
     // A size that no vocabulary meets is refused, whose ever the pieces are.
     let small =
         ["distill", "--teacher", "encoder", "--tokenizer", &tokenizer, "--data", "rows.csv", "--max-bytes", "20kB"];

@@ -78,6 +78,8 @@ fn a_trimmed_model_answers_as_before_where_its_pieces_stay() {
     assert!(same.contains("another --out"), "{same}");
     let few = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--size", "8", "--out", "tiny"]);
     assert!(few.contains("unknown") && few.contains("keep more pieces"), "{few}");
+    let unsized_call = fail(folder, &["vocab", "trim", model, "--text", "text.txt", "--out", "unsized"]);
+    assert!(unsized_call.contains("--size <N>|--max-bytes <BYTES>"), "{unsized_call}");
     write(folder, "empty.txt", "\n");
     let nothing = fail(folder, &["vocab", "trim", model, "--text", "empty.txt", "--size", "200", "--out", "tiny"]);
     assert!(nothing.contains("no words"), "{nothing}");

@@ -71,7 +71,7 @@ pub(crate) struct FurtherArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bill")]
 pub(crate) struct HardwareArgs {
-    /// Kilograms of CO2e that making the machine took; `instance` for those of the table.
+    /// Kilograms of CO2e emitted by making the machine, or `instance` for those of the table.
     #[arg(long, allow_negative_numbers = true, value_name = "KG|instance")]
     pub(crate) embodied: Option<EmbodiedArg>,
     /// Years that the machine serves.

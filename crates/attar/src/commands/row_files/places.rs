@@ -85,10 +85,12 @@ pub(super) fn texts_of(
     }
 }
 
+const NOT_UTF8: &str = "not UTF-8: convert the file first (`iconv`)";
+
 /// The values of a record without its line end.
 pub(super) fn values(body: &[u8], by: u8, quoted: bool) -> anyhow::Result<Vec<String>> {
     if !quoted {
-        let text = std::str::from_utf8(body).context("not UTF-8")?;
+        let text = std::str::from_utf8(body).ok().context(NOT_UTF8)?;
         return Ok(text.split(char::from(by)).map(str::to_owned).collect());
     }
     let mut reader = csv::ReaderBuilder::new()
@@ -98,6 +100,6 @@ pub(super) fn values(body: &[u8], by: u8, quoted: bool) -> anyhow::Result<Vec<St
         .buffer_capacity(body.len().max(1))
         .from_reader(body);
     let mut record = csv::StringRecord::new();
-    reader.read_record(&mut record).context("not UTF-8")?;
+    reader.read_record(&mut record).ok().context(NOT_UTF8)?;
     Ok(record.iter().map(str::to_owned).collect())
 }

@@ -57,8 +57,8 @@ pub(super) fn run(args: &TrimArgs) -> anyhow::Result<()> {
     anyhow::ensure!(before.words > 0, "the text has no words: give text like what the model will read");
     anyhow::ensure!(
         unknown(after) <= unknown(before) + MOST_UNKNOWN,
-        "{} pieces have no room for the characters of the text: {:.1} % of it would be unknown to the model, expected at most \
-         {:.0} % more than now; keep more pieces",
+        "{} pieces, special ones included, have no room for the characters of the text: {:.1} % of it would be unknown to the model, \
+         expected at most {:.0} % more than now; keep more pieces with a larger --size or --max-bytes",
         trimmed.kept.len(),
         100.0 * unknown(after),
         100.0 * MOST_UNKNOWN
