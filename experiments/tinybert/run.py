@@ -21,7 +21,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "defaults")]
 import readme  # noqa: E402
 import sets  # noqa: E402  (the data sets are those of the defaults)
-import steps  # noqa: E402
 
 ROOT = HERE.parents[1]
 SHARED = pathlib.Path(os.environ.get("ATTAR_SHARED", ROOT.parent / "shared"))
@@ -131,7 +130,7 @@ def attar(*arguments):
 
 def base_teacher(given):
     if given:
-        return pathlib.Path(given)
+        return pathlib.Path(given).resolve()
     folder = ROOT / "target" / "assets" / "all-mpnet-base-v2"
     if not (folder / "model.safetensors").exists():
         subprocess.run([SHARED / "tools" / "get-base-teacher", folder], check=True)
@@ -216,8 +215,7 @@ def trim(tasks, seeds):
                 attar("quantize", student, *data, "--split", learn, "--without-f32", "--out", small)
             models = [made / "teacher", student, small]
             evaluation = json.loads(attar("eval", *models, *data, "--split", score, "--json"))
-            sizes = [steps.shipped(folder) for folder in (made / "teacher" / "student", student, small)]
-            found.append([row | {"bytes": size} for row, size in zip(evaluation["models"], sizes, strict=True)])
+            found.append(evaluation["models"])
         for name, of_seeds in zip(names, zip(*found, strict=True)):
             metric = "matthews" if task == "cola" else of_seeds[0]["scores"][0]["metric"]
             value = lambda row: next(score["value"] for score in row["scores"] if score["metric"] == metric)

@@ -167,20 +167,24 @@ impl RunDirectory {
     pub fn open_locked(lock: RunLock, plan: &Plan) -> Result<RunDirectory, Error> {
         let path = lock.folder().to_path_buf();
         let failed = |source| Error::Io { path: path.clone(), source };
-        let manifest = Manifest::of(plan);
-        let id = manifest.id().map_err(|e| failed(e.into()))?;
-        let run = RunDirectory { path: path.clone(), id, _lock: lock };
+        let mut manifest = Manifest::of(plan);
+        let mut run = RunDirectory { path: path.clone(), id: String::new(), _lock: lock };
         match std::fs::read(run.manifest()) {
             Ok(text) => {
                 let stored: Manifest = parse(&run.manifest(), &text)?;
+                let mut changed = String::new();
+                if stored.recipe != manifest.recipe
+                    && let (Ok(Some(before)), Ok(now)) = (RunDirectory::recipe(&path), plan.recipe.absolute())
+                {
+                    changed = changed_keys(&before.to_toml(), &now.to_toml());
+                    if changed.is_empty() {
+                        // The same files, named from another folder.
+                        manifest.recipe.clone_from(&stored.recipe);
+                    }
+                }
                 let differences = manifest.differences(&stored);
                 if !differences.is_empty() {
-                    let mut problem = format!("holds another run: {}", differences.join("; "));
-                    if stored.recipe != manifest.recipe
-                        && let (Ok(Some(before)), Ok(now)) = (RunDirectory::recipe(&path), plan.recipe.absolute())
-                    {
-                        problem.push_str(&changed_keys(&before.to_toml(), &now.to_toml()));
-                    }
+                    let problem = format!("holds another run: {}{changed}", differences.join("; "));
                     return Err(Error::RunFile { path: run.path, problem, way_out: WAY_OUT.into() });
                 }
             }
@@ -196,6 +200,7 @@ impl RunDirectory {
             Err(source) => return Err(Error::Io { path: run.manifest(), source }),
         }
         // Only now is it certain that the folder is this run's.
+        run.id = manifest.id().map_err(|e| failed(e.into()))?;
         remove_leftovers(&run.path, |name| [RECIPE, MANIFEST, RESULT, STUDENT, SMALL, CURVES_FILE].contains(&name))?;
         run.checkpoints().remove_leftovers()?;
         Ok(run)

@@ -44,19 +44,19 @@ fn a_finished_run_asked_again_changes_nothing() {
 }
 
 #[test]
-fn a_run_within_a_time_keeps_its_updates() {
+fn a_run_within_a_time_keeps_its_updates_whatever_path_names_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     rows(folder);
     let teacher = workshop().join("teacher").display().to_string();
-    let run = |time: &str| {
-        let data = ["finetune", &teacher, "--new-head", "--data", "rows.tsv", "--dev", "dev.tsv", "--energy", "off"];
+    let run = |time: &str, data: &str| {
+        let data = ["finetune", &teacher, "--new-head", "--data", data, "--dev", "dev.tsv", "--energy", "off"];
         attar(folder, &[&data[..], &["--within", time, "--out", "run"]].concat()).output().unwrap()
     };
-    assert!(run("300ms").status.success());
+    assert!(run("300ms", "rows.tsv").status.success());
     let before = files(&folder.join("run"));
-    // Another time gives other updates, as another speed of the machine does.
-    let again = run("10ms");
+    // Another time gives other updates, as another speed of the machine does; and a file may be named by another path.
+    let again = run("10ms", &folder.join("rows.tsv").display().to_string());
     let said = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && said.contains("keeps its updates"), "{said}");
     assert!(files(&folder.join("run")) == before, "a file of the run changed");
