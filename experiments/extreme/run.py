@@ -42,6 +42,11 @@ ROWS = {
     ),
     "gold": ("own pieces, gold labels alone", None, ["--init", "random", "--tokenizer", "PIECES", "--gold-only"]),
     "random": ("own pieces, random beginning, by words", None, ["--init", "random", "--tokenizer", "PIECES"]),
+    "narrow": (
+        "own pieces, random beginning, half the width, by words",
+        None,
+        ["--init", "random", "--tokenizer", "PIECES", "--layers", "6", "--hidden", "192", "--heads", "12", "--feed-forward", "768"],
+    ),
     "pruned": ("own pieces as means of the teacher's, by words", None, ["--tokenizer", "PIECES"]),
     "mixed": ("own pieces, learned by the teacher beside its own", "mixed", []),
     "down": ("own pieces, weights projected down, by words", "down", []),
