@@ -49,7 +49,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// What this process was called with; it ends here where that is help or cannot be understood.
+    /// Parses the command line; exits on `--help` or a usage error.
     pub(crate) fn of_process() -> Cli {
         let mut command = takes_negative_numbers(Cli::command());
         let parsed =

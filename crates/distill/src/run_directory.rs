@@ -37,7 +37,7 @@ const RESULT: &str = "result.json";
 /// What to do with a folder that is not the run's.
 const WAY_OUT: &str = "choose another folder, or remove this one";
 
-/// What decides the bytes of a run's student.
+/// Inputs of a run; all but `threads` decide the bytes of its student.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of attar.
@@ -52,7 +52,7 @@ pub struct Manifest {
     pub teacher: Option<String>,
     /// Fingerprint of the student before its first update.
     pub student: String,
-    /// Threads that computed first. Kernels and sums split their work at fixed places, so no byte depends on it.
+    /// Thread count when the run was created, for information. Kernels and sums split their work at fixed places, so no byte depends on it.
     pub threads: usize,
 }
 
@@ -88,7 +88,7 @@ impl Manifest {
         Ok(hexadecimal(&Sha256::digest(serde_json::to_vec(&decisive)?)))
     }
 
-    /// What differs from another manifest, as `key: theirs, here ours`.
+    /// What differs from a stored manifest, as `key was STORED, now CURRENT`.
     fn differences(&self, stored: &Manifest) -> Vec<String> {
         let mut all = Vec::new();
         let mut compare = |key: &str, stored: String, ours: String| {

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<()> {
     }
     let data = recipes::data(&args.data)?;
     let out = args.run.out.clone().unwrap_or_else(|| training::default_folder("distill", &data));
-    // The plan says so too, but after a vocabulary is trained, and a teacher where there is none.
+    // The plan checks this too, but only after the vocabulary, and possibly the teacher, has been trained.
     let is_by_token = matches!(data, DataSpec::Tagged { .. } | DataSpec::Answers { .. });
     anyhow::ensure!(
         args.shape.own_pieces.is_none() || args.gold_only || !is_by_token,
